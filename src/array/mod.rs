@@ -1,0 +1,145 @@
+//! Named n-dimensional arrays, and their two file formats: `.npz` (samples) and safetensors (weights, checkpoints).
+
+mod npz;
+mod tensors;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::error::{Error, Result};
+
+pub use npz::{read_npz, write_npz};
+pub use tensors::{decode_safetensors, encode_safetensors, read_safetensors, write_safetensors};
+
+/// Numbers of one array, row-major.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Data {
+    /// 32-bit floats.
+    F32(Vec<f32>),
+    /// 64-bit floats.
+    F64(Vec<f64>),
+    /// 64-bit integers.
+    I64(Vec<i64>),
+}
+
+/// One array.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Array {
+    /// Extent of each axis; empty for a scalar.
+    pub shape: Vec<usize>,
+    /// The numbers.
+    pub data: Data,
+}
+
+/// Arrays by name, in name order.
+pub type Arrays = BTreeMap<String, Array>;
+
+impl Array {
+    /// An f64 array.
+    #[must_use]
+    pub fn f64(shape: &[usize], data: Vec<f64>) -> Self {
+        debug_assert_eq!(shape.iter().product::<usize>(), data.len());
+        Self { shape: shape.to_vec(), data: Data::F64(data) }
+    }
+
+    /// An f32 array.
+    #[must_use]
+    pub fn f32(shape: &[usize], data: Vec<f32>) -> Self {
+        debug_assert_eq!(shape.iter().product::<usize>(), data.len());
+        Self { shape: shape.to_vec(), data: Data::F32(data) }
+    }
+
+    /// An i64 array.
+    #[must_use]
+    pub fn i64(shape: &[usize], data: Vec<i64>) -> Self {
+        debug_assert_eq!(shape.iter().product::<usize>(), data.len());
+        Self { shape: shape.to_vec(), data: Data::I64(data) }
+    }
+
+    /// Number of entries.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Whether there are no entries.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The entries as f64 (exact for f32; integers above 2^53 lose digits).
+    #[must_use]
+    pub fn to_f64(&self) -> Vec<f64> {
+        match &self.data {
+            Data::F32(v) => v.iter().map(|&x| f64::from(x)).collect(),
+            Data::F64(v) => v.clone(),
+            Data::I64(v) => v.iter().map(|&x| x as f64).collect(),
+        }
+    }
+
+    /// The entries as f32 (rounded).
+    #[must_use]
+    pub fn to_f32(&self) -> Vec<f32> {
+        match &self.data {
+            Data::F32(v) => v.clone(),
+            Data::F64(v) => v.iter().map(|&x| x as f32).collect(),
+            Data::I64(v) => v.iter().map(|&x| x as f32).collect(),
+        }
+    }
+
+    /// The entries as i64, `None` for a float array.
+    #[must_use]
+    pub fn as_i64(&self) -> Option<&[i64]> {
+        match &self.data {
+            Data::I64(v) => Some(v),
+            _ => None,
+        }
+    }
+}
+
+/// The array `name`, or an error that lists what the file holds.
+///
+/// # Errors
+/// [`Error::Data`] when there is none.
+pub fn get<'a>(arrays: &'a Arrays, name: &str, path: impl AsRef<Path>) -> Result<&'a Array> {
+    arrays.get(name).ok_or_else(|| {
+        let names: Vec<_> = arrays.keys().map(String::as_str).collect();
+        Error::data(path, format!("no array `{name}`; the file holds: {}", names.join(", ")))
+    })
+}
+
+/// Reads `positions [n, atoms, 3]` (or `[n, 3*atoms]`) of an npz file: finite, and of the right atom count.
+///
+/// # Errors
+/// [`Error::Data`] without such an array, [`Error::Shape`] for another shape, [`Error::NonFinite`] for NaN or infinity.
+pub fn read_positions(path: impl AsRef<Path>, atoms: usize) -> Result<Vec<f64>> {
+    let path = path.as_ref();
+    let arrays = read_npz(path)?;
+    let array = get(&arrays, "positions", path)?;
+    let fits = match array.shape[..] {
+        [_, a, 3] => a == atoms,
+        [_, d] => d == 3 * atoms,
+        _ => false,
+    };
+    if !fits {
+        return Err(Error::shape(
+            path,
+            format!("`positions` has shape {:?}, expected [n, {atoms}, 3] for this system", array.shape),
+        ));
+    }
+    let positions = array.to_f64();
+    if let Some(i) = positions.iter().position(|x| !x.is_finite()) {
+        return Err(Error::NonFinite {
+            path: path.to_path_buf(),
+            message: format!(
+                "`positions` is {} at frame {}, atom {}, axis {}; remove such frames first",
+                positions[i],
+                i / (3 * atoms),
+                i / 3 % atoms,
+                i % 3
+            ),
+        });
+    }
+    Ok(positions)
+}

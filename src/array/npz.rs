@@ -1,0 +1,112 @@
+//! NumPy `.npz`: a zip file of `.npy` arrays. Floats and integers of any width are read; strings are skipped.
+
+use std::fs::File;
+use std::io::{BufReader, BufWriter, Write};
+use std::path::Path;
+
+use npyz::{DType, NpyFile, Order, TypeChar, WriterBuilder};
+
+use super::{Array, Arrays, Data};
+use crate::error::{Error, Result};
+
+/// Reads every numeric array of a `.npz` file.
+///
+/// # Errors
+/// [`Error::Io`] when the file cannot be opened, [`Error::Data`] when it is not an npz file or is cut short.
+pub fn read_npz(path: impl AsRef<Path>) -> Result<Arrays> {
+    let path = path.as_ref();
+    let file = File::open(path).map_err(Error::io(path))?;
+    let mut zip = npyz::npz::NpzArchive::new(BufReader::new(file))
+        .map_err(|e| Error::data(path, format!("not an npz file ({e}); write one with numpy.savez")))?;
+    let names: Vec<String> = zip.array_names().map(str::to_owned).collect();
+    let mut arrays = Arrays::new();
+    for name in names {
+        let bad = |e: std::io::Error| Error::data(path, format!("array `{name}` is malformed: {e}"));
+        let Some(npy) = zip.by_name(&name).map_err(bad)? else { continue };
+        if let Some(array) = read_npy(npy).map_err(bad)? {
+            arrays.insert(name, array);
+        }
+    }
+    Ok(arrays)
+}
+
+fn read_npy<R: std::io::Read>(npy: NpyFile<R>) -> std::io::Result<Option<Array>> {
+    let shape: Vec<usize> = npy.shape().iter().map(|&n| n as usize).collect();
+    if npy.order() == Order::Fortran && shape.len() > 1 {
+        return Err(std::io::Error::other("Fortran order; save numpy.ascontiguousarray(x)"));
+    }
+    let DType::Plain(kind) = npy.dtype() else { return Ok(None) };
+    let data = match (kind.type_char(), kind.size_field()) {
+        (TypeChar::Float, 8) => Data::F64(npy.into_vec()?),
+        (TypeChar::Float, 4) => Data::F32(npy.into_vec()?),
+        (TypeChar::Int, 8) => Data::I64(npy.into_vec()?),
+        (TypeChar::Int, 4) => Data::I64(npy.into_vec::<i32>()?.into_iter().map(i64::from).collect()),
+        (TypeChar::Int, 1) => Data::I64(npy.into_vec::<i8>()?.into_iter().map(i64::from).collect()),
+        (TypeChar::Uint, 1) => Data::I64(npy.into_vec::<u8>()?.into_iter().map(i64::from).collect()),
+        (TypeChar::Uint, 4) => Data::I64(npy.into_vec::<u32>()?.into_iter().map(i64::from).collect()),
+        _ => return Ok(None),
+    };
+    Ok(Some(Array { shape, data }))
+}
+
+/// Writes arrays as an uncompressed `.npz`. The bytes depend on the arrays alone (no timestamps).
+///
+/// # Errors
+/// [`Error::Io`] when the file cannot be written.
+pub fn write_npz(path: impl AsRef<Path>, arrays: &Arrays) -> Result<()> {
+    let path = path.as_ref();
+    let file = File::create(path).map_err(Error::io(path))?;
+    let mut npz = npyz::npz::NpzWriter::new(BufWriter::new(file));
+    let mut write = || -> std::io::Result<()> {
+        for (name, array) in arrays {
+            let shape: Vec<u64> = array.shape.iter().map(|&n| n as u64).collect();
+            macro_rules! put {
+                ($v:expr) => {{
+                    let mut w = npz.array(name, Default::default())?.default_dtype().shape(&shape).begin_nd()?;
+                    w.extend($v.iter().copied())?;
+                    w.finish()?;
+                }};
+            }
+            match &array.data {
+                Data::F32(v) => put!(v),
+                Data::F64(v) => put!(v),
+                Data::I64(v) => put!(v),
+            }
+        }
+        Ok(())
+    };
+    write().map_err(Error::io(path))?;
+    let mut file = npz.zip_writer().finish().map_err(|e| Error::io(path)(std::io::Error::other(e)))?;
+    file.flush().map_err(Error::io(path))?;
+    file.get_ref().sync_all().map_err(Error::io(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn round_trip_and_cut_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.npz");
+        let mut arrays = Arrays::new();
+        arrays.insert("x".into(), Array::f64(&[2, 3], vec![1.0, -0.0, 3.5, f64::MAX, 5.0, 6.0]));
+        arrays.insert("i".into(), Array::i64(&[], vec![-7]));
+        arrays.insert("f".into(), Array::f32(&[0, 4], vec![]));
+        write_npz(&path, &arrays).unwrap();
+        assert_eq!(read_npz(&path).unwrap(), arrays);
+        let bytes = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+        assert!(matches!(read_npz(&path), Err(Error::Data { .. })));
+    }
+
+    /// A file that NumPy wrote (compressed, with a string array, which is skipped).
+    #[test]
+    fn reads_numpy() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/physics/lj13_golden.npz");
+        let arrays = read_npz(path).unwrap();
+        assert_eq!(arrays["positions"].shape, [400, 13, 3]);
+        assert!((arrays["energy"].to_f64()[0] + 83.089_644_07).abs() < 1e-7);
+        assert!(arrays["kind_code"].as_i64().is_some());
+    }
+}

@@ -1,0 +1,3 @@
+//! Experiment files: typed schema, profiles, overrides, sweep expansion.
+
+pub mod spec;

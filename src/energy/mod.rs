@@ -1,0 +1,27 @@
+//! Energies and forces for batches of configurations, and the meter that counts every one of them.
+//!
+//! Positions, energies and forces are flat, row-major slices: `positions[f*dim + 3*a + c]` is coordinate `c` of atom
+//! `a` in frame `f`, `dim = 3 * atoms`. Energies are *unreduced* (`E`, in the system's energy unit); the reduced energy
+//! is `u = E / kT`.
+
+mod metered;
+
+pub use metered::{Counts, Metered, Purpose};
+
+/// A potential energy surface, evaluated for whole batches. Samplers never see it: they get a [`Metered`].
+pub trait Potential: Send + Sync {
+    /// Number of atoms; a frame has `3 * atoms` coordinates.
+    fn atoms(&self) -> usize;
+
+    /// Energies `[n]` and forces `[n, atoms, 3]` (`-dE/dx`) of `n = energies.len()` frames, in f64.
+    fn energy_forces(&self, positions: &[f64], energies: &mut [f64], forces: &mut [f64]);
+
+    /// Energies and forces in f32 (production precision; error stated against f64 by the implementor).
+    fn energy_forces_f32(&self, positions: &[f32], energies: &mut [f32], forces: &mut [f32]);
+
+    /// Names of the additive terms, in the order of [`Potential::per_term`].
+    fn term_names(&self) -> &'static [&'static str];
+
+    /// Per-term energies `[n, terms]` in f64 (diagnostics and golden tests; not a sampler's way in).
+    fn per_term(&self, positions: &[f64], terms: &mut [f64]);
+}

@@ -1,0 +1,133 @@
+//! The library's error type: what went wrong, where, what was expected; and the exit code it maps to.
+
+use std::path::{Path, PathBuf};
+
+use crate::exit::ExitCode;
+
+/// Shorthand for results with [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Everything that can go wrong, by who has to act on it.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Bad experiment file, override or command line; the message holds file, line, column and remedy.
+    #[error("{0}")]
+    Usage(String),
+    /// A data file is missing something or is malformed.
+    #[error("{}: {message}", path.display())]
+    Data {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, what was expected.
+        message: String,
+    },
+    /// An array has the wrong shape or atom count.
+    #[error("{}: {message}", path.display())]
+    Shape {
+        /// The file.
+        path: PathBuf,
+        /// Shape found and shape expected.
+        message: String,
+    },
+    /// NaN or infinite numbers where finite ones are needed.
+    #[error("{}: {message}", path.display())]
+    NonFinite {
+        /// The file.
+        path: PathBuf,
+        /// Which entry.
+        message: String,
+    },
+    /// The operating system refused a file operation.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// The database cannot be used.
+    #[error("{0}")]
+    Store(String),
+    /// The database was written by a newer version of this program.
+    #[error("{0}")]
+    NewerDatabase(String),
+    /// A file does not match its recorded digest.
+    #[error("{}: {message}", path.display())]
+    Digest {
+        /// The file.
+        path: PathBuf,
+        /// Digest found and digest recorded.
+        message: String,
+    },
+    /// Some cells of a sweep failed (each was reported on its own).
+    #[error("{0}")]
+    RunsFailed(String),
+    /// Nothing matches what was asked for.
+    #[error("{0}")]
+    NothingSelected(String),
+    /// Stopped by a signal; resumable.
+    #[error("interrupted; run the same command again to resume")]
+    Interrupted,
+    /// Refused by a safety option.
+    #[error("{0}")]
+    Refused(String),
+    /// The energy budget of a run is spent (a sampler may turn this into a clean stop).
+    #[error("energy budget of {budget} evaluations is spent")]
+    BudgetSpent {
+        /// The budget, in evaluations.
+        budget: u64,
+    },
+    /// A numerical method broke down (diverged training, non-finite state).
+    #[error("{0}")]
+    Numerical(String),
+    /// A tensor operation failed: a bug of ours.
+    #[error("tensor operation: {0}")]
+    Tensor(#[from] candle_core::Error),
+    /// A bug.
+    #[error("internal error: {0}")]
+    Internal(String),
+}
+
+impl Error {
+    /// Attaches a path to an I/O error.
+    pub fn io(path: impl AsRef<Path>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.as_ref().to_path_buf();
+        move |source| Self::Io { path, source }
+    }
+
+    /// A malformed data file.
+    pub fn data(path: impl AsRef<Path>, message: impl Into<String>) -> Self {
+        Self::Data { path: path.as_ref().to_path_buf(), message: message.into() }
+    }
+
+    /// An array of the wrong shape.
+    pub fn shape(path: impl AsRef<Path>, message: impl Into<String>) -> Self {
+        Self::Shape { path: path.as_ref().to_path_buf(), message: message.into() }
+    }
+
+    /// The exit code that this error ends the process with.
+    #[must_use]
+    pub fn exit_code(&self) -> ExitCode {
+        use std::io::ErrorKind as K;
+        match self {
+            Self::Usage(_) => ExitCode::Usage,
+            Self::Data { .. } => ExitCode::Data,
+            Self::Shape { .. } => ExitCode::Shape,
+            Self::NonFinite { .. } => ExitCode::NonFinite,
+            Self::Io { source, .. } => match source.kind() {
+                K::StorageFull | K::QuotaExceeded => ExitCode::DiskFull,
+                K::PermissionDenied | K::ReadOnlyFilesystem => ExitCode::ReadOnly,
+                K::BrokenPipe => ExitCode::BrokenPipe,
+                _ => ExitCode::Data,
+            },
+            Self::Store(_) => ExitCode::Store,
+            Self::NewerDatabase(_) => ExitCode::NewerDatabase,
+            Self::Digest { .. } => ExitCode::DigestMismatch,
+            Self::RunsFailed(_) | Self::BudgetSpent { .. } | Self::Numerical(_) => ExitCode::RunsFailed,
+            Self::NothingSelected(_) => ExitCode::NothingSelected,
+            Self::Interrupted => ExitCode::Interrupted,
+            Self::Refused(_) => ExitCode::Refused,
+            Self::Tensor(_) | Self::Internal(_) => ExitCode::Internal,
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Samplers: each advances in resumable steps, and reaches the energy only through [`Metered`].
+
+pub mod md;
+pub mod pita;
+
+use std::sync::Arc;
+
+use crate::array::Arrays;
+use crate::config::spec::{RunSpec, SamplerSpec};
+use crate::energy::Metered;
+use crate::error::Result;
+use crate::systems::System;
+
+/// What a sampler may use while it works.
+pub struct Context {
+    /// The system and its target temperature.
+    pub system: Arc<System>,
+    /// The counted energy.
+    pub energy: Metered,
+    /// Seed of the run; all draws come from [`crate::rng::Stream`]s keyed by it.
+    pub seed: u64,
+}
+
+/// How far a sampler is after one [`Sampler::step`].
+#[derive(Debug, Clone, Default)]
+pub struct Progress {
+    /// Work done and in total, in the sampler's own unit (for the bar; `done == total` does not end the run).
+    pub done: u64,
+    /// Total work.
+    pub total: u64,
+    /// Phase shown beside the bar, such as `rung 2/5: training`.
+    pub phase: String,
+    /// Named numbers to record as an event (`loss`, `ess`, ...); empty for none.
+    pub scalars: Vec<(String, f64)>,
+    /// Finished: [`Sampler::samples`] is final.
+    pub finished: bool,
+}
+
+/// Samples of a finished run: `positions [n, atoms, 3]` (f64), `energy [n]`, optional `log_weight [n]`, and whatever
+/// else the sampler wants kept (extra arrays keep their names).
+pub type Samples = Arrays;
+
+/// A sampler that can stop after any step and resume bit for bit.
+pub trait Sampler: Send {
+    /// One unit of work, short enough (about a second) that Ctrl-C and checkpoints stay responsive.
+    ///
+    /// # Errors
+    /// Whatever ends the run as failed.
+    fn step(&mut self, ctx: &mut Context) -> Result<Progress>;
+
+    /// Everything needed to go on: named arrays (saved as safetensors).
+    ///
+    /// # Errors
+    /// When the state cannot be copied from the device.
+    fn state(&self) -> Result<Arrays>;
+
+    /// Continues from a saved state.
+    ///
+    /// # Errors
+    /// When an array is missing or has another shape.
+    fn restore(&mut self, state: &Arrays) -> Result<()>;
+
+    /// The result so far; final once a step returned `finished`.
+    ///
+    /// # Errors
+    /// When called too early.
+    fn samples(&self) -> Result<Samples>;
+
+    /// Trained weights to keep beside the samples, if any.
+    fn weights(&self) -> Option<Arrays> {
+        None
+    }
+}
+
+/// Builds the sampler that a spec asks for, at its beginning.
+///
+/// # Errors
+/// When the spec does not fit the system.
+pub fn build(spec: &RunSpec, ctx: &Context) -> Result<Box<dyn Sampler>> {
+    match &spec.sampler {
+        SamplerSpec::Md(s) => md::build(s, ctx),
+        SamplerSpec::ReplicaExchange(s) => md::build_replica_exchange(s, ctx),
+        SamplerSpec::Pita(s) => pita::build(s, ctx),
+    }
+}
