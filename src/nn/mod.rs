@@ -1,1 +1,15 @@
-//! nn.
+//! Networks: one backbone, two heads (score and energy), and what training them needs.
+//!
+//! [`Backbone`] is the boundary: flat f64 slices in and out, whatever computes inside. [`candle`] is the reference (one
+//! definition over [`candle::Jet`]); faster engines stand behind the same trait and are checked against it.
+
+mod adam;
+mod backbone;
+pub mod candle;
+mod ema;
+mod layout;
+
+pub use adam::{Adam, clip_norm};
+pub use backbone::{Backbone, EnergyOut, EnergySeed};
+pub use ema::{Ema, warm_decay};
+pub use layout::{Layout, Parameter};

@@ -1,0 +1,102 @@
+//! What a sampler needs of a network: values, gradients, divergence, and the two parameter gradients of training.
+
+use super::Layout;
+use crate::error::Result;
+
+/// Energy head at a batch of points.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EnergyOut {
+    /// `U` `[B]`.
+    pub u: Vec<f64>,
+    /// `dU/dx` at fixed h, `[B, dim]`.
+    pub grad: Vec<f64>,
+    /// `dU/dh` at fixed x, `[B]`.
+    pub du_dh: Vec<f64>,
+}
+
+/// Constants of one sample in the scalar `S = <v, grad_x U> + w dU/dh + c U` whose parameter gradient is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct EnergySeed {
+    /// Coefficient of `U`.
+    pub c: f64,
+    /// Coefficient of `dU/dh`.
+    pub w: f64,
+}
+
+/// The backbone `F(c_noise, x_in, beta)` with both heads of EDM preconditioning (sigma_data = 1, `h = sigma^2`):
+///
+/// - score head: `D(x) = c_s x + c_out F`, `score = (D - x)/h`;
+/// - energy head: `U(x) = (1-c_s)/(2h) |x|^2 - c_out/(c_in h) <F, c_in x>`.
+///
+/// `c_s = 1/(1+h)`, `c_in = 1/sqrt(1+h)`, `c_out = sqrt(h/(1+h))`, `c_noise = ln(h)/8`.
+///
+/// All slices are row-major f64: `params [layout.len()]`, `h [B]`, `beta [B]`, `x [B, dim]`. Results do not depend on
+/// how a population is cut into batches, nor on the number of threads.
+pub trait Backbone: Send + Sync {
+    /// Order of the parameters in the flat vector.
+    fn layout(&self) -> &Layout;
+
+    /// Coordinates of a sample, `3 * atoms`.
+    fn dim(&self) -> usize;
+
+    /// Denoiser `D [B, dim]` of the score head.
+    ///
+    /// # Errors
+    /// When the engine fails (out of memory).
+    fn denoise(&self, params: &[f64], h: &[f64], beta: &[f64], x: &[f64]) -> Result<Vec<f64>>;
+
+    /// Energy head with its derivatives.
+    ///
+    /// # Errors
+    /// When the engine fails.
+    fn energy(&self, params: &[f64], h: &[f64], beta: &[f64], x: &[f64]) -> Result<EnergyOut>;
+
+    /// Denoiser `[B, dim]` and exact divergence `[B]` of the *score*: trace of the full `dim x dim` Jacobian.
+    ///
+    /// # Errors
+    /// When the engine fails.
+    fn divergence(&self, params: &[f64], h: &[f64], beta: &[f64], x: &[f64]) -> Result<(Vec<f64>, Vec<f64>)>;
+
+    /// Denoiser `[B, dim]` and its directional derivative `dD/dx v [B, dim]`.
+    ///
+    /// # Errors
+    /// When the engine fails.
+    fn denoise_jvp(
+        &self,
+        params: &[f64],
+        h: &[f64],
+        beta: &[f64],
+        x: &[f64],
+        v: &[f64],
+    ) -> Result<(Vec<f64>, Vec<f64>)>;
+
+    /// Parameter gradient of `sum_i <cotangent_i, D_i>`, added to `grad [layout.len()]`; returns `D [B, dim]`.
+    /// `cotangent(i, D_i, out)` writes the cotangent of sample `i`, a constant for the differentiation.
+    ///
+    /// # Errors
+    /// When the engine fails.
+    fn denoise_vjp(
+        &self,
+        params: &[f64],
+        h: &[f64],
+        beta: &[f64],
+        x: &[f64],
+        cotangent: &(dyn Fn(usize, &[f64], &mut [f64]) + Sync),
+        grad: &mut [f64],
+    ) -> Result<Vec<f64>>;
+
+    /// Parameter gradient of `sum_i <v_i, grad_x U_i> + w_i dU_i/dh + c_i U_i`, added to `grad`; returns the energy head.
+    /// `seed(i, U_i, grad_i, dU/dh_i, v)` writes `v_i` and returns `(c_i, w_i)`, constants for the differentiation.
+    ///
+    /// # Errors
+    /// When the engine fails.
+    fn energy_vjp(
+        &self,
+        params: &[f64],
+        h: &[f64],
+        beta: &[f64],
+        x: &[f64],
+        seed: &(dyn Fn(usize, f64, &[f64], f64, &mut [f64]) -> EnergySeed + Sync),
+        grad: &mut [f64],
+    ) -> Result<EnergyOut>;
+}

@@ -1,0 +1,7 @@
+//! The reference engine: networks written once over [`Jet`] (value + tangents) on candle tensors.
+
+mod egnn;
+mod jet;
+
+pub use egnn::CandleEgnn;
+pub use jet::Jet;

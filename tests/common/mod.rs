@@ -1,0 +1,40 @@
+//! Golden fixtures and comparisons shared by the integration tests.
+#![allow(dead_code)] // each test binary uses a part
+
+use std::path::PathBuf;
+
+use pita_bench::array::{Arrays, read_safetensors};
+
+/// The golden folder: `PITA_BENCH_GOLDEN` when set, so that another set with the same layout can be checked.
+pub fn folder() -> PathBuf {
+    std::env::var_os("PITA_BENCH_GOLDEN")
+        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden")), PathBuf::from)
+}
+
+/// The tensors of `<name>.safetensors`.
+pub fn golden(name: &str) -> Arrays {
+    read_safetensors(folder().join(format!("{name}.safetensors"))).unwrap()
+}
+
+/// Facts that `index.json` tells about a file.
+pub fn facts(name: &str) -> serde_json::Value {
+    let index = std::fs::read_to_string(folder().join("index.json")).unwrap();
+    let index: serde_json::Value = serde_json::from_str(&index).unwrap();
+    index["files"][name]["facts"].clone()
+}
+
+/// Largest absolute difference over the largest absolute entry of `want`.
+pub fn relative(got: &[f64], want: &[f64]) -> f64 {
+    assert_eq!(got.len(), want.len(), "lengths differ");
+    assert!(got.iter().all(|x| x.is_finite()), "not finite");
+    let scale = want.iter().fold(0.0_f64, |m, x| m.max(x.abs()));
+    let worst = got.iter().zip(want).fold(0.0_f64, |m, (a, b)| m.max((a - b).abs()));
+    if worst == 0.0 { 0.0 } else { worst / scale }
+}
+
+/// Asserts that `got` is `want` within `tolerance` of the largest entry.
+#[track_caller]
+pub fn close(what: &str, got: &[f64], want: &[f64], tolerance: f64) {
+    let error = relative(got, want);
+    assert!(error <= tolerance, "{what}: relative error {error:.2e} above {tolerance:.0e}");
+}
