@@ -1,1 +1,10 @@
-//! diffusion.
+//! Noise schedules, annealing factors, weights and resampling of the annealed reverse process.
+
+mod gamma;
+mod resample;
+mod schedule;
+pub mod sde;
+
+pub use gamma::Gamma;
+pub use resample::{ess, normalise, systematic, systematic_faithful};
+pub use schedule::{Elucidating, Geometric};

@@ -1,4 +1,6 @@
-//! Progressive inference-time annealing.
+//! Progressive inference-time annealing (arXiv 2506.16471).
+
+pub mod loss;
 
 use super::{Context, Sampler};
 use crate::config::spec::PitaSpec;
