@@ -7,9 +7,11 @@ mod adam;
 mod backbone;
 pub mod candle;
 mod ema;
+mod engine;
 mod layout;
 
 pub use adam::{Adam, clip_norm};
 pub use backbone::{Backbone, EnergyOut, EnergySeed};
 pub use ema::{Ema, warm_decay};
+pub use engine::build;
 pub use layout::{Layout, Parameter};

@@ -1,5 +1,7 @@
 //! Plain dynamics: Langevin, MALA, replica exchange.
 
+pub mod mala;
+
 use super::{Context, Sampler};
 use crate::config::spec::{MdSpec, ReplicaExchangeSpec};
 use crate::error::{Error, Result};

@@ -1,0 +1,181 @@
+//! Metropolis-adjusted Langevin (MALA) for many walkers at once, on the centre-of-mass-free subspace.
+
+use rayon::prelude::*;
+
+use crate::array::Arrays;
+use crate::diffusion::sde::centre;
+use crate::energy::{Metered, Purpose};
+use crate::error::Result;
+use crate::rng::{self, Stream};
+use crate::samplers::state;
+
+/// Dual averaging of the log step towards an acceptance rate (Hoffman and Gelman 2014, section 3.2).
+#[derive(Debug, Clone, PartialEq)]
+pub struct DualAveraging {
+    target: f64,
+    /// Where log steps are shrunk towards.
+    centre: f64,
+    /// Updates so far.
+    count: f64,
+    error: f64,
+    averaged: f64,
+}
+
+impl DualAveraging {
+    const GAMMA: f64 = 0.05;
+    const T0: f64 = 10.0;
+    const KAPPA: f64 = 0.75;
+
+    /// Starts at `step`, aiming at the acceptance rate `target`.
+    #[must_use]
+    pub fn new(step: f64, target: f64) -> Self {
+        Self { target, centre: (10.0 * step).ln(), count: 0.0, error: 0.0, averaged: step.ln() }
+    }
+
+    /// Takes in one acceptance rate; returns the step to try next.
+    pub fn update(&mut self, acceptance: f64) -> f64 {
+        self.count += 1.0;
+        let eta = 1.0 / (self.count + Self::T0);
+        self.error += eta * (self.target - acceptance - self.error);
+        let log_step = self.centre - self.count.sqrt() / Self::GAMMA * self.error;
+        let weight = self.count.powf(-Self::KAPPA);
+        self.averaged += weight * (log_step - self.averaged);
+        log_step.exp()
+    }
+
+    /// The averaged step, to go on with once adaptation ends.
+    #[must_use]
+    pub fn averaged(&self) -> f64 {
+        self.averaged.exp()
+    }
+
+    /// The state, for checkpoints.
+    #[must_use]
+    pub fn state(&self) -> Vec<f64> {
+        vec![self.target, self.centre, self.count, self.error, self.averaged]
+    }
+
+    /// What [`DualAveraging::state`] returned.
+    #[must_use]
+    pub fn from_state(s: &[f64]) -> Self {
+        Self { target: s[0], centre: s[1], count: s[2], error: s[3], averaged: s[4] }
+    }
+}
+
+/// Walkers with their energies and forces; walker `i` moves at temperature `kt[i]` with step `step[i]`.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Mala {
+    /// Positions `[n, dim]`, centred.
+    pub positions: Vec<f64>,
+    /// Unreduced energies `[n]`.
+    pub energies: Vec<f64>,
+    /// Forces `[n, dim]`.
+    pub forces: Vec<f64>,
+    /// Moves made: keys the random streams.
+    pub moves: u64,
+}
+
+impl Mala {
+    /// Walkers at `positions`; costs one evaluation each.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::BudgetSpent`].
+    pub fn new(mut positions: Vec<f64>, energy: &mut Metered, purpose: Purpose) -> Result<Self> {
+        let dim = 3 * energy.atoms();
+        centre(&mut positions, energy.atoms());
+        let mut energies = vec![0.0; positions.len() / dim];
+        let mut forces = vec![0.0; positions.len()];
+        energy.energy_forces(purpose, &positions, &mut energies, &mut forces)?;
+        Ok(Self { positions, energies, forces, moves: 0 })
+    }
+
+    /// Number of walkers.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.energies.len()
+    }
+
+    /// Whether there are no walkers.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.energies.is_empty()
+    }
+
+    /// One move of every walker: proposal `x + eps F/kT + sqrt(2 eps) z`, accepted by Metropolis-Hastings. One
+    /// evaluation per walker. Returns the acceptance probability of each.
+    ///
+    /// `seed` and `salt` key the draws together with the move number; `salt` (below 2^16) keeps chains apart that one
+    /// run makes in different phases.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::BudgetSpent`]; the walkers have not moved then.
+    pub fn advance(
+        &mut self,
+        energy: &mut Metered,
+        purpose: Purpose,
+        (seed, stream, salt): (u64, rng::Purpose, u64),
+        at: impl Fn(usize) -> (f64, f64) + Sync,
+    ) -> Result<Vec<f64>> {
+        let dim = 3 * energy.atoms();
+        let stream = Stream::new(seed, stream, (salt << 40) | self.moves);
+        let mut proposal = vec![0.0; self.positions.len()];
+        let accept_draw: Vec<f64> = proposal
+            .par_chunks_mut(dim)
+            .enumerate()
+            .map(|(i, new)| {
+                let (kt, eps) = at(i);
+                let row = i * dim..(i + 1) * dim;
+                let mut draws = stream.at(i as u32);
+                let u = draws.uniform();
+                new.iter_mut().for_each(|z| *z = draws.normal());
+                centre(new, dim / 3);
+                for ((p, x), f) in new.iter_mut().zip(&self.positions[row.clone()]).zip(&self.forces[row]) {
+                    *p = x + eps * f / kt + (2.0 * eps).sqrt() * *p;
+                }
+                u
+            })
+            .collect();
+        let mut new_energies = vec![0.0; self.len()];
+        let mut new_forces = vec![0.0; proposal.len()];
+        energy.energy_forces(purpose, &proposal, &mut new_energies, &mut new_forces)?;
+        let mut acceptance = vec![0.0; self.len()];
+        for (i, p) in acceptance.iter_mut().enumerate() {
+            let (kt, eps) = at(i);
+            let row = i * dim..(i + 1) * dim;
+            // log q(x|y) - log q(y|x), each -|to - from - eps F(from)/kT|^2 / (4 eps)
+            let (mut there, mut back) = (0.0, 0.0);
+            for k in row.clone() {
+                let d = proposal[k] - self.positions[k];
+                there += (d - eps * self.forces[k] / kt).powi(2);
+                back += (-d - eps * new_forces[k] / kt).powi(2);
+            }
+            let log_ratio = (self.energies[i] - new_energies[i]) / kt + (there - back) / (4.0 * eps);
+            *p = if log_ratio.is_nan() { 0.0 } else { log_ratio.exp().min(1.0) };
+            if accept_draw[i] < *p {
+                self.energies[i] = new_energies[i];
+                self.positions[row.clone()].copy_from_slice(&proposal[row.clone()]);
+                self.forces[row.clone()].copy_from_slice(&new_forces[row]);
+            }
+        }
+        self.moves += 1;
+        Ok(acceptance)
+    }
+
+    /// Saves into `arrays` under `prefix`.
+    pub fn save(&self, prefix: &str, arrays: &mut Arrays) {
+        for (name, values) in [("x", &self.positions), ("energy", &self.energies), ("force", &self.forces)] {
+            arrays.insert(format!("{prefix}.{name}"), state::floats(values));
+        }
+        arrays.insert(format!("{prefix}.moves"), state::integers(&[self.moves as i64]));
+    }
+
+    /// Reads what [`Mala::save`] wrote.
+    ///
+    /// # Errors
+    /// When an array is missing.
+    pub fn load(prefix: &str, arrays: &Arrays) -> Result<Self> {
+        let get = |name: &str| state::f64s(arrays, &format!("{prefix}.{name}"));
+        let moves = state::i64s(arrays, &format!("{prefix}.moves"))?[0] as u64;
+        Ok(Self { positions: get("x")?, energies: get("energy")?, forces: get("force")?, moves })
+    }
+}

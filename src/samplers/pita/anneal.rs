@@ -1,0 +1,361 @@
+//! One rung of inference-time annealing: weighted particles from noise to data at a lower temperature.
+
+use super::loss::Pair;
+use crate::array::Arrays;
+use crate::config::spec::{AnnealSpec, Resampling, Weights};
+use crate::diffusion::sde::{Local, centre, clamp_above, drift_a, drift_x, log_kernel_ratio};
+use crate::diffusion::{Elucidating, Gamma, ess, systematic, systematic_faithful};
+use crate::error::{Error, Result};
+use crate::nn::Backbone;
+use crate::rng::{Purpose, Stream};
+use crate::samplers::state;
+
+/// Particles that a network call takes at once (results do not depend on it).
+const CHUNK: usize = 512;
+
+/// Where the annealing takes place.
+pub struct Setting<'a> {
+    /// The networks.
+    pub net: &'a dyn Backbone,
+    /// Their parameters.
+    pub params: Pair<&'a [f64]>,
+    /// Conditioning temperature of the rung annealed from.
+    pub beta: f64,
+    /// Annealing factor over time.
+    pub gamma: Gamma,
+    /// Noise.
+    pub schedule: Elucidating,
+    /// Settings.
+    pub spec: &'a AnnealSpec,
+    /// Run seed.
+    pub seed: u64,
+    /// Which rung: keys the random streams.
+    pub rung: u64,
+}
+
+/// The particles of one rung.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Annealer {
+    /// Positions `[n, dim]`.
+    pub x: Vec<f64>,
+    /// Accumulated log-weights `[n]`.
+    pub log_weight: Vec<f64>,
+    /// Index of the prior particle each one descends from.
+    pub parents: Vec<i64>,
+    /// `U` at the current positions and time, kept by the kernel-ratio weights; empty when not known.
+    u: Vec<f64>,
+    /// Steps done.
+    pub step: usize,
+}
+
+impl Setting<'_> {
+    fn stream(&self, purpose: Purpose, step: usize) -> Stream {
+        Stream::new(self.seed, purpose, (self.rung << 32) | step as u64)
+    }
+
+    /// The first step without weights.
+    fn weighted_steps(&self) -> usize {
+        (self.spec.resample_until * self.spec.steps as f64).round() as usize
+    }
+
+    /// The time of step `k`.
+    fn time(&self, k: usize) -> f64 {
+        1.0 - k as f64 / self.spec.steps as f64
+    }
+
+    /// Calls `f(h, beta, x)` on chunks of a population and joins what it returns.
+    fn chunks(&self, x: &[f64], h: f64, mut f: impl FnMut(&[f64], &[f64], &[f64]) -> Result<()>) -> Result<()> {
+        let dim = self.net.dim();
+        for part in x.chunks(CHUNK * dim) {
+            let n = part.len() / dim;
+            f(&vec![h; n], &vec![self.beta; n], part)?;
+        }
+        Ok(())
+    }
+
+    /// Energy head on a population at variance `h`: `U`, `grad U`, `dU/dh`.
+    fn energy(&self, x: &[f64], h: f64) -> Result<(Vec<f64>, Vec<f64>, Vec<f64>)> {
+        let (mut u, mut grad, mut du_dh) = (Vec::new(), Vec::new(), Vec::new());
+        self.chunks(x, h, |h, beta, x| {
+            let out = self.net.energy(self.params.energy, h, beta, x)?;
+            u.extend(out.u);
+            grad.extend(out.grad);
+            du_dh.extend(out.du_dh);
+            Ok(())
+        })?;
+        Ok((u, grad, du_dh))
+    }
+
+    /// Score, and its divergence as the weights ask (zeros without weights).
+    fn score(&self, x: &[f64], h: f64, step: usize, weighted: bool) -> Result<(Vec<f64>, Vec<f64>)> {
+        let dim = self.net.dim();
+        let mut score = Vec::with_capacity(x.len());
+        let mut div = Vec::with_capacity(x.len() / dim);
+        let mut first = 0;
+        self.chunks(x, h, |hs, beta, x| {
+            let n = hs.len();
+            let d = match self.spec.weights {
+                Weights::Exact if weighted => {
+                    let (d, trace) = self.net.divergence(self.params.score, hs, beta, x)?;
+                    div.extend(trace);
+                    d
+                }
+                Weights::Hutchinson if weighted => {
+                    let (d, trace) = self.hutchinson(hs, beta, x, step, first)?;
+                    div.extend(trace);
+                    d
+                }
+                _ => {
+                    div.extend(std::iter::repeat_n(0.0, n));
+                    self.net.denoise(self.params.score, hs, beta, x)?
+                }
+            };
+            score.extend(d.iter().zip(x).map(|(d, x)| (d - x) / h));
+            first += n;
+            Ok(())
+        })?;
+        Ok((score, div))
+    }
+
+    /// `D` and the Rademacher estimate of `div score`: mean over probes of `<v, (dD/dx v - v)>/h`.
+    fn hutchinson(
+        &self,
+        h: &[f64],
+        beta: &[f64],
+        x: &[f64],
+        step: usize,
+        first: usize,
+    ) -> Result<(Vec<f64>, Vec<f64>)> {
+        let (dim, n) = (self.net.dim(), h.len());
+        let stream = self.stream(Purpose::Probe, step);
+        let mut draws: Vec<_> = (0..n).map(|i| stream.at((first + i) as u32)).collect();
+        let mut div = vec![0.0; n];
+        let mut denoised = Vec::new();
+        for _ in 0..self.spec.probes {
+            let v: Vec<f64> = draws.iter_mut().flat_map(|d| (0..dim).map(|_| d.sign()).collect::<Vec<_>>()).collect();
+            let (d, jv) = self.net.denoise_jvp(self.params.score, h, beta, x, &v)?;
+            for (i, div) in div.iter_mut().enumerate() {
+                let row = i * dim..(i + 1) * dim;
+                let quadratic: f64 = v[row.clone()].iter().zip(&jv[row]).map(|(v, j)| v * (j - v)).sum();
+                *div += quadratic / h[i] / self.spec.probes as f64;
+            }
+            denoised = d;
+        }
+        Ok((denoised, div))
+    }
+}
+
+impl Annealer {
+    /// `n` particles of the prior at t = 1: a centre-free Gaussian of variance `h(1)/gamma`.
+    #[must_use]
+    pub fn new(at: &Setting, n: usize) -> Self {
+        let dim = at.net.dim();
+        let sigma = (at.schedule.h(1.0) / at.gamma.at(1.0)).sqrt();
+        let stream = at.stream(Purpose::Anneal, 0);
+        let mut x = Vec::with_capacity(n * dim);
+        for i in 0..n {
+            let mut draws = stream.at(i as u32);
+            x.extend((0..dim).map(|_| sigma * draws.normal()));
+        }
+        centre(&mut x, dim / 3);
+        Self { x, log_weight: vec![0.0; n], parents: (0..n as i64).collect(), u: Vec::new(), step: 0 }
+    }
+
+    /// Whether t = 0 is reached.
+    #[must_use]
+    pub fn finished(&self, at: &Setting) -> bool {
+        self.step == at.spec.steps
+    }
+
+    /// Effective sample size as a fraction.
+    #[must_use]
+    pub fn ess(&self) -> f64 {
+        ess(&self.log_weight)
+    }
+
+    /// Distinct prior particles that still have descendants.
+    #[must_use]
+    pub fn unique_parents(&self) -> usize {
+        let mut parents = self.parents.clone();
+        parents.sort_unstable();
+        parents.dedup();
+        parents.len()
+    }
+
+    /// One step towards the data.
+    ///
+    /// # Errors
+    /// [`Error::Numerical`] when particles run away; engine failures.
+    pub fn advance(&mut self, at: &Setting) -> Result<()> {
+        let weighted = self.step < at.weighted_steps() && at.spec.weights != Weights::None;
+        match at.spec.weights {
+            Weights::KernelRatio => self.kernel_step(at, weighted)?,
+            _ => self.feynman_kac_step(at, weighted)?,
+        }
+        if !self.x.iter().all(|x| x.is_finite()) {
+            return Err(Error::Numerical(format!(
+                "annealing: particles are not finite after step {} of {}; train longer or take more steps",
+                self.step + 1,
+                at.spec.steps
+            )));
+        }
+        let resample = match at.spec.resampling {
+            Resampling::Ess => self.ess() < at.spec.ess_threshold,
+            Resampling::EveryStep => true,
+        };
+        self.step += 1;
+        if weighted && (resample || self.step == at.weighted_steps()) {
+            self.resample(at, self.step);
+        }
+        Ok(())
+    }
+
+    /// Noise of this step, centred.
+    fn noise(&self, at: &Setting) -> Vec<f64> {
+        let dim = at.net.dim();
+        let stream = at.stream(Purpose::Anneal, self.step + 1);
+        let mut z = Vec::with_capacity(self.x.len());
+        for i in 0..self.parents.len() {
+            let mut draws = stream.at(i as u32);
+            z.extend((0..dim).map(|_| draws.normal()));
+        }
+        centre(&mut z, dim / 3);
+        z
+    }
+
+    /// Euler-Maruyama with Feynman-Kac weights (PITA, section 5).
+    fn feynman_kac_step(&mut self, at: &Setting, weighted: bool) -> Result<()> {
+        let dim = at.net.dim();
+        let t = at.time(self.step);
+        let dt = 1.0 / at.spec.steps as f64;
+        let (h, g2) = (at.schedule.h(t), at.schedule.dh_dt(t));
+        let (gamma, dgamma) = (at.gamma.at(t), at.gamma.derivative(t));
+        let (u, grad_u, du_dh) = at.energy(&self.x, h)?;
+        let (score, div) = at.score(&self.x, h, self.step, weighted)?;
+        let z = self.noise(at);
+        let mut rate = Vec::with_capacity(u.len());
+        let mut drift = vec![0.0; dim];
+        for i in 0..u.len() {
+            let row = i * dim..(i + 1) * dim;
+            let local = Local {
+                grad_u: &grad_u[row.clone()],
+                score: &score[row.clone()],
+                div_score: div[i],
+                u: u[i],
+                du_dt: du_dh[i] * g2,
+            };
+            rate.push(drift_a(gamma, dgamma, g2, &local));
+            drift_x(gamma, g2, &local, &mut drift);
+            for ((x, d), z) in self.x[row.clone()].iter_mut().zip(&drift).zip(&z[row]) {
+                *x += d * dt + (g2 * dt).sqrt() * z;
+            }
+        }
+        if weighted {
+            clamp_above(&mut rate, at.spec.clamp_quantile);
+            for (w, r) in self.log_weight.iter_mut().zip(&rate) {
+                *w += r * dt;
+            }
+        }
+        centre(&mut self.x, dim / 3);
+        Ok(())
+    }
+
+    /// Exact-variance step with the kernel-ratio weight
+    /// `log[pi_{k+1}(x') B(x|x')] - log[pi_k(x) F(x'|x)]`, `pi_t = exp(-gamma_t U_t)`,
+    /// `F = N(x + gamma q s, q)`, `B = N(x', q)`, `q = h(t_k) - h(t_{k+1})` (arXiv 2506.05668).
+    fn kernel_step(&mut self, at: &Setting, weighted: bool) -> Result<()> {
+        let dim = at.net.dim();
+        let (t, next) = (at.time(self.step), at.time(self.step + 1));
+        let (h, h_next) = (at.schedule.h(t), at.schedule.h(next));
+        let q = h - h_next;
+        let (gamma, gamma_next) = (at.gamma.at(t), at.gamma.at(next));
+        if weighted && self.u.is_empty() {
+            self.u = at.energy(&self.x, h)?.0;
+        }
+        let (score, _) = at.score(&self.x, h, self.step, false)?;
+        let z = self.noise(at);
+        let freedom = dim - 3;
+        let mut ratio = Vec::with_capacity(self.parents.len());
+        for i in 0..self.parents.len() {
+            let row = i * dim..(i + 1) * dim;
+            let (mut forward, mut backward) = (0.0, 0.0);
+            for ((x, s), z) in self.x[row.clone()].iter_mut().zip(&score[row.clone()]).zip(&z[row]) {
+                let noise = q.sqrt() * z;
+                let change = gamma * q * s + noise;
+                forward += noise * noise;
+                backward += change * change;
+                *x += change;
+            }
+            ratio.push(log_kernel_ratio(freedom, (backward, q), (forward, q)));
+        }
+        centre(&mut self.x, dim / 3);
+        if weighted {
+            let u_next = at.energy(&self.x, h_next)?.0;
+            let mut change: Vec<f64> =
+                ratio.iter().zip(&self.u).zip(&u_next).map(|((r, u), v)| r + gamma * u - gamma_next * v).collect();
+            clamp_above(&mut change, at.spec.clamp_quantile);
+            for (w, c) in self.log_weight.iter_mut().zip(&change) {
+                *w += c;
+            }
+            self.u = u_next;
+        }
+        Ok(())
+    }
+
+    /// Resamples with the true energy: `a - u_true + gamma U(x)`, at the last weighted time. `reduced [n]` are the true
+    /// reduced energies at the new temperature; costs no further evaluation.
+    ///
+    /// # Errors
+    /// When the engine fails.
+    pub fn final_resample(&mut self, at: &Setting, reduced: &[f64]) -> Result<Vec<usize>> {
+        let t = at.time(at.weighted_steps());
+        let (u, _, _) = at.energy(&self.x, at.schedule.h(t))?;
+        let gamma = at.gamma.at(t);
+        for ((w, true_u), u) in self.log_weight.iter_mut().zip(reduced).zip(&u) {
+            *w += gamma * u - true_u;
+        }
+        clamp_above(&mut self.log_weight, at.spec.clamp_quantile);
+        Ok(self.resample(at, at.spec.steps + 1))
+    }
+
+    /// Systematic resampling; weights start again at zero. Returns who was kept.
+    fn resample(&mut self, at: &Setting, step: usize) -> Vec<usize> {
+        let (n, dim) = (self.parents.len(), at.net.dim());
+        let u = at.stream(Purpose::Resample, step).at(0).uniform();
+        let kept = match at.spec.resampling {
+            Resampling::Ess => systematic(&self.log_weight, n, u),
+            Resampling::EveryStep => systematic_faithful(&self.log_weight, n, u),
+        };
+        self.x = kept.iter().flat_map(|&i| self.x[i * dim..(i + 1) * dim].iter().copied()).collect();
+        self.parents = kept.iter().map(|&i| self.parents[i]).collect();
+        if !self.u.is_empty() {
+            self.u = kept.iter().map(|&i| self.u[i]).collect();
+        }
+        self.log_weight.fill(0.0);
+        kept
+    }
+
+    /// Saves into `arrays`.
+    pub fn save(&self, arrays: &mut Arrays) {
+        for (name, values) in [("x", &self.x), ("log_weight", &self.log_weight), ("u", &self.u)] {
+            arrays.insert(format!("anneal.{name}"), state::floats(values));
+        }
+        arrays.insert("anneal.parents".into(), state::integers(&self.parents));
+        arrays.insert("anneal.step".into(), state::integers(&[self.step as i64]));
+    }
+
+    /// Reads what [`Annealer::save`] wrote.
+    ///
+    /// # Errors
+    /// When an array is missing.
+    pub fn load(arrays: &Arrays) -> Result<Self> {
+        let get = |name: &str| state::f64s(arrays, &format!("anneal.{name}"));
+        Ok(Self {
+            x: get("x")?,
+            log_weight: get("log_weight")?,
+            u: get("u")?,
+            parents: state::i64s(arrays, "anneal.parents")?,
+            step: state::i64s(arrays, "anneal.step")?[0] as usize,
+        })
+    }
+}

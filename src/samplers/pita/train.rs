@@ -1,0 +1,183 @@
+//! Training of both heads on the rungs reached so far.
+
+use super::buffer::Buffer;
+use super::loss::{Batch, LossTerms, LossWeights, Pair, loss, mean};
+use crate::array::Arrays;
+use crate::config::spec::TrainSpec;
+use crate::diffusion::Elucidating;
+use crate::error::{Error, Result};
+use crate::nn::{Adam, Backbone, Ema, clip_norm};
+use crate::rng::{Draws, Purpose, Stream};
+use crate::samplers::state;
+
+/// Training noise: `ln sigma ~ N(-1.2, 1.2^2)` (EDM).
+const LOG_SIGMA: (f64, f64) = (-1.2, 1.2);
+
+/// What one temperature offers for training.
+pub struct Rung<'a> {
+    /// Its samples.
+    pub buffer: &'a Buffer,
+    /// `kT` there.
+    pub kt: f64,
+    /// Conditioning temperature, `T_0/T_k` rounded to two digits.
+    pub beta: f64,
+}
+
+/// Parameters of both heads (score first, then energy), optimiser and average.
+#[derive(Debug, Clone)]
+pub struct Trainer {
+    params: Vec<f64>,
+    adam: Adam,
+    ema: Ema,
+    /// Steps over all rungs: keys the random streams.
+    steps: u64,
+}
+
+impl Trainer {
+    /// Both heads start from the same random weights.
+    #[must_use]
+    pub fn new(net: &dyn Backbone, spec: &TrainSpec, seed: u64) -> Self {
+        let one = net.layout().init(&Stream::new(seed, Purpose::Weights, 0));
+        let params = [one.clone(), one].concat();
+        let ema = Ema::new(&params, spec.ema);
+        Self { adam: Adam::new(params.len()), ema, params, steps: 0 }
+    }
+
+    /// The averaged parameters, which sampling uses.
+    #[must_use]
+    pub fn averaged(&self) -> Pair<&[f64]> {
+        let (score, energy) = self.ema.params.split_at(self.params.len() / 2);
+        Pair { score, energy }
+    }
+
+    /// One step on a batch from `rungs` (the last is the newest); returns the terms and the gradient norm.
+    ///
+    /// # Errors
+    /// [`Error::Numerical`] when the loss is not finite.
+    pub fn step(
+        &mut self,
+        net: &dyn Backbone,
+        spec: &TrainSpec,
+        schedule: &Elucidating,
+        rungs: &[Rung],
+        seed: u64,
+    ) -> Result<(LossTerms, f64)> {
+        let batch = draw(net.dim(), spec, rungs, seed, self.steps);
+        let half = self.params.len() / 2;
+        let mut grad = vec![0.0; 2 * half];
+        let (gs, ge) = grad.split_at_mut(half);
+        let (score, energy) = self.params.split_at(half);
+        let weights = LossWeights::from(spec);
+        let pair = Pair { score: gs, energy: ge };
+        let terms = loss(net, Pair { score, energy }, &batch, schedule, &weights, pair)?;
+        let norm = clip_norm(&mut grad, spec.clip);
+        if !norm.is_finite() {
+            return Err(Error::Numerical(format!(
+                "training diverged at step {}: gradient norm {norm}, score loss {:.3e}, energy-score loss {:.3e}, \
+                 energy matching {:.3e}; try a smaller learning_rate",
+                self.steps,
+                mean(&terms.score),
+                mean(&terms.energy_score),
+                mean(&terms.energy_matching)
+            )));
+        }
+        self.adam.step(&mut self.params, &grad, spec.learning_rate);
+        self.ema.update(&self.params);
+        self.steps += 1;
+        Ok((terms, norm))
+    }
+
+    /// Saves into `arrays`.
+    pub fn save(&self, arrays: &mut Arrays) {
+        for (name, values) in [
+            ("train.params", &self.params),
+            ("train.adam.mean", &self.adam.mean),
+            ("train.adam.square", &self.adam.square),
+            ("train.ema", &self.ema.params),
+        ] {
+            arrays.insert(name.into(), state::floats(values));
+        }
+        let steps = [self.steps, self.adam.steps, self.ema.updates].map(|n| n as i64);
+        arrays.insert("train.steps".into(), state::integers(&steps));
+    }
+
+    /// Continues from what [`Trainer::save`] wrote.
+    ///
+    /// # Errors
+    /// When an array is missing.
+    pub fn restore(&mut self, arrays: &Arrays) -> Result<()> {
+        self.params = state::f64s(arrays, "train.params")?;
+        self.adam.mean = state::f64s(arrays, "train.adam.mean")?;
+        self.adam.square = state::f64s(arrays, "train.adam.square")?;
+        self.ema.params = state::f64s(arrays, "train.ema")?;
+        let steps = state::i64s(arrays, "train.steps")?;
+        [self.steps, self.adam.steps, self.ema.updates] = [0, 1, 2].map(|i| steps[i] as u64);
+        Ok(())
+    }
+}
+
+/// Draws a batch: half from the newest rung, the rest from all rungs alike; each sample rotated at random.
+fn draw(dim: usize, spec: &TrainSpec, rungs: &[Rung], seed: u64, step: u64) -> Batch {
+    let which = Stream::new(seed, Purpose::Batch, step);
+    let noise = Stream::new(seed, Purpose::TrainNoise, step);
+    let turn = Stream::new(seed, Purpose::Rotation, step);
+    let mut batch = Batch::default();
+    for i in 0..spec.batch {
+        let mut pick = which.at(i as u32);
+        let k = if i % 2 == 0 { rungs.len() - 1 } else { pick.below(rungs.len()) };
+        let (buffer, kt) = (rungs[k].buffer, rungs[k].kt);
+        let j = pick.below(buffer.energy.len());
+        let row = j * dim..(j + 1) * dim;
+        let rotation = random_rotation(&mut turn.at(i as u32));
+        batch.x0.extend(rotate(&rotation, &buffer.x[row.clone()]));
+        batch.force.extend(rotate(&rotation, &buffer.force[row]).map(|f| f / kt));
+        batch.energy.push(buffer.energy[j] / kt);
+        batch.beta.push(rungs[k].beta);
+        let mut draws = noise.at(i as u32);
+        batch.h.push((2.0 * (LOG_SIGMA.0 + LOG_SIGMA.1 * draws.normal())).exp());
+        batch.z.extend((0..dim).map(|_| draws.normal()));
+    }
+    batch
+}
+
+/// A rotation matrix uniform over SO(3), from a normal quaternion.
+fn random_rotation(draws: &mut Draws) -> [[f64; 3]; 3] {
+    let q: [f64; 4] = std::array::from_fn(|_| draws.normal());
+    let norm = q.iter().map(|x| x * x).sum::<f64>().sqrt();
+    let [w, x, y, z] = q.map(|v| v / norm);
+    [
+        [1.0 - 2.0 * (y * y + z * z), 2.0 * (x * y - z * w), 2.0 * (x * z + y * w)],
+        [2.0 * (x * y + z * w), 1.0 - 2.0 * (x * x + z * z), 2.0 * (y * z - x * w)],
+        [2.0 * (x * z - y * w), 2.0 * (y * z + x * w), 1.0 - 2.0 * (x * x + y * y)],
+    ]
+}
+
+fn rotate(r: &[[f64; 3]; 3], x: &[f64]) -> impl Iterator<Item = f64> {
+    x.as_chunks::<3>().0.iter().flat_map(move |p| r.map(|row| row[0] * p[0] + row[1] * p[1] + row[2] * p[2]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rows are orthonormal, the determinant is +1, and the trace has mean 0 over the group (its character is
+    /// orthogonal to the trivial one).
+    #[test]
+    fn rotations_are_proper_and_uniform() {
+        let stream = Stream::new(3, Purpose::Rotation, 0);
+        let n = 20_000;
+        let mut trace = 0.0;
+        for i in 0..n {
+            let r = random_rotation(&mut stream.at(i));
+            let dot = |a: usize, b: usize| (0..3).map(|k| r[a][k] * r[b][k]).sum::<f64>();
+            assert!((dot(0, 0) - 1.0).abs() < 1e-12 && dot(0, 1).abs() < 1e-12 && dot(1, 2).abs() < 1e-12);
+            let det = r[0][0] * (r[1][1] * r[2][2] - r[1][2] * r[2][1])
+                - r[0][1] * (r[1][0] * r[2][2] - r[1][2] * r[2][0])
+                + r[0][2] * (r[1][0] * r[2][1] - r[1][1] * r[2][0]);
+            assert!((det - 1.0).abs() < 1e-12);
+            trace += r[0][0] + r[1][1] + r[2][2];
+        }
+        // Variance of the trace is 1 under the Haar measure: five standard errors.
+        assert!((trace / f64::from(n)).abs() < 5.0 / f64::from(n).sqrt());
+    }
+}
