@@ -86,6 +86,19 @@ impl Metered {
         self.budget.map(|b| b.saturating_sub(self.counts.charged()))
     }
 
+    /// Checks that `n` more evaluations for `purpose` fit the budget; counts nothing.
+    ///
+    /// # Errors
+    /// [`Error::BudgetSpent`] when they do not.
+    pub fn reserve(&self, purpose: Purpose, n: u64) -> Result<()> {
+        match self.budget {
+            Some(budget) if purpose.charged() && self.counts.charged() + n > budget => {
+                Err(Error::BudgetSpent { budget })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Energies `[n]` and forces `[n, atoms, 3]` of `n = energies.len()` frames.
     ///
     /// # Errors
@@ -98,12 +111,7 @@ impl Metered {
         forces: &mut [f64],
     ) -> Result<()> {
         let n = energies.len() as u64;
-        if let Some(budget) = self.budget
-            && purpose.charged()
-            && self.counts.charged() + n > budget
-        {
-            return Err(Error::BudgetSpent { budget });
-        }
+        self.reserve(purpose, n)?;
         self.potential.energy_forces(positions, energies, forces);
         *self.counts.0.entry(purpose).or_default() += n;
         Ok(())

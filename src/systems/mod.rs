@@ -1,8 +1,11 @@
 //! The systems that samplers are compared on.
 
+mod cluster;
+
 use std::sync::Arc;
 
 use crate::energy::Potential;
+use crate::energy::lj::LennardJones;
 use crate::error::{Error, Result};
 
 /// A system at a target temperature.
@@ -25,6 +28,21 @@ pub struct System {
 }
 
 impl System {
+    /// A system of one's own: `start` is a configuration to start from, positions in networks are divided by `scale`.
+    #[must_use]
+    pub fn new(name: &str, temperature: f64, potential: Arc<dyn Potential>, start: Vec<f64>) -> Self {
+        Self {
+            name: name.to_owned(),
+            atoms: potential.atoms(),
+            temperature,
+            boltzmann: 1.0,
+            length_unit: "r_m",
+            scale: 1.0,
+            start,
+            potential,
+        }
+    }
+
     /// `kT` at temperature `t`.
     #[must_use]
     pub fn kt(&self, t: f64) -> f64 {
@@ -45,6 +63,13 @@ pub const NAMES: &[&str] = &["lj13", "lj55"];
 ///
 /// # Errors
 /// [`Error::Usage`] for an unknown name, with the known ones.
-pub fn by_name(name: &str, _temperature: f64) -> Result<System> {
-    Err(Error::Usage(format!("unknown system `{name}`; known: {}", NAMES.join(", "))))
+pub fn by_name(name: &str, temperature: f64) -> Result<System> {
+    let atoms = match name {
+        "lj13" => 13,
+        "lj55" => 55,
+        _ => return Err(Error::Usage(format!("unknown system `{name}`; known: {}", NAMES.join(", ")))),
+    };
+    let potential = LennardJones::new(atoms);
+    let start = cluster::minimised_icosahedron(&potential);
+    Ok(System::new(name, temperature, Arc::new(potential), start))
 }

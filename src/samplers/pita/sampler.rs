@@ -12,8 +12,9 @@ use crate::diffusion::{Elucidating, Gamma};
 use crate::energy::Purpose;
 use crate::error::{Error, Result};
 use crate::nn::{self, Backbone};
-use crate::rng::{self, Stream};
+use crate::rng;
 use crate::samplers::md::mala::{DualAveraging, Mala};
+use crate::samplers::md::{self, ACCEPTANCE};
 use crate::samplers::{Context, Progress, Sampler, Samples, state};
 use crate::systems::System;
 
@@ -21,10 +22,6 @@ use crate::systems::System;
 const REASONABLE: f64 = 1_000.0;
 /// First MALA step, in units of squared length; dual averaging takes it from there.
 const FIRST_STEP: f64 = 1e-4;
-/// Acceptance that initial dynamics aims at (optimal for MALA: Roberts and Rosenthal 1998).
-const ACCEPTANCE: f64 = 0.574;
-/// Spread of the walkers around the start configuration, in units of the system's scale.
-const JITTER: f64 = 0.05;
 /// Salt of the initial chains; rung k refines with salt k.
 const INITIAL_SALT: u64 = 0xffff;
 
@@ -145,12 +142,7 @@ impl Pita {
         let spec = self.spec.initial.clone();
         let kt = self.kt(0);
         if self.mala.is_empty() {
-            let stream = Stream::new(ctx.seed, rng::Purpose::Init, 0);
-            let mut x = Vec::new();
-            for i in 0..spec.walkers {
-                let mut draws = stream.at(i as u32);
-                x.extend(self.system.start.iter().map(|x| x + JITTER * self.system.scale * draws.normal()));
-            }
+            let x = md::scattered(&self.system, spec.walkers, ctx.seed);
             self.mala = Mala::new(x, &mut ctx.energy, Purpose::InitialData)?;
             self.buffers.push(Buffer::default());
         }

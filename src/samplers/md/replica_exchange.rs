@@ -1,0 +1,223 @@
+//! Temperature replica exchange: MALA at every temperature, neighbours swap by Metropolis (Swendsen and Wang 1986).
+
+use super::mala::{DualAveraging, Mala};
+use super::recorder::Recorder;
+use super::{ACCEPTANCE, STRETCH, scattered};
+use crate::array::Arrays;
+use crate::config::spec::ReplicaExchangeSpec;
+use crate::energy::Purpose;
+use crate::error::{Error, Result};
+use crate::rng::{self, Stream};
+use crate::samplers::{Context, Progress, Sampler, Samples, state};
+
+/// `copies` independent ladders; walker `c * levels + l` is copy `c` at level `l` (0 is the hottest).
+pub struct ReplicaExchange {
+    spec: ReplicaExchangeSpec,
+    atoms: usize,
+    kt: Vec<f64>,
+    purpose: Purpose,
+    mala: Mala,
+    step_sizes: Vec<DualAveraging>,
+    steps: Vec<f64>,
+    /// Which replica sits at each walker, and whether it last visited the hot (1) or cold (2) end.
+    replica: Vec<i64>,
+    last_end: Vec<i64>,
+    round_trips: i64,
+    /// Accepted and attempted swaps between levels l and l + 1.
+    swaps: Vec<f64>,
+    attempts: Vec<f64>,
+    recorded: Recorder,
+    done: usize,
+    spent: bool,
+}
+
+impl ReplicaExchange {
+    /// At the beginning; evaluations are charged to `purpose`.
+    ///
+    /// # Errors
+    /// When the ladder does not lead down to the target.
+    pub fn new(spec: &ReplicaExchangeSpec, ctx: &Context, purpose: Purpose) -> Result<Self> {
+        let target = ctx.system.temperature;
+        let ladder: Vec<f64> = spec.ladder.iter().copied().chain([target]).collect();
+        if !ladder.is_sorted_by(|a, b| a > b) {
+            return Err(Error::Usage(format!(
+                "replica exchange: the ladder {:?} must fall and end above the target temperature {target}",
+                spec.ladder
+            )));
+        }
+        let levels = ladder.len();
+        let first = 1e-4 * ctx.system.scale.powi(2);
+        let walkers = levels * spec.copies;
+        Ok(Self {
+            atoms: ctx.system.atoms,
+            kt: ladder.iter().map(|&t| ctx.system.kt(t)).collect(),
+            purpose,
+            mala: Mala::default(),
+            step_sizes: vec![DualAveraging::new(first, ACCEPTANCE); levels],
+            steps: vec![first; levels],
+            replica: (0..walkers as i64).collect(),
+            last_end: vec![0; walkers],
+            round_trips: 0,
+            swaps: vec![0.0; levels - 1],
+            attempts: vec![0.0; levels - 1],
+            recorded: Recorder::default(),
+            done: 0,
+            spent: false,
+            spec: spec.clone(),
+        })
+    }
+
+    fn total(&self) -> usize {
+        self.spec.equilibration + self.spec.samples.div_ceil(self.spec.copies) * self.spec.stride
+    }
+
+    /// Acceptance of swaps between neighbouring levels, hot to cold.
+    #[must_use]
+    pub fn exchange_acceptance(&self) -> Vec<f64> {
+        self.swaps.iter().zip(&self.attempts).map(|(s, a)| if *a > 0.0 { s / a } else { 0.0 }).collect()
+    }
+
+    /// Replicas that went from one end of the ladder to the other and back.
+    #[must_use]
+    pub fn round_trips(&self) -> u64 {
+        self.round_trips as u64
+    }
+
+    /// One MALA move of every walker, then perhaps swaps.
+    fn advance(&mut self, ctx: &mut Context) -> Result<()> {
+        let levels = self.kt.len();
+        if self.mala.is_empty() {
+            let x = scattered(&ctx.system, levels * self.spec.copies, ctx.seed);
+            self.mala = Mala::new(x, &mut ctx.energy, self.purpose)?;
+        }
+        let (kt, steps) = (&self.kt, &self.steps);
+        let key = (ctx.seed, rng::Purpose::Dynamics, 0);
+        let at = |i: usize| (kt[i % levels], steps[i % levels]);
+        let acceptance = self.mala.advance(&mut ctx.energy, self.purpose, key, at)?;
+        self.done += 1;
+        if self.done <= self.spec.equilibration {
+            for level in 0..levels {
+                let rates = acceptance.iter().skip(level).step_by(levels);
+                let mean = rates.sum::<f64>() / self.spec.copies as f64;
+                let tried = self.step_sizes[level].update(mean);
+                let last = self.done == self.spec.equilibration;
+                self.steps[level] = if last { self.step_sizes[level].averaged() } else { tried };
+            }
+        }
+        if self.done.is_multiple_of(self.spec.exchange_every) {
+            self.exchange(ctx.seed);
+        }
+        Ok(())
+    }
+
+    /// Swaps neighbours, even and odd pairs in turn: accept with `min(1, exp[(1/kT_a - 1/kT_b)(E_a - E_b)])`.
+    fn exchange(&mut self, seed: u64) {
+        let levels = self.kt.len();
+        let dim = 3 * self.atoms;
+        let round = self.done / self.spec.exchange_every;
+        let stream = Stream::new(seed, rng::Purpose::Exchange, round as u64);
+        for copy in 0..self.spec.copies {
+            let mut draws = stream.at(copy as u32);
+            for level in (round % 2..levels - 1).step_by(2) {
+                let (a, b) = (copy * levels + level, copy * levels + level + 1);
+                let slope = 1.0 / self.kt[level] - 1.0 / self.kt[level + 1];
+                let log_ratio = slope * (self.mala.energies[a] - self.mala.energies[b]);
+                self.attempts[level] += 1.0;
+                if draws.uniform().ln() < log_ratio {
+                    self.swaps[level] += 1.0;
+                    self.replica.swap(a, b);
+                    self.mala.energies.swap(a, b);
+                    let (left, right) = self.mala.positions.split_at_mut(b * dim);
+                    left[a * dim..a * dim + dim].swap_with_slice(&mut right[..dim]);
+                    let (left, right) = self.mala.forces.split_at_mut(b * dim);
+                    left[a * dim..a * dim + dim].swap_with_slice(&mut right[..dim]);
+                }
+            }
+            let (hot, cold) = (self.replica[copy * levels], self.replica[(copy + 1) * levels - 1]);
+            if self.last_end[hot as usize] == 2 {
+                self.round_trips += 1;
+            }
+            self.last_end[hot as usize] = 1;
+            if self.last_end[cold as usize] == 1 {
+                self.last_end[cold as usize] = 2;
+            }
+        }
+    }
+
+    /// Positions and energies of the coldest level.
+    fn coldest(&self) -> (Vec<f64>, Vec<f64>) {
+        let (levels, dim) = (self.kt.len(), 3 * self.atoms);
+        let walkers = (0..self.spec.copies).map(|c| (c + 1) * levels - 1);
+        let x = walkers.clone().flat_map(|w| self.mala.positions[w * dim..(w + 1) * dim].iter().copied()).collect();
+        (x, walkers.map(|w| self.mala.energies[w]).collect())
+    }
+}
+
+impl Sampler for ReplicaExchange {
+    fn step(&mut self, ctx: &mut Context) -> Result<Progress> {
+        let stretch = STRETCH.min(self.total() - self.done);
+        for _ in 0..stretch {
+            match self.advance(ctx) {
+                Ok(()) => {}
+                Err(Error::BudgetSpent { .. }) if !self.recorded.is_empty() => {
+                    self.spent = true;
+                    break;
+                }
+                Err(e) => return Err(e),
+            }
+            let sampled = self.done.saturating_sub(self.spec.equilibration);
+            if sampled > 0 && sampled.is_multiple_of(self.spec.stride) {
+                let (x, e) = self.coldest();
+                self.recorded.take(self.spec.samples, &x, &e);
+            }
+        }
+        let least = self.exchange_acceptance().into_iter().fold(1.0, f64::min);
+        let phase = if self.done <= self.spec.equilibration { "equilibration" } else { "sampling" };
+        Ok(Progress {
+            done: self.done as u64,
+            total: self.total() as u64,
+            phase: phase.to_owned(),
+            scalars: vec![
+                ("exchange.least_acceptance".to_owned(), least),
+                ("exchange.round_trips".to_owned(), self.round_trips as f64),
+            ],
+            finished: self.spent || self.done == self.total(),
+        })
+    }
+
+    fn state(&self) -> Result<Arrays> {
+        let mut arrays = Arrays::new();
+        self.mala.save("mala", &mut arrays);
+        self.recorded.save(&mut arrays);
+        arrays.insert("steps".into(), state::floats(&self.steps));
+        let sizes: Vec<f64> = self.step_sizes.iter().flat_map(DualAveraging::state).collect();
+        arrays.insert("step_sizes".into(), state::floats(&sizes));
+        arrays.insert("swaps".into(), state::floats(&self.swaps));
+        arrays.insert("attempts".into(), state::floats(&self.attempts));
+        arrays.insert("replica".into(), state::integers(&self.replica));
+        arrays.insert("last_end".into(), state::integers(&self.last_end));
+        let place = [self.done as i64, i64::from(self.spent), self.round_trips];
+        arrays.insert("place".into(), state::integers(&place));
+        Ok(arrays)
+    }
+
+    fn restore(&mut self, arrays: &Arrays) -> Result<()> {
+        self.mala = Mala::load("mala", arrays)?;
+        self.recorded = Recorder::load(arrays)?;
+        self.steps = state::f64s(arrays, "steps")?;
+        self.step_sizes = state::f64s(arrays, "step_sizes")?.chunks_exact(5).map(DualAveraging::from_state).collect();
+        self.swaps = state::f64s(arrays, "swaps")?;
+        self.attempts = state::f64s(arrays, "attempts")?;
+        self.replica = state::i64s(arrays, "replica")?;
+        self.last_end = state::i64s(arrays, "last_end")?;
+        let place = state::i64s(arrays, "place")?;
+        self.done = place[0] as usize;
+        self.spent = place[1] != 0;
+        self.round_trips = place[2];
+        Ok(())
+    }
+
+    fn samples(&self) -> Result<Samples> {
+        Ok(self.recorded.samples(self.atoms))
+    }
+}

@@ -1,0 +1,332 @@
+//! Energies, forces and dynamics against independent numbers.
+
+use pita_bench::array::read_npz;
+use pita_bench::energy::Potential;
+use pita_bench::energy::lj::LennardJones;
+
+const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/physics/lj13_golden.npz");
+
+fn evaluate(lj: &LennardJones, x: &[f64]) -> (Vec<f64>, Vec<f64>) {
+    let mut e = vec![0.0; x.len() / (3 * lj.atoms())];
+    let mut f = vec![0.0; x.len()];
+    lj.energy_forces(x, &mut e, &mut f);
+    (e, f)
+}
+
+/// 400 frames, thermal to overlapping (energies to 1e16): relative to the frame's own scale.
+#[test]
+fn lj13_golden() {
+    let g = read_npz(GOLDEN).unwrap();
+    let (x, energy, forces) = (g["positions"].to_f64(), g["energy"].to_f64(), g["forces"].to_f64());
+    let lj = LennardJones::new(13);
+    let (e, f) = evaluate(&lj, &x);
+    let mut terms = vec![0.0; 2 * e.len()];
+    lj.per_term(&x, &mut terms);
+    let golden_terms = g["per_term"].to_f64();
+    let (x32, mut e32, mut f32s): (Vec<f32>, _, _) =
+        (g["positions"].to_f32(), vec![0.0_f32; e.len()], vec![0.0_f32; f.len()]);
+    lj.energy_forces_f32(&x32, &mut e32, &mut f32s);
+    for i in 0..e.len() {
+        // Pair and well terms of opposite sign may cancel: the scale is that of the terms.
+        let scale = golden_terms[2 * i].abs().max(golden_terms[2 * i + 1].abs()).max(1.0);
+        assert!((e[i] - energy[i]).abs() <= 1e-12 * scale, "frame {i}: {} {}", e[i], energy[i]);
+        for k in 0..2 {
+            assert!((terms[2 * i + k] - golden_terms[2 * i + k]).abs() <= 1e-12 * scale, "frame {i} term {k}");
+        }
+        let row = i * 39..(i + 1) * 39;
+        let largest = forces[row.clone()].iter().fold(0.0_f64, |m, f| m.max(f.abs())).max(1.0);
+        for k in row.clone() {
+            assert!((f[k] - forces[k]).abs() <= 1e-12 * largest, "frame {i} force {k}");
+        }
+        // f32: positions are rounded to 6e-8, and r^-12 amplifies that by 12/r; where pairs overlap at r = 0.05 a
+        // rounded coordinate moves the energy by 1e-4 of itself.
+        let f32_scale = scale.max(0.05 * largest);
+        assert!((f64::from(e32[i]) - energy[i]).abs() <= 2e-4 * f32_scale, "frame {i}: {} {}", e32[i], energy[i]);
+        if energy[i] < 1e3 {
+            assert!((f64::from(e32[i]) - energy[i]).abs() <= 1e-5 * f32_scale, "frame {i}: {} {}", e32[i], energy[i]);
+        }
+    }
+}
+
+/// LJ-55 against a plain double loop over ordered pairs, and forces against central differences.
+#[test]
+fn lj55_plain_loop_and_differences() {
+    let n = 55;
+    let lj = LennardJones::new(n);
+    // A jittered cubic lattice with spacing 1.1.
+    let x: Vec<f64> = (0..3 * n)
+        .map(|k| {
+            let (a, c) = (k / 3, k % 3);
+            let site = [a % 4, a / 4 % 4, a / 16][c] as f64;
+            1.1 * site + 0.05 * ((k * 7919 % 101) as f64 / 50.0 - 1.0)
+        })
+        .collect();
+    let plain = |x: &[f64]| -> f64 {
+        let p = |i: usize| &x[3 * i..3 * i + 3];
+        let mut e = 0.0;
+        for i in 0..n {
+            for j in (0..n).filter(|&j| j != i) {
+                let r: f64 = p(i).iter().zip(p(j)).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt();
+                e += r.powi(-12) - 2.0 * r.powi(-6);
+            }
+            for c in 0..3 {
+                let mean = (0..n).map(|j| x[3 * j + c]).sum::<f64>() / n as f64;
+                e += 0.5 * (x[3 * i + c] - mean).powi(2);
+            }
+        }
+        e
+    };
+    let (e, f) = evaluate(&lj, &x);
+    assert!((e[0] - plain(&x)).abs() < 1e-11 * e[0].abs());
+    for k in [0, 17, 82, 164] {
+        let shifted = |d: f64| {
+            let mut y = x.clone();
+            y[k] += d;
+            plain(&y)
+        };
+        let want = -(shifted(1e-5) - shifted(-1e-5)) / 2e-5;
+        assert!((f[k] - want).abs() < 1e-6 * want.abs().max(1.0), "{k}: {} {want}", f[k]);
+    }
+}
+
+/// The same bits wherever a frame stands in a batch, and however many threads there are.
+#[test]
+fn bits_do_not_depend_on_batch_or_threads() {
+    let g = read_npz(GOLDEN).unwrap();
+    let x = g["positions"].to_f64();
+    let lj = LennardJones::new(13);
+    let all = evaluate(&lj, &x);
+    let one = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    assert_eq!(one.install(|| evaluate(&lj, &x)), all);
+    for (start, len) in [(0, 1), (3, 33), (100, 7), (399, 1)] {
+        let (e, f) = evaluate(&lj, &x[start * 39..(start + len) * 39]);
+        assert_eq!(e, all.0[start..start + len]);
+        assert_eq!(f, all.1[start * 39..(start + len) * 39]);
+    }
+}
+
+mod dynamics {
+    use std::sync::Arc;
+
+    use pita_bench::config::spec::{MdSpec, ReplicaExchangeSpec, RunSpec, SamplerSpec, SystemSpec};
+    use pita_bench::energy::{Metered, Potential, Purpose};
+    use pita_bench::error::Error;
+    use pita_bench::rng;
+    use pita_bench::samplers::md::langevin::{Dynamics, Langevin};
+    use pita_bench::samplers::md::mala::Mala;
+    use pita_bench::samplers::{Context, build};
+    use pita_bench::systems::{self, System};
+
+    const ATOMS: usize = 4;
+    const DIM: usize = 3 * ATOMS;
+
+    /// `E = k/2 |x|^2`: on the centre-free subspace each of the 3(N-1) coordinates has variance kT/k.
+    struct Harmonic {
+        k: f64,
+    }
+
+    impl Potential for Harmonic {
+        fn atoms(&self) -> usize {
+            ATOMS
+        }
+
+        fn energy_forces(&self, x: &[f64], energies: &mut [f64], forces: &mut [f64]) {
+            for ((e, x), f) in energies.iter_mut().zip(x.chunks(DIM)).zip(forces.chunks_mut(DIM)) {
+                *e = 0.5 * self.k * x.iter().map(|x| x * x).sum::<f64>();
+                f.iter_mut().zip(x).for_each(|(f, x)| *f = -self.k * x);
+            }
+        }
+
+        fn energy_forces_f32(&self, _: &[f32], _: &mut [f32], _: &mut [f32]) {
+            unreachable!("f64 only")
+        }
+
+        fn term_names(&self) -> &'static [&'static str] {
+            &["harmonic"]
+        }
+
+        fn per_term(&self, x: &[f64], terms: &mut [f64]) {
+            let mut f = vec![0.0; x.len()];
+            self.energy_forces(x, terms, &mut f);
+        }
+    }
+
+    fn context(k: f64, temperature: f64, budget: Option<u64>) -> Context {
+        let potential: Arc<dyn Potential> = Arc::new(Harmonic { k });
+        let system = Arc::new(System::new("harmonic", temperature, potential, vec![0.0; DIM]));
+        Context { energy: Metered::new(system.potential(), budget), system, seed: 5 }
+    }
+
+    /// The mean of |x|^2 must be 3(N-1) kT/k within `sigmas` standard errors over independent frames.
+    fn check_variance(what: &str, squares: &[f64], want: f64, sigmas: f64) {
+        let n = squares.len() as f64;
+        let mean = squares.iter().sum::<f64>() / n;
+        let sd = (squares.iter().map(|s| (s - mean).powi(2)).sum::<f64>() / n).sqrt();
+        assert!((mean - want).abs() < sigmas * sd / n.sqrt(), "{what}: {mean} of {want}");
+    }
+
+    fn squares(x: &[f64]) -> Vec<f64> {
+        x.chunks(DIM).map(|x| x.iter().map(|x| x * x).sum()).collect()
+    }
+
+    /// BAOAB samples the exact variance of a harmonic oscillator at any stable step.
+    #[test]
+    fn langevin_harmonic_variance_and_kinetic_temperature() {
+        let (k, kt) = (3.0, 0.7);
+        let mut ctx = context(k, kt, None);
+        let x = vec![0.0; 4_000 * DIM];
+        let mut md = Langevin::new(x, kt, 1, &mut ctx.energy, Purpose::Sampling).unwrap();
+        let d = Dynamics { dt: 0.4, friction: 1.5, kt };
+        for _ in 0..60 {
+            md.advance(&mut ctx.energy, Purpose::Sampling, d, 1).unwrap();
+        }
+        let free = (DIM - 3) as f64;
+        check_variance("configuration", &squares(&md.positions), free * kt / k, 4.0);
+        // The kinetic temperature of BAOAB at the full step carries an error of order (omega dt)^2.
+        let kinetic = squares(&md.velocities).iter().sum::<f64>() / 4_000.0 / free;
+        assert!((kinetic / kt - 1.0).abs() < 0.2, "{kinetic}");
+        assert_eq!(ctx.energy.counts().charged(), 4_000 * 61);
+    }
+
+    /// Without friction the energy error falls as the square of the step.
+    #[test]
+    fn energy_conservation_has_slope_two() {
+        let drift = |dt: f64| {
+            let mut ctx = context(2.0, 1.0, None);
+            let x: Vec<f64> = (0..DIM).map(|i| (i as f64 * 1.7).sin()).collect();
+            let mut md = Langevin::new(x, 1.0, 3, &mut ctx.energy, Purpose::Sampling).unwrap();
+            let total = |md: &Langevin| md.energies[0] + 0.5 * squares(&md.velocities)[0];
+            let start = total(&md);
+            let mut worst = 0.0_f64;
+            for _ in 0..(4.0 / dt) as usize {
+                md.advance(&mut ctx.energy, Purpose::Sampling, Dynamics { dt, friction: 0.0, kt: 1.0 }, 3).unwrap();
+                worst = worst.max((total(&md) - start).abs());
+            }
+            worst
+        };
+        let slope = (drift(0.02) / drift(0.01)).log2();
+        assert!((slope - 2.0).abs() < 0.05, "{slope}");
+    }
+
+    #[test]
+    fn mala_harmonic_variance() {
+        let (k, kt) = (3.0, 0.7);
+        let mut ctx = context(k, kt, None);
+        let mut mala = Mala::new(vec![0.0; 4_000 * DIM], &mut ctx.energy, Purpose::Sampling).unwrap();
+        let mut acceptance = 0.0;
+        for _ in 0..200 {
+            let key = (1, rng::Purpose::Dynamics, 0);
+            let p = mala.advance(&mut ctx.energy, Purpose::Sampling, key, |_| (kt, 0.08)).unwrap();
+            acceptance = p.iter().sum::<f64>() / 4_000.0;
+        }
+        // A wrong proposal ratio would show: at this step a fifth of the moves is refused.
+        assert!(acceptance > 0.5 && acceptance < 0.95, "{acceptance}");
+        check_variance("mala", &squares(&mala.positions), (DIM - 3) as f64 * kt / k, 4.0);
+    }
+
+    fn run(spec: &RunSpec, ctx: &mut Context) -> pita_bench::array::Arrays {
+        let mut sampler = build(spec, ctx).unwrap();
+        while !sampler.step(ctx).unwrap().finished {}
+        sampler.samples().unwrap()
+    }
+
+    #[test]
+    fn replica_exchange_keeps_the_target() {
+        let (k, kt) = (3.0, 0.5);
+        let mut ctx = context(k, kt, None);
+        let sampler = ReplicaExchangeSpec {
+            ladder: vec![2.0, 1.0],
+            copies: 2_000,
+            exchange_every: 2,
+            equilibration: 200,
+            stride: 40,
+            samples: 4_000,
+            budget: None,
+        };
+        let system = SystemSpec { name: "harmonic".into(), temperature: kt };
+        let samples = run(&RunSpec { system, sampler: SamplerSpec::ReplicaExchange(sampler) }, &mut ctx);
+        check_variance("exchange", &squares(&samples["positions"].to_f64()), (DIM - 3) as f64 * kt / k, 4.0);
+    }
+
+    /// Virial of LJ-13 at T = 2: the mean of -F.x is 3(N-1) kT in the canonical ensemble.
+    #[test]
+    fn lj13_configurational_temperature() {
+        let system = Arc::new(systems::by_name("lj13", 2.0).unwrap());
+        let mut ctx = Context { energy: Metered::new(system.potential(), None), system, seed: 2 };
+        let spec = MdSpec { walkers: 64, equilibration: 2_000, stride: 50, samples: 64 * 100, ..MdSpec::default() };
+        let system = SystemSpec { name: "lj13".into(), temperature: 2.0 };
+        let samples = run(&RunSpec { system, sampler: SamplerSpec::Md(spec) }, &mut ctx);
+        let x = samples["positions"].to_f64();
+        let n = x.len() / 39;
+        let (mut e, mut f) = (vec![0.0; n], vec![0.0; x.len()]);
+        ctx.system.potential().energy_forces(&x, &mut e, &mut f);
+        let virial: Vec<f64> = (0..n).map(|i| -(i * 39..(i + 1) * 39).map(|k| x[k] * f[k]).sum::<f64>()).collect();
+        // One mean per walker: walkers are independent, frames of one are not.
+        let means: Vec<f64> = (0..64).map(|w| virial.iter().skip(w).step_by(64).sum::<f64>() / 100.0).collect();
+        let mean = means.iter().sum::<f64>() / 64.0;
+        let error = (means.iter().map(|m| (m - mean).powi(2)).sum::<f64>() / 63.0 / 64.0).sqrt();
+        assert!((mean - 72.0).abs() < 4.0 * error + 0.2, "{mean} +- {error}"); // 0.2: step error of the integrator
+        assert_eq!(samples["energy"].to_f64(), e);
+    }
+
+    /// k steps, state, restore, the rest: the same bits as without the stop.
+    #[test]
+    fn resume_is_exact() {
+        for sampler in [
+            SamplerSpec::Md(MdSpec { walkers: 3, equilibration: 300, stride: 7, samples: 200, ..MdSpec::default() }),
+            SamplerSpec::Md(MdSpec {
+                integrator: pita_bench::config::spec::Integrator::Mala,
+                step: 1e-3,
+                walkers: 3,
+                equilibration: 300,
+                stride: 7,
+                samples: 200,
+                ..MdSpec::default()
+            }),
+            SamplerSpec::ReplicaExchange(ReplicaExchangeSpec {
+                ladder: vec![2.0],
+                copies: 2,
+                equilibration: 300,
+                stride: 7,
+                samples: 100,
+                ..ReplicaExchangeSpec::default()
+            }),
+        ] {
+            let spec = RunSpec { system: SystemSpec { name: "harmonic".into(), temperature: 1.0 }, sampler };
+            let whole = run(&spec, &mut context(1.0, 1.0, None));
+            let mut ctx = context(1.0, 1.0, None);
+            let mut first = build(&spec, &ctx).unwrap();
+            for _ in 0..2 {
+                first.step(&mut ctx).unwrap();
+            }
+            let mut second = build(&spec, &ctx).unwrap();
+            second.restore(&first.state().unwrap()).unwrap();
+            while !second.step(&mut ctx).unwrap().finished {}
+            assert_eq!(second.samples().unwrap(), whole);
+        }
+    }
+
+    /// The meter refuses what does not fit, counts nothing then, and leaves evaluation uncharged.
+    #[test]
+    fn budget_is_exact() {
+        let mut ctx = context(1.0, 1.0, Some(10));
+        let (x, mut f) = (vec![0.0; 6 * DIM], vec![0.0; 6 * DIM]);
+        let mut e = vec![0.0; 6];
+        ctx.energy.energy_forces(Purpose::Training, &x, &mut e, &mut f).unwrap();
+        let refused = ctx.energy.energy_forces(Purpose::Annealing, &x, &mut e, &mut f);
+        assert!(matches!(refused, Err(Error::BudgetSpent { budget: 10 })));
+        assert_eq!((ctx.energy.counts().charged(), ctx.energy.left()), (6, Some(4)));
+        ctx.energy.energy_forces(Purpose::Evaluation, &x, &mut e, &mut f).unwrap();
+        ctx.energy.energy_forces(Purpose::Annealing, &x[..4 * DIM], &mut e[..4], &mut f[..4 * DIM]).unwrap();
+        assert_eq!((ctx.energy.counts().charged(), ctx.energy.left()), (10, Some(0)));
+        assert_eq!(ctx.energy.counts().0[&Purpose::Evaluation], 6);
+
+        // A sampler under a budget keeps what it has recorded: 3 walkers, 1 + 20 moves fit into 63.
+        let mut ctx = context(1.0, 1.0, Some(63));
+        let spec = MdSpec { walkers: 3, equilibration: 5, stride: 5, samples: 300, ..MdSpec::default() };
+        let system = SystemSpec { name: "harmonic".into(), temperature: 1.0 };
+        let samples = run(&RunSpec { system, sampler: SamplerSpec::Md(spec) }, &mut ctx);
+        assert_eq!(ctx.energy.counts().charged(), 63);
+        assert_eq!(samples["energy"].shape, [9]);
+    }
+}
