@@ -37,13 +37,21 @@ fn icosahedron(atoms: usize) -> Vec<f64> {
     sites.into_iter().flatten().collect()
 }
 
+/// No coordinate moves further than this in one step.
+const LONGEST_MOVE: f64 = 0.02;
+
 /// Relaxes the icosahedron by steepest descent with Barzilai-Borwein steps: the global minimum of LJ-13 and LJ-55.
 pub fn minimised_icosahedron(potential: &dyn Potential) -> Vec<f64> {
     let mut x = icosahedron(potential.atoms());
     let (mut energy, mut force) = ([0.0], vec![0.0; x.len()]);
     potential.energy_forces(&x, &mut energy, &mut force);
     let mut step = 1e-4;
-    for _ in 0..2_000 {
+    for _ in 0..5_000 {
+        let largest = force.iter().fold(0.0_f64, |m, f| m.max(f.abs()));
+        if largest < 1e-11 {
+            break;
+        }
+        step = f64::min(step, LONGEST_MOVE / largest);
         let moved: Vec<f64> = x.iter().zip(&force).map(|(x, f)| x + step * f).collect();
         let mut new_force = vec![0.0; x.len()];
         potential.energy_forces(&moved, &mut energy, &mut new_force);
@@ -55,10 +63,8 @@ pub fn minimised_icosahedron(potential: &dyn Potential) -> Vec<f64> {
         }
         x = moved;
         force = new_force;
-        if force.iter().all(|f| f.abs() < 1e-11) || sy <= 0.0 {
-            break;
-        }
-        step = ss / sy;
+        // Negative curvature: keep going downhill.
+        step = if sy > 0.0 { ss / sy } else { 2.0 * step };
     }
     x
 }
