@@ -1,1 +1,3 @@
-//! nn.
+//! Neural networks.
+
+pub mod fused;
