@@ -22,8 +22,9 @@ pub fn linear<T: Real, const ACCUMULATE: bool>(w: &[Lanes<T>; H], x: &[Lanes<T>]
     }
 }
 
+/// [`linear`] on `R` rows, for use inside other compiled-per-target loops.
 #[inline(always)]
-fn linear_block<T: Real, const R: usize, const ACCUMULATE: bool>(
+pub fn linear_block<T: Real, const R: usize, const ACCUMULATE: bool>(
     w: &[Lanes<T>; H],
     x: &[Lanes<T>; R],
     y: &mut [Lanes<T>; R],

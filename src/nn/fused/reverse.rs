@@ -258,7 +258,7 @@ fn inverse_slope<T: Real, const K: usize>(d2: Num<T, K>) -> Num<T, K> {
 
 /// Through attention: from cotangents of the messages to the pre-activation `z` of the second edge layer.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
-fn gate<T: Real, const K: usize, const WEIGHTS: bool>(
+pub(super) fn gate<T: Real, const K: usize, const WEIGHTS: bool>(
     w: &[Lanes<T>],
     layer: &LayerTape<T, K>,
     messages: &[Row<T, K>],
