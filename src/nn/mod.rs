@@ -1,13 +1,14 @@
 //! Networks: one backbone, two heads (score and energy), and what training them needs.
 //!
 //! [`Backbone`] is the boundary: flat f64 slices in and out, whatever computes inside. [`candle`] is the reference (one
-//! definition over [`candle::Jet`]); faster engines stand behind the same trait and are checked against it.
+//! definition over [`candle::Jet`]); [`fused`] is the fast CPU engine, checked against it and the golden files.
 
 mod adam;
 mod backbone;
 pub mod candle;
 mod ema;
 mod engine;
+pub mod fused;
 mod layout;
 
 pub use adam::{Adam, clip_norm};

@@ -1,0 +1,340 @@
+//! The EGNN with EDM preconditioning (Karras et al. 2022, sigma_data = 1): denoiser, score, energy, and their gradients, on
+//! batches. With `h = sigma^2`, `y = x / sqrt(1 + h)` and the backbone `F(ln(h) / 8, y, beta)`:
+//!
+//! ```text
+//! D = x / (1 + h) + sqrt(h / (1 + h)) F        score = (D - x) / h = -x / (1 + h) + F / sqrt(h (1 + h))
+//! U = |x|^2 / (2 (1 + h)) - <F, y> / sqrt(h)
+//! ```
+
+use super::batch::{dual_points, for_each, points, sum_gradients};
+use super::divergence::Divergence;
+use super::forward::{NodeInputs, Shape, Tape, zero};
+use super::layout::Layout;
+use super::num::{Lanes, Num, Vec3};
+use super::real::Real;
+use super::reverse::{Reverse, inner};
+use crate::array::Arrays;
+use crate::error::{Error, Result};
+
+/// The network: its shape and its parameters as one flat vector, which an optimiser may change between calls.
+#[derive(Debug, Clone)]
+pub struct Egnn<T> {
+    /// Shape.
+    pub shape: Shape,
+    /// Where each tensor lies in `params` (and in every gradient).
+    pub layout: Layout,
+    /// Parameters.
+    pub params: Vec<T>,
+}
+
+/// The energy net on a batch of `B` samples of `3n` coordinates.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Energy<T> {
+    /// Reduced energy `[B]`.
+    pub u: Vec<T>,
+    /// Its gradient in the positions `[B, 3n]`.
+    pub grad: Vec<T>,
+    /// Its derivative in `h` at fixed positions `[B]`.
+    pub dh: Vec<T>,
+}
+
+/// Preconditioning of one sample.
+struct Edm<T> {
+    h: T,
+    /// `1 / (1 + h)`.
+    c_skip: T,
+    c_in: T,
+    c_out: T,
+    noise: T,
+    /// `1 / sqrt(h)`.
+    inv_sigma: T,
+}
+
+impl<T: Real> Edm<T> {
+    fn new(h: T) -> Self {
+        let f = h.to_f64();
+        Self {
+            h,
+            c_skip: T::from_f64(1.0 / (1.0 + f)),
+            c_in: T::from_f64(1.0 / (1.0 + f).sqrt()),
+            c_out: T::from_f64((f / (1.0 + f)).sqrt()),
+            noise: T::from_f64(f.ln() / 8.0),
+            inv_sigma: T::from_f64(1.0 / f.sqrt()),
+        }
+    }
+}
+
+/// Working memory of a thread.
+struct Memory<T, const K: usize> {
+    y: Vec<Vec3<T, K>>,
+    tape: Tape<T, K>,
+    reverse: Reverse<T, K>,
+    cotangent: Vec<Vec3<T, K>>,
+}
+
+impl<T: Real, const K: usize> Memory<T, K> {
+    fn new(shape: &Shape) -> Self {
+        let points = || vec![[zero(); 3]; shape.particles];
+        Self { y: points(), tape: Tape::new(shape), reverse: Reverse::new(shape), cotangent: points() }
+    }
+}
+
+/// Packed weights of one call.
+struct Weights<T> {
+    rows: Vec<Lanes<T>>,
+    transposed: Vec<Lanes<T>>,
+}
+
+impl<T: Real> Egnn<T> {
+    /// A network from a flat parameter vector.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when its length does not fit the layout.
+    pub fn new(shape: Shape, params: Vec<T>) -> Result<Self> {
+        let layout = Layout::new(shape.layers);
+        if params.len() != layout.len() {
+            return Err(Error::Internal(format!("{} EGNN parameters, expected {}", params.len(), layout.len())));
+        }
+        if shape.particles < 2 || shape.layers == 0 {
+            return Err(Error::Usage("the EGNN needs at least 2 particles and 1 layer".into()));
+        }
+        Ok(Self { shape, layout, params })
+    }
+
+    /// A network from named tensors, e.g. `score_net.egnn.embedding.weight` with prefix `score_net.`.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] that names a missing tensor or one of the wrong shape.
+    pub fn from_arrays(arrays: &Arrays, prefix: &str, particles: usize, layers: usize, inputs: NodeInputs) -> Result<Self> {
+        let params = Layout::new(layers).read(arrays, prefix)?;
+        Self::new(Shape { particles, layers, inputs }, params)
+    }
+
+    fn weights(&self) -> Weights<T> {
+        let rows = self.layout.pack(&self.params);
+        Weights { transposed: self.layout.transposed(&rows), rows }
+    }
+
+    fn dim(&self) -> usize {
+        3 * self.shape.particles
+    }
+
+    /// The backbone `F(noise, y, beta)`, `[B, 3n]`; with `cotangent`, also the vector-Jacobian product in `y`.
+    #[must_use]
+    pub fn backbone(&self, noise: &[T], beta: &[T], y: &[T], cotangent: Option<&[T]>) -> (Vec<T>, Vec<T>) {
+        let (w, d) = (self.weights(), self.dim());
+        let mut out = vec![T::ZERO; y.len()];
+        let mut vjp = vec![T::ZERO; y.len()];
+        let memory = || Memory::<T, 1>::new(&self.shape);
+        for_each(noise.len(), &mut out, &mut vjp, memory, |m, b, out, vjp| {
+            points(&y[b * d..][..d], T::ONE, &mut m.y);
+            let noise = Num([noise[b]]);
+            m.tape.run(&self.shape, &w.rows, noise, beta[b], &m.y);
+            write(&m.tape.out, out);
+            if let Some(cotangent) = cotangent {
+                points(&cotangent[b * d..][..d], T::ONE, &mut m.cotangent);
+                self.pull::<1, false>(&w, m, (noise, beta[b]), &mut []);
+                write(&m.reverse.y, vjp);
+            }
+        });
+        (out, vjp)
+    }
+
+    /// Reverse pass of `m.cotangent` through `m.tape`.
+    fn pull<const K: usize, const WEIGHTS: bool>(
+        &self,
+        w: &Weights<T>,
+        m: &mut Memory<T, K>,
+        inputs: (Num<T, K>, T),
+        grad: &mut [Lanes<T>],
+    ) {
+        let Memory { tape, reverse, cotangent, .. } = m;
+        reverse.run::<WEIGHTS>(&self.shape, &w.rows, &w.transposed, tape, inputs, cotangent, grad);
+    }
+
+    /// The backbone inside the preconditioned network, at `m.y`.
+    fn precondition(&self, w: &Weights<T>, m: &mut Memory<T, 1>, edm: &Edm<T>, beta: T, x: &[T]) {
+        points(x, edm.c_in, &mut m.y);
+        m.tape.run(&self.shape, &w.rows, Num([edm.noise]), beta, &m.y);
+    }
+
+    /// Denoiser `D [B, 3n]` at variances `h [B]`, inverse temperatures `beta [B]`, positions `x [B, 3n]`.
+    #[must_use]
+    pub fn denoise(&self, h: &[T], beta: &[T], x: &[T]) -> Vec<T> {
+        let (w, d) = (self.weights(), self.dim());
+        let mut out = vec![T::ZERO; x.len()];
+        let mut none = vec![T::ZERO; h.len()];
+        let memory = || Memory::<T, 1>::new(&self.shape);
+        for_each(h.len(), &mut out, &mut none, memory, |m, b, out, _| {
+            let (edm, x) = (Edm::new(h[b]), &x[b * d..][..d]);
+            self.precondition(&w, m, &edm, beta[b], x);
+            combine(&m.tape.out, edm.c_skip, x, edm.c_out, out);
+        });
+        out
+    }
+
+    /// Score `(D - x) / h`, `[B, 3n]`, without the cancellation of the denoiser at small `h`.
+    #[must_use]
+    pub fn score(&self, h: &[T], beta: &[T], x: &[T]) -> Vec<T> {
+        let (w, d) = (self.weights(), self.dim());
+        let mut out = vec![T::ZERO; x.len()];
+        let mut none = vec![T::ZERO; h.len()];
+        let memory = || Memory::<T, 1>::new(&self.shape);
+        for_each(h.len(), &mut out, &mut none, memory, |m, b, out, _| {
+            let (edm, x) = (Edm::new(h[b]), &x[b * d..][..d]);
+            self.precondition(&w, m, &edm, beta[b], x);
+            combine(&m.tape.out, -edm.c_skip, x, edm.inv_sigma * edm.c_in, out);
+        });
+        out
+    }
+
+    /// Score `[B, 3n]` and its exact divergence `[B]`, the trace over all `3n` coordinates.
+    #[must_use]
+    pub fn div_score(&self, h: &[T], beta: &[T], x: &[T]) -> (Vec<T>, Vec<T>) {
+        let (w, d) = (self.weights(), self.dim());
+        let mut score = vec![T::ZERO; x.len()];
+        let mut div = vec![T::ZERO; h.len()];
+        let memory = || (Memory::<T, 1>::new(&self.shape), Divergence::new(&self.shape));
+        for_each(h.len(), &mut score, &mut div, memory, |(m, divergence), b, score, div| {
+            let (edm, x) = (Edm::new(h[b]), &x[b * d..][..d]);
+            self.precondition(&w, m, &edm, beta[b], x);
+            let scale = edm.inv_sigma * edm.c_in;
+            combine(&m.tape.out, -edm.c_skip, x, scale, score);
+            let trace = divergence.trace(&self.shape, &w.rows, &w.transposed, &m.tape);
+            div[0] = scale * edm.c_in * trace - T::from_f64(d as f64) * edm.c_skip;
+        });
+        (score, div)
+    }
+
+    /// Energy, its gradient and its derivative in `h`.
+    #[must_use]
+    pub fn energy(&self, h: &[T], beta: &[T], x: &[T]) -> Energy<T> {
+        let (w, d) = (self.weights(), self.dim());
+        let mut grad = vec![T::ZERO; x.len()];
+        let mut scalars = vec![T::ZERO; 2 * h.len()];
+        let memory = || Memory::<T, 1>::new(&self.shape);
+        for_each(h.len(), &mut grad, &mut scalars, memory, |m, b, grad, scalars| {
+            self.energy_of(&w, m, &Edm::new(h[b]), beta[b], &x[b * d..][..d], grad, scalars);
+        });
+        split(grad, &scalars)
+    }
+
+    /// One sample: writes the gradient, and `U`, `dU/dh` to `scalars`.
+    #[allow(clippy::too_many_arguments)]
+    fn energy_of(
+        &self,
+        w: &Weights<T>,
+        m: &mut Memory<T, 1>,
+        edm: &Edm<T>,
+        beta: T,
+        x: &[T],
+        grad: &mut [T],
+        scalars: &mut [T],
+    ) {
+        self.precondition(w, m, edm, beta, x);
+        m.cotangent.copy_from_slice(&m.y);
+        self.pull::<1, false>(w, m, (Num([edm.noise]), beta), &mut []);
+        let product = inner(&m.tape.out, &m.y);
+        // Gradient of the product in y: F from the right factor, the pulled-back y from the left.
+        for (r, f) in m.reverse.y.iter_mut().zip(&m.tape.out) {
+            for c in 0..3 {
+                r[c] += f[c];
+            }
+        }
+        combine(&m.reverse.y, edm.c_skip, x, -(edm.inv_sigma * edm.c_in), grad);
+        let half = T::from_f64(0.5);
+        let y2 = inner(&m.y, &m.y);
+        scalars[0] = half * y2 - edm.inv_sigma * product;
+        // dy/dh = -y / (2 (1 + h)), dc_noise/dh = 1 / (8 h).
+        let along_noise = m.reverse.noise.0[0] * T::from_f64(0.125) / edm.h;
+        let along_y = half * edm.c_skip * inner(&m.reverse.y, &m.y);
+        scalars[1] = edm.inv_sigma * (half * product / edm.h - along_noise + along_y) - half * edm.c_skip * y2;
+    }
+
+    /// Parameter gradient of `sum_b <cotangent_b, D_b>`, added to `grads`; returns the denoiser.
+    /// `cotangent(b, D_b, out)` writes the cotangent of sample `b`.
+    pub fn denoise_vjp(
+        &self,
+        h: &[T],
+        beta: &[T],
+        x: &[T],
+        cotangent: impl Fn(usize, &[T], &mut [T]) + Sync,
+        grads: &mut [T],
+    ) -> Vec<T> {
+        let (w, d) = (self.weights(), self.dim());
+        let mut out = vec![T::ZERO; x.len()];
+        let mut none = vec![T::ZERO; h.len()];
+        let memory = || (Memory::<T, 1>::new(&self.shape), vec![T::ZERO; d]);
+        let sum = sum_gradients(w.rows.len(), h.len(), &mut out, &mut none, memory, |(m, v), b, out, _, grad| {
+            let (edm, x) = (Edm::new(h[b]), &x[b * d..][..d]);
+            self.precondition(&w, m, &edm, beta[b], x);
+            combine(&m.tape.out, edm.c_skip, x, edm.c_out, out);
+            cotangent(b, out, v);
+            points(v, edm.c_out, &mut m.cotangent);
+            self.pull::<1, true>(&w, m, (Num([edm.noise]), beta[b]), grad);
+        });
+        self.layout.add_packed(&sum, grads);
+        out
+    }
+
+    /// Parameter gradient of `sum_b <v_b, grad U_b> + c_b U_b + a_b dU_b/dh`, added to `grads`; returns the energy.
+    /// `cotangent(b, U_b, grad U_b, dU_b/dh, v)` writes `v_b` and returns `(c_b, a_b)`; these count as constants.
+    ///
+    /// The first and last terms together are the derivative of `U` along `(v, a)` in `(x, h)`: a reverse pass on dual
+    /// numbers.
+    pub fn energy_vjp(
+        &self,
+        h: &[T],
+        beta: &[T],
+        x: &[T],
+        cotangent: impl Fn(usize, T, &[T], T, &mut [T]) -> (T, T) + Sync,
+        grads: &mut [T],
+    ) -> Energy<T> {
+        let (w, d) = (self.weights(), self.dim());
+        let mut grad_x = vec![T::ZERO; x.len()];
+        let mut scalars = vec![T::ZERO; 2 * h.len()];
+        let memory = || (Memory::<T, 1>::new(&self.shape), Memory::<T, 2>::new(&self.shape), vec![T::ZERO; d]);
+        let f = |(m, dual, v): &mut (Memory<T, 1>, Memory<T, 2>, Vec<T>),
+                 b: usize,
+                 grad_x: &mut [T],
+                 scalars: &mut [T],
+                 grad: &mut [Lanes<T>]| {
+            let (edm, x, beta) = (Edm::new(h[b]), &x[b * d..][..d], beta[b]);
+            self.energy_of(&w, m, &edm, beta, x, grad_x, scalars);
+            let (c, a) = cotangent(b, scalars[0], grad_x, scalars[1], v);
+            let half = T::from_f64(0.5);
+            let shrink = half * a * edm.c_skip * edm.c_in;
+            dual_points(x, edm.c_in, |i| edm.c_in * v[i] - shrink * x[i], &mut dual.y);
+            let noise = Num([edm.noise, a * T::from_f64(0.125) / edm.h]);
+            dual.tape.run(&self.shape, &w.rows, noise, beta, &dual.y);
+            // Only <F, y> / sqrt(h) holds parameters; its factor's tangent is -a / (2 h^(3/2)), and c adds the value itself.
+            let factor = Num([-edm.inv_sigma, edm.inv_sigma * (half * a / edm.h - c)]);
+            for (cotangent, y) in dual.cotangent.iter_mut().zip(&dual.y) {
+                *cotangent = y.map(|y| factor * y);
+            }
+            self.pull::<2, true>(&w, dual, (noise, beta), grad);
+        };
+        let sum = sum_gradients(w.rows.len(), h.len(), &mut grad_x, &mut scalars, memory, f);
+        self.layout.add_packed(&sum, grads);
+        split(grad_x, &scalars)
+    }
+}
+
+/// `U` and `dU/dh` lie in pairs.
+fn split<T: Real>(grad: Vec<T>, scalars: &[T]) -> Energy<T> {
+    let pairs = scalars.as_chunks::<2>().0;
+    Energy { u: pairs.iter().map(|p| p[0]).collect(), grad, dh: pairs.iter().map(|p| p[1]).collect() }
+}
+
+fn write<T: Real>(x: &[Vec3<T, 1>], out: &mut [T]) {
+    for (o, x) in out.iter_mut().zip(x.as_flattened()) {
+        *o = x.0[0];
+    }
+}
+
+/// `a x + b f`.
+fn combine<T: Real>(f: &[Vec3<T, 1>], a: T, x: &[T], b: T, out: &mut [T]) {
+    for ((o, f), x) in out.iter_mut().zip(f.as_flattened()).zip(x) {
+        *o = a * *x + b * f.0[0];
+    }
+}

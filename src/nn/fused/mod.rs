@@ -1,0 +1,20 @@
+//! A fused CPU engine for the small EGNN of LJ-13: fully connected graph, 32 hidden features.
+//!
+//! One sample's graph stays in cache through forward and reverse pass; the 32 features are vector lanes; samples run in
+//! parallel. The same forward ([`forward`]) and reverse ([`reverse`]) code runs on plain numbers and on dual numbers
+//! ([`num`]), which gives derivatives of gradients. [`Egnn`] is the network with EDM preconditioning, on batches.
+
+mod batch;
+mod divergence;
+mod egnn;
+pub mod forward;
+pub mod kernels;
+pub mod layout;
+pub mod num;
+pub mod real;
+pub mod reverse;
+
+pub use egnn::{Egnn, Energy};
+pub use forward::{NodeInputs, Shape};
+pub use layout::{Layout, Parameter};
+pub use real::Real;
