@@ -1,0 +1,5 @@
+//! p
+/// x
+pub struct Pictures;
+/// x
+pub fn write() {}
