@@ -5,6 +5,12 @@ use std::fmt::Write;
 use super::{Cell, Column, Row, Table, grouped, number, with_spread};
 use crate::metrics::Direction;
 
+/// How to read the table.
+pub(in crate::report) const LEGEND: &str = "Mean ± standard deviation over seeds; with one seed, value and 95 % interval. \
+    **Bold**: best, or not distinguishable from the best (intervals overlap, or both within the noise floor). \
+    °: not above the noise floor, which is the same metric between two disjoint halves of the reference. \
+    [paper …]: published value. Energy evaluations: one is one configuration; mean over seeds, charged purposes only.";
+
 /// The table with its legend, energy evaluations, warnings and the runs behind each cell.
 #[must_use]
 pub fn markdown(table: &Table) -> String {
@@ -30,12 +36,7 @@ pub fn markdown(table: &Table) -> String {
         }
         out.push_str(" – |\n");
     }
-    out.push_str(
-        "\nMean ± standard deviation over seeds; with one seed, value and 95 % interval. **Bold**: best, or not \
-         distinguishable from the best (intervals overlap, or both within the noise floor). °: not above the noise \
-         floor, which is the same metric between two disjoint halves of the reference. [paper …]: published value. \
-         Energy evaluations: one is one configuration; mean over seeds, charged purposes only.\n",
-    );
+    let _ = write!(out, "\n{LEGEND}\n");
     out.push_str("\n### Energy evaluations by purpose\n\n");
     for row in table.rows.iter().filter(|r| !r.published_only) {
         let parts: Vec<String> =
@@ -68,7 +69,7 @@ pub fn markdown(table: &Table) -> String {
 }
 
 /// Title, arrow and unit of a column.
-pub(super) fn heading(column: &Column) -> String {
+pub(in crate::report) fn heading(column: &Column) -> String {
     let arrow = match column.direction {
         Direction::Lower => " ↓",
         Direction::Higher => " ↑",
@@ -78,7 +79,7 @@ pub(super) fn heading(column: &Column) -> String {
 }
 
 /// Label with what a reader must not overlook.
-pub(super) fn label(row: &Row) -> String {
+pub(in crate::report) fn label(row: &Row) -> String {
     if row.published_only {
         format!("{} (published)", row.label)
     } else if row.failed.is_empty() {
@@ -89,7 +90,7 @@ pub(super) fn label(row: &Row) -> String {
 }
 
 /// Our value, with spread or interval.
-pub(super) fn ours(cell: &Cell, row: &Row) -> Option<String> {
+pub(in crate::report) fn ours(cell: &Cell, row: &Row) -> Option<String> {
     match (cell.mean, cell.sd, cell.lo, cell.hi) {
         (Some(mean), Some(sd), ..) => Some(with_spread(mean, Some(sd))),
         (Some(mean), None, Some(lo), Some(hi)) => Some(format!("{} ({} to {})", number(mean), number(lo), number(hi))),

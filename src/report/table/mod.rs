@@ -2,7 +2,7 @@
 
 mod csv;
 mod latex;
-mod markdown;
+pub(super) mod markdown;
 mod number;
 
 use std::collections::{BTreeMap, BTreeSet};
