@@ -193,7 +193,7 @@ mod tests {
             assert!(std::fs::metadata(file).unwrap().len() > 500, "{}", file.display());
         }
         let svg = std::fs::read_to_string(out.join("figures/samples-lj13-T1.svg")).unwrap();
-        for text in ["interatomic distance (r_m)", "MALA, no resampling", "reduced energy E / kT"] {
+        for text in ["interatomic distance (rₘ)", "MALA, no resampling", "reduced energy E / kT"] {
             assert!(svg.contains(text), "{text}");
         }
         let json: serde_json::Value =

@@ -90,7 +90,7 @@ impl Figure for Convergence {
             .margin_top(8)
             .margin_bottom(6)
             .margin_left(8)
-            .x_label_area_size(86)
+            .x_label_area_size(80)
             .y_label_area_size(104)
             .build_cartesian_2d(
                 (first.0 * 0.6..(last.0 * 1.6).max(first.0 * 20.0)).log_scale(),
@@ -114,7 +114,7 @@ impl Figure for Convergence {
         chart.draw_series(DashedLineSeries::new(guide, 10, 6, INK.stroke_width(2))).map_err(|e| e.to_string())?;
         chart.draw_series(LineSeries::new(curve.clone(), style::line(0))).map_err(|e| e.to_string())?;
         chart
-            .draw_series(curve.iter().map(|&p| EmptyElement::at(p) + style::marker(0, (0, 0))))
+            .draw_series(curve.iter().map(|&p| EmptyElement::at(p) + style::marker(0, 9.0, (0, 0))))
             .map_err(|e| e.to_string())?;
         Ok(())
     }

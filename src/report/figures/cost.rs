@@ -64,7 +64,7 @@ impl Figure for Cost {
             .margin_top(12)
             .margin_bottom(6)
             .margin_left(8)
-            .x_label_area_size(86)
+            .x_label_area_size(80)
             .y_label_area_size(120)
             .build_cartesian_2d((x_low..x_high).log_scale(), (y_low..y_high).log_scale())
             .map_err(|e| e.to_string())?;
@@ -91,7 +91,7 @@ impl Figure for Cost {
         chart
             .draw_series(shown.iter().map(|p| {
                 let i = labels.iter().position(|l| *l == p.label).unwrap_or(0);
-                EmptyElement::at((p.evaluations, p.value)) + style::marker(i, (0, 0))
+                EmptyElement::at((p.evaluations, p.value)) + style::marker(i, 15.0, (0, 0))
             }))
             .map_err(|e| e.to_string())?;
         Ok(())

@@ -44,7 +44,8 @@ impl Figure for Samples {
 
         let (low, high) = range(&self.reference.distances).unwrap_or((0.0, 1.0));
         let histograms = self.histograms(|s| &s.distances, low, high.max(low + 1e-9), 100);
-        panel(&left, &histograms, &format!("interatomic distance ({})", self.length_unit))?;
+        let unit = self.length_unit.replace("_m", "ₘ");
+        panel(&left, &histograms, &format!("interatomic distance ({unit})"))?;
         let (low, high) = range(&self.reference.energies).unwrap_or((0.0, 1.0));
         let histograms = self.histograms(|s| &s.energies, low - 5.0, high + 5.0, 60);
         panel(&right, &histograms, "reduced energy E / kT")
@@ -76,7 +77,7 @@ pub fn panel<DB: DrawingBackend>(
         .margin_top(8)
         .margin_bottom(6)
         .margin_left(8)
-        .x_label_area_size(86)
+        .x_label_area_size(80)
         .y_label_area_size(104)
         .build_cartesian_2d(reference.low - margin..reference.high + margin, 0.0..top.max(1e-12))
         .map_err(|e| e.to_string())?;

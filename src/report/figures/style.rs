@@ -30,7 +30,7 @@ const COLOURS: [RGBColor; 6] = [
 ];
 
 /// Dash length and gap in pixels; a gap of 0 is a solid line.
-const DASHES: [(i32, i32); 6] = [(1, 0), (16, 7), (5, 6), (28, 8), (10, 10), (3, 4)];
+const DASHES: [(i32, i32); 6] = [(1, 0), (16, 7), (6, 5), (28, 8), (10, 10), (3, 4)];
 
 /// Registers the embedded font once.
 pub fn register_font() -> Result<()> {
@@ -106,7 +106,8 @@ pub fn legend<DB: DrawingBackend>(
     let (strip, rest) = area.split_vertically(12 + (row + 1) * ROW);
     for (key, (x, y)) in keys.iter().zip(places) {
         swatch(&strip, key, x, y + ROW / 2)?;
-        let label = Text::new(key.label().to_owned(), (x + SWATCH + 12, y + ROW / 2 - LABEL as i32 / 2), text(LABEL));
+        let label =
+            Text::new(key.label().to_owned(), (x + SWATCH + 12, y + ROW / 2 - LABEL as i32 * 3 / 8), text(LABEL));
         strip.draw(&label).map_err(|e| e.to_string())?;
     }
     Ok(rest)
@@ -130,17 +131,17 @@ fn swatch<DB: DrawingBackend>(area: &DrawingArea<DB, Shift>, key: &Key, x: i32, 
         }
         Key::Line(i, _) => stroke(line(*i), dash(*i)),
         Key::Guide(_) => stroke(INK.stroke_width(2), (10, 6)),
-        Key::Marker(i, _) => area.draw(&marker(*i, (x + SWATCH / 2, y))).map_err(|e| e.to_string()),
+        Key::Marker(i, _) => area.draw(&marker(*i, 15.0, (x + SWATCH / 2, y))).map_err(|e| e.to_string()),
     }
 }
 
-/// The marker of method `i` around a point: circle, square, triangle, diamond, in turn.
-pub fn marker(i: usize, (x, y): (i32, i32)) -> Polygon<(i32, i32)> {
+/// The marker of method `i`, of this radius around a point: circle, square, triangle, diamond, in turn.
+pub fn marker(i: usize, radius: f64, (x, y): (i32, i32)) -> Polygon<(i32, i32)> {
     let (corners, turn) = [(24, 0.0), (4, 0.125), (3, 0.75), (4, 0.0)][i % 4];
     let points: Vec<(i32, i32)> = (0..corners)
         .map(|k| {
             let angle = std::f64::consts::TAU * (f64::from(k) / f64::from(corners) + turn);
-            (x + (15.0 * angle.cos()).round() as i32, y + (15.0 * angle.sin()).round() as i32)
+            (x + (radius * angle.cos()).round() as i32, y + (radius * angle.sin()).round() as i32)
         })
         .collect();
     Polygon::new(points, colour(i).filled())
