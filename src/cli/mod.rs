@@ -1,5 +1,8 @@
 //! The command line: one file per verb.
 
+pub mod eval;
+pub mod report;
+
 use std::path::PathBuf;
 
 /// Options that every verb has.
