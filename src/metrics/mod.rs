@@ -1,1 +1,72 @@
-//! metrics.
+//! Metrics: how far samples are from a reference ensemble, each number with its identity, interval and noise floor.
+//!
+//! | file | job |
+//! |---|---|
+//! | [`registry`] | which metrics there are: id, version, unit, direction, source |
+//! | [`wasserstein`] | exact Wasserstein distances on the line |
+//! | [`assignment`] | small exact assignment (particle matching) |
+//! | [`ot`] | exact optimal transport between point clouds |
+//! | [`alignment`] | distances up to permutation, rotation and reflection |
+//! | [`weights`] | effective sample size, unique parents |
+//! | [`bootstrap`] | subsets and 95 % intervals |
+//! | [`floor`] | the same metric between two disjoint halves of the reference |
+//! | [`mod@evaluate`] | all of it for one set of samples |
+//!
+//! All energies here are reduced, `u = E / kT` at the evaluated temperature.
+
+pub mod alignment;
+pub mod assignment;
+pub mod bootstrap;
+pub mod evaluate;
+pub mod floor;
+pub mod ot;
+pub mod registry;
+pub mod wasserstein;
+pub mod weights;
+
+use serde::{Deserialize, Serialize};
+
+pub use evaluate::evaluate;
+pub use registry::{Direction, METRICS, Metric, by_id};
+
+/// An independent reference ensemble.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReferenceSet {
+    /// Digest that identifies the ensemble; stored with every value computed against it.
+    pub digest: String,
+    /// Positions `[n, atoms, 3]`, in the system's length unit.
+    pub positions: Vec<f64>,
+    /// Energies `[n]`, unreduced, in the system's energy unit.
+    pub energies: Vec<f64>,
+}
+
+/// One metric of one set of samples.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MetricValue {
+    /// Id of the metric, such as `energy-w1`.
+    pub id: String,
+    /// Version of its definition: values of different versions are not comparable.
+    pub version: u32,
+    /// Unit, such as `kT`.
+    pub unit: String,
+    /// Whether lower or higher is better.
+    pub direction: Direction,
+    /// The value; `None` where it is not defined for these samples (the note says why).
+    pub value: Option<f64>,
+    /// Lower end of the 95 % interval.
+    pub lo: Option<f64>,
+    /// Upper end of the 95 % interval.
+    pub hi: Option<f64>,
+    /// The same metric between two disjoint halves of the reference.
+    pub floor: Option<f64>,
+    /// Samples used.
+    pub n_samples: usize,
+    /// Reference frames used.
+    pub n_reference: usize,
+    /// Samples left out: non-finite, or (energy metrics) a reduced energy outside ±1,000.
+    pub dropped: usize,
+    /// Digest of the reference ensemble.
+    pub reference: String,
+    /// Remarks for the reader; empty for none.
+    pub note: String,
+}

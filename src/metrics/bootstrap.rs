@@ -1,0 +1,136 @@
+//! Subsets and 95 % intervals, from Philox streams: the same on every machine and thread count.
+//!
+//! Samples are resampled as if they were independent; for correlated samples (one MCMC chain) intervals are too narrow.
+
+use rayon::prelude::*;
+
+use crate::rng::{Purpose, Stream};
+
+/// What a draw of [`Purpose::Evaluation`] is for: steps of the stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Draw {
+    /// Which samples are used.
+    Samples = 0,
+    /// Which reference frames are used: the same for every method at the same seed.
+    Reference = 1,
+    /// The two disjoint halves of the reference.
+    Floor = 2,
+    /// Bootstrap replicates of the samples.
+    ReplicateSamples = 3,
+    /// Bootstrap replicates of the reference.
+    ReplicateReference = 4,
+}
+
+/// `min(n, total)` distinct indices below `total` in random order; a smaller `n` gives a prefix of a larger one.
+#[must_use]
+pub fn subset(total: usize, n: usize, seed: u64, draw: Draw) -> Vec<usize> {
+    let mut draws = Stream::new(seed, Purpose::Evaluation, draw as u64).at(0);
+    let mut all: Vec<usize> = (0..total).collect();
+    let n = n.min(total);
+    for i in 0..n {
+        all.swap(i, i + draws.below(total - i));
+    }
+    all.truncate(n);
+    all
+}
+
+/// How often each of `n` items occurs in bootstrap replicate number `replicate`.
+#[must_use]
+pub fn counts(n: usize, seed: u64, draw: Draw, replicate: usize) -> Vec<u32> {
+    let mut draws = Stream::new(seed, Purpose::Evaluation, draw as u64).at(replicate as u32);
+    let mut counts = vec![0; n];
+    for _ in 0..n {
+        counts[draws.below(n)] += 1;
+    }
+    counts
+}
+
+/// 95 % percentile interval of `statistic(replicate)` over `replicates` replicates, in parallel.
+///
+/// Resampling adds its own noise to a distance, so replicates lie above `value` on average; they are shifted to have
+/// their mean at `value` before the percentiles are read. `None` with fewer than 20 defined replicates.
+#[must_use]
+pub fn interval(
+    value: f64,
+    replicates: usize,
+    statistic: impl Fn(usize) -> Option<f64> + Send + Sync,
+) -> Option<(f64, f64)> {
+    let mut found: Vec<f64> =
+        (0..replicates).into_par_iter().map(statistic).collect::<Vec<_>>().into_iter().flatten().collect();
+    if found.len() < 20 {
+        return None;
+    }
+    let shift = value - found.iter().sum::<f64>() / found.len() as f64;
+    found.sort_unstable_by(f64::total_cmp);
+    Some((quantile(&found, 0.025) + shift, quantile(&found, 0.975) + shift))
+}
+
+/// 95 % interval of `value` from the same statistic on [`BLOCKS`] disjoint blocks of the data: Student's t on the
+/// blocks' spread over sqrt(blocks), around `value` (blocks are smaller, so their mean is biased, their spread is not).
+#[must_use]
+pub fn block_interval(value: f64, blocks: &[f64; BLOCKS]) -> (f64, f64) {
+    // 0.975 quantile of Student's t with BLOCKS - 1 = 4 degrees of freedom.
+    const T: f64 = 2.776_445;
+    let mean = blocks.iter().sum::<f64>() / BLOCKS as f64;
+    let variance = blocks.iter().map(|b| (b - mean).powi(2)).sum::<f64>() / (BLOCKS - 1) as f64;
+    let half = T * (variance / BLOCKS as f64).sqrt();
+    (value - half, value + half)
+}
+
+/// Number of blocks of [`block_interval`].
+pub const BLOCKS: usize = 5;
+
+/// Quantile `q` of ascending numbers, linear between neighbours.
+fn quantile(sorted: &[f64], q: f64) -> f64 {
+    let at = q * (sorted.len() - 1) as f64;
+    let (low, high) = (at.floor() as usize, at.ceil() as usize);
+    sorted[low] + (sorted[high] - sorted[low]) * (at - low as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn subsets_are_distinct_prefixes() {
+        let long = subset(100, 60, 7, Draw::Samples);
+        assert_eq!(subset(100, 20, 7, Draw::Samples), long[..20]);
+        assert_ne!(subset(100, 60, 8, Draw::Samples), long);
+        let mut sorted = long;
+        sorted.sort_unstable();
+        sorted.dedup();
+        assert_eq!(sorted.len(), 60);
+        assert_eq!(subset(3, 10, 0, Draw::Floor).len(), 3);
+    }
+
+    /// The interval of a mean of normals covers the truth about 95 times in 100, and has the textbook width.
+    #[test]
+    fn covers() {
+        let n = 200;
+        let mut covered = 0;
+        for trial in 0..200 {
+            let mut draws = Stream::new(trial, Purpose::Init, 0).at(0);
+            let x: Vec<f64> = (0..n).map(|_| draws.normal()).collect();
+            let mean = x.iter().sum::<f64>() / n as f64;
+            let (lo, hi) = interval(mean, 400, |r| {
+                let counts = counts(n, trial, Draw::ReplicateSamples, r);
+                Some(x.iter().zip(&counts).map(|(x, &c)| x * f64::from(c)).sum::<f64>() / n as f64)
+            })
+            .unwrap();
+            assert!(((hi - lo) / (2.0 * 1.96 / (n as f64).sqrt()) - 1.0).abs() < 0.35);
+            covered += u32::from(lo < 0.0 && 0.0 < hi);
+        }
+        // Binomial(200, 0.95): mean 190, standard deviation 3.1.
+        assert!((178..=200).contains(&covered), "{covered}");
+    }
+
+    #[test]
+    fn blocks_by_hand() {
+        // Standard deviation of 1..5 is sqrt(2.5); over sqrt(5) that is sqrt(0.5).
+        let (lo, hi) = block_interval(10.0, &[1.0, 2.0, 3.0, 4.0, 5.0]);
+        assert!((hi - 10.0 - 2.776_445 * 0.5_f64.sqrt()).abs() < 1e-9);
+        assert!((lo + hi - 20.0).abs() < 1e-12);
+        assert_eq!(interval(0.0, 10, |_| Some(1.0)), None);
+    }
+}

@@ -1,0 +1,49 @@
+//! The noise floor: what a metric gives between two disjoint halves of the reference, at the same sample size.
+//!
+//! A perfect sampler scores the floor, not zero; values below it are indistinguishable from it.
+
+use std::collections::BTreeMap;
+use std::sync::{LazyLock, Mutex};
+
+use super::bootstrap::{Draw, subset};
+use super::evaluate::{Settings, Side, compare};
+use super::registry::Metric;
+use crate::error::Result;
+
+/// Two disjoint random halves of a reference: at most `n` frames each.
+#[must_use]
+pub fn halves(reference: &Side, n: usize, seed: u64) -> (Side, Side) {
+    let size = n.min(reference.len() / 2);
+    let order = subset(reference.len(), 2 * size, seed, Draw::Floor);
+    (reference.select(&order[..size]), reference.select(&order[size..]))
+}
+
+/// Floors already computed in this process, by (metric, version, settings, reference digest, system): the methods of
+/// a table share them.
+type Known = BTreeMap<(&'static str, u32, Settings, String, String), Option<f64>>;
+static KNOWN: LazyLock<Mutex<Known>> = LazyLock::new(Mutex::default);
+
+/// The floor of `metric` between [`halves`]. `system` names system and temperature; a
+/// reference without digest is never remembered.
+///
+/// # Errors
+/// When optimal transport fails.
+pub fn floor(
+    metric: &Metric,
+    settings: Settings,
+    digest: &str,
+    system: &str,
+    halves: &(Side, Side),
+) -> Result<Option<f64>> {
+    let key = (metric.id, metric.version, settings, digest.to_owned(), system.to_owned());
+    // A poisoned lock only means that another evaluation panicked: the map itself is whole.
+    let known = || KNOWN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if let Some(&value) = known().get(&key) {
+        return Ok(value);
+    }
+    let value = compare(metric.id, &halves.0, &halves.1, settings)?.value;
+    if !digest.is_empty() {
+        known().insert(key, value);
+    }
+    Ok(value)
+}
