@@ -42,3 +42,11 @@ pub struct Cell {
 pub fn load(_path: &Path, _profile: Option<&str>, _overrides: &[String]) -> Result<Experiment> {
     Err(crate::error::Error::Internal("stub".into()))
 }
+
+impl Cell {
+    /// row
+    #[must_use]
+    pub fn row(&self) -> String {
+        self.label.clone()
+    }
+}
