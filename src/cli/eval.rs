@@ -1,0 +1,16 @@
+//! `pita-bench eval`.
+
+use super::Globals;
+use crate::error::{Error, Result};
+
+/// Arguments of `eval`.
+#[derive(Debug, clap::Args)]
+pub struct Args {}
+
+/// Runs the verb.
+///
+/// # Errors
+/// Always, until it is written.
+pub fn run(_args: &Args, _globals: &Globals) -> Result<()> {
+    Err(Error::Internal("`eval` is not there yet".into()))
+}
