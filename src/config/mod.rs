@@ -1,52 +1,26 @@
 //! Experiment files: typed schema, profiles, overrides, sweep expansion.
+//!
+//! ```text
+//! text --toml--> tree (spans kept) --merge--> base + profile + overrides + sweep point --fields--> spec --> cells
+//! ```
+//!
+//! | file | its job |
+//! |---|---|
+//! | [`spec`] | the settings themselves, plain data with defaults |
+//! | `source` | where text came from; how a problem is shown (file, line, column, caret, nearest key) |
+//! | `tree` | a TOML value that remembers where each part was written; merging |
+//! | `overrides` | `-s a.b=c` on the command line |
+//! | `fields` | reads one table: types, bounds, unknown keys |
+//! | `schema` | which fields each section has, and their bounds |
+//! | `experiment` | puts it together: profiles, sweep, the list of cells |
 
+mod experiment;
+mod fields;
+mod overrides;
+mod schema;
+mod source;
 pub mod spec;
-use crate::error::Result;
-use spec::{EvalSpec, RunSpec};
-use std::path::{Path, PathBuf};
-/// stub
-#[derive(Debug, Clone, PartialEq)]
-pub struct Experiment {
-    /// p
-    pub path: PathBuf,
-    /// n
-    pub name: String,
-    /// t
-    pub title: String,
-    /// p
-    pub profile: Option<String>,
-    /// p
-    pub profiles: Vec<String>,
-    /// c
-    pub cells: Vec<Cell>,
-}
-/// stub
-#[derive(Debug, Clone, PartialEq)]
-pub struct Cell {
-    /// s
-    pub system: String,
-    /// s
-    pub sampler: String,
-    /// l
-    pub label: String,
-    /// s
-    pub swept: Vec<(String, String)>,
-    /// s
-    pub seed: u64,
-    /// r
-    pub run: RunSpec,
-    /// e
-    pub eval: EvalSpec,
-}
-/// stub
-pub fn load(_path: &Path, _profile: Option<&str>, _overrides: &[String]) -> Result<Experiment> {
-    Err(crate::error::Error::Internal("stub".into()))
-}
+mod tree;
 
-impl Cell {
-    /// row
-    #[must_use]
-    pub fn row(&self) -> String {
-        self.label.clone()
-    }
-}
+pub use experiment::{Cell, Experiment, load};
+pub use source::nearest;

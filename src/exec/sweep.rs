@@ -117,9 +117,13 @@ pub fn sweep_with(
     options: &Options,
     interrupted: &(dyn Fn() -> bool + Sync),
 ) -> Result<Summary> {
-    if options.require_clean && identity::code().dirty {
-        let remedy = "commit or stash the changes and build again, or leave out --require-clean";
-        return Err(Error::Refused(format!("this build contains uncommitted changes; {remedy}")));
+    if options.require_clean && identity::code().dirty != Some(false) {
+        let what = if identity::code().dirty.is_some() {
+            "this build contains uncommitted changes"
+        } else {
+            "this build does not know its git commit, so it may contain changes"
+        };
+        return Err(Error::Refused(format!("{what}; commit and build again, or leave out --require-clean")));
     }
     let planned = plan_all(experiment, results, options)?;
     let mut summary = Summary { cells: planned.iter().map(report).collect(), error: None };
