@@ -1,2 +1,105 @@
-//! Build script.
-fn main() {}
+//! Build script: embeds what is compiled (see `identity::Code`). It never fails the build: what cannot be found out,
+//! such as the commit without git, is left empty.
+
+use std::path::Path;
+use std::process::Command;
+
+#[path = "identity/tree.rs"]
+#[allow(dead_code)]
+mod tree;
+
+fn main() {
+    let root = std::env::var("CARGO_MANIFEST_DIR").unwrap_or_else(|_| String::from("."));
+    let root = Path::new(&root);
+    let git = Git::open(root);
+
+    let files = tree::files(root, |path| git.as_ref().is_none_or(|git| !git.ignored(path)));
+    let var = |name: &str| std::env::var(name).unwrap_or_default();
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let version = Command::new(rustc).arg("--version").output().map(|out| out.stdout).unwrap_or_default();
+    let mut features: Vec<&str> = Vec::new();
+    let all = var("CARGO_CFG_FEATURE");
+    features.extend(all.split(',').filter(|f| !f.is_empty() && *f != "default"));
+    features.sort_unstable();
+
+    embed("REVISION", &git.as_ref().and_then(Git::revision).unwrap_or_default());
+    embed("DIRTY", git.as_ref().and_then(Git::dirty).map_or("", |dirty| if dirty { "true" } else { "false" }));
+    embed("TREE", &tree::digest(root, &files));
+    embed("LOCK", &tree::file_digest(&root.join("Cargo.lock")));
+    embed("FEATURES", &features.join(","));
+    embed("RUSTC", String::from_utf8_lossy(&version).trim());
+    embed("RUSTFLAGS", &var("CARGO_ENCODED_RUSTFLAGS").replace('\x1f', " "));
+    embed("TARGET", &var("TARGET"));
+    embed("PROFILE", &var("PROFILE"));
+
+    for input in tree::INPUTS {
+        watch(&root.join(input));
+    }
+    if let Some(git) = &git {
+        git.watch();
+    }
+}
+
+fn embed(name: &str, value: &str) {
+    println!("cargo:rustc-env=PITA_BENCH_{name}={}", value.replace(['\n', '\r'], " "));
+}
+
+/// Runs this script again when a file changes. A missing file would run it every time.
+fn watch(path: &Path) {
+    if path.exists() {
+        println!("cargo:rerun-if-changed={}", path.display());
+    }
+}
+
+/// The repository that tracks this crate.
+struct Git {
+    repository: git2::Repository,
+    /// The crate's folder inside the repository, with a `/` at its end unless it is the root.
+    prefix: String,
+}
+
+impl Git {
+    /// `None` without git, and for a tarball unpacked inside somebody else's repository.
+    fn open(root: &Path) -> Option<Self> {
+        let repository = git2::Repository::discover(root).ok()?;
+        let top = repository.workdir()?.canonicalize().ok()?;
+        let inside = root.canonicalize().ok()?.strip_prefix(&top).ok()?.to_str()?.replace('\\', "/");
+        let prefix = if inside.is_empty() { inside } else { inside + "/" };
+        let manifest = format!("{prefix}Cargo.toml");
+        repository.index().ok()?.get_path(Path::new(&manifest), 0)?;
+        Some(Self { repository, prefix })
+    }
+
+    /// Whether git ignores a file of the crate. A tracked file is never ignored.
+    fn ignored(&self, path: &str) -> bool {
+        let path = format!("{}{path}", self.prefix);
+        let tracked = self.repository.index().is_ok_and(|index| index.get_path(Path::new(&path), 0).is_some());
+        !tracked && self.repository.is_path_ignored(&path).unwrap_or(false)
+    }
+
+    fn revision(&self) -> Option<String> {
+        Some(self.repository.head().ok()?.peel_to_commit().ok()?.id().to_string())
+    }
+
+    /// Whether anything that is compiled differs from the commit: changed, staged, deleted or untracked.
+    fn dirty(&self) -> Option<bool> {
+        let mut options = git2::StatusOptions::new();
+        options.include_untracked(true).recurse_untracked_dirs(true).include_ignored(false).update_index(false);
+        options.disable_pathspec_match(true);
+        for input in tree::INPUTS {
+            options.pathspec(format!("{}{input}", self.prefix));
+        }
+        Some(!self.repository.statuses(Some(&mut options)).ok()?.is_empty())
+    }
+
+    /// A commit or a checkout changes `HEAD`, its log or its branch. The index is left out: `git status` rewrites it,
+    /// and would have the crate compiled again for nothing.
+    fn watch(&self) {
+        let folder = self.repository.path();
+        watch(&folder.join("HEAD"));
+        watch(&folder.join("logs/HEAD"));
+        if let Some(name) = self.repository.head().ok().and_then(|head| head.name().ok().map(String::from)) {
+            watch(&self.repository.commondir().join(name));
+        }
+    }
+}

@@ -1,7 +1,48 @@
 //! `pita-bench`: parse, dispatch, exit code.
 
+use std::io::Write;
+
+use clap::Parser;
+use pita_bench::cli::{Cli, output};
+use pita_bench::error::Error;
+use pita_bench::exit::ExitCode;
+
 /// mimalloc keeps big buffers instead of returning them to the kernel: up to 2.7x on tensor code.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-fn main() {}
+fn main() {
+    let code = match Cli::try_parse() {
+        Ok(cli) => cli.run().unwrap_or_else(|error| report(&error, cli.globals.json)),
+        Err(bad) => usage(&bad),
+    };
+    std::process::exit(code.code());
+}
+
+/// The one place where an error meets the user: JSON on stdout, or a sentence on stderr.
+fn report(error: &Error, json: bool) -> ExitCode {
+    let code = error.exit_code();
+    if code == ExitCode::BrokenPipe {
+        return code;
+    }
+    if !json {
+        let _ = writeln!(std::io::stderr(), "error: {error}");
+    } else if let Err(unwritten) = output::json(&output::error_value(error))
+        && unwritten.exit_code() == ExitCode::BrokenPipe
+    {
+        return ExitCode::BrokenPipe;
+    }
+    code
+}
+
+/// `--help`, `--version`, and command lines that do not parse.
+fn usage(bad: &clap::Error) -> ExitCode {
+    if bad.use_stderr() && std::env::args().any(|a| a == "--json") {
+        return report(&Error::Usage(bad.to_string().trim_end().to_owned()), true);
+    }
+    match bad.print() {
+        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::BrokenPipe,
+        _ if bad.use_stderr() => ExitCode::Usage,
+        _ => ExitCode::Ok,
+    }
+}

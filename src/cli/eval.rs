@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use super::Globals;
 use crate::array::{Arrays, get, read_npz, read_positions};
-use crate::config::spec::EvalSpec;
+use crate::config::spec::{EvalSpec, SystemSpec};
 use crate::error::{Error, Result};
+use crate::exec::references;
 use crate::metrics::{MetricValue, ReferenceSet, by_id, evaluate, evaluate::energies};
 use crate::report::table::number;
 use crate::systems::{self, System};
@@ -123,9 +124,13 @@ fn digest(positions: &[f64]) -> String {
     })
 }
 
-/// The cached reference ensemble of default settings.
-fn reference_set(_globals: &Globals, system: &System, _spec: &EvalSpec) -> Result<ReferenceSet> {
-    Err(Error::Usage(format!("no reference of {} is at hand; pass one with --reference r.npz", system.name)))
+/// The reference ensemble of default settings, from the cache of the results folder or made there.
+fn reference_set(globals: &Globals, system: &System, spec: &EvalSpec) -> Result<ReferenceSet> {
+    let asked = SystemSpec { name: system.name.clone(), temperature: system.temperature };
+    if !globals.quiet {
+        eprintln!("no --reference given: using replica exchange of default settings (made once, then cached)");
+    }
+    references::quietly(&globals.results, &asked, &spec.reference)
 }
 
 fn json(values: &[MetricValue]) -> Result<String> {

@@ -1,17 +1,111 @@
-//! The command line: one file per verb.
+//! The command line: one file per verb. Reading verbs print one JSON value on stdout with `--json`.
 
+pub mod db;
+pub mod diff;
+pub mod energy;
 pub mod eval;
+pub mod explain;
+pub mod ls;
+pub mod output;
 pub mod report;
+pub mod show;
+pub mod sweep;
 
 use std::path::PathBuf;
 
+use clap::{Parser, Subcommand};
+
+use crate::error::Result;
+use crate::exit::ExitCode;
+
 /// Options that every verb has.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, clap::Args)]
 pub struct Globals {
     /// Folder of runs, database and reports.
+    #[arg(long, global = true, value_name = "DIR", default_value = "results")]
     pub results: PathBuf,
     /// One JSON value on stdout instead of text.
+    #[arg(long, global = true)]
     pub json: bool,
     /// No progress bars, no notes.
+    #[arg(short, long, global = true)]
     pub quiet: bool,
+}
+
+/// A reproducibility harness for samplers of Boltzmann densities.
+#[derive(Debug, Parser)]
+#[command(name = "pita-bench", version, max_term_width = 100, arg_required_else_help = true, after_help = EXAMPLES)]
+pub struct Cli {
+    /// Options that every verb has.
+    #[command(flatten)]
+    pub globals: Globals,
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  pita-bench sweep experiments/table1.toml             run what is missing, print the table
+  pita-bench sweep experiments/table1.toml --dry-run   say what would run, and why
+  pita-bench ls                                        list the runs
+  pita-bench show 3f2a                                 everything about one run
+
+Exit codes: 0 done; 2 bad command line or experiment file; 3 runs failed; 4 nothing selected; 5 interrupted,
+resumable; 8 refused; 9 bad data; 10 database; 12 wrong shape; 13 not finite; 14 disk full; 15 read-only;
+16 newer database; 17 wrong digest; 1 a bug.";
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Run an experiment: whatever is not done yet.
+    Sweep(sweep::Args),
+    /// List runs.
+    Ls(ls::Args),
+    /// Everything about one run.
+    Show(show::Args),
+    /// Compare the metrics of two runs.
+    Diff(diff::Args),
+    /// Say in which settings, code or environment two runs differ.
+    Explain(explain::Args),
+    /// Write tables and figures of an experiment.
+    Report(report::Args),
+    /// Evaluate anybody's samples.
+    Eval(eval::Args),
+    /// Energies and forces of anybody's frames.
+    Energy(energy::Args),
+    /// Rebuild or verify the run database.
+    Db(db::Args),
+}
+
+impl Cli {
+    /// Does what the verb says.
+    ///
+    /// # Errors
+    /// Whatever the verb meets.
+    pub fn run(&self) -> Result<ExitCode> {
+        let globals = &self.globals;
+        match &self.verb {
+            Verb::Sweep(args) => return sweep::run(args, globals),
+            Verb::Ls(args) => ls::run(args, globals)?,
+            Verb::Show(args) => show::run(args, globals)?,
+            Verb::Diff(args) => diff::run(args, globals)?,
+            Verb::Explain(args) => explain::run(args, globals)?,
+            Verb::Report(args) => report::run(args, globals)?,
+            Verb::Eval(args) => eval::run(args, globals)?,
+            Verb::Energy(args) => energy::run(args, globals)?,
+            Verb::Db(args) => return db::run(args, globals),
+        }
+        Ok(ExitCode::Ok)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
 }

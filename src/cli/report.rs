@@ -1,11 +1,11 @@
 //! `report`: tables, figures and the page of an experiment.
 
-use std::io::Write;
 use std::path::PathBuf;
 
-use super::Globals;
+use super::{Globals, output};
+use crate::config;
 use crate::error::{Error, Result};
-use crate::report::{Pictures, RunResult, collect, write};
+use crate::report::{collect, load, write::write};
 
 /// Arguments of `report`.
 #[derive(Debug, clap::Args)]
@@ -28,17 +28,19 @@ pub struct Args {
 /// # Errors
 /// Bad experiment files; no runs to report; files that cannot be written.
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
-    let Loaded { title, runs, pictures } = load_runs(args, globals)?;
+    let experiment = config::load(&args.experiment, args.profile.as_deref(), &args.set)?;
+    let runs = load::runs(&experiment, &globals.results)?;
     if runs.is_empty() {
         return Err(Error::NothingSelected(format!(
-            "no runs of {} are recorded; run `pita-bench sweep {0}` first",
-            args.experiment.display()
+            "no runs of {} are recorded in {}; run `pita-bench sweep {0}` first",
+            args.experiment.display(),
+            globals.results.display()
         )));
     }
+    let pictures = load::pictures(&experiment, &globals.results, &runs)?;
     let tables = collect(&runs)?;
-    let stem = args.experiment.file_stem().map_or("experiment".into(), |s| s.to_string_lossy().into_owned());
-    let out = args.out.clone().unwrap_or_else(|| globals.results.join("reports").join(stem));
-    let files = write(&out, &title, &tables, &pictures, &runs)?;
+    let out = args.out.clone().unwrap_or_else(|| globals.results.join("reports").join(&experiment.name));
+    let files = write(&out, &experiment.title, &tables, &pictures, &runs)?;
     let text = if globals.json {
         let value = serde_json::json!({ "files": files, "tables": tables });
         format!("{value}\n")
@@ -47,17 +49,5 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         let files: Vec<String> = files.iter().map(|f| f.display().to_string()).collect();
         format!("{}\n{}\n", tables.join("\n"), files.join("\n"))
     };
-    std::io::stdout().write_all(text.as_bytes()).map_err(Error::io("stdout"))
-}
-
-/// What the store knows of an experiment.
-struct Loaded {
-    title: String,
-    runs: Vec<RunResult>,
-    pictures: Vec<Pictures>,
-}
-
-/// The experiment's runs from the store, and the samples that its figures show.
-fn load_runs(_args: &Args, _globals: &Globals) -> Result<Loaded> {
-    Err(Error::Internal("reports are not connected to the store yet".into()))
+    output::line(text.trim_end())
 }

@@ -1,3 +1,26 @@
 //! Experiment files: typed schema, profiles, overrides, sweep expansion.
+//!
+//! ```text
+//! text --toml--> tree (spans kept) --merge--> base + profile + overrides + sweep point --fields--> spec --> cells
+//! ```
+//!
+//! | file | its job |
+//! |---|---|
+//! | [`spec`] | the settings themselves, plain data with defaults |
+//! | `source` | where text came from; how a problem is shown (file, line, column, caret, nearest key) |
+//! | `tree` | a TOML value that remembers where each part was written; merging |
+//! | `overrides` | `-s a.b=c` on the command line |
+//! | `fields` | reads one table: types, bounds, unknown keys |
+//! | `schema` | which fields each section has, and their bounds |
+//! | `experiment` | puts it together: profiles, sweep, the list of cells |
 
+mod experiment;
+mod fields;
+mod overrides;
+mod schema;
+mod source;
 pub mod spec;
+mod tree;
+
+pub use experiment::{Cell, Experiment, load};
+pub use source::nearest;

@@ -347,6 +347,10 @@ impl Default for RefineSpec {
     }
 }
 
+/// Ids of the metrics that experiment files may ask for.
+pub const METRIC_IDS: &[&str] =
+    &["energy-w1", "energy-w2", "distance-w2", "geo-w1-ref", "geo-w2", "mean-energy", "ess", "unique-parents"];
+
 /// How samples are judged. Not part of a run's identity: a finished run can be evaluated again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EvalSpec {

@@ -1,1 +1,24 @@
-//! exec.
+//! Runs the cells of an experiment on this machine.
+//!
+//! | file | its job |
+//! |---|---|
+//! | `sweep` | plan all cells, references first, worker threads, summary |
+//! | `planned` | one cell, the attempt it concerns, what to do with it and why |
+//! | `cell` | one cell from claim to ingest |
+//! | `science` | the only door to the science: samplers, references, metrics |
+//! | `signals` | Ctrl-C |
+//! | `progress` | bars on a terminal, lines elsewhere |
+
+mod cell;
+mod planned;
+mod progress;
+pub mod references;
+mod science;
+mod signals;
+mod sweep;
+
+pub use cell::Outcome;
+pub use planned::{Action, Planned, plan};
+pub use science::{Builtin, Judgement, Science, Work};
+pub use signals::interrupted;
+pub use sweep::{CellReport, Options, Summary, sweep, sweep_with};

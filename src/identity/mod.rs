@@ -1,1 +1,19 @@
-//! identity.
+//! Who a run is: canonical bytes of what was asked, and three digests kept apart.
+//!
+//! - **spec**: what was asked ([`spec_digest`], [`eval_digest`], [`reference_digest`])
+//! - **code**: what was compiled ([`code`], embedded by the build script)
+//! - **env**: where it ran ([`env`])
+//!
+//! One opaque digest would rerun everything for a comment and could not be explained; [`explain`] names the fields
+//! that differ.
+
+mod canonical;
+mod code;
+mod env;
+mod explain;
+pub mod tree;
+
+pub use canonical::{canonical, eval_digest, reference_digest, sha256_hex, spec_digest};
+pub use code::{Code, code};
+pub use env::{Env, env};
+pub use explain::{Difference, explain};

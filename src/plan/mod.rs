@@ -1,1 +1,1 @@
-//! plan.
+//! plan stub.

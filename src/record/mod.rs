@@ -1,1 +1,31 @@
-//! record.
+//! A run folder: everything one run leaves behind. The database is only an index over these files.
+//!
+//! ```text
+//! results/runs/<spec16>/s<seed>/a<attempt>/
+//!   spec.json            what was asked, with the cell's labels        } listed in the manifest: the same bytes
+//!   counts.json          energy evaluations by purpose                 } for the same spec, seed and code,
+//!   samples.npz          the result                                    } however often the run was interrupted
+//!   weights.safetensors  trained networks, if any                      }
+//!   MANIFEST.sha256      `sha256sum -c` format, written last: the run is committed
+//!   provenance.json      spec, code and env digests; when, where, how long
+//!   events.jsonl         append-only log
+//!   checkpoint/          two slots; the newest valid one is read
+//!   metrics.json         the judgement; rewritten when evaluated again
+//!   failure.json         why it failed, if it did
+//!   claim                who works on it now
+//! ```
+
+pub mod atomic;
+pub mod checkpoint;
+pub mod claim;
+mod clock;
+pub mod events;
+mod files;
+mod folder;
+pub mod manifest;
+
+pub use claim::Claim;
+pub use clock::{rfc3339, timestamp};
+pub use events::{Event, EventLog, Kind};
+pub use files::{Failure, Labels, MetricsFile, Provenance, Request, Session};
+pub use folder::{RunDir, RunId, Status, all_runs, attempts};

@@ -57,7 +57,7 @@ impl CandleEgnn {
     /// A network for `atoms` particles, computing in `dtype`.
     #[must_use]
     pub fn new(atoms: usize, spec: &NetSpec, dtype: DType, device: Device) -> Self {
-        Self { atoms, spec: spec.clone(), layout: layout(spec), dtype, device }
+        Self { atoms, spec: spec.clone(), layout: egnn_layout(spec), dtype, device }
     }
 
     fn tensor(&self, values: &[f64], shape: &[usize]) -> Result<Tensor> {
@@ -252,7 +252,8 @@ impl CandleEgnn {
 }
 
 /// Parameters in PyTorch's order for this module; coordinate heads start small (Xavier, gain 1e-3).
-fn layout(spec: &NetSpec) -> Layout {
+#[must_use]
+pub fn egnn_layout(spec: &NetSpec) -> Layout {
     let hidden = spec.hidden;
     let mut layout = Layout::default();
     layout.push_linear("egnn.embedding", 2, hidden);

@@ -3,5 +3,5 @@
 mod egnn;
 mod jet;
 
-pub use egnn::CandleEgnn;
+pub use egnn::{CandleEgnn, egnn_layout};
 pub use jet::Jet;

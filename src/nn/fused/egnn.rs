@@ -105,7 +105,13 @@ impl<T: Real> Egnn<T> {
     ///
     /// # Errors
     /// [`Error::Usage`] that names a missing tensor or one of the wrong shape.
-    pub fn from_arrays(arrays: &Arrays, prefix: &str, particles: usize, layers: usize, inputs: NodeInputs) -> Result<Self> {
+    pub fn from_arrays(
+        arrays: &Arrays,
+        prefix: &str,
+        particles: usize,
+        layers: usize,
+        inputs: NodeInputs,
+    ) -> Result<Self> {
         let params = Layout::new(layers).read(arrays, prefix)?;
         Self::new(Shape { particles, layers, inputs }, params)
     }
@@ -171,6 +177,25 @@ impl<T: Real> Egnn<T> {
             combine(&m.tape.out, edm.c_skip, x, edm.c_out, out);
         });
         out
+    }
+
+    /// Denoiser `D [B, 3n]` and its directional derivative `dD/dx v [B, 3n]`.
+    #[must_use]
+    pub fn denoise_jvp(&self, h: &[T], beta: &[T], x: &[T], v: &[T]) -> (Vec<T>, Vec<T>) {
+        let (w, d) = (self.weights(), self.dim());
+        let mut out = vec![T::ZERO; x.len()];
+        let mut slope = vec![T::ZERO; x.len()];
+        let memory = || Memory::<T, 2>::new(&self.shape);
+        for_each(h.len(), &mut out, &mut slope, memory, |m, b, out, slope| {
+            let (edm, x, v) = (Edm::new(h[b]), &x[b * d..][..d], &v[b * d..][..d]);
+            dual_points(x, edm.c_in, |i| edm.c_in * v[i], &mut m.y);
+            m.tape.run(&self.shape, &w.rows, Num([edm.noise, T::ZERO]), beta[b], &m.y);
+            for (k, f) in m.tape.out.as_flattened().iter().enumerate() {
+                out[k] = edm.c_skip * x[k] + edm.c_out * f.0[0];
+                slope[k] = edm.c_skip * v[k] + edm.c_out * f.0[1];
+            }
+        });
+        (out, slope)
     }
 
     /// Score `(D - x) / h`, `[B, 3n]`, without the cancellation of the denoiser at small `h`.

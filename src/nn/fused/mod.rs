@@ -4,6 +4,7 @@
 //! parallel. The same forward ([`forward`]) and reverse ([`reverse`]) code runs on plain numbers and on dual numbers
 //! ([`num`]), which gives derivatives of gradients. [`Egnn`] is the network with EDM preconditioning, on batches.
 
+mod backbone;
 mod batch;
 mod divergence;
 mod egnn;
@@ -14,7 +15,9 @@ pub mod num;
 pub mod real;
 pub mod reverse;
 
+pub use backbone::FusedEgnn;
 pub use egnn::{Egnn, Energy};
 pub use forward::{NodeInputs, Shape};
 pub use layout::{Layout, Parameter};
+pub use num::H as HIDDEN;
 pub use real::Real;

@@ -74,7 +74,7 @@ impl Pita {
                 spec.ladder
             )));
         }
-        let net = nn::build(spec.engine, ctx.system.atoms, &spec.net);
+        let net = nn::build(spec.engine, ctx.system.atoms, &spec.net)?;
         let trainer = Trainer::new(net.as_ref(), &spec.train, ctx.seed);
         Ok(Self {
             schedule: Elucidating::new(spec.train.sigma_min, spec.train.sigma_max),

@@ -1,0 +1,84 @@
+//! `pita-bench db`: the run database from the run folders, and back.
+
+use super::{Globals, output};
+use crate::error::{Error, Result};
+use crate::exit::ExitCode;
+use crate::store;
+
+/// Arguments of `db`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  pita-bench db rebuild\n  pita-bench db verify")]
+pub struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    /// Write the database anew from the run folders; a broken one is moved aside.
+    Rebuild,
+    /// Compare the database with the run folders, and the run folders with their manifests.
+    Verify,
+}
+
+/// Runs the verb.
+///
+/// # Errors
+/// [`Error::Store`] when the database does not agree with the run folders, [`Error::Digest`] when a run's files were
+/// changed.
+pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
+    match args.action {
+        Action::Rebuild => rebuild(globals),
+        Action::Verify => verify(globals),
+    }
+}
+
+fn rebuild(globals: &Globals) -> Result<ExitCode> {
+    let path = globals.results.join(store::NAME);
+    if !globals.results.is_dir() {
+        return Err(Error::NothingSelected(format!("no folder {}", globals.results.display())));
+    }
+    let connection = match store::open(&globals.results) {
+        Err(Error::Store(_)) => {
+            let aside = path.with_added_extension("broken");
+            std::fs::rename(&path, &aside).map_err(Error::io(&path))?;
+            store::open(&globals.results)?
+        }
+        other => other?,
+    };
+    let runs = store::rebuild(&connection, &globals.results)?;
+    if globals.json {
+        output::json(&serde_json::json!({"runs": runs}))?;
+    } else {
+        output::line(format!("{}: {runs} runs", path.display()))?;
+    }
+    Ok(ExitCode::Ok)
+}
+
+fn verify(globals: &Globals) -> Result<ExitCode> {
+    let connection = store::open_for_reading(&globals.results)?;
+    let found = store::verify(&connection, &globals.results)?;
+    let error = if let Some(first) = found.damaged.first() {
+        Some(Error::Digest {
+            path: globals.results.clone(),
+            message: format!("{} damaged run(s); the first: {first}", found.damaged.len()),
+        })
+    } else if found.missing_rows + found.extra_rows > 0 {
+        Some(Error::Store(format!(
+            "the database lacks {} rows and has {} that no run folder gives; run `pita-bench db rebuild`",
+            found.missing_rows, found.extra_rows
+        )))
+    } else {
+        None
+    };
+    if globals.json {
+        let mut value = serde_json::json!(found);
+        if let Some(error) = &error {
+            value["error"] = output::error_value(error)["error"].take();
+        }
+        output::json(&value)?;
+        return Ok(error.map_or(ExitCode::Ok, |e| e.exit_code()));
+    }
+    output::line(format!("{} runs, {} complete and intact", found.runs, found.intact))?;
+    error.map_or(Ok(ExitCode::Ok), Err)
+}

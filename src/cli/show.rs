@@ -1,0 +1,99 @@
+//! `pita-bench show`: everything about one run.
+
+use serde_json::{Value, json};
+
+use super::{Globals, output};
+use crate::energy::Counts;
+use crate::error::Result;
+use crate::record::{MetricsFile, Provenance, Request, RunDir, atomic, manifest};
+use crate::store;
+
+/// Arguments of `show`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  pita-bench show 3f2a\n  pita-bench show 3f2a91bc-s0-a1 --json")]
+pub struct Args {
+    /// Run id, or a unique beginning of one.
+    id: String,
+}
+
+/// Runs the verb.
+///
+/// # Errors
+/// When no run, or more than one, has this id; when its files cannot be read.
+pub fn run(args: &Args, globals: &Globals) -> Result<()> {
+    let connection = store::open_for_reading(&globals.results)?;
+    let row = store::find(&connection, &args.id)?;
+    let run = RunDir::open(&globals.results.join(&row.folder))?;
+    let request: Request = atomic::read_json(&run.file("spec.json"))?;
+    let provenance: Option<Provenance> = atomic::read_json(&run.file("provenance.json")).ok();
+    let metrics: Option<MetricsFile> = atomic::read_json(&run.file("metrics.json")).ok();
+    let counts: Counts = atomic::read_json(&run.file("counts.json")).unwrap_or_default();
+    let files = if run.file(manifest::NAME).exists() { manifest::read(&run.path)? } else { Vec::new() };
+    if globals.json {
+        let files: serde_json::Map<String, Value> = files.into_iter().map(|(d, f)| (f, json!(d))).collect();
+        return output::json(&json!({
+            "run": row, "spec": request.spec, "counts": counts, "charged": counts.charged(),
+            "evaluation": metrics, "provenance": provenance, "files": files, "path": run.path,
+        }));
+    }
+
+    let mut text = format!("{}  {}  {} {} seed {}\n", row.id, row.status, row.system, row.label, row.seed);
+    text += &format!("folder       {}\n", run.path.display());
+    text += &format!("spec digest  {}\n", request.spec_digest);
+    if let Some(p) = &provenance {
+        text += &format!("code digest  {}\nenv digest   {}\n", p.code_digest, p.env_digest);
+        let started = p.sessions.first().map_or("-", |s| &s.start);
+        text += &format!("started      {started}, {:.1} s in {} session(s)\n", p.wall_seconds(), p.sessions.len());
+    }
+    if let Some(reason) = &row.reason {
+        text += &format!("failed       {reason}\n");
+    }
+    text += "\nspec\n";
+    let mut fields = Vec::new();
+    flatten("", &json!(request.spec), &mut fields);
+    text += &indented(&fields);
+    if !counts.0.is_empty() {
+        text += "\n\nenergy evaluations\n";
+        let mut rows: Vec<Vec<String>> = Vec::new();
+        for (purpose, n) in &counts.0 {
+            rows.push(vec![json!(purpose).as_str().unwrap_or_default().to_owned(), output::grouped(*n)]);
+        }
+        rows.push(vec!["charged".into(), output::grouped(counts.charged())]);
+        text += &indented(&rows);
+    }
+    if let Some(m) = &metrics {
+        text += "\n\nmetrics\n";
+        let mut rows = vec![["metric", "value", "95 % interval", "floor", "unit"].map(String::from).to_vec()];
+        for v in &m.metrics {
+            let number = |key: &str| output::number(v[key].as_f64());
+            let word = |key: &str| v[key].as_str().unwrap_or_default().to_owned();
+            let interval = format!("{} .. {}", number("lo"), number("hi"));
+            rows.push(vec![word("id"), number("value"), interval, number("floor"), word("unit")]);
+        }
+        text += &indented(&rows);
+    }
+    if !files.is_empty() {
+        text += "\n\nfiles\n";
+        let rows: Vec<_> = files.into_iter().map(|(digest, name)| vec![name, digest]).collect();
+        text += &indented(&rows);
+    }
+    output::line(text)
+}
+
+fn indented(rows: &[Vec<String>]) -> String {
+    output::columns(rows).lines().map(|l| format!("  {l}")).collect::<Vec<_>>().join("\n")
+}
+
+/// A nested value as rows of dotted field and value.
+fn flatten(path: &str, value: &Value, rows: &mut Vec<Vec<String>>) {
+    match value {
+        Value::Object(fields) => {
+            for (key, inner) in fields {
+                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                flatten(&path, inner, rows);
+            }
+        }
+        Value::String(s) => rows.push(vec![path.to_owned(), s.clone()]),
+        other => rows.push(vec![path.to_owned(), other.to_string()]),
+    }
+}

@@ -1,0 +1,132 @@
+//! `pita-bench sweep`: runs whatever an experiment still lacks.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{Globals, output, report};
+use crate::config::{self, Experiment};
+use crate::error::Result;
+use crate::exec::{self, Action, Options, Outcome, Summary};
+use crate::exit::ExitCode;
+
+/// Arguments of `sweep`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  pita-bench sweep experiments/table1.toml
+  pita-bench sweep experiments/table1.toml --dry-run
+  pita-bench sweep experiments/table1.toml --profile standard --jobs 2
+  pita-bench sweep experiments/table1.toml -s samplers.pita.anneal.steps=200 --seeds 0,1
+
+A second sweep does nothing. Ctrl-C leaves checkpoints: the same command resumes.")]
+pub struct Args {
+    /// Experiment file.
+    file: PathBuf,
+    /// Profile of the experiment file, such as quick, standard, paper.
+    #[arg(short, long)]
+    profile: Option<String>,
+    /// Override a setting; may be given again.
+    #[arg(short = 's', long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Only these seeds.
+    #[arg(long, value_name = "N,...", value_delimiter = ',')]
+    seeds: Option<Vec<u64>>,
+    /// Cells at a time; each uses all cores, so more than one pays only for small cells.
+    #[arg(short, long, default_value_t = 1)]
+    jobs: usize,
+    /// Only say what would be done, and why.
+    #[arg(long)]
+    dry_run: bool,
+    /// Stop everything at the first failure.
+    #[arg(long)]
+    fail_fast: bool,
+    /// Refuse to run a build that contains uncommitted changes.
+    #[arg(long)]
+    require_clean: bool,
+    /// Seconds between checkpoints.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    checkpoint_every: u64,
+}
+
+/// Runs the verb.
+///
+/// # Errors
+/// A bad experiment file, a refusal, or the first of the errors that cells met.
+pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
+    let experiment = config::load(&args.file, args.profile.as_deref(), &args.set)?;
+    let options = Options {
+        jobs: args.jobs,
+        dry_run: args.dry_run,
+        fail_fast: args.fail_fast,
+        require_clean: args.require_clean,
+        seeds: args.seeds.clone(),
+        checkpoint_every: Duration::from_secs(args.checkpoint_every),
+        quiet: globals.quiet,
+    };
+    let summary = exec::sweep(&experiment, &globals.results, &options)?;
+    if globals.json {
+        return in_json(&experiment, &summary, args.dry_run);
+    }
+    if args.dry_run {
+        output::line(plan_table(&summary))?;
+        return Ok(ExitCode::Ok);
+    }
+    if !globals.quiet {
+        output::line(sentence(&summary))?;
+    }
+    if summary.exit_code() != ExitCode::Interrupted {
+        let args = report::Args {
+            experiment: args.file.clone(),
+            profile: args.profile.clone(),
+            set: args.set.clone(),
+            out: None,
+        };
+        report::run(&args, globals)?;
+    }
+    summary.error.map_or(Ok(ExitCode::Ok), Err)
+}
+
+fn in_json(experiment: &Experiment, summary: &Summary, dry_run: bool) -> Result<ExitCode> {
+    let mut value = serde_json::json!({
+        "experiment": experiment.name,
+        "profile": experiment.profile,
+        "dry_run": dry_run,
+        "cells": summary.cells,
+    });
+    if let Some(error) = &summary.error {
+        value["error"] = output::error_value(error)["error"].take();
+    }
+    output::json(&value)?;
+    Ok(summary.exit_code())
+}
+
+fn plan_table(summary: &Summary) -> String {
+    let mut rows = vec![["ACTION", "RUN", "SYSTEM", "SAMPLER", "SEED", "REASON"].map(String::from).to_vec()];
+    for c in &summary.cells {
+        let action = format!("{:?}", c.action).to_lowercase();
+        let reason = c.reason.lines().next().unwrap_or_default().to_owned();
+        rows.push(vec![action, c.id.clone(), c.system.clone(), c.label.clone(), c.seed.to_string(), reason]);
+    }
+    let todo = summary.cells.iter().filter(|c| !matches!(c.action, Action::Done | Action::Skip)).count();
+    format!("{}\n{todo} of {} cells would run", output::columns(&rows), summary.cells.len())
+}
+
+fn sentence(summary: &Summary) -> String {
+    let all = summary.cells.len();
+    let done = summary.count(|o| matches!(o, Outcome::Done));
+    if done == all {
+        return format!("nothing to do: all {all} cells are complete");
+    }
+    let parts = [
+        (summary.count(|o| matches!(o, Outcome::Ran)), "ran"),
+        (summary.count(|o| matches!(o, Outcome::Evaluated)), "evaluated"),
+        (done, "were complete already"),
+        (summary.count(|o| matches!(o, Outcome::Failed { .. })), "failed"),
+        (summary.count(|o| matches!(o, Outcome::Interrupted)), "interrupted"),
+        (summary.count(|o| matches!(o, Outcome::Broken { .. })), "stopped"),
+        (summary.count(|o| matches!(o, Outcome::Skipped)), "left to another process"),
+        (summary.cells.iter().filter(|c| c.outcome.is_none()).count(), "not reached"),
+    ];
+    let parts: Vec<String> = parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+    format!("{all} cells: {}", parts.join(", "))
+}

@@ -1,0 +1,268 @@
+//! An experiment: file, profile, overrides and sweep, expanded into cells.
+
+use std::path::{Path, PathBuf};
+
+use toml::de::DeTable;
+
+use super::overrides::{self, Axis};
+use super::schema::{self, Settings};
+use super::source::{At, Sources, known_notes};
+use super::spec::{EvalSpec, RunSpec};
+use super::tree::{Node, Table, Value};
+use crate::error::{Error, Result};
+
+/// A resolved experiment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Experiment {
+    /// Its file, as given.
+    pub path: PathBuf,
+    /// Short name, part of file names (default: the file's stem).
+    pub name: String,
+    /// Heading of reports (default: the name).
+    pub title: String,
+    /// The profile in use, if the file has any.
+    pub profile: Option<String>,
+    /// The profiles that the file offers.
+    pub profiles: Vec<String>,
+    /// Systems x samplers x sweep x seeds, in the order of the file.
+    pub cells: Vec<Cell>,
+}
+
+/// One run of an experiment, every setting written out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cell {
+    /// Key of the row group (`[systems.KEY]`).
+    pub system: String,
+    /// Key of the row (`[samplers.KEY]`).
+    pub sampler: String,
+    /// How the sampler is called in reports.
+    pub label: String,
+    /// Swept settings that concern this cell: path and value, in the order of the sweep.
+    pub swept: Vec<(String, String)>,
+    /// Seed.
+    pub seed: u64,
+    /// What is run.
+    pub run: RunSpec,
+    /// How it is judged.
+    pub eval: EvalSpec,
+}
+
+impl Cell {
+    /// Name of the row in reports: the label, and the swept settings (without the sampler's own prefix) if there are any.
+    #[must_use]
+    pub fn row(&self) -> String {
+        if self.swept.is_empty() {
+            return self.label.clone();
+        }
+        let prefix = format!("samplers.{}.", self.sampler);
+        let swept = self.swept.iter().map(|(path, value)| {
+            let path = path.strip_prefix(&prefix).unwrap_or(path);
+            format!("{path} = {value}")
+        });
+        format!("{} ({})", self.label, swept.collect::<Vec<_>>().join(", "))
+    }
+}
+
+/// Reads an experiment file in a profile (default: the file's own choice), with overrides `a.b=c`.
+///
+/// # Errors
+/// [`Error::Io`] when the file cannot be read; [`Error::Usage`] with every mistake found (file, line, column, what was
+/// expected, the nearest known key). All profiles are checked, not only the one in use.
+pub fn load(path: &Path, profile: Option<&str>, overrides: &[String]) -> Result<Experiment> {
+    let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
+    let mut sources = Sources::new(path.display().to_string(), text);
+    let mut axes = Vec::new();
+    for text in overrides {
+        axes.push(overrides::parse(&mut sources, text)?);
+    }
+    let tree = parse(&sources)?;
+    let base = tree.clone().without("profiles");
+
+    let profiles = profiles(&sources, &tree);
+    let names: Vec<&str> = profiles.iter().map(|(name, _)| *name).collect();
+    let chosen = chosen(&sources, &tree, profile, &names)?;
+    for (name, over) in &profiles {
+        if chosen.as_deref() != Some(*name) {
+            let mut merged = base.clone();
+            merged.merge(over);
+            expand(&sources, &merged, &[]);
+        }
+    }
+    let mut merged = base;
+    if let Some((_, over)) = profiles.iter().find(|(name, _)| chosen.as_deref() == Some(*name)) {
+        merged.merge(over);
+    }
+    let (settings, cells) = expand(&sources, &merged, &axes);
+    sources.check()?;
+
+    let stem = path.file_stem().map_or_else(|| "experiment".into(), |s| s.to_string_lossy().into_owned());
+    let name = settings.name.unwrap_or(stem);
+    Ok(Experiment {
+        path: path.to_path_buf(),
+        title: settings.title.unwrap_or_else(|| name.clone()),
+        name,
+        profile: chosen,
+        profiles: names.into_iter().map(String::from).collect(),
+        cells,
+    })
+}
+
+fn parse(sources: &Sources) -> Result<Table> {
+    match DeTable::parse(sources.text(0)) {
+        Ok(table) => Ok(Table::new(sources, 0, table.get_ref())),
+        Err(e) => {
+            sources.problem(&At::new(0, &e.span().unwrap_or(0..0)), format!("not TOML: {}", e.message()), vec![]);
+            sources.check()?;
+            Err(Error::Internal(String::from("a TOML error that was not noted")))
+        }
+    }
+}
+
+/// The file's profiles, each a table of the sections that it may change.
+fn profiles<'a>(sources: &Sources, tree: &'a Table) -> Vec<(&'a str, &'a Table)> {
+    const SECTIONS: [&str; 5] = ["seeds", "systems", "samplers", "metrics", "sweep"];
+    let mut profiles = Vec::new();
+    let Some(node) = tree.get("profiles") else { return profiles };
+    let Some(all) = node.table() else {
+        sources.problem(&node.at, format!("`profiles` is {}, expected tables [profiles.NAME]", node.kind()), vec![]);
+        return profiles;
+    };
+    for entry in &all.entries {
+        let Some(table) = entry.node.table() else {
+            let message = format!("`profiles.{}` is {}, expected a table", entry.key, entry.node.kind());
+            sources.problem(&entry.node.at, message, vec![]);
+            continue;
+        };
+        for inner in &table.entries {
+            if !SECTIONS.contains(&inner.key.as_str()) {
+                let message = format!("unknown key `{}` in `profiles.{}`", inner.key, entry.key);
+                sources.problem(&inner.key_at, message, known_notes(&inner.key, SECTIONS));
+            }
+        }
+        profiles.push((entry.key.as_str(), table));
+    }
+    profiles
+}
+
+/// The profile to use: asked for, else the file's default.
+fn chosen(sources: &Sources, tree: &Table, asked: Option<&str>, names: &[&str]) -> Result<Option<String>> {
+    let known = names.iter().copied();
+    if let Some(asked) = asked {
+        if names.contains(&asked) {
+            return Ok(Some(asked.to_owned()));
+        }
+        let notes = if names.is_empty() { vec!["it has no profiles".into()] } else { known_notes(asked, known) };
+        return Err(Error::Usage(format!("--profile {asked}: unknown profile; {}", notes.join(" "))));
+    }
+    match tree.get("profile") {
+        None => Ok(None),
+        Some(Node { value: Value::Text(name), .. }) if names.contains(&name.as_str()) => Ok(Some(name.clone())),
+        Some(node @ Node { value: Value::Text(name), .. }) => {
+            sources.problem(&node.at, format!("unknown profile `{name}`"), known_notes(name, known));
+            Ok(None)
+        }
+        Some(node) => {
+            let message = format!("`profile` is {}, expected the name of a profile", node.kind());
+            sources.problem(&node.at, message, vec![]);
+            Ok(None)
+        }
+    }
+}
+
+/// Cells of a merged tree. `axes` come from the command line: single values replace settings, lists sweep.
+fn expand(sources: &Sources, tree: &Table, axes: &[Axis]) -> (Settings, Vec<Cell>) {
+    let mut tree = tree.clone();
+    let mut sweep: Vec<Axis> = sweep(sources, &tree);
+    for axis in axes {
+        if !axis.begins_in(sources, &tree) {
+            continue;
+        }
+        sweep.retain(|other| other.name() != axis.name());
+        if axis.values.len() > 1 {
+            distinct(sources, axis);
+            sweep.push(axis.clone());
+        } else {
+            axis.apply(sources, &mut tree, &axis.values[0]);
+        }
+    }
+    let base = schema::settings(sources, &tree);
+    let mut cells = Vec::new();
+    for (s, system) in base.systems.iter().enumerate() {
+        for (m, sampler) in base.samplers.iter().enumerate() {
+            let concerned: Vec<&Axis> = sweep.iter().filter(|a| a.concerns(&system.key, &sampler.key)).collect();
+            for point in product(&concerned) {
+                let mut at_point = tree.clone();
+                for (axis, value) in &point {
+                    axis.apply(sources, &mut at_point, value);
+                }
+                let here = schema::settings(sources, &at_point);
+                // A sweep changes values only: positions in the lists stay, unless something was wrong (and noted).
+                let (Some(system), Some(sampler)) = (here.systems.get(s), here.samplers.get(m)) else { continue };
+                let swept: Vec<_> = point.iter().map(|(axis, value)| (axis.name(), value.text())).collect();
+                cells.extend(here.seeds.iter().map(|&seed| Cell {
+                    system: system.key.clone(),
+                    sampler: sampler.key.clone(),
+                    label: sampler.label.clone(),
+                    swept: swept.clone(),
+                    seed,
+                    run: RunSpec { system: system.system.clone(), sampler: sampler.sampler.clone() },
+                    eval: EvalSpec { reference: system.reference.clone(), ..here.metrics.clone() },
+                }));
+            }
+        }
+    }
+    (base, cells)
+}
+
+/// Every combination of the axes' values; the last axis varies fastest.
+fn product<'a>(axes: &[&'a Axis]) -> Vec<Vec<(&'a Axis, &'a Node)>> {
+    axes.iter().fold(vec![Vec::new()], |points, &axis| {
+        let extend = |point: &Vec<_>| {
+            let point = point.clone();
+            axis.values.iter().map(move |value| [point.clone(), vec![(axis, value)]].concat()).collect::<Vec<_>>()
+        };
+        points.iter().flat_map(extend).collect()
+    })
+}
+
+/// The `[sweep]` section: paths (quoted, or as dotted keys) with lists of values.
+fn sweep(sources: &Sources, tree: &Table) -> Vec<Axis> {
+    let mut axes = Vec::new();
+    match tree.get("sweep") {
+        None => {}
+        Some(Node { value: Value::Table(table), .. }) => collect(sources, table, &mut Vec::new(), &mut axes),
+        Some(node) => sources.problem(&node.at, format!("`sweep` is {}, expected a table", node.kind()), vec![]),
+    }
+    axes.retain(|axis| axis.begins_in(sources, tree));
+    axes
+}
+
+fn collect(sources: &Sources, table: &Table, path: &mut Vec<(String, At)>, axes: &mut Vec<Axis>) {
+    for entry in &table.entries {
+        let depth = path.len();
+        path.extend(entry.key.split('.').map(|part| (part.to_owned(), entry.key_at.clone())));
+        match &entry.node.value {
+            Value::Table(inner) => collect(sources, inner, path, axes),
+            Value::List(values) if !values.is_empty() => {
+                let axis = Axis { path: path.clone(), values: values.clone() };
+                distinct(sources, &axis);
+                axes.push(axis);
+            }
+            _ => {
+                let message = format!("sweep over `{}` expects a list of values", entry.key);
+                sources.problem(&entry.node.at, message, vec![]);
+            }
+        }
+        path.truncate(depth);
+    }
+}
+
+/// A value listed twice would run the same cell twice.
+fn distinct(sources: &Sources, axis: &Axis) {
+    for (i, value) in axis.values.iter().enumerate() {
+        if axis.values[..i].iter().any(|other| other.text() == value.text()) {
+            let message = format!("sweep over `{}` lists {} twice", axis.name(), value.text());
+            sources.problem(&value.at, message, vec![]);
+        }
+    }
+}

@@ -1,0 +1,319 @@
+//! Reads one table of an experiment file: types, bounds, unknown keys. Problems are noted and reading goes on with the
+//! default, so that one run reports every mistake.
+
+use std::cell::RefCell;
+
+use super::source::{At, Sources, known_notes, nearest};
+use super::tree::{Node, Table, Value};
+
+/// What a float may be.
+#[derive(Clone, Copy)]
+pub(super) enum Float {
+    /// Above 0.
+    Positive,
+    /// 0 or above.
+    NotNegative,
+    /// From 0 to 1, ends included.
+    Fraction,
+    /// Between 0 and 1, ends excluded.
+    Inside,
+    /// 0 included, 1 excluded.
+    BelowOne,
+    /// 0 excluded, 1 included.
+    AboveZero,
+}
+
+impl Float {
+    fn holds(self, x: f64) -> bool {
+        x.is_finite()
+            && match self {
+                Self::Positive => x > 0.0,
+                Self::NotNegative => x >= 0.0,
+                Self::Fraction => (0.0..=1.0).contains(&x),
+                Self::Inside => x > 0.0 && x < 1.0,
+                Self::BelowOne => (0.0..1.0).contains(&x),
+                Self::AboveZero => x > 0.0 && x <= 1.0,
+            }
+    }
+
+    fn text(self) -> &'static str {
+        match self {
+            Self::Positive => "a number above 0",
+            Self::NotNegative => "a number, 0 or above",
+            Self::Fraction => "a number from 0 to 1",
+            Self::Inside => "a number between 0 and 1 (both excluded)",
+            Self::BelowOne => "a number from 0 to below 1",
+            Self::AboveZero => "a number above 0, at most 1",
+        }
+    }
+}
+
+/// A table being read.
+pub(super) struct Fields<'a> {
+    sources: &'a Sources,
+    table: Option<&'a Table>,
+    /// Dotted path, for messages; empty for the whole file.
+    path: String,
+    /// Where the table is named.
+    pub(super) at: At,
+    known: RefCell<Vec<&'static str>>,
+}
+
+impl<'a> Fields<'a> {
+    /// Reads `table` (absent: all defaults), named at `at`.
+    pub(super) fn new(sources: &'a Sources, table: Option<&'a Table>, path: impl Into<String>, at: At) -> Self {
+        Self { sources, table, path: path.into(), at, known: RefCell::default() }
+    }
+
+    /// Reads a value that has to be a table.
+    fn of_node(sources: &'a Sources, node: &'a Node, path: String, at: At) -> Self {
+        if node.table().is_none() {
+            sources.problem(&node.at, format!("`{path}` is {}, expected a table", node.kind()), vec![]);
+        }
+        Self::new(sources, node.table(), path, at)
+    }
+
+    /// The table itself.
+    pub(super) fn table(&self) -> Option<&'a Table> {
+        self.table
+    }
+
+    /// Notes a problem somewhere in this table.
+    pub(super) fn problem(&self, at: &At, message: impl Into<String>, notes: Vec<String>) {
+        self.sources.problem(at, message, notes);
+    }
+
+    /// Full name of a field.
+    pub(super) fn name(&self, key: &str) -> String {
+        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+    }
+
+    /// The raw value; the key counts as known from here on.
+    pub(super) fn node(&self, key: &'static str) -> Option<&'a Node> {
+        self.known.borrow_mut().push(key);
+        self.table.and_then(|t| t.get(key))
+    }
+
+    /// Where a field was written: its value, or the table's name when it is left at its default.
+    pub(super) fn place(&self, key: &str) -> At {
+        self.table.and_then(|t| t.get(key)).map_or_else(|| self.at.clone(), |n| n.at.clone())
+    }
+
+    fn wrong(&self, node: &Node, key: &str, expected: &str) {
+        let found = match node.value {
+            Value::List(_) | Value::Table(_) => node.kind().to_owned(),
+            Value::Text(_) | Value::Date(_) => format!("{} ({:?})", node.kind(), node.text()),
+            _ => format!("{} ({})", node.kind(), node.text()),
+        };
+        self.problem(&node.at, format!("`{}` is {found}, expected {expected}", self.name(key)), vec![]);
+    }
+
+    fn number(&self, node: &Node, key: &str, rule: Float) -> Option<f64> {
+        #[allow(clippy::cast_precision_loss)] // settings are small
+        let x = match node.value {
+            Value::Int(i) => i as f64,
+            Value::Float(f) => f,
+            _ => {
+                self.wrong(node, key, rule.text());
+                return None;
+            }
+        };
+        if !rule.holds(x) {
+            self.problem(&node.at, format!("`{}` is {x}, expected {}", self.name(key), rule.text()), vec![]);
+            return None;
+        }
+        // -0.0 and 0.0 are one setting.
+        Some(x + 0.0)
+    }
+
+    /// A float; integers are read as floats.
+    pub(super) fn float(&self, key: &'static str, default: f64, rule: Float) -> f64 {
+        self.node(key).and_then(|n| self.number(n, key, rule)).unwrap_or(default)
+    }
+
+    /// A float without a default.
+    pub(super) fn required_float(&self, key: &'static str, rule: Float) -> Option<f64> {
+        let node = self.node(key);
+        if node.is_none() {
+            self.missing(key, rule.text());
+        }
+        node.and_then(|n| self.number(n, key, rule))
+    }
+
+    /// Notes that `key` is missing.
+    pub(super) fn missing(&self, key: &str, expected: &str) {
+        let keys = self.table.iter().flat_map(|t| t.keys());
+        let near = nearest(key, keys).map(|near| format!("did you write `{near}` for `{key}`?"));
+        let message = format!("`{}` has no `{key}`, expected {expected}", self.path);
+        self.problem(&self.at, message, near.into_iter().collect());
+    }
+
+    fn integer(&self, node: &Node, key: &str, min: u64) -> Option<u64> {
+        let expected = if min == 0 { String::from("a whole number") } else { format!("a whole number, {min} or more") };
+        let Value::Int(i) = node.value else {
+            self.wrong(node, key, &expected);
+            return None;
+        };
+        let found = u64::try_from(i).ok().filter(|&i| i >= min);
+        if found.is_none() {
+            self.problem(&node.at, format!("`{}` is {i}, expected {expected}", self.name(key)), vec![]);
+        }
+        found
+    }
+
+    /// A count of at least `min`.
+    pub(super) fn count(&self, key: &'static str, default: usize, min: u64) -> usize {
+        self.node(key).and_then(|n| self.integer(n, key, min)).and_then(|i| usize::try_from(i).ok()).unwrap_or(default)
+    }
+
+    /// An optional count of at least 1.
+    pub(super) fn optional(&self, key: &'static str) -> Option<u64> {
+        self.node(key).and_then(|n| self.integer(n, key, 1))
+    }
+
+    /// A seed.
+    pub(super) fn seed(&self, key: &'static str, default: u64) -> u64 {
+        self.node(key).and_then(|n| self.integer(n, key, 0)).unwrap_or(default)
+    }
+
+    /// `true` or `false`.
+    pub(super) fn boolean(&self, key: &'static str, default: bool) -> bool {
+        match self.node(key) {
+            Some(Node { value: Value::Bool(b), .. }) => *b,
+            Some(node) => {
+                self.wrong(node, key, "true or false");
+                default
+            }
+            None => default,
+        }
+    }
+
+    /// A string, not empty.
+    pub(super) fn text(&self, key: &'static str) -> Option<String> {
+        let node = self.node(key)?;
+        match &node.value {
+            Value::Text(s) if !s.trim().is_empty() => Some(s.clone()),
+            Value::Text(_) => {
+                self.problem(&node.at, format!("`{}` is empty", self.name(key)), vec![]);
+                None
+            }
+            _ => {
+                self.wrong(node, key, "a string");
+                None
+            }
+        }
+    }
+
+    /// One of some names.
+    pub(super) fn choice<T: Copy>(&self, key: &'static str, default: T, names: &[(&str, T)]) -> T {
+        let Some(node) = self.node(key) else { return default };
+        let known = names.iter().map(|(name, _)| *name);
+        let Value::Text(found) = &node.value else {
+            let all: Vec<&str> = known.collect();
+            self.wrong(node, key, &format!("one of {}", all.join(", ")));
+            return default;
+        };
+        match names.iter().find(|(name, _)| name == found) {
+            Some((_, value)) => *value,
+            None => {
+                let message = format!("unknown value `{found}` of `{}`", self.name(key));
+                self.problem(&node.at, message, known_notes(found, known));
+                default
+            }
+        }
+    }
+
+    /// The elements of a list.
+    pub(super) fn list(&self, key: &'static str, expected: &str) -> Option<&'a [Node]> {
+        let node = self.node(key)?;
+        if let Value::List(list) = &node.value {
+            return Some(list);
+        }
+        self.wrong(node, key, expected);
+        None
+    }
+
+    /// Seeds: whole numbers, at least one, none twice.
+    pub(super) fn seeds(&self, key: &'static str) -> Option<Vec<u64>> {
+        let list = self.list(key, "a list of seeds, such as [0, 1, 2]")?;
+        if list.is_empty() {
+            self.problem(&self.place(key), format!("`{}` is empty, expected at least one", self.name(key)), vec![]);
+        }
+        let mut seeds = Vec::new();
+        for node in list {
+            let Some(seed) = self.integer(node, key, 0) else { continue };
+            if seeds.contains(&seed) {
+                self.problem(&node.at, format!("seed {seed} is listed twice"), vec![]);
+            }
+            seeds.push(seed);
+        }
+        Some(seeds)
+    }
+
+    /// Names out of a known list, at least one, none twice.
+    pub(super) fn names(&self, key: &'static str, what: &str, all: &[&str]) -> Option<Vec<String>> {
+        let list = self.list(key, &format!("a list of {what}s"))?;
+        if list.is_empty() {
+            self.problem(&self.place(key), format!("`{}` is empty, expected at least one", self.name(key)), vec![]);
+        }
+        let mut names = Vec::new();
+        for node in list {
+            let Value::Text(name) = &node.value else {
+                self.wrong(node, key, &format!("the name of a {what}"));
+                continue;
+            };
+            if !all.contains(&name.as_str()) {
+                self.problem(&node.at, format!("unknown {what} `{name}`"), known_notes(name, all.iter().copied()));
+            } else if names.contains(name) {
+                self.problem(&node.at, format!("{what} `{name}` is listed twice"), vec![]);
+            } else {
+                names.push(name.clone());
+            }
+        }
+        Some(names)
+    }
+
+    /// Temperatures from high to low, all above 0.
+    pub(super) fn ladder(&self, key: &'static str, default: Vec<f64>) -> Vec<f64> {
+        let Some(list) = self.list(key, "a list of temperatures, high to low") else { return default };
+        if list.is_empty() {
+            let note = vec![String::from("temperatures above the target, high to low, such as [4.0, 2.0]")];
+            self.problem(&self.place(key), format!("`{}` is empty, expected at least one", self.name(key)), note);
+        }
+        let mut ladder: Vec<f64> = Vec::new();
+        for node in list {
+            let Some(t) = self.number(node, key, Float::Positive) else { continue };
+            if let Some(&last) = ladder.last().filter(|&&last| t >= last) {
+                let message = format!("`{}` does not descend: {t} comes after {last}", self.name(key));
+                self.problem(&node.at, message, vec![String::from("list temperatures from high to low, none twice")]);
+            }
+            ladder.push(t);
+        }
+        ladder
+    }
+
+    /// The fields of another table.
+    pub(super) fn child(&self, node: &'a Node, path: String, at: At) -> Fields<'a> {
+        Self::of_node(self.sources, node, path, at)
+    }
+
+    /// A table inside this one.
+    pub(super) fn nested(&self, key: &'static str) -> Fields<'a> {
+        match (self.node(key), self.table.and_then(|t| t.entry(key))) {
+            (Some(node), Some(entry)) => Self::of_node(self.sources, node, self.name(key), entry.key_at.clone()),
+            _ => Self::new(self.sources, None, self.name(key), self.at.clone()),
+        }
+    }
+
+    /// Ends the reading: every key that nobody asked for is unknown.
+    pub(super) fn finish(&self) {
+        let known = self.known.borrow();
+        for entry in self.table.iter().flat_map(|t| &t.entries) {
+            if !known.contains(&entry.key.as_str()) {
+                let place = if self.path.is_empty() { String::new() } else { format!(" in `{}`", self.path) };
+                let notes = known_notes(&entry.key, known.iter().copied());
+                self.problem(&entry.key_at, format!("unknown key `{}`{place}", entry.key), notes);
+            }
+        }
+    }
+}

@@ -1,0 +1,327 @@
+//! Which fields each section of an experiment file has, and what they may be. One line per setting: to add one, add it
+//! to its struct in [`super::spec`] and here.
+
+use super::fields::{Fields, Float};
+use super::source::{At, Sources, known_notes};
+use super::spec::{
+    AnnealSpec, Engine, EvalSpec, GammaSchedule, InitialSpec, Integrator, METRIC_IDS, MdSpec, NetSpec, NodeFeatures,
+    PitaSpec, ReferenceSpec, RefineSpec, ReplicaExchangeSpec, Resampling, SamplerSpec, SystemSpec, TrainSpec, Weights,
+};
+use super::tree::Table;
+use crate::systems;
+
+/// `samplers.*.kind`.
+const KINDS: [&str; 3] = ["md", "replica-exchange", "pita"];
+
+/// A row group: key, system, and the reference that its samples are judged by.
+pub(super) struct SystemEntry {
+    pub(super) key: String,
+    pub(super) system: SystemSpec,
+    pub(super) reference: ReferenceSpec,
+}
+
+/// A row: key, label, sampler.
+pub(super) struct SamplerEntry {
+    pub(super) key: String,
+    pub(super) label: String,
+    pub(super) sampler: SamplerSpec,
+}
+
+/// A whole experiment at one point of its sweep.
+pub(super) struct Settings {
+    pub(super) name: Option<String>,
+    pub(super) title: Option<String>,
+    pub(super) seeds: Vec<u64>,
+    pub(super) systems: Vec<SystemEntry>,
+    pub(super) samplers: Vec<SamplerEntry>,
+    pub(super) metrics: EvalSpec,
+}
+
+/// Reads every section; problems are noted in `sources`.
+pub(super) fn settings(sources: &Sources, tree: &Table) -> Settings {
+    let top = Fields::new(sources, Some(tree), "", At::new(0, &(0..0)));
+    for key in ["profile", "profiles", "sweep"] {
+        let _ = top.node(key); // read by `experiment`
+    }
+    let name = top.text("name");
+    if let Some(bad) = name.as_deref().filter(|n| !n.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))) {
+        let message = format!("`name` is {bad:?}, expected letters, digits, `-`, `_` and `.`");
+        top.problem(&top.place("name"), message, vec![String::from("it names files; `title` may hold anything")]);
+    }
+    let title = top.text("title");
+    let seeds = top.seeds("seeds").unwrap_or_else(|| vec![0]);
+
+    let mut system_ladders = Vec::new();
+    let systems = named(&top, "systems", "system", |key, fields| {
+        let (entry, ladder_at) = system(key, fields);
+        system_ladders.push(ladder_at);
+        Some(entry)
+    });
+    let mut sampler_ladders = Vec::new();
+    let samplers = named(&top, "samplers", "sampler", |key, fields| {
+        let (entry, ladder_at) = sampler(key, fields)?;
+        sampler_ladders.push(ladder_at);
+        Some(entry)
+    });
+    for (system, at) in systems.iter().zip(&system_ladders) {
+        let group = format!("systems.{}", system.key);
+        above_target(sources, at, &format!("{group}.reference"), &system.reference.sampler.ladder, system);
+        for (sampler, at) in samplers.iter().zip(&sampler_ladders) {
+            let (SamplerSpec::ReplicaExchange(ReplicaExchangeSpec { ladder, .. })
+            | SamplerSpec::Pita(PitaSpec { ladder, .. })) = &sampler.sampler
+            else {
+                continue;
+            };
+            above_target(sources, at, &format!("samplers.{}", sampler.key), ladder, system);
+        }
+    }
+    let metrics = metrics(&top.nested("metrics"));
+    top.finish();
+    Settings { name, title, seeds, systems, samplers, metrics }
+}
+
+/// Reads a section of named tables, such as `[systems.*]`.
+fn named<T>(
+    top: &Fields<'_>,
+    section: &'static str,
+    what: &str,
+    mut read: impl FnMut(&str, &Fields<'_>) -> Option<T>,
+) -> Vec<T> {
+    let fields = top.nested(section);
+    let entries = fields.table().map_or(&[][..], |t| &t.entries);
+    if entries.is_empty() {
+        let message = format!("no {what}: expected at least one table [{section}.NAME]");
+        top.problem(&fields.at, message, vec![]);
+    }
+    entries.iter().filter_map(|e| read(&e.key, &top.child(&e.node, fields.name(&e.key), e.key_at.clone()))).collect()
+}
+
+/// Every temperature of a ladder is above the target, which is its last rung.
+fn above_target(sources: &Sources, at: &At, owner: &str, ladder: &[f64], system: &SystemEntry) {
+    let target = system.system.temperature;
+    if let Some(&last) = ladder.last().filter(|&&last| last <= target) {
+        let message = format!(
+            "`{owner}.ladder` ends at {last}, not above the temperature of `systems.{}` ({target})",
+            system.key
+        );
+        let note = String::from("list the temperatures above the target only; the target is added as the last rung");
+        sources.problem(at, message, vec![note]);
+    }
+}
+
+fn system(key: &str, f: &Fields<'_>) -> (SystemEntry, At) {
+    let name = f.text("system");
+    let at = if name.is_some() { f.place("system") } else { f.at.clone() };
+    let name = name.unwrap_or_else(|| key.to_owned());
+    if !systems::NAMES.contains(&name.as_str()) {
+        f.problem(&at, format!("unknown system `{name}`"), known_notes(&name, systems::NAMES.iter().copied()));
+    }
+    let temperature = f.required_float("temperature", Float::Positive).unwrap_or(f64::MIN_POSITIVE);
+    let reference = f.nested("reference");
+    let seed = reference.seed("seed", ReferenceSpec::default().seed);
+    let sampler = replica_exchange(&reference);
+    reference.finish();
+    f.finish();
+    let reference_spec = ReferenceSpec { seed, sampler };
+    let entry =
+        SystemEntry { key: key.to_owned(), system: SystemSpec { name, temperature }, reference: reference_spec };
+    (entry, reference.place("ladder"))
+}
+
+fn sampler(key: &str, f: &Fields<'_>) -> Option<(SamplerEntry, At)> {
+    let kind = f.text("kind");
+    let label = f.text("label").unwrap_or_else(|| key.to_owned());
+    let sampler = match kind.as_deref() {
+        Some("md") => SamplerSpec::Md(md(f)),
+        Some("replica-exchange") => SamplerSpec::ReplicaExchange(replica_exchange(f)),
+        Some("pita") => SamplerSpec::Pita(pita(f)),
+        // Without a kind nothing is known about the other keys: one message, not one for each of them.
+        Some(other) => {
+            f.problem(&f.place("kind"), format!("unknown kind of sampler `{other}`"), known_notes(other, KINDS));
+            return None;
+        }
+        None => {
+            if f.table().is_some_and(|t| t.get("kind").is_none()) {
+                f.missing("kind", &format!("one of {}", KINDS.join(", ")));
+            }
+            return None;
+        }
+    };
+    f.finish();
+    Some((SamplerEntry { key: key.to_owned(), label, sampler }, f.place("ladder")))
+}
+
+fn md(f: &Fields<'_>) -> MdSpec {
+    let d = MdSpec::default();
+    MdSpec {
+        integrator: f.choice("integrator", d.integrator, &INTEGRATORS),
+        step: f.float("step", d.step, Float::Positive),
+        friction: f.float("friction", d.friction, Float::Positive),
+        walkers: f.count("walkers", d.walkers, 1),
+        equilibration: f.count("equilibration", d.equilibration, 0),
+        stride: f.count("stride", d.stride, 1),
+        samples: f.count("samples", d.samples, 1),
+        budget: f.optional("budget"),
+    }
+}
+
+fn replica_exchange(f: &Fields<'_>) -> ReplicaExchangeSpec {
+    let d = ReplicaExchangeSpec::default();
+    ReplicaExchangeSpec {
+        ladder: f.ladder("ladder", d.ladder),
+        copies: f.count("copies", d.copies, 1),
+        exchange_every: f.count("exchange_every", d.exchange_every, 1),
+        equilibration: f.count("equilibration", d.equilibration, 0),
+        stride: f.count("stride", d.stride, 1),
+        samples: f.count("samples", d.samples, 1),
+        budget: f.optional("budget"),
+    }
+}
+
+fn pita(f: &Fields<'_>) -> PitaSpec {
+    let d = PitaSpec::default();
+    PitaSpec {
+        ladder: f.ladder("ladder", d.ladder),
+        engine: f.choice("engine", d.engine, &ENGINES),
+        initial: initial(&f.nested("initial")),
+        net: net(&f.nested("net")),
+        train: train(&f.nested("train")),
+        anneal: anneal(&f.nested("anneal")),
+        refine: refine(&f.nested("refine")),
+        particles: f.count("particles", d.particles, 1),
+        samples: f.count("samples", d.samples, 1),
+        budget: f.optional("budget"),
+    }
+}
+
+fn initial(f: &Fields<'_>) -> InitialSpec {
+    let d = InitialSpec::default();
+    let spec = InitialSpec {
+        samples: f.count("samples", d.samples, 1),
+        walkers: f.count("walkers", d.walkers, 1),
+        equilibration: f.count("equilibration", d.equilibration, 0),
+        stride: f.count("stride", d.stride, 1),
+    };
+    f.finish();
+    spec
+}
+
+fn net(f: &Fields<'_>) -> NetSpec {
+    let d = NetSpec::default();
+    let spec = NetSpec {
+        hidden: f.count("hidden", d.hidden, 1),
+        layers: f.count("layers", d.layers, 1),
+        node_features: f.choice("node_features", d.node_features, &NODE_FEATURES),
+    };
+    f.finish();
+    spec
+}
+
+fn train(f: &Fields<'_>) -> TrainSpec {
+    let d = TrainSpec::default();
+    let spec = TrainSpec {
+        first_steps: f.count("first_steps", d.first_steps, 1),
+        steps: f.count("steps", d.steps, 1),
+        batch: f.count("batch", d.batch, 1),
+        learning_rate: f.float("learning_rate", d.learning_rate, Float::Positive),
+        clip: f.float("clip", d.clip, Float::Positive),
+        ema: f.float("ema", d.ema, Float::BelowOne),
+        score: f.float("score", d.score, Float::NotNegative),
+        energy_score: f.float("energy_score", d.energy_score, Float::NotNegative),
+        energy_matching: f.float("energy_matching", d.energy_matching, Float::NotNegative),
+        target_score: f.float("target_score", d.target_score, Float::NotNegative),
+        sigma_min: f.float("sigma_min", d.sigma_min, Float::Positive),
+        sigma_max: f.float("sigma_max", d.sigma_max, Float::Positive),
+    };
+    if spec.sigma_min >= spec.sigma_max {
+        let (min, max) = (spec.sigma_min, spec.sigma_max);
+        let message = format!("`{}` is {min}, expected less than `sigma_max` ({max})", f.name("sigma_min"));
+        f.problem(&f.place("sigma_min"), message, vec![]);
+    }
+    f.finish();
+    spec
+}
+
+fn anneal(f: &Fields<'_>) -> AnnealSpec {
+    let d = AnnealSpec::default();
+    let spec = AnnealSpec {
+        steps: f.count("steps", d.steps, 1),
+        weights: f.choice("weights", d.weights, &WEIGHTS),
+        probes: f.count("probes", d.probes, 1),
+        resampling: f.choice("resampling", d.resampling, &RESAMPLINGS),
+        ess_threshold: f.float("ess_threshold", d.ess_threshold, Float::Fraction),
+        resample_until: f.float("resample_until", d.resample_until, Float::Fraction),
+        clamp_quantile: f.float("clamp_quantile", d.clamp_quantile, Float::AboveZero),
+        final_resampling: f.boolean("final_resampling", d.final_resampling),
+        gamma: f.choice("gamma", d.gamma, &GAMMAS),
+    };
+    f.finish();
+    spec
+}
+
+fn refine(f: &Fields<'_>) -> RefineSpec {
+    let d = RefineSpec::default();
+    let spec = RefineSpec {
+        steps: f.count("steps", d.steps, 0),
+        acceptance: f.float("acceptance", d.acceptance, Float::Inside),
+    };
+    f.finish();
+    spec
+}
+
+fn metrics(f: &Fields<'_>) -> EvalSpec {
+    let d = EvalSpec::default();
+    let spec = EvalSpec {
+        metrics: f.names("ids", "metric", METRIC_IDS).unwrap_or(d.metrics),
+        n: f.count("n", d.n, 2),
+        geo_n: f.count("geo_n", d.geo_n, 2),
+        bootstrap: f.count("bootstrap", d.bootstrap, 0),
+        reference: d.reference, // per system
+    };
+    f.finish();
+    spec
+}
+
+const INTEGRATORS: [(&str, Integrator); 2] = [("langevin", Integrator::Langevin), ("mala", Integrator::Mala)];
+const ENGINES: [(&str, Engine); 2] = [("candle", Engine::Candle), ("fused", Engine::Fused)];
+const NODE_FEATURES: [(&str, NodeFeatures); 2] = [("fixed", NodeFeatures::Fixed), ("faithful", NodeFeatures::Faithful)];
+const WEIGHTS: [(&str, Weights); 4] = [
+    ("exact", Weights::Exact),
+    ("hutchinson", Weights::Hutchinson),
+    ("kernel-ratio", Weights::KernelRatio),
+    ("none", Weights::None),
+];
+const RESAMPLINGS: [(&str, Resampling); 2] = [("ess", Resampling::Ess), ("every-step", Resampling::EveryStep)];
+const GAMMAS: [(&str, GammaSchedule); 3] =
+    [("constant", GammaSchedule::Constant), ("linear", GammaSchedule::Linear), ("sigmoid", GammaSchedule::Sigmoid)];
+
+#[cfg(test)]
+mod tests {
+    use serde::Serialize;
+
+    use super::*;
+
+    /// The names in experiment files are those of the recorded specs.
+    #[test]
+    fn names_are_serde_names() {
+        fn check<T: Serialize>(names: &[(&str, T)]) {
+            for (name, value) in names {
+                assert_eq!(serde_json::to_value(value).unwrap(), serde_json::json!(name));
+            }
+        }
+        check(&INTEGRATORS);
+        check(&ENGINES);
+        check(&NODE_FEATURES);
+        check(&WEIGHTS);
+        check(&RESAMPLINGS);
+        check(&GAMMAS);
+        let kinds = [
+            SamplerSpec::Md(MdSpec::default()),
+            SamplerSpec::ReplicaExchange(ReplicaExchangeSpec::default()),
+            SamplerSpec::Pita(PitaSpec::default()),
+        ];
+        for (kind, spec) in KINDS.iter().zip(kinds) {
+            assert_eq!(serde_json::to_value(spec).unwrap()["kind"], *kind);
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! Where text came from, and how a problem in it is shown.
+
+use std::cell::RefCell;
+use std::fmt::Write as _;
+use std::ops::Range;
+
+use crate::error::{Error, Result};
+
+/// A piece of text in one of the [`Sources`].
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct At {
+    source: usize,
+    start: usize,
+    end: usize,
+}
+
+impl At {
+    /// Bytes `span` of source number `source`.
+    pub(super) fn new(source: usize, span: &Range<usize>) -> Self {
+        Self { source, start: span.start, end: span.end }
+    }
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Problem {
+    at: At,
+    message: String,
+    notes: Vec<String>,
+}
+
+struct Source {
+    name: String,
+    text: String,
+    is_file: bool,
+}
+
+/// All text that the settings came from (source 0 is the experiment file, the others are overrides), and what was
+/// found wrong in it. Problems are collected, so that one run reports them all.
+pub(super) struct Sources {
+    items: Vec<Source>,
+    problems: RefCell<Vec<Problem>>,
+}
+
+impl Sources {
+    /// Starts with the experiment file.
+    pub(super) fn new(name: String, text: String) -> Self {
+        Self { items: vec![Source { name, text, is_file: true }], problems: RefCell::default() }
+    }
+
+    /// Adds the text of an override; returns its number.
+    pub(super) fn add_override(&mut self, text: &str) -> usize {
+        self.items.push(Source { name: format!("-s {text}"), text: text.to_owned(), is_file: false });
+        self.items.len() - 1
+    }
+
+    /// Text of a source.
+    pub(super) fn text(&self, source: usize) -> &str {
+        &self.items[source].text
+    }
+
+    /// Notes a problem. The same problem seen through two profiles is reported once.
+    pub(super) fn problem(&self, at: &At, message: impl Into<String>, notes: Vec<String>) {
+        let problem = Problem { at: at.clone(), message: message.into(), notes };
+        let mut all = self.problems.borrow_mut();
+        if !all.contains(&problem) {
+            all.push(problem);
+        }
+    }
+
+    /// An error that holds every problem noted so far, in the order of the text.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] unless there are none.
+    pub(super) fn check(&self) -> Result<()> {
+        let mut all = self.problems.borrow().clone();
+        if all.is_empty() {
+            return Ok(());
+        }
+        all.sort();
+        let shown: Vec<String> = all.iter().map(|p| self.show(p)).collect();
+        Err(Error::Usage(shown.join("\n\n")))
+    }
+
+    fn show(&self, problem: &Problem) -> String {
+        let source = &self.items[problem.at.source];
+        let text = &source.text;
+        let start = floor(text, problem.at.start);
+        let line_start = text[..start].rfind('\n').map_or(0, |i| i + 1);
+        let line_end = text[start..].find('\n').map_or(text.len(), |i| start + i);
+        let line = text[line_start..line_end].trim_end_matches('\r');
+        let number = text[..line_start].matches('\n').count() + 1;
+        let before = &text[line_start..start];
+        let marked = &text[start..floor(text, problem.at.end.clamp(start, line_end))];
+        let width = marked.trim_end().chars().count().max(1);
+        let (place, gutter) = if source.is_file {
+            (format!("{}:{number}:{}", source.name, before.chars().count() + 1), number.to_string())
+        } else {
+            (source.name.clone(), String::from("-s"))
+        };
+        // A tab stays a tab, so that the caret is under its text whatever the tab width.
+        let pad: String = before.chars().map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+        let blank = " ".repeat(gutter.len());
+        let mut out = format!("{place}: {}\n{gutter} | {line}\n{blank} | {pad}{}", problem.message, "^".repeat(width));
+        for note in &problem.notes {
+            let _ = write!(out, "\n{blank} = {note}");
+        }
+        out
+    }
+}
+
+/// The largest character boundary of `text` not after `i`.
+fn floor(text: &str, i: usize) -> usize {
+    let mut i = i.min(text.len());
+    while !text.is_char_boundary(i) {
+        i -= 1;
+    }
+    i
+}
+
+/// The known word that `word` was probably meant to be, if any is close (Jaro-Winkler similarity).
+#[must_use]
+pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let mut best: Option<(f64, &str)> = None;
+    for candidate in known {
+        let score = strsim::jaro_winkler(&word.to_lowercase(), candidate);
+        if score > best.map_or(0.65, |(s, _)| s) {
+            best = Some((score, candidate));
+        }
+    }
+    best.map(|(_, candidate)| candidate)
+}
+
+/// Notes for an unknown word: the nearest known one, and all of them.
+pub(super) fn known_notes<'a>(word: &str, known: impl IntoIterator<Item = &'a str> + Clone) -> Vec<String> {
+    let near = nearest(word, known.clone()).map(|near| format!("did you mean `{near}`?"));
+    let all: Vec<&str> = known.into_iter().collect();
+    near.into_iter().chain([format!("known: {}", all.join(", "))]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn caret_is_under_the_text() {
+        let text = "a = 1\n\tµ = [1,\n2]\n";
+        let sources = Sources::new("x.toml".into(), text.into());
+        let start = text.find("[1").unwrap();
+        sources.problem(&At::new(0, &(start..text.len() - 1)), "bad", vec!["note".into()]);
+        let message = sources.check().unwrap_err().to_string();
+        assert_eq!(message, "x.toml:2:6: bad\n2 | \tµ = [1,\n  | \t    ^^^\n  = note");
+    }
+
+    #[test]
+    fn nearest_word() {
+        assert_eq!(nearest("stpes", ["seed", "steps", "step"]), Some("steps"));
+        assert_eq!(nearest("Ladder", ["ladder", "copies"]), Some("ladder"));
+        assert_eq!(nearest("qqq", ["ladder", "copies"]), None);
+    }
+}

@@ -1,0 +1,268 @@
+//! One cell, from claim to metrics.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use super::planned::{Action, Planned, judged};
+use super::science::{Science, Work};
+use crate::array::{read_npz, write_npz, write_safetensors};
+use crate::error::{Error, Result};
+use crate::identity;
+use crate::record::{
+    EventLog, Failure, Kind, Labels, MetricsFile, Provenance, Request, RunDir, Session, Status, atomic, checkpoint,
+    manifest, timestamp,
+};
+use crate::samplers::Progress;
+
+/// How a cell ended.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "outcome", rename_all = "kebab-case")]
+pub enum Outcome {
+    /// Nothing was to be done.
+    Done,
+    /// It ran and was evaluated.
+    Ran,
+    /// It was only evaluated.
+    Evaluated,
+    /// Somebody else works on it.
+    Skipped,
+    /// It failed; the reason is recorded.
+    Failed {
+        /// Why.
+        message: String,
+    },
+    /// It stopped at a checkpoint.
+    Interrupted,
+    /// The harness could not go on; nothing is lost.
+    Broken {
+        /// Why.
+        message: String,
+    },
+}
+
+/// What a cell needs from its sweep.
+pub(super) struct Shop<'a> {
+    pub science: &'a dyn Science,
+    pub results: &'a Path,
+    pub experiment: &'a str,
+    pub checkpoint_every: Duration,
+    pub stop: &'a (dyn Fn() -> bool + Sync),
+}
+
+/// Does what was planned. Failures of the science come back as [`Outcome::Failed`].
+///
+/// # Errors
+/// When the harness itself cannot go on: files that cannot be written, a checkpoint with a wrong digest.
+pub(super) fn work(shop: &Shop<'_>, planned: &Planned, show: &mut dyn FnMut(&Progress)) -> Result<Outcome> {
+    match planned.action {
+        Action::Done => return Ok(Outcome::Done),
+        Action::Skip => return Ok(Outcome::Skipped),
+        Action::Evaluate | Action::Resume | Action::Run => {}
+    }
+    let run = &planned.run;
+    run.create()?;
+    let Ok(_claim) = run.claim()? else { return Ok(Outcome::Skipped) };
+    let mut outcome = Outcome::Evaluated;
+    match run.status() {
+        Status::Failed => return Ok(Outcome::Skipped), // another sweep was faster, and failed
+        Status::Complete => {
+            if judged(run).is_some_and(|m| m.eval_digest == planned.eval_digest) {
+                return Ok(Outcome::Done);
+            }
+        }
+        Status::Claimed | Status::Interrupted => match Attempt::begin(shop, planned)?.sample(shop, planned, show)? {
+            Outcome::Ran => outcome = Outcome::Ran,
+            ended => return Ok(ended),
+        },
+    }
+    show(&Progress { done: 1, total: 1, phase: "metrics".into(), ..Progress::default() });
+    match evaluate(shop, planned) {
+        Ok(()) => Ok(outcome),
+        Err(e @ (Error::Io { .. } | Error::Digest { .. })) => Err(e),
+        Err(e) => {
+            let message = format!("evaluation: {e}");
+            EventLog::open(&run.file("events.jsonl"))?.append(Kind::Warning { message: message.clone() })?;
+            Ok(Outcome::Failed { message })
+        }
+    }
+}
+
+/// Judges the samples of a committed run, after checking that they are what was committed.
+fn evaluate(shop: &Shop<'_>, planned: &Planned) -> Result<()> {
+    let run = &planned.run;
+    manifest::verify(&run.path)?;
+    let samples = read_npz(run.file("samples.npz"))?;
+    let judged = guarded(|| shop.science.judge(shop.results, &planned.cell, &samples))?;
+    let file = MetricsFile {
+        eval_digest: planned.eval_digest.clone(),
+        reference_digest: judged.reference_digest,
+        code_digest: identity::code().digest.clone(),
+        metrics: judged.metrics,
+    };
+    atomic::write_json(&run.file("metrics.json"), &file)
+}
+
+/// This process's part of a run.
+struct Attempt {
+    began: Instant,
+    events: EventLog,
+    provenance: Provenance,
+}
+
+impl Attempt {
+    fn begin(shop: &Shop<'_>, planned: &Planned) -> Result<Self> {
+        let (run, cell) = (&planned.run, &planned.cell);
+        let request = run.file("spec.json");
+        if !request.exists() {
+            let labels = Labels {
+                experiment: shop.experiment.to_owned(),
+                system: cell.system.clone(),
+                sampler: cell.sampler.clone(),
+                label: cell.label.clone(),
+                swept: cell.swept.clone(),
+            };
+            let spec_digest = planned.spec_digest.clone();
+            atomic::write_json(&request, &Request { spec_digest, seed: cell.seed, labels, spec: cell.run.clone() })?;
+        }
+        let json = |value: serde_json::Result<_>| value.map_err(|e| Error::Internal(format!("provenance: {e}")));
+        let code = identity::code();
+        let mut provenance = match atomic::read_json::<Provenance>(&run.file("provenance.json")) {
+            Ok(provenance) => provenance,
+            Err(_) => {
+                let env = identity::env();
+                Provenance {
+                    spec_digest: planned.spec_digest.clone(),
+                    code_digest: code.digest.clone(),
+                    env_digest: env.digest.clone(),
+                    code: json(serde_json::to_value(code))?,
+                    env: json(serde_json::to_value(&env))?,
+                    sessions: Vec::new(),
+                }
+            }
+        };
+        let code_digest = code.digest.clone();
+        provenance.sessions.push(Session { code_digest, start: timestamp(), end: None, wall_seconds: 0.0 });
+        let events = EventLog::open(&run.file("events.jsonl"))?;
+        let session = Self { began: Instant::now(), events, provenance };
+        atomic::write_json(&run.file("provenance.json"), &session.provenance)?;
+        Ok(session)
+    }
+
+    /// Steps until finished, stopped or failed.
+    fn sample(mut self, shop: &Shop<'_>, planned: &Planned, show: &mut dyn FnMut(&Progress)) -> Result<Outcome> {
+        let run = &planned.run;
+        let found = checkpoint::load(&run.checkpoints())?;
+        let mut step = found.as_ref().map_or(0, |c| c.step);
+        for message in found.iter().flat_map(|c| c.warnings.clone()) {
+            self.events.append(Kind::Warning { message })?;
+        }
+        self.events.append(Kind::Started { step })?;
+        let started = guarded(|| {
+            let mut work = shop.science.start(&planned.cell)?;
+            if let Some(found) = &found {
+                work.restore(&found.state, found.counts.clone())?;
+            }
+            Ok(work)
+        });
+        let mut work = match started {
+            Ok(work) => work,
+            Err(e) => return self.fail(run, &e),
+        };
+        let mut saved = Instant::now();
+        loop {
+            if (shop.stop)() {
+                self.save(run, step, work.as_ref())?;
+                self.events.append(Kind::Interrupted { step })?;
+                self.end(run)?;
+                return Ok(Outcome::Interrupted);
+            }
+            match guarded(|| work.step()) {
+                Ok(progress) => {
+                    step += 1;
+                    show(&progress);
+                    if !progress.scalars.is_empty() {
+                        let finite = |(name, x): &(String, f64)| (name.clone(), x.is_finite().then_some(*x));
+                        let values = progress.scalars.iter().map(finite).collect();
+                        self.events.append(Kind::Scalars { step, phase: progress.phase, values })?;
+                    }
+                    if progress.finished {
+                        break;
+                    }
+                }
+                Err(Error::BudgetSpent { budget }) if guarded(|| work.samples()).is_ok() => {
+                    self.events.append(Kind::BudgetSpent { step, budget })?;
+                    break;
+                }
+                Err(e) => return self.fail(run, &e),
+            }
+            if saved.elapsed() >= shop.checkpoint_every {
+                self.save(run, step, work.as_ref())?;
+                saved = Instant::now();
+            }
+        }
+        self.commit(run, step, work.as_ref())
+    }
+
+    fn save(&mut self, run: &RunDir, step: u64, work: &dyn Work) -> Result<()> {
+        let slot = checkpoint::save(&run.checkpoints(), step, &work.counts(), &work.state()?)?;
+        self.events.append(Kind::Checkpoint { step, slot: slot.to_owned() })?;
+        self.events.sync()?;
+        self.time(run, None)
+    }
+
+    /// Artifacts, then the manifest: from there on the run is complete.
+    fn commit(mut self, run: &RunDir, step: u64, work: &dyn Work) -> Result<Outcome> {
+        let samples = match guarded(|| work.samples()) {
+            Ok(samples) => samples,
+            Err(e) => return self.fail(run, &e),
+        };
+        write_npz(run.file("samples.npz"), &samples)?;
+        if let Some(weights) = work.weights() {
+            write_safetensors(run.file("weights.safetensors"), &weights)?;
+        }
+        let counts = work.counts();
+        atomic::write_json(&run.file("counts.json"), &counts)?;
+        self.events.append(Kind::Finished { step, counts })?;
+        self.end(run)?;
+        manifest::write(&run.path)?;
+        checkpoint::remove(&run.checkpoints())?;
+        Ok(Outcome::Ran)
+    }
+
+    fn fail(mut self, run: &RunDir, error: &Error) -> Result<Outcome> {
+        let message = error.to_string();
+        self.events.append(Kind::Failed { reason: message.clone() })?;
+        self.end(run)?;
+        let failure = Failure { reason: message.clone(), time: timestamp() };
+        atomic::write_json(&run.file("failure.json"), &failure)?;
+        Ok(Outcome::Failed { message })
+    }
+
+    fn end(&mut self, run: &RunDir) -> Result<()> {
+        self.events.sync()?;
+        self.time(run, Some(timestamp()))
+    }
+
+    fn time(&mut self, run: &RunDir, end: Option<String>) -> Result<()> {
+        if let Some(session) = self.provenance.sessions.last_mut() {
+            session.wall_seconds = self.began.elapsed().as_secs_f64();
+            session.end = end;
+        }
+        atomic::write_json(&run.file("provenance.json"), &self.provenance)
+    }
+}
+
+/// Calls the science; a panic there becomes an error.
+pub(super) fn guarded<T>(call: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(call))
+        .unwrap_or_else(|payload| Err(Error::Internal(format!("panic: {}", panic_text(payload.as_ref())))))
+}
+
+fn panic_text(payload: &(dyn Any + Send)) -> &str {
+    let text = payload.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("without a message")
+}

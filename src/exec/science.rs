@@ -1,0 +1,149 @@
+//! The only door from the harness to the science; tests put something small behind it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::references;
+use crate::array::Arrays;
+use crate::config::Cell;
+use crate::energy::{Counts, Metered};
+use crate::error::{Error, Result};
+use crate::metrics;
+use crate::samplers::{self, Context, Progress, Sampler, Samples};
+use crate::systems::{self, System};
+
+/// One run in progress: a sampler with all that it needs.
+pub trait Work: Send {
+    /// See [`Sampler::step`].
+    ///
+    /// # Errors
+    /// Whatever ends the run.
+    fn step(&mut self) -> Result<Progress>;
+    /// Evaluations so far.
+    fn counts(&self) -> Counts;
+    /// See [`Sampler::state`].
+    ///
+    /// # Errors
+    /// When the state cannot be copied.
+    fn state(&self) -> Result<Arrays>;
+    /// Continues from a checkpoint.
+    ///
+    /// # Errors
+    /// When it does not fit.
+    fn restore(&mut self, state: &Arrays, counts: Counts) -> Result<()>;
+    /// See [`Sampler::samples`].
+    ///
+    /// # Errors
+    /// When called too early.
+    fn samples(&self) -> Result<Samples>;
+    /// See [`Sampler::weights`].
+    fn weights(&self) -> Option<Arrays>;
+}
+
+/// How samples were judged.
+pub struct Judgement {
+    /// Digest of the reference ensemble.
+    pub reference_digest: String,
+    /// The values as JSON objects.
+    pub metrics: Vec<Value>,
+}
+
+/// What the harness asks of the science.
+pub trait Science: Sync {
+    /// A run at its beginning.
+    ///
+    /// # Errors
+    /// When the spec does not fit the system.
+    fn start(&self, cell: &Cell) -> Result<Box<dyn Work>>;
+    /// Makes the reference ensemble of a cell unless it is there.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`], or whatever went wrong.
+    fn reference(
+        &self,
+        results: &Path,
+        cell: &Cell,
+        progress: &mut dyn FnMut(&Progress),
+        interrupted: &dyn Fn() -> bool,
+    ) -> Result<()>;
+    /// Judges samples against the reference ensemble.
+    ///
+    /// # Errors
+    /// When samples or reference are unusable.
+    fn judge(&self, results: &Path, cell: &Cell, samples: &Arrays) -> Result<Judgement>;
+}
+
+/// The systems, samplers and metrics of this crate.
+pub struct Builtin;
+
+struct BuiltinWork {
+    context: Context,
+    sampler: Box<dyn Sampler>,
+}
+
+fn system(cell: &Cell) -> Result<System> {
+    systems::by_name(&cell.run.system.name, cell.run.system.temperature)
+}
+
+impl Science for Builtin {
+    fn start(&self, cell: &Cell) -> Result<Box<dyn Work>> {
+        use crate::config::spec::SamplerSpec as S;
+        let system = Arc::new(system(cell)?);
+        let budget = match &cell.run.sampler {
+            S::Md(s) => s.budget,
+            S::ReplicaExchange(s) => s.budget,
+            S::Pita(s) => s.budget,
+        };
+        let energy = Metered::new(system.potential(), budget);
+        let context = Context { system, energy, seed: cell.seed };
+        let sampler = samplers::build(&cell.run, &context)?;
+        Ok(Box::new(BuiltinWork { context, sampler }))
+    }
+
+    fn reference(
+        &self,
+        results: &Path,
+        cell: &Cell,
+        progress: &mut dyn FnMut(&Progress),
+        interrupted: &dyn Fn() -> bool,
+    ) -> Result<()> {
+        references::ensure(results, &cell.run.system, &cell.eval.reference, progress, interrupted).map(|_| ())
+    }
+
+    fn judge(&self, results: &Path, cell: &Cell, samples: &Arrays) -> Result<Judgement> {
+        let set = references::quietly(results, &cell.run.system, &cell.eval.reference)?;
+        let values = metrics::evaluate(&system(cell)?, samples, &set, &cell.eval, cell.seed)?;
+        let metrics = values.iter().map(serde_json::to_value).collect::<Result<_, _>>();
+        let metrics = metrics.map_err(|e| Error::Internal(format!("metrics as JSON: {e}")))?;
+        Ok(Judgement { reference_digest: set.digest, metrics })
+    }
+}
+
+impl Work for BuiltinWork {
+    fn step(&mut self) -> Result<Progress> {
+        self.sampler.step(&mut self.context)
+    }
+
+    fn counts(&self) -> Counts {
+        self.context.energy.counts().clone()
+    }
+
+    fn state(&self) -> Result<Arrays> {
+        self.sampler.state()
+    }
+
+    fn restore(&mut self, state: &Arrays, counts: Counts) -> Result<()> {
+        self.context.energy.restore(counts);
+        self.sampler.restore(state)
+    }
+
+    fn samples(&self) -> Result<Samples> {
+        self.sampler.samples()
+    }
+
+    fn weights(&self) -> Option<Arrays> {
+        self.sampler.weights()
+    }
+}

@@ -1,0 +1,298 @@
+//! All cells of an experiment.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use super::cell::{Outcome, Shop, guarded, work};
+use super::planned::{Action, Planned, plan};
+use super::progress::Screen;
+use super::science::{Builtin, Science};
+use super::signals;
+use crate::config::Experiment;
+use crate::error::{Error, Result};
+use crate::exit::ExitCode;
+use crate::{identity, store};
+
+/// How to sweep.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Cells at a time.
+    pub jobs: usize,
+    /// Only plan.
+    pub dry_run: bool,
+    /// Stop everything at the first failure.
+    pub fail_fast: bool,
+    /// Refuse a build with uncommitted changes.
+    pub require_clean: bool,
+    /// Only these seeds; all when absent.
+    pub seeds: Option<Vec<u64>>,
+    /// Time between checkpoints.
+    pub checkpoint_every: Duration,
+    /// Nothing on stderr.
+    pub quiet: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            jobs: 1,
+            dry_run: false,
+            fail_fast: false,
+            require_clean: false,
+            seeds: None,
+            checkpoint_every: Duration::from_secs(30),
+            quiet: false,
+        }
+    }
+}
+
+/// One cell of a sweep: what was planned and how it ended.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CellReport {
+    /// Run id.
+    pub id: String,
+    /// System.
+    pub system: String,
+    /// Sampler's label with swept settings.
+    pub label: String,
+    /// Seed.
+    pub seed: u64,
+    /// What was planned.
+    pub action: Action,
+    /// Why.
+    pub reason: String,
+    /// How it ended; absent in a dry run and for cells that were not reached.
+    #[serde(flatten)]
+    pub outcome: Option<Outcome>,
+    /// Seconds in this sweep.
+    pub seconds: f64,
+}
+
+/// What a sweep did.
+#[derive(Debug, Default, Serialize)]
+pub struct Summary {
+    /// Every cell, in the experiment's order.
+    pub cells: Vec<CellReport>,
+    /// The error that the sweep ends with, if it was not a full success.
+    #[serde(skip)]
+    pub error: Option<Error>,
+}
+
+impl Summary {
+    /// Number of cells whose outcome fulfils `is`.
+    #[must_use]
+    pub fn count(&self, is: impl Fn(&Outcome) -> bool) -> usize {
+        self.cells.iter().filter(|c| c.outcome.as_ref().is_some_and(&is)).count()
+    }
+
+    /// Exit code.
+    #[must_use]
+    pub fn exit_code(&self) -> ExitCode {
+        self.error.as_ref().map_or(ExitCode::Ok, Error::exit_code)
+    }
+}
+
+/// Sweeps with this crate's systems, samplers and metrics.
+///
+/// # Errors
+/// When the sweep cannot begin; what goes wrong later is in the summary.
+pub fn sweep(experiment: &Experiment, results: &Path, options: &Options) -> Result<Summary> {
+    signals::listen();
+    sweep_with(&Builtin, experiment, results, options, &signals::interrupted)
+}
+
+/// Sweeps with any science; `interrupted` asks for a resumable stop.
+///
+/// # Errors
+/// As [`sweep`].
+pub fn sweep_with(
+    science: &dyn Science,
+    experiment: &Experiment,
+    results: &Path,
+    options: &Options,
+    interrupted: &(dyn Fn() -> bool + Sync),
+) -> Result<Summary> {
+    if options.require_clean && identity::code().dirty != Some(false) {
+        let what = if identity::code().dirty.is_some() {
+            "this build contains uncommitted changes"
+        } else {
+            "this build does not know its git commit, so it may contain changes"
+        };
+        return Err(Error::Refused(format!("{what}; commit and build again, or leave out --require-clean")));
+    }
+    let planned = plan_all(experiment, results, options)?;
+    let mut summary = Summary { cells: planned.iter().map(report).collect(), error: None };
+    if options.dry_run {
+        return Ok(summary);
+    }
+    let screen = Screen::new(options.quiet);
+    let todo: Vec<usize> =
+        (0..planned.len()).filter(|&i| !matches!(planned[i].action, Action::Done | Action::Skip)).collect();
+    for (i, p) in planned.iter().enumerate() {
+        match p.action {
+            Action::Done => summary.cells[i].outcome = Some(Outcome::Done),
+            Action::Skip => summary.cells[i].outcome = Some(Outcome::Skipped),
+            _ => {}
+        }
+    }
+    if todo.is_empty() {
+        return Ok(summary);
+    }
+    let database = Mutex::new(store::open(results)?); // before hours of work, not after them
+    if let Err(e) = references(science, results, &todo, &planned, &screen, interrupted) {
+        summary.error = Some(e);
+        return Ok(summary);
+    }
+
+    let stop = AtomicBool::new(false);
+    let stopped = || interrupted() || stop.load(Ordering::SeqCst);
+    let shop = Shop {
+        science,
+        results,
+        experiment: &experiment.name,
+        checkpoint_every: options.checkpoint_every,
+        stop: &stopped,
+    };
+    let next = AtomicUsize::new(0);
+    let ended: Mutex<BTreeMap<usize, (Result<Outcome>, f64)>> = Mutex::new(BTreeMap::new());
+    std::thread::scope(|scope| {
+        for _ in 0..options.jobs.clamp(1, todo.len()) {
+            scope.spawn(|| {
+                while let Some(&i) = todo.get(next.fetch_add(1, Ordering::SeqCst))
+                    && !stopped()
+                {
+                    let p = &planned[i];
+                    let began = Instant::now();
+                    let bar = screen.bar(&name(p));
+                    let mut outcome = guarded(|| work(&shop, p, &mut |progress| bar.show(progress)));
+                    drop(bar);
+                    if p.run.file("spec.json").exists() {
+                        let connection = lock(&database);
+                        if let Err(e) = store::ingest(&connection, &p.run) {
+                            outcome = outcome.and(Err(e));
+                        }
+                    }
+                    let failed = matches!(outcome, Ok(Outcome::Failed { .. }) | Err(_));
+                    if failed && options.fail_fast || matches!(outcome, Err(Error::Io { .. } | Error::Store(_))) {
+                        stop.store(true, Ordering::SeqCst);
+                    }
+                    let seconds = began.elapsed().as_secs_f64();
+                    let mut ended = lock(&ended);
+                    screen.note(&line(ended.len() + 1, todo.len(), p, &outcome, seconds));
+                    ended.insert(i, (outcome, seconds));
+                }
+            });
+        }
+    });
+
+    let ended = ended.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    for (i, (outcome, seconds)) in ended {
+        summary.cells[i].seconds = seconds;
+        summary.cells[i].outcome = Some(outcome.unwrap_or_else(|e| {
+            let message = e.to_string();
+            summary.error.get_or_insert(e);
+            Outcome::Broken { message }
+        }));
+    }
+    if summary.error.is_none() {
+        summary.error = verdict(&summary, interrupted());
+    }
+    Ok(summary)
+}
+
+fn verdict(summary: &Summary, interrupted: bool) -> Option<Error> {
+    let failed = summary.count(|o| matches!(o, Outcome::Failed { .. }));
+    if interrupted {
+        Some(Error::Interrupted)
+    } else if failed > 0 {
+        let unreached = summary.cells.iter().filter(|c| c.outcome.is_none()).count();
+        let rest = if unreached > 0 { format!("; {unreached} not reached (--fail-fast)") } else { String::new() };
+        Some(Error::RunsFailed(format!("{failed} of {} cells failed{rest}", summary.cells.len())))
+    } else {
+        None
+    }
+}
+
+/// Plans every distinct cell of the chosen seeds.
+fn plan_all(experiment: &Experiment, results: &Path, options: &Options) -> Result<Vec<Planned>> {
+    let mut planned: Vec<Planned> = Vec::new();
+    let mut seen = std::collections::BTreeSet::new();
+    for cell in &experiment.cells {
+        if options.seeds.as_ref().is_some_and(|s| !s.contains(&cell.seed)) {
+            continue;
+        }
+        let p = plan(results, cell)?;
+        if seen.insert((p.spec_digest.clone(), cell.seed)) {
+            planned.push(p); // the same run under two names is one run
+        }
+    }
+    if planned.is_empty() {
+        return Err(Error::NothingSelected(format!(
+            "{} has no cells{}",
+            experiment.path.display(),
+            if options.seeds.is_some() { " with these seeds" } else { "" }
+        )));
+    }
+    Ok(planned)
+}
+
+/// Makes every distinct reference ensemble that is needed, one after the other: each uses all cores.
+fn references(
+    science: &dyn Science,
+    results: &Path,
+    todo: &[usize],
+    planned: &[Planned],
+    screen: &Screen,
+    interrupted: &dyn Fn() -> bool,
+) -> Result<()> {
+    let mut distinct = BTreeMap::new();
+    for &i in todo {
+        let cell = &planned[i].cell;
+        distinct.entry(identity::reference_digest(&cell.run.system, &cell.eval.reference)).or_insert(cell);
+    }
+    for cell in distinct.values() {
+        let bar = screen.bar(&format!("{} reference", cell.system));
+        guarded(|| science.reference(results, cell, &mut |progress| bar.show(progress), interrupted))?;
+    }
+    Ok(())
+}
+
+fn report(p: &Planned) -> CellReport {
+    CellReport {
+        id: p.run.id.to_string(),
+        system: p.cell.system.clone(),
+        label: p.cell.row(),
+        seed: p.cell.seed,
+        action: p.action,
+        reason: p.reason.clone(),
+        outcome: None,
+        seconds: 0.0,
+    }
+}
+
+fn name(p: &Planned) -> String {
+    format!("{} {} seed {}", p.cell.system, p.cell.row(), p.cell.seed)
+}
+
+fn line(n: usize, of: usize, p: &Planned, outcome: &Result<Outcome>, seconds: f64) -> String {
+    let what = match outcome {
+        Ok(Outcome::Done) => "already done".to_owned(),
+        Ok(Outcome::Ran) => format!("complete in {seconds:.1} s"),
+        Ok(Outcome::Evaluated) => format!("evaluated in {seconds:.1} s"),
+        Ok(Outcome::Skipped) => "skipped: somebody else works on it".to_owned(),
+        Ok(Outcome::Interrupted) => "interrupted; resumable".to_owned(),
+        Ok(Outcome::Failed { message }) => format!("FAILED: {message}"),
+        Ok(Outcome::Broken { message }) => format!("stopped: {message}"),
+        Err(e) => format!("stopped: {e}"),
+    };
+    format!("[{n}/{of}] {} {}: {what}", p.run.id, name(p))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}

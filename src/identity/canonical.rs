@@ -1,0 +1,185 @@
+//! The canonical form of a spec: one text for everything that means the same.
+//!
+//! JSON with sorted keys, without spaces, where fields equal to their struct's default are left out (so that a new
+//! field with a default keeps every old digest) and numbers have one spelling (`1e-3`, `0.001`; `1`, `1.0`; `-0.0`, `0`).
+//! A line before it names the kind of spec and [`VERSION`].
+//!
+//! Because defaults are left out, **changing the value of a default changes what old digests mean**: raise [`VERSION`]
+//! then. `tests/config.rs` freezes the defaults to remind of it.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+use crate::config::spec::{EvalSpec, ReferenceSpec, RunSpec, SamplerSpec, SystemSpec};
+
+/// Version of the canonical form and of the defaults it leaves out.
+const VERSION: u32 = 1;
+
+/// Canonical text of any value, nothing left out: sorted keys, one spelling of numbers.
+///
+/// Values that cannot be JSON (a map with keys that are no strings) become `null`; specs have none.
+#[must_use]
+pub fn canonical(value: &impl Serialize) -> String {
+    let mut out = String::new();
+    write(&json(value), &mut out);
+    out
+}
+
+/// Digest of what is asked for: 64 hexadecimal digits. The seed is not part of it.
+#[must_use]
+pub fn spec_digest(spec: &RunSpec) -> String {
+    let default = match &spec.sampler {
+        SamplerSpec::Md(_) => SamplerSpec::Md(Default::default()),
+        SamplerSpec::ReplicaExchange(_) => SamplerSpec::ReplicaExchange(Default::default()),
+        SamplerSpec::Pita(_) => SamplerSpec::Pita(Default::default()),
+    };
+    let mut sampler = without_defaults(json(&spec.sampler), &json(&default));
+    // The kind says which defaults were left out.
+    sampler["kind"] = json(&spec.sampler)["kind"].clone();
+    digest("run", &serde_json::json!({ "system": json(&spec.system), "sampler": sampler }))
+}
+
+/// Digest of how samples are judged, reference included. The order of the metrics does not matter.
+#[must_use]
+pub fn eval_digest(spec: &EvalSpec) -> String {
+    let sorted = |mut spec: EvalSpec| {
+        spec.metrics.sort();
+        spec.metrics.dedup();
+        json(&spec)
+    };
+    digest("eval", &without_defaults(sorted(spec.clone()), &sorted(EvalSpec::default())))
+}
+
+/// Digest of a reference ensemble: its system, seed and settings.
+#[must_use]
+pub fn reference_digest(system: &SystemSpec, reference: &ReferenceSpec) -> String {
+    let reference = without_defaults(json(reference), &json(&ReferenceSpec::default()));
+    digest("reference", &serde_json::json!({ "system": json(system), "reference": reference }))
+}
+
+/// SHA-256 as 64 hexadecimal digits.
+#[must_use]
+pub fn sha256_hex(bytes: impl AsRef<[u8]>) -> String {
+    super::tree::hex(&Sha256::digest(bytes.as_ref()))
+}
+
+fn digest(kind: &str, value: &Value) -> String {
+    let mut text = format!("pita-bench {kind} {VERSION}\n");
+    write(value, &mut text);
+    sha256_hex(text)
+}
+
+fn json(value: &impl Serialize) -> Value {
+    serde_json::to_value(value).unwrap_or(Value::Null)
+}
+
+/// Drops fields equal to the default, in tables inside tables as well; a table that ends up empty is dropped too.
+fn without_defaults(value: Value, default: &Value) -> Value {
+    let (Value::Object(fields), Value::Object(defaults)) = (&value, default) else { return value };
+    let mut kept = Map::new();
+    for (key, field) in fields {
+        match defaults.get(key) {
+            Some(default) if field == default => {}
+            Some(default) => {
+                kept.insert(key.clone(), without_defaults(field.clone(), default));
+            }
+            None => {
+                kept.insert(key.clone(), field.clone());
+            }
+        }
+    }
+    Value::Object(kept)
+}
+
+fn write(value: &Value, out: &mut String) {
+    match value {
+        Value::Object(fields) => {
+            let mut sorted: Vec<_> = fields.iter().collect();
+            sorted.sort_by_key(|(key, _)| *key);
+            out.push('{');
+            for (i, (key, field)) in sorted.into_iter().enumerate() {
+                if i > 0 {
+                    out.push(',');
+                }
+                out.push_str(&Value::from(key.as_str()).to_string());
+                out.push(':');
+                write(field, out);
+            }
+            out.push('}');
+        }
+        Value::Array(items) => {
+            out.push('[');
+            for (i, item) in items.iter().enumerate() {
+                if i > 0 {
+                    out.push(',');
+                }
+                write(item, out);
+            }
+            out.push(']');
+        }
+        Value::Number(n) => match n.as_f64() {
+            // An integral float is written like the integer; beyond 2^53 floats are not all integers we can tell apart.
+            Some(x) if n.is_f64() && x.fract() == 0.0 && x.abs() <= 9_007_199_254_740_992.0 => {
+                #[allow(clippy::cast_possible_truncation)] // integral and within i64
+                let whole = x as i64;
+                out.push_str(&whole.to_string());
+            }
+            _ => out.push_str(&n.to_string()),
+        },
+        other => out.push_str(&other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::spec::{MdSpec, PitaSpec, ReplicaExchangeSpec};
+
+    #[test]
+    fn one_spelling() {
+        let value: Value =
+            serde_json::from_str(r#"{"b": -0.0, "a": [1e-3, 1.0, 1e16, 0.1], "c": {"z": null, "y": "é\""}}"#).unwrap();
+        assert_eq!(canonical(&value), r#"{"a":[0.001,1,1e+16,0.1],"b":0,"c":{"y":"é\"","z":null}}"#);
+    }
+
+    #[test]
+    fn defaults_are_left_out() {
+        let mut spec = PitaSpec::default();
+        let default = json(&spec);
+        spec.train.batch = 7;
+        assert_eq!(without_defaults(json(&spec), &default).to_string(), r#"{"train":{"batch":7}}"#);
+        assert_eq!(without_defaults(default.clone(), &default).to_string(), "{}");
+    }
+
+    /// A field that a later version adds, at its default, is no part of the digest.
+    #[test]
+    fn new_field_keeps_old_digests() {
+        let old = serde_json::json!({"steps": 3});
+        let old_default = serde_json::json!({"steps": 1});
+        let new = serde_json::json!({"steps": 3, "added": 0.5});
+        let new_default = serde_json::json!({"steps": 1, "added": 0.5});
+        assert_eq!(without_defaults(old, &old_default), without_defaults(new, &new_default));
+    }
+
+    /// Samplers of two kinds that are both all defaults are still two specs.
+    #[test]
+    fn kinds_differ() {
+        let system = SystemSpec { name: "lj13".into(), temperature: 1.0 };
+        let digests = [
+            SamplerSpec::Md(MdSpec::default()),
+            SamplerSpec::ReplicaExchange(ReplicaExchangeSpec::default()),
+            SamplerSpec::Pita(PitaSpec::default()),
+        ]
+        .map(|sampler| spec_digest(&RunSpec { system: system.clone(), sampler }));
+        assert!(digests[0] != digests[1] && digests[1] != digests[2] && digests[0] != digests[2]);
+    }
+
+    /// Computed apart, with `printf 'pita-bench run 1\n{...}' | sha256sum`.
+    #[test]
+    fn digest_is_plain_sha256_of_the_text() {
+        let sampler = SamplerSpec::Md(MdSpec { step: 0.01, ..Default::default() });
+        let spec = RunSpec { system: SystemSpec { name: "lj13".into(), temperature: 1.0 }, sampler };
+        assert_eq!(spec_digest(&spec), "bae207a9b052190f1eef1473d871e763b89865f5bd61987d147d3251856af6b8");
+    }
+}

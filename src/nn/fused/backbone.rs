@@ -1,0 +1,148 @@
+//! [`Backbone`] on the fused engine: f64 slices outside, `T` inside.
+
+use std::marker::PhantomData;
+
+use super::{Egnn, NodeInputs, Real, Shape};
+use crate::config::spec::{NetSpec, NodeFeatures};
+use crate::error::{Error, Result};
+use crate::nn::candle::egnn_layout;
+use crate::nn::{Backbone, EnergyOut, EnergySeed, Layout};
+
+/// The fused EGNN as a backbone, computing in `T` (f32 in production, f64 in tests).
+pub struct FusedEgnn<T> {
+    shape: Shape,
+    layout: Layout,
+    /// For each entry of the engine's parameter vector, its place in ours.
+    place: Vec<usize>,
+    scalar: PhantomData<fn() -> T>,
+}
+
+fn cast<T: Real>(values: &[f64]) -> Vec<T> {
+    values.iter().map(|&x| T::from_f64(x)).collect()
+}
+
+fn wide<T: Real>(values: &[T]) -> Vec<f64> {
+    values.iter().map(|x| x.to_f64()).collect()
+}
+
+impl<T: Real> FusedEgnn<T> {
+    /// A network for `atoms` particles.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when the width is not the one that the kernels are made for.
+    pub fn new(atoms: usize, spec: &NetSpec) -> Result<Self> {
+        if spec.hidden != super::HIDDEN {
+            return Err(Error::Usage(format!(
+                "engine = \"fused\" is made for net.hidden = {}, not {}; use engine = \"candle\"",
+                super::HIDDEN,
+                spec.hidden
+            )));
+        }
+        let inputs = match spec.node_features {
+            NodeFeatures::Fixed => NodeInputs::Equivariant,
+            NodeFeatures::Faithful => NodeInputs::Published,
+        };
+        let shape = Shape { particles: atoms, layers: spec.layers, inputs };
+        let layout = egnn_layout(spec);
+        let mut place = vec![0; layout.len()];
+        for theirs in &super::Layout::new(spec.layers).parameters {
+            let ours = layout.parameters.iter().find(|p| p.name == theirs.name);
+            let ours = ours.ok_or_else(|| Error::Internal(format!("no parameter {}", theirs.name)))?;
+            for k in 0..theirs.len() {
+                place[theirs.offset + k] = ours.offset + k;
+            }
+        }
+        Ok(Self { shape, layout, place, scalar: PhantomData })
+    }
+
+    fn net(&self, params: &[f64]) -> Result<Egnn<T>> {
+        Egnn::new(self.shape, self.place.iter().map(|&i| T::from_f64(params[i])).collect())
+    }
+
+    fn add(&self, theirs: &[T], grad: &mut [f64]) {
+        for (&i, g) in self.place.iter().zip(theirs) {
+            grad[i] += g.to_f64();
+        }
+    }
+}
+
+impl<T: Real> Backbone for FusedEgnn<T> {
+    fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    fn dim(&self) -> usize {
+        3 * self.shape.particles
+    }
+
+    fn denoise(&self, params: &[f64], h: &[f64], beta: &[f64], x: &[f64]) -> Result<Vec<f64>> {
+        Ok(wide(&self.net(params)?.denoise(&cast(h), &cast(beta), &cast(x))))
+    }
+
+    fn energy(&self, params: &[f64], h: &[f64], beta: &[f64], x: &[f64]) -> Result<EnergyOut> {
+        let e = self.net(params)?.energy(&cast(h), &cast(beta), &cast(x));
+        Ok(EnergyOut { u: wide(&e.u), grad: wide(&e.grad), du_dh: wide(&e.dh) })
+    }
+
+    fn divergence(&self, params: &[f64], h: &[f64], beta: &[f64], x: &[f64]) -> Result<(Vec<f64>, Vec<f64>)> {
+        let (score, div) = self.net(params)?.div_score(&cast(h), &cast(beta), &cast(x));
+        let dim = self.dim();
+        let d = score.iter().zip(x).enumerate().map(|(k, (s, x))| x + h[k / dim] * s.to_f64()).collect();
+        Ok((d, wide(&div)))
+    }
+
+    fn denoise_jvp(
+        &self,
+        params: &[f64],
+        h: &[f64],
+        beta: &[f64],
+        x: &[f64],
+        v: &[f64],
+    ) -> Result<(Vec<f64>, Vec<f64>)> {
+        let (d, jv) = self.net(params)?.denoise_jvp(&cast(h), &cast(beta), &cast(x), &cast(v));
+        Ok((wide(&d), wide(&jv)))
+    }
+
+    fn denoise_vjp(
+        &self,
+        params: &[f64],
+        h: &[f64],
+        beta: &[f64],
+        x: &[f64],
+        cotangent: &(dyn Fn(usize, &[f64], &mut [f64]) + Sync),
+        grad: &mut [f64],
+    ) -> Result<Vec<f64>> {
+        let net = self.net(params)?;
+        let mut sum = vec![T::ZERO; net.params.len()];
+        let pull = |i: usize, d: &[T], out: &mut [T]| {
+            let mut wide_out = vec![0.0; d.len()];
+            cotangent(i, &wide(d), &mut wide_out);
+            out.copy_from_slice(&cast::<T>(&wide_out));
+        };
+        let d = net.denoise_vjp(&cast(h), &cast(beta), &cast(x), pull, &mut sum);
+        self.add(&sum, grad);
+        Ok(wide(&d))
+    }
+
+    fn energy_vjp(
+        &self,
+        params: &[f64],
+        h: &[f64],
+        beta: &[f64],
+        x: &[f64],
+        seed: &(dyn Fn(usize, f64, &[f64], f64, &mut [f64]) -> EnergySeed + Sync),
+        grad: &mut [f64],
+    ) -> Result<EnergyOut> {
+        let net = self.net(params)?;
+        let mut sum = vec![T::ZERO; net.params.len()];
+        let pull = |i: usize, u: T, g: &[T], dh: T, v: &mut [T]| {
+            let mut wide_v = vec![0.0; g.len()];
+            let s = seed(i, u.to_f64(), &wide(g), dh.to_f64(), &mut wide_v);
+            v.copy_from_slice(&cast::<T>(&wide_v));
+            (T::from_f64(s.c), T::from_f64(s.w))
+        };
+        let e = net.energy_vjp(&cast(h), &cast(beta), &cast(x), pull, &mut sum);
+        self.add(&sum, grad);
+        Ok(EnergyOut { u: wide(&e.u), grad: wide(&e.grad), du_dh: wide(&e.dh) })
+    }
+}

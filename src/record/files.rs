@@ -1,0 +1,94 @@
+//! The JSON files of a run folder.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::config::spec::RunSpec;
+
+/// `spec.json`: what was asked for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Request {
+    /// Digest of `spec`.
+    pub spec_digest: String,
+    /// Seed.
+    pub seed: u64,
+    /// How the run is called in reports; not part of the digest.
+    pub labels: Labels,
+    /// The resolved spec.
+    pub spec: RunSpec,
+}
+
+/// Where a run came from, for people and reports.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Labels {
+    /// Name of the experiment that first asked for it.
+    pub experiment: String,
+    /// Key of the system.
+    pub system: String,
+    /// Key of the sampler.
+    pub sampler: String,
+    /// How the sampler is called in reports.
+    pub label: String,
+    /// Swept settings and their values.
+    pub swept: Vec<(String, String)>,
+}
+
+/// `provenance.json`: which code made the run, where and when. In no digest.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Provenance {
+    /// Digest of the spec.
+    pub spec_digest: String,
+    /// Digest of what was compiled.
+    pub code_digest: String,
+    /// Digest of the environment.
+    pub env_digest: String,
+    /// What was compiled.
+    pub code: Value,
+    /// Where it ran.
+    pub env: Value,
+    /// One entry per process that worked on the run.
+    pub sessions: Vec<Session>,
+}
+
+impl Provenance {
+    /// Seconds of all sessions.
+    #[must_use]
+    pub fn wall_seconds(&self) -> f64 {
+        self.sessions.iter().map(|s| s.wall_seconds).sum()
+    }
+}
+
+/// One process's work on a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Session {
+    /// Digest of the code that worked.
+    pub code_digest: String,
+    /// When it began.
+    pub start: String,
+    /// When it ended; absent when it was killed.
+    pub end: Option<String>,
+    /// How long it worked.
+    pub wall_seconds: f64,
+}
+
+/// `metrics.json`: how the samples were judged.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MetricsFile {
+    /// Digest of the evaluation settings.
+    pub eval_digest: String,
+    /// Digest of the reference ensemble.
+    pub reference_digest: String,
+    /// Digest of the code that evaluated.
+    pub code_digest: String,
+    /// The values, see [`crate::metrics`].
+    pub metrics: Vec<Value>,
+}
+
+/// `failure.json`: why a run failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// The error's text.
+    pub reason: String,
+    /// When.
+    pub time: String,
+}

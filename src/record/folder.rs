@@ -1,0 +1,224 @@
+//! Where runs lie, what they are called, and what state their files are in.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Claim, claim, manifest};
+use crate::error::{Error, Result};
+
+/// Identity of a run: what was asked, with which seed, which attempt.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RunId {
+    /// First 16 digits of the spec digest.
+    pub spec: String,
+    /// Seed.
+    pub seed: u64,
+    /// Attempt, from 1.
+    pub attempt: u32,
+}
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-s{}-a{}", &self.spec[..8.min(self.spec.len())], self.seed, self.attempt)
+    }
+}
+
+/// State of a run, derived from its files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Status {
+    /// Committed: the manifest is there.
+    Complete,
+    /// Ended with an error.
+    Failed,
+    /// Somebody works on it.
+    Claimed,
+    /// Begun, not ended, nobody works on it.
+    Interrupted,
+}
+
+impl Status {
+    /// The word used in tables and in the database.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::Failed => "failed",
+            Self::Claimed => "claimed",
+            Self::Interrupted => "interrupted",
+        }
+    }
+}
+
+/// A run's folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunDir {
+    /// The run.
+    pub id: RunId,
+    /// The folder.
+    pub path: PathBuf,
+}
+
+impl RunDir {
+    /// The folder of a run under a results folder, whether it exists or not.
+    #[must_use]
+    pub fn new(results: &Path, spec_digest: &str, seed: u64, attempt: u32) -> Self {
+        let id = RunId { spec: spec_digest[..16.min(spec_digest.len())].to_owned(), seed, attempt };
+        let path = cell_folder(results, spec_digest, seed).join(format!("a{attempt}"));
+        Self { id, path }
+    }
+
+    /// The run that lies in this folder.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when the path does not end in `<spec16>/s<seed>/a<attempt>`.
+    pub fn open(path: &Path) -> Result<Self> {
+        let parse = || {
+            let mut parts = path.iter().rev().map(|p| p.to_str());
+            let attempt = parts.next()??.strip_prefix('a')?.parse().ok()?;
+            let seed = parts.next()??.strip_prefix('s')?.parse().ok()?;
+            let spec = parts.next()??;
+            let is_digest = spec.len() == 16 && spec.bytes().all(|b| b.is_ascii_hexdigit());
+            is_digest.then(|| RunId { spec: spec.to_owned(), seed, attempt })
+        };
+        let id = parse().ok_or_else(|| {
+            Error::data(path, "not a run folder; expected a path that ends in <spec16>/s<seed>/a<attempt>")
+        })?;
+        Ok(Self { id, path: path.to_path_buf() })
+    }
+
+    /// Makes the folder.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn create(&self) -> Result<()> {
+        std::fs::create_dir_all(&self.path).map_err(Error::io(&self.path))
+    }
+
+    /// Takes the run's claim, or says who holds it.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn claim(&self) -> Result<std::result::Result<Claim, claim::Holder>> {
+        Claim::take(&self.file("claim"))
+    }
+
+    /// A file of the run.
+    #[must_use]
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// The folder of checkpoints.
+    #[must_use]
+    pub fn checkpoints(&self) -> PathBuf {
+        self.file("checkpoint")
+    }
+
+    /// State of the run, by its files.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        if self.file(manifest::NAME).exists() {
+            Status::Complete
+        } else if self.file("failure.json").exists() {
+            Status::Failed
+        } else if claim::holder(&self.file("claim")).is_some() {
+            Status::Claimed
+        } else {
+            Status::Interrupted
+        }
+    }
+}
+
+/// All attempts at a cell, first to last.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn attempts(results: &Path, spec_digest: &str, seed: u64) -> Result<Vec<RunDir>> {
+    runs_in(&cell_folder(results, spec_digest, seed))
+}
+
+/// Every run of a results folder, in the order of spec, seed, attempt.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn all_runs(results: &Path) -> Result<Vec<RunDir>> {
+    let mut runs = Vec::new();
+    for spec in subfolders(&results.join("runs"))? {
+        for seed in subfolders(&spec)? {
+            runs.extend(runs_in(&seed)?);
+        }
+    }
+    runs.sort_by(|a, b| a.id.cmp(&b.id));
+    Ok(runs)
+}
+
+fn cell_folder(results: &Path, spec_digest: &str, seed: u64) -> PathBuf {
+    results.join("runs").join(&spec_digest[..16.min(spec_digest.len())]).join(format!("s{seed}"))
+}
+
+/// Runs begin with their `spec.json`: a folder without one holds nothing yet.
+fn runs_in(cell: &Path) -> Result<Vec<RunDir>> {
+    let mut runs: Vec<RunDir> = subfolders(cell)?.iter().filter_map(|p| RunDir::open(p).ok()).collect();
+    runs.retain(|r| r.file("spec.json").exists());
+    runs.sort_by_key(|r| r.id.attempt);
+    Ok(runs)
+}
+
+fn subfolders(path: &Path) -> Result<Vec<PathBuf>> {
+    let entries = match std::fs::read_dir(path) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(Error::io(path))?,
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(Error::io(path))?.path();
+        if entry.is_dir() {
+            found.push(entry);
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DIGEST: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+    #[test]
+    fn paths_ids_and_order() {
+        let dir = tempfile::tempdir().unwrap();
+        for attempt in [10, 2, 1] {
+            let run = RunDir::new(dir.path(), DIGEST, 7, attempt);
+            run.create().unwrap();
+            std::fs::write(run.file("spec.json"), "{}").unwrap();
+            assert_eq!(RunDir::open(&run.path).unwrap(), run);
+        }
+        let runs = attempts(dir.path(), DIGEST, 7).unwrap();
+        assert_eq!(runs.iter().map(|r| r.id.attempt).collect::<Vec<_>>(), [1, 2, 10]);
+        assert_eq!(runs[2].id.to_string(), "01234567-s7-a10");
+        assert!(runs[0].path.ends_with("runs/0123456789abcdef/s7/a1"));
+        assert_eq!(all_runs(dir.path()).unwrap(), runs);
+        assert!(RunDir::open(dir.path()).is_err());
+        assert!(all_runs(&dir.path().join("nowhere")).unwrap().is_empty());
+    }
+
+    #[test]
+    fn status_follows_the_files() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = RunDir::new(dir.path(), DIGEST, 0, 1);
+        run.create().unwrap();
+        assert_eq!(run.status(), Status::Interrupted);
+        let claim = run.claim().unwrap().unwrap();
+        assert_eq!(run.status(), Status::Claimed);
+        assert!(run.claim().unwrap().is_err());
+        std::fs::write(run.file("failure.json"), "{}").unwrap();
+        assert_eq!(run.status(), Status::Failed);
+        std::fs::write(run.file(manifest::NAME), "").unwrap();
+        assert_eq!(run.status(), Status::Complete);
+        drop(claim);
+    }
+}

@@ -1,0 +1,95 @@
+//! From run folders to what a report is made of.
+
+use std::path::Path;
+
+use super::runs::{RunResult, Status};
+use super::write::Pictures;
+use crate::array::{Arrays, read_npz};
+use crate::config::spec::SamplerSpec;
+use crate::config::{Cell, Experiment};
+use crate::error::{Error, Result};
+use crate::identity;
+use crate::metrics::MetricValue;
+use crate::record::{self, Failure, MetricsFile, RunDir, atomic};
+use crate::{exec, systems};
+
+/// The runs of an experiment's cells: the latest attempt of each, none where a cell was never run.
+///
+/// # Errors
+/// When a run folder cannot be read.
+pub fn runs(experiment: &Experiment, results: &Path) -> Result<Vec<RunResult>> {
+    let mut out = Vec::new();
+    for cell in &experiment.cells {
+        if let Some(run) = record::attempts(results, &identity::spec_digest(&cell.run), cell.seed)?.pop() {
+            out.push(result(cell, &run)?);
+        }
+    }
+    Ok(out)
+}
+
+fn result(cell: &Cell, run: &RunDir) -> Result<RunResult> {
+    let status = match run.status() {
+        record::Status::Complete => Status::Complete,
+        record::Status::Failed => Status::Failed,
+        _ => Status::Unfinished,
+    };
+    let metrics_path = run.file("metrics.json");
+    let metrics = if status == Status::Complete && metrics_path.exists() {
+        let file: MetricsFile = atomic::read_json(&metrics_path)?;
+        let values = file.metrics.into_iter().map(serde_json::from_value::<MetricValue>);
+        values.collect::<Result<_, _>>().map_err(|e| Error::data(&metrics_path, e.to_string()))?
+    } else {
+        Vec::new()
+    };
+    let counts_path = run.file("counts.json");
+    let failure: Option<Failure> = atomic::read_json(&run.file("failure.json")).ok();
+    let kind = match &cell.run.sampler {
+        SamplerSpec::Md(_) => "md",
+        SamplerSpec::ReplicaExchange(_) => "replica-exchange",
+        SamplerSpec::Pita(_) => "pita",
+    };
+    Ok(RunResult {
+        run_id: run.id.to_string(),
+        system: cell.run.system.name.clone(),
+        temperature: cell.run.system.temperature,
+        sampler: kind.to_owned(),
+        label: cell.label.clone(),
+        seed: cell.seed,
+        swept: cell.swept.iter().cloned().collect(),
+        metrics,
+        counts: if counts_path.exists() { atomic::read_json(&counts_path)? } else { Default::default() },
+        status,
+        failure: failure.map(|f| f.reason),
+        samples_path: (status == Status::Complete).then(|| run.file("samples.npz")),
+    })
+}
+
+/// What the figures show: per system the reference, and the first complete seed of every row.
+///
+/// # Errors
+/// When samples or references cannot be read.
+pub fn pictures(experiment: &Experiment, results: &Path, runs: &[RunResult]) -> Result<Vec<Pictures>> {
+    let mut out: Vec<Pictures> = Vec::new();
+    for cell in &experiment.cells {
+        let spec = &cell.run.system;
+        let here = |system: &str, temperature: f64| system == spec.name && temperature == spec.temperature;
+        if out.iter().any(|p| here(&p.system, p.temperature)) {
+            continue;
+        }
+        let mut methods: Vec<(String, Arrays)> = Vec::new();
+        for run in runs.iter().filter(|r| here(&r.system, r.temperature)) {
+            let label = run.row_label();
+            if let Some(path) = &run.samples_path
+                && !methods.iter().any(|(l, _)| *l == label)
+            {
+                methods.push((label, read_npz(path)?));
+            }
+        }
+        if !methods.is_empty() {
+            let system = systems::by_name(&spec.name, spec.temperature)?;
+            let reference = exec::references::quietly(results, spec, &cell.eval.reference)?;
+            out.push(Pictures::new(&system, &reference, &methods)?);
+        }
+    }
+    Ok(out)
+}

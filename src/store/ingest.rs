@@ -1,0 +1,158 @@
+//! A run folder into rows. The rows depend on the folder's files alone: ingesting twice, in any order, changes nothing.
+
+use std::path::Path;
+
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+use serde_json::Value;
+
+use super::{broken, schema};
+use crate::energy::Counts;
+use crate::error::{Error, Result};
+use crate::record::{Failure, Kind, MetricsFile, Provenance, Request, RunDir, Status, atomic, events};
+
+/// Replaces the rows of one run by what its folder says now.
+///
+/// # Errors
+/// [`Error::Data`] for a malformed file of the run, [`Error::Io`], [`Error::Store`].
+pub fn ingest(connection: &Connection, run: &RunDir) -> Result<()> {
+    let facts = Facts::read(run)?; // files first: no lock is held while reading
+    let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate).map_err(|e| broken(&e))?;
+    write(&transaction, &facts)?;
+    transaction.commit().map_err(|e| broken(&e))
+}
+
+/// What a run folder says.
+pub(super) struct Facts {
+    id: String,
+    attempt: u32,
+    folder: String,
+    status: Status,
+    request: Request,
+    reason: Option<String>,
+    counts: Counts,
+    provenance: Option<Provenance>,
+    metrics: Option<MetricsFile>,
+    /// `(step, name, phase, value)`
+    scalars: Vec<(u64, String, String, Option<f64>)>,
+}
+
+impl Facts {
+    pub(super) fn read(run: &RunDir) -> Result<Self> {
+        let mut counts: Option<Counts> = read_if_there(&run.file("counts.json"))?;
+        let mut scalars = Vec::new();
+        for event in events::read(&run.file("events.jsonl"))? {
+            match event.kind {
+                Kind::Scalars { step, phase, values } => {
+                    scalars.extend(values.into_iter().map(|(name, value)| (step, name, phase.clone(), value)));
+                }
+                Kind::Finished { counts: finished, .. } => _ = counts.get_or_insert(finished),
+                _ => {}
+            }
+        }
+        Ok(Self {
+            id: run.id.to_string(),
+            attempt: run.id.attempt,
+            folder: format!("runs/{}/s{}/a{}", run.id.spec, run.id.seed, run.id.attempt),
+            status: run.status(),
+            request: atomic::read_json(&run.file("spec.json"))?,
+            reason: read_if_there::<Failure>(&run.file("failure.json"))?.map(|f| f.reason),
+            counts: counts.unwrap_or_default(),
+            provenance: read_if_there(&run.file("provenance.json"))?,
+            metrics: read_if_there(&run.file("metrics.json"))?,
+            scalars,
+        })
+    }
+}
+
+fn read_if_there<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Option<T>> {
+    match atomic::read_json(path) {
+        Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        other => other.map(Some),
+    }
+}
+
+pub(super) fn write(connection: &Connection, facts: &Facts) -> Result<()> {
+    write_rows(connection, facts).map_err(|e| broken(&e))
+}
+
+fn write_rows(connection: &Connection, facts: &Facts) -> rusqlite::Result<()> {
+    let Facts { id, request, .. } = facts;
+    for (table, _) in schema::TABLES {
+        let key = if *table == "runs" { "id" } else { "run" };
+        connection.prepare_cached(&format!("DELETE FROM {table} WHERE {key} = ?1"))?.execute([id])?;
+    }
+    connection
+        .prepare_cached("INSERT INTO runs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)")?
+        .execute(params![
+            id,
+            request.spec_digest,
+            request.seed as i64,
+            facts.attempt,
+            facts.status.word(),
+            request.labels.experiment,
+            request.labels.system,
+            request.spec.system.temperature,
+            request.labels.sampler,
+            request.labels.label,
+            serde_json::json!(request.labels.swept).to_string(),
+            facts.counts.charged() as i64,
+            facts.reason,
+            facts.folder,
+        ])?;
+    for (purpose, count) in &facts.counts.0 {
+        let purpose = serde_json::json!(purpose);
+        connection.prepare_cached("INSERT INTO energy_counts VALUES (?1, ?2, ?3)")?.execute(params![
+            id,
+            purpose.as_str(),
+            *count as i64
+        ])?;
+    }
+    for (step, name, phase, value) in &facts.scalars {
+        connection.prepare_cached("INSERT OR REPLACE INTO scalars VALUES (?1, ?2, ?3, ?4, ?5)")?.execute(params![
+            id,
+            *step as i64,
+            name,
+            phase,
+            value
+        ])?;
+    }
+    if let Some(p) = &facts.provenance {
+        connection.prepare_cached("INSERT INTO provenance VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?.execute(
+            params![
+                id,
+                p.spec_digest,
+                p.code_digest,
+                p.env_digest,
+                p.sessions.first().map(|s| &s.start),
+                p.sessions.last().and_then(|s| s.end.as_ref()),
+                p.sessions.len() as i64,
+                p.wall_seconds(),
+            ],
+        )?;
+    }
+    for metric in facts.metrics.iter().flat_map(|m| &m.metrics) {
+        let text = |key: &str| metric.get(key).and_then(Value::as_str).unwrap_or_default();
+        let number = |key: &str| metric.get(key).and_then(Value::as_f64);
+        let file = facts.metrics.as_ref();
+        connection
+            .prepare_cached(
+                "INSERT OR REPLACE INTO metrics VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+            )?
+            .execute(params![
+                id,
+                text("id"),
+                metric.get("version").and_then(Value::as_i64).unwrap_or_default(),
+                text("unit"),
+                text("direction"),
+                number("value"),
+                number("lo"),
+                number("hi"),
+                number("floor"),
+                metric.get("n").and_then(Value::as_i64),
+                file.map(|m| &m.eval_digest),
+                file.map(|m| &m.reference_digest),
+                metric.to_string(),
+            ])?;
+    }
+    Ok(())
+}
