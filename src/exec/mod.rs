@@ -15,6 +15,8 @@ mod progress;
 mod science;
 mod signals;
 mod sweep;
+#[cfg(test)]
+mod tests;
 
 pub use cell::Outcome;
 pub use planned::{Action, Planned, plan};
