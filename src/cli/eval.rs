@@ -1,16 +1,190 @@
-//! `pita-bench eval`.
+//! `eval`: metrics of anybody's samples.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
 
 use super::Globals;
+use crate::array::{Arrays, get, read_npz, read_positions};
+use crate::config::spec::EvalSpec;
 use crate::error::{Error, Result};
+use crate::metrics::{MetricValue, ReferenceSet, by_id, evaluate, evaluate::energies};
+use crate::report::table::number;
+use crate::systems::{self, System};
 
 /// Arguments of `eval`.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// System that the samples are of, such as lj13
+    #[arg(long)]
+    pub system: String,
+    /// Temperature at which they are judged (reduced for LJ, K for molecules)
+    #[arg(long)]
+    pub temperature: f64,
+    /// Samples: an npz file with `positions` [n, atoms, 3]; `log_weight` [n] and `parents` [n] are used if there
+    #[arg(long, value_name = "NPZ")]
+    pub samples: PathBuf,
+    /// Reference: an npz file with `positions` [n, atoms, 3]; without it, the cached reference of default settings
+    #[arg(long, value_name = "NPZ")]
+    pub reference: Option<PathBuf>,
+    /// Metrics, separated by commas
+    #[arg(long, value_delimiter = ',', value_name = "ID")]
+    pub metrics: Vec<String>,
+    /// Samples per side of one-dimensional metrics
+    #[arg(short, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub n: Option<u64>,
+    /// Samples per side of aligned-geometry metrics (cost grows as its square)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub geo_n: Option<u64>,
+    /// Bootstrap replicates behind the intervals; 0 for no intervals
+    #[arg(long, value_name = "N")]
+    pub bootstrap: Option<usize>,
+    /// Seed of subsets and replicates
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+}
 
 /// Runs the verb.
 ///
 /// # Errors
-/// Always, until it is written.
-pub fn run(_args: &Args, _globals: &Globals) -> Result<()> {
-    Err(Error::Internal("`eval` is not there yet".into()))
+/// Unknown systems and metrics, unreadable or unfit files.
+pub fn run(args: &Args, globals: &Globals) -> Result<()> {
+    if !(args.temperature > 0.0 && args.temperature.is_finite()) {
+        return Err(Error::Usage(format!("--temperature {}: expected a positive number", args.temperature)));
+    }
+    let system = systems::by_name(&args.system, args.temperature)?;
+    let defaults = EvalSpec::default();
+    let size = |n: Option<u64>, default: usize| n.map_or(default, |n| usize::try_from(n).unwrap_or(usize::MAX));
+    let spec = EvalSpec {
+        metrics: if args.metrics.is_empty() { every_defined(&defaults) } else { args.metrics.clone() },
+        n: size(args.n, defaults.n),
+        geo_n: size(args.geo_n, defaults.geo_n),
+        bootstrap: args.bootstrap.unwrap_or(defaults.bootstrap),
+        reference: defaults.reference,
+    };
+    for id in &spec.metrics {
+        by_id(id)?;
+    }
+    let samples = read_samples(&args.samples, system.atoms)?;
+    let reference = match &args.reference {
+        Some(path) => read_reference(path, &system)?,
+        None => reference_set(globals, &system, &spec)?,
+    };
+    let values = evaluate(&system, &samples, &reference, &spec, args.seed)?;
+    let text = if globals.json { json(&values)? } else { table(&values) };
+    std::io::stdout().write_all(text.as_bytes()).map_err(Error::io("stdout"))
+}
+
+/// The default metrics, and those of optional arrays.
+fn every_defined(defaults: &EvalSpec) -> Vec<String> {
+    let mut ids = defaults.metrics.clone();
+    ids.extend(["mean-energy-diff", "ess", "unique-parents"].map(String::from));
+    ids
+}
+
+/// All arrays of a samples file; `positions` checked, at least one frame.
+fn read_samples(path: &Path, atoms: usize) -> Result<Arrays> {
+    if read_positions(path, atoms)?.is_empty() {
+        return Err(Error::data(path, "`positions` has no frames"));
+    }
+    let arrays = read_npz(path)?;
+    let frames = get(&arrays, "positions", path)?.shape[0];
+    for name in ["log_weight", "parents"] {
+        if let Some(array) = arrays.get(name)
+            && array.shape != [frames]
+        {
+            let message = format!("`{name}` has shape {:?}, expected [{frames}] as `positions` has", array.shape);
+            return Err(Error::shape(path, message));
+        }
+    }
+    Ok(arrays)
+}
+
+/// A reference from a file: energies are computed here, its digest is that of its coordinates.
+fn read_reference(path: &Path, system: &System) -> Result<ReferenceSet> {
+    let positions = read_positions(path, system.atoms)?;
+    if positions.len() < 6 * system.atoms {
+        return Err(Error::data(path, "a reference needs at least two frames"));
+    }
+    let energies = energies(system, &positions);
+    Ok(ReferenceSet { digest: digest(&positions), positions, energies })
+}
+
+/// SHA-256 of the coordinates (little-endian f64), in hexadecimal.
+fn digest(positions: &[f64]) -> String {
+    use sha2::{Digest, Sha256};
+    use std::fmt::Write as _;
+    let mut hash = Sha256::new();
+    for x in positions {
+        hash.update(x.to_le_bytes());
+    }
+    hash.finalize().iter().fold(String::with_capacity(64), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// The cached reference ensemble of default settings.
+fn reference_set(_globals: &Globals, system: &System, _spec: &EvalSpec) -> Result<ReferenceSet> {
+    Err(Error::Usage(format!("no reference of {} is at hand; pass one with --reference r.npz", system.name)))
+}
+
+fn json(values: &[MetricValue]) -> Result<String> {
+    let text = serde_json::to_string_pretty(values).map_err(|e| Error::Internal(format!("metrics as JSON: {e}")))?;
+    Ok(text + "\n")
+}
+
+/// Aligned text columns.
+fn table(values: &[MetricValue]) -> String {
+    let shown = |x: Option<f64>| x.map_or("-".into(), number);
+    let mut rows = vec![["metric", "value", "unit", "95 % interval", "floor", "n", "note"].map(String::from)];
+    rows.extend(values.iter().map(|v| {
+        let interval = match (v.lo, v.hi) {
+            (Some(lo), Some(hi)) => format!("{} to {}", number(lo), number(hi)),
+            _ => "-".into(),
+        };
+        let n = if v.n_reference == 0 { v.n_samples.to_string() } else { format!("{}/{}", v.n_samples, v.n_reference) };
+        [v.id.clone(), shown(v.value), v.unit.clone(), interval, shown(v.floor), n, v.note.clone()]
+    }));
+    let widths: Vec<usize> = (0..7).map(|c| rows.iter().map(|r| r[c].chars().count()).max().unwrap_or(0)).collect();
+    let mut out = String::new();
+    for row in rows {
+        let line: Vec<String> = row.iter().zip(&widths).map(|(field, &width)| format!("{field:<width$}")).collect();
+        out.push_str(line.join("  ").trim_end());
+        out.push('\n');
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The digest of one zero: SHA-256 of eight zero bytes.
+    #[test]
+    fn digest_is_sha256() {
+        assert_eq!(digest(&[0.0]), "af5570f5a1810b7af78caf4bc70a660f0df51e42baf91d4de5b2328de0e83dfc");
+    }
+
+    #[test]
+    fn table_aligns_and_shows_gaps() {
+        let value = MetricValue {
+            id: "ess".into(),
+            version: 1,
+            unit: "fraction".into(),
+            direction: crate::metrics::Direction::Higher,
+            value: None,
+            lo: None,
+            hi: None,
+            floor: None,
+            n_samples: 0,
+            n_reference: 0,
+            dropped: 0,
+            reference: String::new(),
+            note: "not defined".into(),
+        };
+        let text = table(&[value]);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[0].find("unit"), lines[1].find("fraction"));
+        assert!(lines[1].ends_with("not defined"));
+    }
 }

@@ -11,6 +11,9 @@ pub mod report;
 pub mod show;
 pub mod sweep;
 
+pub mod eval;
+pub mod report;
+
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};

@@ -19,7 +19,7 @@ mod sweep;
 mod tests;
 
 pub use cell::Outcome;
-pub use planned::{Action, Planned, plan};
+pub use planned::{Planned, plan};
 pub use science::{Builtin, Judgement, Science, Work};
 pub use signals::interrupted;
 pub use sweep::{CellReport, Options, Summary, sweep, sweep_with};

@@ -11,6 +11,7 @@ use crate::config::{Cell, Experiment};
 use crate::energy::{Counts, Purpose};
 use crate::error::{Error, Result};
 use crate::exit::ExitCode;
+use crate::plan::Action;
 use crate::record::{self, Kind, RunDir, Status, atomic, checkpoint, events, manifest};
 use crate::samplers::{Progress, Samples};
 use crate::store;

@@ -1,13 +1,21 @@
-//! report.
+//! Tables, figures and the page that a reader of an experiment sees. Everything is built from plain [`RunResult`]s.
+//!
+//! | file | job |
+//! |---|---|
+//! | [`runs`] | what the report knows of a run |
+//! | [`baselines`] | published and accepted numbers, from `baselines/<name>/` |
+//! | [`table`] | one table per system and temperature, and its file formats |
+//! | [`figures`] | pictures as SVG and PNG |
+//! | [`html`] | the self-contained page |
+//! | [`write`](mod@write) | all files of a report into a folder |
 
-use crate::cli::Globals;
-use crate::config::Experiment;
-use crate::error::Result;
+pub mod baselines;
+pub mod figures;
+pub mod html;
+pub mod runs;
+pub mod table;
+pub mod write;
 
-/// Prints the table of an experiment after its sweep.
-///
-/// # Errors
-/// When the results cannot be read.
-pub fn after_sweep(_experiment: &Experiment, _globals: &Globals) -> Result<()> {
-    Ok(())
-}
+pub use runs::{RunResult, Status};
+pub use table::{Table, collect};
+pub use write::{Pictures, write};

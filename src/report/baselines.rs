@@ -1,0 +1,130 @@
+//! Published and accepted numbers: `baselines/<name>/{baseline,expected}.toml`, compiled in.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// A method that the table compares.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Baseline {
+    /// Folder name; equals the sampler kind of built-in ones.
+    pub name: String,
+    /// Name in tables.
+    pub title: String,
+    /// Whether it can be run here.
+    pub kind: Kind,
+    /// Sampler kind, when built in.
+    #[serde(default)]
+    pub sampler: Option<String>,
+    /// Settings that differ from the sampler's defaults.
+    #[serde(default)]
+    pub settings: toml::Table,
+    /// Numbers to compare with.
+    #[serde(skip)]
+    pub expected: Vec<Expected>,
+}
+
+/// How a baseline comes into the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// A sampler of this program.
+    BuiltIn,
+    /// Only its published numbers.
+    Published,
+}
+
+/// One number to compare with. Published and accepted values are separate: the first is never adjusted to ours.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expected {
+    /// System name.
+    pub system: String,
+    /// Temperature.
+    pub temperature: f64,
+    /// Metric id.
+    pub metric: String,
+    /// Published value.
+    pub published: Option<f64>,
+    /// Its stated spread.
+    pub published_sd: Option<f64>,
+    /// Value that we accept from our own runs.
+    pub accepted: Option<f64>,
+    /// How far ours may be from `accepted`.
+    pub tolerance: Option<f64>,
+    /// Where the published value stands.
+    pub source: String,
+    /// Remarks.
+    #[serde(default)]
+    pub note: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ExpectedFile {
+    expected: Vec<Expected>,
+}
+
+macro_rules! folder {
+    ($name:literal) => {
+        (
+            $name,
+            include_str!(concat!("../../baselines/", $name, "/baseline.toml")),
+            include_str!(concat!("../../baselines/", $name, "/expected.toml")),
+        )
+    };
+}
+
+const FOLDERS: &[(&str, &str, &str)] =
+    &[folder!("md"), folder!("pita"), folder!("ta-bg"), folder!("idem"), folder!("adjoint-sampling")];
+
+/// All baselines.
+///
+/// # Errors
+/// [`Error::Internal`] when a compiled-in file is malformed (a test guards this).
+pub fn all() -> Result<Vec<Baseline>> {
+    FOLDERS
+        .iter()
+        .map(|(name, baseline, expected)| {
+            let bad = |e: toml::de::Error| Error::Internal(format!("baselines/{name}: {e}"));
+            let mut parsed: Baseline = toml::from_str(baseline).map_err(bad)?;
+            parsed.expected = toml::from_str::<ExpectedFile>(expected).map_err(bad)?.expected;
+            Ok(parsed)
+        })
+        .collect()
+}
+
+impl Baseline {
+    /// The number to compare `metric` with on a system at a temperature.
+    #[must_use]
+    pub fn expected(&self, system: &str, temperature: f64, metric: &str) -> Option<&Expected> {
+        self.expected.iter().find(|e| {
+            e.system == system && (e.temperature - temperature).abs() <= 1e-9 * temperature.abs() && e.metric == metric
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::by_id;
+
+    #[test]
+    fn files_are_sound() {
+        let all = all().unwrap();
+        assert_eq!(all.len(), FOLDERS.len());
+        for (baseline, (folder, ..)) in all.iter().zip(FOLDERS) {
+            assert_eq!(&baseline.name, folder);
+            assert_eq!(baseline.sampler.is_some(), baseline.kind == Kind::BuiltIn);
+            for e in &baseline.expected {
+                by_id(&e.metric).unwrap();
+                assert!(!e.source.is_empty());
+                assert_eq!(e.accepted.is_some(), e.tolerance.is_some());
+            }
+        }
+        let pita = all.iter().find(|b| b.name == "pita").unwrap();
+        assert_eq!(pita.expected("lj13", 1.0, "energy-w2").unwrap().published, Some(2.26));
+        assert_eq!(pita.expected("lj13", 2.0, "energy-w2"), None);
+    }
+}

@@ -1,0 +1,99 @@
+//! Quality against cost: Energy-W1 over charged energy evaluations.
+
+use plotters::coord::Shift;
+use plotters::prelude::*;
+
+use super::Figure;
+use super::style::{self, INK, Key, LABEL, TICK};
+
+/// One run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Point {
+    /// Row of the table; runs of the same row share a marker.
+    pub label: String,
+    /// Charged energy evaluations.
+    pub evaluations: f64,
+    /// Value of the metric.
+    pub value: f64,
+}
+
+/// A scatter of runs, both axes logarithmic; down and left is better.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cost {
+    /// Runs with positive cost and value; others are left out.
+    pub points: Vec<Point>,
+    /// Noise floor.
+    pub floor: Option<f64>,
+    /// Title of the value axis.
+    pub metric: String,
+}
+
+impl Figure for Cost {
+    fn size(&self) -> (u32, u32) {
+        (1200, 720)
+    }
+
+    fn draw<DB: DrawingBackend>(&self, area: &DrawingArea<DB, Shift>) -> Result<(), String> {
+        area.fill(&WHITE).map_err(|e| e.to_string())?;
+        let shown: Vec<&Point> = self.points.iter().filter(|p| p.evaluations > 0.0 && p.value > 0.0).collect();
+        let mut labels: Vec<&str> = Vec::new();
+        for p in &shown {
+            if !labels.contains(&p.label.as_str()) {
+                labels.push(&p.label);
+            }
+        }
+        let floor = self.floor.filter(|f| *f > 0.0);
+        let mut keys: Vec<Key> = labels.iter().enumerate().map(|(i, l)| Key::Marker(i, (*l).to_owned())).collect();
+        if floor.is_some() {
+            keys.push(Key::Guide("noise floor".into()));
+        }
+        let rest = style::legend(area, &keys)?;
+        let decades = |values: Vec<f64>| {
+            let low = values.iter().copied().fold(f64::INFINITY, f64::min);
+            let high = values.iter().copied().fold(0.0, f64::max);
+            if high == 0.0 {
+                (0.1, 10.0)
+            } else {
+                (10.0_f64.powf((low * 0.9).log10().floor()), 10.0_f64.powf((high * 1.1).log10().ceil()))
+            }
+        };
+        let (x_low, x_high) = decades(shown.iter().map(|p| p.evaluations).collect());
+        let (y_low, y_high) = decades(shown.iter().map(|p| p.value).chain(floor).collect());
+        let mut chart = ChartBuilder::on(&rest)
+            .margin_right(40)
+            .margin_top(12)
+            .margin_bottom(6)
+            .margin_left(8)
+            .x_label_area_size(80)
+            .y_label_area_size(120)
+            .build_cartesian_2d((x_low..x_high).log_scale(), (y_low..y_high).log_scale())
+            .map_err(|e| e.to_string())?;
+        chart
+            .configure_mesh()
+            .bold_line_style(RGBColor(225, 225, 225))
+            .light_line_style(TRANSPARENT)
+            .axis_style(INK.stroke_width(2))
+            .x_labels(8)
+            .y_labels(6)
+            .x_label_formatter(&style::log_tick)
+            .y_label_formatter(&style::log_tick)
+            .label_style(style::text(TICK))
+            .axis_desc_style(style::text(LABEL))
+            .x_desc("charged energy evaluations")
+            .y_desc(&self.metric)
+            .draw()
+            .map_err(|e| e.to_string())?;
+        if let Some(floor) = floor {
+            chart
+                .draw_series(DashedLineSeries::new([(x_low, floor), (x_high, floor)], 10, 6, INK.stroke_width(2)))
+                .map_err(|e| e.to_string())?;
+        }
+        chart
+            .draw_series(shown.iter().map(|p| {
+                let i = labels.iter().position(|l| *l == p.label).unwrap_or(0);
+                EmptyElement::at((p.evaluations, p.value)) + style::marker(i, 15.0, (0, 0))
+            }))
+            .map_err(|e| e.to_string())?;
+        Ok(())
+    }
+}

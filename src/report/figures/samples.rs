@@ -1,0 +1,113 @@
+//! Interatomic distances and reduced energies, reference against methods (the kind of the PITA paper's Fig. 2).
+
+use plotters::coord::Shift;
+use plotters::prelude::*;
+
+use super::Figure;
+use super::histogram::{Histogram, range};
+use super::style::{self, INK, Key, LABEL, REFERENCE_FILL, TICK};
+
+/// What is drawn of one ensemble.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SampleSet {
+    /// Name in the legend.
+    pub label: String,
+    /// Pooled interatomic distances.
+    pub distances: Vec<f64>,
+    /// Reduced energies.
+    pub energies: Vec<f64>,
+}
+
+/// Two panels. Ranges come from the reference: distances 100 bins over its range; energies 60 bins from 5 kT below its
+/// lowest to 5 kT above its highest. Values beyond are clipped into the outermost bins.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Samples {
+    /// The reference.
+    pub reference: SampleSet,
+    /// The methods, in table order.
+    pub methods: Vec<SampleSet>,
+    /// Unit of length.
+    pub length_unit: String,
+}
+
+impl Figure for Samples {
+    fn size(&self) -> (u32, u32) {
+        (1200, 560)
+    }
+
+    fn draw<DB: DrawingBackend>(&self, area: &DrawingArea<DB, Shift>) -> Result<(), String> {
+        area.fill(&WHITE).map_err(|e| e.to_string())?;
+        let mut keys = vec![Key::Reference(self.reference.label.clone())];
+        keys.extend(self.methods.iter().enumerate().map(|(i, m)| Key::Line(i, m.label.clone())));
+        let rest = style::legend(area, &keys)?;
+        let (left, right) = rest.split_horizontally(600);
+
+        let (low, high) = range(&self.reference.distances).unwrap_or((0.0, 1.0));
+        let histograms = self.histograms(|s| &s.distances, low, high.max(low + 1e-9), 100);
+        let unit = self.length_unit.replace("_m", "ₘ");
+        panel(&left, &histograms, &format!("interatomic distance ({unit})"))?;
+        let (low, high) = range(&self.reference.energies).unwrap_or((0.0, 1.0));
+        let histograms = self.histograms(|s| &s.energies, low - 5.0, high + 5.0, 60);
+        panel(&right, &histograms, "reduced energy E / kT")
+    }
+}
+
+impl Samples {
+    /// The reference's histogram, then the methods'.
+    fn histograms(&self, values: impl Fn(&SampleSet) -> &[f64], low: f64, high: f64, bins: usize) -> Vec<Histogram> {
+        std::iter::once(&self.reference)
+            .chain(&self.methods)
+            .map(|s| Histogram::clipped(values(s), low, high, bins))
+            .collect()
+    }
+}
+
+/// One panel: the first histogram filled, the others as outlines.
+pub fn panel<DB: DrawingBackend>(
+    area: &DrawingArea<DB, Shift>,
+    histograms: &[Histogram],
+    title: &str,
+) -> Result<(), String> {
+    let Some((reference, methods)) = histograms.split_first() else { return Ok(()) };
+    // A spike of clipped values may leave the panel; it must not flatten everything else.
+    let top = methods.iter().map(Histogram::top).fold(reference.top(), f64::max).min(reference.top() * 2.0) * 1.06;
+    let margin = (reference.high - reference.low) * 0.01;
+    let mut chart = ChartBuilder::on(area)
+        .margin_right(26)
+        .margin_top(8)
+        .margin_bottom(6)
+        .margin_left(8)
+        .x_label_area_size(80)
+        .y_label_area_size(104)
+        .build_cartesian_2d(reference.low - margin..reference.high + margin, 0.0..top.max(1e-12))
+        .map_err(|e| e.to_string())?;
+    chart
+        .configure_mesh()
+        .disable_mesh()
+        .axis_style(INK.stroke_width(2))
+        .x_labels(6)
+        .y_labels(5)
+        .x_label_formatter(&style::tick)
+        .y_label_formatter(&style::tick)
+        .label_style(style::text(TICK))
+        .axis_desc_style(style::text(LABEL))
+        .x_desc(title)
+        .y_desc("density")
+        .draw()
+        .map_err(|e| e.to_string())?;
+    let outline = reference.outline();
+    chart
+        .draw_series(std::iter::once(Polygon::new(outline.clone(), REFERENCE_FILL.filled())))
+        .map_err(|e| e.to_string())?;
+    chart.draw_series(LineSeries::new(outline, INK.stroke_width(2))).map_err(|e| e.to_string())?;
+    for (i, method) in methods.iter().enumerate() {
+        let outline: Vec<(f64, f64)> = method.outline().into_iter().map(|(x, y)| (x, y.min(top))).collect();
+        let (on, off) = style::dash(i);
+        if off == 0 {
+            chart.draw_series(LineSeries::new(outline, style::line(i))).map_err(|e| e.to_string())?;
+        } else {
+            chart.draw_series(DashedLineSeries::new(outline, on, off, style::line(i))).map_err(|e| e.to_string())?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,203 @@
+//! One self-contained page: tables, figures inline, and the identity of every run. It loads nothing from anywhere.
+
+use std::fmt::Write;
+
+use super::runs::{RunResult, Status};
+use super::table::{Cell, Row, Table, grouped, markdown, number, purpose, with_spread};
+
+/// A figure of the page.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Picture {
+    /// What it shows, as a sentence.
+    pub caption: String,
+    /// SVG text.
+    pub svg: String,
+}
+
+const STYLE: &str = "body{font:16px/1.5 sans-serif;max-width:1200px;margin:2em auto;padding:0 1em;color:#222;background:#fff}\
+table{border-collapse:collapse;margin:1em 0;font-variant-numeric:tabular-nums;font-size:14px}\
+th,td{padding:.35em .7em;border-bottom:1px solid #ddd;text-align:left;vertical-align:top}\
+thead th{border-bottom:2px solid #444}.wide{overflow-x:auto}\
+.paper,.floor{color:#555;font-size:13px}.best{font-weight:bold}.warning{color:#8a2f00}\
+figure{margin:1.5em 0}figure svg{width:100%;height:auto}figcaption{font-size:14px;color:#444}\
+code{font-size:13px}details{margin:.4em 0}summary{cursor:pointer}";
+
+/// The page.
+#[must_use]
+pub fn page(title: &str, tables: &[Table], pictures: &[Picture], runs: &[RunResult]) -> String {
+    let mut out = format!(
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width\"><title>{0}</title><style>{STYLE}</style></head>\n\
+         <body><h1>{0}</h1>\n",
+        escape(title)
+    );
+    for table in tables {
+        put_table(&mut out, table);
+    }
+    for picture in pictures {
+        // Each SVG comes with an XML header of its own, which does not belong inside a page.
+        let svg = picture.svg.find("<svg").map_or("", |start| &picture.svg[start..]);
+        let svg = scalable(svg);
+        let _ = writeln!(out, "<figure>{svg}<figcaption>{}</figcaption></figure>", escape(&picture.caption));
+    }
+    out.push_str("<h2>Runs</h2>\n");
+    for run in runs {
+        put_run(&mut out, run);
+    }
+    out.push_str("</body></html>\n");
+    out
+}
+
+/// Gives the root element a view box in place of its fixed size, so that the figure follows the width of the page.
+fn scalable(svg: &str) -> String {
+    let size = |name: &str| {
+        let from = svg.find(&format!(" {name}=\""))? + name.len() + 3;
+        svg[from..].split('"').next()?.parse::<u32>().ok()
+    };
+    match (size("width"), size("height"), svg.contains("viewBox")) {
+        (Some(w), Some(h), false) => svg.replacen("<svg", &format!("<svg viewBox=\"0 0 {w} {h}\""), 1),
+        _ => svg.to_owned(),
+    }
+}
+
+fn put_table(out: &mut String, table: &Table) {
+    let _ = write!(
+        out,
+        "<h2>{}</h2>\n<div class=\"wide\"><table><thead><tr><th>method</th><th>seeds</th>",
+        escape(&table.title)
+    );
+    for column in &table.columns {
+        let _ = write!(out, "<th>{}</th>", escape(&markdown::heading(column)));
+    }
+    out.push_str("<th>energy evaluations</th></tr></thead><tbody>\n");
+    for row in &table.rows {
+        let seeds = if row.published_only { "–".into() } else { row.seeds.to_string() };
+        let _ = write!(out, "<tr><td>{}</td><td>{seeds}</td>", escape(&markdown::label(row)));
+        for cell in &row.cells {
+            put_cell(out, cell, row);
+        }
+        let by_purpose: Vec<String> =
+            row.energy.0.iter().map(|(&p, &n)| format!("{} {}", purpose(p), grouped(n))).collect();
+        let charged = row.charged.map_or("–".into(), grouped);
+        let _ = writeln!(out, "<td>{charged}<br><span class=\"paper\">{}</span></td></tr>", by_purpose.join("<br>"));
+    }
+    if table.columns.iter().any(|c| c.floor.is_some()) {
+        out.push_str("<tr class=\"floor\"><td>noise floor</td><td>–</td>");
+        for column in &table.columns {
+            let _ = write!(out, "<td>{}</td>", column.floor.map_or("–".into(), number));
+        }
+        out.push_str("<td>–</td></tr>\n");
+    }
+    out.push_str("</tbody></table></div>\n");
+    for warning in &table.warnings {
+        let _ = writeln!(out, "<p class=\"warning\">{}</p>", escape(warning));
+    }
+    let _ = writeln!(
+        out,
+        "<p class=\"paper\">{}</p>",
+        escape(&markdown::LEGEND.replace("**", "").replace("[paper …]", "paper"))
+    );
+}
+
+fn put_cell(out: &mut String, cell: &Cell, row: &Row) {
+    let mut parts = Vec::new();
+    if let Some(text) = markdown::ours(cell, row) {
+        let class = if cell.best { " class=\"best\"" } else { "" };
+        let floor = if cell.at_floor { "°" } else { "" };
+        let behind = escape(&format!("runs: {}", cell.run_ids.join(", ")));
+        parts.push(format!("<span{class} title=\"{behind}\">{}{floor}</span>", escape(&text)));
+    }
+    if let Some(paper) = cell.paper {
+        parts.push(format!("<span class=\"paper\">paper {}</span>", with_spread(paper, cell.paper_sd)));
+    }
+    if parts.is_empty() {
+        parts.push("–".into());
+    }
+    let _ = write!(out, "<td>{}</td>", parts.join("<br>"));
+}
+
+fn put_run(out: &mut String, run: &RunResult) {
+    let status = match run.status {
+        Status::Complete => "complete",
+        Status::Failed => "failed",
+        Status::Unfinished => "unfinished",
+    };
+    let _ = write!(
+        out,
+        "<details id=\"run-{0}\"><summary><code>{0}</code> {1}, seed {2}, {3} at T = {4}: {status}</summary>\n",
+        escape(&run.run_id),
+        escape(&run.row_label()),
+        run.seed,
+        escape(&run.system),
+        run.temperature
+    );
+    if let Some(failure) = &run.failure {
+        let _ = writeln!(out, "<p class=\"warning\">{}</p>", escape(failure));
+    }
+    if let Some(path) = &run.samples_path {
+        let _ = writeln!(out, "<p>samples: <code>{}</code></p>", escape(&path.display().to_string()));
+    }
+    if !run.counts.0.is_empty() {
+        let counts: Vec<String> =
+            run.counts.0.iter().map(|(&p, &n)| format!("{} {}", purpose(p), grouped(n))).collect();
+        let _ = writeln!(out, "<p>energy evaluations: {}</p>", counts.join(", "));
+    }
+    if !run.metrics.is_empty() {
+        out.push_str(
+            "<div class=\"wide\"><table><thead><tr><th>metric</th><th>version</th><th>value</th><th>95 % interval</th>\
+             <th>floor</th><th>samples</th><th>reference frames</th><th>dropped</th><th>reference</th><th>note</th>\
+             </tr></thead><tbody>\n",
+        );
+        for m in &run.metrics {
+            let shown = |x: Option<f64>| x.map_or("–".into(), number);
+            let interval = match (m.lo, m.hi) {
+                (Some(lo), Some(hi)) => format!("{} to {}", number(lo), number(hi)),
+                _ => "–".into(),
+            };
+            let _ = writeln!(
+                out,
+                "<tr><td>{}</td><td>{}</td><td>{} {}</td><td>{interval}</td><td>{}</td><td>{}</td><td>{}</td>\
+                 <td>{}</td><td><code>{}</code></td><td>{}</td></tr>",
+                escape(&m.id),
+                m.version,
+                shown(m.value),
+                escape(&m.unit),
+                shown(m.floor),
+                m.n_samples,
+                m.n_reference,
+                m.dropped,
+                escape(&m.reference),
+                escape(&m.note)
+            );
+        }
+        out.push_str("</tbody></table></div>\n");
+    }
+    out.push_str("</details>\n");
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::table::{collect, tests::example};
+
+    #[test]
+    fn is_self_contained_and_escaped() {
+        let mut runs = example();
+        runs[3].label = "<script>alert(1)</script>".into();
+        let svg = "<?xml version=\"1.0\"?><svg width=\"12\" height=\"7\" xmlns=\"http://www.w3.org/2000/svg\"></svg>";
+        let picture = Picture { caption: "a & b".into(), svg: svg.into() };
+        let page = page("Table 1", &collect(&runs).unwrap(), &[picture], &runs);
+        for forbidden in ["<script", "src=", "href=", "url(", "@import", "<?xml"] {
+            assert!(!page.contains(forbidden), "{forbidden}");
+        }
+        for expected in
+            ["viewBox=\"0 0 12 7\"", "a &amp; b", "runs: pita1, pita2", "training diverged", "<code>abc</code>"]
+        {
+            assert!(page.contains(expected), "{expected}");
+        }
+    }
+}

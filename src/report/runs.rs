@@ -1,0 +1,62 @@
+//! What the report knows of a run.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::energy::Counts;
+use crate::metrics::MetricValue;
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Status {
+    /// Finished, with samples.
+    Complete,
+    /// Ended with an error.
+    Failed,
+    /// Not started, or stopped before its end.
+    Unfinished,
+}
+
+/// One run (one cell of a sweep at one seed) with its metrics.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunResult {
+    /// Run id, as unique prefix or in full.
+    pub run_id: String,
+    /// System name.
+    pub system: String,
+    /// Target temperature.
+    pub temperature: f64,
+    /// Sampler kind; also the folder of its published numbers in `baselines/`.
+    pub sampler: String,
+    /// Name of the table row, such as `PITA`.
+    pub label: String,
+    /// Seed.
+    pub seed: u64,
+    /// Swept settings and their values, such as `anneal.weights = exact`.
+    pub swept: BTreeMap<String, String>,
+    /// Metrics; empty unless complete.
+    pub metrics: Vec<MetricValue>,
+    /// Energy evaluations by purpose.
+    pub counts: Counts,
+    /// How it ended.
+    pub status: Status,
+    /// Why it failed.
+    pub failure: Option<String>,
+    /// Where its samples are.
+    pub samples_path: Option<PathBuf>,
+}
+
+impl RunResult {
+    /// Row label: the sampler's label and the swept settings.
+    #[must_use]
+    pub fn row_label(&self) -> String {
+        if self.swept.is_empty() {
+            return self.label.clone();
+        }
+        let swept: Vec<String> = self.swept.iter().map(|(k, v)| format!("{k} = {v}")).collect();
+        format!("{} ({})", self.label, swept.join(", "))
+    }
+}

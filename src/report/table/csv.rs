@@ -1,0 +1,70 @@
+//! The table as CSV, one line per method and metric.
+
+use std::fmt::Write;
+
+use super::Table;
+
+/// Tidy CSV: every number in full, empty where there is none.
+#[must_use]
+pub fn csv(tables: &[Table]) -> String {
+    let mut out = String::from(
+        "system,temperature,method,published_only,metric,version,unit,mean,sd,lo,hi,floor,paper,paper_sd,best,at_floor,\
+         seeds,failed,unfinished,charged_evaluations,run_ids\n",
+    );
+    let full = |x: Option<f64>| x.map_or(String::new(), |x| x.to_string());
+    for table in tables {
+        for row in &table.rows {
+            for (cell, column) in row.cells.iter().zip(&table.columns) {
+                let fields = [
+                    table.system.clone(),
+                    table.temperature.to_string(),
+                    row.label.clone(),
+                    row.published_only.to_string(),
+                    column.id.clone(),
+                    column.version.to_string(),
+                    column.unit.clone(),
+                    full(cell.mean),
+                    full(cell.sd),
+                    full(cell.lo),
+                    full(cell.hi),
+                    full(cell.floor),
+                    full(cell.paper),
+                    full(cell.paper_sd),
+                    cell.best.to_string(),
+                    cell.at_floor.to_string(),
+                    row.seeds.to_string(),
+                    row.failed.len().to_string(),
+                    row.unfinished.to_string(),
+                    row.charged.map_or(String::new(), |n| n.to_string()),
+                    cell.run_ids.join(" "),
+                ];
+                let fields: Vec<String> = fields.iter().map(|f| quoted(f)).collect();
+                let _ = writeln!(out, "{}", fields.join(","));
+            }
+        }
+    }
+    out
+}
+
+fn quoted(field: &str) -> String {
+    if field.contains([',', '"', '\n']) { format!("\"{}\"", field.replace('"', "\"\"")) } else { field.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::table::{collect, tests::example};
+
+    #[test]
+    fn every_line_has_every_field() {
+        let mut runs = example();
+        runs[3].label = "MD, \"long\"".into();
+        let text = csv(&collect(&runs).unwrap());
+        let header = text.lines().next().unwrap().matches(',').count();
+        assert!(text.contains("\"MD, \"\"long\"\"\""));
+        for line in text.lines().filter(|l| !l.contains('"')) {
+            assert_eq!(line.matches(',').count(), header, "{line}");
+        }
+        assert!(text.contains("lj13,1,PITA,false,energy-w2,1,kT,3,1.4142135623730951,1.8,4.2,0.1,2.26,0.21,true,false,2,1,0,1000002,pita1 pita2"), "{text}");
+    }
+}

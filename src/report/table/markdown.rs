@@ -1,0 +1,139 @@
+//! The table as Markdown.
+
+use std::fmt::Write;
+
+use super::{Cell, Column, Row, Table, grouped, number, with_spread};
+use crate::metrics::Direction;
+
+/// How to read the table.
+pub(in crate::report) const LEGEND: &str = "Mean ± standard deviation over seeds; with one seed, value and 95 % interval. \
+    **Bold**: best, or not distinguishable from the best (intervals overlap, or both within the noise floor). \
+    °: not above the noise floor, which is the same metric between two disjoint halves of the reference. \
+    [paper …]: published value. Energy evaluations: one is one configuration; mean over seeds, charged purposes only.";
+
+/// The table with its legend, energy evaluations, warnings and the runs behind each cell.
+#[must_use]
+pub fn markdown(table: &Table) -> String {
+    let mut out = format!("## {}\n\n| method | seeds |", table.title);
+    for column in &table.columns {
+        let _ = write!(out, " {} |", heading(column));
+    }
+    out.push_str(" energy evaluations |\n|---|---|");
+    out.push_str(&"---|".repeat(table.columns.len() + 1));
+    out.push('\n');
+    for row in &table.rows {
+        let seeds = if row.published_only { "–".into() } else { row.seeds.to_string() };
+        let _ = write!(out, "| {} | {seeds} |", escape(&label(row)));
+        for cell in &row.cells {
+            let _ = write!(out, " {} |", self::cell(cell, row));
+        }
+        let _ = writeln!(out, " {} |", row.charged.map_or("–".into(), grouped));
+    }
+    if table.columns.iter().any(|c| c.floor.is_some()) {
+        out.push_str("| *noise floor* | – |");
+        for column in &table.columns {
+            let _ = write!(out, " {} |", column.floor.map_or("–".into(), number));
+        }
+        out.push_str(" – |\n");
+    }
+    let _ = write!(out, "\n{LEGEND}\n");
+    out.push_str("\n### Energy evaluations by purpose\n\n");
+    for row in table.rows.iter().filter(|r| !r.published_only) {
+        let parts: Vec<String> =
+            row.energy.0.iter().map(|(p, n)| format!("{} {}", super::purpose(*p), grouped(*n))).collect();
+        let parts = if parts.is_empty() { "none".into() } else { parts.join(", ") };
+        let _ = writeln!(out, "- {}: {parts}", escape(&row.label));
+    }
+    if !table.warnings.is_empty() {
+        out.push_str("\n### Warnings\n\n");
+        for warning in &table.warnings {
+            let _ = writeln!(out, "- {}", escape(warning));
+        }
+    }
+    if table.rows.iter().any(|r| !r.failed.is_empty()) {
+        out.push_str("\n### Failed seeds\n\n");
+        for row in &table.rows {
+            for failed in &row.failed {
+                let _ = writeln!(out, "- {}: {}", escape(&row.label), escape(failed));
+            }
+        }
+    }
+    out.push_str("\n### Runs behind each cell\n\n");
+    for row in &table.rows {
+        for (cell, column) in row.cells.iter().zip(&table.columns).filter(|(c, _)| !c.run_ids.is_empty()) {
+            let note = if cell.note.is_empty() { String::new() } else { format!(" ({})", escape(&cell.note)) };
+            let _ = writeln!(out, "- {}, {}: {}{note}", escape(&row.label), column.id, cell.run_ids.join(", "));
+        }
+    }
+    out
+}
+
+/// Title, arrow and unit of a column.
+pub(in crate::report) fn heading(column: &Column) -> String {
+    let arrow = match column.direction {
+        Direction::Lower => " ↓",
+        Direction::Higher => " ↑",
+        Direction::None => "",
+    };
+    format!("{}{arrow} ({})", column.title, column.unit)
+}
+
+/// Label with what a reader must not overlook.
+pub(in crate::report) fn label(row: &Row) -> String {
+    if row.published_only {
+        format!("{} (published)", row.label)
+    } else if row.failed.is_empty() {
+        row.label.clone()
+    } else {
+        format!("{} ({} failed)", row.label, row.failed.len())
+    }
+}
+
+/// Our value, with spread or interval.
+pub(in crate::report) fn ours(cell: &Cell, row: &Row) -> Option<String> {
+    match (cell.mean, cell.sd, cell.lo, cell.hi) {
+        (Some(mean), Some(sd), ..) => Some(with_spread(mean, Some(sd))),
+        (Some(mean), None, Some(lo), Some(hi)) => Some(format!("{} ({} to {})", number(mean), number(lo), number(hi))),
+        (Some(mean), ..) => Some(number(mean)),
+        (None, ..) if row.seeds == 0 && !row.failed.is_empty() => Some("failed".into()),
+        _ => None,
+    }
+}
+
+fn cell(cell: &Cell, row: &Row) -> String {
+    let mut parts = Vec::new();
+    if let Some(text) = ours(cell, row) {
+        let floor = if cell.at_floor { "°" } else { "" };
+        parts.push(if cell.best { format!("**{text}**{floor}") } else { format!("{text}{floor}") });
+    }
+    if let Some(paper) = cell.paper {
+        parts.push(format!("[paper {}]", with_spread(paper, cell.paper_sd)));
+    }
+    if parts.is_empty() { "–".into() } else { parts.join(" ") }
+}
+
+fn escape(text: &str) -> String {
+    text.replace('|', "\\|").replace('\n', " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::table::{collect, tests::example};
+
+    #[test]
+    fn shows_paper_floor_failures_and_runs() {
+        let text = markdown(&collect(&example()).unwrap()[0]);
+        for expected in [
+            "| PITA (1 failed) | 2 | **3.000 ± 1.414** [paper 2.260 ± 0.210] | **0.0500 ± 0.0000**° [paper 0.0400 ± 0.0000] | 1,000,002 |",
+            "| MD | 1 | **2.500 (2.300 to 2.700)** |",
+            "| *noise floor* | – | 0.1000 | 0.1000 | – |",
+            "| iDEM (published) | – | [paper 30.78 ± 24.46] | [paper 0.1270] | – |",
+            "- PITA: seed 3 (run pita3): training diverged \\| at step 7",
+            "- PITA, energy-w2: pita1, pita2",
+            "- PITA: sampling 1,000,002, evaluation 50",
+        ] {
+            assert!(text.contains(expected), "missing {expected:?} in\n{text}");
+        }
+    }
+}

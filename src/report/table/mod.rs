@@ -1,0 +1,385 @@
+//! One table per system and temperature: methods against metrics, published values beside ours.
+
+mod csv;
+mod latex;
+pub(super) mod markdown;
+mod number;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use super::baselines::{self, Kind};
+use super::runs::{RunResult, Status};
+use crate::energy::{Counts, Purpose};
+use crate::error::Result;
+use crate::metrics::{Direction, by_id};
+
+pub use csv::csv;
+pub use latex::latex;
+pub use markdown::markdown;
+pub use number::{grouped, number, with_spread};
+
+/// Methods against metrics, on one system at one temperature.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Table {
+    /// Such as `lj13 at T = 1`.
+    pub title: String,
+    /// System name.
+    pub system: String,
+    /// Temperature.
+    pub temperature: f64,
+    /// Metrics.
+    pub columns: Vec<Column>,
+    /// Methods: ours first, then published only.
+    pub rows: Vec<Row>,
+    /// What a reader must know before comparing: differing references, versions, failed seeds.
+    pub warnings: Vec<String>,
+}
+
+/// One metric.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Column {
+    /// Metric id.
+    pub id: String,
+    /// Version of the definition.
+    pub version: u32,
+    /// Title.
+    pub title: String,
+    /// Unit.
+    pub unit: String,
+    /// Which way it improves.
+    pub direction: Direction,
+    /// Noise floor: mean over the runs that state one.
+    pub floor: Option<f64>,
+}
+
+/// One method.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Row {
+    /// Label with swept settings.
+    pub label: String,
+    /// Whether only published numbers stand here.
+    pub published_only: bool,
+    /// One cell per column.
+    pub cells: Vec<Cell>,
+    /// Energy evaluations by purpose, mean over complete seeds (rounded).
+    pub energy: Counts,
+    /// Energy evaluations charged to the method, mean over complete seeds.
+    pub charged: Option<u64>,
+    /// Complete seeds.
+    pub seeds: usize,
+    /// Failed seeds: seed, run id and reason.
+    pub failed: Vec<String>,
+    /// Seeds not run to their end.
+    pub unfinished: usize,
+}
+
+/// One method's value of one metric.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Cell {
+    /// Mean over complete seeds.
+    pub mean: Option<f64>,
+    /// Sample standard deviation over seeds, with two or more.
+    pub sd: Option<f64>,
+    /// Lowest lower end of the seeds' 95 % intervals.
+    pub lo: Option<f64>,
+    /// Highest upper end.
+    pub hi: Option<f64>,
+    /// Noise floor.
+    pub floor: Option<f64>,
+    /// Published value.
+    pub paper: Option<f64>,
+    /// Its stated spread.
+    pub paper_sd: Option<f64>,
+    /// Best of our runs, or not distinguishable from it (intervals overlap, or both within the floor).
+    pub best: bool,
+    /// Not above the noise floor.
+    pub at_floor: bool,
+    /// Runs behind the value.
+    pub run_ids: Vec<String>,
+    /// Remarks of the runs, without repetition.
+    pub note: String,
+}
+
+/// Builds the tables of a set of runs, in order of first appearance.
+///
+/// # Errors
+/// When the compiled-in baselines are malformed.
+pub fn collect(runs: &[RunResult]) -> Result<Vec<Table>> {
+    let mut places: Vec<(&str, f64)> = Vec::new();
+    for run in runs {
+        if !places.contains(&(run.system.as_str(), run.temperature)) {
+            places.push((&run.system, run.temperature));
+        }
+    }
+    places.into_iter().map(|(system, temperature)| table(runs, system, temperature)).collect()
+}
+
+fn table(runs: &[RunResult], system: &str, temperature: f64) -> Result<Table> {
+    let baselines = baselines::all()?;
+    let runs: Vec<&RunResult> = runs.iter().filter(|r| r.system == system && r.temperature == temperature).collect();
+    let mut warnings = Vec::new();
+    let columns = columns(&runs, &mut warnings);
+
+    let mut labels: Vec<String> = Vec::new();
+    for run in &runs {
+        if !labels.contains(&run.row_label()) {
+            labels.push(run.row_label());
+        }
+    }
+    let mut rows: Vec<Row> = labels
+        .into_iter()
+        .map(|label| {
+            let mine: Vec<&RunResult> = runs.iter().copied().filter(|r| r.row_label() == label).collect();
+            let baseline = baselines.iter().find(|b| mine.iter().any(|r| r.sampler == b.name));
+            let mut row = row(label, &mine, &columns);
+            for (cell, column) in row.cells.iter_mut().zip(&columns) {
+                let expected = baseline.and_then(|b| b.expected(system, temperature, &column.id));
+                cell.paper = expected.and_then(|e| e.published);
+                cell.paper_sd = expected.and_then(|e| e.published_sd);
+            }
+            row
+        })
+        .collect();
+    for (c, column) in columns.iter().enumerate() {
+        mark_best(&mut rows, c, column.direction);
+    }
+    for row in rows.iter().filter(|r| !r.failed.is_empty()) {
+        let total = row.seeds + row.failed.len() + row.unfinished;
+        warnings.push(format!("{}: {} of {total} seeds failed and are in no mean", row.label, row.failed.len()));
+    }
+    for row in rows.iter().filter(|r| r.unfinished > 0) {
+        warnings.push(format!("{}: {} seeds are not finished", row.label, row.unfinished));
+    }
+    rows.extend(baselines.iter().filter(|b| b.kind == Kind::Published).filter_map(|b| {
+        let cells: Vec<Cell> = columns
+            .iter()
+            .map(|column| {
+                let expected = b.expected(system, temperature, &column.id);
+                Cell {
+                    paper: expected.and_then(|e| e.published),
+                    paper_sd: expected.and_then(|e| e.published_sd),
+                    note: expected.map(|e| e.note.clone()).unwrap_or_default(),
+                    ..Cell::default()
+                }
+            })
+            .collect();
+        cells.iter().any(|c| c.paper.is_some()).then(|| Row {
+            label: b.title.clone(),
+            published_only: true,
+            cells,
+            energy: Counts::default(),
+            charged: None,
+            seeds: 0,
+            failed: vec![],
+            unfinished: 0,
+        })
+    }));
+    let title = format!("{system} at T = {temperature}");
+    Ok(Table { title, system: system.into(), temperature, columns, rows, warnings })
+}
+
+fn columns(runs: &[&RunResult], warnings: &mut Vec<String>) -> Vec<Column> {
+    let mut columns: Vec<Column> = Vec::new();
+    let mut identities: BTreeMap<&str, BTreeSet<(u32, &str, usize)>> = BTreeMap::new();
+    let mut floors: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+    for value in runs.iter().flat_map(|r| &r.metrics) {
+        if !columns.iter().any(|c| c.id == value.id) {
+            columns.push(Column {
+                id: value.id.clone(),
+                version: value.version,
+                title: by_id(&value.id).map_or_else(|_| value.id.clone(), |m| m.title.into()),
+                unit: value.unit.clone(),
+                direction: value.direction,
+                floor: None,
+            });
+        }
+        identities.entry(&value.id).or_default().insert((value.version, &value.reference, value.n_reference));
+        floors.entry(&value.id).or_default().extend(value.floor);
+    }
+    for column in &mut columns {
+        column.floor = mean(&floors[column.id.as_str()]);
+        if identities[column.id.as_str()].len() > 1 {
+            warnings.push(format!(
+                "{}: values of different definitions, references or sample sizes stand side by side; evaluate again",
+                column.title
+            ));
+        }
+    }
+    columns
+}
+
+fn row(label: String, runs: &[&RunResult], columns: &[Column]) -> Row {
+    let complete: Vec<&&RunResult> = runs.iter().filter(|r| r.status == Status::Complete).collect();
+    let cells = columns
+        .iter()
+        .map(|column| {
+            let found: Vec<_> = complete
+                .iter()
+                .filter_map(|run| run.metrics.iter().find(|m| m.id == column.id).map(|m| (&run.run_id, m)))
+                .collect();
+            let values: Vec<f64> = found.iter().filter_map(|(_, m)| m.value).collect();
+            let notes: BTreeSet<&str> =
+                found.iter().map(|(_, m)| m.note.as_str()).filter(|note| !note.is_empty()).collect();
+            let floor = mean(&found.iter().filter_map(|(_, m)| m.floor).collect::<Vec<_>>());
+            let mean = mean(&values);
+            Cell {
+                mean,
+                sd: deviation(&values),
+                lo: found.iter().filter_map(|(_, m)| m.lo).reduce(f64::min),
+                hi: found.iter().filter_map(|(_, m)| m.hi).reduce(f64::max),
+                floor,
+                at_floor: column.direction == Direction::Lower
+                    && mean.zip(floor).is_some_and(|(mean, floor)| mean <= floor),
+                run_ids: found.iter().filter(|(_, m)| m.value.is_some()).map(|(id, _)| (*id).clone()).collect(),
+                note: notes.into_iter().collect::<Vec<_>>().join("; "),
+                ..Cell::default()
+            }
+        })
+        .collect();
+    let mut totals: BTreeMap<Purpose, u64> = BTreeMap::new();
+    for (&purpose, &count) in complete.iter().flat_map(|r| &r.counts.0) {
+        *totals.entry(purpose).or_default() += count;
+    }
+    let n = complete.len() as u64;
+    let average = |sum: u64| (sum + n / 2) / n.max(1);
+    let charged = (n > 0).then(|| average(complete.iter().map(|r| r.counts.charged()).sum()));
+    Row {
+        label,
+        published_only: false,
+        cells,
+        energy: Counts(totals.into_iter().map(|(p, sum)| (p, average(sum))).collect()),
+        charged,
+        seeds: complete.len(),
+        failed: runs
+            .iter()
+            .filter(|r| r.status == Status::Failed)
+            .map(|r| {
+                let reason = r.failure.as_deref().unwrap_or("no reason recorded");
+                format!("seed {} (run {}): {reason}", r.seed, r.run_id)
+            })
+            .collect(),
+        unfinished: runs.iter().filter(|r| r.status == Status::Unfinished).count(),
+    }
+}
+
+/// Marks the best mean of a column, and every cell that cannot be told from it.
+fn mark_best(rows: &mut [Row], column: usize, direction: Direction) {
+    let sign = match direction {
+        Direction::Lower => 1.0,
+        Direction::Higher => -1.0,
+        Direction::None => return,
+    };
+    let found = rows.iter().map(|r| &r.cells[column]).filter(|c| c.mean.is_some());
+    let Some(best) = found.min_by(|a, b| (a.mean.unwrap_or(0.0) * sign).total_cmp(&(b.mean.unwrap_or(0.0) * sign)))
+    else {
+        return;
+    };
+    let best = best.clone();
+    let range = |c: &Cell| (c.lo.or(c.mean), c.hi.or(c.mean));
+    for cell in rows.iter_mut().map(|r| &mut r.cells[column]).filter(|c| c.mean.is_some()) {
+        let overlap = match (range(cell), range(&best)) {
+            ((Some(lo), Some(hi)), (Some(best_lo), Some(best_hi))) => lo <= best_hi && best_lo <= hi,
+            _ => false,
+        };
+        cell.best = cell.mean == best.mean || overlap || (cell.at_floor && best.at_floor);
+    }
+}
+
+/// Name of a purpose, as in the record.
+#[must_use]
+pub fn purpose(purpose: Purpose) -> String {
+    serde_json::to_value(purpose).ok().and_then(|v| v.as_str().map(String::from)).unwrap_or_default()
+}
+
+fn mean(values: &[f64]) -> Option<f64> {
+    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+}
+
+fn deviation(values: &[f64]) -> Option<f64> {
+    let mean = mean(values)?;
+    let squares: f64 = values.iter().map(|v| (v - mean).powi(2)).sum();
+    (values.len() > 1).then(|| (squares / (values.len() - 1) as f64).sqrt())
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::metrics::MetricValue;
+
+    pub(crate) fn value(id: &str, value: f64, half: f64) -> MetricValue {
+        let metric = by_id(id).unwrap();
+        MetricValue {
+            id: id.into(),
+            version: 1,
+            unit: metric.unit.into(),
+            direction: metric.direction,
+            value: Some(value),
+            lo: Some(value - half),
+            hi: Some(value + half),
+            floor: Some(0.1),
+            n_samples: 100,
+            n_reference: 100,
+            dropped: 0,
+            reference: "abc".into(),
+            note: String::new(),
+        }
+    }
+
+    pub(crate) fn run(sampler: &str, seed: u64, w2: f64) -> RunResult {
+        RunResult {
+            run_id: format!("{sampler}{seed}"),
+            system: "lj13".into(),
+            temperature: 1.0,
+            sampler: sampler.into(),
+            label: sampler.to_uppercase(),
+            seed,
+            swept: BTreeMap::new(),
+            metrics: vec![value("energy-w2", w2, 0.2), value("distance-w2", 0.05, 0.01)],
+            counts: Counts(BTreeMap::from([(Purpose::Sampling, 1_000_000 + seed), (Purpose::Evaluation, 50)])),
+            status: Status::Complete,
+            failure: None,
+            samples_path: None,
+        }
+    }
+
+    pub(crate) fn example() -> Vec<RunResult> {
+        let mut failed = run("pita", 3, 0.0);
+        failed.status = Status::Failed;
+        failed.failure = Some("training diverged | at step 7".into());
+        failed.metrics.clear();
+        vec![run("pita", 1, 2.0), run("pita", 2, 4.0), failed, run("md", 1, 2.5)]
+    }
+
+    #[test]
+    fn groups_seeds_marks_ties_and_keeps_failures_apart() {
+        let tables = collect(&example()).unwrap();
+        assert_eq!(tables.len(), 1);
+        let t = &tables[0];
+        let pita = &t.rows[0];
+        assert_eq!((pita.seeds, pita.failed.len()), (2, 1));
+        assert_eq!((pita.cells[0].mean, pita.cells[0].sd), (Some(3.0), Some(2.0_f64.sqrt())));
+        assert_eq!((pita.cells[0].lo, pita.cells[0].hi), (Some(1.8), Some(4.2)));
+        assert_eq!((pita.cells[0].paper, pita.cells[0].paper_sd), (Some(2.26), Some(0.21)));
+        assert_eq!(pita.cells[0].run_ids, ["pita1", "pita2"]);
+        assert_eq!(pita.charged, Some(1_000_002));
+        // MD is lower, and PITA's interval overlaps MD's: both are best.
+        assert!(pita.cells[0].best && t.rows[1].cells[0].best);
+        // Distances lie under the floor of 0.1.
+        assert!(pita.cells[1].at_floor && t.rows[1].cells[1].best);
+        assert!(t.rows.iter().any(|r| r.published_only && r.label == "iDEM"));
+        assert!(t.warnings.iter().any(|w| w.contains("1 of 3 seeds failed")));
+    }
+
+    #[test]
+    fn clear_losers_are_not_marked_and_mixed_references_warn() {
+        let mut runs = vec![run("pita", 1, 9.0), run("md", 1, 2.0)];
+        runs[1].metrics[0].reference = "other".into();
+        let t = &collect(&runs).unwrap()[0];
+        assert!(!t.rows[0].cells[0].best && t.rows[1].cells[0].best);
+        assert!(t.warnings.iter().any(|w| w.contains("different definitions, references")));
+        // Published rows never win.
+        assert!(t.rows.iter().filter(|r| r.published_only).all(|r| r.cells.iter().all(|c| !c.best)));
+    }
+}

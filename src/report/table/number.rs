@@ -1,0 +1,55 @@
+//! Numbers as readers want them.
+
+/// Decimals that leave about four significant digits.
+fn decimals(x: f64) -> usize {
+    match x.abs() {
+        a if a >= 1_000.0 => 0,
+        a if a >= 100.0 => 1,
+        a if a >= 10.0 => 2,
+        a if a >= 1.0 => 3,
+        _ => 4,
+    }
+}
+
+/// A number with about four significant digits.
+#[must_use]
+pub fn number(x: f64) -> String {
+    if x != 0.0 && x.abs() < 5e-4 { format!("{x:.2e}") } else { format!("{x:.*}", decimals(x)) }
+}
+
+/// `mean ± spread`, both with the same decimals.
+#[must_use]
+pub fn with_spread(mean: f64, spread: Option<f64>) -> String {
+    match spread {
+        Some(s) => format!("{} ± {s:.*}", number(mean), decimals(mean)),
+        None => number(mean),
+    }
+}
+
+/// An integer with commas between thousands.
+#[must_use]
+pub fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::with_capacity(digits.len() * 4 / 3);
+    for (i, c) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i) % 3 == 0 {
+            out.push(',');
+        }
+        out.push(c);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn formats() {
+        assert_eq!(number(0.0), "0.0000");
+        assert_eq!(number(-83.089_6), "-83.09");
+        assert_eq!(number(0.000_012_3), "1.23e-5");
+        assert_eq!(with_spread(2.26, Some(0.21)), "2.260 ± 0.210");
+        assert_eq!([grouped(7), grouped(1_000), grouped(75_600_000)], ["7", "1,000", "75,600,000"]);
+    }
+}
