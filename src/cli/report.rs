@@ -1,9 +1,9 @@
 //! `report`: tables, figures and the page of an experiment.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{Globals, output};
-use crate::config;
+use crate::config::{self, Experiment};
 use crate::error::{Error, Result};
 use crate::report::{collect, load, write::write};
 
@@ -29,17 +29,25 @@ pub struct Args {
 /// Bad experiment files; no runs to report; files that cannot be written.
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let experiment = config::load(&args.experiment, args.profile.as_deref(), &args.set)?;
-    let runs = load::runs(&experiment, &globals.results)?;
+    present(&experiment, args.out.as_deref(), globals)
+}
+
+/// Writes the report of an experiment and prints its tables.
+///
+/// # Errors
+/// No runs to report; files that cannot be read or written.
+pub fn present(experiment: &Experiment, out: Option<&Path>, globals: &Globals) -> Result<()> {
+    let runs = load::runs(experiment, &globals.results)?;
     if runs.is_empty() {
         return Err(Error::NothingSelected(format!(
             "no runs of {} are recorded in {}; run `pita-bench sweep {0}` first",
-            args.experiment.display(),
+            experiment.path.display(),
             globals.results.display()
         )));
     }
-    let pictures = load::pictures(&experiment, &globals.results, &runs)?;
+    let pictures = load::pictures(experiment, &globals.results, &runs)?;
     let tables = collect(&runs)?;
-    let out = args.out.clone().unwrap_or_else(|| globals.results.join("reports").join(&experiment.name));
+    let out = out.map_or_else(|| globals.results.join("reports").join(&experiment.name), Path::to_path_buf);
     let files = write(&out, &experiment.title, &tables, &pictures, &runs)?;
     let text = if globals.json {
         let value = serde_json::json!({ "files": files, "tables": tables });

@@ -6,8 +6,9 @@ use std::time::Duration;
 use super::{Globals, output, report};
 use crate::config::{self, Experiment};
 use crate::error::Result;
-use crate::exec::{self, Action, Options, Outcome, Summary};
+use crate::exec::{self, Options, Outcome, Summary};
 use crate::exit::ExitCode;
+use crate::plan::{Action, Flags};
 
 /// Arguments of `sweep`.
 #[derive(Debug, clap::Args)]
@@ -40,6 +41,15 @@ pub struct Args {
     /// Stop everything at the first failure.
     #[arg(long)]
     fail_fast: bool,
+    /// Run everything again, as new attempts.
+    #[arg(long)]
+    force: bool,
+    /// Run again what was completed by other code.
+    #[arg(long)]
+    rerun_stale: bool,
+    /// Leave failed cells as they are.
+    #[arg(long)]
+    keep_failed: bool,
     /// Refuse to run a build that contains uncommitted changes.
     #[arg(long)]
     require_clean: bool,
@@ -59,6 +69,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
         dry_run: args.dry_run,
         fail_fast: args.fail_fast,
         require_clean: args.require_clean,
+        flags: Flags { force: args.force, rerun_stale: args.rerun_stale, retry_failed: !args.keep_failed },
         seeds: args.seeds.clone(),
         checkpoint_every: Duration::from_secs(args.checkpoint_every),
         quiet: globals.quiet,
@@ -75,13 +86,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
         output::line(sentence(&summary))?;
     }
     if summary.exit_code() != ExitCode::Interrupted {
-        let args = report::Args {
-            experiment: args.file.clone(),
-            profile: args.profile.clone(),
-            set: args.set.clone(),
-            out: None,
-        };
-        report::run(&args, globals)?;
+        report::present(&experiment, None, globals)?;
     }
     summary.error.map_or(Ok(ExitCode::Ok), Err)
 }
@@ -124,7 +129,7 @@ fn sentence(summary: &Summary) -> String {
         (summary.count(|o| matches!(o, Outcome::Failed { .. })), "failed"),
         (summary.count(|o| matches!(o, Outcome::Interrupted)), "interrupted"),
         (summary.count(|o| matches!(o, Outcome::Broken { .. })), "stopped"),
-        (summary.count(|o| matches!(o, Outcome::Skipped)), "left to another process"),
+        (summary.count(|o| matches!(o, Outcome::Skipped)), "left as they are"),
         (summary.cells.iter().filter(|c| c.outcome.is_none()).count(), "not reached"),
     ];
     let parts: Vec<String> = parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();

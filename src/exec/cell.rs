@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::planned::{Action, Planned, judged};
+use super::planned::{Planned, is_judged};
 use super::science::{Science, Work};
 use crate::array::{read_npz, write_npz, write_safetensors};
 use crate::error::{Error, Result};
 use crate::identity;
+use crate::plan::Action;
 use crate::record::{
     EventLog, Failure, Kind, Labels, MetricsFile, Provenance, Request, RunDir, Session, Status, atomic, checkpoint,
     manifest, timestamp,
@@ -70,7 +71,7 @@ pub(super) fn work(shop: &Shop<'_>, planned: &Planned, show: &mut dyn FnMut(&Pro
     match run.status() {
         Status::Failed => return Ok(Outcome::Skipped), // another sweep was faster, and failed
         Status::Complete => {
-            if judged(run).is_some_and(|m| m.eval_digest == planned.eval_digest) {
+            if is_judged(run, &planned.eval_digest) {
                 return Ok(Outcome::Done);
             }
         }

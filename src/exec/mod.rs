@@ -16,9 +16,11 @@ pub mod references;
 mod science;
 mod signals;
 mod sweep;
+#[cfg(test)]
+mod tests;
 
 pub use cell::Outcome;
-pub use planned::{Action, Planned, plan};
+pub use planned::{Planned, plan};
 pub use science::{Builtin, Judgement, Science, Work};
 pub use signals::interrupted;
 pub use sweep::{CellReport, Options, Summary, sweep, sweep_with};

@@ -1,29 +1,12 @@
-//! What is to be done about a cell, by what its run folders say.
+//! A cell, the attempt that concerns it, and what [`plan::decide`] says about it.
 
 use std::path::Path;
-
-use serde::{Deserialize, Serialize};
 
 use crate::config::Cell;
 use crate::error::Result;
 use crate::identity;
+use crate::plan::{self, Action, Attempt, Decision, Flags, RunStatus};
 use crate::record::{Failure, MetricsFile, Provenance, RunDir, Status, atomic, attempts, claim};
-
-/// What to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Action {
-    /// Nothing.
-    Done,
-    /// Only the metrics.
-    Evaluate,
-    /// Go on from the last checkpoint.
-    Resume,
-    /// Begin.
-    Run,
-    /// Leave it to whoever works on it.
-    Skip,
-}
 
 /// A cell with the attempt that it concerns.
 #[derive(Debug, Clone)]
@@ -34,7 +17,7 @@ pub struct Planned {
     pub spec_digest: String,
     /// Its evaluation digest.
     pub eval_digest: String,
-    /// The attempt.
+    /// The attempt: the latest one, or the one to be begun.
     pub run: RunDir,
     /// What to do.
     pub action: Action,
@@ -42,51 +25,46 @@ pub struct Planned {
     pub reason: String,
 }
 
-/// Decides about one cell.
+/// Decides about one cell by what its run folders say.
 ///
 /// # Errors
 /// When the run folders cannot be read.
-pub fn plan(results: &Path, cell: &Cell) -> Result<Planned> {
+pub fn plan(results: &Path, cell: &Cell, flags: Flags) -> Result<Planned> {
     let (spec_digest, eval_digest) = (identity::spec_digest(&cell.run), identity::eval_digest(&cell.eval));
-    let last = attempts(results, &spec_digest, cell.seed)?.pop();
-    let (attempt, action, reason) = match &last {
-        None => (1, Action::Run, "never run".to_owned()),
-        Some(run) => decide(run, &eval_digest),
+    let latest = attempts(results, &spec_digest, cell.seed)?.pop();
+    let Decision { action, reason } = plan::decide(latest.as_ref().map(|run| facts(run, &eval_digest)), flags);
+    let reason = latest.as_ref().and_then(detail).map_or(reason.to_owned(), |detail| format!("{reason}: {detail}"));
+    let attempt = match &latest {
+        None => 1,
+        Some(run) => run.id.attempt + u32::from(action == Action::Run),
     };
     let run = RunDir::new(results, &spec_digest, cell.seed, attempt);
     Ok(Planned { cell: cell.clone(), spec_digest, eval_digest, run, action, reason })
 }
 
-fn decide(run: &RunDir, eval_digest: &str) -> (u32, Action, String) {
-    let attempt = run.id.attempt;
-    match run.status() {
-        Status::Complete => match judged(run) {
-            Some(m) if m.eval_digest == eval_digest => (attempt, Action::Done, "complete".into()),
-            Some(_) => (attempt, Action::Evaluate, "evaluation settings changed".into()),
-            None => (attempt, Action::Evaluate, "not evaluated yet".into()),
-        },
-        Status::Failed => {
-            let why =
-                atomic::read_json::<Failure>(&run.file("failure.json")).map_or_else(|e| e.to_string(), |f| f.reason);
-            (attempt + 1, Action::Run, format!("attempt {attempt} failed: {why}"))
-        }
-        Status::Claimed => {
-            let who = claim::holder(&run.file("claim")).map_or_else(String::new, |h| format!(" by {h}"));
-            (attempt, Action::Skip, format!("being worked on{who}"))
-        }
-        Status::Interrupted => {
-            let code = atomic::read_json::<Provenance>(&run.file("provenance.json")).ok().map(|p| p.code_digest);
-            if code.is_none_or(|c| c == identity::code().digest) {
-                (attempt, Action::Resume, "interrupted".into())
-            } else {
-                let reason = format!("attempt {attempt} was interrupted, and the code has changed since");
-                (attempt + 1, Action::Run, reason)
-            }
-        }
-    }
+fn facts(run: &RunDir, eval_digest: &str) -> Attempt {
+    let status = match run.status() {
+        Status::Complete => RunStatus::Complete,
+        Status::Failed => RunStatus::Failed,
+        Status::Claimed => RunStatus::Running,
+        Status::Interrupted => RunStatus::Interrupted,
+    };
+    // Killed before the provenance was written means killed before the first step: anybody may go on.
+    let code = atomic::read_json::<Provenance>(&run.file("provenance.json")).ok().map(|p| p.code_digest);
+    let same_code = code.is_none_or(|digest| digest == identity::code().digest);
+    Attempt { status, same_code, same_eval: is_judged(run, eval_digest) }
 }
 
-/// The judgement of a run, if it is there and readable.
-pub(super) fn judged(run: &RunDir) -> Option<MetricsFile> {
-    atomic::read_json(&run.file("metrics.json")).ok()
+/// Whether the run has metrics by these evaluation settings.
+pub(super) fn is_judged(run: &RunDir, eval_digest: &str) -> bool {
+    atomic::read_json::<MetricsFile>(&run.file("metrics.json")).is_ok_and(|m| m.eval_digest == eval_digest)
+}
+
+/// What the table cannot know: the reason of a failure, the holder of a claim.
+fn detail(run: &RunDir) -> Option<String> {
+    match run.status() {
+        Status::Failed => atomic::read_json::<Failure>(&run.file("failure.json")).ok().map(|f| f.reason),
+        Status::Claimed => claim::holder(&run.file("claim")).map(|h| h.to_string()),
+        Status::Complete | Status::Interrupted => None,
+    }
 }

@@ -9,13 +9,14 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::cell::{Outcome, Shop, guarded, work};
-use super::planned::{Action, Planned, plan};
+use super::planned::{Planned, plan};
 use super::progress::Screen;
 use super::science::{Builtin, Science};
 use super::signals;
 use crate::config::Experiment;
 use crate::error::{Error, Result};
 use crate::exit::ExitCode;
+use crate::plan::{Action, Flags};
 use crate::{identity, store};
 
 /// How to sweep.
@@ -29,6 +30,8 @@ pub struct Options {
     pub fail_fast: bool,
     /// Refuse a build with uncommitted changes.
     pub require_clean: bool,
+    /// What to run again.
+    pub flags: Flags,
     /// Only these seeds; all when absent.
     pub seeds: Option<Vec<u64>>,
     /// Time between checkpoints.
@@ -44,6 +47,7 @@ impl Default for Options {
             dry_run: false,
             fail_fast: false,
             require_clean: false,
+            flags: Flags::default(),
             seeds: None,
             checkpoint_every: Duration::from_secs(30),
             quiet: false,
@@ -226,7 +230,7 @@ fn plan_all(experiment: &Experiment, results: &Path, options: &Options) -> Resul
         if options.seeds.as_ref().is_some_and(|s| !s.contains(&cell.seed)) {
             continue;
         }
-        let p = plan(results, cell)?;
+        let p = plan(results, cell, options.flags)?;
         if seen.insert((p.spec_digest.clone(), cell.seed)) {
             planned.push(p); // the same run under two names is one run
         }

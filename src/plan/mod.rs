@@ -1,1 +1,20 @@
-//! plan stub.
+//! What a sweep does with each cell: a finite table, written as one pure function, [`decide`].
+//!
+//! | latest attempt | code | evaluation | action |
+//! |---|---|---|---|
+//! | none | | | run |
+//! | running elsewhere | | | skip, even with `--force` |
+//! | complete | same | same | done |
+//! | complete | same | other | evaluate its samples again |
+//! | complete | other | same | done, and the reason says that it is stale; run with `--rerun-stale` |
+//! | complete | other | other | evaluate; run with `--rerun-stale` |
+//! | interrupted | same | | resume |
+//! | interrupted | other | | run: a checkpoint is continued only by the code that wrote it |
+//! | failed | | | run, unless failed runs are to be kept |
+//!
+//! `--force` runs everything that is not running elsewhere. A run is always a new attempt: nothing recorded before is
+//! altered.
+
+mod table;
+
+pub use table::{Action, Attempt, Decision, Flags, RunStatus, decide};

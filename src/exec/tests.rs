@@ -1,0 +1,392 @@
+//! The harness around a small deterministic science: a chain of numbers that depends on every step.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use super::*;
+use crate::array::{Array, Arrays};
+use crate::config::spec::{EvalSpec, MdSpec, RunSpec, SamplerSpec, SystemSpec};
+use crate::config::{Cell, Experiment};
+use crate::energy::{Counts, Purpose};
+use crate::error::{Error, Result};
+use crate::exit::ExitCode;
+use crate::plan::Action;
+use crate::record::{self, Kind, RunDir, Status, atomic, checkpoint, events, manifest};
+use crate::samplers::{Progress, Samples};
+use crate::store;
+
+/// Runs chains; a kill is a copy of the results folder, made when a chain reaches a step.
+#[derive(Default)]
+struct Chains {
+    judged: AtomicU64,
+    kill: Option<Kill>,
+}
+
+#[derive(Clone)]
+struct Kill {
+    step: f64,
+    from: PathBuf,
+    to: PathBuf,
+}
+
+/// `x -> 3.9 x (1 - x)`: chaotic, so any difference in any step shows.
+struct Chain {
+    system: String,
+    length: f64,
+    step: f64,
+    x: f64,
+    counts: Counts,
+    budget: Option<u64>,
+    kill: Option<Kill>,
+}
+
+impl Science for Chains {
+    fn start(&self, cell: &Cell) -> Result<Box<dyn Work>> {
+        let SamplerSpec::Md(spec) = &cell.run.sampler else { return Err(Error::Internal("not md".into())) };
+        Ok(Box::new(Chain {
+            system: cell.run.system.name.clone(),
+            length: spec.samples as f64,
+            step: 0.0,
+            x: 1.0 / (cell.seed as f64 + 3.0),
+            counts: Counts::default(),
+            budget: spec.budget,
+            kill: self.kill.clone(),
+        }))
+    }
+
+    fn reference(&self, _: &Path, cell: &Cell, _: &mut dyn FnMut(&Progress), _: &dyn Fn() -> bool) -> Result<()> {
+        if cell.run.system.name == "no-reference" { Err(Error::Numerical("diverged".into())) } else { Ok(()) }
+    }
+
+    fn judge(&self, _: &Path, cell: &Cell, samples: &Arrays) -> Result<Judgement> {
+        self.judged.fetch_add(1, Ordering::SeqCst);
+        if cell.run.system.name == "bad-metric" {
+            return Err(Error::Usage("unknown metric".into()));
+        }
+        let x = samples["positions"].to_f64()[0];
+        let metric = serde_json::json!({"id": "x", "version": 1, "unit": "1", "direction": "lower", "value": x,
+            "lo": x - 0.1, "hi": x + 0.1, "floor": null, "n": cell.eval.n});
+        Ok(Judgement { reference_digest: "reference".into(), metrics: vec![metric] })
+    }
+}
+
+impl Work for Chain {
+    fn step(&mut self) -> Result<Progress> {
+        if let Some(kill) = self.kill.take_if(|k| k.step == self.step) {
+            copy(&kill.from, &kill.to);
+        }
+        let counts = self.counts.charged();
+        match (self.system.as_str(), self.budget) {
+            ("panics", _) if self.step == 2.0 => panic!("the chain broke"),
+            ("fails", _) if self.step == 2.0 => return Err(Error::Numerical("the chain diverged".into())),
+            (_, Some(budget)) if counts + 5 > budget => return Err(Error::BudgetSpent { budget }),
+            _ => {}
+        }
+        self.step += 1.0;
+        self.x = 3.9 * self.x * (1.0 - self.x);
+        *self.counts.0.entry(Purpose::Sampling).or_default() += 5;
+        Ok(Progress {
+            done: self.step as u64,
+            total: self.length as u64,
+            phase: "chain".into(),
+            scalars: vec![("x".into(), self.x), ("bad".into(), f64::NAN)],
+            finished: self.step >= self.length,
+        })
+    }
+
+    fn counts(&self) -> Counts {
+        self.counts.clone()
+    }
+
+    fn state(&self) -> Result<Arrays> {
+        Ok([("chain".to_owned(), Array::f64(&[2], vec![self.step, self.x]))].into())
+    }
+
+    fn restore(&mut self, state: &Arrays, counts: Counts) -> Result<()> {
+        let chain = state["chain"].to_f64();
+        (self.step, self.x, self.counts) = (chain[0], chain[1], counts);
+        Ok(())
+    }
+
+    fn samples(&self) -> Result<Samples> {
+        Ok([("positions".to_owned(), Array::f64(&[1, 1, 1], vec![self.x]))].into())
+    }
+
+    fn weights(&self) -> Option<Arrays> {
+        Some([("w".to_owned(), Array::f32(&[1], vec![self.x as f32]))].into())
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let (path, target) = (entry.as_ref().unwrap().path(), to.join(entry.as_ref().unwrap().file_name()));
+        if path.is_dir() {
+            copy(&path, &target);
+        } else if target.file_name().is_some_and(|n| n != "claim") {
+            std::fs::copy(&path, &target).unwrap(); // the claim of a killed process is stale
+        }
+    }
+}
+
+fn cell(system: &str, length: usize, seed: u64) -> Cell {
+    let sampler = SamplerSpec::Md(MdSpec { samples: length, ..MdSpec::default() });
+    Cell {
+        system: system.into(),
+        sampler: "chain".into(),
+        label: "Chain".into(),
+        swept: vec![],
+        seed,
+        run: RunSpec { system: SystemSpec { name: system.into(), temperature: 1.0 }, sampler },
+        eval: EvalSpec::default(),
+    }
+}
+
+fn experiment(cells: Vec<Cell>) -> Experiment {
+    Experiment {
+        path: "test.toml".into(),
+        name: "test".into(),
+        title: "Test".into(),
+        profile: None,
+        profiles: vec![],
+        cells,
+    }
+}
+
+fn options() -> Options {
+    Options { quiet: true, ..Options::default() }
+}
+
+fn run(results: &Path, cells: Vec<Cell>, options: &Options) -> Summary {
+    sweep_with(&Chains::default(), &experiment(cells), results, options, &|| false).unwrap()
+}
+
+fn manifest_of(results: &Path) -> String {
+    let runs = record::all_runs(results).unwrap();
+    assert_eq!(runs.len(), 1);
+    assert_eq!(runs[0].status(), Status::Complete);
+    manifest::verify(&runs[0].path).unwrap();
+    std::fs::read_to_string(runs[0].file(manifest::NAME)).unwrap()
+}
+
+#[test]
+fn a_second_sweep_does_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let cells = || (0..3).map(|seed| cell("lj13", 4, seed)).collect::<Vec<_>>();
+    let first = run(dir.path(), cells(), &options());
+    assert_eq!((first.count(|o| *o == Outcome::Ran), first.exit_code()), (3, ExitCode::Ok));
+    let before = store::dump(&store::open(dir.path()).unwrap()).unwrap();
+    let second = run(dir.path(), cells(), &options());
+    assert_eq!(second.count(|o| *o == Outcome::Done), 3);
+    assert_eq!(store::dump(&store::open(dir.path()).unwrap()).unwrap(), before);
+
+    let row = store::find(&store::open(dir.path()).unwrap(), &first.cells[1].id).unwrap();
+    assert_eq!((row.status.as_str(), row.seed, row.evaluations), ("complete", 1, 20));
+}
+
+#[test]
+fn other_evaluation_settings_evaluate_again() {
+    let dir = tempfile::tempdir().unwrap();
+    run(dir.path(), vec![cell("lj13", 4, 0)], &options());
+    let manifest = manifest_of(dir.path());
+    let mut changed = cell("lj13", 4, 0);
+    changed.eval.n = 77;
+    let summary = run(dir.path(), vec![changed.clone()], &options());
+    assert_eq!(summary.cells[0].outcome, Some(Outcome::Evaluated));
+    assert_eq!(manifest_of(dir.path()), manifest);
+    let rows = store::dump(&store::open(dir.path()).unwrap()).unwrap();
+    assert!(rows.iter().any(|r| r.starts_with("metrics") && r.contains("Integer(77)")), "{rows:?}");
+    assert_eq!(run(dir.path(), vec![changed], &options()).cells[0].outcome, Some(Outcome::Done));
+}
+
+/// A kill at any step, with a checkpoint after every step or with none, ends in the same bytes.
+#[test]
+fn killed_and_resumed_equals_uninterrupted() {
+    let whole = tempfile::tempdir().unwrap();
+    run(whole.path(), vec![cell("lj13", 6, 5)], &options());
+    let expected = manifest_of(whole.path());
+    assert_eq!(expected.lines().count(), 4);
+    for checkpoint_every in [Duration::ZERO, Duration::MAX] {
+        for step in 0..6_u8 {
+            let (live, killed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+            let kill = Kill { step: step.into(), from: live.path().into(), to: killed.path().into() };
+            let science = Chains { kill: Some(kill), ..Chains::default() };
+            let options = Options { checkpoint_every, ..options() };
+            let one = experiment(vec![cell("lj13", 6, 5)]);
+            sweep_with(&science, &one, live.path(), &options, &|| false).unwrap();
+
+            let left = record::all_runs(killed.path()).unwrap().remove(0);
+            assert_eq!(left.status(), Status::Interrupted);
+            let from = checkpoint::load(&left.checkpoints()).unwrap().map_or(0, |c| c.step);
+            assert_eq!(from, if checkpoint_every == Duration::ZERO { step.into() } else { 0 });
+            let summary = run(killed.path(), vec![cell("lj13", 6, 5)], &options);
+            assert_eq!((summary.cells[0].action, &summary.cells[0].outcome), (Action::Resume, &Some(Outcome::Ran)));
+            assert_eq!(manifest_of(killed.path()), expected, "killed at step {step}");
+        }
+    }
+}
+
+#[test]
+fn interrupted_leaves_a_checkpoint() {
+    let (whole, dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    run(whole.path(), vec![cell("lj13", 9, 1)], &options());
+    let asked = AtomicU64::new(0);
+    let interrupted = || asked.fetch_add(1, Ordering::SeqCst) > 5;
+    let one = experiment(vec![cell("lj13", 9, 1)]);
+    let summary = sweep_with(&Chains::default(), &one, dir.path(), &options(), &interrupted).unwrap();
+    assert_eq!(summary.exit_code(), ExitCode::Interrupted);
+    assert_eq!(summary.cells[0].outcome, Some(Outcome::Interrupted));
+    let left = record::all_runs(dir.path()).unwrap().remove(0);
+    assert!(checkpoint::load(&left.checkpoints()).unwrap().unwrap().step >= 3);
+    run(dir.path(), vec![cell("lj13", 9, 1)], &options());
+    assert_eq!(manifest_of(dir.path()), manifest_of(whole.path()));
+    // Scalars recorded twice are one row; the rows are those of the run that was never interrupted.
+    let scalars = |path: &Path| -> Vec<String> {
+        let rows = store::dump(&store::open(path).unwrap()).unwrap();
+        rows.into_iter().filter(|r| r.starts_with("scalars") || r.starts_with("metrics")).collect()
+    };
+    assert_eq!(scalars(dir.path()).len(), 19);
+    assert_eq!(scalars(dir.path()), scalars(whole.path()));
+}
+
+#[test]
+fn failures_are_recorded_and_stop_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let cells = || ["panics", "fails", "bad-metric", "lj13"].map(|s| cell(s, 4, 0)).to_vec();
+    let summary = run(dir.path(), cells(), &options());
+    assert_eq!(summary.exit_code(), ExitCode::RunsFailed);
+    let message = |i: usize| match &summary.cells[i].outcome {
+        Some(Outcome::Failed { message }) => message.clone(),
+        other => panic!("{other:?}"),
+    };
+    assert!(message(0).contains("the chain broke"));
+    assert!(message(1).contains("the chain diverged"));
+    assert!(message(2).contains("unknown metric"));
+    assert_eq!(summary.cells[3].outcome, Some(Outcome::Ran));
+    let row = store::find(&store::open(dir.path()).unwrap(), &summary.cells[1].id).unwrap();
+    assert_eq!((row.status.as_str(), row.reason.as_deref()), ("failed", Some("the chain diverged")));
+
+    let stopped = tempfile::tempdir().unwrap();
+    let summary = run(stopped.path(), cells(), &Options { fail_fast: true, ..options() });
+    assert_eq!(summary.cells.iter().filter(|c| c.outcome.is_none()).count(), 3);
+    assert_eq!(summary.exit_code(), ExitCode::RunsFailed);
+}
+
+#[test]
+fn a_spent_budget_is_a_clean_stop() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut limited = cell("lj13", 1_000, 0);
+    let SamplerSpec::Md(spec) = &mut limited.run.sampler else { panic!() };
+    spec.budget = Some(33);
+    let summary = run(dir.path(), vec![limited], &options());
+    assert_eq!(summary.cells[0].outcome, Some(Outcome::Ran));
+    let left = record::all_runs(dir.path()).unwrap().remove(0);
+    let events = events::read(&left.file("events.jsonl")).unwrap();
+    assert!(events.iter().any(|e| matches!(e.kind, Kind::BudgetSpent { step: 6, budget: 33 })));
+    let counts: Counts = atomic::read_json(&left.file("counts.json")).unwrap();
+    assert_eq!(counts.charged(), 30);
+}
+
+#[test]
+fn corrupt_checkpoints_end_in_their_own_exit_code_and_lose_nothing() {
+    let (live, dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let kill = Kill { step: 3.0, from: live.path().into(), to: dir.path().into() };
+    let science = Chains { kill: Some(kill), ..Chains::default() };
+    let every = Options { checkpoint_every: Duration::ZERO, ..options() };
+    sweep_with(&science, &experiment(vec![cell("lj13", 6, 0)]), live.path(), &every, &|| false).unwrap();
+    let left = record::all_runs(dir.path()).unwrap().remove(0);
+    let flip = |slot: &str| {
+        let path = left.checkpoints().join(format!("{slot}.safetensors"));
+        let mut bytes = std::fs::read(&path).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        std::fs::write(path, bytes).unwrap();
+    };
+    flip("a");
+    flip("b");
+    let files = |path: &Path| std::fs::read(path.join("spec.json")).unwrap();
+    let before = files(&left.path);
+    let summary = run(dir.path(), vec![cell("lj13", 6, 0), cell("lj13", 6, 1)], &options());
+    assert_eq!(summary.exit_code(), ExitCode::DigestMismatch);
+    assert!(matches!(summary.cells[0].outcome, Some(Outcome::Broken { .. })));
+    assert_eq!(summary.cells[1].outcome, Some(Outcome::Ran), "the other cell still runs");
+    assert_eq!((left.status(), files(&left.path)), (Status::Interrupted, before));
+    flip("b"); // whole again: the newest that is left is used
+    let summary = run(dir.path(), vec![cell("lj13", 6, 0)], &options());
+    assert_eq!(summary.cells[0].outcome, Some(Outcome::Ran));
+    let whole = RunDir::open(&live.path().join(left.path.strip_prefix(dir.path()).unwrap())).unwrap();
+    let manifest = |run: &RunDir| std::fs::read(run.file(manifest::NAME)).unwrap();
+    assert_eq!(manifest(&left), manifest(&whole));
+}
+
+#[test]
+fn rebuilt_database_has_the_same_rows() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut cells: Vec<Cell> = (0..4).map(|seed| cell("lj13", 3, seed)).collect();
+    cells.extend(["fails", "bad-metric"].map(|s| cell(s, 4, 0)));
+    run(dir.path(), cells, &Options { jobs: 3, ..options() });
+    let connection = store::open(dir.path()).unwrap();
+    let before = store::dump(&connection).unwrap();
+    assert!(before.len() > 30);
+    let mut runs = record::all_runs(dir.path()).unwrap();
+    runs.reverse();
+    for run in runs.iter().chain(&runs) {
+        store::ingest(&connection, run).unwrap();
+    }
+    assert_eq!(store::dump(&connection).unwrap(), before, "ingesting again, in another order");
+    drop(connection);
+    std::fs::remove_file(dir.path().join(store::NAME)).unwrap();
+    let connection = store::open(dir.path()).unwrap();
+    assert!(store::dump(&connection).unwrap().is_empty());
+    assert_eq!(store::rebuild(&connection, dir.path()).unwrap(), 6);
+    assert_eq!(store::dump(&connection).unwrap(), before, "rebuilt from nothing");
+    let verified = store::verify(&connection, dir.path()).unwrap();
+    assert_eq!((verified.missing_rows, verified.extra_rows, verified.damaged.len()), (0, 0, 0));
+    connection.execute("UPDATE runs SET evaluations = 1 WHERE seed = 3", []).unwrap();
+    let verified = store::verify(&connection, dir.path()).unwrap();
+    assert_eq!((verified.missing_rows, verified.extra_rows), (1, 1), "a row changed by hand is seen");
+}
+
+#[test]
+fn jobs_do_not_change_results_and_two_sweeps_share() {
+    let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let cells = || (0..6).map(|seed| cell("lj13", 5, seed)).collect::<Vec<_>>();
+    run(one.path(), cells(), &options());
+    let ran: usize = std::thread::scope(|s| {
+        let sweep = || run(two.path(), cells(), &Options { jobs: 4, ..options() }).count(|o| *o == Outcome::Ran);
+        let threads = [s.spawn(sweep), s.spawn(sweep)];
+        threads.map(|t| t.join().unwrap()).into_iter().sum()
+    });
+    assert_eq!(ran, 6, "every cell ran exactly once");
+    let manifests = |path: &Path| -> Vec<String> {
+        let runs = record::all_runs(path).unwrap();
+        runs.iter().map(|r| std::fs::read_to_string(r.file(manifest::NAME)).unwrap()).collect()
+    };
+    assert_eq!(manifests(one.path()), manifests(two.path()));
+}
+
+#[test]
+fn dry_run_writes_nothing_and_seeds_select() {
+    let dir = tempfile::tempdir().unwrap();
+    let results = dir.path().join("results");
+    let cells = || (0..3).map(|seed| cell("lj13", 5, seed)).collect::<Vec<_>>();
+    let summary = run(&results, cells(), &Options { dry_run: true, ..options() });
+    assert_eq!(summary.cells.iter().filter(|c| c.action == Action::Run && c.outcome.is_none()).count(), 3);
+    assert!(!results.exists());
+    let some = run(&results, cells(), &Options { dry_run: true, seeds: Some(vec![2]), ..options() });
+    assert_eq!(some.cells.iter().map(|c| c.seed).collect::<Vec<_>>(), [2]);
+    let none = Options { seeds: Some(vec![9]), ..options() };
+    let error = sweep_with(&Chains::default(), &experiment(cells()), &results, &none, &|| false).unwrap_err();
+    assert_eq!(error.exit_code(), ExitCode::NothingSelected);
+}
+
+/// The target is 50 ms per cell; tests share the machine, so only a gross miss fails here.
+#[test]
+fn overhead_per_cell() {
+    let dir = tempfile::tempdir().unwrap();
+    let began = Instant::now();
+    run(dir.path(), (0..20).map(|seed| cell("lj13", 1, seed)).collect(), &options());
+    let each = began.elapsed() / 20;
+    println!("harness overhead: {each:?} per cell");
+    assert!(each < Duration::from_millis(250), "{each:?} per cell");
+}
