@@ -13,7 +13,7 @@ use multiversion::multiversion;
 use super::forward::{LayerTape, Shape, Tape, block, inverse_num, zero, zero_row};
 use super::kernels::{linear, linear_block};
 use super::layout::row;
-use super::num::{H, Lanes, Num, Row, add_scaled, dot_const, hadamard};
+use super::num::{H, Lanes, Num, Row, add_lanes, add_scaled, dot, dot_const, hadamard, product, product_add, sum, times};
 use super::real::Real;
 use super::reverse::gate;
 
@@ -118,8 +118,8 @@ impl<T: Real> Divergence<T> {
     /// First layer: `self.x`, `self.sums`; returns its part of the trace.
     fn first(&mut self, n: usize, w: &[Lanes<T>], layer: &LayerTape<T, 1>) -> T {
         // Derivative of each message by the squared distance (current and initial are the same here).
-        let along: Lanes<T> =
-            Lanes(std::array::from_fn(|o| w[row::EDGE0 + 2 * H].0[o] + w[row::EDGE0 + 2 * H + 1].0[o]));
+        let mut along = w[row::EDGE0 + 2 * H];
+        add_lanes(&mut along, &w[row::EDGE0 + 2 * H + 1]);
         for (z, slope) in self.other.iter_mut().zip(&layer.slope1) {
             *z = hadamard(&[along], slope);
         }
@@ -182,6 +182,11 @@ impl<T: Real> Divergence<T> {
     }
 }
 
+#[inline(always)]
+fn subtract<T: Real>(a: &[T; 3], b: &[T; 3]) -> [T; 3] {
+    [a[0] - b[0], a[1] - b[1], a[2] - b[2]]
+}
+
 /// Index of edge `(i, j)`.
 #[inline(always)]
 fn edge(n: usize, i: usize, j: usize) -> usize {
@@ -194,7 +199,11 @@ fn message_tangent<T: Real>(w: &[Lanes<T>], layer: &LayerTape<T, 1>, e: usize, v
     let s = hadamard(&[*v], &layer.slope2[e]);
     let gate = layer.gate[e].0[0];
     let opens = gate * (T::ONE - gate) * dot_const(&w[row::ATT], &s).0[0];
-    [Lanes(std::array::from_fn(|o| gate.fma(s[0].0[o], opens * layer.s2[e][0].0[o])))]
+    let mut m = times(Num([opens]), &layer.s2[e]);
+    for o in 0..H {
+        m[0].0[o] = gate.fma(s[0].0[o], m[0].0[o]);
+    }
+    m
 }
 
 /// A layer that is neither first nor last: updates `x`, writes `sums`; returns its part of the trace.
@@ -225,15 +234,16 @@ fn middle<T: Real>(memory: &mut Divergence<T>, w: &[Lanes<T>], layer: &LayerTape
                         }
                         let e = edge(n, i, j);
                         let diff = &layer.diff[e];
-                        let d: [T; 3] = std::array::from_fn(|a| before[i][a] - before[j][a]);
+                        let d = subtract(&before[i], &before[j]);
                         let d2 = two * (d[0] * diff[0].0[0] + d[1] * diff[1].0[0] + d[2] * diff[2].0[0]);
                         let sign = if i == k { two } else { -two };
                         let d2_first = if i == k || j == k { sign * first.diff[e][c].0[0] } else { T::ZERO };
                         let (a, b) = (&memory.receive[at + i], &memory.send[at + j]);
-                        let z: Lanes<T> = Lanes(std::array::from_fn(|o| {
-                            d2.fma(current.0[o], d2_first.fma(initial.0[o], a.0[o] + b.0[o]))
-                        }));
-                        let tanh = dot_const(&z, &memory.pull[e]).0[0];
+                        let mut z = [*a];
+                        add_lanes(&mut z[0], b);
+                        add_scaled(&mut z, Num([d2]), current);
+                        add_scaled(&mut z, Num([d2_first]), initial);
+                        let tanh = dot(&z, &memory.pull[e]).0[0];
                         let step = memory.step[e];
                         let size = tanh * step.inverse + d2 * step.slope;
                         for a in 0..3 {
@@ -243,7 +253,7 @@ fn middle<T: Real>(memory: &mut Divergence<T>, w: &[Lanes<T>], layer: &LayerTape
                                 moved[a] += move_a;
                             }
                         }
-                        u[filled] = hadamard(&[z], &layer.slope1[e])[0];
+                        u[filled] = hadamard(&z, &layer.slope1[e])[0];
                         es[filled] = e;
                         filled += 1;
                         j += 1;
@@ -281,7 +291,10 @@ fn last<T: Real>(
     linear::<T, false>(block(wt, row::EDGE0 + H), memory.pull.as_flattened(), send.as_flattened_mut());
     let mut trace = zero::<T, 1>().0[0];
     for k in 0..n {
-        for j in (0..n).filter(|&j| j != k) {
+        for j in 0..n {
+            if j == k {
+                continue;
+            }
             let e = edge(n, k, j);
             let diff = &layer.diff[e];
             let along = dot_const(&w[row::EDGE0 + 2 * H], &memory.pull[e]).0[0];
@@ -289,14 +302,11 @@ fn last<T: Real>(
             let step = memory.step[e];
             for c in 0..3 {
                 let at = (3 * k + c) * n;
-                let d: [T; 3] = std::array::from_fn(|a| memory.x[at + k][a] - memory.x[at + j][a]);
+                let d = subtract(&memory.x[at + k], &memory.x[at + j]);
                 let d2 = two * (d[0] * diff[0].0[0] + d[1] * diff[1].0[0] + d[2] * diff[2].0[0]);
                 let d2_first = two * first.diff[e][c].0[0];
-                let features = Lanes(std::array::from_fn(|o| {
-                    let own = receive[e][0].0[o] * memory.h[at + k].0[o];
-                    send[e][0].0[o].fma(memory.h[at + j].0[o], own)
-                }));
-                let tanh = super::num::sum(features.0) + along * d2 + along_first * d2_first;
+                let own = product(&receive[e][0], &memory.h[at + k]);
+                let tanh = sum(&product_add(&send[e][0], &memory.h[at + j], &own).0) + along * d2 + along_first * d2_first;
                 trace += (tanh * step.inverse + d2 * step.slope) * diff[c].0[0] + step.size * d[c];
             }
         }

@@ -253,13 +253,17 @@ fn edge_inputs<T: Real, const K: usize>(
     first: &[Num<T, K>],
     layer: &mut LayerTape<T, K>,
 ) {
-    for (e, i, j) in pairs(receive.len()) {
-        let mut z = receive[i];
-        add_row(&mut z, &send[j]);
-        add_scaled(&mut z, layer.d2[e], &w[row::EDGE0 + 2 * H]);
-        let initial = if first.is_empty() { layer.d2[e] } else { first[e] };
-        add_scaled(&mut z, initial, &w[row::EDGE0 + 2 * H + 1]);
-        layer.s1[e] = z;
+    let n = receive.len();
+    for i in 0..n {
+        for k in 0..n - 1 {
+            let e = i * (n - 1) + k;
+            let mut z = receive[i];
+            add_row(&mut z, &send[if k < i { k } else { k + 1 }]);
+            add_scaled(&mut z, layer.d2[e], &w[row::EDGE0 + 2 * H]);
+            let initial = if first.is_empty() { layer.d2[e] } else { first[e] };
+            add_scaled(&mut z, initial, &w[row::EDGE0 + 2 * H + 1]);
+            layer.s1[e] = z;
+        }
     }
 }
 

@@ -224,7 +224,9 @@ fn displace<T: Real, const K: usize, const WEIGHTS: bool>(
             let inverse = inverse_num(layer.d2[e]);
             let tanh = layer.tanh[e];
             let step = (tanh * inverse).scale(range);
-            diff[e] = x[i].map(|c| c * step);
+            for c in 0..3 {
+                diff[e][c] = x[i][c] * step;
+            }
             let step = dot3(&x[i], &layer.diff[e]).scale(range);
             // d inverse / d d2 = - inverse^2 / (2 root), root = 1 / inverse - 1.
             d2[e] = step * tanh * inverse_slope(layer.d2[e]);
