@@ -13,7 +13,7 @@ use multiversion::multiversion;
 use super::forward::{LayerTape, Shape, Tape, block, inverse_num, zero, zero_row};
 use super::kernels::{linear, linear_block};
 use super::layout::row;
-use super::num::{H, Lanes, Num, Row, add_lanes, add_scaled, dot, dot_const, hadamard, product, product_add, sum, times};
+use super::num::{H, Lanes, Num, Row, add_lanes, add_scaled, dot, dot_const, dot_lanes, hadamard, times};
 use super::real::Real;
 use super::reverse::gate;
 
@@ -312,8 +312,9 @@ fn last<T: Real>(
                 let d = subtract(&memory.x[at + k], &memory.x[at + j]);
                 let d2 = two * (d[0] * diff[0].0[0] + d[1] * diff[1].0[0] + d[2] * diff[2].0[0]);
                 let d2_first = two * first.diff[e][c].0[0];
-                let own = product(&receive[e][0], &memory.h[at + k]);
-                let tanh = sum(&product_add(&send[e][0], &memory.h[at + j], &own).0) + along * d2 + along_first * d2_first;
+                let features =
+                    dot_lanes(&receive[e][0], &memory.h[at + k]) + dot_lanes(&send[e][0], &memory.h[at + j]);
+                let tanh = features + along * d2 + along_first * d2_first;
                 trace += (tanh * step.inverse + d2 * step.slope) * diff[c].0[0] + step.size * d[c];
             }
         }
