@@ -13,7 +13,7 @@ use multiversion::multiversion;
 use super::forward::{LayerTape, Shape, Tape, block, inverse_num, zero, zero_row};
 use super::kernels::{linear, linear_block};
 use super::layout::row;
-use super::num::{H, Lanes, Num, Row, add_scaled, dot_const, hadamard};
+use super::num::{H, Lanes, Num, Row, add_lanes, add_scaled, dot, dot_const, dot_lanes, hadamard, times};
 use super::real::Real;
 use super::reverse::gate;
 
@@ -75,9 +75,9 @@ impl<T: Real> Divergence<T> {
             let at = row::FIRST + l * row::LAYER;
             let (w, wt) = (&w[at..][..row::LAYER], &wt[at..][..row::LAYER]);
             let is_last = l + 1 == shape.layers;
-            self.prepare(w, wt, shape.range(), layer);
+            prepare(self, w, wt, shape.range(), layer);
             trace += if l == 0 {
-                self.first(shape.particles, w, layer)
+                first(self, w, layer)
             } else if is_last {
                 last(self, wt, (w, layer, &tape.layers[0]))
             } else {
@@ -86,100 +86,112 @@ impl<T: Real> Divergence<T> {
                 middle(self, w, layer, &tape.layers[0])
             };
             if !is_last {
-                self.nodes(l == 0, w, layer);
+                nodes(self, l == 0, w, layer);
             }
         }
         trace
     }
+}
 
-    /// `self.pull` and `self.step` of a layer.
-    fn prepare(&mut self, w: &[Lanes<T>], wt: &[Lanes<T>], range: T, layer: &LayerTape<T, 1>) {
-        for (e, z) in self.edge.iter_mut().enumerate() {
-            let tanh = layer.tanh[e].0[0];
-            let mut s = zero_row();
-            add_scaled(&mut s, Num([T::ONE - tanh * tanh]), &w[row::COORD2]);
-            *z = hadamard(&s, &layer.slope3[e]);
-            let d2 = layer.d2[e].0[0];
-            let inverse: Num<T, 2> = inverse_num(Num([d2, T::ONE]));
-            self.step[e] = Step {
-                inverse: range * inverse.0[0],
-                size: range * inverse.0[0] * tanh,
-                slope: range * inverse.0[1] * tanh,
-            };
-        }
-        linear::<T, false>(block(wt, row::COORD0), self.edge.as_flattened(), self.other.as_flattened_mut());
-        gate::<T, 1, false>(w, layer, &self.no_messages, &self.other, &mut self.edge, &mut []);
-        linear::<T, false>(block(wt, row::EDGE2), self.edge.as_flattened(), self.pull.as_flattened_mut());
-        for (pull, slope) in self.pull.iter_mut().zip(&layer.slope1) {
-            *pull = hadamard(pull, slope);
-        }
+/// `memory.pull` and `memory.step` of a layer.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
+fn prepare<T: Real>(memory: &mut Divergence<T>, w: &[Lanes<T>], wt: &[Lanes<T>], range: T, layer: &LayerTape<T, 1>) {
+    for (e, z) in memory.edge.iter_mut().enumerate() {
+        let tanh = layer.tanh[e].0[0];
+        let mut s = zero_row();
+        add_scaled(&mut s, Num([T::ONE - tanh * tanh]), &w[row::COORD2]);
+        *z = hadamard(&s, &layer.slope3[e]);
+        let d2 = layer.d2[e].0[0];
+        let inverse: Num<T, 2> = inverse_num(Num([d2, T::ONE]));
+        memory.step[e] = Step {
+            inverse: range * inverse.0[0],
+            size: range * inverse.0[0] * tanh,
+            slope: range * inverse.0[1] * tanh,
+        };
     }
+    linear::<T, false>(block(wt, row::COORD0), memory.edge.as_flattened(), memory.other.as_flattened_mut());
+    gate::<T, 1, false>(w, layer, &memory.no_messages, &memory.other, &mut memory.edge, &mut []);
+    linear::<T, false>(block(wt, row::EDGE2), memory.edge.as_flattened(), memory.pull.as_flattened_mut());
+    for (pull, slope) in memory.pull.iter_mut().zip(&layer.slope1) {
+        *pull = hadamard(pull, slope);
+    }
+}
 
-    /// First layer: `self.x`, `self.sums`; returns its part of the trace.
-    fn first(&mut self, n: usize, w: &[Lanes<T>], layer: &LayerTape<T, 1>) -> T {
-        // Derivative of each message by the squared distance (current and initial are the same here).
-        let along: Lanes<T> =
-            Lanes(std::array::from_fn(|o| w[row::EDGE0 + 2 * H].0[o] + w[row::EDGE0 + 2 * H + 1].0[o]));
-        for (z, slope) in self.other.iter_mut().zip(&layer.slope1) {
-            *z = hadamard(&[along], slope);
-        }
-        linear::<T, false>(block(w, row::EDGE2), self.other.as_flattened(), self.edge.as_flattened_mut());
-        for (e, s) in self.edge.iter_mut().enumerate() {
-            *s = message_tangent(w, layer, e, &s[0]);
-        }
-        let two = T::ONE + T::ONE;
-        let mut trace = T::ZERO;
-        self.sums.fill(Lanes([T::ZERO; H]));
-        for k in 0..n {
-            for c in 0..3 {
-                let at = (3 * k + c) * n;
-                let (x, sums) = (&mut self.x[at..][..n], &mut self.sums[at..][..n]);
-                x.fill([T::ZERO; 3]);
-                for i in 0..n {
-                    // Particle k feels all its edges, the others only the one to k.
-                    let neighbours = if i == k { 0..n } else { k..k + 1 };
-                    let sign = if i == k { T::ONE } else { -T::ONE };
-                    for j in neighbours.filter(|&j| j != i) {
-                        let e = edge(n, i, j);
-                        let diff = &layer.diff[e];
-                        let d2 = two * sign * diff[c].0[0];
-                        let tanh = d2 * dot_const(&along, &self.pull[e]).0[0];
-                        let step = self.step[e];
-                        let size = tanh * step.inverse + d2 * step.slope;
-                        for a in 0..3 {
-                            x[i][a] += size * diff[a].0[0];
-                        }
-                        x[i][c] += sign * step.size;
-                        for o in 0..H {
-                            sums[i].0[o] = d2.fma(self.edge[e][0].0[o], sums[i].0[o]);
-                        }
+/// First layer: `memory.x`, `memory.sums`; returns its part of the trace.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
+fn first<T: Real>(memory: &mut Divergence<T>, w: &[Lanes<T>], layer: &LayerTape<T, 1>) -> T {
+    let n = layer.h.len();
+    // Derivative of each message by the squared distance (current and initial are the same here).
+    let mut along = w[row::EDGE0 + 2 * H];
+    add_lanes(&mut along, &w[row::EDGE0 + 2 * H + 1]);
+    for (z, slope) in memory.other.iter_mut().zip(&layer.slope1) {
+        *z = hadamard(&[along], slope);
+    }
+    linear::<T, false>(block(w, row::EDGE2), memory.other.as_flattened(), memory.edge.as_flattened_mut());
+    for (e, s) in memory.edge.iter_mut().enumerate() {
+        *s = message_tangent(w, layer, e, &s[0]);
+    }
+    let two = T::ONE + T::ONE;
+    let mut trace = T::ZERO;
+    memory.sums.fill(Lanes([T::ZERO; H]));
+    for k in 0..n {
+        for c in 0..3 {
+            let at = (3 * k + c) * n;
+            let (x, sums) = (&mut memory.x[at..][..n], &mut memory.sums[at..][..n]);
+            x.fill([T::ZERO; 3]);
+            for i in 0..n {
+                // Particle k feels all its edges, the others only the one to k.
+                let neighbours = if i == k { 0..n } else { k..k + 1 };
+                let sign = if i == k { T::ONE } else { -T::ONE };
+                for j in neighbours {
+                    if j == i {
+                        continue;
+                    }
+                    let e = edge(n, i, j);
+                    let diff = &layer.diff[e];
+                    let d2 = two * sign * diff[c].0[0];
+                    let tanh = d2 * dot_const(&along, &memory.pull[e]).0[0];
+                    let step = memory.step[e];
+                    let size = tanh * step.inverse + d2 * step.slope;
+                    for a in 0..3 {
+                        x[i][a] += size * diff[a].0[0];
+                    }
+                    x[i][c] += sign * step.size;
+                    for o in 0..H {
+                        sums[i].0[o] = d2.fma(memory.edge[e][0].0[o], sums[i].0[o]);
                     }
                 }
-                trace += x[k][c];
-                x[k][c] += T::ONE;
             }
+            trace += x[k][c];
+            x[k][c] += T::ONE;
         }
-        trace
     }
+    trace
+}
 
-    /// Node update: `self.h` from `self.h` and `self.sums`.
-    fn nodes(&mut self, is_first: bool, w: &[Lanes<T>], layer: &LayerTape<T, 1>) {
-        if is_first {
-            self.h.fill(Lanes([T::ZERO; H]));
-            linear::<T, false>(block(w, row::NODE0 + H), &self.sums, &mut self.receive);
-        } else {
-            linear::<T, false>(block(w, row::NODE0), &self.h, &mut self.receive);
-            linear::<T, true>(block(w, row::NODE0 + H), &self.sums, &mut self.receive);
-        }
-        for direction in self.receive.chunks_mut(layer.h.len()) {
-            for (s, slope) in direction.iter_mut().zip(&layer.slope4) {
-                for o in 0..H {
-                    s.0[o] = s.0[o] * slope[0].0[o];
-                }
+/// Node update: `memory.h` from `memory.h` and `memory.sums`.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
+fn nodes<T: Real>(memory: &mut Divergence<T>, is_first: bool, w: &[Lanes<T>], layer: &LayerTape<T, 1>) {
+    if is_first {
+        memory.h.fill(Lanes([T::ZERO; H]));
+        linear::<T, false>(block(w, row::NODE0 + H), &memory.sums, &mut memory.receive);
+    } else {
+        linear::<T, false>(block(w, row::NODE0), &memory.h, &mut memory.receive);
+        linear::<T, true>(block(w, row::NODE0 + H), &memory.sums, &mut memory.receive);
+    }
+    for direction in memory.receive.chunks_mut(layer.h.len()) {
+        for (s, slope) in direction.iter_mut().zip(&layer.slope4) {
+            for o in 0..H {
+                s.0[o] = s.0[o] * slope[0].0[o];
             }
         }
-        linear::<T, true>(block(w, row::NODE2), &self.receive, &mut self.h);
     }
+    linear::<T, true>(block(w, row::NODE2), &memory.receive, &mut memory.h);
+}
+
+#[inline(always)]
+fn subtract<T: Real>(a: &[T; 3], b: &[T; 3]) -> [T; 3] {
+    [a[0] - b[0], a[1] - b[1], a[2] - b[2]]
 }
 
 /// Index of edge `(i, j)`.
@@ -194,7 +206,11 @@ fn message_tangent<T: Real>(w: &[Lanes<T>], layer: &LayerTape<T, 1>, e: usize, v
     let s = hadamard(&[*v], &layer.slope2[e]);
     let gate = layer.gate[e].0[0];
     let opens = gate * (T::ONE - gate) * dot_const(&w[row::ATT], &s).0[0];
-    [Lanes(std::array::from_fn(|o| gate.fma(s[0].0[o], opens * layer.s2[e][0].0[o])))]
+    let mut m = times(Num([opens]), &layer.s2[e]);
+    for o in 0..H {
+        m[0].0[o] = gate.fma(s[0].0[o], m[0].0[o]);
+    }
+    m
 }
 
 /// A layer that is neither first nor last: updates `x`, writes `sums`; returns its part of the trace.
@@ -225,15 +241,16 @@ fn middle<T: Real>(memory: &mut Divergence<T>, w: &[Lanes<T>], layer: &LayerTape
                         }
                         let e = edge(n, i, j);
                         let diff = &layer.diff[e];
-                        let d: [T; 3] = std::array::from_fn(|a| before[i][a] - before[j][a]);
+                        let d = subtract(&before[i], &before[j]);
                         let d2 = two * (d[0] * diff[0].0[0] + d[1] * diff[1].0[0] + d[2] * diff[2].0[0]);
                         let sign = if i == k { two } else { -two };
                         let d2_first = if i == k || j == k { sign * first.diff[e][c].0[0] } else { T::ZERO };
                         let (a, b) = (&memory.receive[at + i], &memory.send[at + j]);
-                        let z: Lanes<T> = Lanes(std::array::from_fn(|o| {
-                            d2.fma(current.0[o], d2_first.fma(initial.0[o], a.0[o] + b.0[o]))
-                        }));
-                        let tanh = dot_const(&z, &memory.pull[e]).0[0];
+                        let mut z = [*a];
+                        add_lanes(&mut z[0], b);
+                        add_scaled(&mut z, Num([d2]), current);
+                        add_scaled(&mut z, Num([d2_first]), initial);
+                        let tanh = dot(&z, &memory.pull[e]).0[0];
                         let step = memory.step[e];
                         let size = tanh * step.inverse + d2 * step.slope;
                         for a in 0..3 {
@@ -243,7 +260,7 @@ fn middle<T: Real>(memory: &mut Divergence<T>, w: &[Lanes<T>], layer: &LayerTape
                                 moved[a] += move_a;
                             }
                         }
-                        u[filled] = hadamard(&[z], &layer.slope1[e])[0];
+                        u[filled] = hadamard(&z, &layer.slope1[e])[0];
                         es[filled] = e;
                         filled += 1;
                         j += 1;
@@ -281,7 +298,10 @@ fn last<T: Real>(
     linear::<T, false>(block(wt, row::EDGE0 + H), memory.pull.as_flattened(), send.as_flattened_mut());
     let mut trace = zero::<T, 1>().0[0];
     for k in 0..n {
-        for j in (0..n).filter(|&j| j != k) {
+        for j in 0..n {
+            if j == k {
+                continue;
+            }
             let e = edge(n, k, j);
             let diff = &layer.diff[e];
             let along = dot_const(&w[row::EDGE0 + 2 * H], &memory.pull[e]).0[0];
@@ -289,14 +309,12 @@ fn last<T: Real>(
             let step = memory.step[e];
             for c in 0..3 {
                 let at = (3 * k + c) * n;
-                let d: [T; 3] = std::array::from_fn(|a| memory.x[at + k][a] - memory.x[at + j][a]);
+                let d = subtract(&memory.x[at + k], &memory.x[at + j]);
                 let d2 = two * (d[0] * diff[0].0[0] + d[1] * diff[1].0[0] + d[2] * diff[2].0[0]);
                 let d2_first = two * first.diff[e][c].0[0];
-                let features = Lanes(std::array::from_fn(|o| {
-                    let own = receive[e][0].0[o] * memory.h[at + k].0[o];
-                    send[e][0].0[o].fma(memory.h[at + j].0[o], own)
-                }));
-                let tanh = super::num::sum(features.0) + along * d2 + along_first * d2_first;
+                let features =
+                    dot_lanes(&receive[e][0], &memory.h[at + k]) + dot_lanes(&send[e][0], &memory.h[at + j]);
+                let tanh = features + along * d2 + along_first * d2_first;
                 trace += (tanh * step.inverse + d2 * step.slope) * diff[c].0[0] + step.size * d[c];
             }
         }

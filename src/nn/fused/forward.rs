@@ -13,6 +13,9 @@ const COORDINATE_RANGE: f64 = 15.0;
 /// Keeps the distance differentiable at zero.
 const DISTANCE_FLOOR: f64 = 1e-8;
 
+/// Edges whose exponentials are taken together.
+const GROUP: usize = 16;
+
 /// How the two scalars `c_noise` and beta enter the nodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NodeInputs {
@@ -217,11 +220,6 @@ pub(super) fn remove_mean<T: Real, const K: usize>(x: &mut [Vec3<T, K>]) {
     }
 }
 
-/// `(edge, i, j)` in edge order.
-pub(super) fn pairs(n: usize) -> impl Iterator<Item = (usize, usize, usize)> {
-    (0..n).flat_map(move |i| (0..n - 1).map(move |k| (i * (n - 1) + k, i, if k < i { k } else { k + 1 })))
-}
-
 /// `1 / (sqrt(d2 + 1e-8) + 1)`, and the root.
 #[inline(always)]
 pub(super) fn inverse<T: Real>(d2: T) -> (T, T) {
@@ -236,11 +234,18 @@ pub(super) fn inverse_num<T: Real, const K: usize>(d2: Num<T, K>) -> Num<T, K> {
     d2.chain(value, -(value * value) / (root + root))
 }
 
+/// Differences and squared distances.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
 fn distances<T: Real, const K: usize>(x: &[Vec3<T, K>], layer: &mut LayerTape<T, K>) {
-    for (e, i, j) in pairs(x.len()) {
-        let d: Vec3<T, K> = std::array::from_fn(|c| x[i][c] - x[j][c]);
-        layer.d2[e] = dot3(&d, &d);
-        layer.diff[e] = d;
+    let n = x.len();
+    for i in 0..n {
+        for k in 0..n - 1 {
+            let e = i * (n - 1) + k;
+            let (a, b) = (x[i], x[if k < i { k } else { k + 1 }]);
+            let d = [a[0] - b[0], a[1] - b[1], a[2] - b[2]];
+            layer.d2[e] = dot3(&d, &d);
+            layer.diff[e] = d;
+        }
     }
 }
 
@@ -253,13 +258,17 @@ fn edge_inputs<T: Real, const K: usize>(
     first: &[Num<T, K>],
     layer: &mut LayerTape<T, K>,
 ) {
-    for (e, i, j) in pairs(receive.len()) {
-        let mut z = receive[i];
-        add_row(&mut z, &send[j]);
-        add_scaled(&mut z, layer.d2[e], &w[row::EDGE0 + 2 * H]);
-        let initial = if first.is_empty() { layer.d2[e] } else { first[e] };
-        add_scaled(&mut z, initial, &w[row::EDGE0 + 2 * H + 1]);
-        layer.s1[e] = z;
+    let n = receive.len();
+    for i in 0..n {
+        for k in 0..n - 1 {
+            let e = i * (n - 1) + k;
+            let mut z = receive[i];
+            add_row(&mut z, &send[if k < i { k } else { k + 1 }]);
+            add_scaled(&mut z, layer.d2[e], &w[row::EDGE0 + 2 * H]);
+            let initial = if first.is_empty() { layer.d2[e] } else { first[e] };
+            add_scaled(&mut z, initial, &w[row::EDGE0 + 2 * H + 1]);
+            layer.s1[e] = z;
+        }
     }
 }
 
@@ -267,13 +276,26 @@ fn edge_inputs<T: Real, const K: usize>(
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
 fn gate<T: Real, const K: usize>(w: &[Lanes<T>], layer: &mut LayerTape<T, K>) {
     let n = layer.sum.len();
+    let edges = layer.gate.len();
+    for start in (0..edges).step_by(GROUP) {
+        let end = if start + GROUP < edges { start + GROUP } else { edges };
+        let mut values = [T::ZERO; GROUP];
+        for e in start..end {
+            layer.gate[e] = dot_const(&w[row::ATT], &layer.s2[e]);
+            values[e - start] = layer.gate[e].0[0] + w[row::ATT_BIAS].0[0];
+        }
+        for v in &mut values {
+            *v = v.sigmoid();
+        }
+        for e in start..end {
+            let value = values[e - start];
+            layer.gate[e] = layer.gate[e].chain(value, value * (T::ONE - value));
+            layer.m[e] = times(layer.gate[e], &layer.s2[e]);
+        }
+    }
     for i in 0..n {
         let mut sum = zero_row();
         for e in i * (n - 1)..(i + 1) * (n - 1) {
-            let logit = dot_const(&w[row::ATT], &layer.s2[e]);
-            let value = (logit.0[0] + w[row::ATT_BIAS].0[0]).sigmoid();
-            layer.gate[e] = logit.chain(value, value * (T::ONE - value));
-            layer.m[e] = times(layer.gate[e], &layer.s2[e]);
             add_row(&mut sum, &layer.m[e]);
         }
         layer.sum[i] = sum;
@@ -284,14 +306,23 @@ fn gate<T: Real, const K: usize>(w: &[Lanes<T>], layer: &mut LayerTape<T, K>) {
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
 fn displace<T: Real, const K: usize>(w: &[Lanes<T>], range: T, layer: &mut LayerTape<T, K>, x: &mut [Vec3<T, K>]) {
     let n = x.len();
-    for (i, x) in x.iter_mut().enumerate() {
-        for e in i * (n - 1)..(i + 1) * (n - 1) {
-            let logit = dot_const(&w[row::COORD2], &layer.s3[e]);
-            let value = logit.0[0].tanh();
-            layer.tanh[e] = logit.chain(value, T::ONE - value * value);
+    let edges = layer.tanh.len();
+    for start in (0..edges).step_by(GROUP) {
+        let end = if start + GROUP < edges { start + GROUP } else { edges };
+        let mut values = [T::ZERO; GROUP];
+        for e in start..end {
+            layer.tanh[e] = dot_const(&w[row::COORD2], &layer.s3[e]);
+            values[e - start] = layer.tanh[e].0[0];
+        }
+        for v in &mut values {
+            *v = v.tanh();
+        }
+        for e in start..end {
+            let value = values[e - start];
+            layer.tanh[e] = layer.tanh[e].chain(value, T::ONE - value * value);
             let step = (layer.tanh[e] * inverse_num(layer.d2[e])).scale(range);
             for c in 0..3 {
-                x[c] += step * layer.diff[e][c];
+                x[e / (n - 1)][c] += step * layer.diff[e][c];
             }
         }
     }

@@ -45,11 +45,11 @@ pub fn linear_block<T: Real, const R: usize, const ACCUMULATE: bool>(
 /// Weight gradient `g[k][o] += sum_r (x[r][k] y[r][o])`, last component of the product.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
 pub fn outer<T: Real, const K: usize>(x: &[Row<T, K>], y: &[Row<T, K>], g: &mut [Lanes<T>]) {
-    for (block, g) in g.as_chunks_mut::<BLOCK>().0.iter_mut().enumerate() {
+    for (block, g) in g.as_chunks_mut::<4>().0.iter_mut().enumerate() {
         let mut sums = *g;
         for (x, y) in x.iter().zip(y) {
-            for r in 0..BLOCK {
-                let k = block * BLOCK + r;
+            for r in 0..4 {
+                let k = block * 4 + r;
                 let a = x[0].0[k];
                 for o in 0..H {
                     sums[r].0[o] = a.fma(y[K - 1].0[o], sums[r].0[o]);

@@ -22,6 +22,9 @@ pub struct Num<T, const K: usize>(pub [T; K]);
 /// A point or vector in space.
 pub type Vec3<T, const K: usize> = [Num<T, K>; 3];
 
+// Loops below are spelled out: a closure (as in `array::from_fn`) would be compiled for the baseline instruction set and stay
+// a call inside the vectorised loops.
+
 impl<T: Real, const K: usize> Num<T, K> {
     /// A constant.
     #[inline(always)]
@@ -33,16 +36,19 @@ impl<T: Real, const K: usize> Num<T, K> {
 
     /// Product with a constant.
     #[inline(always)]
-    pub fn scale(self, c: T) -> Self {
-        Self(self.0.map(|x| x * c))
+    pub fn scale(mut self, c: T) -> Self {
+        for k in 0..K {
+            self.0[k] = self.0[k] * c;
+        }
+        self
     }
 
     /// Chain rule: `f(self)` where `f` has the given value and slope at component 0.
     #[inline(always)]
     pub fn chain(self, value: T, slope: T) -> Self {
-        let mut out = self.0.map(|x| x * slope);
-        out[0] = value;
-        Self(out)
+        let mut out = self.scale(slope);
+        out.0[0] = value;
+        out
     }
 
     /// The component that parameter gradients are taken of: the last.
@@ -56,8 +62,9 @@ impl<T: Real, const K: usize> Add for Num<T, K> {
     type Output = Self;
 
     #[inline(always)]
-    fn add(self, other: Self) -> Self {
-        Self(std::array::from_fn(|k| self.0[k] + other.0[k]))
+    fn add(mut self, other: Self) -> Self {
+        self += other;
+        self
     }
 }
 
@@ -65,8 +72,9 @@ impl<T: Real, const K: usize> Sub for Num<T, K> {
     type Output = Self;
 
     #[inline(always)]
-    fn sub(self, other: Self) -> Self {
-        Self(std::array::from_fn(|k| self.0[k] - other.0[k]))
+    fn sub(mut self, other: Self) -> Self {
+        self -= other;
+        self
     }
 }
 
@@ -75,7 +83,7 @@ impl<T: Real, const K: usize> Neg for Num<T, K> {
 
     #[inline(always)]
     fn neg(self) -> Self {
-        Self(self.0.map(|x| -x))
+        self.scale(-T::ONE)
     }
 }
 
@@ -84,24 +92,29 @@ impl<T: Real, const K: usize> Mul for Num<T, K> {
 
     #[inline(always)]
     fn mul(self, other: Self) -> Self {
-        Self(std::array::from_fn(|k| match k {
-            0 => self.0[0] * other.0[0],
-            _ => self.0[0] * other.0[k] + self.0[k] * other.0[0],
-        }))
+        let mut out = self.scale(other.0[0]);
+        for k in 1..K {
+            out.0[k] = self.0[0].fma(other.0[k], out.0[k]);
+        }
+        out
     }
 }
 
 impl<T: Real, const K: usize> AddAssign for Num<T, K> {
     #[inline(always)]
     fn add_assign(&mut self, other: Self) {
-        *self = *self + other;
+        for k in 0..K {
+            self.0[k] += other.0[k];
+        }
     }
 }
 
 impl<T: Real, const K: usize> SubAssign for Num<T, K> {
     #[inline(always)]
     fn sub_assign(&mut self, other: Self) {
-        *self = *self - other;
+        for k in 0..K {
+            self.0[k] -= other.0[k];
+        }
     }
 }
 
@@ -111,54 +124,93 @@ pub fn dot3<T: Real, const K: usize>(a: &Vec3<T, K>, b: &Vec3<T, K>) -> Num<T, K
     a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
 }
 
-/// Sum of 32 numbers, as a tree (so that it vectorises).
+/// `x . y` of 32 lanes, with 16 partial sums.
 #[inline(always)]
-pub fn sum<T: Real>(mut x: [T; H]) -> T {
-    let mut width = H / 2;
-    while width > 0 {
-        for i in 0..width {
-            x[i] += x[i + width];
-        }
-        width /= 2;
+pub fn dot_lanes<T: Real>(x: &Lanes<T>, y: &Lanes<T>) -> T {
+    let mut sums = [T::ZERO; H / 2];
+    for o in 0..H / 2 {
+        sums[o] = x.0[o].fma(y.0[o], x.0[o + H / 2] * y.0[o + H / 2]);
     }
-    x[0]
+    sum(&sums)
+}
+
+/// Sum of 16 numbers, as a tree.
+#[inline(always)]
+pub fn sum<T: Real>(x: &[T; H / 2]) -> T {
+    let mut a = [T::ZERO; 8];
+    for i in 0..8 {
+        a[i] = x[i] + x[i + 8];
+    }
+    let b = [a[0] + a[4], a[1] + a[5], a[2] + a[6], a[3] + a[7]];
+    (b[0] + b[2]) + (b[1] + b[3])
+}
+
+/// `x * y` lane by lane.
+#[inline(always)]
+pub fn product<T: Real>(x: &Lanes<T>, y: &Lanes<T>) -> Lanes<T> {
+    let mut out = *x;
+    for o in 0..H {
+        out.0[o] = x.0[o] * y.0[o];
+    }
+    out
+}
+
+/// `x * y + z` lane by lane.
+#[inline(always)]
+pub fn product_add<T: Real>(x: &Lanes<T>, y: &Lanes<T>, z: &Lanes<T>) -> Lanes<T> {
+    let mut out = *z;
+    for o in 0..H {
+        out.0[o] = x.0[o].fma(y.0[o], z.0[o]);
+    }
+    out
 }
 
 /// `w . x` of a constant row and a row with tangents.
 #[inline(always)]
 pub fn dot_const<T: Real, const K: usize>(w: &Lanes<T>, x: &Row<T, K>) -> Num<T, K> {
-    Num(std::array::from_fn(|k| sum(std::array::from_fn(|o| w.0[o] * x[k].0[o]))))
+    let mut out = [T::ZERO; K];
+    for k in 0..K {
+        out[k] = dot_lanes(w, &x[k]);
+    }
+    Num(out)
 }
 
 /// `x . y` of two rows with tangents.
 #[inline(always)]
 pub fn dot<T: Real, const K: usize>(x: &Row<T, K>, y: &Row<T, K>) -> Num<T, K> {
-    Num(std::array::from_fn(|k| match k {
-        0 => sum(std::array::from_fn(|o| x[0].0[o] * y[0].0[o])),
-        _ => sum(std::array::from_fn(|o| x[0].0[o].fma(y[k].0[o], x[k].0[o] * y[0].0[o]))),
-    }))
+    let mut out = [dot_lanes(&x[0], &y[0]); K];
+    for k in 1..K {
+        out[k] = dot_lanes(&x[0], &y[k]) + dot_lanes(&x[k], &y[0]);
+    }
+    Num(out)
 }
 
 /// `a x` of a number and a row, both with tangents.
 #[inline(always)]
 pub fn times<T: Real, const K: usize>(a: Num<T, K>, x: &Row<T, K>) -> Row<T, K> {
-    std::array::from_fn(|k| {
-        Lanes(std::array::from_fn(|o| match k {
-            0 => a.0[0] * x[0].0[o],
-            _ => a.0[0].fma(x[k].0[o], a.0[k] * x[0].0[o]),
-        }))
-    })
+    let mut out = *x;
+    for k in 0..K {
+        for o in 0..H {
+            out[k].0[o] = a.0[0] * x[k].0[o];
+        }
+    }
+    for k in 1..K {
+        for o in 0..H {
+            out[k].0[o] = a.0[k].fma(x[0].0[o], out[k].0[o]);
+        }
+    }
+    out
 }
 
-/// `x * y` lane by lane.
+/// `x * y` lane by lane, with tangents.
 #[inline(always)]
 pub fn hadamard<T: Real, const K: usize>(x: &Row<T, K>, y: &Row<T, K>) -> Row<T, K> {
-    std::array::from_fn(|k| {
-        Lanes(std::array::from_fn(|o| match k {
-            0 => x[0].0[o] * y[0].0[o],
-            _ => x[0].0[o].fma(y[k].0[o], x[k].0[o] * y[0].0[o]),
-        }))
-    })
+    let mut out = *x;
+    out[0] = product(&x[0], &y[0]);
+    for k in 1..K {
+        out[k] = product_add(&x[0], &y[k], &product(&x[k], &y[0]));
+    }
+    out
 }
 
 /// `y += a w` for a constant row `w`.

@@ -3,7 +3,7 @@
 
 use multiversion::multiversion;
 
-use super::forward::{LayerTape, Shape, Tape, block, inverse_num, pairs, remove_mean, zero, zero_row};
+use super::forward::{LayerTape, Shape, Tape, block, inverse_num, remove_mean, zero, zero_row};
 use super::kernels::{linear, outer};
 use super::layout::row;
 use super::num::{H, Lanes, Num, Row, Vec3, add_lanes, add_last, add_row, add_scaled, dot, dot_const, dot3};
@@ -86,14 +86,7 @@ impl<T: Real, const K: usize> Reverse<T, K> {
                     *d2 += *first;
                 }
             }
-            // Cotangent of the differences, and through the squared distance, back to both ends.
-            for (e, i, j) in pairs(n) {
-                for c in 0..3 {
-                    let d = self.diff[e][c] + (self.d2[e] * tape.layers[l].diff[e][c]).scale(T::ONE + T::ONE);
-                    self.x[i][c] += d;
-                    self.x[j][c] -= d;
-                }
-            }
+            differences(&tape.layers[l].diff, &self.d2, &self.diff, &mut self.x);
         }
         for (y, x) in self.y.iter_mut().zip(&self.x) {
             for c in 0..3 {
@@ -190,6 +183,28 @@ impl<T: Real, const K: usize> Reverse<T, K> {
     }
 }
 
+/// Cotangents of the differences, also through the squared distance, back to both ends.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
+fn differences<T: Real, const K: usize>(
+    tape: &[Vec3<T, K>],
+    d2: &[Num<T, K>],
+    diff: &[Vec3<T, K>],
+    x: &mut [Vec3<T, K>],
+) {
+    let n = x.len();
+    for i in 0..n {
+        for k in 0..n - 1 {
+            let e = i * (n - 1) + k;
+            let j = if k < i { k } else { k + 1 };
+            for c in 0..3 {
+                let d = diff[e][c] + (d2[e] * tape[e][c]).scale(T::ONE + T::ONE);
+                x[i][c] += d;
+                x[j][c] -= d;
+            }
+        }
+    }
+}
+
 /// Gradient of a bias.
 fn add_bias<T: Real, const K: usize>(x: &[Row<T, K>], g: &mut Lanes<T>) {
     for x in x {
@@ -197,6 +212,7 @@ fn add_bias<T: Real, const K: usize>(x: &[Row<T, K>], g: &mut Lanes<T>) {
     }
 }
 
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
 fn multiply<T: Real, const K: usize>(x: &mut [Row<T, K>], y: &[Row<T, K>]) {
     for (x, y) in x.iter_mut().zip(y) {
         *x = hadamard(x, y);
@@ -224,7 +240,9 @@ fn displace<T: Real, const K: usize, const WEIGHTS: bool>(
             let inverse = inverse_num(layer.d2[e]);
             let tanh = layer.tanh[e];
             let step = (tanh * inverse).scale(range);
-            diff[e] = x[i].map(|c| c * step);
+            for c in 0..3 {
+                diff[e][c] = x[i][c] * step;
+            }
             let step = dot3(&x[i], &layer.diff[e]).scale(range);
             // d inverse / d d2 = - inverse^2 / (2 root), root = 1 / inverse - 1.
             d2[e] = step * tanh * inverse_slope(layer.d2[e]);
