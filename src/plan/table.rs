@@ -84,9 +84,10 @@ pub fn decide(latest: Option<Attempt>, flags: Flags) -> Decision {
         (Complete, true, true) => (Done, "complete"),
         (Complete, false, true) => (Done, "complete, by other code (--rerun-stale runs it again)"),
         (Complete, true, false) => (Evaluate, "complete, evaluated with other settings or not at all"),
-        (Complete, false, false) => {
-            (Evaluate, "complete, by other code, evaluated with other settings or not at all (--rerun-stale runs it again)")
-        }
+        (Complete, false, false) => (
+            Evaluate,
+            "complete, by other code, evaluated with other settings or not at all (--rerun-stale runs it again)",
+        ),
         (Interrupted, true, _) => (Resume, "interrupted"),
         (Interrupted, false, _) => (Run, "interrupted, but its checkpoint was written by other code"),
         (Failed, ..) if flags.retry_failed => (Run, "the latest attempt failed"),
