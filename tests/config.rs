@@ -3,6 +3,8 @@
 //! Each file of `tests/config/bad` holds, as its first lines (`#! ...`), the exact message that it must produce; a line
 //! `#? --profile P` or `#? -s PATH=VALUE` before them gives the command line. `tests/config/good` must load.
 
+#![allow(clippy::unwrap_used)] // helpers of tests
+
 use std::path::{Path, PathBuf};
 
 use pita_bench::config::spec::{
@@ -195,7 +197,7 @@ proptest! {
         let (step, spelled) = step;
         let plain = format!("[systems.lj13]\ntemperature = 2.0\nreference.ladder = [4.0]\n[samplers.md]\nkind = \"md\"\nstep = {step}\nwalkers = 3\nsamples = 20\n[metrics]\nn = 9\n");
         let fields = [
-            format!("kind = \"md\""), format!("step = {spelled}"), "walkers = 3".into(), "samples = 2_0".into(),
+            "kind = \"md\"".to_owned(), format!("step = {spelled}"), "walkers = 3".into(), "samples = 2_0".into(),
             // defaults
             "friction = 1".into(), "integrator = \"langevin\"".into(), "stride = 0x64".into(), "label = \"any\"".into(),
         ];
