@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
 use toml::de::DeTable;
 
 use super::overrides::{self, Axis};
@@ -12,7 +13,7 @@ use super::tree::{Node, Table, Value};
 use crate::error::{Error, Result};
 
 /// A resolved experiment.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Experiment {
     /// Its file, as given.
     pub path: PathBuf,
@@ -29,7 +30,7 @@ pub struct Experiment {
 }
 
 /// One run of an experiment, every setting written out.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Cell {
     /// Key of the row group (`[systems.KEY]`).
     pub system: String,

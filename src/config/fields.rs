@@ -38,8 +38,8 @@ impl Float {
 
     fn text(self) -> &'static str {
         match self {
-            Self::Positive => "a number above 0",
-            Self::NotNegative => "a number, 0 or above",
+            Self::Positive => "a finite number above 0",
+            Self::NotNegative => "a finite number, 0 or above",
             Self::Fraction => "a number from 0 to 1",
             Self::Inside => "a number between 0 and 1 (both excluded)",
             Self::BelowOne => "a number from 0 to below 1",
@@ -92,6 +92,11 @@ impl<'a> Fields<'a> {
     pub(super) fn node(&self, key: &'static str) -> Option<&'a Node> {
         self.known.borrow_mut().push(key);
         self.table.and_then(|t| t.get(key))
+    }
+
+    /// Whether a field was written.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.table.is_some_and(|t| t.get(key).is_some())
     }
 
     /// Where a field was written: its value, or the table's name when it is left at its default.

@@ -13,6 +13,18 @@ use crate::systems;
 /// `samplers.*.kind`.
 const KINDS: [&str; 3] = ["md", "replica-exchange", "pita"];
 
+/// Where a ladder was written, and whether it was (or is the default).
+struct Ladder {
+    at: At,
+    written: bool,
+}
+
+impl Ladder {
+    fn of(fields: &Fields<'_>) -> Self {
+        Self { at: fields.place("ladder"), written: fields.has("ladder") }
+    }
+}
+
 /// A row group: key, system, and the reference that its samples are judged by.
 pub(super) struct SystemEntry {
     pub(super) key: String,
@@ -53,14 +65,14 @@ pub(super) fn settings(sources: &Sources, tree: &Table) -> Settings {
 
     let mut system_ladders = Vec::new();
     let systems = named(&top, "systems", "system", |key, fields| {
-        let (entry, ladder_at) = system(key, fields);
-        system_ladders.push(ladder_at);
+        let (entry, ladder) = system(key, fields);
+        system_ladders.push(ladder);
         Some(entry)
     });
     let mut sampler_ladders = Vec::new();
     let samplers = named(&top, "samplers", "sampler", |key, fields| {
-        let (entry, ladder_at) = sampler(key, fields)?;
-        sampler_ladders.push(ladder_at);
+        let (entry, ladder) = sampler(key, fields)?;
+        sampler_ladders.push(ladder);
         Some(entry)
     });
     for (system, at) in systems.iter().zip(&system_ladders) {
@@ -97,19 +109,23 @@ fn named<T>(
 }
 
 /// Every temperature of a ladder is above the target, which is its last rung.
-fn above_target(sources: &Sources, at: &At, owner: &str, ladder: &[f64], system: &SystemEntry) {
+fn above_target(sources: &Sources, written: &Ladder, owner: &str, ladder: &[f64], system: &SystemEntry) {
     let target = system.system.temperature;
     if let Some(&last) = ladder.last().filter(|&&last| last <= target) {
         let message = format!(
             "`{owner}.ladder` ends at {last}, not above the temperature of `systems.{}` ({target})",
             system.key
         );
-        let note = String::from("list the temperatures above the target only; the target is added as the last rung");
-        sources.problem(at, message, vec![note]);
+        let mut notes =
+            vec![String::from("list only temperatures above the target; the target is added as the last rung")];
+        if !written.written {
+            notes.insert(0, String::from("this is the default ladder: write `ladder = [..]` for this system"));
+        }
+        sources.problem(&written.at, message, notes);
     }
 }
 
-fn system(key: &str, f: &Fields<'_>) -> (SystemEntry, At) {
+fn system(key: &str, f: &Fields<'_>) -> (SystemEntry, Ladder) {
     let name = f.text("system");
     let at = if name.is_some() { f.place("system") } else { f.at.clone() };
     let name = name.unwrap_or_else(|| key.to_owned());
@@ -125,10 +141,10 @@ fn system(key: &str, f: &Fields<'_>) -> (SystemEntry, At) {
     let reference_spec = ReferenceSpec { seed, sampler };
     let entry =
         SystemEntry { key: key.to_owned(), system: SystemSpec { name, temperature }, reference: reference_spec };
-    (entry, reference.place("ladder"))
+    (entry, Ladder::of(&reference))
 }
 
-fn sampler(key: &str, f: &Fields<'_>) -> Option<(SamplerEntry, At)> {
+fn sampler(key: &str, f: &Fields<'_>) -> Option<(SamplerEntry, Ladder)> {
     let kind = f.text("kind");
     let label = f.text("label").unwrap_or_else(|| key.to_owned());
     let sampler = match kind.as_deref() {
@@ -148,7 +164,7 @@ fn sampler(key: &str, f: &Fields<'_>) -> Option<(SamplerEntry, At)> {
         }
     };
     f.finish();
-    Some((SamplerEntry { key: key.to_owned(), label, sampler }, f.place("ladder")))
+    Some((SamplerEntry { key: key.to_owned(), label, sampler }, Ladder::of(f)))
 }
 
 fn md(f: &Fields<'_>) -> MdSpec {

@@ -48,7 +48,7 @@ impl Node {
             DeValue::Integer(i) => i64::from_str_radix(i.as_str(), i.radix()).map_or_else(
                 |_| {
                     sources.problem(&at, "integer out of range", vec![format!("largest: {}", i64::MAX)]);
-                    Value::Int(0)
+                    Value::Int(i64::MAX)
                 },
                 Value::Int,
             ),
