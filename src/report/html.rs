@@ -122,9 +122,9 @@ fn put_run(out: &mut String, run: &RunResult) {
         Status::Failed => "failed",
         Status::Unfinished => "unfinished",
     };
-    let _ = write!(
+    let _ = writeln!(
         out,
-        "<details id=\"run-{0}\"><summary><code>{0}</code> {1}, seed {2}, {3} at T = {4}: {status}</summary>\n",
+        "<details id=\"run-{0}\"><summary><code>{0}</code> {1}, seed {2}, {3} at T = {4}: {status}</summary>",
         escape(&run.run_id),
         escape(&run.row_label()),
         run.seed,
