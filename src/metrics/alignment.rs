@@ -85,7 +85,7 @@ impl Aligner {
     }
 
     /// Least squared distance of centred `x, y [atoms, 3]` that alternating matching and Kabsch finds from
-    /// the rotation of [`Aligner::one_pass`] (so it is never above that) and from [`starts`]. Every alternation lowers
+    /// the rotation of [`Aligner::one_pass`] (so it is never above that) and from three fixed orientations. Every alternation lowers
     /// it; the result is an upper bound of the true minimum.
     pub fn iterated_squared(&mut self, x: &[f64], y: &[f64]) -> f64 {
         let mut best = f64::INFINITY;
