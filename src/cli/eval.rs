@@ -21,10 +21,10 @@ pub struct Args {
     /// Temperature at which they are judged (reduced for LJ, K for molecules)
     #[arg(long)]
     pub temperature: f64,
-    /// Samples: an npz file with `positions` [n, atoms, 3]; `log_weight` [n] and `parents` [n] are used if there
+    /// Samples: an npz file with `positions` (n, atoms, 3); `log_weight` (n) and `parents` (n) are used if there
     #[arg(long, value_name = "NPZ")]
     pub samples: PathBuf,
-    /// Reference: an npz file with `positions` [n, atoms, 3]; without it, the cached reference of default settings
+    /// Reference: an npz file with `positions` (n, atoms, 3); without it, the cached reference of default settings
     #[arg(long, value_name = "NPZ")]
     pub reference: Option<PathBuf>,
     /// Metrics, separated by commas

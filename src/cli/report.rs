@@ -18,7 +18,7 @@ pub struct Args {
     /// Override a setting: key.path=value
     #[arg(short = 's', long = "set", value_name = "KEY=VALUE")]
     pub set: Vec<String>,
-    /// Folder of the report [default: reports/<experiment> in the results folder]
+    /// Folder of the report (default: in the results folder, under `reports`)
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
 }
