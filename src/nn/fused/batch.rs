@@ -17,10 +17,11 @@ pub fn for_each<T: Real, M>(
     f: impl Fn(&mut M, usize, &mut [T], &mut [T]) + Sync + Send,
 ) {
     let (da, db) = (a.len() / samples.max(1), b.len() / samples.max(1));
-    a.par_chunks_mut(da.max(1)).zip(b.par_chunks_mut(db.max(1))).enumerate().with_min_len(CHUNK).for_each_init(
-        memory,
-        |memory, (i, (a, b))| f(memory, i, a, b),
-    );
+    a.par_chunks_mut(da.max(1))
+        .zip(b.par_chunks_mut(db.max(1)))
+        .enumerate()
+        .with_min_len(CHUNK)
+        .for_each_init(memory, |memory, (i, (a, b))| f(memory, i, a, b));
 }
 
 /// As [`for_each`], while `f` adds to a weight gradient of `rows` packed rows; returns the sum over samples.

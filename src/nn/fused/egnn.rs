@@ -105,7 +105,13 @@ impl<T: Real> Egnn<T> {
     ///
     /// # Errors
     /// [`Error::Usage`] that names a missing tensor or one of the wrong shape.
-    pub fn from_arrays(arrays: &Arrays, prefix: &str, particles: usize, layers: usize, inputs: NodeInputs) -> Result<Self> {
+    pub fn from_arrays(
+        arrays: &Arrays,
+        prefix: &str,
+        particles: usize,
+        layers: usize,
+        inputs: NodeInputs,
+    ) -> Result<Self> {
         let params = Layout::new(layers).read(arrays, prefix)?;
         Self::new(Shape { particles, layers, inputs }, params)
     }

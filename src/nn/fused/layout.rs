@@ -76,9 +76,9 @@ impl Parameter {
     fn places(&self) -> impl Iterator<Item = (usize, usize, usize)> + '_ {
         let transposed = self.shape.len() == 2 && self.shape[0] == H;
         let columns = if transposed { self.shape[1] } else { 1 };
-        self.packed.into_iter().flat_map(move |first| {
-            (0..self.len()).map(move |i| (self.offset + i, first + i % columns, i / columns))
-        })
+        self.packed
+            .into_iter()
+            .flat_map(move |first| (0..self.len()).map(move |i| (self.offset + i, first + i % columns, i / columns)))
     }
 }
 
