@@ -189,3 +189,89 @@ fn loss_gradients_lj13_f64() {
 fn loss_gradients_double_f64() {
     loss_gradients::<f64>("double", 1e-9);
 }
+
+#[test]
+fn loss_gradients_lj13_f32() {
+    // Gradients of gradients in f32, where h grad U and U0 (1e3) have cancelled digits: ten times the forward tolerance.
+    loss_gradients::<f32>("lj13", 2e-4);
+}
+
+/// `d/dtheta (<v, grad U> + c U + a dU/dh)` against central differences of the first-order pass.
+#[test]
+fn second_order_by_finite_differences() {
+    let g = golden("nets_egnn");
+    let d = 3 * N;
+    let (h, beta, x) =
+        (&get::<f64>(&g, "h")[20..24], &get::<f64>(&g, "beta")[20..24], &get::<f64>(&g, "x")[20 * d..24 * d]);
+    let mut net = net::<f64>("energy", NodeInputs::Equivariant);
+    let v: Vec<f64> = (0..4 * d).map(|i| (0.7 * i as f64).sin()).collect();
+    let (c, a) = (0.3, -0.8);
+    let mut grads = vec![0.0; net.params.len()];
+    let cotangent = |b: usize, _: f64, _: &[f64], _: f64, out: &mut [f64]| {
+        out.copy_from_slice(&v[b * d..][..d]);
+        (c, a)
+    };
+    net.energy_vjp(h, beta, x, cotangent, &mut grads);
+    let objective = |net: &Egnn<f64>| {
+        let e = net.energy(h, beta, x);
+        let along: f64 = e.grad.iter().zip(&v).map(|(g, v)| g * v).sum();
+        along + c * e.u.iter().sum::<f64>() + a * e.dh.iter().sum::<f64>()
+    };
+    let scale = grads.iter().fold(0.0_f64, |m, g| m.max(g.abs()));
+    for i in (0..net.params.len()).step_by(397) {
+        let (step, start) = (1e-5, net.params[i]);
+        net.params[i] = start + step;
+        let up = objective(&net);
+        net.params[i] = start - step;
+        let difference = (up - objective(&net)) / (2.0 * step);
+        net.params[i] = start;
+        assert!((difference - grads[i]).abs() < 1e-6 * scale, "parameter {i}: {difference} against {}", grads[i]);
+    }
+}
+
+/// Sums do not depend on the number of threads, nor on what else is in the batch.
+#[test]
+fn results_do_not_depend_on_threads() {
+    let net = net::<f32>("score", NodeInputs::Equivariant);
+    let batch = 50;
+    let h: Vec<f32> = (0..batch).map(|b| 0.1 + b as f32 * 0.03).collect();
+    let beta = vec![1.33; batch];
+    let x: Vec<f32> = (0..batch * 3 * N).map(|i| 2.0 * (i as f32 * 1.7).sin()).collect();
+    let run = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            let mut grads = vec![0.0; net.params.len()];
+            let d = net.denoise_vjp(&h, &beta, &x, |_, d, v| v.copy_from_slice(d), &mut grads);
+            (grads, d, net.div_score(&h, &beta, &x))
+        })
+    };
+    let one = run(1);
+    assert_eq!(one, run(3));
+    assert!(one.0.iter().any(|&g| g != 0.0));
+    let single = net.denoise(&h[7..8], &beta[7..8], &x[7 * 3 * N..8 * 3 * N]);
+    assert_eq!(single, one.1[7 * 3 * N..8 * 3 * N]);
+}
+
+/// Equivariant node inputs: permuting particles permutes the score and leaves energy and divergence.
+#[test]
+fn permutation_equivariance() {
+    let net = net::<f64>("energy", NodeInputs::Equivariant);
+    let x: Vec<f64> = (0..3 * N).map(|i| 1.5 * (i as f64 * 2.3).sin()).collect();
+    let swapped: Vec<f64> = x.chunks(3).rev().flatten().copied().collect();
+    let (h, beta) = ([0.5], [1.2]);
+    let (score, div) = net.div_score(&h, &beta, &x);
+    let (score_swapped, div_swapped) = net.div_score(&h, &beta, &swapped);
+    let back: Vec<f64> = score_swapped.chunks(3).rev().flatten().copied().collect();
+    check("score", &back, &score, 1e-12);
+    check("div", &div_swapped, &div, 1e-12);
+    check("U", &net.energy(&h, &beta, &swapped).u, &net.energy(&h, &beta, &x).u, 1e-12);
+}
+
+#[test]
+fn missing_weights_are_named() {
+    let weights = golden("weights_egnn_score");
+    let error = Egnn::<f32>::from_arrays(&weights, "net.", N, 3, NodeInputs::Equivariant).unwrap_err().to_string();
+    assert!(error.contains("net.egnn.embedding.weight"), "{error}");
+    let error = Egnn::<f32>::from_arrays(&weights, "", N, 4, NodeInputs::Equivariant).unwrap_err().to_string();
+    assert!(error.contains("gcl_3"), "{error}");
+}

@@ -312,8 +312,7 @@ fn last<T: Real>(
                 let d = subtract(&memory.x[at + k], &memory.x[at + j]);
                 let d2 = two * (d[0] * diff[0].0[0] + d[1] * diff[1].0[0] + d[2] * diff[2].0[0]);
                 let d2_first = two * first.diff[e][c].0[0];
-                let features =
-                    dot_lanes(&receive[e][0], &memory.h[at + k]) + dot_lanes(&send[e][0], &memory.h[at + j]);
+                let features = dot_lanes(&receive[e][0], &memory.h[at + k]) + dot_lanes(&send[e][0], &memory.h[at + j]);
                 let tanh = features + along * d2 + along_first * d2_first;
                 trace += (tanh * step.inverse + d2 * step.slope) * diff[c].0[0] + step.size * d[c];
             }

@@ -5,7 +5,7 @@ use multiversion::multiversion;
 
 use super::kernels::{linear, silu};
 use super::layout::row;
-use super::num::{H, Lanes, Num, Row, Vec3, add_row, add_scaled, dot_const, dot3, times};
+use super::num::{H, Lanes, Num, Row, Vec3, add_row, add_scaled, dot_const, dot3, one_row, times};
 use super::real::Real;
 
 /// Reach of all coordinate updates together.
@@ -281,6 +281,7 @@ fn gate<T: Real, const K: usize>(w: &[Lanes<T>], layer: &mut LayerTape<T, K>) {
         let end = if start + GROUP < edges { start + GROUP } else { edges };
         let mut values = [T::ZERO; GROUP];
         for e in start..end {
+            let e = one_row(e);
             layer.gate[e] = dot_const(&w[row::ATT], &layer.s2[e]);
             values[e - start] = layer.gate[e].0[0] + w[row::ATT_BIAS].0[0];
         }
@@ -311,6 +312,7 @@ fn displace<T: Real, const K: usize>(w: &[Lanes<T>], range: T, layer: &mut Layer
         let end = if start + GROUP < edges { start + GROUP } else { edges };
         let mut values = [T::ZERO; GROUP];
         for e in start..end {
+            let e = one_row(e);
             layer.tanh[e] = dot_const(&w[row::COORD2], &layer.s3[e]);
             values[e - start] = layer.tanh[e].0[0];
         }

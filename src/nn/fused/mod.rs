@@ -4,6 +4,9 @@
 //! parallel. The same forward ([`forward`]) and reverse ([`reverse`]) code runs on plain numbers and on dual numbers
 //! ([`num`]), which gives derivatives of gradients. [`Egnn`] is the network with EDM preconditioning, on batches.
 
+// Loops index several arrays at once, as the formulas do; iterator adaptors would also bring in closures, see `num`.
+#![allow(clippy::needless_range_loop)]
+
 mod backbone;
 mod batch;
 mod divergence;

@@ -134,6 +134,13 @@ pub fn dot_lanes<T: Real>(x: &Lanes<T>, y: &Lanes<T>) -> T {
     sum(&sums)
 }
 
+/// The index, hidden from the optimiser: keeps it from vectorising over rows (with slow gathers) what should be vectorised
+/// over the lanes of a row.
+#[inline(always)]
+pub fn one_row(e: usize) -> usize {
+    std::hint::black_box(e)
+}
+
 /// Sum of 16 numbers, as a tree.
 #[inline(always)]
 pub fn sum<T: Real>(x: &[T; H / 2]) -> T {

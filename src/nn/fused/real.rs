@@ -43,6 +43,8 @@ pub trait Real:
     }
 }
 
+// Polynomial coefficients as Cephes prints them.
+#[allow(clippy::excessive_precision)]
 impl Real for f32 {
     const ZERO: Self = 0.0;
     const ONE: Self = 1.0;

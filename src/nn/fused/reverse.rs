@@ -7,7 +7,7 @@ use super::forward::{LayerTape, Shape, Tape, block, inverse_num, remove_mean, ze
 use super::kernels::{linear, outer};
 use super::layout::row;
 use super::num::{H, Lanes, Num, Row, Vec3, add_lanes, add_last, add_row, add_scaled, dot, dot_const, dot3};
-use super::num::{hadamard, times};
+use super::num::{hadamard, one_row, times};
 use super::real::Real;
 
 /// Working memory of one reverse pass.
@@ -237,6 +237,7 @@ fn displace<T: Real, const K: usize, const WEIGHTS: bool>(
     let mut bias = Lanes([T::ZERO; H]);
     for i in 0..n {
         for e in i * (n - 1)..(i + 1) * (n - 1) {
+            let e = one_row(e);
             let inverse = inverse_num(layer.d2[e]);
             let tanh = layer.tanh[e];
             let step = (tanh * inverse).scale(range);
@@ -290,6 +291,7 @@ pub(super) fn gate<T: Real, const K: usize, const WEIGHTS: bool>(
     let mut bias = Lanes([T::ZERO; H]);
     for i in 0..n {
         for e in i * (n - 1)..(i + 1) * (n - 1) {
+            let e = one_row(e);
             let mut m = m[e];
             add_row(&mut m, &messages[i]);
             let gate = layer.gate[e];
