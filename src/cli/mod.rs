@@ -11,9 +11,6 @@ pub mod report;
 pub mod show;
 pub mod sweep;
 
-pub mod eval;
-pub mod report;
-
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
