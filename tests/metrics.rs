@@ -1,5 +1,7 @@
 //! Metrics against numbers that the public PITA code (with POT) computed: `tests/golden/metrics.safetensors`.
 
+#![allow(clippy::unwrap_used)]
+
 use pita_bench::array::{Arrays, read_safetensors};
 use pita_bench::metrics::alignment::{Aligner, PairCost, centre, kabsch, pair_costs};
 use pita_bench::metrics::{ot, wasserstein};

@@ -94,9 +94,12 @@ impl Aligner {
             let mut r = start;
             let mut last = f64::INFINITY;
             // Each round either improves the matching or ends; 50 is never reached in practice.
-            for _ in 0..50 {
+            for round in 0..50 {
                 turn(y, &r, &mut self.turned);
-                self.match_particles(x, |squared| squared);
+                let changed = self.match_particles(x, |squared| squared);
+                if round > 0 && !changed {
+                    break;
+                }
                 for (i, &j) in self.columns.iter().enumerate() {
                     self.matched[3 * i..3 * i + 3].copy_from_slice(&y[3 * j..3 * j + 3]);
                 }
@@ -113,15 +116,18 @@ impl Aligner {
         best
     }
 
-    /// Exact matching of `x` with the turned `y`, under `f` of the squared distances.
-    fn match_particles(&mut self, x: &[f64], f: impl Fn(f64) -> f64) {
+    /// Exact matching of `x` with the turned `y`, under `f` of the squared distances; whether it differs from the last.
+    fn match_particles(&mut self, x: &[f64], f: impl Fn(f64) -> f64) -> bool {
         for i in 0..self.atoms {
             for j in 0..self.atoms {
                 let d = |c: usize| x[3 * i + c] - self.turned[3 * j + c];
                 self.cost[i * self.atoms + j] = f(d(0) * d(0) + d(1) * d(1) + d(2) * d(2));
             }
         }
-        self.columns.copy_from_slice(self.assignment.solve(&self.cost));
+        let columns = self.assignment.solve(&self.cost);
+        let changed = columns != self.columns;
+        self.columns.copy_from_slice(columns);
+        changed
     }
 }
 

@@ -30,18 +30,26 @@ impl Assignment {
         }
     }
 
-    /// Column of each row that minimises the total of `cost [n, n]` (finite entries).
+    /// Column of each row that minimises the total of `cost [n, n]`. Entries must be finite: with others it is some
+    /// permutation, not the best.
     pub fn solve(&mut self, cost: &[f64]) -> &[usize] {
         let n = self.n;
         debug_assert_eq!(cost.len(), n * n);
         self.owner.fill(n);
-        self.column_price.fill(0.0);
-        // Start: cheapest column of each row, where still free. Such a start is dual feasible and saves most searches.
+        // Start: cheapest entry of each column as its price, then the cheapest rest of each row, matched where still
+        // free. That is dual feasible and saves most searches.
+        self.column_price.fill(f64::INFINITY);
+        for row in cost.chunks_exact(n.max(1)) {
+            for (price, &c) in self.column_price.iter_mut().zip(row) {
+                *price = price.min(c);
+            }
+        }
+        self.column_price[n] = 0.0;
         for row in 0..n {
             let (mut best, mut least) = (0, f64::INFINITY);
             for (j, &c) in cost[row * n..(row + 1) * n].iter().enumerate() {
-                if c < least {
-                    (best, least) = (j, c);
+                if c - self.column_price[j] < least {
+                    (best, least) = (j, c - self.column_price[j]);
                 }
             }
             self.row_price[row] = least;
@@ -78,12 +86,11 @@ impl Assignment {
             }
             let current = self.owner[column];
             let (mut least, mut next) = (f64::INFINITY, n);
-            let prices = &cost[current * n..(current + 1) * n];
-            for j in 0..n {
+            for (j, &c) in cost[current * n..(current + 1) * n].iter().enumerate() {
                 if self.done[j] {
                     continue;
                 }
-                let reduced = prices[j] - self.row_price[current] - self.column_price[j];
+                let reduced = c - self.row_price[current] - self.column_price[j];
                 if reduced < self.slack[j] {
                     self.slack[j] = reduced;
                     self.previous[j] = column;
@@ -91,6 +98,12 @@ impl Assignment {
                 if self.slack[j] < least {
                     (least, next) = (self.slack[j], j);
                 }
+            }
+            if next == n {
+                // Only with non-finite costs, where nothing is least: any column still open ends the search.
+                next = (0..n).find(|&j| !self.done[j]).unwrap_or(0);
+                self.previous[next] = column;
+                least = 0.0;
             }
             self.row_price[row] += least;
             for j in 0..n {
@@ -139,6 +152,15 @@ mod tests {
             }
         }
         best
+    }
+
+    #[test]
+    fn ends_on_non_finite_costs() {
+        for bad in [f64::NAN, f64::INFINITY] {
+            let mut columns = Assignment::new(3).solve(&[bad; 9]).to_vec();
+            columns.sort_unstable();
+            assert_eq!(columns, [0, 1, 2]);
+        }
     }
 
     #[test]

@@ -1,182 +1,16 @@
 //! All metrics of one set of samples.
 
-use std::cell::OnceCell;
-
-use super::alignment::{PairCost, pair_costs};
-use super::bootstrap::{self, BLOCKS, Draw, subset};
+use super::bootstrap::{Draw, subset};
+use super::compare::{Settings, Side, compare, mean, mean_energy};
 use super::registry::{Direction, Metric, by_id};
-use super::wasserstein::{Pooled, interatomic_distances, pooled};
-use super::{MetricValue, ReferenceSet, floor, ot, weights};
+use super::{MetricValue, ReferenceSet, floor, weights};
 use crate::array::{Arrays, get};
 use crate::config::spec::EvalSpec;
 use crate::error::{Error, Result};
 use crate::systems::System;
 
-/// Reduced energies beyond this are dropped (and counted): a single overlap of particles would decide the mean.
-pub const ENERGY_LIMIT: f64 = 1_000.0;
-
-/// Sizes and seed that a value depends on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Settings {
-    /// Samples per side of one-dimensional metrics.
-    pub n: usize,
-    /// Samples per side of aligned-geometry metrics.
-    pub geo_n: usize,
-    /// Bootstrap replicates.
-    pub bootstrap: usize,
-    /// Seed of subsets and replicates.
-    pub seed: u64,
-}
-
-/// One side of a comparison: frames with their reduced energies.
-#[derive(Debug, Clone)]
-pub struct Side {
-    atoms: usize,
-    positions: Vec<f64>,
-    energies: Vec<f64>,
-    kept: OnceCell<Pooled>,
-    distances: OnceCell<Pooled>,
-}
-
-impl Side {
-    /// Frames `[n, atoms, 3]` with reduced energies `[n]` (empty when no metric needs them).
-    #[must_use]
-    pub fn new(atoms: usize, positions: Vec<f64>, energies: Vec<f64>) -> Self {
-        Self { atoms, positions, energies, kept: OnceCell::new(), distances: OnceCell::new() }
-    }
-
-    /// Number of frames.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.positions.len() / (3 * self.atoms)
-    }
-
-    /// Whether there are no frames.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.positions.is_empty()
-    }
-
-    /// The frames with these indices.
-    #[must_use]
-    pub fn select(&self, frames: &[usize]) -> Self {
-        let dim = 3 * self.atoms;
-        let positions = frames.iter().flat_map(|&f| &self.positions[f * dim..(f + 1) * dim]).copied().collect();
-        let energies =
-            if self.energies.is_empty() { vec![] } else { frames.iter().map(|&f| self.energies[f]).collect() };
-        Self::new(self.atoms, positions, energies)
-    }
-
-    /// Reduced energies within ±[`ENERGY_LIMIT`], ascending.
-    fn kept(&self) -> &Pooled {
-        self.kept.get_or_init(|| {
-            let kept: Vec<f64> = self.energies.iter().copied().filter(|u| u.abs() <= ENERGY_LIMIT).collect();
-            Pooled::new(&kept, 1)
-        })
-    }
-
-    /// All interatomic distances, ascending.
-    fn distances(&self) -> &Pooled {
-        let pairs = (self.atoms * self.atoms.saturating_sub(1) / 2).max(1);
-        self.distances.get_or_init(|| Pooled::new(&interatomic_distances(&self.positions, self.atoms), pairs))
-    }
-
-    fn first(&self, frames: usize) -> &[f64] {
-        &self.positions[..frames * 3 * self.atoms]
-    }
-}
-
-/// Value of a two-sided metric, and its interval.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Compared {
-    /// The value; `None` when a side is empty.
-    pub value: Option<f64>,
-    /// 95 % interval.
-    pub interval: Option<(f64, f64)>,
-    /// Frames used of the first and the second side.
-    pub used: (usize, usize),
-}
-
-/// Computes a two-sided metric between `a` (samples) and `b` (reference), with an interval if `bootstrap > 0`.
-///
-/// # Errors
-/// [`Error::Numerical`] when optimal transport fails, [`Error::Internal`] for a metric that is not two-sided.
-pub fn compare(id: &str, a: &Side, b: &Side, settings: Settings) -> Result<Compared> {
-    match id {
-        "energy-w1" => Ok(on_the_line(1, a.kept(), b.kept(), settings)),
-        "energy-w2" => Ok(on_the_line(2, a.kept(), b.kept(), settings)),
-        "distance-w2" => Ok(on_the_line(2, a.distances(), b.distances(), settings)),
-        "mean-energy-diff" => Ok(mean_difference(a.kept(), b.kept(), settings)),
-        "geo-w1-ref" => geometric(PairCost::OnePass, a, b, settings),
-        "geo-w2" => geometric(PairCost::IteratedSquared, a, b, settings),
-        _ => Err(Error::Internal(format!("`{id}` does not compare two sets"))),
-    }
-}
-
-fn replicate(a: &Pooled, b: &Pooled, seed: u64, r: usize) -> (Vec<u32>, Vec<u32>) {
-    (
-        bootstrap::counts(a.groups(), seed, Draw::ReplicateSamples, r),
-        bootstrap::counts(b.groups(), seed, Draw::ReplicateReference, r),
-    )
-}
-
-fn on_the_line(p: u32, a: &Pooled, b: &Pooled, settings: Settings) -> Compared {
-    let value = pooled(p, a, None, b, None);
-    let interval = value.and_then(|value| {
-        bootstrap::interval(value, settings.bootstrap, |r| {
-            let (in_a, in_b) = replicate(a, b, settings.seed, r);
-            pooled(p, a, Some(&in_a), b, Some(&in_b))
-        })
-    });
-    Compared { value, interval, used: (a.groups(), b.groups()) }
-}
-
-fn mean(values: &[f64]) -> Option<f64> {
-    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
-}
-
-/// Mean of a replicate: every group is one value, and groups were numbered before sorting, so any order will do.
-fn weighted_mean(values: &[f64], counts: &[u32]) -> f64 {
-    values.iter().zip(counts).map(|(v, &c)| v * f64::from(c)).sum::<f64>() / values.len() as f64
-}
-
-fn mean_difference(a: &Pooled, b: &Pooled, settings: Settings) -> Compared {
-    let value = mean(a.values()).zip(mean(b.values())).map(|(a, b)| a - b);
-    let interval = value.and_then(|value| {
-        bootstrap::interval(value, settings.bootstrap, |r| {
-            let (in_a, in_b) = replicate(a, b, settings.seed, r);
-            Some(weighted_mean(a.values(), &in_a) - weighted_mean(b.values(), &in_b))
-        })
-    });
-    // The interval of the signed difference, folded at zero.
-    let interval = interval
-        .map(|(lo, hi)| (if lo <= 0.0 && hi >= 0.0 { 0.0 } else { lo.abs().min(hi.abs()) }, lo.abs().max(hi.abs())));
-    Compared { value: value.map(f64::abs), interval, used: (a.groups(), b.groups()) }
-}
-
-/// Exact transport over frames; the interval comes from disjoint blocks of the one cost matrix.
-fn geometric(kind: PairCost, a: &Side, b: &Side, settings: Settings) -> Result<Compared> {
-    let n = settings.geo_n.min(a.len()).min(b.len());
-    if n == 0 {
-        return Ok(Compared::default());
-    }
-    let cost = pair_costs(kind, a.first(n), b.first(n), a.atoms);
-    let finish = |mean: f64| if kind == PairCost::OnePass { mean } else { mean.sqrt() };
-    let value = finish(ot::mean_cost(&cost, n)?);
-    let size = n / BLOCKS;
-    let interval = if settings.bootstrap > 0 && size >= 10 {
-        let mut blocks = [0.0; BLOCKS];
-        for (k, block) in blocks.iter_mut().enumerate() {
-            let inside = k * size..(k + 1) * size;
-            let part: Vec<f64> = inside.clone().flat_map(|i| cost[i * n..][inside.clone()].to_vec()).collect();
-            *block = finish(ot::mean_cost(&part, size)?);
-        }
-        Some(bootstrap::block_interval(value, &blocks))
-    } else {
-        None
-    };
-    Ok(Compared { value: Some(value), interval, used: (n, n) })
-}
+/// Coordinates at or beyond this count as non-finite: their squares would overflow.
+const COORDINATE_LIMIT: f64 = 1e100;
 
 /// Evaluates the metrics of `spec` on `samples` (`positions [n, atoms, 3]`; optional `log_weight [n]`, `parents [n]`).
 ///
@@ -186,7 +20,7 @@ fn geometric(kind: PairCost, a: &Side, b: &Side, settings: Settings) -> Result<C
 ///
 /// # Errors
 /// [`Error::Usage`] for an unknown metric; [`Error::Data`] or [`Error::Shape`] when `positions` is missing or does
-/// not fit the system, or when the reference is empty.
+/// not fit the system, or when the reference is empty; [`Error::NonFinite`] when the reference has such coordinates.
 pub fn evaluate(
     system: &System,
     samples: &Arrays,
@@ -194,23 +28,54 @@ pub fn evaluate(
     spec: &EvalSpec,
     seed: u64,
 ) -> Result<Vec<MetricValue>> {
+    let kt = system.kt(system.temperature);
+    let subject = Subject {
+        name: format!("{} at {}", system.name, system.temperature),
+        atoms: system.atoms,
+        length_unit: system.length_unit,
+        kt,
+        energies: &|positions| energies(system, positions),
+    };
+    judge(&subject, samples, reference, spec, seed)
+}
+
+/// What [`judge`] needs of a system.
+struct Subject<'a> {
+    name: String,
+    atoms: usize,
+    length_unit: &'static str,
+    kt: f64,
+    /// Unreduced energies of frames.
+    energies: &'a dyn Fn(&[f64]) -> Vec<f64>,
+}
+
+fn judge(
+    subject: &Subject,
+    samples: &Arrays,
+    reference: &ReferenceSet,
+    spec: &EvalSpec,
+    seed: u64,
+) -> Result<Vec<MetricValue>> {
     let metrics = spec.metrics.iter().map(|id| by_id(id)).collect::<Result<Vec<_>>>()?;
     let settings = Settings { n: spec.n, geo_n: spec.geo_n, bootstrap: spec.bootstrap, seed };
-    let kt = system.kt(system.temperature);
-    let reduced = |positions: &[f64]| -> Vec<f64> { energies(system, positions).into_iter().map(|e| e / kt).collect() };
 
-    let all = positions(samples, system.atoms)?;
-    let dim = 3 * system.atoms;
-    let finite: Vec<usize> =
-        (0..all.len() / dim).filter(|f| all[f * dim..(f + 1) * dim].iter().all(|x| x.is_finite())).collect();
+    let all = positions(samples, subject.atoms)?;
+    let dim = 3 * subject.atoms;
+    let finite: Vec<usize> = (0..all.len() / dim)
+        .filter(|f| all[f * dim..(f + 1) * dim].iter().all(|x| x.abs() < COORDINATE_LIMIT))
+        .collect();
     let not_finite = all.len() / dim - finite.len();
-    let usable = Side::new(system.atoms, all, vec![]).select(&finite);
-    let mut ours = usable.select(&subset(usable.len(), spec.n, seed, Draw::Samples));
-    ours.energies = reduced(&ours.positions);
+    let usable = Side::new(subject.atoms, all, vec![]).select(&finite);
+    let ours = usable.select(&subset(usable.len(), spec.n, seed, Draw::Samples));
+    let reduced = (subject.energies)(ours.positions()).into_iter().map(|e| e / subject.kt).collect();
+    let ours = ours.with_energies(reduced);
 
-    let whole =
-        Side::new(system.atoms, reference.positions.clone(), reference.energies.iter().map(|e| e / kt).collect());
-    if whole.is_empty() || !reference.positions.len().is_multiple_of(dim) || whole.energies.len() != whole.len() {
+    let whole = Side::new(
+        subject.atoms,
+        reference.positions.clone(),
+        reference.energies.iter().map(|e| e / subject.kt).collect(),
+    );
+    if whole.is_empty() || !reference.positions.len().is_multiple_of(dim) || reference.energies.len() != whole.len() {
         return Err(Error::shape(
             "reference",
             format!(
@@ -220,13 +85,16 @@ pub fn evaluate(
             ),
         ));
     }
+    if reference.positions.iter().any(|x| x.is_nan() || x.abs() >= COORDINATE_LIMIT) {
+        let message = "the reference has non-finite coordinates; remove such frames".into();
+        return Err(Error::NonFinite { path: "reference".into(), message });
+    }
     let truth = whole.select(&subset(whole.len(), spec.n, seed, Draw::Reference));
     let halves = floor::halves(&whole, spec.n, seed);
-    let name = format!("{} at {}", system.name, system.temperature);
 
     let mut values = Vec::with_capacity(metrics.len());
     for metric in metrics {
-        let mut value = blank(metric, system, &reference.digest);
+        let mut value = blank(metric, subject.length_unit, &reference.digest);
         value.dropped = not_finite;
         match metric.id {
             "ess" => one_sided(&mut value, samples, "log_weight", |a| weights::ess(&a.to_f64())),
@@ -239,10 +107,10 @@ pub fn evaluate(
                         Some(mean) => format!("reference mean {mean:.4} kT"),
                         None => "the reference has no usable energies".into(),
                     };
-                    mean_energy(ours.kept(), settings)
+                    mean_energy(&ours, settings)
                 } else {
                     let settings = Settings { bootstrap: 0, ..settings };
-                    value.floor = floor::floor(metric, settings, &reference.digest, &name, &halves)?;
+                    value.floor = floor::floor(metric, settings, &reference.digest, &subject.name, &halves)?;
                     compare(metric.id, &ours, &truth, Settings { bootstrap: spec.bootstrap, ..settings })?
                 };
                 value.value = compared.value.filter(|v| v.is_finite());
@@ -271,17 +139,6 @@ pub fn evaluate(
     Ok(values)
 }
 
-fn mean_energy(kept: &Pooled, settings: Settings) -> Compared {
-    let value = mean(kept.values());
-    let interval = value.and_then(|value| {
-        bootstrap::interval(value, settings.bootstrap, |r| {
-            let counts = bootstrap::counts(kept.groups(), settings.seed, Draw::ReplicateSamples, r);
-            Some(weighted_mean(kept.values(), &counts))
-        })
-    });
-    Compared { value, interval, used: (kept.groups(), 0) }
-}
-
 /// Fills a metric of one optional array; absent arrays make it "not defined".
 fn one_sided(
     value: &mut MetricValue,
@@ -301,11 +158,11 @@ fn one_sided(
     }
 }
 
-fn blank(metric: &Metric, system: &System, digest: &str) -> MetricValue {
+fn blank(metric: &Metric, length_unit: &str, digest: &str) -> MetricValue {
     MetricValue {
         id: metric.id.into(),
         version: metric.version,
-        unit: if metric.unit == "length" { system.length_unit } else { metric.unit }.into(),
+        unit: if metric.unit == "length" { length_unit } else { metric.unit }.into(),
         direction: metric.direction,
         value: None,
         lo: None,
@@ -339,5 +196,115 @@ fn positions(samples: &Arrays, atoms: usize) -> Result<Vec<f64>> {
             "samples",
             format!("`positions` has shape {:?}, expected [n, {atoms}, 3] for this system", array.shape),
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::array::Array;
+    use crate::rng::{Purpose, Stream};
+
+    const ATOMS: usize = 4;
+
+    /// Harmonic energies: half the squared distance from the origin.
+    fn harmonic(positions: &[f64]) -> Vec<f64> {
+        positions.chunks_exact(3 * ATOMS).map(|x| 0.5 * x.iter().map(|x| x * x).sum::<f64>()).collect()
+    }
+
+    fn normals(seed: u64, frames: usize, sd: f64) -> Vec<f64> {
+        let mut draws = Stream::new(seed, Purpose::Init, 0).at(0);
+        (0..frames * 3 * ATOMS).map(|_| sd * draws.normal()).collect()
+    }
+
+    fn arrays(positions: Vec<f64>) -> Arrays {
+        let shape = [positions.len() / (3 * ATOMS), ATOMS, 3];
+        Arrays::from([("positions".to_owned(), Array::f64(&shape, positions))])
+    }
+
+    fn reference(digest: &str) -> ReferenceSet {
+        let positions = normals(1, 3_000, 1.0);
+        ReferenceSet { digest: digest.into(), energies: harmonic(&positions), positions }
+    }
+
+    fn run(samples: &Arrays, metrics: &[&str], reference: &ReferenceSet, seed: u64) -> Vec<MetricValue> {
+        let subject =
+            Subject { name: "test".into(), atoms: ATOMS, length_unit: "nm", kt: 2.0, energies: &|x| harmonic(x) };
+        let spec = EvalSpec {
+            metrics: metrics.iter().map(|m| (*m).to_owned()).collect(),
+            n: 1_000,
+            geo_n: 60,
+            bootstrap: 100,
+            ..EvalSpec::default()
+        };
+        judge(&subject, samples, reference, &spec, seed).unwrap()
+    }
+
+    const ALL: [&str; 9] = [
+        "energy-w1",
+        "energy-w2",
+        "distance-w2",
+        "geo-w1-ref",
+        "geo-w2",
+        "mean-energy",
+        "mean-energy-diff",
+        "ess",
+        "unique-parents",
+    ];
+
+    /// Mean reduced energy of a 12-dimensional unit normal at kT = 2 is 3; scaled by s, it is 3 s^2.
+    #[test]
+    fn good_samples_are_near_the_floor_and_bad_ones_are_not() {
+        let good = run(&arrays(normals(2, 1_500, 1.0)), &ALL, &reference("a"), 0);
+        let bad = run(&arrays(normals(2, 1_500, 1.5)), &ALL, &reference("a"), 0);
+        for (g, b) in good.iter().zip(&bad).take(5) {
+            let floor = g.floor.unwrap();
+            assert!(g.value.unwrap() < 3.0 * floor, "{}: {:?} floor {floor}", g.id, g.value);
+            assert!(b.value.unwrap() > g.hi.unwrap(), "{}", g.id);
+            assert!(b.lo.unwrap() <= b.value.unwrap() && b.value.unwrap() <= b.hi.unwrap());
+        }
+        // E is chi-squared with 12 degrees of freedom, halved twice: standard error of the mean 1.2 / sqrt(1000).
+        assert!((good[5].value.unwrap() - 3.0).abs() < 5.0 * 1.23 / 1_000.0_f64.sqrt());
+        assert!((bad[6].value.unwrap() - 3.75).abs() < 0.5);
+        assert_eq!((bad[2].unit.as_str(), bad[0].n_samples, bad[3].n_samples), ("nm", 1_000, 60));
+        assert_eq!((bad[7].value, bad[8].value), (None, None));
+        assert!(bad[7].note.contains("no array `log_weight`"));
+        // Scaling by 1.5 moves every energy quantile by 1.25 of itself: W1 is 3.75 up to noise.
+        assert!((bad[0].value.unwrap() - 3.75).abs() < 0.5);
+    }
+
+    #[test]
+    fn hopeless_samples_are_counted_never_nan() {
+        let mut positions = normals(3, 100, 1.0);
+        positions[0] = f64::NAN;
+        positions[12] = f64::INFINITY;
+        positions[24] = 1e6;
+        positions[36] = 1e200;
+        let mut samples = arrays(positions);
+        samples.insert("log_weight".into(), Array::f64(&[100], vec![f64::NAN; 100]));
+        samples.insert("parents".into(), Array::i64(&[100], (0..100).map(|i| i / 2).collect()));
+        let values =
+            run(&samples, &["energy-w1", "distance-w2", "mean-energy", "ess", "unique-parents"], &reference("b"), 0);
+        // Two frames are not finite, one would overflow, one has u = 2.5e11.
+        assert_eq!((values[0].dropped, values[0].n_samples, values[1].dropped), (4, 96, 3));
+        assert!(values[0].note.contains("4 samples dropped"));
+        for v in &values {
+            assert!([v.value, v.lo, v.hi].iter().flatten().all(|x| x.is_finite()), "{v:?}");
+        }
+        assert_eq!((values[3].value, values[4].value), (None, Some(0.5)));
+
+        let none = run(&arrays(vec![f64::NAN; 12]), &ALL, &reference("b"), 0);
+        assert!(none.iter().all(|v| v.value.is_none() && !v.note.is_empty()));
+    }
+
+    #[test]
+    fn repeats_and_depends_on_the_seed() {
+        let samples = arrays(normals(4, 1_500, 1.0));
+        let first = run(&samples, &ALL, &reference("c"), 5);
+        // Another digest: nothing is remembered from the first call.
+        let mut second = run(&samples, &ALL, &reference("d"), 5);
+        second.iter_mut().for_each(|v| v.reference = "c".into());
+        assert_eq!(first, second);
+        assert_ne!(first[0].value, run(&samples, &ALL, &reference("c"), 6)[0].value);
     }
 }

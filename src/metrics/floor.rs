@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::{LazyLock, Mutex};
 
 use super::bootstrap::{Draw, subset};
-use super::evaluate::{Settings, Side, compare};
+use super::compare::{Settings, Side, compare};
 use super::registry::Metric;
 use crate::error::Result;
 

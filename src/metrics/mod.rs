@@ -10,6 +10,7 @@
 //! | [`weights`] | effective sample size, unique parents |
 //! | [`bootstrap`] | subsets and 95 % intervals |
 //! | [`floor`] | the same metric between two disjoint halves of the reference |
+//! | [`mod@compare`] | two sets of frames against each other |
 //! | [`mod@evaluate`] | all of it for one set of samples |
 //!
 //! All energies here are reduced, `u = E / kT` at the evaluated temperature.
@@ -17,6 +18,7 @@
 pub mod alignment;
 pub mod assignment;
 pub mod bootstrap;
+pub mod compare;
 pub mod evaluate;
 pub mod floor;
 pub mod ot;

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::runs::{RunResult, Status};
-use super::table::{Cell, Row, Table, grouped, markdown, number, purpose, with_spread};
+use super::table::{Cell, Row, Table, as_published, grouped, markdown, number, purpose};
 
 /// A figure of the page.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,7 +55,7 @@ fn scalable(svg: &str) -> String {
         svg[from..].split('"').next()?.parse::<u32>().ok()
     };
     match (size("width"), size("height"), svg.contains("viewBox")) {
-        (Some(w), Some(h), false) => svg.replacen("<svg", &format!("<svg viewBox=\"0 0 {w} {h}\""), 1),
+        (Some(w), Some(h), false) => svg.replacen("<svg", &format!("<svg role=\"img\" viewBox=\"0 0 {w} {h}\""), 1),
         _ => svg.to_owned(),
     }
 }
@@ -108,7 +108,7 @@ fn put_cell(out: &mut String, cell: &Cell, row: &Row) {
         parts.push(format!("<span{class} title=\"{behind}\">{}{floor}</span>", escape(&text)));
     }
     if let Some(paper) = cell.paper {
-        parts.push(format!("<span class=\"paper\">paper {}</span>", with_spread(paper, cell.paper_sd)));
+        parts.push(format!("<span class=\"paper\">paper {}</span>", as_published(paper, cell.paper_sd)));
     }
     if parts.is_empty() {
         parts.push("–".into());
@@ -122,9 +122,9 @@ fn put_run(out: &mut String, run: &RunResult) {
         Status::Failed => "failed",
         Status::Unfinished => "unfinished",
     };
-    let _ = write!(
+    let _ = writeln!(
         out,
-        "<details id=\"run-{0}\"><summary><code>{0}</code> {1}, seed {2}, {3} at T = {4}: {status}</summary>\n",
+        "<details id=\"run-{0}\"><summary><code>{0}</code> {1}, seed {2}, {3} at T = {4}: {status}</summary>",
         escape(&run.run_id),
         escape(&run.row_label()),
         run.seed,

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Cell, Row, Table, grouped, markdown, number, with_spread};
+use super::{Cell, Row, Table, as_published, grouped, markdown, number};
 
 /// A `table` environment; needs `\usepackage{booktabs}`.
 #[must_use]
@@ -46,7 +46,7 @@ fn cell(cell: &Cell, row: &Row) -> String {
         parts.push(if cell.best { format!("\\textbf{{{text}}}{floor}") } else { format!("{text}{floor}") });
     }
     if let Some(paper) = cell.paper {
-        parts.push(format!("[{}]", escape(&with_spread(paper, cell.paper_sd))));
+        parts.push(format!("[{}]", escape(&as_published(paper, cell.paper_sd))));
     }
     if parts.is_empty() { "--".into() } else { parts.join(" ") }
 }
@@ -82,7 +82,7 @@ mod tests {
         runs[3].label = "MD_50%".into();
         let text = latex(&collect(&runs).unwrap()[0]);
         assert!(text.contains("MD\\_50\\% & \\textbf{2.500 (2.300 to 2.700)}"), "{text}");
-        assert!(text.contains("\\textbf{3.000 $\\pm$ 1.414} [2.260 $\\pm$ 0.210]"), "{text}");
+        assert!(text.contains("\\textbf{3.000 $\\pm$ 1.414} [2.26 $\\pm$ 0.21]"), "{text}");
         for line in text.lines().filter(|l| l.ends_with("\\\\")) {
             assert_eq!(line.matches(" & ").count(), 3, "{line}");
         }

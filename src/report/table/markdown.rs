@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Cell, Column, Row, Table, grouped, number, with_spread};
+use super::{Cell, Column, Row, Table, as_published, grouped, number, with_spread};
 use crate::metrics::Direction;
 
 /// How to read the table.
@@ -58,6 +58,12 @@ pub fn markdown(table: &Table) -> String {
             }
         }
     }
+    if !table.sources.is_empty() {
+        out.push_str("\n### Published values\n\n");
+        for source in &table.sources {
+            let _ = writeln!(out, "- {}", escape(source));
+        }
+    }
     out.push_str("\n### Runs behind each cell\n\n");
     for row in &table.rows {
         for (cell, column) in row.cells.iter().zip(&table.columns).filter(|(c, _)| !c.run_ids.is_empty()) {
@@ -107,7 +113,7 @@ fn cell(cell: &Cell, row: &Row) -> String {
         parts.push(if cell.best { format!("**{text}**{floor}") } else { format!("{text}{floor}") });
     }
     if let Some(paper) = cell.paper {
-        parts.push(format!("[paper {}]", with_spread(paper, cell.paper_sd)));
+        parts.push(format!("[paper {}]", as_published(paper, cell.paper_sd)));
     }
     if parts.is_empty() { "–".into() } else { parts.join(" ") }
 }
@@ -125,10 +131,10 @@ mod tests {
     fn shows_paper_floor_failures_and_runs() {
         let text = markdown(&collect(&example()).unwrap()[0]);
         for expected in [
-            "| PITA (1 failed) | 2 | **3.000 ± 1.414** [paper 2.260 ± 0.210] | **0.0500 ± 0.0000**° [paper 0.0400 ± 0.0000] | 1,000,002 |",
+            "| PITA (1 failed) | 2 | **3.000 ± 1.414** [paper 2.26 ± 0.21] | **0.0500 ± 0.0000**° [paper 0.04 ± 0.00] | 1,000,002 |",
             "| MD | 1 | **2.500 (2.300 to 2.700)** |",
             "| *noise floor* | – | 0.1000 | 0.1000 | – |",
-            "| iDEM (published) | – | [paper 30.78 ± 24.46] | [paper 0.1270] | – |",
+            "| iDEM (published) | – | [paper 30.78 ± 24.46] | [paper 0.127] | – |",
             "- PITA: seed 3 (run pita3): training diverged \\| at step 7",
             "- PITA, energy-w2: pita1, pita2",
             "- PITA: sampling 1,000,002, evaluation 50",

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::baselines::{self, Kind};
+use super::baselines::{self, Baseline, Kind};
 use super::runs::{RunResult, Status};
 use crate::energy::{Counts, Purpose};
 use crate::error::Result;
@@ -18,7 +18,7 @@ use crate::metrics::{Direction, by_id};
 pub use csv::csv;
 pub use latex::latex;
 pub use markdown::markdown;
-pub use number::{grouped, number, with_spread};
+pub use number::{as_published, grouped, number, with_spread};
 
 /// Methods against metrics, on one system at one temperature.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -35,6 +35,8 @@ pub struct Table {
     pub rows: Vec<Row>,
     /// What a reader must know before comparing: differing references, versions, failed seeds.
     pub warnings: Vec<String>,
+    /// Where the published values come from: method, metric, source, remark.
+    pub sources: Vec<String>,
 }
 
 /// One metric.
@@ -177,7 +179,29 @@ fn table(runs: &[RunResult], system: &str, temperature: f64) -> Result<Table> {
         })
     }));
     let title = format!("{system} at T = {temperature}");
-    Ok(Table { title, system: system.into(), temperature, columns, rows, warnings })
+    let sources = sources(&baselines, &rows, system, temperature, &columns);
+    Ok(Table { title, system: system.into(), temperature, columns, rows, warnings, sources })
+}
+
+/// One line per source and remark, over the baselines that the table shows.
+fn sources(baselines: &[Baseline], rows: &[Row], system: &str, temperature: f64, columns: &[Column]) -> Vec<String> {
+    let mut by_text: Vec<(String, Vec<String>)> = Vec::new();
+    for baseline in baselines {
+        for column in columns {
+            let Some(e) = baseline.expected(system, temperature, &column.id) else { continue };
+            let shown = rows.iter().flat_map(|r| &r.cells).any(|c| c.paper.is_some() && c.paper == e.published);
+            if !shown {
+                continue;
+            }
+            let text = if e.note.is_empty() { e.source.clone() } else { format!("{}. {}", e.source, e.note) };
+            let name = format!("{} {}", baseline.title, column.title);
+            match by_text.iter_mut().find(|(t, _)| *t == text) {
+                Some((_, names)) => names.push(name),
+                None => by_text.push((text, vec![name])),
+            }
+        }
+    }
+    by_text.into_iter().map(|(text, names)| format!("{}: {text}", names.join(", "))).collect()
 }
 
 fn columns(runs: &[&RunResult], warnings: &mut Vec<String>) -> Vec<Column> {

@@ -26,13 +26,24 @@ pub fn with_spread(mean: f64, spread: Option<f64>) -> String {
     }
 }
 
+/// A published `value ± sd`, with the decimals it was published with (as many as the longer of the two).
+#[must_use]
+pub fn as_published(value: f64, sd: Option<f64>) -> String {
+    let decimals = |x: f64| x.to_string().split_once('.').map_or(0, |(_, rest)| rest.len());
+    let most = sd.map_or(0, decimals).max(decimals(value));
+    match sd {
+        Some(sd) => format!("{value:.most$} ± {sd:.most$}"),
+        None => format!("{value:.most$}"),
+    }
+}
+
 /// An integer with commas between thousands.
 #[must_use]
 pub fn grouped(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::with_capacity(digits.len() * 4 / 3);
     for (i, c) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
             out.push(',');
         }
         out.push(c);
@@ -50,6 +61,9 @@ mod tests {
         assert_eq!(number(-83.089_6), "-83.09");
         assert_eq!(number(0.000_012_3), "1.23e-5");
         assert_eq!(with_spread(2.26, Some(0.21)), "2.260 ± 0.210");
+        assert_eq!(as_published(2.4, Some(1.25)), "2.40 ± 1.25");
+        assert_eq!(as_published(0.04, Some(0.0)), "0.04 ± 0.00");
+        assert_eq!(as_published(0.127, None), "0.127");
         assert_eq!([grouped(7), grouped(1_000), grouped(75_600_000)], ["7", "1,000", "75,600,000"]);
     }
 }
