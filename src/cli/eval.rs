@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::Globals;
 use crate::array::{Arrays, get, read_npz, read_positions};
-use crate::config::spec::EvalSpec;
+use crate::config::spec::{EvalSpec, SystemSpec};
 use crate::error::{Error, Result};
 use crate::metrics::{MetricValue, ReferenceSet, by_id, evaluate, evaluate::energies};
 use crate::report::table::number;
@@ -124,8 +124,9 @@ fn digest(positions: &[f64]) -> String {
 }
 
 /// The cached reference ensemble of default settings.
-fn reference_set(_globals: &Globals, system: &System, _spec: &EvalSpec) -> Result<ReferenceSet> {
-    Err(Error::Usage(format!("no reference of {} is at hand; pass one with --reference r.npz", system.name)))
+fn reference_set(globals: &Globals, system: &System, spec: &EvalSpec) -> Result<ReferenceSet> {
+    let system = SystemSpec { name: system.name.clone(), temperature: system.temperature };
+    crate::exec::reference_set(&globals.results, &system, &spec.reference)
 }
 
 fn json(values: &[MetricValue]) -> Result<String> {

@@ -1,11 +1,11 @@
 //! `report`: tables, figures and the page of an experiment.
 
-use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::Globals;
+use super::{Globals, output};
+use crate::config::{self, Experiment};
 use crate::error::{Error, Result};
-use crate::report::{Pictures, RunResult, collect, write};
+use crate::report::{Table, collect, load, table, write};
 
 /// Arguments of `report`.
 #[derive(Debug, clap::Args)]
@@ -28,44 +28,40 @@ pub struct Args {
 /// # Errors
 /// Bad experiment files; no runs to report; files that cannot be written.
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
-    let Loaded { title, runs, pictures } = load_runs(args, globals)?;
-    if runs.is_empty() {
-        return Err(Error::NothingSelected(format!(
-            "no runs of {} are recorded; run `pita-bench sweep {0}` first",
-            args.experiment.display()
-        )));
+    let experiment = config::load(&args.experiment, args.profile.as_deref(), &args.set)?;
+    let (tables, files) = written(&experiment, args.out.as_deref(), globals)?;
+    if globals.json {
+        return output::json(&serde_json::json!({ "files": files, "tables": tables }));
     }
-    let tables = collect(&runs)?;
-    let stem = args.experiment.file_stem().map_or("experiment".into(), |s| s.to_string_lossy().into_owned());
-    let out = args.out.clone().unwrap_or_else(|| globals.results.join("reports").join(stem));
-    let files = write(&out, &title, &tables, &pictures, &runs)?;
-    let text = if globals.json {
-        let value = serde_json::json!({ "files": files, "tables": tables });
-        format!("{value}\n")
-    } else {
-        let tables: Vec<String> = tables.iter().map(crate::report::table::markdown).collect();
-        let files: Vec<String> = files.iter().map(|f| f.display().to_string()).collect();
-        format!("{}\n{}\n", tables.join("\n"), files.join("\n"))
-    };
-    std::io::stdout().write_all(text.as_bytes()).map_err(Error::io("stdout"))
-}
-
-/// What the store knows of an experiment.
-struct Loaded {
-    title: String,
-    runs: Vec<RunResult>,
-    pictures: Vec<Pictures>,
-}
-
-/// The experiment's runs from the store, and the samples that its figures show.
-fn load_runs(_args: &Args, _globals: &Globals) -> Result<Loaded> {
-    Err(Error::Internal("reports are not connected to the store yet".into()))
+    print(&tables, &files)
 }
 
 /// Prints the table of an experiment after its sweep.
 ///
 /// # Errors
-/// When the results cannot be read.
-pub fn after_sweep(_experiment: &crate::config::Experiment, _globals: &Globals) -> Result<()> {
-    Ok(())
+/// As [`run`].
+pub fn after_sweep(experiment: &Experiment, globals: &Globals) -> Result<()> {
+    let (tables, files) = written(experiment, None, globals)?;
+    print(&tables, &files)
+}
+
+fn written(experiment: &Experiment, out: Option<&Path>, globals: &Globals) -> Result<(Vec<Table>, Vec<PathBuf>)> {
+    let runs = load::runs(experiment, &globals.results)?;
+    if runs.is_empty() {
+        return Err(Error::NothingSelected(format!(
+            "no runs of {} are recorded; run `pita-bench sweep {0}` first",
+            experiment.path.display()
+        )));
+    }
+    let tables = collect(&runs)?;
+    let pictures = load::pictures(experiment, &globals.results, &runs)?;
+    let folder = globals.results.join("reports").join(&experiment.name);
+    let files = write(out.unwrap_or(&folder), &experiment.title, &tables, &pictures, &runs)?;
+    Ok((tables, files))
+}
+
+fn print(tables: &[Table], files: &[PathBuf]) -> Result<()> {
+    let tables: Vec<String> = tables.iter().map(table::markdown).collect();
+    let files: Vec<String> = files.iter().map(|f| f.display().to_string()).collect();
+    output::line(format!("{}\n{}", tables.join("\n"), files.join("\n")))
 }

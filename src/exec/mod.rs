@@ -20,6 +20,6 @@ mod tests;
 
 pub use cell::Outcome;
 pub use planned::{Planned, plan};
-pub use science::{Builtin, Judgement, Science, Work};
+pub use science::{Builtin, Judgement, Science, Work, reference_set};
 pub use signals::interrupted;
 pub use sweep::{CellReport, Options, Summary, sweep, sweep_with};

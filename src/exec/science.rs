@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::array::{self, Arrays};
 use crate::config::Cell;
+use crate::config::spec::{ReferenceSpec, SystemSpec};
 use crate::energy::{Counts, Metered};
 use crate::error::{Error, Result};
 use crate::metrics::{self, ReferenceSet};
@@ -86,6 +87,20 @@ fn system(cell: &Cell) -> Result<System> {
     systems::by_name(&cell.run.system.name, cell.run.system.temperature)
 }
 
+/// The cached reference ensemble of a system; made first if it is not there.
+///
+/// # Errors
+/// When it cannot be made or read.
+pub fn reference_set(results: &Path, system: &SystemSpec, spec: &ReferenceSpec) -> Result<ReferenceSet> {
+    let made = reference::ensure(&results.join("references"), system, spec, &mut |_| {}, &|| false)?;
+    let arrays = array::read_npz(&made.path)?;
+    Ok(ReferenceSet {
+        digest: made.digest,
+        positions: array::get(&arrays, "positions", &made.path)?.to_f64(),
+        energies: array::get(&arrays, "energy", &made.path)?.to_f64(),
+    })
+}
+
 impl Science for Builtin {
     fn start(&self, cell: &Cell) -> Result<Box<dyn Work>> {
         use crate::config::spec::SamplerSpec as S;
@@ -113,14 +128,7 @@ impl Science for Builtin {
     }
 
     fn judge(&self, results: &Path, cell: &Cell, samples: &Arrays) -> Result<Judgement> {
-        let folder = results.join("references");
-        let made = reference::ensure(&folder, &cell.run.system, &cell.eval.reference, &mut |_| {}, &|| false)?;
-        let arrays = array::read_npz(&made.path)?;
-        let set = ReferenceSet {
-            digest: made.digest,
-            positions: array::get(&arrays, "positions", &made.path)?.to_f64(),
-            energies: array::get(&arrays, "energy", &made.path)?.to_f64(),
-        };
+        let set = reference_set(results, &cell.run.system, &cell.eval.reference)?;
         let values = metrics::evaluate(&system(cell)?, samples, &set, &cell.eval, cell.seed)?;
         let metrics = values.iter().map(serde_json::to_value).collect::<Result<_, _>>();
         let metrics = metrics.map_err(|e| Error::Internal(format!("metrics as JSON: {e}")))?;

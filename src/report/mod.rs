@@ -3,6 +3,7 @@
 //! | file | job |
 //! |---|---|
 //! | [`runs`] | what the report knows of a run |
+//! | [`load`] | run folders into that |
 //! | [`baselines`] | published and accepted numbers, from `baselines/<name>/` |
 //! | [`table`] | one table per system and temperature, and its file formats |
 //! | [`figures`] | pictures as SVG and PNG |
@@ -12,6 +13,7 @@
 pub mod baselines;
 pub mod figures;
 pub mod html;
+pub mod load;
 pub mod runs;
 pub mod table;
 pub mod write;
