@@ -109,3 +109,46 @@ impl Metered {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::energy::LennardJones;
+
+    fn call(meter: &mut Metered, purpose: Purpose, n: usize) -> (Result<()>, f64) {
+        let x: Vec<f64> = (0..6 * n).map(|k| if k % 6 == 3 { 1.0 } else { 0.0 }).collect();
+        let (mut e, mut f) = (vec![f64::NAN; n], vec![f64::NAN; 6 * n]);
+        (meter.energy_forces(purpose, &x, &mut e, &mut f), e[0])
+    }
+
+    #[test]
+    fn budget_is_exact_and_a_refusal_costs_nothing() {
+        let mut meter = Metered::new(Arc::new(LennardJones::new(2)), Some(10));
+        assert!(call(&mut meter, Purpose::Training, 4).0.is_ok());
+        assert!(call(&mut meter, Purpose::Refinement, 3).0.is_ok());
+        let (refused, energy) = call(&mut meter, Purpose::Training, 4);
+        assert!(matches!(refused, Err(Error::BudgetSpent { budget: 10 })));
+        assert!(energy.is_nan(), "nothing was evaluated");
+        assert_eq!((meter.counts().charged(), meter.left()), (7, Some(3)));
+        assert!(call(&mut meter, Purpose::Training, 3).0.is_ok(), "exactly the rest fits");
+        assert_eq!(meter.left(), Some(0));
+        assert!(call(&mut meter, Purpose::Sampling, 1).0.is_err());
+        // Evaluation is recorded but free.
+        assert_eq!(call(&mut meter, Purpose::Evaluation, 5).1, -1.75);
+        assert_eq!(meter.counts().charged(), 10);
+        let expected = [(Purpose::Training, 7), (Purpose::Refinement, 3), (Purpose::Evaluation, 5)];
+        assert_eq!(meter.counts().0, BTreeMap::from(expected));
+    }
+
+    #[test]
+    fn counts_survive_a_checkpoint_as_text() {
+        let mut meter = Metered::new(Arc::new(LennardJones::new(2)), Some(5));
+        call(&mut meter, Purpose::InitialData, 4).0.unwrap();
+        let text = serde_json::to_string(meter.counts()).unwrap();
+        assert_eq!(text, r#"{"initial-data":4}"#);
+        let mut again = Metered::new(Arc::new(LennardJones::new(2)), Some(5));
+        again.restore(serde_json::from_str(&text).unwrap());
+        assert_eq!(again.left(), Some(1));
+        assert!(call(&mut again, Purpose::Training, 2).0.is_err());
+    }
+}

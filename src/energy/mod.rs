@@ -4,8 +4,11 @@
 //! `a` in frame `f`, `dim = 3 * atoms`. Energies are *unreduced* (`E`, in the system's energy unit); the reduced energy
 //! is `u = E / kT`.
 
+mod lj;
+pub mod lj_kernel;
 mod metered;
 
+pub use lj::LennardJones;
 pub use metered::{Counts, Metered, Purpose};
 
 /// A potential energy surface, evaluated for whole batches. Samplers never see it: they get a [`Metered`].
