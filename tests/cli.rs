@@ -1,5 +1,7 @@
 //! Through the binary: verbs over recorded runs, exit codes, JSON on success and on failure.
 
+#![allow(clippy::unwrap_used)] // helpers of tests, which clippy does not see as tests
+
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Instant;

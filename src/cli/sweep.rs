@@ -86,7 +86,10 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
         output::line(sentence(&summary))?;
     }
     if summary.exit_code() != ExitCode::Interrupted {
-        super::report::after_sweep(&experiment, globals)?;
+        let reported = super::report::after_sweep(&experiment, globals);
+        if summary.error.is_none() {
+            reported?; // else the sweep's own error is the one to tell
+        }
     }
     summary.error.map_or(Ok(ExitCode::Ok), Err)
 }
