@@ -1,5 +1,7 @@
 //! The command line: one file per verb.
 
+pub mod energy;
+
 use std::path::PathBuf;
 
 /// Options that every verb has.

@@ -2,6 +2,7 @@
 
 pub mod md;
 pub mod pita;
+pub mod reference;
 
 use std::sync::Arc;
 
