@@ -77,10 +77,10 @@ fn context(budget: Option<u64>) -> Context {
 #[test]
 fn virial_of_lj13() {
     let mut ctx = context(None);
-    let mut mala = Mala::new(start(&ctx, 64), 13, 0.3, 1e-4);
+    let mut mala = Mala::new(start(&ctx, 128), 13, 0.3, 1e-4);
     mala.adapt(ACCEPTANCE);
-    let mut sums = vec![0.0; 64];
-    for step in 0..3_000 {
+    let mut sums = vec![0.0; 128];
+    for step in 0..5_000 {
         if step == 1_000 {
             mala.freeze();
             mala.reset_statistics();
@@ -88,7 +88,7 @@ fn virial_of_lj13() {
         mala.step(&mut ctx.energy, Purpose::Sampling, &Stream::new(1, rng::Purpose::Dynamics, step)).unwrap();
         if step >= 1_000 {
             for (s, (x, f)) in sums.iter_mut().zip(mala.positions().chunks(39).zip(mala.forces().chunks(39))) {
-                *s -= x.iter().zip(f).map(|(x, f)| x * f).sum::<f64>() / (36.0 * 0.3) / 2_000.0;
+                *s -= x.iter().zip(f).map(|(x, f)| x * f).sum::<f64>() / (36.0 * 0.3) / 4_000.0;
             }
         }
     }
@@ -101,7 +101,7 @@ fn samplers(ctx: &Context) -> Vec<Box<dyn Sampler>> {
     let md = |integrator| MdSpec {
         integrator,
         equilibration: 20_000,
-        stride: 300,
+        stride: 1_000,
         walkers: 4,
         samples: 100,
         ..MdSpec::default()
