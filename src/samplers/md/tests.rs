@@ -8,14 +8,14 @@ use crate::energy::{Metered, Potential};
 use crate::systems::by_name;
 
 /// `E = k/2 sum |x|^2`: on the centred subspace every direction has variance `kT/k`.
-struct Harmonic(f64);
+struct Harmonic(f64, usize);
 
 impl Potential for Harmonic {
     fn atoms(&self) -> usize {
-        3
+        self.1
     }
     fn energy_forces(&self, x: &[f64], e: &mut [f64], f: &mut [f64]) {
-        for (e, x) in e.iter_mut().zip(x.chunks(9)) {
+        for (e, x) in e.iter_mut().zip(x.chunks(3 * self.1)) {
             *e = 0.5 * self.0 * x.iter().map(|x| x * x).sum::<f64>();
         }
         f.iter_mut().zip(x).for_each(|(f, x)| *f = -self.0 * x);
@@ -39,7 +39,7 @@ fn mean_and_error(per_walker: &[f64]) -> (f64, f64) {
 fn harmonic_variance_is_exact() {
     let (kt, k, walkers) = (0.7, 3.0, 64);
     for integrator in ["langevin", "mala"] {
-        let mut energy = Metered::new(Arc::new(Harmonic(k)), None);
+        let mut energy = Metered::new(Arc::new(Harmonic(k, 3)), None);
         let start = vec![0.0; 9 * walkers];
         let init = Stream::new(1, rng::Purpose::Init, 0);
         // BAOAB's configurations are exact for harmonic forces at any step; MALA's by detailed balance (a large step).
@@ -148,4 +148,27 @@ fn budget_is_used_to_the_last_evaluation() {
         let n = sampler.samples().unwrap()["energy"].len();
         assert!(n > 0 && n < 50, "sampler {kind}: {n} frames");
     }
+}
+
+/// Mean energy `36/2 kT` of 13 harmonic atoms at the target, whatever is exchanged with the hotter rungs.
+#[test]
+fn replica_exchange_keeps_the_target_exact() {
+    let mut ctx = context(None);
+    ctx.energy = Metered::new(Arc::new(Harmonic(2.0, 13)), None);
+    let spec = ReplicaExchangeSpec {
+        ladder: vec![3.0, 2.5],
+        copies: 32,
+        exchange_every: 2,
+        equilibration: 500,
+        stride: 2,
+        samples: 32 * 800,
+        ..ReplicaExchangeSpec::default()
+    };
+    let mut sampler = ReplicaExchange::new(&spec, &ctx, Purpose::Sampling).unwrap();
+    while !sampler.step(&mut ctx).unwrap().finished {}
+    let energies = sampler.samples().unwrap()["energy"].to_f64();
+    let per_copy: Vec<f64> = energies.chunks(800).map(|e| e.iter().sum::<f64>() / 800.0 / 36.0).collect();
+    let (mean, error) = mean_and_error(&per_copy);
+    assert!(error < 0.01 && (mean - 1.0).abs() < 4.0 * error, "{mean} +- {error}");
+    assert!(sampler.exchange_acceptance().iter().all(|a| (0.2..0.9).contains(a)) && sampler.round_trips() > 100);
 }
