@@ -101,9 +101,8 @@ fn verdict(a: &Side, b: &Side, direction: &str) -> &'static str {
     match direction {
         _ if a_lo <= b_hi && b_lo <= a_hi => "tie",
         "lower" if b_hi < a_lo => "better",
-        "lower" => "worse",
         "higher" if b_lo > a_hi => "better",
-        "higher" => "worse",
+        "lower" | "higher" => "worse",
         _ => "different",
     }
 }

@@ -52,7 +52,7 @@ pub fn columns(rows: &[Vec<String>]) -> String {
 pub fn number(x: Option<f64>) -> String {
     match x {
         None => "-".into(),
-        Some(x) if x == 0.0 => "0".into(),
+        Some(0.0) => "0".into(),
         Some(x) if (1e-3..1e5).contains(&x.abs()) => {
             let digits = (3 - x.abs().log10().floor() as i32).max(0) as usize;
             format!("{x:.digits$}")

@@ -160,8 +160,17 @@ fn cannot_open(path: &Path, e: &rusqlite::Error) -> Error {
             let source = std::io::Error::new(std::io::ErrorKind::PermissionDenied, format!("cannot be written: {e}"));
             Error::Io { path: path.to_path_buf(), source }
         }
+        // SQLite calls a full disk an I/O error when its shared memory does not fit: ask the file system itself.
+        Some(C::SystemIoFailure) => probe(path).err().unwrap_or_else(|| broken(e)),
         _ => broken(e),
     }
+}
+
+fn probe(path: &Path) -> Result<()> {
+    let probe = path.with_added_extension("probe");
+    let written = std::fs::write(&probe, [1; 1 << 16]).map_err(Error::io(&probe));
+    let _ = std::fs::remove_file(&probe);
+    written
 }
 
 fn escape(path: &Path) -> String {
