@@ -45,24 +45,33 @@ pub fn linear_block<T: Real, const R: usize, const ACCUMULATE: bool>(
 /// Weight gradient `g[k][o] += sum_r (x[r][k] y[r][o])`, last component of the product.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
 pub fn outer<T: Real, const K: usize>(x: &[Row<T, K>], y: &[Row<T, K>], g: &mut [Lanes<T>]) {
-    for (block, g) in g.as_chunks_mut::<4>().0.iter_mut().enumerate() {
-        let mut sums = *g;
+    for (block, [g0, g1, g2, g3]) in g.as_chunks_mut::<4>().0.iter_mut().enumerate() {
+        // Four sums by name: as an array with a loop over them, the compiler vectorises across the sums (gathers).
+        let (mut s0, mut s1, mut s2, mut s3) = (*g0, *g1, *g2, *g3);
+        let k = block * 4;
         for (x, y) in x.iter().zip(y) {
-            for r in 0..4 {
-                let k = block * 4 + r;
-                let a = x[0].0[k];
-                for o in 0..H {
-                    sums[r].0[o] = a.fma(y[K - 1].0[o], sums[r].0[o]);
-                }
-                if K > 1 {
-                    let a = x[K - 1].0[k];
-                    for o in 0..H {
-                        sums[r].0[o] = a.fma(y[0].0[o], sums[r].0[o]);
-                    }
-                }
+            let (a, b) = (&x[0].0, &y[K - 1]);
+            add_times(&mut s0, a[k], b);
+            add_times(&mut s1, a[k + 1], b);
+            add_times(&mut s2, a[k + 2], b);
+            add_times(&mut s3, a[k + 3], b);
+            if K > 1 {
+                let (a, b) = (&x[K - 1].0, &y[0]);
+                add_times(&mut s0, a[k], b);
+                add_times(&mut s1, a[k + 1], b);
+                add_times(&mut s2, a[k + 2], b);
+                add_times(&mut s3, a[k + 3], b);
             }
         }
-        *g = sums;
+        (*g0, *g1, *g2, *g3) = (s0, s1, s2, s3);
+    }
+}
+
+/// `sum += a y`.
+#[inline(always)]
+fn add_times<T: Real>(sum: &mut Lanes<T>, a: T, y: &Lanes<T>) {
+    for o in 0..H {
+        sum.0[o] = a.fma(y.0[o], sum.0[o]);
     }
 }
 
