@@ -1,4 +1,5 @@
 //! The fused EGNN engine against the reference implementation's numbers (tests/golden) and finite differences.
+#![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
 
 use pita_bench::array::{Arrays, read_safetensors};
 use pita_bench::nn::fused::{Egnn, NodeInputs, Real};

@@ -1,4 +1,5 @@
 //! Schedules, losses, optimiser, annealing terms and resampling against the PyTorch reference, number by number.
+#![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
 
 mod common;
 
@@ -136,8 +137,8 @@ fn losses_and_parameter_gradients() {
             let batch = batch(&g, scalar(&g, "beta"));
             let schedule = Elucidating::new(0.05, 80.0);
             let params = Pair { score: &score[..], energy: &energy[..] };
-            let grad = Pair { score: &mut gs[..], energy: &mut ge[..] };
-            let terms = loss(&net, params, &batch, &schedule, &weights, grad).unwrap();
+            let mut grad = Pair { score: &mut gs[..], energy: &mut ge[..] };
+            let terms = loss(&net, params, &batch, &schedule, &weights, &mut grad).unwrap();
             let want = |name: &str| f64s(&g, &format!("{case}.{name}"));
             close("score", &terms.score, &want("score"), tolerance);
             close("energy_score", &terms.energy_score, &want("energy_score"), tolerance);
@@ -199,7 +200,7 @@ fn adam_clip_ema() {
         let (gs, ge) = grad.split_at_mut(len);
         let (ps, pe) = params.split_at(len);
         let pair = Pair { score: ps, energy: pe };
-        let terms = loss(&net, pair, &batch, &schedule, &weights, Pair { score: gs, energy: ge }).unwrap();
+        let terms = loss(&net, pair, &batch, &schedule, &weights, &mut Pair { score: gs, energy: ge }).unwrap();
         close("loss", &[terms.total(&weights)], &per_step("loss", step), F64);
         let norm = clip_norm(&mut grad, 0.5);
         close("grad norm", &[norm], &per_step("grad_norm", step), F64);
@@ -262,12 +263,12 @@ fn one_annealing_step() {
             close("div_b", &div_b, &get("div_b"), tolerance);
             let mut rate = Vec::new();
             let mut drift = vec![0.0; n * DIM];
-            for i in 0..n {
+            for (i, &div_score) in div.iter().enumerate() {
                 let row = i * DIM..(i + 1) * DIM;
                 let local = Local {
                     grad_u: &e.grad[row.clone()],
                     score: &s[row.clone()],
-                    div_score: div[i],
+                    div_score,
                     u: e.u[i],
                     du_dt: e.du_dh[i] * g2,
                 };

@@ -1,4 +1,5 @@
 //! Energies, forces and dynamics against independent numbers.
+#![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
 
 use pita_bench::array::read_npz;
 use pita_bench::energy::Potential;

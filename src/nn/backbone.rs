@@ -23,6 +23,12 @@ pub struct EnergySeed {
     pub w: f64,
 }
 
+/// Writes the cotangent of sample `i` given its denoiser: `(i, D_i [dim], out [dim])`.
+pub type Cotangent<'a> = &'a (dyn Fn(usize, &[f64], &mut [f64]) + Sync);
+
+/// Chooses the constants of sample `i` given its energy head: `(i, U_i, grad_i [dim], dU/dh_i, v_i [dim])` writes `v_i`.
+pub type Seeds<'a> = &'a (dyn Fn(usize, f64, &[f64], f64, &mut [f64]) -> EnergySeed + Sync);
+
 /// The backbone `F(c_noise, x_in, beta)` with both heads of EDM preconditioning (sigma_data = 1, `h = sigma^2`):
 ///
 /// - score head: `D(x) = c_s x + c_out F`, `score = (D - x)/h`;
@@ -81,7 +87,7 @@ pub trait Backbone: Send + Sync {
         h: &[f64],
         beta: &[f64],
         x: &[f64],
-        cotangent: &(dyn Fn(usize, &[f64], &mut [f64]) + Sync),
+        cotangent: Cotangent<'_>,
         grad: &mut [f64],
     ) -> Result<Vec<f64>>;
 
@@ -96,7 +102,7 @@ pub trait Backbone: Send + Sync {
         h: &[f64],
         beta: &[f64],
         x: &[f64],
-        seed: &(dyn Fn(usize, f64, &[f64], f64, &mut [f64]) -> EnergySeed + Sync),
+        seed: Seeds<'_>,
         grad: &mut [f64],
     ) -> Result<EnergyOut>;
 }

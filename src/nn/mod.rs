@@ -12,7 +12,7 @@ pub mod fused;
 mod layout;
 
 pub use adam::{Adam, clip_norm};
-pub use backbone::{Backbone, EnergyOut, EnergySeed};
+pub use backbone::{Backbone, Cotangent, EnergyOut, EnergySeed, Seeds};
 pub use ema::{Ema, warm_decay};
 pub use engine::build;
 pub use layout::{Layout, Parameter};

@@ -1,5 +1,5 @@
 //! Golden fixtures and comparisons shared by the integration tests.
-#![allow(dead_code)] // each test binary uses a part
+#![allow(dead_code, clippy::unwrap_used)] // each test binary uses a part; a failed unwrap is a failed test
 
 use std::path::PathBuf;
 

@@ -4,7 +4,7 @@ use candle_core::{D, DType, Device, Result, Tensor, Var};
 
 use super::Jet;
 use crate::config::spec::{NetSpec, NodeFeatures};
-use crate::nn::{Backbone, EnergyOut, EnergySeed, Layout};
+use crate::nn::{Backbone, Cotangent, EnergyOut, Layout, Seeds};
 
 /// Range of all coordinate updates together; each layer may move a particle's partners by `RANGE / layers`.
 const RANGE: f64 = 15.0;
@@ -334,7 +334,7 @@ impl Backbone for CandleEgnn {
         h: &[f64],
         beta: &[f64],
         x: &[f64],
-        cotangent: &(dyn Fn(usize, &[f64], &mut [f64]) + Sync),
+        cotangent: Cotangent<'_>,
         grad: &mut [f64],
     ) -> crate::error::Result<Vec<f64>> {
         let (batch, dim) = (h.len(), self.dim());
@@ -357,7 +357,7 @@ impl Backbone for CandleEgnn {
         h: &[f64],
         beta: &[f64],
         x: &[f64],
-        seed: &(dyn Fn(usize, f64, &[f64], f64, &mut [f64]) -> EnergySeed + Sync),
+        seed: Seeds<'_>,
         grad: &mut [f64],
     ) -> crate::error::Result<EnergyOut> {
         let (batch, dim) = (h.len(), self.dim());

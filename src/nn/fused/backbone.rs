@@ -6,7 +6,7 @@ use super::{Egnn, NodeInputs, Real, Shape};
 use crate::config::spec::{NetSpec, NodeFeatures};
 use crate::error::{Error, Result};
 use crate::nn::candle::egnn_layout;
-use crate::nn::{Backbone, EnergyOut, EnergySeed, Layout};
+use crate::nn::{Backbone, Cotangent, EnergyOut, Layout, Seeds};
 
 /// The fused EGNN as a backbone, computing in `T` (f32 in production, f64 in tests).
 pub struct FusedEgnn<T> {
@@ -109,7 +109,7 @@ impl<T: Real> Backbone for FusedEgnn<T> {
         h: &[f64],
         beta: &[f64],
         x: &[f64],
-        cotangent: &(dyn Fn(usize, &[f64], &mut [f64]) + Sync),
+        cotangent: Cotangent<'_>,
         grad: &mut [f64],
     ) -> Result<Vec<f64>> {
         let net = self.net(params)?;
@@ -130,7 +130,7 @@ impl<T: Real> Backbone for FusedEgnn<T> {
         h: &[f64],
         beta: &[f64],
         x: &[f64],
-        seed: &(dyn Fn(usize, f64, &[f64], f64, &mut [f64]) -> EnergySeed + Sync),
+        seed: Seeds<'_>,
         grad: &mut [f64],
     ) -> Result<EnergyOut> {
         let net = self.net(params)?;

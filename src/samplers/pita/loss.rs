@@ -125,7 +125,7 @@ pub fn loss(
     batch: &Batch,
     schedule: &Elucidating,
     weights: &LossWeights,
-    grad: Pair<&mut [f64]>,
+    grad: &mut Pair<&mut [f64]>,
 ) -> Result<LossTerms> {
     let (dim, n) = (net.dim(), batch.h.len());
     let count = n as f64;

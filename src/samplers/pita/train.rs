@@ -68,8 +68,8 @@ impl Trainer {
         let (gs, ge) = grad.split_at_mut(half);
         let (score, energy) = self.params.split_at(half);
         let weights = LossWeights::from(spec);
-        let pair = Pair { score: gs, energy: ge };
-        let terms = loss(net, Pair { score, energy }, &batch, schedule, &weights, pair)?;
+        let mut pair = Pair { score: gs, energy: ge };
+        let terms = loss(net, Pair { score, energy }, &batch, schedule, &weights, &mut pair)?;
         let norm = clip_norm(&mut grad, spec.clip);
         if !norm.is_finite() {
             return Err(Error::Numerical(format!(
