@@ -174,7 +174,7 @@ fn compare<T: Real>(net: &Egnn<T>, grads: &[T], golden: &Arrays, prefix: &str, t
     for p in &net.layout.parameters {
         let name = format!("{prefix}{}", p.name);
         let found = &grads[p.offset..p.offset + p.len()];
-        match golden.get(&name).map(|a| a.to_f64()) {
+        match golden.get(&name).map(pita_bench::array::Array::to_f64) {
             Some(expected) if expected.iter().any(|&x| x != 0.0) => check(&name, found, &expected, tolerance),
             _ => assert!(found.iter().all(|x| x.to_f64() == 0.0), "{name} should be zero"),
         }
