@@ -303,11 +303,12 @@ impl Annealer {
     }
 
     /// Resamples with the true energy: `a - u_true + gamma U(x)`, at the last weighted time. `reduced [n]` are the true
-    /// reduced energies at the new temperature; costs no further evaluation.
+    /// reduced energies at the new temperature; costs no further evaluation. Returns who was kept, and the effective
+    /// sample size before.
     ///
     /// # Errors
     /// When the engine fails.
-    pub fn final_resample(&mut self, at: &Setting, reduced: &[f64]) -> Result<Vec<usize>> {
+    pub fn final_resample(&mut self, at: &Setting, reduced: &[f64]) -> Result<(Vec<usize>, f64)> {
         let t = at.time(at.weighted_steps());
         let (u, _, _) = at.energy(&self.x, at.schedule.h(t))?;
         let gamma = at.gamma.at(t);
@@ -315,7 +316,8 @@ impl Annealer {
             *w += gamma * u - true_u;
         }
         clamp_above(&mut self.log_weight, at.spec.clamp_quantile);
-        Ok(self.resample(at, at.spec.steps + 1))
+        let ess = self.ess();
+        Ok((self.resample(at, at.spec.steps + 1), ess))
     }
 
     /// Systematic resampling; weights start again at zero. Returns who was kept.

@@ -8,6 +8,7 @@ use super::loss::mean;
 use super::train::{Rung, Trainer};
 use crate::array::{Array, Arrays};
 use crate::config::spec::PitaSpec;
+use crate::diffusion::sde::quantile;
 use crate::diffusion::{Elucidating, Gamma};
 use crate::energy::Purpose;
 use crate::error::{Error, Result};
@@ -238,7 +239,7 @@ impl Pita {
         }
         self.annealer.advance(&setting)?;
         self.done = self.annealer.step;
-        let scalars = vec![
+        let mut scalars = vec![
             ("anneal.ess".to_owned(), self.annealer.ess()),
             ("anneal.unique_parents".to_owned(), self.annealer.unique_parents() as f64),
         ];
@@ -249,7 +250,8 @@ impl Pita {
                 let kt = self.kt(self.rung + 1);
                 let reduced: Vec<f64> = mala.energies.iter().map(|e| e / kt).collect();
                 let dim = self.net.dim();
-                let kept = self.annealer.final_resample(&setting, &reduced)?;
+                let (kept, ess) = self.annealer.final_resample(&setting, &reduced)?;
+                scalars.push(("anneal.final_ess".to_owned(), ess));
                 let rows = |v: &[f64]| kept.iter().flat_map(|&i| v[i * dim..(i + 1) * dim].iter().copied()).collect();
                 mala.positions = rows(&mala.positions);
                 mala.forces = rows(&mala.forces);
@@ -277,7 +279,8 @@ impl Pita {
             self.done += 1;
             scalars = vec![
                 ("refine.acceptance".to_owned(), mean(&p)),
-                ("refine.mean_reduced_energy".to_owned(), mean(&self.mala.energies) / kt),
+                // The median: a few overlapping particles would hide everything else in a mean.
+                ("refine.median_reduced_energy".to_owned(), quantile(&self.mala.energies, 0.5) / kt),
             ];
         }
         let mut report = self.progress("refinement", total, scalars);
