@@ -4,10 +4,28 @@
 //!
 //! ```text
 //! the harness:   config -> identity -> plan -> exec -> record -> store -> report
-//! the science:            systems (+ energy, metered)  samplers  nn  rng  metrics
+//! the science:            systems (+ energy, metered)  samplers  diffusion  nn  rng  metrics
 //! ```
 //!
 //! Data flows left to right; the science knows nothing of the harness.
+//!
+//! | module | its one job |
+//! |---|---|
+//! | [`cli`] | one file per verb |
+//! | [`config`] | typed experiment files, profiles, overrides, sweep expansion |
+//! | [`identity`] | canonical form and digests: spec, code, environment |
+//! | [`plan`] | the decision table: done, resume, run, evaluate |
+//! | [`exec`] | local workers, signals, progress |
+//! | [`record`] | run folders: events, checkpoints, manifest |
+//! | [`store`] | SQLite over the run folders |
+//! | [`report`] | tables, figures, the HTML page |
+//! | [`systems`], [`energy`] | what is sampled; energies behind a meter that counts |
+//! | [`samplers`] | Langevin, MALA, replica exchange, PITA; reference ensembles |
+//! | [`nn`] | EGNN with EDM preconditioning: candle reference and fused engine |
+//! | [`diffusion`] | schedules, annealing terms, resampling |
+//! | [`metrics`] | Wasserstein, geometry, intervals, noise floors |
+//! | [`rng`] | Philox counter streams |
+//! | [`mod@array`] | named arrays: npz and safetensors |
 
 pub mod array;
 pub mod cli;
