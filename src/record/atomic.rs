@@ -42,7 +42,9 @@ pub fn persist(temporary: &Path, path: &Path) -> Result<()> {
 /// # Errors
 /// [`Error::Io`].
 pub fn sync_parent(path: &Path) -> Result<()> {
-    match path.parent() {
+    // A bare file name has the empty path as parent: the working directory.
+    let parent = path.parent().map(|p| if p.as_os_str().is_empty() { Path::new(".") } else { p });
+    match parent {
         Some(parent) => File::open(parent).and_then(|d| d.sync_all()).map_err(Error::io(parent)),
         None => Ok(()),
     }

@@ -11,6 +11,9 @@ use crate::error::{Error, Result};
 use crate::rng;
 use crate::samplers::{Context, Progress, Sampler, Samples, state};
 
+/// Reduced energy at which a trajectory counts as diverged.
+const RUNAWAY: f64 = 1e6;
+
 /// Langevin dynamics or MALA as a resumable sampler.
 pub struct Md {
     spec: MdSpec,
@@ -58,9 +61,10 @@ impl Md {
                 }
                 let d = Dynamics { dt: self.spec.step, friction: self.spec.friction, kt: self.kt };
                 self.langevin.advance(&mut ctx.energy, Purpose::Sampling, d, ctx.seed)?;
-                if self.langevin.energies.iter().any(|e| !e.is_finite()) {
+                // A stable trajectory never gets near this: the integrator has blown up.
+                if let Some(e) = self.langevin.energies.iter().find(|e| e.is_nan() || **e > RUNAWAY * self.kt) {
                     return Err(Error::Numerical(format!(
-                        "langevin: energy is not finite after {} steps; use a smaller step than {}",
+                        "langevin: the energy is {e:.1e} after {} steps; use a smaller step than {}",
                         self.done, self.spec.step
                     )));
                 }
