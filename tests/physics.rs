@@ -322,12 +322,12 @@ mod dynamics {
         assert_eq!((ctx.energy.counts().charged(), ctx.energy.left()), (10, Some(0)));
         assert_eq!(ctx.energy.counts().0[&Purpose::Evaluation], 6);
 
-        // A sampler under a budget keeps what it has recorded: 3 walkers, 1 + 20 moves fit into 63.
-        let mut ctx = context(1.0, 1.0, Some(63));
+        // A sampler under a budget keeps what it has recorded: 3 walkers, 1 + 20 whole moves and 2 walkers more.
+        let mut ctx = context(1.0, 1.0, Some(65));
         let spec = MdSpec { walkers: 3, equilibration: 5, stride: 5, samples: 300, ..MdSpec::default() };
         let system = SystemSpec { name: "harmonic".into(), temperature: 1.0 };
         let samples = run(&RunSpec { system, sampler: SamplerSpec::Md(spec) }, &mut ctx);
-        assert_eq!(ctx.energy.counts().charged(), 63);
+        assert_eq!(ctx.energy.counts().charged(), 65);
         assert_eq!(samples["energy"].shape, [9]);
     }
 }

@@ -86,16 +86,15 @@ impl Metered {
         self.budget.map(|b| b.saturating_sub(self.counts.charged()))
     }
 
-    /// Checks that `n` more evaluations for `purpose` fit the budget; counts nothing.
+    /// How many of `n` evaluations for `purpose` the budget still pays for: at least one.
     ///
     /// # Errors
-    /// [`Error::BudgetSpent`] when they do not.
-    pub fn reserve(&self, purpose: Purpose, n: u64) -> Result<()> {
-        match self.budget {
-            Some(budget) if purpose.charged() && self.counts.charged() + n > budget => {
-                Err(Error::BudgetSpent { budget })
-            }
-            _ => Ok(()),
+    /// [`Error::BudgetSpent`] when it pays for none.
+    pub fn affordable(&self, purpose: Purpose, n: usize) -> Result<usize> {
+        match (self.budget, self.left()) {
+            (Some(budget), Some(0)) if purpose.charged() => Err(Error::BudgetSpent { budget }),
+            (_, Some(left)) if purpose.charged() => Ok(n.min(usize::try_from(left).unwrap_or(usize::MAX))),
+            _ => Ok(n),
         }
     }
 
@@ -111,7 +110,12 @@ impl Metered {
         forces: &mut [f64],
     ) -> Result<()> {
         let n = energies.len() as u64;
-        self.reserve(purpose, n)?;
+        if let Some(budget) = self.budget
+            && purpose.charged()
+            && self.counts.charged() + n > budget
+        {
+            return Err(Error::BudgetSpent { budget });
+        }
         self.potential.energy_forces(positions, energies, forces);
         *self.counts.0.entry(purpose).or_default() += n;
         Ok(())

@@ -58,20 +58,18 @@ impl Langevin {
     }
 
     /// One step of every walker: half kick, half drift, friction and noise, half drift, (force), half kick. One
-    /// evaluation per walker.
+    /// evaluation per walker; with less than that left in the budget, only the first walkers move.
     ///
     /// # Errors
-    /// [`crate::error::Error::BudgetSpent`]; the walkers have not moved then.
+    /// [`crate::error::Error::BudgetSpent`] when nothing is left; the walkers have not moved then.
     pub fn advance(&mut self, energy: &mut Metered, purpose: Purpose, d: Dynamics, seed: u64) -> Result<()> {
         let dim = 3 * energy.atoms();
-        let n = self.energies.len();
-        // Asked before moving, so that a spent budget leaves the walkers where they are.
-        energy.reserve(purpose, n as u64)?;
+        let n = energy.affordable(purpose, self.energies.len())?;
         let stream = Stream::new(seed, rng::Purpose::Dynamics, self.steps);
         let keep = (-d.friction * d.dt).exp();
         let kick = (d.kt * (1.0 - keep * keep)).sqrt();
         let forces = &self.forces;
-        self.positions.par_chunks_mut(dim).zip(self.velocities.par_chunks_mut(dim)).enumerate().for_each(
+        self.positions[..n * dim].par_chunks_mut(dim).zip(self.velocities.par_chunks_mut(dim)).enumerate().for_each(
             |(i, (x, v))| {
                 let mut draws = stream.at(i as u32);
                 let mut noise = vec![0.0; dim];
@@ -87,8 +85,9 @@ impl Langevin {
                 }
             },
         );
-        energy.energy_forces(purpose, &self.positions, &mut self.energies, &mut self.forces)?;
-        for (v, f) in self.velocities.iter_mut().zip(&self.forces) {
+        let moved = ..n * dim;
+        energy.energy_forces(purpose, &self.positions[moved], &mut self.energies[..n], &mut self.forces[moved])?;
+        for (v, f) in self.velocities[moved].iter_mut().zip(&self.forces) {
             *v += 0.5 * d.dt * f;
         }
         self.steps += 1;

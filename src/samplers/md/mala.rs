@@ -102,13 +102,14 @@ impl Mala {
     }
 
     /// One move of every walker: proposal `x + eps F/kT + sqrt(2 eps) z`, accepted by Metropolis-Hastings. One
-    /// evaluation per walker. Returns the acceptance probability of each.
+    /// evaluation per walker; with less than that left in the budget, only the first walkers move. Returns the
+    /// acceptance probability of each.
     ///
     /// `seed` and `salt` key the draws together with the move number; `salt` (below 2^16) keeps chains apart that one
     /// run makes in different phases.
     ///
     /// # Errors
-    /// [`crate::error::Error::BudgetSpent`]; the walkers have not moved then.
+    /// [`crate::error::Error::BudgetSpent`] when nothing is left; the walkers have not moved then.
     pub fn advance(
         &mut self,
         energy: &mut Metered,
@@ -117,8 +118,9 @@ impl Mala {
         at: impl Fn(usize) -> (f64, f64) + Sync,
     ) -> Result<Vec<f64>> {
         let dim = 3 * energy.atoms();
+        let n = energy.affordable(purpose, self.len())?;
         let stream = Stream::new(seed, stream, (salt << 40) | self.moves);
-        let mut proposal = vec![0.0; self.positions.len()];
+        let mut proposal = vec![0.0; n * dim];
         let accept_draw: Vec<f64> = proposal
             .par_chunks_mut(dim)
             .enumerate()
@@ -135,11 +137,11 @@ impl Mala {
                 u
             })
             .collect();
-        let mut new_energies = vec![0.0; self.len()];
+        let mut new_energies = vec![0.0; n];
         let mut new_forces = vec![0.0; proposal.len()];
         energy.energy_forces(purpose, &proposal, &mut new_energies, &mut new_forces)?;
         let mut acceptance = vec![0.0; self.len()];
-        for (i, p) in acceptance.iter_mut().enumerate() {
+        for (i, p) in acceptance[..n].iter_mut().enumerate() {
             let (kt, eps) = at(i);
             let row = i * dim..(i + 1) * dim;
             // log q(x|y) - log q(y|x), each -|to - from - eps F(from)/kT|^2 / (4 eps)
