@@ -225,6 +225,40 @@ mod dynamics {
         check_variance("mala", &squares(&mala.positions), (DIM - 3) as f64 * kt / k, 4.0);
     }
 
+    /// Overlapping atoms come apart: without the truncated drift no move from there is ever accepted.
+    #[test]
+    fn mala_leaves_overlaps() {
+        let system = systems::by_name("lj13", 1.0).unwrap();
+        let mut energy = Metered::new(system.potential(), None);
+        let mut x = system.start.clone();
+        for c in 0..3 {
+            x[3 + c] = x[c] + 0.1;
+        }
+        let mut mala = Mala::new(x, &mut energy, Purpose::Refinement).unwrap();
+        assert!(mala.energies[0] > 1e9);
+        for _ in 0..500 {
+            let key = (1, rng::Purpose::Refine, 0);
+            mala.advance(&mut energy, Purpose::Refinement, key, |_| (1.0, 1e-3)).unwrap();
+        }
+        assert!(mala.energies[0] < 100.0, "{}", mala.energies[0]);
+    }
+
+    /// The truncation acts and the target stays exact: at this step the drift is cut in most moves.
+    #[test]
+    fn truncated_mala_keeps_the_variance() {
+        let (k, kt) = (3.0, 0.7);
+        let mut ctx = context(k, kt, None);
+        let x: Vec<f64> = (0..4_000 * DIM).map(|i| (i as f64 * 0.77).sin()).collect();
+        let mut mala = Mala::new(x, &mut ctx.energy, Purpose::Sampling).unwrap();
+        for _ in 0..400 {
+            let key = (1, rng::Purpose::Dynamics, 0);
+            mala.advance(&mut ctx.energy, Purpose::Sampling, key, |_| (kt, 8.0 * kt / k)).unwrap();
+            let key = (2, rng::Purpose::Dynamics, 0);
+            mala.advance(&mut ctx.energy, Purpose::Sampling, key, |_| (kt, 0.02)).unwrap();
+        }
+        check_variance("malta", &squares(&mala.positions), (DIM - 3) as f64 * kt / k, 4.0);
+    }
+
     fn run(spec: &RunSpec, ctx: &mut Context) -> pita_bench::array::Arrays {
         let mut sampler = build(spec, ctx).unwrap();
         while !sampler.step(ctx).unwrap().finished {}

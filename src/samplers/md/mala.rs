@@ -1,4 +1,7 @@
 //! Metropolis-adjusted Langevin (MALA) for many walkers at once, on the centre-of-mass-free subspace.
+//!
+//! The drift is truncated (MALTA: Roberts and Tweedie 1996, section 1.4): where atoms overlap the plain drift would throw
+//! them so far that no move is ever accepted. The Metropolis step knows the truncated drift, so the target stays exact.
 
 use rayon::prelude::*;
 
@@ -62,6 +65,16 @@ impl DualAveraging {
     }
 }
 
+/// The drift is at most this many times the typical length of the noise.
+const LONGEST_DRIFT: f64 = 3.0;
+
+/// What `eps F/kT` is multiplied with, so that it is no longer than allowed.
+fn drift_factor(force: &[f64], kt: f64, eps: f64) -> f64 {
+    let length = eps / kt * force.iter().map(|f| f * f).sum::<f64>().sqrt();
+    let limit = LONGEST_DRIFT * (2.0 * eps * force.len() as f64).sqrt();
+    if length.is_finite() { eps / kt * (limit / length).min(1.0) } else { 0.0 }
+}
+
 /// Walkers with their energies and forces; walker `i` moves at temperature `kt[i]` with step `step[i]`.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Mala {
@@ -101,7 +114,7 @@ impl Mala {
         self.energies.is_empty()
     }
 
-    /// One move of every walker: proposal `x + eps F/kT + sqrt(2 eps) z`, accepted by Metropolis-Hastings. One
+    /// One move of every walker: proposal `x + eps F/kT + sqrt(2 eps) z` (truncated drift), accepted by Metropolis-Hastings. One
     /// evaluation per walker; with less than that left in the budget, only the first walkers move. Returns the
     /// acceptance probability of each.
     ///
@@ -131,8 +144,10 @@ impl Mala {
                 let u = draws.uniform();
                 new.iter_mut().for_each(|z| *z = draws.normal());
                 centre(new, dim / 3);
-                for ((p, x), f) in new.iter_mut().zip(&self.positions[row.clone()]).zip(&self.forces[row]) {
-                    *p = x + eps * f / kt + (2.0 * eps).sqrt() * *p;
+                let force = &self.forces[row.clone()];
+                let drift = drift_factor(force, kt, eps);
+                for ((p, x), f) in new.iter_mut().zip(&self.positions[row]).zip(force) {
+                    *p = x + drift * f + (2.0 * eps).sqrt() * *p;
                 }
                 u
             })
@@ -144,12 +159,14 @@ impl Mala {
         for (i, p) in acceptance[..n].iter_mut().enumerate() {
             let (kt, eps) = at(i);
             let row = i * dim..(i + 1) * dim;
-            // log q(x|y) - log q(y|x), each -|to - from - eps F(from)/kT|^2 / (4 eps)
+            // log q(x|y) - log q(y|x), each -|to - from - drift(from)|^2 / (4 eps)
             let (mut there, mut back) = (0.0, 0.0);
+            let forward = drift_factor(&self.forces[row.clone()], kt, eps);
+            let backward = drift_factor(&new_forces[row.clone()], kt, eps);
             for k in row.clone() {
                 let d = proposal[k] - self.positions[k];
-                there += (d - eps * self.forces[k] / kt).powi(2);
-                back += (-d - eps * new_forces[k] / kt).powi(2);
+                there += (d - forward * self.forces[k]).powi(2);
+                back += (-d - backward * new_forces[k]).powi(2);
             }
             let log_ratio = (self.energies[i] - new_energies[i]) / kt + (there - back) / (4.0 * eps);
             *p = if log_ratio.is_nan() { 0.0 } else { log_ratio.exp().min(1.0) };
