@@ -332,7 +332,8 @@ impl Default for AnnealSpec {
     }
 }
 
-/// MALA refinement on the true energy, step found by dual averaging; every evaluation counted.
+/// MALA refinement on the true energy, each particle with a step of its own that follows its acceptance in the first half
+/// and is fixed in the second; every evaluation counted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RefineSpec {
     /// MALA steps per particle; 0 is off.

@@ -23,6 +23,8 @@ use crate::systems::System;
 const REASONABLE: f64 = 1_000.0;
 /// First MALA step, in units of squared length; dual averaging takes it from there.
 const FIRST_STEP: f64 = 1e-4;
+/// How fast a particle's refinement step follows its acceptance (Robbins-Monro on its logarithm).
+const REFINE_GAIN: f64 = 0.3;
 /// Salt of the initial chains; rung k refines with salt k.
 const INITIAL_SALT: u64 = 0xffff;
 
@@ -59,6 +61,8 @@ pub struct Pita {
     step_size: DualAveraging,
     current_step: f64,
     parents: Vec<i64>,
+    /// MALA step of each particle in refinement.
+    refine_steps: Vec<f64>,
 }
 
 impl Pita {
@@ -92,6 +96,7 @@ impl Pita {
             step_size: DualAveraging::new(FIRST_STEP, ACCEPTANCE),
             current_step: FIRST_STEP,
             parents: Vec::new(),
+            refine_steps: Vec::new(),
             spec: spec.clone(),
         })
     }
@@ -258,8 +263,7 @@ impl Pita {
                 mala.energies = kept.iter().map(|&i| mala.energies[i]).collect();
             }
             self.mala = mala;
-            self.step_size = DualAveraging::new(FIRST_STEP, self.spec.refine.acceptance);
-            self.current_step = FIRST_STEP;
+            self.refine_steps = vec![FIRST_STEP; self.mala.len()];
         }
         let report = self.progress("annealing", self.spec.anneal.steps, scalars);
         if !self.mala.is_empty() {
@@ -272,10 +276,16 @@ impl Pita {
         let total = self.spec.refine.steps;
         let mut scalars = Vec::new();
         if self.done < total {
-            let (kt, eps) = (self.kt(self.rung + 1), self.current_step);
+            let (kt, eps) = (self.kt(self.rung + 1), &self.refine_steps);
             let key = (ctx.seed, rng::Purpose::Refine, self.rung as u64);
-            let p = self.mala.advance(&mut ctx.energy, Purpose::Refinement, key, |_| (kt, eps))?;
-            self.current_step = self.step_size.update(mean(&p));
+            let p = self.mala.advance(&mut ctx.energy, Purpose::Refinement, key, |i| (kt, eps[i]))?;
+            // Each particle finds its own step: one with overlapping atoms needs a far smaller one. Steps are fixed in
+            // the second half, which then leaves the target exactly invariant.
+            if 2 * self.done < total {
+                for (eps, p) in self.refine_steps.iter_mut().zip(&p) {
+                    *eps *= (REFINE_GAIN * (p - self.spec.refine.acceptance)).exp();
+                }
+            }
             self.done += 1;
             scalars = vec![
                 ("refine.acceptance".to_owned(), mean(&p)),
@@ -319,6 +329,7 @@ impl Sampler for Pita {
         let place = [self.phase as i64, self.rung as i64, self.done as i64, self.buffers.len() as i64];
         arrays.insert("place".into(), state::integers(&place));
         arrays.insert("parents".into(), state::integers(&self.parents));
+        arrays.insert("refine_steps".into(), state::floats(&self.refine_steps));
         let step_size: Vec<f64> = std::iter::once(self.current_step).chain(self.step_size.state()).collect();
         arrays.insert("step_size".into(), state::floats(&step_size));
         for (k, buffer) in self.buffers.iter().enumerate() {
@@ -336,6 +347,7 @@ impl Sampler for Pita {
         self.phase = phases[place[0] as usize % phases.len()];
         (self.rung, self.done) = (place[1] as usize, place[2] as usize);
         self.parents = state::i64s(arrays, "parents")?;
+        self.refine_steps = state::f64s(arrays, "refine_steps")?;
         let step_size = state::f64s(arrays, "step_size")?;
         self.current_step = step_size[0];
         self.step_size = DualAveraging::from_state(&step_size[1..]);
