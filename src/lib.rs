@@ -25,6 +25,7 @@
 //! | [`diffusion`] | schedules, annealing terms, resampling |
 //! | [`metrics`] | Wasserstein, geometry, intervals, noise floors |
 //! | [`rng`] | Philox counter streams |
+//! | [`real`] | f32 and f64 behind one trait, with functions that vectorise |
 //! | [`mod@array`] | named arrays: npz and safetensors |
 
 pub mod array;
@@ -39,6 +40,7 @@ pub mod identity;
 pub mod metrics;
 pub mod nn;
 pub mod plan;
+pub mod real;
 pub mod record;
 pub mod report;
 pub mod rng;

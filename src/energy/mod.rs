@@ -4,6 +4,7 @@
 //! `a` in frame `f`, `dim = 3 * atoms`. Energies are *unreduced* (`E`, in the system's energy unit); the reduced energy
 //! is `u = E / kT`.
 
+pub mod forcefield;
 pub mod lj;
 mod metered;
 

@@ -1,12 +1,15 @@
 //! The systems that samplers are compared on.
 
 mod cluster;
+pub mod topology;
 
 use std::sync::Arc;
 
 use crate::energy::Potential;
 use crate::energy::lj::LennardJones;
 use crate::error::{Error, Result};
+
+pub use topology::Topology;
 
 /// A system at a target temperature.
 pub struct System {
@@ -24,6 +27,10 @@ pub struct System {
     pub scale: f64,
     /// A low-energy configuration `[atoms, 3]` to start from.
     pub start: Vec<f64>,
+    /// Masses `[atoms]` in dynamics (amu for molecules, 1 for LJ).
+    pub masses: Vec<f64>,
+    /// Names and bonds, for molecules.
+    pub topology: Option<Arc<Topology>>,
     potential: Arc<dyn Potential>,
 }
 
@@ -39,6 +46,8 @@ impl System {
             length_unit: "r_m",
             scale: 1.0,
             start,
+            masses: vec![1.0; potential.atoms()],
+            topology: None,
             potential,
         }
     }

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::num::{H, Lanes, Num, Vec3};
-use super::real::Real;
+use crate::real::Real;
 
 /// Samples whose parameter gradients are summed one after the other; chunk sums are then added in order.
 pub const CHUNK: usize = 16;

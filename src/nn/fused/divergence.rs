@@ -14,8 +14,8 @@ use super::forward::{LayerTape, Shape, Tape, block, inverse_num, zero, zero_row}
 use super::kernels::{linear, linear_block};
 use super::layout::row;
 use super::num::{H, Lanes, Num, Row, add_lanes, add_scaled, dot, dot_const, dot_lanes, hadamard, times};
-use super::real::Real;
 use super::reverse::gate;
+use crate::real::Real;
 
 /// Working memory.
 #[derive(Debug)]

@@ -11,10 +11,10 @@ use super::divergence::Divergence;
 use super::forward::{NodeInputs, Shape, Tape, zero};
 use super::layout::Layout;
 use super::num::{Lanes, Num, Vec3};
-use super::real::Real;
 use super::reverse::{Reverse, inner};
 use crate::array::Arrays;
 use crate::error::{Error, Result};
+use crate::real::Real;
 
 /// The network: its shape and its parameters as one flat vector, which an optimiser may change between calls.
 #[derive(Debug, Clone)]

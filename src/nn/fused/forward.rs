@@ -6,7 +6,7 @@ use multiversion::multiversion;
 use super::kernels::{linear, silu};
 use super::layout::row;
 use super::num::{H, Lanes, Num, Row, Vec3, add_row, add_scaled, dot_const, dot3, one_row, times};
-use super::real::Real;
+use crate::real::Real;
 
 /// Reach of all coordinate updates together.
 const COORDINATE_RANGE: f64 = 15.0;

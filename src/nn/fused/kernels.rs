@@ -4,7 +4,7 @@
 use multiversion::multiversion;
 
 use super::num::{H, Lanes, Row};
-use super::real::Real;
+use crate::real::Real;
 
 /// Rows that share one pass over the weights.
 const BLOCK: usize = 4;

@@ -1,9 +1,9 @@
 //! Where each parameter lies in the flat vector an optimiser sees, and in the packed rows the kernels see.
 
 use super::num::{H, Lanes};
-use super::real::Real;
 use crate::array::{Array, Arrays};
 use crate::error::{Error, Result};
+use crate::real::Real;
 
 /// Number of scalar inputs of a node.
 pub const NODE_INPUTS: usize = 2;

@@ -15,12 +15,11 @@ pub mod forward;
 pub mod kernels;
 pub mod layout;
 pub mod num;
-pub mod real;
 pub mod reverse;
 
+pub use crate::real::Real;
 pub use backbone::FusedEgnn;
 pub use egnn::{Egnn, Energy};
 pub use forward::{NodeInputs, Shape};
 pub use layout::{Layout, Parameter};
 pub use num::H as HIDDEN;
-pub use real::Real;

@@ -2,7 +2,7 @@
 
 use std::ops::{Add, AddAssign, Mul, Neg, Sub, SubAssign};
 
-use super::real::Real;
+use crate::real::Real;
 
 /// Width of the network: every hidden layer has 32 features, two AVX-512 registers.
 pub const H: usize = 32;

@@ -8,7 +8,7 @@ use super::kernels::{linear, outer};
 use super::layout::row;
 use super::num::{H, Lanes, Num, Row, Vec3, add_lanes, add_last, add_row, add_scaled, dot, dot_const, dot3};
 use super::num::{hadamard, one_row, times};
-use super::real::Real;
+use crate::real::Real;
 
 /// Working memory of one reverse pass.
 #[derive(Debug)]

@@ -1,4 +1,4 @@
-//! The floating-point type of the engine, with exponential functions that vectorise in plain loops.
+//! The floating-point type of the fused kernels, with elementary functions that vectorise in plain loops.
 
 use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub, SubAssign};
 

@@ -1,0 +1,148 @@
+//! Parameters of a molecular force field. Units: nm, kJ/mol, rad, e, amu. Atoms are numbered from 0.
+//!
+//! The terms are those that OpenMM evaluates for Amber force fields; [`crate::systems`] reads them from its System XML.
+
+/// Coulomb constant of `NonbondedForce`, kJ nm / (mol e^2).
+pub const COULOMB: f64 = 138.935_457_644_381_98;
+
+/// All parameters of one molecule.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ForceField {
+    /// Masses `[atoms]`, amu.
+    pub masses: Vec<f64>,
+    /// `k/2 (r - r0)^2`.
+    pub bonds: Vec<Bond>,
+    /// `k/2 (theta - theta0)^2`.
+    pub angles: Vec<Angle>,
+    /// `k (1 + cos(n phi - phase))`, proper and improper alike.
+    pub torsions: Vec<Torsion>,
+    /// Lennard-Jones and Coulomb.
+    pub nonbonded: Option<Nonbonded>,
+    /// Generalised Born solvation.
+    pub gb: Option<GeneralizedBorn>,
+}
+
+impl ForceField {
+    /// Number of atoms.
+    #[must_use]
+    pub fn atoms(&self) -> usize {
+        self.masses.len()
+    }
+}
+
+/// A harmonic bond.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Bond {
+    /// Its atoms.
+    pub atoms: [usize; 2],
+    /// Force constant, kJ/mol/nm^2.
+    pub k: f64,
+    /// Length at rest, nm.
+    pub r0: f64,
+}
+
+/// A harmonic angle.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Angle {
+    /// Its atoms; the vertex is in the middle.
+    pub atoms: [usize; 3],
+    /// Force constant, kJ/mol/rad^2.
+    pub k: f64,
+    /// Angle at rest, rad.
+    pub theta0: f64,
+}
+
+/// One Fourier term of a torsion. Several may share the same atoms.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Torsion {
+    /// Its atoms, in order; the dihedral is 0 when cis, IUPAC sign.
+    pub atoms: [usize; 4],
+    /// Periodicity `n`.
+    pub periodicity: u32,
+    /// Phase, rad.
+    pub phase: f64,
+    /// Amplitude, kJ/mol.
+    pub k: f64,
+}
+
+/// Lennard-Jones and Coulomb between all pairs that are not exceptions, cut plainly at `cutoff`:
+/// `4 eps [(s/r)^12 - (s/r)^6] + COULOMB q q (1/r + krf r^2 - crf)`, `s` the mean of the sigmas, `eps` the geometric mean.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Nonbonded {
+    /// Charges `[atoms]`, e.
+    pub charges: Vec<f64>,
+    /// Lennard-Jones sigma `[atoms]`, nm.
+    pub sigma: Vec<f64>,
+    /// Lennard-Jones epsilon `[atoms]`, kJ/mol.
+    pub epsilon: Vec<f64>,
+    /// Pairs with parameters of their own; all zero for excluded pairs.
+    pub exceptions: Vec<Exception>,
+    /// Cutoff, nm; `None` for none.
+    pub cutoff: Option<Cutoff>,
+}
+
+/// A plain cutoff with a reaction field (OpenMM's `CutoffNonPeriodic`).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Cutoff {
+    /// Distance, nm.
+    pub distance: f64,
+    /// Dielectric beyond it; 1 gives `1/r - 1/rc`.
+    pub dielectric: f64,
+}
+
+impl Cutoff {
+    /// `krf` and `crf` of the reaction field.
+    #[must_use]
+    pub fn reaction_field(&self) -> (f64, f64) {
+        let (e, rc) = (self.dielectric, self.distance);
+        ((e - 1.0) / (2.0 * e + 1.0) / rc.powi(3), 3.0 * e / (2.0 * e + 1.0) / rc)
+    }
+}
+
+/// A pair outside the rules: `COULOMB c/r + 4 eps [(s/r)^12 - (s/r)^6]` at any distance, neither cut nor shifted.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Exception {
+    /// The pair.
+    pub atoms: [usize; 2],
+    /// Product of charges, e^2.
+    pub charge_product: f64,
+    /// Lennard-Jones sigma, nm.
+    pub sigma: f64,
+    /// Lennard-Jones epsilon, kJ/mol.
+    pub epsilon: f64,
+}
+
+/// Generalised Born with a surface term (Onufriev, Bashford and Case 2004), as OpenMM evaluates it.
+///
+/// `I_i` by pairwise descreening; `psi = I o`, `B = 1 / (1/o - tanh(alpha psi - beta psi^2 + gamma psi^3) / rho)`,
+/// `rho = o + offset`. With `tau = coulomb (1/solute - 1/solvent)`: self `-tau/2 q^2/B`; surface
+/// `surface (rho + probe)^2 (rho/B)^6`; pairs `-tau q q (1/f - shift)`, `f^2 = r^2 + B B exp(-r^2 / 4 B B)`,
+/// `shift = 1/cutoff` where there is one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GeneralizedBorn {
+    /// Charges `[atoms]`, e.
+    pub charges: Vec<f64>,
+    /// Intrinsic radii less the offset, `o [atoms]`, nm.
+    pub offset_radius: Vec<f64>,
+    /// `o` times the descreening scale, `s [atoms]`, nm.
+    pub scaled_radius: Vec<f64>,
+    /// Offset of the radii, nm (0.009).
+    pub offset: f64,
+    /// Coefficients of the tanh: OBC1 is (0.8, 0, 2.909125), OBC2 (1, 0.8, 4.85).
+    pub tanh: [f64; 3],
+    /// Coulomb constant, kJ nm / (mol e^2).
+    pub coulomb: f64,
+    /// Dielectric of the solute.
+    pub solute: f64,
+    /// Dielectric of the solvent.
+    pub solvent: f64,
+    /// Surface coefficient, kJ/mol/nm^2 (28.3919551 is 4 pi times 2.25936); 0 for no surface term.
+    pub surface: f64,
+    /// Probe radius of the surface term, nm (0.14).
+    pub probe: f64,
+    /// Cutoff of descreening and pairs, nm; `None` for none.
+    pub cutoff: Option<f64>,
+    /// Whether an atom swallowed by its neighbour (`o_i < s_j - r`) adds `1/o_i - 1/(s_j - r)` to `I_i`
+    /// (`GBSAOBCForce` does, `CustomGBForce` of `implicit/obc1.xml` does not).
+    pub engulfed: bool,
+}
