@@ -55,7 +55,7 @@ pub fn counted(counts: Option<&[u32]>, i: usize) -> u32 {
 /// 95 % percentile interval of `statistic(replicate)` over `replicates` replicates, in parallel.
 ///
 /// Resampling adds its own noise to a distance, so replicates lie above `value` on average; they are shifted to have
-/// their mean at `value` before the percentiles are read. `None` with fewer than 20 replicates, or when the statistic of
+/// their mean at `value` before the percentiles are read. `None` with fewer than [`LEAST`] replicates, or when the statistic of
 /// one is not defined: then the value hangs on a few samples.
 #[must_use]
 pub fn interval(
@@ -64,7 +64,7 @@ pub fn interval(
     statistic: impl Fn(usize) -> Option<f64> + Send + Sync,
 ) -> Option<(f64, f64)> {
     let mut found: Vec<f64> = (0..replicates).into_par_iter().map(statistic).collect::<Option<_>>()?;
-    if found.len() < 20 {
+    if found.len() < LEAST {
         return None;
     }
     let shift = value - found.iter().sum::<f64>() / found.len() as f64;
@@ -83,6 +83,9 @@ pub fn block_interval(value: f64, blocks: &[f64; BLOCKS]) -> (f64, f64) {
     let half = T * (variance / BLOCKS as f64).sqrt();
     (value - half, value + half)
 }
+
+/// Fewest replicates that make an interval.
+pub const LEAST: usize = 20;
 
 /// Number of blocks of [`block_interval`].
 pub const BLOCKS: usize = 5;

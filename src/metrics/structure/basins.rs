@@ -4,10 +4,10 @@
 //! that collapse lose it first.
 
 use super::Frames;
-use crate::metrics::bootstrap::counted;
+use crate::metrics::bootstrap::{LEAST, counted};
 use crate::metrics::compare::{Compared, Settings, absolute, bootstrap_both, bootstrap_one};
 
-/// Half-open cut of the circle: whether phi lies inside.
+/// A part of the circle that phi may lie in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Basin {
     /// phi > 0.
@@ -109,7 +109,7 @@ pub(super) fn delta_f(a: &Frames, b: &Frames, settings: Settings) -> Compared {
         Some(free_energy(fraction(&ours[k], Some(in_a)))? - free_energy(fraction(&theirs[k], Some(in_b)))?)
     }));
     found.note = format!("kT: {}", listed(a, &f, &g));
-    if found.interval.is_none() && settings.bootstrap > 0 {
+    if found.interval.is_none() && settings.bootstrap >= LEAST {
         found.note.push_str("; no interval: too few frames in a basin");
     }
     found
