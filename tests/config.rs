@@ -8,7 +8,8 @@
 use std::path::{Path, PathBuf};
 
 use pita_bench::config::spec::{
-    EvalSpec, Integrator, MdSpec, PitaSpec, ReferenceSpec, ReplicaExchangeSpec, RunSpec, SamplerSpec, Weights,
+    EvalSpec, HotStartSpec, Integrator, MdSpec, PitaSpec, ReferenceSpec, ReplicaExchangeSpec, RunSpec, SamplerSpec,
+    Weights,
 };
 use pita_bench::config::{Cell, Experiment, load};
 use pita_bench::error::Error;
@@ -103,6 +104,35 @@ fn cells_are_the_whole_product() {
     assert_eq!((cells[14].run.system.name.as_str(), cells[14].run.system.temperature), ("lj13", 2.0));
     assert_eq!((cells[14].eval.reference.seed, cells[14].eval.reference.sampler.copies), (7, 2));
     assert_eq!(cells[0].eval.reference, ReferenceSpec::default());
+}
+
+fn md(cell: &Cell) -> &MdSpec {
+    let SamplerSpec::Md(spec) = &cell.run.sampler else { panic!("{}", cell.sampler) };
+    spec
+}
+
+/// A system's own settings lie over those of all systems; the command line lies over both.
+#[test]
+fn systems_have_settings_of_their_own() {
+    let own = |overrides: &[&str]| {
+        let overrides: Vec<String> = overrides.iter().map(ToString::to_string).collect();
+        load(Path::new("tests/config/good/own_settings.toml"), None, &overrides).unwrap().cells
+    };
+    let cells = own(&[]);
+    let rows: Vec<_> = cells.iter().map(|c| (c.system.as_str(), c.sampler.as_str())).collect();
+    assert_eq!(rows, [("lj13", "md"), ("lj13", "remd"), ("lj13", "pita"), ("hot", "md"), ("hot", "remd")]);
+    assert_eq!((md(&cells[0]).step, md(&cells[0]).walkers, cells[0].eval.n), (0.005, 3, EvalSpec::default().n));
+    assert_eq!((md(&cells[3]).step, md(&cells[3]).walkers, cells[3].eval.n), (0.002, 3, 50));
+    assert_eq!(md(&cells[3]).hot_start, Some(HotStartSpec { temperature: 3.0, steps: 50 }));
+    let SamplerSpec::ReplicaExchange(remd) = &cells[4].run.sampler else { panic!() };
+    assert_eq!((&remd.ladder[..], remd.integrator), (&[4.0, 3.0][..], Integrator::Langevin));
+
+    let cells = own(&["samplers.md.step=0.001", "metrics.n=7"]);
+    assert!(cells.iter().filter(|c| c.sampler == "md").all(|c| md(c).step == 0.001));
+    assert!(cells.iter().all(|c| c.eval.n == 7));
+    let cells = own(&["systems.hot.samplers.md.step=0.001,0.003"]);
+    assert_eq!(cells.len(), 6);
+    assert_eq!((md(&cells[0]).step, md(&cells[3]).step, md(&cells[4]).step), (0.005, 0.001, 0.003));
 }
 
 #[test]

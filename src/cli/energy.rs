@@ -2,10 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::ValueEnum;
-
 use super::{Globals, output};
 use crate::array::{Array, Arrays, read_positions, write_npz};
+use crate::energy::Precision;
 use crate::error::{Error, Result};
 use crate::record::atomic;
 use crate::systems;
@@ -31,15 +30,6 @@ pub struct Args {
     /// Precision of the arithmetic and of the output
     #[arg(long, value_enum, default_value_t = Precision::F64)]
     precision: Precision,
-}
-
-/// Floating point precision.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Precision {
-    /// Single.
-    F32,
-    /// Double.
-    F64,
 }
 
 /// Runs the verb.

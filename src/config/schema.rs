@@ -4,8 +4,9 @@
 use super::fields::{Fields, Float};
 use super::source::{At, Sources, known_notes};
 use super::spec::{
-    AnnealSpec, Engine, EvalSpec, GammaSchedule, InitialSpec, Integrator, MdSpec, NetSpec, NodeFeatures, PitaSpec,
-    ReferenceSpec, RefineSpec, ReplicaExchangeSpec, Resampling, SamplerSpec, SystemSpec, TrainSpec, Weights,
+    AnnealSpec, Engine, EvalSpec, GammaSchedule, HotStartSpec, InitialSpec, Integrator, MdSpec, NetSpec, NodeFeatures,
+    PitaSpec, Precision, ReferenceSpec, RefineSpec, ReplicaExchangeSpec, Resampling, SamplerSpec, SystemSpec,
+    TrainSpec, Weights,
 };
 use super::tree::Table;
 use crate::metrics::registry::IDS;
@@ -15,7 +16,7 @@ use crate::systems;
 const KINDS: [&str; 3] = ["md", "replica-exchange", "pita"];
 
 /// Where a ladder was written, and whether it was (or is the default).
-struct Ladder {
+pub(super) struct Ladder {
     at: At,
     written: bool,
 }
@@ -31,13 +32,23 @@ pub(super) struct SystemEntry {
     pub(super) key: String,
     pub(super) system: SystemSpec,
     pub(super) reference: ReferenceSpec,
+    ladder: Ladder,
 }
 
-/// A row: key, label, sampler.
+/// A row: key, label, sampler, and the systems that it is run on (all, if it does not say).
 pub(super) struct SamplerEntry {
     pub(super) key: String,
     pub(super) label: String,
     pub(super) sampler: SamplerSpec,
+    systems: Option<Vec<String>>,
+    ladder: Ladder,
+}
+
+impl SamplerEntry {
+    /// Whether it is run on the system with this key.
+    pub(super) fn runs_on(&self, system: &str) -> bool {
+        self.systems.as_ref().is_none_or(|all| all.iter().any(|key| key == system))
+    }
 }
 
 /// A whole experiment at one point of its sweep.
@@ -64,30 +75,9 @@ pub(super) fn settings(sources: &Sources, tree: &Table) -> Settings {
     let title = top.text("title");
     let seeds = top.seeds("seeds").unwrap_or_else(|| vec![0]);
 
-    let mut system_ladders = Vec::new();
-    let systems = named(&top, "systems", "system", |key, fields| {
-        let (entry, ladder) = system(key, fields);
-        system_ladders.push(ladder);
-        Some(entry)
-    });
-    let mut sampler_ladders = Vec::new();
-    let samplers = named(&top, "samplers", "sampler", |key, fields| {
-        let (entry, ladder) = sampler(key, fields)?;
-        sampler_ladders.push(ladder);
-        Some(entry)
-    });
-    for (system, at) in systems.iter().zip(&system_ladders) {
-        let group = format!("systems.{}", system.key);
-        above_target(sources, at, &format!("{group}.reference"), &system.reference.sampler.ladder, system);
-        for (sampler, at) in samplers.iter().zip(&sampler_ladders) {
-            let (SamplerSpec::ReplicaExchange(ReplicaExchangeSpec { ladder, .. })
-            | SamplerSpec::Pita(PitaSpec { ladder, .. })) = &sampler.sampler
-            else {
-                continue;
-            };
-            above_target(sources, at, &format!("samplers.{}", sampler.key), ladder, system);
-        }
-    }
+    let systems = named(&top, "systems", "system", |key, fields| Some(system(key, fields)));
+    let known: Vec<&str> = systems.iter().map(|s| s.key.as_str()).collect();
+    let samplers = named(&top, "samplers", "sampler", |key, fields| sampler(key, fields, &known));
     let metrics = metrics(&top.nested("metrics"));
     top.finish();
     Settings { name, title, seeds, systems, samplers, metrics }
@@ -109,7 +99,17 @@ fn named<T>(
     entries.iter().filter_map(|e| read(&e.key, &top.child(&e.node, fields.name(&e.key), e.key_at.clone()))).collect()
 }
 
-/// Every temperature of a ladder is above the target, which is its last rung.
+/// Every temperature of a ladder is above the target, which is its last rung: notes a problem otherwise.
+pub(super) fn check_ladders(sources: &Sources, system: &SystemEntry, sampler: &SamplerEntry) {
+    let reference = format!("systems.{}.reference", system.key);
+    above_target(sources, &system.ladder, &reference, &system.reference.sampler.ladder, system);
+    if let SamplerSpec::ReplicaExchange(ReplicaExchangeSpec { ladder, .. })
+    | SamplerSpec::Pita(PitaSpec { ladder, .. }) = &sampler.sampler
+    {
+        above_target(sources, &sampler.ladder, &format!("samplers.{}", sampler.key), ladder, system);
+    }
+}
+
 fn above_target(sources: &Sources, written: &Ladder, owner: &str, ladder: &[f64], system: &SystemEntry) {
     let target = system.system.temperature;
     if let Some(&last) = ladder.last().filter(|&&last| last <= target) {
@@ -126,7 +126,27 @@ fn above_target(sources: &Sources, written: &Ladder, owner: &str, ladder: &[f64]
     }
 }
 
-fn system(key: &str, f: &Fields<'_>) -> (SystemEntry, Ladder) {
+/// Lays the settings that a system has of its own (`[systems.NAME.samplers.*]`, `[systems.NAME.metrics]`) over those of
+/// all systems.
+pub(super) fn overlay(sources: &Sources, tree: &mut Table, system: &str) {
+    let Some(own) = tree.table("systems").and_then(|t| t.table(system)).cloned() else { return };
+    let mut over = Table::default();
+    for entry in own.entries.into_iter().filter(|e| ["samplers", "metrics"].contains(&e.key.as_str())) {
+        if entry.key == "samplers"
+            && let (Some(rows), Some(all)) = (entry.node.table(), tree.table("samplers"))
+        {
+            for row in rows.entries.iter().filter(|row| all.get(&row.key).is_none()) {
+                let message = format!("`systems.{system}.samplers.{}`: unknown sampler `{}`", row.key, row.key);
+                sources.problem(&row.key_at, message, known_notes(&row.key, all.keys()));
+                return;
+            }
+        }
+        over.entries.push(entry);
+    }
+    tree.merge(&over);
+}
+
+fn system(key: &str, f: &Fields<'_>) -> SystemEntry {
     let name = f.text("system");
     let at = if name.is_some() { f.place("system") } else { f.at.clone() };
     let name = name.unwrap_or_else(|| key.to_owned());
@@ -138,16 +158,22 @@ fn system(key: &str, f: &Fields<'_>) -> (SystemEntry, Ladder) {
     let seed = reference.seed("seed", ReferenceSpec::default().seed);
     let sampler = replica_exchange(&reference);
     reference.finish();
+    for section in ["samplers", "metrics"] {
+        let _ = f.nested(section); // read by `overlay`
+    }
     f.finish();
-    let reference_spec = ReferenceSpec { seed, sampler };
-    let entry =
-        SystemEntry { key: key.to_owned(), system: SystemSpec { name, temperature }, reference: reference_spec };
-    (entry, Ladder::of(&reference))
+    SystemEntry {
+        key: key.to_owned(),
+        system: SystemSpec { name, temperature },
+        reference: ReferenceSpec { seed, sampler },
+        ladder: Ladder::of(&reference),
+    }
 }
 
-fn sampler(key: &str, f: &Fields<'_>) -> Option<(SamplerEntry, Ladder)> {
+fn sampler(key: &str, f: &Fields<'_>, systems: &[&str]) -> Option<SamplerEntry> {
     let kind = f.text("kind");
     let label = f.text("label").unwrap_or_else(|| key.to_owned());
+    let systems = f.names("systems", "system", systems);
     let sampler = match kind.as_deref() {
         Some("md") => SamplerSpec::Md(md(f)),
         Some("replica-exchange") => SamplerSpec::ReplicaExchange(replica_exchange(f)),
@@ -165,7 +191,7 @@ fn sampler(key: &str, f: &Fields<'_>) -> Option<(SamplerEntry, Ladder)> {
         }
     };
     f.finish();
-    Some((SamplerEntry { key: key.to_owned(), label, sampler }, Ladder::of(f)))
+    Some(SamplerEntry { key: key.to_owned(), label, sampler, systems, ladder: Ladder::of(f) })
 }
 
 fn md(f: &Fields<'_>) -> MdSpec {
@@ -174,7 +200,9 @@ fn md(f: &Fields<'_>) -> MdSpec {
         integrator: f.choice("integrator", d.integrator, &INTEGRATORS),
         step: f.float("step", d.step, Float::Positive),
         friction: f.float("friction", d.friction, Float::Positive),
+        precision: f.choice("precision", d.precision, &PRECISIONS),
         walkers: f.count("walkers", d.walkers, 1),
+        hot_start: hot_start(&f.nested("hot_start")),
         equilibration: f.count("equilibration", d.equilibration, 0),
         stride: f.count("stride", d.stride, 1),
         samples: f.count("samples", d.samples, 1),
@@ -182,10 +210,25 @@ fn md(f: &Fields<'_>) -> MdSpec {
     }
 }
 
+fn hot_start(f: &Fields<'_>) -> Option<HotStartSpec> {
+    f.table()?;
+    let d = HotStartSpec::default();
+    let spec = HotStartSpec {
+        temperature: f.float("temperature", d.temperature, Float::Positive),
+        steps: f.count("steps", d.steps, 1),
+    };
+    f.finish();
+    Some(spec)
+}
+
 fn replica_exchange(f: &Fields<'_>) -> ReplicaExchangeSpec {
     let d = ReplicaExchangeSpec::default();
     ReplicaExchangeSpec {
         ladder: f.ladder("ladder", d.ladder),
+        integrator: f.choice("integrator", d.integrator, &INTEGRATORS),
+        step: f.float("step", d.step, Float::Positive),
+        friction: f.float("friction", d.friction, Float::Positive),
+        precision: f.choice("precision", d.precision, &PRECISIONS),
         copies: f.count("copies", d.copies, 1),
         exchange_every: f.count("exchange_every", d.exchange_every, 1),
         equilibration: f.count("equilibration", d.equilibration, 0),
@@ -301,6 +344,7 @@ fn metrics(f: &Fields<'_>) -> EvalSpec {
 }
 
 const INTEGRATORS: [(&str, Integrator); 2] = [("langevin", Integrator::Langevin), ("mala", Integrator::Mala)];
+const PRECISIONS: [(&str, Precision); 2] = [("f32", Precision::F32), ("f64", Precision::F64)];
 const ENGINES: [(&str, Engine); 2] = [("candle", Engine::Candle), ("fused", Engine::Fused)];
 const NODE_FEATURES: [(&str, NodeFeatures); 2] = [("fixed", NodeFeatures::Fixed), ("faithful", NodeFeatures::Faithful)];
 const WEIGHTS: [(&str, Weights); 4] = [
@@ -328,6 +372,7 @@ mod tests {
             }
         }
         check(&INTEGRATORS);
+        check(&PRECISIONS);
         check(&ENGINES);
         check(&NODE_FEATURES);
         check(&WEIGHTS);

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::energy::Precision;
+
 /// What is asked for: one system at one temperature, one sampler. The seed is kept apart.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunSpec {
@@ -36,7 +38,7 @@ pub enum SamplerSpec {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Integrator {
-    /// BAOAB Langevin dynamics.
+    /// Langevin dynamics (LangevinMiddle, [`crate::energy::langevin`]).
     Langevin,
     /// Metropolis-adjusted Langevin algorithm.
     Mala,
@@ -51,8 +53,12 @@ pub struct MdSpec {
     pub step: f64,
     /// Friction, 1/time (Langevin).
     pub friction: f64,
+    /// Arithmetic of Langevin dynamics.
+    pub precision: Precision,
     /// Independent walkers.
     pub walkers: usize,
+    /// Dynamics at a higher temperature first, so that walkers begin in different conformations.
+    pub hot_start: Option<HotStartSpec>,
     /// Steps dropped at the beginning, per walker.
     pub equilibration: usize,
     /// Steps between two recorded frames of a walker.
@@ -69,7 +75,9 @@ impl Default for MdSpec {
             integrator: Integrator::Langevin,
             step: 0.005,
             friction: 1.0,
+            precision: Precision::F64,
             walkers: 16,
+            hot_start: None,
             equilibration: 2_000,
             stride: 100,
             samples: 10_000,
@@ -78,18 +86,41 @@ impl Default for MdSpec {
     }
 }
 
-/// Temperature replica exchange with MALA moves; also makes the reference sets.
+/// Where walkers come from that do not begin in one conformation: every evaluation is counted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HotStartSpec {
+    /// Temperature of the hot dynamics.
+    pub temperature: f64,
+    /// Its steps, per walker.
+    pub steps: usize,
+}
+
+impl Default for HotStartSpec {
+    fn default() -> Self {
+        Self { temperature: 1_200.0, steps: 10_000 }
+    }
+}
+
+/// Temperature replica exchange; also makes the reference sets.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ReplicaExchangeSpec {
     /// Temperatures above the target, high to low; the target is appended.
     pub ladder: Vec<f64>,
+    /// How replicas move between exchanges.
+    pub integrator: Integrator,
+    /// Time step (Langevin only; MALA finds a step for each temperature).
+    pub step: f64,
+    /// Friction, 1/time (Langevin).
+    pub friction: f64,
+    /// Arithmetic of Langevin dynamics.
+    pub precision: Precision,
     /// Independent copies of the whole ladder.
     pub copies: usize,
-    /// MALA steps between two exchange attempts.
+    /// Steps between two exchange attempts.
     pub exchange_every: usize,
-    /// MALA steps dropped at the beginning (step sizes are adapted here).
+    /// Steps dropped at the beginning (MALA adapts its step sizes here).
     pub equilibration: usize,
-    /// MALA steps between two recorded frames at the target temperature.
+    /// Steps between two recorded frames at the target temperature.
     pub stride: usize,
     /// Frames recorded over all copies.
     pub samples: usize,
@@ -101,6 +132,10 @@ impl Default for ReplicaExchangeSpec {
     fn default() -> Self {
         Self {
             ladder: vec![4.0, 3.2, 2.6, 2.1, 1.7, 1.4, 1.2],
+            integrator: Integrator::Mala,
+            step: 0.005,
+            friction: 1.0,
+            precision: Precision::F64,
             copies: 32,
             exchange_every: 10,
             equilibration: 4_000,
