@@ -1,6 +1,10 @@
 //! The systems that samplers are compared on.
 
 mod cluster;
+mod elements;
+pub mod molecules;
+pub mod openmm;
+pub mod pdb;
 pub mod topology;
 
 use std::sync::Arc;
