@@ -12,6 +12,7 @@ mod evaluator;
 use std::path::{Path, PathBuf};
 
 use pita_bench::array::read_npz;
+use pita_bench::config::spec::{MoleculeFiles, TextFile};
 use pita_bench::energy::forcefield::ForceField;
 use pita_bench::error::Error;
 use pita_bench::exit::ExitCode;
@@ -183,8 +184,8 @@ fn built_in_molecules() {
         let golden = read_npz(format!("tests/physics/{name}_golden.npz")).unwrap();
         assert_eq!(m.start, golden["positions"].to_f64()[..3 * atoms]);
         // The PDB file is the same structure, rounded to 0.001 Angstrom.
-        let file = |e: &str| PathBuf::from(format!("src/systems/molecules/{name}.{e}"));
-        let rounded = molecules::from_files(&file("xml"), &file("pdb")).unwrap();
+        let file = |e: &str| TextFile::read(Path::new(&format!("src/systems/molecules/{name}.{e}"))).unwrap();
+        let rounded = molecules::from_files(&MoleculeFiles { xml: file("xml"), pdb: file("pdb") }).unwrap();
         let far = rounded.start.iter().zip(&m.start).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
         assert!(far < 1e-4, "{far}");
         let variance = m.start.iter().map(|x| x * x).sum::<f64>() / m.start.len() as f64;
@@ -259,8 +260,8 @@ fn molecules_that_do_not_fit_their_pdb() {
     assert_eq!(e.to_string(), "x.pdb: line 3: y (columns 39 to 46) is \"nan\", expected a finite number");
     assert_eq!(e.exit_code(), ExitCode::NonFinite);
 
-    let missing = molecules::from_files(Path::new("none.xml"), Path::new("none.pdb")).unwrap_err();
-    assert!(matches!(missing, Error::Io { .. }));
+    assert!(matches!(TextFile::read(Path::new("none.xml")), Err(Error::Io { .. })));
+    assert!(matches!(TextFile::read(Path::new("tests/physics/aldp_golden.npz")), Err(Error::Data { .. })));
 }
 
 /// Water has no dihedral: it is read, with no torsions.

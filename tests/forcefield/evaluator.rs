@@ -112,10 +112,10 @@ fn born(g: &GeneralizedBorn, x: &[f64]) -> f64 {
     for i in 0..atoms {
         let (q, b, rho) = (g.charges[i], radii[i], g.offset_radius[i] + g.offset);
         energy += -0.5 * tau * q * q / b + g.surface * (rho + g.probe).powi(2) * (rho / b).powi(6);
-        for j in 0..i {
+        for (j, other) in radii[..i].iter().enumerate() {
             let r = distance(x, i, j);
             if r < cutoff {
-                let bb = b * radii[j];
+                let bb = b * other;
                 let f = (r * r + bb * (-r * r / (4.0 * bb)).exp()).sqrt();
                 energy -= tau * q * g.charges[j] * (1.0 / f - g.cutoff.map_or(0.0, |c| 1.0 / c));
             }

@@ -7,6 +7,7 @@
 use std::path::Path;
 
 use super::{Topology, elements, openmm, pdb};
+use crate::config::spec::MoleculeFiles;
 use crate::energy::forcefield::ForceField;
 use crate::error::{Error, Result};
 
@@ -91,21 +92,13 @@ pub fn from_text(xml_path: &Path, xml: &str, pdb_path: &Path, pdb: &str) -> Resu
     Ok(Molecule { forcefield: field, topology: structure.topology, start: structure.positions, scale, notes })
 }
 
-/// A molecule from its two files.
+/// A molecule from the files of a spec.
 ///
 /// # Errors
-/// [`Error::Io`] for files that cannot be read, [`Error::Data`] for files that are no text; else see [`from_text`].
-pub fn from_files(xml: &Path, pdb: &Path) -> Result<Molecule> {
-    from_text(xml, &read_text(xml)?, pdb, &read_text(pdb)?)
-}
-
-/// The text of a file.
-///
-/// # Errors
-/// [`Error::Io`] when it cannot be read, [`Error::Data`] when it is no text.
-pub fn read_text(path: &Path) -> Result<String> {
-    let bytes = std::fs::read(path).map_err(Error::io(path))?;
-    String::from_utf8(bytes).map_err(|_| Error::data(path, "is not text (UTF-8)"))
+/// See [`from_text`].
+pub fn from_files(files: &MoleculeFiles) -> Result<Molecule> {
+    let (xml, pdb) = (&files.xml, &files.pdb);
+    from_text(Path::new(&xml.path), &xml.text, Path::new(&pdb.path), &pdb.text)
 }
 
 /// Moves the centroid to the origin.
