@@ -18,6 +18,7 @@ use pita_bench::error::Error;
 use pita_bench::exit::ExitCode;
 use pita_bench::systems::molecules::{self, Molecule};
 use pita_bench::systems::openmm;
+use proptest::prelude::*;
 use toml::Value;
 
 const ALDP: (&str, &str) =
@@ -209,7 +210,7 @@ fn bad_files_produce_their_message() {
     let mut files: Vec<PathBuf> =
         std::fs::read_dir("tests/forcefield/bad").unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
-    assert!(files.len() >= 45, "{}", files.len());
+    assert!(files.len() >= 75, "{}", files.len());
     let mut wrong = Vec::new();
     for path in files {
         let text = std::fs::read_to_string(&path).unwrap();
@@ -237,6 +238,25 @@ fn truncated_xml() {
         assert!(matches!(error, Error::Data { .. }), "{end}: {error}");
         let text = error.to_string();
         assert!(text.starts_with("x.xml: line ") && text.contains("cut short"), "{end}: {text}");
+    }
+}
+
+/// Nothing that is nested too deep, and no changed byte, leads to a panic.
+#[test]
+fn hostile_xml() {
+    let deep = format!("<System>{}{}</System>", "<a>".repeat(200_000), "</a>".repeat(200_000));
+    assert!(system(&deep).is_err());
+}
+
+proptest! {
+    #[test]
+    fn damaged_files(at in 0usize..21_000, length in 0usize..40, new in "[ -~é]{0,3}") {
+        for (which, text) in [ALDP.0, ALDP.1].into_iter().enumerate() {
+            let start = at % text.len();
+            let end = (start + length).min(text.len());
+            let damaged = format!("{}{new}{}", &text[..start], &text[end..]);
+            let _ = if which == 0 { molecule(&damaged, ALDP.1) } else { molecule(ALDP.0, &damaged) };
+        }
     }
 }
 

@@ -16,6 +16,9 @@ const SURFACE: &str = "#*(radius+#)^2*(radius/B)^6";
 const PAIR: &str = "-#*(1/soluteDielectric-1/solventDielectric)*charge1*charge2/f";
 const PAIR_SHIFTED: &str = "-#*(1/soluteDielectric-1/solventDielectric)*charge1*charge2*(1/f-#)";
 const DISTANCE: &str = "sqrt(r^2+B1*B2*exp(-r^2/(4*B1*B2)))";
+/// What expressions may define; definitions that are not used mean nothing.
+const NAMES: [&str; 11] =
+    ["U", "L", "D", "psi", "radius", "offset", "f", "soluteDielectric", "solventDielectric", "kappa", "cutoff"];
 /// `CustomGBForce::ComputationType`.
 const SINGLE: u32 = 0;
 const PAIR_NO_EXCLUSIONS: u32 = 2;
@@ -70,6 +73,7 @@ fn columns(force: Element<'_>) -> Result<[String; 3]> {
 /// The computed values: the integral `I` over pairs, the Born radius `B`.
 fn born_radius(force: Element<'_>, out: &mut GeneralizedBorn) -> Result<()> {
     let mut found = [false; 2];
+    let mut mark = |i: usize, value| once(value, std::mem::replace(&mut found[i], true));
     for value in force.required_list("ComputedValues", "Value")? {
         let e = parse(value)?;
         match (value.text("name")?, value.count("type")?) {
@@ -78,7 +82,7 @@ fn born_radius(force: Element<'_>, out: &mut GeneralizedBorn) -> Result<()> {
                 e.body(INTEGRAL)
                     .filter(|_| known)
                     .ok_or_else(|| unknown(value, "the descreening integral of OBC", &format!("`{INTEGRAL}`")))?;
-                found[0] = true;
+                mark(0, value)?;
             }
             ("B", SINGLE) => {
                 let radius = || {
@@ -88,7 +92,7 @@ fn born_radius(force: Element<'_>, out: &mut GeneralizedBorn) -> Result<()> {
                 };
                 let expected = "`1/(1/or-tanh(ALPHA*psi-BETA*psi^2+GAMMA*psi^3)/radius); psi=I*or; radius=or+offset`";
                 (out.tanh, out.offset) = radius().ok_or_else(|| unknown(value, "the Born radius of OBC", expected))?;
-                found[1] = true;
+                mark(1, value)?;
             }
             (name, kind) => {
                 let message =
@@ -177,14 +181,14 @@ fn close(a: f64, b: f64) -> bool {
     (a - b).abs() <= 1e-14 * b.abs()
 }
 
-fn once(term: Element<'_>, twice: bool) -> Result<()> {
-    if twice { Err(term.error("is a term that was there before")) } else { Ok(()) }
+fn once(part: Element<'_>, twice: bool) -> Result<()> {
+    if twice { Err(part.error("was there before")) } else { Ok(()) }
 }
 
 fn parse(element: Element<'_>) -> Result<Expression> {
-    let text = element.text("expression")?;
-    Expression::parse(text)
-        .ok_or_else(|| element.error(format!("cannot be read as `expression; name=definition; ..`: `{text}`")))
+    let names = || format!("`expression; name=definition; ..` that defines only {}, each once", NAMES.join(", "));
+    Expression::parse(element.text("expression")?, &NAMES)
+        .ok_or_else(|| unknown(element, "an expression of OBC generalised Born", &names()))
 }
 
 fn unknown(element: Element<'_>, what: &str, expected: &str) -> Error {

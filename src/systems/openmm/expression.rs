@@ -1,7 +1,7 @@
 //! Algebraic expressions of OpenMM's custom forces: `body; name = definition; ...`, taken apart as text.
 //!
-//! Spaces mean nothing, the order of definitions means nothing, unused definitions mean nothing. Everything else has to
-//! be as the pattern says: two expressions that are equal only after algebra are two expressions here.
+//! Spaces mean nothing, the order of definitions means nothing. Everything else has to be as the pattern says: two
+//! expressions that are equal only after algebra are two expressions here.
 
 use std::collections::BTreeMap;
 
@@ -12,15 +12,16 @@ pub(super) struct Expression {
 }
 
 impl Expression {
-    /// Takes an expression apart. `None` when a definition is none, or is written twice.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    /// Takes an expression apart. `None` when a definition is none, is written twice, or is of a name that is not in
+    /// `names` (it could give another meaning to a variable of the pattern).
+    pub(super) fn parse(text: &str, names: &[&str]) -> Option<Self> {
         let text: String = text.chars().filter(|c| !c.is_whitespace()).collect();
         let mut parts = text.split(';').filter(|part| !part.is_empty());
         let body = parts.next()?.to_owned();
         let mut definitions = BTreeMap::new();
         for part in parts {
             let (name, value) = part.split_once('=')?;
-            if definitions.insert(name.to_owned(), value.to_owned()).is_some() {
+            if !names.contains(&name) || definitions.insert(name.to_owned(), value.to_owned()).is_some() {
                 return None;
             }
         }
@@ -98,7 +99,7 @@ pub(super) fn cubic(text: &str, x: &str) -> Option<[f64; 3]> {
             _ if first => 1.0,
             _ => return None,
         };
-        rest = rest.trim_start_matches(['+', '-']);
+        rest = rest.strip_prefix(['+', '-']).unwrap_or(rest);
         first = false;
         let mut factor = 1.0;
         if let Some((value, after)) = number(rest) {
@@ -137,18 +138,20 @@ mod tests {
         assert_eq!(cubic("x-0.8*x^2+4.85*x^3", "x"), Some([1.0, -0.8, 4.85]));
         assert_eq!(cubic("0.8*psi+2.909125*psi^3", "psi"), Some([0.8, 0.0, 2.909125]));
         assert_eq!(cubic("-x^3+2*x", "x"), Some([2.0, 0.0, -1.0]));
-        for text in ["", "x+x", "x^4", "2", "2x", "x*2", "x+", "y", "alpha*x", "x--", "x^2x"] {
+        for text in ["", "x+x", "x^4", "2", "2x", "x*2", "x+", "y", "alpha*x", "x--", "x--x^2", "x^2x"] {
             assert_eq!(cubic(text, "x"), None, "{text}");
         }
     }
 
     #[test]
     fn definitions() {
-        let e = Expression::parse("-2.5 * a / f; f = sqrt(r);kappa=0; a= 1e-3;").unwrap();
+        let parse = |text| Expression::parse(text, &["a", "b", "f", "kappa"]);
+        let e = parse("-2.5 * a / f; f = sqrt(r);kappa=0; a= 1e-3;").unwrap();
         assert_eq!(e.body("-#*a/f"), Some(vec![2.5]));
         assert!(e.defines("f", "sqrt(r)") && !e.defines("g", "1"));
         assert_eq!((e.number("a"), e.number("kappa"), e.number("f")), (Some(1e-3), Some(0.0), None));
-        assert!(Expression::parse("a; b").is_none() && Expression::parse("").is_none());
-        assert!(Expression::parse("a; b=1; b=2").is_none());
+        for text in ["", "a; b", "a; b=1; b=2", "r; r=2"] {
+            assert!(parse(text).is_none(), "{text}");
+        }
     }
 }
