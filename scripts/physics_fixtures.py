@@ -9,6 +9,7 @@ Checked, for aldp and al3:
   constraints) serialises to the embedded XML, byte for byte;
 - its energies per term and forces on OpenMM's Reference platform (double precision) are those of the 400 golden
   frames within 1e-9 relative;
+- tests/physics/*.toml hold the parameters that OpenMM's Python API gives, number by number;
 - the start structure is frame 0 of the golden frames, to the last bit, and the PDB file is its rounding to 0.001 A.
 
 tests/forcefield/good holds single forces of aldp (other solvents, cutoffs, GBSAOBCForce) as XML, and energies.npz with
@@ -17,6 +18,8 @@ OpenMM's Reference energies of each on the golden frames listed as `frames`.
 
 import argparse
 import pathlib
+
+import tomllib
 
 import numpy as np
 import openmm as mm
@@ -71,12 +74,33 @@ def per_term(system, positions):
     return np.array(terms), np.array(forces)
 
 
+def check_parameters(name, system):
+    """The TOML file against the System object."""
+    toml = tomllib.loads((PHYSICS / f"{name}.toml").read_text())
+    bonds, angles, torsions, nonbonded, gb = (next(f for f in system.getForces() if type(f).__name__ == t) for t in TERMS)
+    plain = lambda row: tuple(getattr(x, "_value", x) for x in row)
+    columns = lambda table, keys: [tuple(row[k] for k in keys.split()) for row in toml[table]]
+    rows = lambda count, get: [plain(get(i)) for i in range(count)]
+    assert columns("bonds", "i j r0_nm k_kj_mol_nm2") == rows(bonds.getNumBonds(), bonds.getBondParameters)
+    assert columns("angles", "i j k theta0_rad k_kj_mol_rad2") == rows(angles.getNumAngles(), angles.getAngleParameters)
+    assert columns("torsions", "i j k l periodicity phase_rad k_kj_mol") == rows(
+        torsions.getNumTorsions(), torsions.getTorsionParameters)
+    assert columns("exceptions", "i j charge_product_e2 sigma_nm epsilon_kj_mol") == rows(
+        nonbonded.getNumExceptions(), nonbonded.getExceptionParameters)
+    n = system.getNumParticles()
+    assert columns("atoms", "charge_e sigma_nm epsilon_kj_mol") == rows(n, nonbonded.getParticleParameters)
+    assert columns("atoms", "charge_e gb_offset_radius_nm gb_scaled_offset_radius_nm") == rows(
+        n, gb.getParticleParameters)
+    assert columns("atoms", "mass_amu") == [(system.getParticleMass(i)._value,) for i in range(n)]
+
+
 def check(name, write):
     path = MOLECULES / f"{name}.xml"
     made = system(name)
     text = mm.XmlSerializer.serialize(made)
     if write:
         path.write_text(text)
+    check_parameters(name, made)
     golden = np.load(PHYSICS / f"{name}_golden.npz")
     x = golden["positions"]
     start = np.loadtxt(MOLECULES / f"{name}.start.txt")

@@ -132,6 +132,13 @@ fn digest(positions: &[f64]) -> String {
 
 /// The reference ensemble of default settings, from the cache of the results folder or made there.
 fn reference_set(globals: &Globals, asked: &SystemSpec, spec: &EvalSpec) -> Result<ReferenceSet> {
+    // The default ladder is made for clusters in reduced units.
+    if let Some(&last) = spec.reference.sampler.ladder.last().filter(|&&last| last <= asked.temperature) {
+        return Err(Error::Usage(format!(
+            "no --reference given, and the default ladder ends at {last}, not above --temperature {}: give --reference",
+            asked.temperature
+        )));
+    }
     if !globals.quiet {
         eprintln!("no --reference given: using replica exchange of default settings (made once, then cached)");
     }

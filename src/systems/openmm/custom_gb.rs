@@ -16,6 +16,7 @@ const SURFACE: &str = "#*(radius+#)^2*(radius/B)^6";
 const PAIR: &str = "-#*(1/soluteDielectric-1/solventDielectric)*charge1*charge2/f";
 const PAIR_SHIFTED: &str = "-#*(1/soluteDielectric-1/solventDielectric)*charge1*charge2*(1/f-#)";
 const DISTANCE: &str = "sqrt(r^2+B1*B2*exp(-r^2/(4*B1*B2)))";
+const REMEDY: &str = "use implicit/obc1.xml or implicit/obc2.xml without salt";
 /// What expressions may define; definitions that are not used mean nothing.
 const NAMES: [&str; 11] =
     ["U", "L", "D", "psi", "radius", "offset", "f", "soluteDielectric", "solventDielectric", "kappa", "cutoff"];
@@ -55,8 +56,6 @@ pub(super) fn read(force: Element<'_>, atoms: usize) -> Result<GeneralizedBorn> 
     }
     Ok(out)
 }
-
-const REMEDY: &str = "use implicit/obc1.xml or implicit/obc2.xml without salt";
 
 /// Attributes that hold charge, offset radius and scaled offset radius.
 fn columns(force: Element<'_>) -> Result<[String; 3]> {
