@@ -187,6 +187,41 @@ fn frozen_digests() {
     assert_eq!(found.as_slice(), frozen);
 }
 
+/// A molecule from files is known by their content: not by path, key or folder; and its spec holds it whole.
+#[test]
+fn molecules_are_known_by_content() {
+    let source = Path::new("src/systems/molecules");
+    let folder = tempfile::tempdir().unwrap();
+    let written = |key: &str, name: &str, change: &dyn Fn(String) -> String| {
+        for extension in ["xml", "pdb"] {
+            let text = std::fs::read_to_string(source.join(format!("aldp.{extension}"))).unwrap();
+            std::fs::write(folder.path().join(format!("{name}.{extension}")), change(text)).unwrap();
+        }
+        let path = folder.path().join(format!("{name}.toml"));
+        let text = format!(
+            "[systems.{key}]\nxml = \"{name}.xml\"\npdb = \"{name}.pdb\"\ntemperature = 300\n\
+             reference.ladder = [600]\n[samplers.md]\nkind = \"md\"\n"
+        );
+        std::fs::write(&path, text).unwrap();
+        load(&path, None, &[]).unwrap_or_else(|e| panic!("{e}")).cells.remove(0)
+    };
+    let mine = written("mine", "a", &|text| text);
+    let other = written("other", "b", &|text| text);
+    let changed = written("mine", "c", &|text| text.replace("mass=\"16\"", "mass=\"15.999\""));
+    let digest = |cell: &Cell| identity::spec_digest(&cell.run);
+    assert_eq!(digest(&mine), digest(&other));
+    assert_ne!(digest(&mine), digest(&changed));
+    let here = load(Path::new("tests/config/good/molecule.toml"), None, &[]).unwrap().cells;
+    assert_eq!((digest(&here[0]), here[0].run.system.name.as_str()), (digest(&mine), "mine"));
+    assert_ne!(digest(&here[1]), digest(&mine), "the built-in molecule is another system");
+    let text = serde_json::to_string(&mine.run).unwrap();
+    drop(folder);
+    let back: RunSpec = serde_json::from_str(&text).unwrap();
+    assert_eq!(identity::spec_digest(&back), digest(&mine));
+    let files = back.system.files.unwrap();
+    assert_eq!(files.xml.text, std::fs::read_to_string(source.join("aldp.xml")).unwrap());
+}
+
 /// The tree digest that the build script embedded is the one of a plain walk over the folder, as in a tarball.
 #[test]
 fn code_digest_without_git() {

@@ -338,7 +338,7 @@ mod dynamics {
             samples: 4_000,
             ..ReplicaExchangeSpec::default()
         };
-        let system = SystemSpec { name: "harmonic".into(), temperature: kt };
+        let system = SystemSpec::named("harmonic", kt);
         let samples = run(&RunSpec { system, sampler: SamplerSpec::ReplicaExchange(sampler) }, &mut ctx);
         check_variance("exchange", &squares(&samples["positions"].to_f64()), (DIM - 3) as f64 * kt / k, 4.0);
     }
@@ -349,7 +349,7 @@ mod dynamics {
         let system = Arc::new(systems::by_name("lj13", 2.0).unwrap());
         let mut ctx = Context { energy: Metered::new(system.potential(), None), system, seed: 2 };
         let spec = MdSpec { walkers: 64, equilibration: 2_000, stride: 50, samples: 64 * 100, ..MdSpec::default() };
-        let system = SystemSpec { name: "lj13".into(), temperature: 2.0 };
+        let system = SystemSpec::named("lj13", 2.0);
         let samples = run(&RunSpec { system, sampler: SamplerSpec::Md(spec) }, &mut ctx);
         let x = samples["positions"].to_f64();
         let n = x.len() / 39;
@@ -404,7 +404,7 @@ mod dynamics {
                 ..ReplicaExchangeSpec::default()
             }),
         ] {
-            let spec = RunSpec { system: SystemSpec { name: "harmonic".into(), temperature: 1.0 }, sampler };
+            let spec = RunSpec { system: SystemSpec::named("harmonic", 1.0), sampler };
             let whole = run(&spec, &mut context(1.0, 1.0, None));
             let mut ctx = context(1.0, 1.0, None);
             let mut first = build(&spec, &ctx).unwrap();
@@ -436,7 +436,7 @@ mod dynamics {
         // A sampler under a budget keeps what it has recorded: 3 walkers, 1 + 20 whole moves and 2 walkers more.
         let mut ctx = context(1.0, 1.0, Some(65));
         let spec = MdSpec { walkers: 3, equilibration: 5, stride: 5, samples: 300, ..MdSpec::default() };
-        let system = SystemSpec { name: "harmonic".into(), temperature: 1.0 };
+        let system = SystemSpec::named("harmonic", 1.0);
         let samples = run(&RunSpec { system, sampler: SamplerSpec::Md(spec) }, &mut ctx);
         assert_eq!(ctx.energy.counts().charged(), 65);
         assert_eq!(samples["energy"].shape, [9]);

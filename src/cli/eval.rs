@@ -3,21 +3,26 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::Globals;
+use super::{Globals, SystemArgs};
 use crate::array::{Arrays, get, read_npz, read_positions};
 use crate::config::spec::{EvalSpec, SystemSpec};
 use crate::error::{Error, Result};
 use crate::exec::references;
 use crate::metrics::{MetricValue, ReferenceSet, by_id, evaluate, evaluate::energies, registry::ids_for};
 use crate::report::table::number;
-use crate::systems::{self, System};
+use crate::systems::System;
 
 /// Arguments of `eval`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  pita-bench eval --system lj13 --temperature 1 --samples mine.npz
+  pita-bench eval --system aldp --temperature 300 --samples mine.npz --reference long-md.npz
+  pita-bench eval --xml mine.xml --pdb mine.pdb --temperature 300 --samples mine.npz --reference long-md.npz")]
 pub struct Args {
-    /// System that the samples are of, such as lj13
-    #[arg(long)]
-    pub system: String,
+    /// What the samples are of
+    #[command(flatten)]
+    pub system: SystemArgs,
     /// Temperature at which they are judged (reduced for LJ, K for molecules)
     #[arg(long)]
     pub temperature: f64,
@@ -55,7 +60,8 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     if !(args.temperature > 0.0 && args.temperature.is_finite()) {
         return Err(Error::Usage(format!("--temperature {}: expected a positive number", args.temperature)));
     }
-    let system = systems::by_name(&args.system, args.temperature)?;
+    let asked = args.system.spec(args.temperature)?;
+    let system = SystemArgs::build(&asked, globals.quiet)?;
     let defaults = EvalSpec::default();
     let size = |n: Option<u64>, default: usize| n.map_or(default, |n| usize::try_from(n).unwrap_or(usize::MAX));
     let spec = EvalSpec {
@@ -72,7 +78,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let samples = read_samples(&args.samples, system.atoms)?;
     let reference = match &args.reference {
         Some(path) => read_reference(path, &system)?,
-        None => reference_set(globals, &system, &spec)?,
+        None => reference_set(globals, &asked, &spec)?,
     };
     let values = evaluate(&system, &samples, &reference, &spec, args.seed)?;
     let text = if globals.json { json(&values)? } else { table(&values) };
@@ -122,12 +128,18 @@ fn digest(positions: &[f64]) -> String {
 }
 
 /// The reference ensemble of default settings, from the cache of the results folder or made there.
-fn reference_set(globals: &Globals, system: &System, spec: &EvalSpec) -> Result<ReferenceSet> {
-    let asked = SystemSpec { name: system.name.clone(), temperature: system.temperature };
+fn reference_set(globals: &Globals, asked: &SystemSpec, spec: &EvalSpec) -> Result<ReferenceSet> {
+    // The default ladder is made for clusters in reduced units.
+    if let Some(&last) = spec.reference.sampler.ladder.last().filter(|&&last| last <= asked.temperature) {
+        return Err(Error::Usage(format!(
+            "no --reference given, and the default ladder ends at {last}, not above --temperature {}: give --reference",
+            asked.temperature
+        )));
+    }
     if !globals.quiet {
         eprintln!("no --reference given: using replica exchange of default settings (made once, then cached)");
     }
-    references::quietly(&globals.results, &asked, &spec.reference)
+    references::quietly(&globals.results, asked, &spec.reference)
 }
 
 fn json(values: &[MetricValue]) -> Result<String> {

@@ -10,6 +10,7 @@ pub mod output;
 pub mod report;
 pub mod show;
 pub mod sweep;
+pub mod system;
 
 use std::path::PathBuf;
 
@@ -17,6 +18,8 @@ use clap::{Parser, Subcommand};
 
 use crate::error::Result;
 use crate::exit::ExitCode;
+
+pub use system::SystemArgs;
 
 /// Options that every verb has.
 #[derive(Debug, Clone, clap::Args)]

@@ -4,13 +4,13 @@
 use super::fields::{Fields, Float};
 use super::source::{At, Sources, known_notes};
 use super::spec::{
-    AnnealSpec, Engine, EvalSpec, GammaSchedule, HotStartSpec, InitialSpec, Integrator, MdSpec, NetSpec, NodeFeatures,
-    PitaSpec, Precision, ReferenceSpec, RefineSpec, ReplicaExchangeSpec, Resampling, SamplerSpec, SystemSpec,
-    TrainSpec, Weights,
+    AnnealSpec, Engine, EvalSpec, GammaSchedule, HotStartSpec, InitialSpec, Integrator, MdSpec, MoleculeFiles, NetSpec,
+    NodeFeatures, PitaSpec, Precision, ReferenceSpec, RefineSpec, ReplicaExchangeSpec, Resampling, SamplerSpec,
+    SystemSpec, TrainSpec, Weights,
 };
 use super::tree::Table;
 use crate::metrics::registry::IDS;
-use crate::systems;
+use crate::systems::{self, molecules};
 
 /// `samplers.*.kind`.
 const KINDS: [&str; 3] = ["md", "replica-exchange", "pita"];
@@ -150,7 +150,9 @@ fn system(key: &str, f: &Fields<'_>) -> SystemEntry {
     let name = f.text("system");
     let at = if name.is_some() { f.place("system") } else { f.at.clone() };
     let name = name.unwrap_or_else(|| key.to_owned());
-    if !systems::NAMES.contains(&name.as_str()) {
+    let files = molecule_files(key, f);
+    let from_files = f.has("xml") || f.has("pdb");
+    if !from_files && !systems::NAMES.contains(&name.as_str()) {
         f.problem(&at, format!("unknown system `{name}`"), known_notes(&name, systems::NAMES.iter().copied()));
     }
     let temperature = f.required_float("temperature", Float::Positive).unwrap_or(f64::MIN_POSITIVE);
@@ -164,10 +166,42 @@ fn system(key: &str, f: &Fields<'_>) -> SystemEntry {
     f.finish();
     SystemEntry {
         key: key.to_owned(),
-        system: SystemSpec { name, temperature },
+        system: SystemSpec { name, temperature, files },
         reference: ReferenceSpec { seed, sampler },
         ladder: Ladder::of(&reference),
     }
+}
+
+/// `xml` and `pdb`: a molecule of one's own. It is read once here, so that what is wrong with it is said at once.
+fn molecule_files(key: &str, f: &Fields<'_>) -> Option<MoleculeFiles> {
+    let (xml, pdb) = (f.file("xml"), f.file("pdb"));
+    let written = |key| f.has(key);
+    if !written("xml") && !written("pdb") {
+        return None;
+    }
+    for (one, other, what) in [("xml", "pdb", "a PDB file"), ("pdb", "xml", "an OpenMM System XML file")] {
+        if written(one) && !written(other) {
+            f.missing(other, &format!("{what} beside `{one}`"));
+        }
+    }
+    if written("system") {
+        let message = format!("`{}` and `{}` exclude each other", f.name("system"), f.name("xml"));
+        f.problem(
+            &f.place("system"),
+            message,
+            vec![String::from("a molecule from files is called by its table's name")],
+        );
+    }
+    if systems::NAMES.contains(&key) {
+        f.problem(&f.at, format!("`{key}` is the name of a built-in system, choose another for these files"), vec![]);
+    }
+    let files = MoleculeFiles { xml: xml?, pdb: pdb? };
+    if let Err(e) = molecules::from_files(&files) {
+        let message = e.to_string();
+        let key = if message.starts_with(&files.pdb.path) { "pdb" } else { "xml" };
+        f.problem(&f.place(key), format!("`{}`: {message}", f.name(key)), vec![]);
+    }
+    Some(files)
 }
 
 fn sampler(key: &str, f: &Fields<'_>, systems: &[&str]) -> Option<SamplerEntry> {

@@ -1,8 +1,11 @@
 //! The resolved specification of a run: plain data, every default written out. Its canonical form is the run's identity.
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 
 pub use crate::energy::Precision;
+use crate::error::{Error, Result};
 
 /// What is asked for: one system at one temperature, one sampler. The seed is kept apart.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -20,6 +23,48 @@ pub struct SystemSpec {
     pub name: String,
     /// Target temperature (reduced for LJ, K for molecules).
     pub temperature: f64,
+    /// The files of a molecule that is not built in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<MoleculeFiles>,
+}
+
+impl SystemSpec {
+    /// A built-in system.
+    #[must_use]
+    pub fn named(name: &str, temperature: f64) -> Self {
+        Self { name: name.to_owned(), temperature, files: None }
+    }
+}
+
+/// A molecule from files. Their text is part of the spec: a run's `spec.json` or a cell that travels holds the whole
+/// molecule, and nothing can change behind it. In digests the content stands alone, without names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MoleculeFiles {
+    /// OpenMM System XML.
+    pub xml: TextFile,
+    /// PDB file.
+    pub pdb: TextFile,
+}
+
+/// A text file as it was read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TextFile {
+    /// Where it was read from, for messages only.
+    pub path: String,
+    /// Its text.
+    pub text: String,
+}
+
+impl TextFile {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when it cannot be read, [`Error::Data`] when it is no text.
+    pub fn read(path: &Path) -> Result<Self> {
+        let bytes = std::fs::read(path).map_err(Error::io(path))?;
+        let text = String::from_utf8(bytes).map_err(|_| Error::data(path, "is not text (UTF-8)"))?;
+        Ok(Self { path: path.display().to_string(), text })
+    }
 }
 
 /// A sampler by kind.

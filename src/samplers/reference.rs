@@ -112,7 +112,7 @@ fn make(
     progress: &mut dyn FnMut(&Progress),
     interrupted: &dyn Fn() -> bool,
 ) -> Result<()> {
-    let sys = Arc::new(systems::by_name(&system.name, system.temperature)?);
+    let sys = Arc::new(systems::build(system)?);
     let energy = Metered::new(sys.potential(), None);
     let kt = sys.kt(sys.temperature);
     let mut ctx = Context { system: sys, energy, seed: spec.seed };

@@ -9,15 +9,26 @@ mod reference;
 
 use std::sync::Arc;
 
-use common::{golden, pdb_positions, topology};
+use common::golden;
 use pita_bench::metrics::structure::Structure;
+use pita_bench::systems::{self, Topology};
 
 /// The molecules of the golden files, with their atoms.
 const MOLECULES: [(&str, usize); 2] = [("aldp", 22), ("al3", 33)];
 
-/// The molecule, right in its PDB file.
+/// Its names and bonds.
+fn topology(name: &str) -> Arc<Topology> {
+    systems::by_name(name, 300.0).unwrap().topology.unwrap()
+}
+
+/// Its low-energy configuration `[atoms, 3]`.
+fn start(name: &str) -> Vec<f64> {
+    systems::by_name(name, 300.0).unwrap().start
+}
+
+/// What metrics know of it.
 fn structure(name: &str) -> Structure {
-    Structure::new(Arc::new(topology(name)), &pdb_positions(name)).unwrap()
+    Structure::of(&systems::by_name(name, 300.0).unwrap()).unwrap().unwrap()
 }
 
 /// Golden frames `[n, atoms, 3]`.

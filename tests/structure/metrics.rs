@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pita_bench::array::{Array, Arrays};
+use pita_bench::array::{Array, Arrays, read_npz};
 use pita_bench::config::spec::EvalSpec;
 use pita_bench::energy::Potential;
 use pita_bench::metrics::registry::ids_for;
@@ -10,10 +10,9 @@ use pita_bench::metrics::structure::dihedrals::{Backbone, angles};
 use pita_bench::metrics::structure::internal::Internal;
 use pita_bench::metrics::{MetricValue, ReferenceSet, evaluate};
 use pita_bench::systems::topology::{Atom, Residue};
-use pita_bench::systems::{System, Topology};
+use pita_bench::systems::{self, System, Topology};
 
-use super::common::{pdb_positions, topology};
-use super::{MOLECULES, frames, structure};
+use super::{MOLECULES, frames, start, structure, topology};
 
 /// No energy at all: structure is what is tested.
 struct Flat(usize);
@@ -39,8 +38,8 @@ impl Potential for Flat {
 }
 
 fn system(name: &str, atoms: usize) -> System {
-    let mut system = System::new(name, 300.0, Arc::new(Flat(atoms)), pdb_positions(name));
-    system.topology = Some(Arc::new(topology(name)));
+    let mut system = System::new(name, 300.0, Arc::new(Flat(atoms)), start(name));
+    system.topology = Some(topology(name));
     system.length_unit = "nm";
     system
 }
@@ -132,6 +131,32 @@ fn all_metrics_and_mirror_images() {
         }
         assert!(find(&again, "t-w2").note.contains(&format!("{inverted} mirror images reflected")));
     }
+}
+
+/// MD frames of OpenMM at 300 K against those at 1200 K, with their energies: nearer to their own kind by every metric.
+#[test]
+fn temperatures_differ() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/physics/aldp_golden.npz");
+    let arrays = read_npz(path).unwrap();
+    let positions = arrays["positions"].to_f64();
+    let (cold, hot) = (&positions[66..101 * 66], &positions[101 * 66..201 * 66]);
+    let system = systems::by_name("aldp", 300.0).unwrap();
+    let set = |positions: &[f64]| ReferenceSet {
+        digest: String::new(),
+        energies: evaluate::energies(&system, positions),
+        positions: positions.to_vec(),
+        tica: None,
+    };
+    let ids = ["energy-w1", "bond-w1", "angle-w1", "rama-tv", "t-w2", "chirality-flip-rate"];
+    let near = run(&system, &samples(&cold[..50 * 66], 22), &set(&cold[50 * 66..]), &ids, 0);
+    let far = run(&system, &samples(&cold[..50 * 66], 22), &set(hot), &ids, 0);
+    for (near, far) in near.iter().zip(&far).take(4) {
+        assert!(near.value.unwrap() < 0.95 * far.value.unwrap(), "{near:?} {far:?}");
+    }
+    assert_eq!((far[5].value, far[5].floor), (Some(0.0), Some(0.0)));
+    // Equipartition: u rises by (3 * 22) (1200 - 300) / 300 / 2 or so.
+    let rise = far[0].value.unwrap();
+    assert!((70.0..130.0).contains(&rise), "{rise}");
 }
 
 /// One AL3 frame of mixed chirality: counted, left out.

@@ -10,8 +10,20 @@ use pita_bench::metrics::structure::internal::Internal;
 use pita_bench::metrics::structure::ramachandran::Pairing;
 use pita_bench::metrics::structure::tica::{self, Features, Kind, Models};
 
-use super::common::{close, golden, pdb_positions, topology};
-use super::{MOLECULES, structure};
+use super::common::{close, golden};
+use super::{MOLECULES, start, structure, topology};
+
+/// The bonds of our reader are those of mdtraj.
+#[test]
+fn bonds() {
+    for (name, _) in MOLECULES {
+        let bonds = golden(&format!("torsion_{name}"))["bonds"].as_i64().unwrap().to_vec();
+        let mut bonds: Vec<[usize; 2]> = bonds.as_chunks::<2>().0.iter().map(|b| b.map(|i| i as usize)).collect();
+        bonds.iter_mut().for_each(|bond| bond.sort_unstable());
+        bonds.sort_unstable();
+        assert_eq!(topology(name).bonds, bonds);
+    }
+}
 
 #[test]
 fn dihedrals() {
@@ -44,7 +56,7 @@ fn panels() {
     assert_eq!(al3.phi_names(), ["ALA2", "ALA3"]);
     assert_eq!(al3.backbone.panels(Pairing::Listed), [[0, 0], [1, 1]]);
     assert_eq!(al3.backbone.panels(Pairing::Residue), [[0, 1]]);
-    let frames = Frames::new(Arc::new(al3), &pdb_positions("al3"), None);
+    let frames = Frames::new(Arc::new(al3), &start("al3"), None);
     let panels = frames.ramachandran(Pairing::Listed);
     assert_eq!((panels[1].x.as_str(), panels[1].y.as_str()), ("phi ALA3", "psi ALA2"));
     let ([phi, psi], (torus, width)) = (panels[1].points[0], frames.torus());
@@ -133,7 +145,7 @@ fn models_are_saved() {
 fn chirality() {
     for (name, atoms) in MOLECULES {
         let g = golden(&format!("torsion_{name}"));
-        let positions = pdb_positions(name);
+        let positions = start(name);
         let chirality = Chirality::new(&topology(name), &positions);
         let centres: Vec<i64> = chirality.centres().iter().map(|&i| i as i64).collect();
         let want: Vec<i64> = g["chirality_centers"].as_i64().unwrap().iter().step_by(4).copied().collect();
@@ -165,8 +177,8 @@ fn internal_coordinates() {
     let names = internal.angle_names(&topology);
     assert!(names.contains(&"ALA2 N-CA-CB".to_owned()), "{names:?}");
     assert!(internal.bond_names(&topology).contains(&"ACE1 C-ALA2 N".to_owned()));
-    // The PDB file is minimised: bonds and angles near their rest values (CA-CB 0.1526 nm; N-CA-CB 109.7 degrees).
-    let x = pdb_positions("aldp");
+    // The start is minimised: bonds and angles near their rest values (CA-CB 0.1526 nm; N-CA-CB 109.7 degrees).
+    let x = start("aldp");
     let lengths = internal.bond_lengths(&x, 22);
     let ca_cb = internal.bond_names(&topology).iter().position(|n| n == "ALA2 CA-CB").unwrap();
     assert!((lengths[ca_cb] - 0.1526).abs() < 0.002);
