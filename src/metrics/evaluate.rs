@@ -141,8 +141,9 @@ fn whole(reference: &ReferenceSet, subject: &Subject) -> Result<Side> {
 fn fill(value: &mut MetricValue, found: Compared) {
     value.value = found.value.filter(|v| v.is_finite());
     if let (Some(_), Some((lo, hi))) = (value.value, found.interval) {
-        let least = if value.direction == Direction::None { f64::NEG_INFINITY } else { 0.0 };
-        let most = if value.unit == "fraction" { 1.0 } else { f64::INFINITY };
+        let fraction = value.unit == "fraction";
+        let least = if fraction || value.direction != Direction::None { 0.0 } else { f64::NEG_INFINITY };
+        let most = if fraction { 1.0 } else { f64::INFINITY };
         (value.lo, value.hi) = (Some(lo.max(least)), Some(hi.min(most)));
     }
     (value.n_samples, value.n_reference) = found.used;

@@ -103,6 +103,8 @@ fn all_metrics_and_mirror_images() {
         for v in values.iter().filter(defined) {
             let value = v.value.unwrap_or_else(|| panic!("{v:?}"));
             assert!(value.is_finite() && value >= 0.0, "{v:?}");
+            let bounds = if v.unit == "fraction" { 0.0..=1.0 } else { 0.0..=f64::INFINITY };
+            assert!([Some(value), v.lo, v.hi].iter().flatten().all(|x| bounds.contains(x)), "{v:?}");
             if let (Some(lo), Some(hi)) = (v.lo, v.hi) {
                 assert!(lo <= value && value <= hi, "{v:?}");
             } else {

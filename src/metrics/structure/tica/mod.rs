@@ -115,7 +115,7 @@ impl Models {
         let read = |name: &str| {
             let part = |what: &str| get(arrays, &format!("{name}.{what}"), path);
             let (mean, matrix, eigenvalues) = (part("mean")?, part("matrix")?, part("eigenvalues")?);
-            if matrix.shape != [mean.len(), eigenvalues.len()] {
+            if mean.is_empty() || matrix.shape != [mean.len(), eigenvalues.len()] {
                 let message = format!(
                     "`{name}.matrix` has shape {:?}, expected [{}, {}] after its mean and eigenvalues",
                     matrix.shape,
