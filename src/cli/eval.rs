@@ -8,7 +8,7 @@ use crate::array::{Arrays, get, read_npz, read_positions};
 use crate::config::spec::{EvalSpec, SystemSpec};
 use crate::error::{Error, Result};
 use crate::exec::references;
-use crate::metrics::{MetricValue, ReferenceSet, by_id, evaluate, evaluate::energies};
+use crate::metrics::{MetricValue, ReferenceSet, by_id, evaluate, evaluate::energies, registry::ids_for};
 use crate::report::table::number;
 use crate::systems::System;
 
@@ -41,6 +41,9 @@ pub struct Args {
     /// Samples per side of aligned-geometry metrics (cost grows as its square)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub geo_n: Option<u64>,
+    /// Samples per side of optimal transport between dihedrals and TICA components
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub ot_n: Option<u64>,
     /// Bootstrap replicates behind the intervals; 0 for no intervals
     #[arg(long, value_name = "N")]
     pub bootstrap: Option<usize>,
@@ -62,9 +65,10 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let defaults = EvalSpec::default();
     let size = |n: Option<u64>, default: usize| n.map_or(default, |n| usize::try_from(n).unwrap_or(usize::MAX));
     let spec = EvalSpec {
-        metrics: if args.metrics.is_empty() { every_defined(&defaults) } else { args.metrics.clone() },
+        metrics: if args.metrics.is_empty() { ids_for(system.topology.is_some()) } else { args.metrics.clone() },
         n: size(args.n, defaults.n),
         geo_n: size(args.geo_n, defaults.geo_n),
+        ot_n: size(args.ot_n, defaults.ot_n),
         bootstrap: args.bootstrap.unwrap_or(defaults.bootstrap),
         reference: defaults.reference,
     };
@@ -79,13 +83,6 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let values = evaluate(&system, &samples, &reference, &spec, args.seed)?;
     let text = if globals.json { json(&values)? } else { table(&values) };
     std::io::stdout().write_all(text.as_bytes()).map_err(Error::io("stdout"))
-}
-
-/// The default metrics, and those of optional arrays.
-fn every_defined(defaults: &EvalSpec) -> Vec<String> {
-    let mut ids = defaults.metrics.clone();
-    ids.extend(["mean-energy-diff", "ess", "unique-parents"].map(String::from));
-    ids
 }
 
 /// All arrays of a samples file; `positions` checked, at least one frame.
@@ -113,7 +110,7 @@ fn read_reference(path: &Path, system: &System) -> Result<ReferenceSet> {
         return Err(Error::data(path, "a reference needs at least two frames"));
     }
     let energies = energies(system, &positions);
-    Ok(ReferenceSet { digest: digest(&positions), positions, energies })
+    Ok(ReferenceSet { digest: digest(&positions), positions, energies, tica: None })
 }
 
 /// SHA-256 of the coordinates (little-endian f64), in hexadecimal.

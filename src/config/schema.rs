@@ -4,11 +4,12 @@
 use super::fields::{Fields, Float};
 use super::source::{At, Sources, known_notes};
 use super::spec::{
-    AnnealSpec, Engine, EvalSpec, GammaSchedule, HotStartSpec, InitialSpec, Integrator, METRIC_IDS, MdSpec,
-    MoleculeFiles, NetSpec, NodeFeatures, PitaSpec, Precision, ReferenceSpec, RefineSpec, ReplicaExchangeSpec,
-    Resampling, SamplerSpec, SystemSpec, TrainSpec, Weights,
+    AnnealSpec, Engine, EvalSpec, GammaSchedule, HotStartSpec, InitialSpec, Integrator, MdSpec, MoleculeFiles, NetSpec,
+    NodeFeatures, PitaSpec, Precision, ReferenceSpec, RefineSpec, ReplicaExchangeSpec, Resampling, SamplerSpec,
+    SystemSpec, TrainSpec, Weights,
 };
 use super::tree::Table;
+use crate::metrics::registry::IDS;
 use crate::systems::{self, molecules};
 
 /// `samplers.*.kind`.
@@ -365,9 +366,10 @@ fn refine(f: &Fields<'_>) -> RefineSpec {
 fn metrics(f: &Fields<'_>) -> EvalSpec {
     let d = EvalSpec::default();
     let spec = EvalSpec {
-        metrics: f.names("ids", "metric", METRIC_IDS).unwrap_or(d.metrics),
+        metrics: f.names("ids", "metric", &IDS).unwrap_or(d.metrics),
         n: f.count("n", d.n, 2),
         geo_n: f.count("geo_n", d.geo_n, 2),
+        ot_n: f.count("ot_n", d.ot_n, 2),
         bootstrap: f.count("bootstrap", d.bootstrap, 0),
         reference: d.reference, // per system
     };

@@ -428,10 +428,6 @@ impl Default for RefineSpec {
     }
 }
 
-/// Ids of the metrics that experiment files may ask for.
-pub const METRIC_IDS: &[&str] =
-    &["energy-w1", "energy-w2", "distance-w2", "geo-w1-ref", "geo-w2", "mean-energy", "ess", "unique-parents"];
-
 /// How samples are judged. Not part of a run's identity: a finished run can be evaluated again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EvalSpec {
@@ -441,6 +437,8 @@ pub struct EvalSpec {
     pub n: usize,
     /// Samples per side for aligned-geometry metrics, whose cost grows as n squared.
     pub geo_n: usize,
+    /// Samples per side for optimal transport between dihedrals and between TICA components.
+    pub ot_n: usize,
     /// Bootstrap replicates for confidence intervals.
     pub bootstrap: usize,
     /// The reference ensemble.
@@ -455,6 +453,7 @@ impl Default for EvalSpec {
                 .to_vec(),
             n: 5_000,
             geo_n: 500,
+            ot_n: 5_000,
             bootstrap: 200,
             reference: ReferenceSpec::default(),
         }

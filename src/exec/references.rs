@@ -33,5 +33,5 @@ pub fn ensure(
 /// See [`reference::ensure`].
 pub fn quietly(results: &Path, system: &SystemSpec, spec: &ReferenceSpec) -> Result<ReferenceSet> {
     let made = ensure(results, system, spec, &mut |_| {}, &|| false)?;
-    Ok(ReferenceSet { digest: made.digest, positions: made.positions, energies: made.energies })
+    Ok(ReferenceSet { digest: made.digest, positions: made.positions, energies: made.energies, tica: None })
 }
