@@ -6,6 +6,7 @@ pub mod energy;
 pub mod eval;
 pub mod explain;
 pub mod ls;
+pub mod ot;
 pub mod output;
 pub mod report;
 pub mod show;
@@ -77,6 +78,8 @@ pub enum Verb {
     Eval(eval::Args),
     /// Energies and forces of anybody's frames.
     Energy(energy::Args),
+    /// Wasserstein distance between anybody's points.
+    Ot(ot::Args),
     /// Rebuild or verify the run database.
     Db(db::Args),
 }
@@ -97,6 +100,7 @@ impl Cli {
             Verb::Report(args) => report::run(args, globals)?,
             Verb::Eval(args) => eval::run(args, globals)?,
             Verb::Energy(args) => energy::run(args, globals)?,
+            Verb::Ot(args) => ot::run(args, globals)?,
             Verb::Db(args) => return db::run(args, globals),
         }
         Ok(ExitCode::Ok)
