@@ -7,14 +7,7 @@ use crate::metrics::ot::{self, Ground};
 
 /// `W_p` between the first `settings.ot_n` points (at most what both sides have) of `a` and `b [n, dim]`; the interval
 /// comes from disjoint blocks.
-pub(super) fn clouds(
-    p: u32,
-    a: &[f64],
-    b: &[f64],
-    dim: usize,
-    ground: Ground,
-    settings: Settings,
-) -> Result<Compared> {
+pub(super) fn clouds(p: u32, a: &[f64], b: &[f64], dim: usize, ground: Ground, settings: Settings) -> Result<Compared> {
     let n = settings.ot_n.min(a.len() / dim).min(b.len() / dim);
     let distance = |from: usize, to: usize| {
         let part = from * dim..to * dim;
