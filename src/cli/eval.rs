@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::{Globals, SystemArgs};
 use crate::array::{Arrays, get, read_npz, read_positions};
-use crate::config::spec::{EvalSpec, SystemSpec};
+use crate::config::ReferenceProfile;
+use crate::config::spec::{EvalSpec, ReferenceSpec, SystemSpec};
 use crate::error::{Error, Result};
 use crate::exec::references;
 use crate::metrics::{MetricValue, ReferenceSet, by_id, evaluate, evaluate::energies, registry::ids_for};
@@ -70,7 +71,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         geo_n: size(args.geo_n, defaults.geo_n),
         ot_n: size(args.ot_n, defaults.ot_n),
         bootstrap: args.bootstrap.unwrap_or(defaults.bootstrap),
-        reference: defaults.reference,
+        reference: ReferenceSpec::ready_made(&asked, ReferenceProfile::Quick),
     };
     for id in &spec.metrics {
         by_id(id)?;
@@ -129,15 +130,8 @@ fn digest(positions: &[f64]) -> String {
 
 /// The reference ensemble of default settings, from the cache of the results folder or made there.
 fn reference_set(globals: &Globals, asked: &SystemSpec, spec: &EvalSpec) -> Result<ReferenceSet> {
-    // The default ladder is made for clusters in reduced units.
-    if let Some(&last) = spec.reference.sampler.ladder.last().filter(|&&last| last <= asked.temperature) {
-        return Err(Error::Usage(format!(
-            "no --reference given, and the default ladder ends at {last}, not above --temperature {}: give --reference",
-            asked.temperature
-        )));
-    }
     if !globals.quiet {
-        eprintln!("no --reference given: using replica exchange of default settings (made once, then cached)");
+        eprintln!("no --reference given: using the ready-made `quick` one (made once, then cached)");
     }
     references::quietly(&globals.results, asked, &spec.reference)
 }

@@ -460,11 +460,35 @@ impl Default for EvalSpec {
     }
 }
 
-/// A reference ensemble: replica exchange with a seed of its own.
+/// A reference ensemble: replica exchange with a seed of its own, and for molecules contiguous trajectories from its
+/// frames.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ReferenceSpec {
     /// Seed.
     pub seed: u64,
     /// Settings of the replica exchange.
     pub sampler: ReplicaExchangeSpec,
+    /// Trajectories that slow components (TICA) are fitted on; none without.
+    #[serde(default)]
+    pub trajectory: Option<TrajectorySpec>,
+}
+
+/// Contiguous Langevin trajectories at the target temperature, with the step and friction of the replica exchange; they
+/// begin at its frames.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TrajectorySpec {
+    /// Independent trajectories.
+    pub walkers: usize,
+    /// Frames of each.
+    pub frames: usize,
+    /// Steps between two frames.
+    pub stride: usize,
+    /// Lag of TICA, in frames.
+    pub lag: usize,
+}
+
+impl Default for TrajectorySpec {
+    fn default() -> Self {
+        Self { walkers: 64, frames: 400, stride: 1_000, lag: 50 }
+    }
 }

@@ -7,7 +7,7 @@ use super::{Frames, basins, transport};
 use crate::error::{Error, Result};
 use crate::metrics::bootstrap::counted;
 use crate::metrics::compare::{Compared, Settings, Side, bootstrap_both, bootstrap_one};
-use crate::metrics::ot;
+use crate::metrics::ot::Ground;
 use crate::metrics::wasserstein::{Pooled, pooled};
 
 /// Cells along each angle for `basin-coverage`: 10 degrees, so that a few thousand frames fill a basin.
@@ -93,7 +93,7 @@ fn torus(a: &Frames, b: &Frames, settings: Settings) -> Result<Compared> {
     if width == 0 {
         return Ok(Compared::undefined("the molecule has no phi or psi dihedral"));
     }
-    transport::clouds(2, &a, &b, width, ot::torus, settings)
+    transport::clouds(2, &a, &b, width, Ground::Torus, settings)
 }
 
 fn tica(p: u32, kind: Kind, a: &Frames, b: &Frames, settings: Settings) -> Result<Compared> {
@@ -103,7 +103,7 @@ fn tica(p: u32, kind: Kind, a: &Frames, b: &Frames, settings: Settings) -> Resul
     let (Some(a), Some(b)) = (a.tics(kind), b.tics(kind)) else {
         return Ok(Compared::undefined("the TICA model has a single component"));
     };
-    transport::clouds(p, a.points.as_flattened(), b.points.as_flattened(), 2, ot::euclidean, settings)
+    transport::clouds(p, a.points.as_flattened(), b.points.as_flattened(), 2, Ground::Euclidean, settings)
 }
 
 /// Mean over Ramachandran panels of `statistic(samples, reference)` on their histograms, every sample alike.

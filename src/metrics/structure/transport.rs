@@ -3,22 +3,15 @@
 use crate::error::Result;
 use crate::metrics::bootstrap::{self, BLOCKS};
 use crate::metrics::compare::{Compared, Settings};
-use crate::metrics::ot;
+use crate::metrics::ot::{self, Ground};
 
 /// `W_p` between the first `settings.ot_n` points (at most what both sides have) of `a` and `b [n, dim]`; the interval
 /// comes from disjoint blocks.
-pub(super) fn clouds(
-    p: u32,
-    a: &[f64],
-    b: &[f64],
-    dim: usize,
-    squared: fn(&[f64], &[f64]) -> f64,
-    settings: Settings,
-) -> Result<Compared> {
+pub(super) fn clouds(p: u32, a: &[f64], b: &[f64], dim: usize, ground: Ground, settings: Settings) -> Result<Compared> {
     let n = settings.ot_n.min(a.len() / dim).min(b.len() / dim);
     let distance = |from: usize, to: usize| {
         let part = from * dim..to * dim;
-        ot::wasserstein(p, &a[part.clone()], &b[part], dim, squared)
+        ot::wasserstein(p, &a[part.clone()], &b[part], dim, ground)
     };
     let value = distance(0, n)?;
     let size = n / BLOCKS;
