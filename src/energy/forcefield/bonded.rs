@@ -70,6 +70,12 @@ impl<T: Real> Bonded<T> {
         Self { bonds, angles, torsions }
     }
 
+    /// Bonds, angles, torsions, and periodicities of all torsions.
+    pub fn counts(&self) -> (u64, u64, u64, u64) {
+        let periods: usize = self.torsions.iter().map(|t| t.series.len()).sum();
+        (self.bonds.len() as u64, self.angles.len() as u64, self.torsions.len() as u64, periods as u64)
+    }
+
     /// Adds forces to `f [dim]` and energies to `terms` (bond, angle, torsion).
     pub fn add(&self, x: &[Row<T>], f: &mut [Row<T>], terms: &mut [Row<T>]) {
         bonds(&self.bonds, x, f, &mut terms[0]);

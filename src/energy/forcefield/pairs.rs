@@ -101,6 +101,11 @@ impl<T: Real> Pairs<T> {
         }
     }
 
+    /// Pairs with a direct interaction.
+    pub fn direct(&self) -> usize {
+        self.plain.len() + self.exceptions.len()
+    }
+
     /// Fills distances, and sets every slope to that of Lennard-Jones and Coulomb; adds their energy.
     pub fn start(&self, x: &[Row<T>], rows: &mut PairRows<T>, energy: &mut Row<T>) {
         distances(&self.atoms, x, rows);
