@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 
 use super::{Globals, SystemArgs};
 use crate::array::{Arrays, get, read_npz, read_positions};
-use crate::config::spec::{EvalSpec, SystemSpec};
+use crate::config::ReferenceProfile;
+use crate::config::spec::{EvalSpec, ReferenceSpec, SystemSpec};
 use crate::error::{Error, Result};
 use crate::exec::references;
-use crate::metrics::{MetricValue, ReferenceSet, by_id, evaluate, evaluate::energies};
+use crate::metrics::{MetricValue, ReferenceSet, by_id, evaluate, evaluate::energies, registry::ids_for};
 use crate::report::table::number;
 use crate::systems::System;
 
@@ -41,6 +42,9 @@ pub struct Args {
     /// Samples per side of aligned-geometry metrics (cost grows as its square)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub geo_n: Option<u64>,
+    /// Samples per side of optimal transport between dihedrals and TICA components
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub ot_n: Option<u64>,
     /// Bootstrap replicates behind the intervals; 0 for no intervals
     #[arg(long, value_name = "N")]
     pub bootstrap: Option<usize>,
@@ -62,11 +66,12 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let defaults = EvalSpec::default();
     let size = |n: Option<u64>, default: usize| n.map_or(default, |n| usize::try_from(n).unwrap_or(usize::MAX));
     let spec = EvalSpec {
-        metrics: if args.metrics.is_empty() { every_defined(&defaults) } else { args.metrics.clone() },
+        metrics: if args.metrics.is_empty() { ids_for(system.topology.is_some()) } else { args.metrics.clone() },
         n: size(args.n, defaults.n),
         geo_n: size(args.geo_n, defaults.geo_n),
+        ot_n: size(args.ot_n, defaults.ot_n),
         bootstrap: args.bootstrap.unwrap_or(defaults.bootstrap),
-        reference: defaults.reference,
+        reference: ReferenceSpec::ready_made(&asked, ReferenceProfile::Quick),
     };
     for id in &spec.metrics {
         by_id(id)?;
@@ -79,13 +84,6 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let values = evaluate(&system, &samples, &reference, &spec, args.seed)?;
     let text = if globals.json { json(&values)? } else { table(&values) };
     std::io::stdout().write_all(text.as_bytes()).map_err(Error::io("stdout"))
-}
-
-/// The default metrics, and those of optional arrays.
-fn every_defined(defaults: &EvalSpec) -> Vec<String> {
-    let mut ids = defaults.metrics.clone();
-    ids.extend(["mean-energy-diff", "ess", "unique-parents"].map(String::from));
-    ids
 }
 
 /// All arrays of a samples file; `positions` checked, at least one frame.
@@ -113,7 +111,7 @@ fn read_reference(path: &Path, system: &System) -> Result<ReferenceSet> {
         return Err(Error::data(path, "a reference needs at least two frames"));
     }
     let energies = energies(system, &positions);
-    Ok(ReferenceSet { digest: digest(&positions), positions, energies })
+    Ok(ReferenceSet { digest: digest(&positions), positions, energies, tica: None })
 }
 
 /// SHA-256 of the coordinates (little-endian f64), in hexadecimal.
@@ -132,15 +130,8 @@ fn digest(positions: &[f64]) -> String {
 
 /// The reference ensemble of default settings, from the cache of the results folder or made there.
 fn reference_set(globals: &Globals, asked: &SystemSpec, spec: &EvalSpec) -> Result<ReferenceSet> {
-    // The default ladder is made for clusters in reduced units.
-    if let Some(&last) = spec.reference.sampler.ladder.last().filter(|&&last| last <= asked.temperature) {
-        return Err(Error::Usage(format!(
-            "no --reference given, and the default ladder ends at {last}, not above --temperature {}: give --reference",
-            asked.temperature
-        )));
-    }
     if !globals.quiet {
-        eprintln!("no --reference given: using replica exchange of default settings (made once, then cached)");
+        eprintln!("no --reference given: using the ready-made `quick` one (made once, then cached)");
     }
     references::quietly(&globals.results, asked, &spec.reference)
 }

@@ -2,13 +2,15 @@
 //! to its struct in [`super::spec`] and here.
 
 use super::fields::{Fields, Float};
+use super::reference::ReferenceProfile;
 use super::source::{At, Sources, known_notes};
 use super::spec::{
-    AnnealSpec, Engine, EvalSpec, GammaSchedule, HotStartSpec, InitialSpec, Integrator, METRIC_IDS, MdSpec,
-    MoleculeFiles, NetSpec, NodeFeatures, PitaSpec, Precision, ReferenceSpec, RefineSpec, ReplicaExchangeSpec,
-    Resampling, SamplerSpec, SystemSpec, TrainSpec, Weights,
+    AnnealSpec, Engine, EvalSpec, GammaSchedule, HotStartSpec, InitialSpec, Integrator, MdSpec, MoleculeFiles, NetSpec,
+    NodeFeatures, PitaSpec, Precision, ReferenceSpec, RefineSpec, ReplicaExchangeSpec, Resampling, SamplerSpec,
+    SystemSpec, TrainSpec, TrajectorySpec, Weights,
 };
 use super::tree::Table;
+use crate::metrics::registry::IDS;
 use crate::systems::{self, molecules};
 
 /// `samplers.*.kind`.
@@ -155,20 +157,46 @@ fn system(key: &str, f: &Fields<'_>) -> SystemEntry {
         f.problem(&at, format!("unknown system `{name}`"), known_notes(&name, systems::NAMES.iter().copied()));
     }
     let temperature = f.required_float("temperature", Float::Positive).unwrap_or(f64::MIN_POSITIVE);
-    let reference = f.nested("reference");
-    let seed = reference.seed("seed", ReferenceSpec::default().seed);
-    let sampler = replica_exchange(&reference);
-    reference.finish();
+    let asked = SystemSpec { name, temperature, files };
+    let (reference, ladder) = reference(&asked, &f.nested("reference"));
     for section in ["samplers", "metrics"] {
         let _ = f.nested(section); // read by `overlay`
     }
     f.finish();
-    SystemEntry {
-        key: key.to_owned(),
-        system: SystemSpec { name, temperature, files },
-        reference: ReferenceSpec { seed, sampler },
-        ladder: Ladder::of(&reference),
+    SystemEntry { key: key.to_owned(), system: asked, reference, ladder }
+}
+
+/// A reference: a ready-made one (`profile`; for molecules `quick`, if nothing is written), changed key by key.
+fn reference(system: &SystemSpec, f: &Fields<'_>) -> (ReferenceSpec, Ladder) {
+    let fallback = if systems::is_molecule(system) { Some(ReferenceProfile::Quick) } else { None };
+    let profile = f.choice("profile", fallback, &REFERENCE_PROFILES);
+    let d = profile.map_or_else(ReferenceSpec::default, |profile| ReferenceSpec::ready_made(system, profile));
+    let spec = ReferenceSpec {
+        seed: f.seed("seed", d.seed),
+        sampler: replica_exchange(f, d.sampler),
+        trajectory: trajectory(&f.nested("trajectory"), d.trajectory),
+    };
+    f.finish();
+    (spec, Ladder::of(f))
+}
+
+fn trajectory(f: &Fields<'_>, default: Option<TrajectorySpec>) -> Option<TrajectorySpec> {
+    if f.table().is_none() {
+        return default;
     }
+    let d = default.unwrap_or_default();
+    let spec = TrajectorySpec {
+        walkers: f.count("walkers", d.walkers, 1),
+        frames: f.count("frames", d.frames, 2),
+        stride: f.count("stride", d.stride, 1),
+        lag: f.count("lag", d.lag, 1),
+    };
+    if spec.lag >= spec.frames {
+        let message = format!("`{}` is {}, expected less than `frames` ({})", f.name("lag"), spec.lag, spec.frames);
+        f.problem(&f.place("lag"), message, vec![]);
+    }
+    f.finish();
+    Some(spec)
 }
 
 /// `xml` and `pdb`: a molecule of one's own. It is read once here, so that what is wrong with it is said at once.
@@ -209,7 +237,7 @@ fn sampler(key: &str, f: &Fields<'_>, systems: &[&str]) -> Option<SamplerEntry> 
     let systems = f.names("systems", "system", systems);
     let sampler = match kind.as_deref() {
         Some("md") => SamplerSpec::Md(md(f)),
-        Some("replica-exchange") => SamplerSpec::ReplicaExchange(replica_exchange(f)),
+        Some("replica-exchange") => SamplerSpec::ReplicaExchange(replica_exchange(f, ReplicaExchangeSpec::default())),
         Some("pita") => SamplerSpec::Pita(pita(f)),
         // Without a kind nothing is known about the other keys: one message, not one for each of them.
         Some(other) => {
@@ -254,8 +282,7 @@ fn hot_start(f: &Fields<'_>) -> Option<HotStartSpec> {
     Some(spec)
 }
 
-fn replica_exchange(f: &Fields<'_>) -> ReplicaExchangeSpec {
-    let d = ReplicaExchangeSpec::default();
+fn replica_exchange(f: &Fields<'_>, d: ReplicaExchangeSpec) -> ReplicaExchangeSpec {
     ReplicaExchangeSpec {
         ladder: f.ladder("ladder", d.ladder),
         integrator: f.choice("integrator", d.integrator, &INTEGRATORS),
@@ -267,7 +294,7 @@ fn replica_exchange(f: &Fields<'_>) -> ReplicaExchangeSpec {
         equilibration: f.count("equilibration", d.equilibration, 0),
         stride: f.count("stride", d.stride, 1),
         samples: f.count("samples", d.samples, 1),
-        budget: f.optional("budget"),
+        budget: f.optional("budget").or(d.budget),
     }
 }
 
@@ -365,9 +392,10 @@ fn refine(f: &Fields<'_>) -> RefineSpec {
 fn metrics(f: &Fields<'_>) -> EvalSpec {
     let d = EvalSpec::default();
     let spec = EvalSpec {
-        metrics: f.names("ids", "metric", METRIC_IDS).unwrap_or(d.metrics),
+        metrics: f.names("ids", "metric", &IDS).unwrap_or(d.metrics),
         n: f.count("n", d.n, 2),
         geo_n: f.count("geo_n", d.geo_n, 2),
+        ot_n: f.count("ot_n", d.ot_n, 2),
         bootstrap: f.count("bootstrap", d.bootstrap, 0),
         reference: d.reference, // per system
     };
@@ -376,6 +404,11 @@ fn metrics(f: &Fields<'_>) -> EvalSpec {
 }
 
 const INTEGRATORS: [(&str, Integrator); 2] = [("langevin", Integrator::Langevin), ("mala", Integrator::Mala)];
+const REFERENCE_PROFILES: [(&str, Option<ReferenceProfile>); 3] = [
+    ("quick", Some(ReferenceProfile::Quick)),
+    ("standard", Some(ReferenceProfile::Standard)),
+    ("paper", Some(ReferenceProfile::Paper)),
+];
 const PRECISIONS: [(&str, Precision); 2] = [("f32", Precision::F32), ("f64", Precision::F64)];
 const ENGINES: [(&str, Engine); 2] = [("candle", Engine::Candle), ("fused", Engine::Fused)];
 const NODE_FEATURES: [(&str, NodeFeatures); 2] = [("fixed", NodeFeatures::Fixed), ("faithful", NodeFeatures::Faithful)];

@@ -428,10 +428,6 @@ impl Default for RefineSpec {
     }
 }
 
-/// Ids of the metrics that experiment files may ask for.
-pub const METRIC_IDS: &[&str] =
-    &["energy-w1", "energy-w2", "distance-w2", "geo-w1-ref", "geo-w2", "mean-energy", "ess", "unique-parents"];
-
 /// How samples are judged. Not part of a run's identity: a finished run can be evaluated again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EvalSpec {
@@ -441,6 +437,8 @@ pub struct EvalSpec {
     pub n: usize,
     /// Samples per side for aligned-geometry metrics, whose cost grows as n squared.
     pub geo_n: usize,
+    /// Samples per side for optimal transport between dihedrals and between TICA components.
+    pub ot_n: usize,
     /// Bootstrap replicates for confidence intervals.
     pub bootstrap: usize,
     /// The reference ensemble.
@@ -455,17 +453,42 @@ impl Default for EvalSpec {
                 .to_vec(),
             n: 5_000,
             geo_n: 500,
+            ot_n: 5_000,
             bootstrap: 200,
             reference: ReferenceSpec::default(),
         }
     }
 }
 
-/// A reference ensemble: replica exchange with a seed of its own.
+/// A reference ensemble: replica exchange with a seed of its own, and for molecules contiguous trajectories from its
+/// frames.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ReferenceSpec {
     /// Seed.
     pub seed: u64,
     /// Settings of the replica exchange.
     pub sampler: ReplicaExchangeSpec,
+    /// Trajectories that slow components (TICA) are fitted on; none without.
+    #[serde(default)]
+    pub trajectory: Option<TrajectorySpec>,
+}
+
+/// Contiguous Langevin trajectories at the target temperature, with the step and friction of the replica exchange; they
+/// begin at its frames.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TrajectorySpec {
+    /// Independent trajectories.
+    pub walkers: usize,
+    /// Frames of each.
+    pub frames: usize,
+    /// Steps between two frames.
+    pub stride: usize,
+    /// Lag of TICA, in frames.
+    pub lag: usize,
+}
+
+impl Default for TrajectorySpec {
+    fn default() -> Self {
+        Self { walkers: 64, frames: 400, stride: 1_000, lag: 50 }
+    }
 }

@@ -81,6 +81,12 @@ pub const BOLTZMANN: f64 = 0.008_314_462_618_153_24;
 /// Names that [`by_name`] knows.
 pub const NAMES: &[&str] = &["lj13", "lj55", "aldp", "al3"];
 
+/// Whether a spec asks for a molecule (and not a cluster in reduced units).
+#[must_use]
+pub fn is_molecule(spec: &SystemSpec) -> bool {
+    spec.files.is_some() || molecules::NAMES.contains(&spec.name.as_str())
+}
+
 /// The system that a spec asks for, built in or from files.
 ///
 /// # Errors

@@ -31,7 +31,13 @@ pub(super) fn copies(system: &System, n: usize) -> Vec<f64> {
 }
 
 /// Langevin dynamics of a run.
-fn dynamics<'a>(system: &'a System, seed: u64, dt: f64, friction: f64, precision: Precision) -> Dynamics<'a> {
+pub(super) fn dynamics<'a>(
+    system: &'a System,
+    seed: u64,
+    dt: f64,
+    friction: f64,
+    precision: Precision,
+) -> Dynamics<'a> {
     Dynamics { dt, friction, masses: &system.masses, precision, seed, first_step: 0 }
 }
 
