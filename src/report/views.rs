@@ -1,17 +1,15 @@
 //! What the figures show of molecules only: Ramachandran maps, slow components, free energies along phi.
 
-use super::figures::{Axes, Energies, Plane, Planes, Profile, Profiles, Samples};
+use std::sync::Arc;
 
-/// Points of one plane for every ensemble.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Panel {
-    /// Title of the first axis.
-    pub x: String,
-    /// Title of the second axis.
-    pub y: String,
-    /// One point a frame.
-    pub points: Vec<[f64; 2]>,
-}
+use super::figures::{Axes, Energies, Plane, Planes, Profile, Profiles, Samples};
+use super::table::grouped;
+use crate::error::Result;
+use crate::metrics::ReferenceSet;
+use crate::metrics::structure::ramachandran::Pairing;
+use crate::metrics::structure::tica::Kind;
+use crate::metrics::structure::{Frames, Panel, Structure};
+use crate::systems::System;
 
 /// The figures of a molecule.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,9 +22,12 @@ pub struct Views {
     pub phi: Profiles,
     /// Free energy over the first two slow components; `None` without a model of them.
     pub tica: Option<Planes>,
+    /// How many frames there are of each ensemble, for captions.
+    pub frames: String,
 }
 
-/// What is seen of one ensemble: a panel for every pair of phi and psi, and one of slow components.
+/// What is seen of one ensemble, mirror images reflected and frames of mixed handedness left out: a panel for every pair of
+/// phi and psi, and one of slow components. Weights are not used.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Panels {
     /// (phi, psi), rad.
@@ -35,12 +36,37 @@ pub struct Panels {
     pub tica: Option<Panel>,
 }
 
+impl Panels {
+    /// The panels of frames `positions [n, atoms, 3]`.
+    #[must_use]
+    pub fn new(structure: Arc<Structure>, positions: &[f64]) -> Self {
+        let frames = Frames::new(structure, positions, None);
+        Self { ramachandran: frames.ramachandran(Pairing::Listed), tica: frames.tics(Kind::Koopman) }
+    }
+
+    fn frames(&self) -> usize {
+        self.ramachandran.iter().chain(&self.tica).map(|p| p.points.len()).max().unwrap_or(0)
+    }
+}
+
+/// What panels need to know of a system with its reference; `None` where there are no backbone angles to draw.
+///
+/// # Errors
+/// [`Error::Shape`](crate::error::Error::Shape) when topology, start and TICA models do not fit together.
+pub fn structure(system: &System, reference: &ReferenceSet) -> Result<Option<Arc<Structure>>> {
+    let Some(structure) = Structure::of(system)? else { return Ok(None) };
+    let drawn = !structure.backbone.panels(Pairing::Listed).is_empty();
+    Ok(drawn.then_some(structure.with_tica(reference.tica.clone())?).map(Arc::new))
+}
+
 impl Views {
     /// From the panels of the reference and of every method, in the order of `samples`.
     #[must_use]
     pub fn new(samples: &Samples, panels: &[Panels]) -> Self {
         let labels: Vec<String> =
             std::iter::once(&samples.reference).chain(&samples.methods).map(|s| s.label.clone()).collect();
+        let frames: Vec<String> =
+            labels.iter().zip(panels).map(|(label, p)| format!("{label} {}", grouped(p.frames() as u64))).collect();
         let angles = panels.iter().map(|p| p.ramachandran.iter()).collect();
         let ramachandran: Vec<Plane> = planes(angles);
         let profiles = ramachandran
@@ -59,6 +85,7 @@ impl Views {
             ramachandran: Planes { labels: labels.clone(), planes: ramachandran, axes: Axes::Angles },
             phi: Profiles { labels: labels.clone(), profiles },
             tica: (!tica.is_empty()).then_some(Planes { labels, planes: tica, axes: Axes::Reference }),
+            frames: format!("Frames: {}.", frames.join(", ")),
         }
     }
 }

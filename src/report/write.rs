@@ -1,26 +1,30 @@
 //! All files of a report: `table.{md,csv,tex,json}`, `figures/*.{svg,png}`, `report.html`.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::figures::{self, Convergence, Cost, Point, SampleSet, Samples};
 use super::html::{self, Picture};
 use super::runs::{RunResult, Status};
 use super::table::{Table, csv, latex, markdown};
-use super::views::Views;
+use super::views::{self, Panels, Views};
 use crate::array::{Arrays, get};
 use crate::error::{Error, Result};
+use crate::metrics::bootstrap::{Draw, subset};
 use crate::metrics::{ReferenceSet, evaluate::energies, wasserstein::interatomic_distances};
 use crate::systems::System;
 
-/// Most frames drawn per ensemble.
+/// Most frames per ensemble whose distances and energies are drawn.
 const FRAMES: usize = 10_000;
+/// Most frames in maps of dihedral angles and slow components, which need more of them.
+const MAP_FRAMES: usize = 100_000;
 
 const SAMPLES: &str = "interatomic distances and reduced energies, reference against methods. Values beyond the drawn range \
     are counted in the outermost bins.";
 const RAMACHANDRAN: &str = "free energy over the dihedral angles φ and ψ, minus the logarithm of the counts in 100 × 100 \
     cells. 0 is the fullest cell of each panel; free energies above 6 kT have the darkest colour; white cells hold no frame.";
 const PHI: &str = "free energy along φ, from densities smoothed with a Gaussian of 0.1 rad; 0 is the lowest point of each \
-    curve. Gaps hold no frame.";
+    curve. Curves have gaps where no frame is near.";
 const TICA: &str = "free energy over the first two slow components (TICA, fitted on the reference), minus the logarithm of \
     the counts in 100 × 100 cells over the range of the reference; white cells hold no frame.";
 const ENERGIES: &str = "reduced energies of each method, the reference filled. Values beyond the drawn range are counted in \
@@ -44,8 +48,8 @@ pub struct Pictures {
 }
 
 impl Pictures {
-    /// From a reference and the samples of the methods (label and arrays with `positions`); of each at most 10,000 frames,
-    /// evenly spaced.
+    /// From a reference and the samples of the methods (label and arrays with `positions`). Of each at most 10,000 frames,
+    /// in maps 100,000, drawn at random.
     ///
     /// # Errors
     /// [`Error::Data`] or [`Error::Shape`] when samples do not fit the system.
@@ -58,36 +62,42 @@ impl Pictures {
             energies,
         };
         let reduced = |e: Vec<f64>| e.into_iter().map(|e| e / kt).collect::<Vec<f64>>();
+        let structure = views::structure(system, reference)?;
+        let map = |positions: &[f64]| {
+            structure.as_ref().map(|s| Panels::new(Arc::clone(s), &some(positions, dim, MAP_FRAMES)))
+        };
         let frames = (reference.positions.len() / dim).min(reference.energies.len());
-        let positions = thinned(&reference.positions[..frames * dim], dim);
-        let truth = set("reference", &positions, reduced(thinned(&reference.energies[..frames], 1)));
-        let methods = methods
-            .iter()
-            .map(|(label, arrays)| {
-                let all = get(arrays, "positions", label)?.to_f64();
-                if !all.len().is_multiple_of(dim) {
-                    return Err(Error::shape(label, format!("`positions` is not [n, {}, 3]", system.atoms)));
-                }
-                let positions = thinned(&all, dim);
-                let energies = reduced(energies(system, &positions));
-                Ok(set(label, &positions, energies))
-            })
-            .collect::<Result<Vec<_>>>()?;
+        let (positions, energies_there) = (&reference.positions[..frames * dim], &reference.energies[..frames]);
+        let truth = set("reference", &some(positions, dim, FRAMES), reduced(some(energies_there, 1, FRAMES)));
+        let mut panels = vec![map(positions)];
+        let mut sets = Vec::with_capacity(methods.len());
+        for (label, arrays) in methods {
+            let all = get(arrays, "positions", label)?.to_f64();
+            if !all.len().is_multiple_of(dim) {
+                return Err(Error::shape(label, format!("`positions` is not [n, {}, 3]", system.atoms)));
+            }
+            let positions = some(&all, dim, FRAMES);
+            let energies = reduced(energies(system, &positions));
+            sets.push(set(label, &positions, energies));
+            panels.push(map(&all));
+        }
+        let samples = Samples { reference: truth, methods: sets, length_unit: system.length_unit.into() };
+        let panels: Option<Vec<Panels>> = panels.into_iter().collect();
         Ok(Self {
             system: system.name.clone(),
             temperature: system.temperature,
-            samples: Samples { reference: truth, methods, length_unit: system.length_unit.into() },
+            molecule: panels.map(|p| Views::new(&samples, &p)),
+            samples,
             reference: reduced(reference.energies.clone()),
-            molecule: None,
         })
     }
 }
 
-/// At most 10,000 frames of `dim` numbers, evenly spaced.
-fn thinned(numbers: &[f64], dim: usize) -> Vec<f64> {
-    let frames = numbers.len() / dim;
-    let kept = frames.min(FRAMES);
-    (0..kept).map(|k| k * frames / kept).flat_map(|i| &numbers[i * dim..(i + 1) * dim]).copied().collect()
+/// At most `most` frames of `dim` numbers, drawn at random (frames may alternate between walkers), in their order.
+fn some(numbers: &[f64], dim: usize, most: usize) -> Vec<f64> {
+    let mut kept = subset(numbers.len() / dim, most, 0, Draw::Reference);
+    kept.sort_unstable();
+    kept.into_iter().flat_map(|i| &numbers[i * dim..(i + 1) * dim]).copied().collect()
 }
 
 /// Writes the report into `out` (created if needed) and returns the files written.
@@ -129,10 +139,11 @@ pub fn write(
         };
         show("samples", &|f, s| figures::save(&p.samples, f, s), SAMPLES)?;
         if let Some(views) = &p.molecule {
-            show("ramachandran", &|f, s| figures::save(&views.ramachandran, f, s), RAMACHANDRAN)?;
-            show("phi", &|f, s| figures::save(&views.phi, f, s), PHI)?;
+            let frames = |caption: &str| format!("{caption} {}", views.frames);
+            show("ramachandran", &|f, s| figures::save(&views.ramachandran, f, s), &frames(RAMACHANDRAN))?;
+            show("phi", &|f, s| figures::save(&views.phi, f, s), &frames(PHI))?;
             if let Some(tica) = &views.tica {
-                show("tica", &|f, s| figures::save(tica, f, s), TICA)?;
+                show("tica", &|f, s| figures::save(tica, f, s), &frames(TICA))?;
             }
             show("energies", &|f, s| figures::save(&views.energies, f, s), ENERGIES)?;
         }
@@ -173,11 +184,11 @@ fn cost(table: &Table, runs: &[RunResult]) -> Option<Cost> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::structure::Panel;
     use crate::report::table::{
         collect,
         tests::{example, value},
     };
-    use crate::report::views::{Panel, Panels};
     use crate::rng::{Purpose, Stream};
 
     /// Basins like those of a peptide, for two pairs of angles.
@@ -260,5 +271,31 @@ mod tests {
         let json: serde_json::Value =
             serde_json::from_str(&std::fs::read_to_string(out.join("table.json")).unwrap()).unwrap();
         assert_eq!(json[0]["rows"][0]["cells"][0]["run_ids"][0], "pita1");
+    }
+
+    /// From frames of a real molecule to its figures; a cluster has none.
+    #[test]
+    fn molecules_have_maps() {
+        let arrays =
+            crate::array::read_npz(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/physics/aldp_golden.npz")).unwrap();
+        let system = crate::systems::by_name("aldp", 300.0).unwrap();
+        let positions = arrays["positions"].to_f64();
+        let energies = energies(&system, &positions);
+        let frames = energies.len();
+        let reference = ReferenceSet { digest: "a".into(), positions, energies, tica: None };
+        let pictures = Pictures::new(&system, &reference, &[("MD".into(), arrays.clone())]).unwrap();
+        assert_eq!(pictures.samples.length_unit, "nm");
+        let views = pictures.molecule.unwrap();
+        assert_eq!(views.frames, format!("Frames: reference {frames}, MD {frames}."));
+        let map = &views.ramachandran;
+        assert_eq!((map.labels.clone(), map.planes.len()), (vec!["reference".into(), "MD".to_owned()], 1));
+        assert_eq!((map.planes[0].x.as_str(), map.planes[0].y.as_str()), ("φ ALA2", "ψ ALA2"));
+        assert_eq!(map.planes[0].clouds[0], map.planes[0].clouds[1]);
+        assert_eq!(views.phi.profiles[0].angles[1].len(), frames);
+        assert!(views.tica.is_none());
+        let cluster = crate::systems::by_name("lj13", 1.0).unwrap();
+        let reference =
+            ReferenceSet { digest: "b".into(), positions: cluster.start.clone(), energies: vec![-80.0], tica: None };
+        assert!(Pictures::new(&cluster, &reference, &[]).unwrap().molecule.is_none());
     }
 }
