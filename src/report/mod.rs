@@ -7,6 +7,7 @@
 //! | [`baselines`] | published and accepted numbers, from `baselines/<name>/` |
 //! | [`table`] | one table per system and temperature, and its file formats |
 //! | [`figures`] | pictures as SVG and PNG |
+//! | [`views`] | what they show of molecules |
 //! | [`html`] | the self-contained page |
 //! | [`write`](mod@write) | all files of a report into a folder |
 
@@ -16,6 +17,7 @@ pub mod html;
 pub mod load;
 pub mod runs;
 pub mod table;
+pub mod views;
 pub mod write;
 
 pub use runs::{RunResult, Status};

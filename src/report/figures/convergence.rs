@@ -77,6 +77,7 @@ impl Figure for Convergence {
         panel(
             &left,
             &[Histogram::clipped(&a, low, high, 50), Histogram::clipped(&b, low, high, 50)],
+            None,
             "reduced energy E / kT",
         )?;
         let curve = self.curve();

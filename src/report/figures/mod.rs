@@ -3,9 +3,15 @@
 //! Colours are Okabe and Ito's (legible for the colour-blind); every method also has its own dash pattern or marker,
 //! so that a grey print-out still tells them apart. Sizes are for a paper's column: 1,200 pixels across 8.5 cm or more.
 
+mod colour;
+mod compact;
 mod convergence;
 mod cost;
+mod density;
+mod energies;
 mod histogram;
+mod planes;
+mod profiles;
 mod samples;
 mod style;
 
@@ -15,7 +21,10 @@ use plotters::prelude::*;
 
 pub use convergence::Convergence;
 pub use cost::{Cost, Point};
+pub use energies::Energies;
 pub use histogram::Histogram;
+pub use planes::{Axes, Plane, Planes};
+pub use profiles::{Profile, Profiles};
 pub use samples::{SampleSet, Samples};
 
 use crate::error::{Error, Result};
@@ -44,7 +53,7 @@ pub fn svg(figure: &impl Figure) -> Result<String> {
         figure.draw(&area).map_err(|e| Error::Internal(format!("drawing a figure: {e}")))?;
         area.present().map_err(|e| Error::Internal(format!("drawing a figure: {e}")))?;
     }
-    Ok(text)
+    Ok(compact::compact(&text))
 }
 
 /// Writes `<stem>.svg` and `<stem>.png` into `folder`, and returns the SVG text.

@@ -45,10 +45,10 @@ impl Figure for Samples {
         let (low, high) = range(&self.reference.distances).unwrap_or((0.0, 1.0));
         let histograms = self.histograms(|s| &s.distances, low, high.max(low + 1e-9), 100);
         let unit = self.length_unit.replace("_m", "ₘ");
-        panel(&left, &histograms, &format!("interatomic distance ({unit})"))?;
+        panel(&left, &histograms, None, &format!("interatomic distance ({unit})"))?;
         let (low, high) = range(&self.reference.energies).unwrap_or((0.0, 1.0));
         let histograms = self.histograms(|s| &s.energies, low - 5.0, high + 5.0, 60);
-        panel(&right, &histograms, "reduced energy E / kT")
+        panel(&right, &histograms, None, "reduced energy E / kT")
     }
 }
 
@@ -62,10 +62,12 @@ impl Samples {
     }
 }
 
-/// One panel: the first histogram filled, the others as outlines.
+/// One panel: the first histogram filled, the others as outlines, with the dashes of method 0 and those after it; a single
+/// one solid, as method `alone`.
 pub fn panel<DB: DrawingBackend>(
     area: &DrawingArea<DB, Shift>,
     histograms: &[Histogram],
+    alone: Option<usize>,
     title: &str,
 ) -> Result<(), String> {
     let Some((reference, methods)) = histograms.split_first() else { return Ok(()) };
@@ -100,10 +102,10 @@ pub fn panel<DB: DrawingBackend>(
         .draw_series(std::iter::once(Polygon::new(outline.clone(), REFERENCE_FILL.filled())))
         .map_err(|e| e.to_string())?;
     chart.draw_series(LineSeries::new(outline, INK.stroke_width(2))).map_err(|e| e.to_string())?;
-    for (i, method) in methods.iter().enumerate() {
+    for (i, method) in (alone.unwrap_or(0)..).zip(methods) {
         let outline: Vec<(f64, f64)> = method.outline().into_iter().map(|(x, y)| (x, y.min(top))).collect();
         let (on, off) = style::dash(i);
-        if off == 0 {
+        if off == 0 || alone.is_some() {
             chart.draw_series(LineSeries::new(outline, style::line(i))).map_err(|e| e.to_string())?;
         } else {
             chart.draw_series(DashedLineSeries::new(outline, on, off, style::line(i))).map_err(|e| e.to_string())?;

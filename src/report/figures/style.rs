@@ -4,7 +4,8 @@ use std::sync::OnceLock;
 
 use plotters::coord::Shift;
 use plotters::prelude::*;
-use plotters::style::{FontStyle, RGBColor};
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+use plotters::style::{FontStyle, FontTransform, RGBColor};
 
 use crate::error::{Error, Result};
 
@@ -60,6 +61,51 @@ pub fn dash(i: usize) -> (i32, i32) {
 /// A text style in the figure font.
 pub fn text(size: u32) -> TextStyle<'static> {
     (FONT, size).into_font().color(&INK)
+}
+
+/// Writes text at a place in pixels.
+pub fn put<DB: DrawingBackend>(
+    area: &DrawingArea<DB, Shift>,
+    words: &str,
+    place: (i32, i32),
+    (h, v): (HPos, VPos),
+    size: u32,
+) -> Result<(), String> {
+    let style = text(size).pos(Pos::new(h, v));
+    area.draw(&Text::new(words.to_owned(), place, style)).map_err(|e| e.to_string())
+}
+
+/// Writes text upwards, centred on a place in pixels.
+pub fn put_upwards<DB: DrawingBackend>(
+    area: &DrawingArea<DB, Shift>,
+    words: &str,
+    place: (i32, i32),
+    size: u32,
+) -> Result<(), String> {
+    let style = text(size).transform(FontTransform::Rotate270).pos(Pos::new(HPos::Center, VPos::Center));
+    area.draw(&Text::new(words.to_owned(), place, style)).map_err(|e| e.to_string())
+}
+
+/// Writes text that must not be wider than `width`: smaller if need be (down to two thirds), then cut.
+pub fn fitted<DB: DrawingBackend>(
+    area: &DrawingArea<DB, Shift>,
+    words: &str,
+    place: (i32, i32),
+    anchor: (HPos, VPos),
+    size: u32,
+    width: i32,
+) -> Result<(), String> {
+    let wide = |words: &str, size: u32| -> Result<bool, String> {
+        Ok(text(size).font.box_size(words).map_err(|e| e.to_string())?.0 as i32 > width)
+    };
+    let (mut words, mut small) = (words.to_owned(), size);
+    while wide(&words, small)? && small * 3 > size * 2 {
+        small -= 1;
+    }
+    while wide(&words, small)? && words.chars().count() > 2 {
+        words = words.chars().take(words.chars().count() - 2).chain(['…']).collect();
+    }
+    put(area, &words, place, anchor, small)
 }
 
 /// A legend entry.

@@ -122,7 +122,7 @@ fn table(runs: &[RunResult], system: &str, temperature: f64) -> Result<Table> {
     let baselines = baselines::all()?;
     let runs: Vec<&RunResult> = runs.iter().filter(|r| r.system == system && r.temperature == temperature).collect();
     let mut warnings = Vec::new();
-    let columns = columns(&runs, &mut warnings);
+    let mut columns = columns(&runs, &mut warnings);
 
     let mut labels: Vec<String> = Vec::new();
     for run in &runs {
@@ -178,9 +178,20 @@ fn table(runs: &[RunResult], system: &str, temperature: f64) -> Result<Table> {
             unfinished: 0,
         })
     }));
+    // A metric that is defined for no method says nothing here; why it is not stands in the notes of the runs.
+    let says: Vec<bool> =
+        (0..columns.len()).map(|c| rows.iter().any(|r| r.cells[c].mean.or(r.cells[c].paper).is_some())).collect();
+    keep(&mut columns, &says);
+    rows.iter_mut().for_each(|row| keep(&mut row.cells, &says));
     let title = format!("{system} at T = {temperature}");
     let sources = sources(&baselines, &rows, system, temperature, &columns);
     Ok(Table { title, system: system.into(), temperature, columns, rows, warnings, sources })
+}
+
+/// Keeps the items whose flag is set.
+fn keep<T>(items: &mut Vec<T>, flags: &[bool]) {
+    let mut flags = flags.iter();
+    items.retain(|_| flags.next() == Some(&true));
 }
 
 /// One line per source and remark, over the baselines that the table shows.
@@ -405,5 +416,23 @@ pub(crate) mod tests {
         assert!(t.warnings.iter().any(|w| w.contains("different definitions, references")));
         // Published rows never win.
         assert!(t.rows.iter().filter(|r| r.published_only).all(|r| r.cells.iter().all(|c| !c.best)));
+    }
+
+    /// A metric without any value has no column, unless something published stands in it.
+    #[test]
+    fn undefined_metrics_have_no_column() {
+        let mut runs = vec![run("pita", 1, 2.0), run("md", 1, 2.5)];
+        for run in &mut runs {
+            run.metrics.insert(0, MetricValue { value: None, lo: None, hi: None, ..value("ess", 0.0, 0.0) });
+            run.metrics[2].value = None;
+        }
+        let ids = |t: &Table| t.columns.iter().map(|c| c.id.clone()).collect::<Vec<_>>();
+        let t = &collect(&runs).unwrap()[0];
+        // PITA's published Distance-W2 stands in the last one.
+        assert_eq!(ids(t), ["energy-w2", "distance-w2"]);
+        assert!(t.rows.iter().all(|r| r.cells.len() == 2));
+        assert_eq!((t.rows[0].cells[0].mean, t.rows[0].cells[1].mean), (Some(2.0), None));
+        runs[1].metrics[0].value = Some(0.5);
+        assert_eq!(ids(&collect(&runs).unwrap()[0]), ["ess", "energy-w2", "distance-w2"]);
     }
 }

@@ -1,0 +1,123 @@
+//! Two-dimensional histograms of frames, as free energies in a few colour levels.
+
+/// Lower and upper end of an axis.
+pub type Range = (f64, f64);
+
+/// Counts in square cells over a rectangle.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Density {
+    /// Cells along each axis.
+    pub bins: usize,
+    /// Points per cell, `[bins, bins]`: rows from low to high y, in them low to high x.
+    pub counts: Vec<u32>,
+    /// Points outside the rectangle.
+    pub outside: usize,
+}
+
+/// Neighbouring cells of one row and one level.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Run {
+    /// Level of free energy, 0 the lowest.
+    pub level: usize,
+    /// Row, counted from low y.
+    pub row: usize,
+    /// First cell.
+    pub from: usize,
+    /// Behind the last cell.
+    pub to: usize,
+}
+
+impl Density {
+    /// Counts points. Cells contain their lower edges, the last ones both.
+    #[must_use]
+    pub fn new(points: &[[f64; 2]], x: Range, y: Range, bins: usize) -> Self {
+        let place = |v: f64, (low, high): Range| {
+            (low <= v && v <= high).then(|| (((v - low) / (high - low) * bins as f64) as usize).min(bins - 1))
+        };
+        let mut counts = vec![0; bins * bins];
+        let mut outside = 0;
+        for &[px, py] in points {
+            match (place(px, x), place(py, y)) {
+                (Some(column), Some(row)) => counts[row * bins + column] += 1,
+                _ => outside += 1,
+            }
+        }
+        Self { bins, counts, outside }
+    }
+
+    /// `ln(most / count)` of a cell in kT: 0 in the fullest, `None` where nothing is.
+    #[must_use]
+    pub fn free_energy(&self, cell: usize) -> Option<f64> {
+        let most = self.counts.iter().copied().max().unwrap_or(0);
+        let count = self.counts[cell];
+        (count > 0).then(|| (f64::from(most) / f64::from(count)).ln())
+    }
+
+    /// Highest free energy of a cell that is not empty.
+    #[must_use]
+    pub fn highest(&self) -> Option<f64> {
+        let least = self.counts.iter().copied().filter(|&c| c > 0).min()?;
+        let most = self.counts.iter().copied().max()?;
+        Some((f64::from(most) / f64::from(least)).ln())
+    }
+
+    /// The cells that are not empty as runs, by level and place; `levels` levels from 0 to `top`, higher ones in the last.
+    #[must_use]
+    pub fn runs(&self, levels: usize, top: f64) -> Vec<Run> {
+        let level =
+            |cell: usize| self.free_energy(cell).map(|f| ((f / top * levels as f64).max(0.0) as usize).min(levels - 1));
+        let mut runs: Vec<Run> = Vec::new();
+        for row in 0..self.bins {
+            let mut open: Option<Run> = None;
+            for column in 0..self.bins {
+                let here = level(row * self.bins + column);
+                match (&mut open, here) {
+                    (Some(run), Some(level)) if run.level == level => run.to = column + 1,
+                    _ => {
+                        runs.extend(open.take());
+                        open = here.map(|level| Run { level, row, from: column, to: column + 1 });
+                    }
+                }
+            }
+            runs.extend(open);
+        }
+        runs.sort_unstable();
+        runs
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_edges_and_strays() {
+        let points = [[0.0, 0.0], [0.4, 0.4], [1.0, 1.0], [0.5, 0.0], [1.1, 0.5], [f64::NAN, 0.5]];
+        let d = Density::new(&points, (0.0, 1.0), (0.0, 1.0), 2);
+        assert_eq!((d.counts.clone(), d.outside), (vec![2, 1, 0, 1], 2));
+        assert_eq!((d.free_energy(0), d.free_energy(2)), (Some(0.0), None));
+        assert!((d.free_energy(1).unwrap() - 2.0_f64.ln()).abs() < 1e-15);
+        assert_eq!(d.highest(), d.free_energy(1));
+    }
+
+    /// Runs cover every filled cell once, with the level of its free energy.
+    #[test]
+    fn runs_cover_the_filled_cells() {
+        let counts = vec![9, 9, 0, 3, 1, 1, 1, 9, 0];
+        let d = Density { bins: 3, counts, outside: 0 };
+        let runs = d.runs(4, 2.0);
+        let mut covered = [0; 9];
+        for run in &runs {
+            for column in run.from..run.to {
+                let cell = run.row * 3 + column;
+                covered[cell] += 1;
+                let f = d.free_energy(cell).unwrap();
+                let middle = (run.level as f64 + 0.5) * 0.5;
+                assert!((f - middle).abs() <= 0.25 || run.level == 3 && f > 2.0, "{run:?} {f}");
+            }
+        }
+        assert_eq!(covered.map(|n| n == 1), [true, true, false, true, true, true, true, true, false]);
+        assert_eq!(runs.len(), 5);
+        assert!(runs.is_sorted());
+    }
+}
