@@ -101,6 +101,9 @@ fn describe(asked: &SystemSpec, made: &Reference) -> String {
             ),
         );
     }
+    for note in &r.notes {
+        row("note", note.clone());
+    }
     row("energy evaluations", r.counts.charged().to_string());
     row("folder", made.dir.display().to_string());
     out

@@ -90,10 +90,15 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
     if !globals.quiet {
         output::line(sentence(&summary))?;
     }
-    if summary.exit_code() != ExitCode::Interrupted {
-        report::present(&experiment, None, globals)?;
+    let shown = match summary.exit_code() {
+        ExitCode::Interrupted => Ok(()),
+        _ => report::present(&experiment, None, globals),
+    };
+    // What went wrong in the sweep comes first: without runs there is nothing to show.
+    match summary.error {
+        Some(error) => Err(error),
+        None => shown.map(|()| ExitCode::Ok),
     }
-    summary.error.map_or(Ok(ExitCode::Ok), Err)
 }
 
 /// What was left out when the files of molecules were read, once for each, on stderr.

@@ -9,7 +9,7 @@ use super::{Context, Progress, Sampler, Samples, state};
 use crate::array::{Array, Arrays};
 use crate::config::spec::{ReferenceSpec, ReplicaExchangeSpec, TrajectorySpec};
 use crate::energy::{Counts, Purpose};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::metrics::structure::Structure;
 use crate::metrics::structure::dihedrals::angles;
 
@@ -34,6 +34,9 @@ pub struct Convergence {
     /// Populations of phi > 0, one for each phi; empty for systems without.
     #[serde(default)]
     pub phi_positive: Vec<Population>,
+    /// What could not be done, such as a TICA fit to trajectories that are too short.
+    #[serde(default)]
+    pub notes: Vec<String>,
     /// Energy evaluations it cost.
     pub counts: Counts,
 }
@@ -157,10 +160,11 @@ impl Making {
     /// so even and odd frames are disjoint copies. And how far it can be trusted.
     ///
     /// # Errors
-    /// When TICA cannot be fitted.
+    /// When system and topology do not fit together.
     pub fn finish(&self, ctx: &Context) -> Result<(Samples, Convergence)> {
         let mut samples = self.exchange.samples()?;
         let structure = Structure::of(&ctx.system)?;
+        let mut notes = Vec::new();
         if let Some(trajectory) = &self.spec.trajectory {
             let (walkers, frames, dim) = (trajectory.walkers, trajectory.frames, 3 * ctx.system.atoms);
             let mut contiguous = Vec::with_capacity(self.recorded.len());
@@ -171,13 +175,18 @@ impl Making {
             }
             if let Some(structure) = structure.as_ref().filter(|s| s.features.dim() > 1) {
                 let positions: Vec<f64> = contiguous.iter().map(|&x| f64::from(x)).collect();
-                let models = structure.fit_tica(&positions, &vec![frames; walkers], trajectory.lag)?;
-                samples.extend(models.to_arrays().into_iter().map(|(name, array)| (format!("tica.{name}"), array)));
+                match structure.fit_tica(&positions, &vec![frames; walkers], trajectory.lag) {
+                    Ok(models) => samples
+                        .extend(models.to_arrays().into_iter().map(|(name, array)| (format!("tica.{name}"), array))),
+                    // The ensemble is good without: TICA metrics are not defined then.
+                    Err(Error::Numerical(why)) => notes.push(format!("{why}; make the trajectories longer")),
+                    Err(e) => return Err(e),
+                }
             }
             samples.insert("trajectory".into(), Array::f32(&[walkers, frames, ctx.system.atoms, 3], contiguous));
         }
         let report = self.convergence(&samples, ctx, structure.as_ref());
-        Ok((samples, report))
+        Ok((samples, Convergence { notes, ..report }))
     }
 
     fn convergence(&self, samples: &Samples, ctx: &Context, structure: Option<&Structure>) -> Convergence {
@@ -215,6 +224,7 @@ impl Making {
             exchange_acceptance: self.exchange.exchange_acceptance(),
             round_trips: self.exchange.round_trips(),
             phi_positive,
+            notes: Vec::new(),
             counts: ctx.energy.counts().clone(),
         }
     }
