@@ -250,3 +250,31 @@ fn molecules_from_files() {
         assert!(text.contains(message), "{options:?}: {text}");
     }
 }
+
+#[test]
+fn transport_between_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let write = |name: &str, shape: &[usize], x: &[f64]| {
+        write_npz(path(name), &[("points".to_owned(), Array::f64(shape, x.to_vec()))].into()).unwrap();
+    };
+    write("a.npz", &[2, 2], &[0.0, 0.0, 3.0, 0.0]);
+    write("b.npz", &[2, 2], &[-3.0, 1.0, 0.0, 1.0]);
+    write("line.npz", &[4], &[0.0; 4]);
+    write("nan.npz", &[1, 2], &[0.0, f64::NAN]);
+    let ot = |b: &str, rest: &[&str]| {
+        let (a, b) = (path("a.npz"), path(b));
+        pita(dir.path(), &[&["ot", "--a", &a, "--b", &b, "--json"], rest].concat())
+    };
+    // In the plane everything moves by (-3, 1) or one point by (0, 1) and one by (-6, 1); round the torus 6 is 2 pi - 6.
+    let seam = std::f64::consts::TAU - 6.0;
+    let cases = [("euclidean", "2", 10f64.sqrt()), ("torus", "2", (0.5 * (1.0 + seam * seam + 1.0)).sqrt())];
+    for (metric, p, want) in cases {
+        let output = value(&ot("b.npz", &["--metric", metric, "-p", p]));
+        assert!((output["distance"].as_f64().unwrap() - want).abs() < 1e-14, "{output}");
+        assert_eq!((output["n_a"].as_u64(), output["n_b"].as_u64()), (Some(2), Some(2)));
+    }
+    assert_eq!(code(&ot("line.npz", &["--metric", "torus"])), 12);
+    assert_eq!(code(&ot("nan.npz", &["--metric", "torus"])), 13);
+    assert_eq!(code(&ot("b.npz", &["--metric", "torus", "-p", "3"])), 2);
+}

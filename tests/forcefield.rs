@@ -10,7 +10,9 @@ use pita_bench::array::read_npz;
 use pita_bench::energy::Potential;
 use pita_bench::energy::forcefield::params::Torsion;
 use pita_bench::energy::forcefield::{Engine, ForceField};
+use pita_bench::energy::{Dynamics, Metered, Precision, Purpose as Charge};
 use pita_bench::rng::{Purpose, Stream};
+use pita_bench::samplers::md::langevin::Langevin;
 use pita_bench::systems::{by_name, molecules, openmm};
 
 fn evaluate(engine: &Engine, x: &[f64]) -> (Vec<f64>, Vec<f64>) {
@@ -125,6 +127,60 @@ fn torsions_of_any_phase() {
         .collect();
     let field = ForceField { masses: vec![12.0; 22], torsions, ..ForceField::default() };
     check_gradient("torsions", &field, &golden[66 * 120..66 * 121]);
+}
+
+/// Laplacian of the energy, by central differences of the forces.
+fn laplacian(potential: &dyn Potential, x: &[f64]) -> f64 {
+    let (dim, h) = (x.len(), 1e-5);
+    let mut frames = x.repeat(2 * dim);
+    for k in 0..dim {
+        frames[2 * k * dim + k] += h;
+        frames[(2 * k + 1) * dim + k] -= h;
+    }
+    let (mut e, mut f) = (vec![0.0; 2 * dim], vec![0.0; frames.len()]);
+    potential.energy_forces(&frames, &mut e, &mut f);
+    (0..dim).map(|k| (f[(2 * k + 1) * dim + k] - f[2 * k * dim + k]) / (2.0 * h)).sum()
+}
+
+/// Alanine dipeptide at 300 K from equilibrated frames: twice the kinetic energy (half-step velocities) averages
+/// `3(N-1) kT`, and the squared force `kT` times the Laplacian (the configurational temperature of Rugh 1997). 1 fs
+/// resolves the fastest bonds so well that the step's error stays under the noise.
+#[test]
+fn kinetic_and_configurational_temperature() {
+    let system = by_name("aldp", 300.0).unwrap();
+    let potential = system.potential();
+    let golden = read_npz("tests/physics/aldp_golden.npz").unwrap()["positions"].to_f64();
+    let (walkers, dim, samples) = (100, 66, 8);
+    let kt = vec![system.kt(300.0); walkers];
+    let mut energy = Metered::new(system.potential(), None);
+    let x = golden[dim..(walkers + 1) * dim].to_vec();
+    let mut md = Langevin::new(x, &kt, &system.masses, 3, &mut energy, Charge::Sampling).unwrap();
+    let masses = &system.masses;
+    let d = Dynamics { dt: 0.001, friction: 5.0, masses, precision: Precision::F32, seed: 3, first_step: 0 };
+    md.advance(&mut energy, Charge::Sampling, &d, &kt, 400).unwrap();
+    // Per walker: excess of twice the kinetic energy, and of the squared force, over what 300 K gives; and their scale.
+    let mut excess = vec![[0.0; 2]; walkers];
+    let mut scale = [63.0 * kt[0], 0.0];
+    for _ in 0..samples {
+        md.advance(&mut energy, Charge::Sampling, &d, &kt, 50).unwrap();
+        for (w, excess) in excess.iter_mut().enumerate() {
+            let row = w * dim..(w + 1) * dim;
+            let kinetic: f64 = row.clone().map(|k| masses[k % dim / 3] * md.velocities[k].powi(2)).sum();
+            let force: f64 = md.forces[row.clone()].iter().map(|f| f * f).sum();
+            let expected = kt[0] * laplacian(&*potential, &md.positions[row]);
+            excess[0] += (kinetic - scale[0]) / f64::from(samples);
+            excess[1] += (force - expected) / f64::from(samples);
+            scale[1] += expected / f64::from(samples) / walkers as f64;
+        }
+    }
+    for (what, k) in [("kinetic", 0), ("configurational", 1)] {
+        // Walkers are independent.
+        let n = walkers as f64;
+        let mean = excess.iter().map(|m| m[k]).sum::<f64>() / n;
+        let error = (excess.iter().map(|m| (m[k] - mean).powi(2)).sum::<f64>() / n / (n - 1.0)).sqrt();
+        assert!(error < 0.02 * scale[k], "{what}: too noisy to tell, {error} of {}", scale[k]);
+        assert!(mean.abs() < 4.0 * error, "{what}: off by {mean} ± {error} of {}", scale[k]);
+    }
 }
 
 /// Coinciding atoms give a large energy or infinity, and no NaN in the energy.

@@ -135,12 +135,11 @@ pub(super) fn overlay(sources: &Sources, tree: &mut Table, system: &str) {
     for entry in own.entries.into_iter().filter(|e| ["samplers", "metrics"].contains(&e.key.as_str())) {
         if entry.key == "samplers"
             && let (Some(rows), Some(all)) = (entry.node.table(), tree.table("samplers"))
+            && let Some(row) = rows.entries.iter().find(|row| all.get(&row.key).is_none())
         {
-            for row in rows.entries.iter().filter(|row| all.get(&row.key).is_none()) {
-                let message = format!("`systems.{system}.samplers.{}`: unknown sampler `{}`", row.key, row.key);
-                sources.problem(&row.key_at, message, known_notes(&row.key, all.keys()));
-                return;
-            }
+            let message = format!("`systems.{system}.samplers.{}`: unknown sampler `{}`", row.key, row.key);
+            sources.problem(&row.key_at, message, known_notes(&row.key, all.keys()));
+            return;
         }
         over.entries.push(entry);
     }

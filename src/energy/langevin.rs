@@ -235,18 +235,18 @@ fn draw<T: Real>(c: &Constants<T>, stream: &Stream, first: u32, block: &mut Bloc
         }
     }
     for axis in 0..3 {
-        let mut drift = [T::ZERO; LANES];
+        let mut drift = Row::<T>::ZERO;
         for (a, (&width, &share)) in c.noise.iter().zip(&c.share).enumerate() {
             let row = &mut block.noise[3 * a + axis];
             for l in 0..LANES {
                 row.0[l] = width * block.thermal.0[l] * row.0[l];
-                drift[l] += share * row.0[l];
+                drift.0[l] += share * row.0[l];
             }
         }
         for a in 0..c.noise.len() {
             let row = &mut block.noise[3 * a + axis];
             for l in 0..LANES {
-                row.0[l] = row.0[l] - drift[l];
+                row.0[l] -= drift.0[l];
             }
         }
     }

@@ -111,7 +111,7 @@ fn pairs<T: Real>(x: &[Row<T>], f: &mut [Row<T>], energy: &mut Row<T>) {
                 let force = &mut f[3 * j + axis];
                 for l in 0..LANES {
                     fi[axis].0[l] += push[axis].0[l];
-                    force.0[l] = force.0[l] - push[axis].0[l];
+                    force.0[l] -= push[axis].0[l];
                 }
             }
         }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::array::{Arrays, get, read_npz, write_npz};
 use crate::config::spec::{ReferenceSpec, SystemSpec};
-use crate::energy::Metered;
+use crate::energy::{Counts, Metered};
 use crate::error::{Error, Result};
 use crate::identity;
 use crate::metrics::ReferenceSet;
@@ -94,6 +94,14 @@ pub fn ensure(
 /// See [`ensure`].
 pub fn quietly(results: &Path, system: &SystemSpec, spec: &ReferenceSpec) -> Result<ReferenceSet> {
     ensure(results, system, spec, &mut |_| {}, &|| false)?.set()
+}
+
+/// The evaluations of a reference that is there.
+#[must_use]
+pub fn counts(results: &Path, system: &SystemSpec, spec: &ReferenceSpec) -> Option<Counts> {
+    let digest = identity::reference_digest(system, spec);
+    let card = results.join(FOLDER).join(&digest[..16]).join("reference.json");
+    atomic::read_json::<Card>(&card).ok().map(|card| card.report.counts)
 }
 
 impl Reference {

@@ -82,11 +82,11 @@ fn put_table(out: &mut String, table: &Table) {
         let _ = writeln!(out, "<td>{charged}<br><span class=\"paper\">{}</span></td></tr>", by_purpose.join("<br>"));
     }
     if table.columns.iter().any(|c| c.floor.is_some()) {
-        out.push_str("<tr class=\"floor\"><td>noise floor</td><td>–</td>");
+        out.push_str("<tr class=\"floor\"><td>reference (noise floor)</td><td>–</td>");
         for column in &table.columns {
             let _ = write!(out, "<td>{}</td>", column.floor.map_or("–".into(), number));
         }
-        out.push_str("<td>–</td></tr>\n");
+        let _ = writeln!(out, "<td>{}</td></tr>", table.reference.map_or("–".into(), grouped));
     }
     out.push_str("</tbody></table></div>\n");
     for warning in &table.warnings {

@@ -21,13 +21,13 @@ pub fn runs(experiment: &Experiment, results: &Path) -> Result<Vec<RunResult>> {
     let mut out = Vec::new();
     for cell in &experiment.cells {
         if let Some(run) = record::attempts(results, &identity::spec_digest(&cell.run), cell.seed)?.pop() {
-            out.push(result(cell, &run)?);
+            out.push(result(cell, &run, results)?);
         }
     }
     Ok(out)
 }
 
-fn result(cell: &Cell, run: &RunDir) -> Result<RunResult> {
+fn result(cell: &Cell, run: &RunDir, results: &Path) -> Result<RunResult> {
     let status = match run.status() {
         record::Status::Complete => Status::Complete,
         record::Status::Failed => Status::Failed,
@@ -58,6 +58,7 @@ fn result(cell: &Cell, run: &RunDir) -> Result<RunResult> {
         swept: cell.swept.iter().cloned().collect(),
         metrics,
         counts: if counts_path.exists() { atomic::read_json(&counts_path)? } else { Default::default() },
+        reference: exec::references::counts(results, &cell.run.system, &cell.eval.reference),
         status,
         failure: failure.map(|f| f.reason),
         samples_path: (status == Status::Complete).then(|| run.file("samples.npz")),

@@ -41,6 +41,8 @@ pub struct RunResult {
     pub metrics: Vec<MetricValue>,
     /// Energy evaluations by purpose.
     pub counts: Counts,
+    /// Energy evaluations of the reference that it is judged by, if that is there.
+    pub reference: Option<Counts>,
     /// How it ended.
     pub status: Status,
     /// Why it failed.

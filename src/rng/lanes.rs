@@ -9,6 +9,7 @@ impl Stream {
     /// item `first + l`. They are a function of the 32-bit words of the block (Box-Muller on pairs of them), so that f32
     /// and f64 give the same numbers up to rounding. The largest possible draw is 6.8.
     #[inline(always)]
+    #[allow(clippy::needless_range_loop)] // lanes: the same index into every array
     pub fn normals<T: Real, const N: usize>(&self, first: u32, block: u32, out: &mut [[T; N]; 4]) {
         let [_, _, step, purpose] = self.counter(block, first);
         let mut c = [[block; N], [first; N], [step; N], [purpose; N]];

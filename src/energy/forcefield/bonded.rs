@@ -41,13 +41,13 @@ impl<T: Real> Bonded<T> {
         let t = T::from_f64;
         let bonds = ff.bonds.iter().map(|b| Bond { atoms: b.atoms, k: t(b.k), r0: t(b.r0) }).collect();
         let angles = ff.angles.iter().map(|a| Angle { atoms: a.atoms, k: t(a.k), theta0: t(a.theta0) }).collect();
-        let mut merged: Vec<([usize; 4], f64, Vec<(f64, f64)>)> = Vec::new();
+        let mut merged: Vec<Torsion<f64>> = Vec::new();
         for torsion in &ff.torsions {
-            let place = merged.iter().position(|(atoms, ..)| *atoms == torsion.atoms).unwrap_or_else(|| {
-                merged.push((torsion.atoms, 0.0, Vec::new()));
+            let place = merged.iter().position(|m| m.atoms == torsion.atoms).unwrap_or_else(|| {
+                merged.push(Torsion { atoms: torsion.atoms, constant: 0.0, series: Vec::new() });
                 merged.len() - 1
             });
-            let (_, constant, series) = &mut merged[place];
+            let Torsion { constant, series, .. } = &mut merged[place];
             let (sin, cos) = torsion.phase.sin_cos();
             if torsion.periodicity == 0 {
                 *constant += torsion.k * (1.0 + cos);
@@ -61,13 +61,19 @@ impl<T: Real> Bonded<T> {
         }
         let torsions = merged
             .into_iter()
-            .map(|(atoms, constant, series)| Torsion {
-                atoms,
-                constant: t(constant),
-                series: series.into_iter().map(|(c, s)| (t(c), t(s))).collect(),
+            .map(|m| Torsion {
+                atoms: m.atoms,
+                constant: t(m.constant),
+                series: m.series.into_iter().map(|(c, s)| (t(c), t(s))).collect(),
             })
             .collect();
         Self { bonds, angles, torsions }
+    }
+
+    /// Bonds, angles, torsions, and periodicities of all torsions.
+    pub fn counts(&self) -> (u64, u64, u64, u64) {
+        let periods: usize = self.torsions.iter().map(|t| t.series.len()).sum();
+        (self.bonds.len() as u64, self.angles.len() as u64, self.torsions.len() as u64, periods as u64)
     }
 
     /// Adds forces to `f [dim]` and energies to `terms` (bond, angle, torsion).
@@ -220,9 +226,9 @@ fn torsions<T: Real>(table: &[Torsion<T>], x: &[Row<T>], f: &mut [Row<T>], energ
             energy.0[l] += torsion.constant;
         }
         for (slope, atom) in slopes.iter_mut().zip(torsion.atoms) {
-            for c in 0..3 {
+            for row in slope.iter_mut() {
                 for l in 0..LANES {
-                    slope[c].0[l] = slope[c].0[l] * force.0[l];
+                    row.0[l] = row.0[l] * force.0[l];
                 }
             }
             push(f, atom, slope);

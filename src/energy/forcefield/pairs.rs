@@ -101,6 +101,11 @@ impl<T: Real> Pairs<T> {
         }
     }
 
+    /// Pairs with a direct interaction.
+    pub fn direct(&self) -> usize {
+        self.plain.len() + self.exceptions.len()
+    }
+
     /// Fills distances, and sets every slope to that of Lennard-Jones and Coulomb; adds their energy.
     pub fn start(&self, x: &[Row<T>], rows: &mut PairRows<T>, energy: &mut Row<T>) {
         distances(&self.atoms, x, rows);
@@ -179,7 +184,7 @@ fn forces<T: Real>(pairs: &[[usize; 2]], x: &[Row<T>], slopes: &[Row<T>], f: &mu
             }
             let row = &mut f[3 * i + c];
             for l in 0..LANES {
-                row.0[l] = row.0[l] - push.0[l];
+                row.0[l] -= push.0[l];
             }
             let row = &mut f[3 * j + c];
             for l in 0..LANES {

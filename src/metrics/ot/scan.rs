@@ -222,3 +222,42 @@ pub(super) fn least(costs: &[f64], prices: &[f64]) -> f64 {
     let rest = rest.iter().zip(price_rest).map(|(c, v)| c - v);
     low.into_iter().chain(rest).fold(f64::INFINITY, f64::min)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::cloud::Cloud;
+    use super::super::costs::Between;
+    use super::super::ground::Ground;
+    use super::*;
+    use crate::rng::{Purpose, Stream};
+
+    /// Blocks that are passed over hold nothing that was asked for.
+    #[test]
+    fn finds_what_a_plain_pass_finds() {
+        let mut d = Stream::new(3, Purpose::Init, 0).at(0);
+        for (ground, p) in [(Ground::Torus, 2), (Ground::Torus, 1), (Ground::Euclidean, 2), (Ground::Euclidean, 1)] {
+            let mut cloud = |n: usize| {
+                let x: Vec<f64> = (0..2 * n).map(|_| 1.5 * d.normal()).collect();
+                Cloud::new(&x, 2, ground, 1)
+            };
+            let costs = Between::new(p, ground, cloud(20), cloud(1_001));
+            let prices: Vec<f64> = (0..1_001).map(|_| 0.05 * d.normal()).collect();
+            let blocks = Prices::new(prices.clone());
+            let mut scan = Scan::new(&costs);
+            for i in 0..20 {
+                let cost = |j: usize| ground.squared(costs.a.point(i), costs.b.point(j)).powf(0.5 * f64::from(p));
+                let mut want: Vec<(f64, usize)> = (0..1_001).map(|j| (cost(j) - prices[j], j)).collect();
+                want.sort_by(|a, b| a.0.total_cmp(&b.0));
+                let columns = |found: &[Found]| found.iter().map(|f| f.2 as usize).collect::<Vec<_>>();
+                let first = |count: usize| want[..count].iter().map(|w| w.1).collect::<Vec<_>>();
+                for count in [1, 24, 100] {
+                    let beyond = scan.best(&costs, i, &blocks, count);
+                    assert_eq!(columns(scan.found()), first(count));
+                    assert!(beyond <= want[count].0 && beyond >= want[count - 1].0 - 1e-12);
+                    scan.below(&costs, i, &blocks, 0.5 * (want[count - 1].0 + want[count].0));
+                    assert_eq!(columns(scan.sort()), first(count));
+                }
+            }
+        }
+    }
+}

@@ -101,7 +101,7 @@ fn many_shapes_against_an_independent_solver() {
         x.iter().enumerate().map(|(k, x)| if k < 2 * n_far { x + 20.0 } else { *x }).collect::<Vec<_>>()
     };
     let (a, b) = (normal(1, 2 * n, 1.0), normal(2, 2 * n, 1.0));
-    let cases: Vec<(&str, usize, Ground, Vec<f64>, Vec<f64>)> = vec![
+    let cases = [
         ("same distribution", 2, Ground::Euclidean, a.clone(), b.clone()),
         ("wider", 2, Ground::Euclidean, a.clone(), normal(3, 2 * n, 4.0)),
         ("far apart", 2, Ground::Euclidean, a.clone(), shifted(b.clone(), 30.0)),

@@ -28,11 +28,12 @@ pub fn latex(table: &Table) -> String {
         let _ = writeln!(out, " & {} \\\\", row.charged.map_or("--".into(), |n| grouped(n).replace(',', "\\,")));
     }
     if table.columns.iter().any(|c| c.floor.is_some()) {
-        out.push_str("\\midrule\nNoise floor");
+        out.push_str("\\midrule\nReference (noise floor)");
         for column in &table.columns {
             let _ = write!(out, " & {}", column.floor.map_or("--".into(), number));
         }
-        out.push_str(" & -- \\\\\n");
+        let cost = table.reference.map_or("--".into(), |n| grouped(n).replace(',', "\\,"));
+        let _ = writeln!(out, " & {cost} \\\\");
     }
     out.push_str("\\bottomrule\n\\end{tabular}\n\\end{table}\n");
     out

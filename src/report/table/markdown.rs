@@ -30,11 +30,11 @@ pub fn markdown(table: &Table) -> String {
         let _ = writeln!(out, " {} |", row.charged.map_or("–".into(), grouped));
     }
     if table.columns.iter().any(|c| c.floor.is_some()) {
-        out.push_str("| *noise floor* | – |");
+        out.push_str("| *reference (noise floor)* | – |");
         for column in &table.columns {
             let _ = write!(out, " {} |", column.floor.map_or("–".into(), number));
         }
-        out.push_str(" – |\n");
+        let _ = writeln!(out, " {} |", table.reference.map_or("–".into(), grouped));
     }
     let _ = write!(out, "\n{LEGEND}\n");
     out.push_str("\n### Energy evaluations by purpose\n\n");
@@ -133,7 +133,7 @@ mod tests {
         for expected in [
             "| PITA (1 failed) | 2 | **3.000 ± 1.414** [paper 2.26 ± 0.21] | **0.0500 ± 0.0000**° [paper 0.04 ± 0.00] | 1,000,002 |",
             "| MD | 1 | **2.500 (2.300 to 2.700)** |",
-            "| *noise floor* | – | 0.1000 | 0.1000 | – |",
+            "| *reference (noise floor)* | – | 0.1000 | 0.1000 | 7,000,000 |",
             "| iDEM (published) | – | [paper 30.78 ± 24.46] | [paper 0.127] | – |",
             "- PITA: seed 3 (run pita3): training diverged \\| at step 7",
             "- PITA, energy-w2: pita1, pita2",

@@ -33,6 +33,8 @@ pub struct Table {
     pub columns: Vec<Column>,
     /// Methods: ours first, then published only.
     pub rows: Vec<Row>,
+    /// Energy evaluations of the reference, whose own row is the noise floor.
+    pub reference: Option<u64>,
     /// What a reader must know before comparing: differing references, versions, failed seeds.
     pub warnings: Vec<String>,
     /// Where the published values come from: method, metric, source, remark.
@@ -185,7 +187,8 @@ fn table(runs: &[RunResult], system: &str, temperature: f64) -> Result<Table> {
     rows.iter_mut().for_each(|row| keep(&mut row.cells, &says));
     let title = format!("{system} at T = {temperature}");
     let sources = sources(&baselines, &rows, system, temperature, &columns);
-    Ok(Table { title, system: system.into(), temperature, columns, rows, warnings, sources })
+    let reference = runs.iter().find_map(|r| r.reference.as_ref()).map(Counts::charged);
+    Ok(Table { title, system: system.into(), temperature, columns, rows, reference, warnings, sources })
 }
 
 /// Keeps the items whose flag is set.
@@ -373,6 +376,7 @@ pub(crate) mod tests {
             swept: BTreeMap::new(),
             metrics: vec![value("energy-w2", w2, 0.2), value("distance-w2", 0.05, 0.01)],
             counts: Counts(BTreeMap::from([(Purpose::Sampling, 1_000_000 + seed), (Purpose::Evaluation, 50)])),
+            reference: Some(Counts(BTreeMap::from([(Purpose::Reference, 7_000_000)]))),
             status: Status::Complete,
             failure: None,
             samples_path: None,
