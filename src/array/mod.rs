@@ -126,18 +126,29 @@ pub fn read_frames(path: impl AsRef<Path>) -> Result<Arrays> {
     if is_xtc(path.as_ref()) { read_xtc(path) } else { read_npz(path) }
 }
 
+/// The format that frames are written in: `npz` or `xtc`, by the extension of the file.
+///
+/// # Errors
+/// [`Error::Usage`] for another extension.
+pub fn frames_format(path: &Path) -> Result<&'static str> {
+    if is_xtc(path) {
+        Ok("xtc")
+    } else if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("npz")) {
+        Ok("npz")
+    } else {
+        Err(Error::Usage(format!("{}: frames are written as .npz or .xtc", path.display())))
+    }
+}
+
 /// Writes frames `positions [n, atoms, 3]`: an `.xtc` file (rounded, see [`write_xtc`]) or an `.npz` file (exact), by its
 /// extension.
 ///
 /// # Errors
-/// [`Error::Usage`] for another extension; see [`write_xtc`] and [`write_npz`].
+/// See [`frames_format`], [`write_xtc`] and [`write_npz`].
 pub fn write_frames(path: impl AsRef<Path>, positions: &[f64], atoms: usize) -> Result<()> {
     let path = path.as_ref();
-    if is_xtc(path) {
+    if frames_format(path)? == "xtc" {
         return write_xtc(path, positions, atoms);
-    }
-    if !path.extension().is_some_and(|e| e.eq_ignore_ascii_case("npz")) {
-        return Err(Error::Usage(format!("{}: frames are written as .npz or .xtc", path.display())));
     }
     let shape = [positions.len() / (3 * atoms), atoms, 3];
     write_npz(path, &[("positions".to_owned(), Array::f64(&shape, positions.to_vec()))].into())
@@ -149,8 +160,15 @@ pub fn write_frames(path: impl AsRef<Path>, positions: &[f64], atoms: usize) -> 
 /// [`Error::Data`] without such an array, [`Error::Shape`] for another shape, [`Error::NonFinite`] for NaN or infinity.
 pub fn read_positions(path: impl AsRef<Path>, atoms: usize) -> Result<Vec<f64>> {
     let path = path.as_ref();
-    let arrays = read_frames(path)?;
-    let array = get(&arrays, "positions", path)?;
+    positions_of(&read_frames(path)?, path, atoms)
+}
+
+/// The same of arrays that were read from `path`.
+///
+/// # Errors
+/// See [`read_positions`].
+pub fn positions_of(arrays: &Arrays, path: &Path, atoms: usize) -> Result<Vec<f64>> {
+    let array = get(arrays, "positions", path)?;
     let fits = match array.shape[..] {
         [_, a, 3] => a == atoms,
         [_, d] => d == 3 * atoms,
