@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Instant;
 
-use pita_bench::array::{Array, write_npz};
+use pita_bench::array::{Array, read_positions, write_npz};
 use pita_bench::config::spec::{MdSpec, RunSpec, SamplerSpec, SystemSpec};
 use pita_bench::energy::{Counts, Purpose};
 use pita_bench::identity;
@@ -277,4 +277,63 @@ fn transport_between_files() {
     assert_eq!(code(&ot("line.npz", &["--metric", "torus"])), 12);
     assert_eq!(code(&ot("nan.npz", &["--metric", "torus"])), 13);
     assert_eq!(code(&ot("b.npz", &["--metric", "torus", "-p", "3"])), 2);
+}
+
+/// `convert` there and back, with the names for viewers; `energy` and `eval` take what it writes; what is refused, and how.
+#[test]
+fn trajectories_of_viewers() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/physics/aldp_golden.npz");
+    let run = |args: &[&str]| {
+        let output = pita(dir.path(), args);
+        (code(&output), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+    };
+    let (xtc, pdb, npz) = (at("a.xtc"), at("a.pdb"), at("a.npz"));
+    let (status, text) = run(&["convert", "--system", "aldp", "--in", golden, "--out", &xtc, "--out-pdb", &pdb]);
+    assert_eq!(status, 0, "{text}");
+    assert!(text.contains("left out"), "{text}");
+    assert!(std::fs::read_to_string(&pdb).unwrap().contains("CONECT"));
+    assert_eq!(run(&["convert", "--system", "aldp", "--in", &xtc, "--out", &npz]).0, 0);
+    let (x, y) = (read_positions(golden, 22).unwrap(), read_positions(&npz, 22).unwrap());
+    assert!(x.len() == y.len() && x.iter().zip(&y).all(|(x, y)| (x - y).abs() < 0.51e-6));
+    // The names are those of the built-in molecule: a force field of one's own takes them.
+    let xml = concat!(env!("CARGO_MANIFEST_DIR"), "/src/systems/molecules/aldp.xml");
+    let energies = at("e.npz");
+    let (status, text) = run(&["energy", "--xml", xml, "--pdb", &pdb, "--in", &xtc, "--out", &energies]);
+    assert_eq!(status, 0, "{text}");
+    let (status, text) = run(&[
+        "eval",
+        "--system",
+        "aldp",
+        "--temperature",
+        "300",
+        "--samples",
+        &xtc,
+        "--reference",
+        &xtc,
+        "--metrics",
+        "energy-w1",
+        "--bootstrap",
+        "0",
+        "--json",
+    ]);
+    assert_eq!(status, 0, "{text}");
+
+    let cut = at("cut.xtc");
+    let bytes = std::fs::read(&xtc).unwrap();
+    std::fs::write(&cut, &bytes[..bytes.len() - 9]).unwrap();
+    for (system, input, output, expected, message) in [
+        ("al3", &xtc, &npz, 12, "expected [n, 33, 3]"),
+        ("aldp", &cut, &npz, 9, "is cut short"),
+        ("aldp", &xtc, &at("a.dcd"), 2, "written as .npz or .xtc"),
+        ("aldp", &xtc, &xtc, 2, "--out names the input file"),
+        ("aldp", &at("none.xtc"), &npz, 9, "none.xtc"),
+    ] {
+        let (code, text) = run(&["convert", "--system", system, "--in", input, "--out", output]);
+        assert_eq!(code, expected, "{text}");
+        assert!(text.contains(message), "{text}");
+    }
+    let (status, text) = run(&["energy", "--system", "aldp", "--in", &xtc, "--out", &at("e.xtc")]);
+    assert!(status == 2 && text.contains("holds no energies"), "{text}");
 }

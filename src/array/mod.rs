@@ -1,7 +1,9 @@
-//! Named n-dimensional arrays, and their two file formats: `.npz` (samples) and safetensors (weights, checkpoints).
+//! Named n-dimensional arrays, and their file formats: `.npz` (samples), `.xtc` (positions only) and safetensors (weights,
+//! checkpoints).
 
 mod npz;
 mod tensors;
+mod xtc;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,6 +12,7 @@ use crate::error::{Error, Result};
 
 pub use npz::{read_npz, write_npz};
 pub use tensors::{decode_safetensors, encode_safetensors, read_safetensors, write_safetensors};
+pub use xtc::{read_xtc, write_xtc};
 
 /// Numbers of one array, row-major.
 #[derive(Debug, Clone, PartialEq)]
@@ -109,14 +112,63 @@ pub fn get<'a>(arrays: &'a Arrays, name: &str, path: impl AsRef<Path>) -> Result
     })
 }
 
-/// Reads `positions [n, atoms, 3]` (or `[n, 3*atoms]`) of an npz file: finite, and of the right atom count.
+/// Whether a file is an XTC trajectory, by its extension.
+#[must_use]
+pub fn is_xtc(path: &Path) -> bool {
+    path.extension().is_some_and(|e| e.eq_ignore_ascii_case("xtc"))
+}
+
+/// The arrays of a samples file: `positions` of an `.xtc` file, everything of an `.npz` file.
+///
+/// # Errors
+/// See [`read_xtc`] and [`read_npz`].
+pub fn read_frames(path: impl AsRef<Path>) -> Result<Arrays> {
+    if is_xtc(path.as_ref()) { read_xtc(path) } else { read_npz(path) }
+}
+
+/// The format that frames are written in: `npz` or `xtc`, by the extension of the file.
+///
+/// # Errors
+/// [`Error::Usage`] for another extension.
+pub fn frames_format(path: &Path) -> Result<&'static str> {
+    if is_xtc(path) {
+        Ok("xtc")
+    } else if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("npz")) {
+        Ok("npz")
+    } else {
+        Err(Error::Usage(format!("{}: frames are written as .npz or .xtc", path.display())))
+    }
+}
+
+/// Writes frames `positions [n, atoms, 3]`: an `.xtc` file (rounded, see [`write_xtc`]) or an `.npz` file (exact), by its
+/// extension.
+///
+/// # Errors
+/// See [`frames_format`], [`write_xtc`] and [`write_npz`].
+pub fn write_frames(path: impl AsRef<Path>, positions: &[f64], atoms: usize) -> Result<()> {
+    let path = path.as_ref();
+    if frames_format(path)? == "xtc" {
+        return write_xtc(path, positions, atoms);
+    }
+    let shape = [positions.len() / (3 * atoms), atoms, 3];
+    write_npz(path, &[("positions".to_owned(), Array::f64(&shape, positions.to_vec()))].into())
+}
+
+/// Reads `positions [n, atoms, 3]` (or `[n, 3*atoms]`) of an npz or xtc file: finite, and of the right atom count.
 ///
 /// # Errors
 /// [`Error::Data`] without such an array, [`Error::Shape`] for another shape, [`Error::NonFinite`] for NaN or infinity.
 pub fn read_positions(path: impl AsRef<Path>, atoms: usize) -> Result<Vec<f64>> {
     let path = path.as_ref();
-    let arrays = read_npz(path)?;
-    let array = get(&arrays, "positions", path)?;
+    positions_of(&read_frames(path)?, path, atoms)
+}
+
+/// The same of arrays that were read from `path`.
+///
+/// # Errors
+/// See [`read_positions`].
+pub fn positions_of(arrays: &Arrays, path: &Path, atoms: usize) -> Result<Vec<f64>> {
+    let array = get(arrays, "positions", path)?;
     let fits = match array.shape[..] {
         [_, a, 3] => a == atoms,
         [_, d] => d == 3 * atoms,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::{Globals, SystemArgs, output};
-use crate::array::{Array, Arrays, read_positions, write_npz};
+use crate::array::{Array, Arrays, is_xtc, read_positions, write_npz};
 use crate::energy::Precision;
 use crate::error::{Error, Result};
 use crate::record::atomic;
@@ -14,14 +14,15 @@ use crate::record::atomic;
 Examples:
   pita-bench energy --system lj13 --in frames.npz --out energies.npz
   pita-bench energy --system lj55 --in frames.npz --out energies.npz --precision f32
+  pita-bench energy --system aldp --in trajectory.xtc --out energies.npz
   pita-bench energy --xml mine.xml --pdb mine.pdb --in frames.npz --out energies.npz
 
-The input holds `positions` [n, atoms, 3]; the output `energy` [n] and `forces` [n, atoms, 3].")]
+The input holds `positions` [n, atoms, 3], or is an xtc file; the output `energy` [n] and `forces` [n, atoms, 3].")]
 pub struct Args {
     #[command(flatten)]
     system: SystemArgs,
-    /// Frames: an npz file with `positions`
-    #[arg(long = "in", value_name = "NPZ")]
+    /// Frames: an npz file with `positions`, or an xtc file
+    #[arg(long = "in", value_name = "FILE")]
     input: PathBuf,
     /// Where energies and forces go
     #[arg(long = "out", value_name = "NPZ")]
@@ -39,9 +40,9 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     // The energy does not depend on the temperature.
     let system = SystemArgs::build(&args.system.spec(1.0)?, globals.quiet)?;
     let x = read_positions(&args.input, system.atoms)?;
-    let same = |path: &PathBuf| std::fs::canonicalize(path).ok();
-    if args.output == args.input || same(&args.input).is_some_and(|i| Some(i) == same(&args.output)) {
-        return Err(Error::Usage("--out names the input file; choose another".into()));
+    output::not_the_input(&args.input, &args.output, "--out")?;
+    if is_xtc(&args.output) {
+        return Err(Error::Usage("--out: an xtc file holds no energies; name an npz file".into()));
     }
     let n = x.len() / (3 * system.atoms);
     let shape = [n, system.atoms, 3];

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::{Globals, SystemArgs};
-use crate::array::{Arrays, get, read_npz, read_positions};
+use crate::array::{Arrays, get, positions_of, read_frames, read_positions};
 use crate::config::ReferenceProfile;
 use crate::config::spec::{EvalSpec, ReferenceSpec, SystemSpec};
 use crate::error::{Error, Result};
@@ -18,7 +18,7 @@ use crate::systems::System;
 #[command(after_help = "\
 Examples:
   pita-bench eval --system lj13 --temperature 1 --samples mine.npz
-  pita-bench eval --system aldp --temperature 300 --samples mine.npz --reference long-md.npz
+  pita-bench eval --system aldp --temperature 300 --samples mine.xtc --reference long-md.xtc
   pita-bench eval --xml mine.xml --pdb mine.pdb --temperature 300 --samples mine.npz --reference long-md.npz")]
 pub struct Args {
     /// What the samples are of
@@ -27,10 +27,11 @@ pub struct Args {
     /// Temperature at which they are judged (reduced for LJ, K for molecules)
     #[arg(long)]
     pub temperature: f64,
-    /// Samples: an npz file with `positions` (n, atoms, 3); `log_weight` (n) and `parents` (n) are used if there
-    #[arg(long, value_name = "NPZ")]
+    /// Samples: an npz file with `positions` (n, atoms, 3), of which `log_weight` (n) and `parents` (n) are used if there;
+    /// or an xtc file
+    #[arg(long, value_name = "FILE")]
     pub samples: PathBuf,
-    /// Reference: an npz file with `positions` (n, atoms, 3); without it, the cached reference of default settings
+    /// Reference: an npz file with `positions` (n, atoms, 3), or an xtc file; without it, the cached reference of default settings
     #[arg(long, value_name = "NPZ")]
     pub reference: Option<PathBuf>,
     /// Metrics, separated by commas
@@ -88,10 +89,10 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
 
 /// All arrays of a samples file; `positions` checked, at least one frame.
 fn read_samples(path: &Path, atoms: usize) -> Result<Arrays> {
-    if read_positions(path, atoms)?.is_empty() {
+    let arrays = read_frames(path)?;
+    if positions_of(&arrays, path, atoms)?.is_empty() {
         return Err(Error::data(path, "`positions` has no frames"));
     }
-    let arrays = read_npz(path)?;
     let frames = get(&arrays, "positions", path)?.shape[0];
     for name in ["log_weight", "parents"] {
         if let Some(array) = arrays.get(name)

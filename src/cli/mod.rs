@@ -1,5 +1,6 @@
 //! The command line: one file per verb. Reading verbs print one JSON value on stdout with `--json`.
 
+pub mod convert;
 pub mod db;
 pub mod diff;
 pub mod energy;
@@ -81,6 +82,8 @@ pub enum Verb {
     Eval(eval::Args),
     /// Energies and forces of anybody's frames.
     Energy(energy::Args),
+    /// Frames from npz to xtc, for viewers, and back.
+    Convert(convert::Args),
     /// Wasserstein distance between anybody's points.
     Ot(ot::Args),
     /// Rebuild or verify the run database.
@@ -104,6 +107,7 @@ impl Cli {
             Verb::Reference(args) => reference::run(args, globals)?,
             Verb::Eval(args) => eval::run(args, globals)?,
             Verb::Energy(args) => energy::run(args, globals)?,
+            Verb::Convert(args) => convert::run(args, globals)?,
             Verb::Ot(args) => ot::run(args, globals)?,
             Verb::Db(args) => return db::run(args, globals),
         }

@@ -1,6 +1,7 @@
 //! stdout, the careful way: a reader that went away is an error of its own, never a panic.
 
 use std::io::Write;
+use std::path::Path;
 
 use serde::Serialize;
 
@@ -82,6 +83,18 @@ pub fn grouped(n: u64) -> String {
         text.push(c);
     }
     text
+}
+
+/// Refuses an output that names the input file.
+///
+/// # Errors
+/// [`Error::Usage`], naming the option.
+pub fn not_the_input(input: &Path, output: &Path, option: &str) -> Result<()> {
+    let same = |path: &Path| std::fs::canonicalize(path).ok();
+    if output == input || same(input).is_some_and(|i| Some(i) == same(output)) {
+        return Err(Error::Usage(format!("{option} names the input file; choose another")));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use super::{Globals, SystemArgs, output};
+use crate::array::{get, is_xtc, write_frames};
 use crate::config::ReferenceProfile;
 use crate::config::spec::{ReferenceSpec, SystemSpec};
 use crate::error::{Error, Result};
@@ -40,8 +41,8 @@ pub struct Args {
     /// Seed
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Also write it here, as an npz file
-    #[arg(long, value_name = "NPZ")]
+    /// Also write it here: everything as an npz file, or its frames as an xtc file
+    #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
 
@@ -63,7 +64,12 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     })?;
     if let Some(out) = &args.out {
         let npz = made.dir.join("reference.npz");
-        std::fs::copy(&npz, out).map_err(Error::io(out))?;
+        if is_xtc(out) {
+            let positions = get(&made.arrays, "positions", &npz)?;
+            write_frames(out, &positions.to_f64(), positions.shape[1])?;
+        } else {
+            std::fs::copy(&npz, out).map_err(Error::io(out))?;
+        }
     }
     if globals.json {
         return output::json(&serde_json::json!({

@@ -7,6 +7,7 @@
 //! Read are `ATOM`, `HETATM`, `TER`, `MODEL`, `ENDMDL` and `END`; everything else is skipped (bonds come from the force
 //! field, not from `CONECT`). Columns follow the format description 3.3, section "Coordinate Section".
 
+use std::fmt::Write;
 use std::path::Path;
 
 use super::elements;
@@ -165,6 +166,46 @@ impl<'a> Record<'a> {
     }
 }
 
+/// The text of a PDB file: atoms, coordinates `[atoms, 3]` (nm) and bonds, which viewers cannot guess for every residue;
+/// `path` is for messages. Numbers that have no room in their columns begin again from 0.
+///
+/// # Errors
+/// [`Error::Data`] for coordinates that do not fit into their columns.
+pub fn write(path: &Path, topology: &Topology, positions: &[f64]) -> Result<String> {
+    let mut out = String::new();
+    for (i, (atom, x)) in topology.atoms.iter().zip(positions.as_chunks::<3>().0).enumerate() {
+        let residue = &topology.residues[atom.residue];
+        // Names begin in the second column of their field, where the element is one letter and there is room.
+        let indent = if atom.element.len() == 1 && atom.name.len() < 4 { " " } else { "" };
+        let name = format!("{indent}{}", atom.name);
+        let [x, y, z] = x.map(|x| 10.0 * x);
+        if ![x, y, z].iter().all(|x| (-999.999..=9_999.999).contains(x)) {
+            return Err(Error::data(path, format!("atom {i} is at {x} {y} {z} Å, which a PDB file cannot hold")));
+        }
+        let _ = writeln!(
+            out,
+            "ATOM  {:>5} {name:<4} {:>3.3} {:1.1}{:>4}    {x:>8.3}{y:>8.3}{z:>8.3}  1.00  0.00          {:>2}",
+            (i + 1) % 100_000,
+            residue.name,
+            residue.chain,
+            residue.number.rem_euclid(10_000),
+            atom.element,
+        );
+    }
+    out.push_str("TER\n");
+    // With more atoms the numbers above are not unique.
+    if topology.atoms.len() < 100_000 {
+        for (i, bonded) in topology.neighbours().iter().enumerate() {
+            for four in bonded.chunks(4) {
+                let numbers: String = four.iter().map(|j| format!("{:>5}", j + 1)).collect();
+                let _ = writeln!(out, "CONECT{:>5}{numbers}", i + 1);
+            }
+        }
+    }
+    out.push_str("END\n");
+    Ok(out)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -251,5 +292,27 @@ ENDMDL
             let _ = parse(&text[..end]);
         }
         assert_eq!(parse(text).unwrap().topology.atoms.len(), 22);
+    }
+
+    /// What is written is read again, but for bonds.
+    #[test]
+    fn round_trip() {
+        for text in [include_str!("molecules/aldp.pdb"), include_str!("molecules/al3.pdb")] {
+            let pdb = parse(text).unwrap();
+            let again = write(Path::new("x.pdb"), &pdb.topology, &pdb.positions).unwrap();
+            assert_eq!(parse(&again).unwrap(), pdb);
+            // Columns of the same atoms are the same, up to the number and what stands beyond the coordinates.
+            let atoms = |text: &str| {
+                let lines = text.lines().filter(|l| l.starts_with("ATOM") || l.starts_with("HETATM"));
+                lines.map(|l| l[11..54].to_owned()).collect::<Vec<_>>()
+            };
+            assert_eq!(atoms(&again), atoms(text));
+        }
+        let mut topology = parse(N).unwrap().topology;
+        topology.atoms = vec![topology.atoms[0].clone(); 2];
+        topology.bonds = vec![[0, 1]];
+        let text = write(Path::new("x.pdb"), &topology, &[0.0; 6]).unwrap();
+        assert!(text.ends_with("TER\nCONECT    1    2\nCONECT    2    1\nEND\n"), "{text}");
+        assert!(matches!(write(Path::new("x.pdb"), &topology, &[1e4; 6]), Err(Error::Data { .. })));
     }
 }

@@ -1,0 +1,68 @@
+//! `convert`: frames from one file format to the other, for viewers.
+
+use std::path::PathBuf;
+
+use super::{Globals, SystemArgs, output};
+use crate::array::{frames_format, positions_of, read_frames, write_frames};
+use crate::error::{Error, Result};
+use crate::record::atomic;
+use crate::systems::pdb;
+
+/// Arguments of `convert`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  pita-bench convert --system aldp --in samples.npz --out samples.xtc --out-pdb aldp.pdb
+  vmd aldp.pdb samples.xtc                                   (or mdtraj.load(\"samples.xtc\", top=\"aldp.pdb\"))
+  pita-bench convert --system aldp --in long-md.xtc --out long-md.npz
+  pita-bench convert --xml mine.xml --pdb mine.pdb --in samples.npz --out samples.xtc
+
+An npz file holds `positions` [n, atoms, 3] exactly; an xtc file rounds them to 1e-6 nm and holds nothing else (no weights).
+Reduced units of clusters stand in an xtc file as they are: r_m where viewers take nm.")]
+pub struct Args {
+    #[command(flatten)]
+    system: SystemArgs,
+    /// Frames: an npz file with `positions`, or an xtc file
+    #[arg(long = "in", value_name = "FILE")]
+    input: PathBuf,
+    /// Where they go: .xtc or .npz
+    #[arg(long = "out", value_name = "FILE")]
+    output: PathBuf,
+    /// Also write names, bonds and the first frame here, as viewers want them beside an xtc file
+    #[arg(long, value_name = "PDB")]
+    out_pdb: Option<PathBuf>,
+}
+
+/// Runs the verb.
+///
+/// # Errors
+/// Unknown systems; unreadable, misshapen or non-finite frames; an output that cannot be written.
+pub fn run(args: &Args, globals: &Globals) -> Result<()> {
+    let system = SystemArgs::build(&args.system.spec(1.0)?, globals.quiet)?;
+    output::not_the_input(&args.input, &args.output, "--out")?;
+    let format = frames_format(&args.output)?;
+    let arrays = read_frames(&args.input)?;
+    let x = positions_of(&arrays, &args.input, system.atoms)?;
+    let n = x.len() / (3 * system.atoms);
+    if let Some(path) = &args.out_pdb {
+        output::not_the_input(&args.input, path, "--out-pdb")?;
+        let Some(topology) = &system.topology else {
+            let message = format!("--out-pdb: the atoms of {} have no names; --out-pdb is for molecules", system.name);
+            return Err(Error::Usage(message));
+        };
+        let frame = if n == 0 { &system.start } else { &x[..3 * system.atoms] };
+        atomic::write(path, pdb::write(path, topology, frame)?.as_bytes())?;
+    }
+    let others: Vec<&str> = arrays.keys().map(String::as_str).filter(|name| *name != "positions").collect();
+    if !globals.quiet && !others.is_empty() {
+        eprintln!("note: only positions are converted: {} left out", others.join(", "));
+    }
+    // Written beside its place and renamed: a full disk leaves no half file.
+    let draft = args.output.with_extension(format!("tmp.{format}"));
+    write_frames(&draft, &x, system.atoms).inspect_err(|_| drop(std::fs::remove_file(&draft)))?;
+    atomic::persist(&draft, &args.output)?;
+    if globals.json {
+        return output::json(&serde_json::json!({ "frames": n, "out": args.output, "out_pdb": args.out_pdb }));
+    }
+    if globals.quiet { Ok(()) } else { output::line(format!("{n} frames -> {}", args.output.display())) }
+}
