@@ -1,0 +1,202 @@
+//! The matrix products: rows times packed weights, and the outer products of weight gradients.
+//!
+//! Weights lie in panels of 32 outputs, `[outputs/32][inputs]` lanes (see [`super::plan`]), packed once per call and
+//! shared by all micro-batches; the rows need no packing. Each entry is one chain of fused multiply-adds in the order of
+//! the inputs, whatever the number of rows, the block it falls in or the instruction set: a sample's numbers do not
+//! depend on its batch.
+
+use multiversion::{multiversion, target::target_cfg_f};
+
+use crate::nn::fused::num::{H, Lanes};
+use crate::real::Real;
+
+/// Where the sums of [`product`] start.
+#[derive(Clone, Copy)]
+pub enum Start<'a, T> {
+    /// At zero.
+    Zero,
+    /// At a bias.
+    Bias(&'a [Lanes<T>]),
+    /// At what the output holds.
+    Add,
+}
+
+/// `y[r] = start + x[r] W`; `x [rows, inputs]`, `y [rows, outputs]` in lanes, `w [outputs][32 inputs]`.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
+pub fn product<T: Real>(
+    w: &[Lanes<T>],
+    x: &[Lanes<T>],
+    inputs: usize,
+    start: Start<'_, T>,
+    y: &mut [Lanes<T>],
+    outputs: usize,
+) {
+    // 6 rows of two registers fill half of AVX-512's 32, 3 rows of four registers fill AVX2's 16.
+    const WIDE: usize = 6;
+    const NARROW: usize = 3;
+    let rows = x.len() / inputs;
+    for panel in 0..outputs {
+        let w = &w[panel * inputs * H..][..inputs * H];
+        let mut r = 0;
+        if target_cfg_f!(target_feature = "avx512f") {
+            while r + WIDE <= rows {
+                block::<T, WIDE>(w, &x[r * inputs..], inputs, start, &mut y[r * outputs..], outputs, panel);
+                r += WIDE;
+            }
+        }
+        while r + NARROW <= rows {
+            block::<T, NARROW>(w, &x[r * inputs..], inputs, start, &mut y[r * outputs..], outputs, panel);
+            r += NARROW;
+        }
+        while r < rows {
+            block::<T, 1>(w, &x[r * inputs..], inputs, start, &mut y[r * outputs..], outputs, panel);
+            r += 1;
+        }
+    }
+}
+
+/// One panel of the first `R` rows.
+#[inline(always)]
+fn block<T: Real, const R: usize>(
+    w: &[Lanes<T>],
+    x: &[Lanes<T>],
+    inputs: usize,
+    start: Start<'_, T>,
+    y: &mut [Lanes<T>],
+    outputs: usize,
+    panel: usize,
+) {
+    let mut sums = [Lanes([T::ZERO; H]); R];
+    for r in 0..R {
+        match start {
+            Start::Zero => {}
+            Start::Bias(bias) => sums[r] = bias[panel],
+            Start::Add => sums[r] = y[r * outputs + panel],
+        }
+    }
+    for (c, w) in w.as_chunks::<H>().0.iter().enumerate() {
+        let mut xs = [&x[c]; R];
+        for r in 0..R {
+            xs[r] = &x[r * inputs + c];
+        }
+        for k in 0..H {
+            let w = &w[k];
+            for r in 0..R {
+                let a = xs[r].0[k];
+                for o in 0..H {
+                    sums[r].0[o] = a.fma(w.0[o], sums[r].0[o]);
+                }
+            }
+        }
+    }
+    for r in 0..R {
+        y[r * outputs + panel] = sums[r];
+    }
+}
+
+/// Inputs of a weight gradient that are summed together.
+const GROUP: usize = 8;
+
+/// Weight gradient `g[k][o] += sum_r x[r][k] y[r][o]` over the rows of all `pairs` of `x [rows, inputs]` and
+/// `y [rows, outputs]`; `g` in panels as the weights. `scratch` is working memory.
+pub fn outer<T: Real>(
+    pairs: &[(&[Lanes<T>], &[Lanes<T>])],
+    inputs: usize,
+    outputs: usize,
+    g: &mut [Lanes<T>],
+    scratch: &mut Vec<Lanes<T>>,
+) {
+    let rows: usize = pairs.iter().map(|(x, _)| x.len() / inputs).sum();
+    scratch.clear();
+    // Columns of lanes, each contiguous over the rows.
+    for c in 0..inputs {
+        for (x, _) in pairs {
+            scratch.extend(x.iter().skip(c).step_by(inputs));
+        }
+    }
+    for c in 0..outputs {
+        for (_, y) in pairs {
+            scratch.extend(y.iter().skip(c).step_by(outputs));
+        }
+    }
+    let (x, y) = scratch.split_at(rows * inputs);
+    outer_columns(x, y, rows, g);
+}
+
+/// [`outer`] of columns `x [inputs][rows]`, `y [outputs][rows]`.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
+fn outer_columns<T: Real>(x: &[Lanes<T>], y: &[Lanes<T>], rows: usize, g: &mut [Lanes<T>]) {
+    let inputs = x.len() / rows;
+    for (y, g) in y.chunks_exact(rows).zip(g.chunks_exact_mut(inputs * H)) {
+        for (x, g) in x.chunks_exact(rows).zip(g.as_chunks_mut::<H>().0) {
+            for (part, g) in g.as_chunks_mut::<GROUP>().0.iter_mut().enumerate() {
+                let mut sums = *g;
+                for (x, y) in x.iter().zip(y) {
+                    let x = &x.0.as_chunks::<GROUP>().0[part];
+                    for k in 0..GROUP {
+                        let a = x[k];
+                        for o in 0..H {
+                            sums[k].0[o] = a.fma(y.0[o], sums[k].0[o]);
+                        }
+                    }
+                }
+                *g = sums;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbers(n: usize, seed: usize) -> Vec<Lanes<f32>> {
+        (0..n)
+            .map(|i| Lanes(std::array::from_fn(|o| (((i * H + o) * 7919 + seed) % 1013) as f32 / 500.0 - 1.0)))
+            .collect()
+    }
+
+    /// Against sums in f64; and each row alone gives the same bits as in a batch.
+    #[test]
+    fn products_are_right_and_independent_of_the_batch() {
+        let (inputs, outputs, rows) = (2, 3, 23);
+        let (w, x, bias) = (numbers(outputs * inputs * H, 1), numbers(rows * inputs, 2), numbers(outputs, 3));
+        let mut y = numbers(rows * outputs, 4);
+        product(&w, &x, inputs, Start::Bias(&bias), &mut y, outputs);
+        for r in 0..rows {
+            let mut one = vec![Lanes([0.0; H]); outputs];
+            product(&w, &x[r * inputs..][..inputs], inputs, Start::Bias(&bias), &mut one, outputs);
+            assert_eq!(one, y[r * outputs..][..outputs]);
+            for o in 0..outputs * H {
+                let term = |k: usize| {
+                    f64::from(x[r * inputs + k / H].0[k % H]) * f64::from(w[(o / H) * inputs * H + k].0[o % H])
+                };
+                let sum: f64 = f64::from(bias[o / H].0[o % H]) + (0..inputs * H).map(term).sum::<f64>();
+                assert!((f64::from(y[r * outputs + o / H].0[o % H]) - sum).abs() < 1e-4);
+            }
+        }
+        let before = y.clone();
+        product(&w, &x, inputs, Start::Add, &mut y, outputs);
+        assert!((y[5].0[3] - (2.0 * before[5].0[3] - bias[2].0[3])).abs() < 1e-4);
+    }
+
+    #[test]
+    fn outer_is_the_transposed_product() {
+        let (inputs, outputs, rows) = (2, 3, 11);
+        let (x, y) = (numbers(rows * inputs, 2), numbers(rows * outputs, 4));
+        let mut g = numbers(inputs * outputs * H, 5);
+        let before = g.clone();
+        let (head, tail) = (4 * inputs, 4 * outputs);
+        let pairs = [(&x[..head], &y[..tail]), (&x[head..], &y[tail..])];
+        outer(&pairs, inputs, outputs, &mut g, &mut Vec::new());
+        for k in 0..inputs * H {
+            for o in 0..outputs * H {
+                let at = (o / H) * inputs * H + k;
+                let term =
+                    |r: usize| f64::from(x[r * inputs + k / H].0[k % H]) * f64::from(y[r * outputs + o / H].0[o % H]);
+                let sum = f64::from(before[at].0[o % H]) + (0..rows).map(term).sum::<f64>();
+                assert!((f64::from(g[at].0[o % H]) - sum).abs() < 1e-4);
+            }
+        }
+    }
+}
