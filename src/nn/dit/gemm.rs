@@ -130,19 +130,30 @@ fn outer_columns<T: Real>(x: &[Lanes<T>], y: &[Lanes<T>], rows: usize, g: &mut [
     for (y, g) in y.chunks_exact(rows).zip(g.chunks_exact_mut(inputs * H)) {
         for (x, g) in x.chunks_exact(rows).zip(g.as_chunks_mut::<H>().0) {
             for (part, g) in g.as_chunks_mut::<GROUP>().0.iter_mut().enumerate() {
-                let mut sums = *g;
+                // Sums by name: as an array with a loop over them, the compiler vectorises across the sums (gathers).
+                let [mut s0, mut s1, mut s2, mut s3, mut s4, mut s5, mut s6, mut s7] = *g;
                 for (x, y) in x.iter().zip(y) {
                     let x = &x.0.as_chunks::<GROUP>().0[part];
-                    for k in 0..GROUP {
-                        let a = x[k];
-                        for o in 0..H {
-                            sums[k].0[o] = a.fma(y.0[o], sums[k].0[o]);
-                        }
-                    }
+                    add_times(&mut s0, x[0], y);
+                    add_times(&mut s1, x[1], y);
+                    add_times(&mut s2, x[2], y);
+                    add_times(&mut s3, x[3], y);
+                    add_times(&mut s4, x[4], y);
+                    add_times(&mut s5, x[5], y);
+                    add_times(&mut s6, x[6], y);
+                    add_times(&mut s7, x[7], y);
                 }
-                *g = sums;
+                *g = [s0, s1, s2, s3, s4, s5, s6, s7];
             }
         }
+    }
+}
+
+/// `sum += a y`.
+#[inline(always)]
+fn add_times<T: Real>(sum: &mut Lanes<T>, a: T, y: &Lanes<T>) {
+    for o in 0..H {
+        sum.0[o] = a.fma(y.0[o], sum.0[o]);
     }
 }
 
