@@ -3,7 +3,7 @@
 use multiversion::multiversion;
 
 use super::mat::Mat;
-use crate::nn::fused::num::{H, Lanes, Row, hadamard};
+use crate::nn::fused::num::{H, Lanes, Row, hadamard, product};
 use crate::real::Real;
 
 /// `sqrt(2/pi)`.
@@ -70,12 +70,17 @@ fn jet<A: Activation, T: Real, const K: usize>(z: &Row<T, K>) -> (Row<T, K>, Row
     (y, slope)
 }
 
-/// `y = f(z)`.
+/// `y = f(z)` with `tangents`.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
-pub fn forward<A: Activation, T: Real, const K: usize>(z: &Mat<T>, y: &mut Mat<T>) {
+pub fn forward<A: Activation, T: Real>(z: &Mat<T>, y: &mut Mat<T>, tangents: usize) {
     for row in 0..z.rows {
         for c in 0..z.lanes {
-            y.put(row, c, &jet::<A, T, K>(&z.get(row, c)).0);
+            let (value, slope) = jet::<A, T, 1>(&z.get(row, c));
+            y.put(row, c, &value);
+            for t in 1..=tangents {
+                let pair = z.get_at::<2>(row, c, t);
+                y.put_at(row, c, t, &[value[0], product(&pair[1], &slope[0])]);
+            }
         }
     }
 }

@@ -2,13 +2,18 @@
 //! number of tangents.
 //!
 //! Rows of `qkv` hold queries, keys and values (`3 hidden` features, head by head); queries and keys are rotated there:
-//! `S_ij = <q_i, k_j> / sqrt(head)`, `P = softmax_j(S)`, `o_i = sum_j P_ij v_j`.
+//! `S_ij = <q_i, k_j> / sqrt(head)`, `P = softmax_j(S)`, `o_i = sum_j P_ij v_j`. Every product is bilinear, so a tangent
+//! of it is two products of the same kind ([`bilinear`]).
+
+use std::ops::Range;
 
 use multiversion::multiversion;
 
-use super::mat::Mat;
+use super::gemm::{Start, outer_columns, product};
+use super::mat::{Mat, pairs};
+use super::norm::{across, less};
 use super::plan::Plan;
-use crate::nn::fused::num::{H, Lanes, Num, Row, add_row, times};
+use crate::nn::fused::num::{H, Lanes, Num, Row, hadamard, times};
 use crate::real::Real;
 
 /// Base of the rotary frequencies.
@@ -26,22 +31,19 @@ pub struct Attention<T> {
     sin: Vec<Lanes<T>>,
 }
 
-/// One head of one sample, features or tokens as lanes.
-#[derive(Debug, Clone)]
-pub struct HeadMemory<T, const K: usize> {
-    q: Vec<Row<T, K>>,
-    k: Vec<Row<T, K>>,
-    v: Vec<Row<T, K>>,
-    /// `[lanes of tokens][features]`.
-    turned: Vec<Row<T, K>>,
-    q_bar: Vec<Row<T, K>>,
-    k_bar: Vec<Row<T, K>>,
-    v_bar: Vec<Row<T, K>>,
-}
-
-#[inline(always)]
-fn zero<T: Real, const K: usize>() -> Row<T, K> {
-    [Lanes([T::ZERO; H]); K]
+/// One head of one sample. Rows of features are `[tokens]` lanes; `turned` ones are `[lanes of tokens][features]`; rows
+/// over all tokens as inputs of a product are padded with zeros to full lanes.
+#[derive(Debug)]
+pub struct HeadMemory<T> {
+    q: Mat<T>,
+    k: Mat<T>,
+    v: Mat<T>,
+    turned: Mat<T>,
+    s: Mat<T>,
+    s_bar: Mat<T>,
+    o: Mat<T>,
+    out: Mat<T>,
+    out_turned: Mat<T>,
 }
 
 impl<T: Real> Attention<T> {
@@ -65,7 +67,7 @@ impl<T: Real> Attention<T> {
     }
 
     /// Lanes that hold one number per token.
-    pub fn token_lanes(&self) -> usize {
+    fn token_lanes(&self) -> usize {
         self.tokens.div_ceil(H)
     }
 
@@ -75,10 +77,20 @@ impl<T: Real> Attention<T> {
     }
 
     /// Working memory.
-    pub fn memory<const K: usize>(&self) -> HeadMemory<T, K> {
-        let rows = || vec![zero(); self.tokens];
-        let turned = vec![zero(); self.token_lanes() * H];
-        HeadMemory { q: rows(), k: rows(), v: rows(), turned, q_bar: rows(), k_bar: rows(), v_bar: rows() }
+    pub fn memory(&self, components: usize) -> HeadMemory<T> {
+        let (n, lanes) = (self.tokens, self.token_lanes());
+        let mat = |rows, lanes| Mat::new(components, rows, lanes);
+        HeadMemory {
+            q: mat(n, 1),
+            k: mat(lanes * H, 1),
+            v: mat(lanes * H, 1),
+            turned: mat(lanes * H, 1),
+            s: mat(n, lanes),
+            s_bar: mat(n, lanes),
+            o: mat(n, 1),
+            out: mat(n, 1),
+            out_turned: mat(lanes * H, 1),
+        }
     }
 
     /// Rotates queries and keys (back when `BACK`) of the components `from..to`.
@@ -88,67 +100,149 @@ impl<T: Real> Attention<T> {
     }
 
     /// `1/sqrt(head)`.
-    #[inline(always)]
     fn scale(&self) -> T {
         T::from_f64(1.0 / (self.head as f64).sqrt())
     }
 
     /// Copies a head out of rows of lanes, from feature lane `offset` on.
-    #[inline(always)]
-    fn load<const K: usize>(&self, from: &Mat<T>, sample: usize, head: usize, offset: usize, to: &mut [Row<T, K>]) {
+    fn load(&self, from: &Mat<T>, sample: usize, head: usize, offset: usize, components: usize, to: &mut Mat<T>) {
         let start = head * self.head;
         let (c, lane) = (offset + start / H, start % H);
-        for t in 0..self.tokens {
-            let row = from.get::<K>(sample * self.tokens + t, c);
-            to[t] = if self.head == H { row } else { shifted(&row, lane, self.head) };
-        }
-    }
-
-    /// Writes a head into rows of lanes.
-    #[inline(always)]
-    fn store<const K: usize>(&self, from: &[Row<T, K>], sample: usize, head: usize, offset: usize, to: &mut Mat<T>) {
-        let start = head * self.head;
-        let (c, lane) = (offset + start / H, start % H);
-        for t in 0..self.tokens {
-            let row = sample * self.tokens + t;
-            if self.head == H {
-                to.put(row, c, &from[t]);
-            } else {
-                let mut whole = to.get::<K>(row, c);
-                for k in 0..K {
-                    whole[k].0[lane..lane + self.head].copy_from_slice(&from[t][k].0[..self.head]);
+        for k in 0..components {
+            let rows = from.part(k, k + 1)[sample * self.tokens * from.lanes..].chunks_exact(from.lanes);
+            for (to, row) in to.part_mut(k, k + 1)[..self.tokens].iter_mut().zip(rows) {
+                if self.head == H {
+                    *to = row[c];
+                } else {
+                    to.0[..self.head].copy_from_slice(&row[c].0[lane..lane + self.head]);
                 }
-                to.put(row, c, &whole);
             }
         }
     }
 
-    /// Probabilities and outputs of every sample and head.
-    pub fn forward<const K: usize>(&self, qkv: &Mat<T>, p: &mut Mat<T>, o: &mut Mat<T>, memory: &mut HeadMemory<T, K>) {
-        forward(self, qkv, p, o, memory);
+    /// Writes a head into rows of lanes.
+    fn store(&self, from: &Mat<T>, sample: usize, head: usize, offset: usize, components: usize, to: &mut Mat<T>) {
+        let start = head * self.head;
+        let (c, lane) = (offset + start / H, start % H);
+        let lanes = to.lanes;
+        for k in 0..components {
+            let rows = to.part_mut(k, k + 1)[sample * self.tokens * lanes..].chunks_exact_mut(lanes);
+            for (from, row) in from.part(k, k + 1)[..self.tokens].iter().zip(rows) {
+                if self.head == H {
+                    row[c] = *from;
+                } else {
+                    row[c].0[lane..lane + self.head].copy_from_slice(&from.0[..self.head]);
+                }
+            }
+        }
     }
 
-    /// Adjoint of (rotated) `qkv` from that of the output.
+    /// Probabilities and outputs of every sample and head, for the tokens `queries`, with `tangents`.
+    pub fn forward<const K: usize>(
+        &self,
+        qkv: &Mat<T>,
+        p: &mut Mat<T>,
+        o: &mut Mat<T>,
+        m: &mut HeadMemory<T>,
+        queries: Range<usize>,
+        tangents: usize,
+    ) {
+        let (n, lanes, all) = (self.tokens, self.token_lanes(), tangents + 1);
+        for sample in 0..qkv.rows / n {
+            for head in 0..self.heads {
+                self.load(qkv, sample, head, 0, all, &mut m.q);
+                self.load(qkv, sample, head, self.hidden, all, &mut m.k);
+                self.load(qkv, sample, head, 2 * self.hidden, all, &mut m.v);
+                turn(&m.k, n, self.head, all, &mut m.turned);
+                let rows = |x: &[Lanes<T>], lanes| queries.start * lanes..x.len().min(queries.end * lanes);
+                bilinear(&m.q, &m.turned, &mut m.s, all, |q, k, s, start| {
+                    let (x, y) = (rows(q, 1), rows(s, lanes));
+                    product(k, &q[x], 1, start, &mut s[y], lanes);
+                });
+                softmax::<T, K>(&mut m.s, queries.clone(), n, self.scale(), tangents);
+                bilinear(&m.s, &m.v, &mut m.o, all, |p, v, o, start| {
+                    let (x, y) = (rows(p, lanes), rows(o, 1));
+                    product(v, &p[x], lanes, start, &mut o[y], 1);
+                });
+                self.store(&m.o, sample, head, 0, all, o);
+                copy(&m.s, (0, 0), p, (sample * n, head * lanes), (n, lanes), all);
+            }
+        }
+    }
+
+    /// Adjoint of (rotated) `qkv` from that of the output; `K - 1` tangents.
     pub fn reverse<const K: usize>(
         &self,
         qkv: &Mat<T>,
         p: &Mat<T>,
         o_bar: &Mat<T>,
         qkv_bar: &mut Mat<T>,
-        memory: &mut HeadMemory<T, K>,
+        m: &mut HeadMemory<T>,
     ) {
-        reverse(self, qkv, p, o_bar, qkv_bar, memory);
+        let (n, lanes) = (self.tokens, self.token_lanes());
+        for sample in 0..qkv.rows / n {
+            for head in 0..self.heads {
+                self.load(qkv, sample, head, 0, K, &mut m.q);
+                self.load(qkv, sample, head, self.hidden, K, &mut m.k);
+                self.load(qkv, sample, head, 2 * self.hidden, K, &mut m.v);
+                self.load(o_bar, sample, head, 0, K, &mut m.o);
+                copy(p, (sample * n, head * lanes), &mut m.s, (0, 0), (n, lanes), K);
+                turn(&m.v, n, self.head, K, &mut m.turned);
+                let sums = |x: &[Lanes<T>], y: &[Lanes<T>], g: &mut [Lanes<T>], start: Start<'_, T>| {
+                    if matches!(start, Start::Zero) {
+                        g.fill(Lanes([T::ZERO; H]));
+                    }
+                    outer_columns(x, lanes, y, n, g);
+                };
+                bilinear(&m.o, &m.turned, &mut m.s_bar, K, |o, v, p, start| product(v, o, 1, start, p, lanes));
+                bilinear(&m.s, &m.o, &mut m.out_turned, K, sums);
+                self.store(&m.out_turned, sample, head, 2 * self.hidden, K, qkv_bar);
+                softmax_reverse::<T, K>(&m.s, &mut m.s_bar, self.scale());
+                bilinear(&m.s_bar, &m.k, &mut m.out, K, |s, k, q, start| product(k, s, lanes, start, q, 1));
+                self.store(&m.out, sample, head, 0, K, qkv_bar);
+                bilinear(&m.s_bar, &m.q, &mut m.out_turned, K, sums);
+                self.store(&m.out_turned, sample, head, self.hidden, K, qkv_bar);
+            }
+        }
     }
 }
 
-/// `width` lanes from `lane` on, then zeros.
-#[inline(always)]
-fn shifted<T: Real, const K: usize>(row: &Row<T, K>, lane: usize, width: usize) -> Row<T, K> {
-    let mut out = zero();
-    for k in 0..K {
-        out[k].0[..width].copy_from_slice(&row[k].0[lane..lane + width]);
+/// A bilinear `out = f(a, b)` with its tangents: `f(a_0, b_k) + f(a_k, b_0)`.
+fn bilinear<T: Real>(
+    a: &Mat<T>,
+    b: &Mat<T>,
+    out: &mut Mat<T>,
+    components: usize,
+    f: impl Fn(&[Lanes<T>], &[Lanes<T>], &mut [Lanes<T>], Start<'_, T>),
+) {
+    let (a0, b0) = (a.part(0, 1), b.part(0, 1));
+    f(a0, b0, out.part_mut(0, 1), Start::Zero);
+    for k in 1..components {
+        f(a0, b.part(k, k + 1), out.part_mut(k, k + 1), Start::Zero);
+        f(a.part(k, k + 1), b0, out.part_mut(k, k + 1), Start::Add);
     }
-    out
+}
+
+/// A place in rows of lanes: row, lane.
+type Place = (usize, usize);
+
+/// Copies a rectangle of `rows` times `lanes`.
+fn copy<T: Real>(
+    from: &Mat<T>,
+    (from_row, from_lane): Place,
+    to: &mut Mat<T>,
+    (to_row, to_lane): Place,
+    (rows, lanes): (usize, usize),
+    components: usize,
+) {
+    let (from_lanes, to_lanes) = (from.lanes, to.lanes);
+    for k in 0..components {
+        let from = from.part(k, k + 1)[from_row * from_lanes..].chunks_exact(from_lanes);
+        let to = to.part_mut(k, k + 1)[to_row * to_lanes..].chunks_exact_mut(to_lanes);
+        for (from, to) in from.zip(to).take(rows) {
+            to[to_lane..to_lane + lanes].copy_from_slice(&from[from_lane..from_lane + lanes]);
+        }
+    }
 }
 
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
@@ -173,168 +267,88 @@ fn rotate<T: Real, const BACK: bool>(
 }
 
 /// `turned[c][f]` holds feature `f` of the tokens in lanes `c`.
-#[inline(always)]
-fn turn<T: Real, const K: usize>(rows: &[Row<T, K>], features: usize, turned: &mut [Row<T, K>]) {
-    for (t, row) in rows.iter().enumerate() {
-        let lanes = &mut turned[(t / H) * H..][..H];
-        for k in 0..K {
-            for f in 0..features {
-                lanes[f][k].0[t % H] = row[k].0[f];
+fn turn<T: Real>(rows: &Mat<T>, tokens: usize, features: usize, components: usize, turned: &mut Mat<T>) {
+    for k in 0..components {
+        let turned = turned.part_mut(k, k + 1);
+        for (t, row) in rows.part(k, k + 1)[..tokens].iter().enumerate() {
+            let columns = turned[(t / H) * H..][..features].iter_mut();
+            for (column, &x) in columns.zip(&row.0) {
+                column.0[t % H] = x;
             }
         }
     }
 }
 
-/// `<x, column>` of a row with every column of `turned`: one number per token in lanes.
-#[inline(always)]
-fn against<T: Real, const K: usize>(x: &Row<T, K>, features: usize, turned: &[Row<T, K>]) -> Row<T, K> {
-    let mut out: Row<T, K> = zero();
-    for f in 0..features {
-        let column = &turned[f];
-        for k in 0..K {
-            let a = x[0].0[f];
-            for o in 0..H {
-                out[k].0[o] = a.fma(column[k].0[o], out[k].0[o]);
-            }
-        }
-        for k in 1..K {
-            let a = x[k].0[f];
-            for o in 0..H {
-                out[k].0[o] = a.fma(column[0].0[o], out[k].0[o]);
-            }
-        }
-    }
-    out
-}
-
-/// Number in lane `t`, with tangents.
-#[inline(always)]
-fn lane<T: Real, const K: usize>(x: &Row<T, K>, t: usize) -> Num<T, K> {
-    let mut out = [T::ZERO; K];
-    for k in 0..K {
-        out[k] = x[k].0[t];
-    }
-    Num(out)
-}
-
+/// Softmax of `scale` times each of some rows of `n` numbers; the lanes after them become zero.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
-fn forward<T: Real, const K: usize>(
-    at: &Attention<T>,
-    qkv: &Mat<T>,
-    p: &mut Mat<T>,
-    o: &mut Mat<T>,
-    m: &mut HeadMemory<T, K>,
-) {
-    let (n, token_lanes) = (at.tokens, at.token_lanes());
-    for sample in 0..qkv.rows / n {
-        for head in 0..at.heads {
-            at.load(qkv, sample, head, 0, &mut m.q);
-            at.load(qkv, sample, head, at.hidden, &mut m.k);
-            at.load(qkv, sample, head, 2 * at.hidden, &mut m.v);
-            turn(&m.k, at.head, &mut m.turned);
-            for i in 0..n {
-                let row = sample * n + i;
-                for c in 0..token_lanes {
-                    let s = against(&m.q[i], at.head, &m.turned[c * H..]);
-                    p.put(row, head * token_lanes + c, &s);
-                }
-                softmax::<T, K>(p, row, head * token_lanes, n, at.scale());
-                let mut out = zero();
-                for j in 0..n {
-                    let weight = lane(&p.get::<K>(row, head * token_lanes + j / H), j % H);
-                    add_row(&mut out, &times(weight, &m.v[j]));
-                }
-                m.q_bar[i] = out;
-            }
-            at.store(&m.q_bar, sample, head, 0, o);
-        }
-    }
-}
-
-/// Softmax of `scale` times `n` numbers in lanes from `first` on; the lanes after them become zero.
-#[inline(always)]
-fn softmax<T: Real, const K: usize>(p: &mut Mat<T>, row: usize, first: usize, n: usize, scale: T) {
-    let token_lanes = n.div_ceil(H);
-    let mut largest = p.get::<1>(row, first)[0].0[0];
-    for c in 0..token_lanes {
-        let s = p.get::<1>(row, first + c);
-        for o in 0..H {
-            if c * H + o < n && s[0].0[o] > largest {
-                largest = s[0].0[o];
-            }
-        }
-    }
-    let mut total = Num::<T, K>([T::ZERO; K]);
-    for c in 0..token_lanes {
-        let mut s = p.get::<K>(row, first + c);
-        for o in 0..H {
-            let kept = if c * H + o < n { T::ONE } else { T::ZERO };
-            s[0].0[o] = ((s[0].0[o] - largest) * scale).exp() * kept;
-        }
-        for k in 1..K {
+fn softmax<T: Real, const K: usize>(p: &mut Mat<T>, rows: Range<usize>, n: usize, scale: T, tangents: usize) {
+    let lanes = n.div_ceil(H);
+    for row in rows {
+        let mut largest = p.get::<1>(row, 0)[0].0[0];
+        for c in 0..lanes {
+            let s = p.get::<1>(row, c);
             for o in 0..H {
-                s[k].0[o] = s[k].0[o] * s[0].0[o] * scale;
+                if c * H + o < n && s[0].0[o] > largest {
+                    largest = s[0].0[o];
+                }
             }
         }
-        total += super::norm::across(&s);
-        p.put(row, first + c, &s);
-    }
-    let inverse = T::ONE / total.0[0];
-    let inverse = total.chain(inverse, -(inverse * inverse));
-    for c in 0..token_lanes {
-        let s = times(inverse, &p.get::<K>(row, first + c));
-        p.put(row, first + c, &s);
+        let mut total = [Lanes([T::ZERO; H])];
+        for c in 0..lanes {
+            let mut s = p.get::<1>(row, c);
+            for o in 0..H {
+                let kept = if c * H + o < n { T::ONE } else { T::ZERO };
+                s[0].0[o] = ((s[0].0[o] - largest) * scale).exp() * kept;
+                total[0].0[o] += s[0].0[o];
+            }
+            p.put(row, c, &s);
+        }
+        let inverse = Num([T::ONE / across(&total).0[0]]);
+        for c in 0..lanes {
+            let value = times(inverse, &p.get::<1>(row, c));
+            p.put(row, c, &value);
+        }
+        if K == 1 {
+            continue;
+        }
+        // dp = p (ds - <p, ds>)
+        for t in pairs::<2>(tangents) {
+            let mut along = [Lanes([T::ZERO; H])];
+            for c in 0..lanes {
+                let s = p.get_at::<2>(row, c, t);
+                for o in 0..H {
+                    along[0].0[o] = s[0].0[o].fma(s[1].0[o], along[0].0[o]);
+                }
+            }
+            let along = across(&along).0[0];
+            for c in 0..lanes {
+                let mut s = p.get_at::<2>(row, c, t);
+                for o in 0..H {
+                    s[1].0[o] = s[0].0[o] * (s[1].0[o] - along) * scale;
+                }
+                p.put_at(row, c, t, &s);
+            }
+        }
     }
 }
 
+/// `s_bar <- scale p (p_bar - <p, p_bar>)`, row by row; `s_bar` holds `p_bar` before.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
-fn reverse<T: Real, const K: usize>(
-    at: &Attention<T>,
-    qkv: &Mat<T>,
-    p: &Mat<T>,
-    o_bar: &Mat<T>,
-    qkv_bar: &mut Mat<T>,
-    m: &mut HeadMemory<T, K>,
-) {
-    let (n, token_lanes) = (at.tokens, at.token_lanes());
-    for sample in 0..qkv.rows / n {
-        for head in 0..at.heads {
-            at.load(qkv, sample, head, 0, &mut m.q);
-            at.load(qkv, sample, head, at.hidden, &mut m.k);
-            at.load(qkv, sample, head, 2 * at.hidden, &mut m.v);
-            turn(&m.v, at.head, &mut m.turned);
-            // The output's adjoint lies in q_bar until row i of it is replaced by the query's.
-            at.load(o_bar, sample, head, 0, &mut m.q_bar);
-            m.k_bar.fill(zero());
-            m.v_bar.fill(zero());
-            for i in 0..n {
-                let (row, bar) = (sample * n + i, m.q_bar[i]);
-                let mut inner = Num::<T, K>([T::ZERO; K]);
-                for c in 0..token_lanes {
-                    let p_bar = against(&bar, at.head, &m.turned[c * H..]);
-                    let both = crate::nn::fused::num::hadamard(&p_bar, &p.get::<K>(row, head * token_lanes + c));
-                    inner += super::norm::across(&both);
+fn softmax_reverse<T: Real, const K: usize>(p: &Mat<T>, s_bar: &mut Mat<T>, scale: T) {
+    for row in 0..p.rows {
+        let mut inner = Num::<T, K>([T::ZERO; K]);
+        for c in 0..p.lanes {
+            let both: Row<T, K> = hadamard(&p.get(row, c), &s_bar.get(row, c));
+            inner += across(&both);
+        }
+        for c in 0..p.lanes {
+            let mut out: Row<T, K> = hadamard(&p.get(row, c), &less(&s_bar.get(row, c), inner));
+            for k in 0..K {
+                for o in 0..H {
+                    out[k].0[o] = out[k].0[o] * scale;
                 }
-                let mut q_bar = zero();
-                for c in 0..token_lanes {
-                    let p_bar = against(&bar, at.head, &m.turned[c * H..]);
-                    let p = p.get::<K>(row, head * token_lanes + c);
-                    let centred = super::norm::less(&p_bar, inner);
-                    let s_bar = crate::nn::fused::num::hadamard(&centred, &p);
-                    let end = if n - c * H < H { n - c * H } else { H };
-                    for t in 0..end {
-                        let j = c * H + t;
-                        add_row(&mut m.v_bar[j], &times(lane(&p, t), &bar));
-                        let s = lane(&s_bar, t).scale(at.scale());
-                        add_row(&mut m.k_bar[j], &times(s, &m.q[i]));
-                        add_row(&mut q_bar, &times(s, &m.k[j]));
-                    }
-                }
-                m.q_bar[i] = q_bar;
             }
-            at.store(&m.q_bar, sample, head, 0, qkv_bar);
-            at.store(&m.k_bar, sample, head, at.hidden, qkv_bar);
-            at.store(&m.v_bar, sample, head, 2 * at.hidden, qkv_bar);
+            s_bar.put(row, c, &out);
         }
     }
 }

@@ -6,14 +6,14 @@ use rayon::prelude::*;
 
 use super::attention::Attention;
 use super::dropout::Dropout;
-use super::network::{Memory, Network, accumulate};
+use super::network::{Memory, Network};
 use super::plan::Plan;
 use super::pool::Pool;
 use super::tangents::Tangents;
 use crate::config::spec::{DitSpec, NetSpec};
 use crate::error::Result;
 use crate::nn::edm::Edm;
-use crate::nn::fused::num::{H, Lanes, Num};
+use crate::nn::fused::num::{H, Lanes, Num, add_lanes};
 use crate::nn::{Backbone, Cotangent, EnergyOut, EnergySeed, Layout, Seeds};
 use crate::real::Real;
 
@@ -120,7 +120,7 @@ impl<T: Real> Dit<T> {
         let mut groups: Vec<_> = starts.into_par_iter().map(run).collect();
         if let Some(((_, total), others)) = groups.split_first_mut() {
             for (_, sum) in others {
-                accumulate(total, sum);
+                total.iter_mut().zip(&*sum).for_each(|(t, s)| add_lanes(t, s));
             }
             self.plan.add_gradient(total, grad);
         }

@@ -5,8 +5,11 @@
 //! u2 = LN(x1) w2 (1 + scale2) + shift2     z = u2 W1 + b1             next = x1 + gate2 (GELU(z) W2 + b2) * mask2
 //! ```
 //!
-//! On `K` components, value and tangents. What the products gave for components below `from` is taken as known (from an
-//! earlier pass on the same memory); the cheap steps between are done again for all.
+//! On values (`K = 1`), or on values with any number of tangents, taken as pairs (`K = 2`). What the products gave for
+//! components below `from` is taken as known (from an earlier pass on the same memory); the cheap steps between are done
+//! again for all.
+
+use std::ops::Range;
 
 use super::activation::{self, Gelu};
 use super::attention::{Attention, HeadMemory};
@@ -37,19 +40,21 @@ pub struct BlockTape<T> {
 }
 
 /// What all blocks share in a forward pass.
-pub struct Forward<'a, T, const K: usize> {
+pub struct Forward<'a, T> {
     /// Packed parameters.
     pub w: &'a Packed<T>,
     /// Rotary attention.
     pub attention: &'a Attention<T>,
     /// Its working memory.
-    pub head: &'a mut HeadMemory<T, K>,
+    pub head: &'a mut HeadMemory<T>,
     /// Modulated rows `u`.
     pub u: &'a mut Mat<T>,
     /// Activated rows of the MLP.
     pub y: &'a mut Mat<T>,
     /// The first component whose products are wanted.
     pub from: usize,
+    /// Tangents.
+    pub tangents: usize,
 }
 
 /// Lanes of the attention's modulation in a block's row of modulations.
@@ -89,37 +94,45 @@ impl<T: Real> BlockTape<T> {
         }
     }
 
-    /// First half: from `x` to `x1`.
-    pub fn attend<const K: usize, const M: usize>(
+    /// From `x` to `u`.
+    pub fn normalise<const K: usize, const M: usize>(&self, plan: &BlockPlan, run: &mut Forward<'_, T>, mods: &Mat<T>) {
+        let at = of_attention(self.x.lanes);
+        modulate::<T, K, M>(&self.x, &run.w.forward[plan.norm1..], mods, at, run.u, run.tangents);
+    }
+
+    /// From the products in `qkv` to `o`.
+    pub fn attend<const K: usize>(&mut self, run: &mut Forward<'_, T>, queries: Range<usize>) {
+        run.attention.rotate::<false>(&mut self.qkv, run.from, run.tangents + 1);
+        run.attention.forward::<K>(&self.qkv, &mut self.p, &mut self.o, run.head, queries, run.tangents);
+    }
+
+    /// From `o` to `x1`.
+    pub fn join<const K: usize, const M: usize>(
         &mut self,
         plan: &BlockPlan,
-        run: &mut Forward<'_, T, K>,
+        run: &mut Forward<'_, T>,
         mods: &Mat<T>,
         mask: Option<&Mat<T>>,
     ) {
         let at = of_attention(self.x.lanes);
-        modulate::<T, K, M>(&self.x, &run.w.forward[plan.norm1..], mods, at, run.u);
-        plan.qkv.forward(run.w, run.u, &mut self.qkv, run.from, K);
-        run.attention.rotate::<false>(&mut self.qkv, run.from, K);
-        run.attention.forward::<K>(&self.qkv, &mut self.p, &mut self.o, run.head);
-        plan.out.forward(run.w, &self.o, &mut self.a, run.from, K);
-        residual::<T, K, M>(&self.x, &self.a, mask, mods, at, &mut self.x1);
+        plan.out.forward(run.w, &self.o, &mut self.a, run.from, run.tangents + 1);
+        residual::<T, K, M>(&self.x, &self.a, mask, mods, at, &mut self.x1, run.tangents);
     }
 
-    /// Second half: from `x1` to the next block's input.
+    /// From `x1` to the next block's input.
     pub fn transform<const K: usize, const M: usize>(
         &mut self,
         plan: &BlockPlan,
-        run: &mut Forward<'_, T, K>,
+        run: &mut Forward<'_, T>,
         mods: &Mat<T>,
         mask: Option<&Mat<T>>,
         next: &mut Mat<T>,
     ) {
-        let at = of_mlp(self.x.lanes);
-        modulate::<T, K, M>(&self.x1, &run.w.forward[plan.norm2..], mods, at, run.u);
-        plan.mlp0.forward(run.w, run.u, &mut self.z, run.from, K);
-        activation::forward::<Gelu, T, K>(&self.z, run.y);
-        plan.mlp2.forward(run.w, run.y, &mut self.e, run.from, K);
-        residual::<T, K, M>(&self.x1, &self.e, mask, mods, at, next);
+        let (at, all) = (of_mlp(self.x.lanes), run.tangents + 1);
+        modulate::<T, K, M>(&self.x1, &run.w.forward[plan.norm2..], mods, at, run.u, run.tangents);
+        plan.mlp0.forward(run.w, run.u, &mut self.z, run.from, all);
+        activation::forward::<Gelu, T>(&self.z, run.y, run.tangents);
+        plan.mlp2.forward(run.w, run.y, &mut self.e, run.from, all);
+        residual::<T, K, M>(&self.x1, &self.e, mask, mods, at, next, run.tangents);
     }
 }

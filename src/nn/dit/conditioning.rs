@@ -46,7 +46,7 @@ impl<T: Real> Mlp<T> {
 
     fn forward<const K: usize>(&mut self, w: &Packed<T>) {
         self.layers[0].forward(w, &self.input, &mut self.pre, 0, K);
-        activation::forward::<Silu, T, K>(&self.pre, &mut self.act);
+        activation::forward::<Silu, T>(&self.pre, &mut self.act, K - 1);
         self.layers[1].forward(w, &self.act, &mut self.out, 0, K);
     }
 }
@@ -140,7 +140,7 @@ impl<T: Real> Conditioning<T> {
                 crate::nn::fused::num::add_lanes(s, t);
             }
         }
-        activation::forward::<Silu, T, K>(&self.sum, &mut self.c);
+        activation::forward::<Silu, T>(&self.sum, &mut self.c, K - 1);
         for (linear, out) in modulations(plan).zip(&mut self.mods) {
             linear.forward(w, &self.c, out, 0, K);
         }

@@ -5,6 +5,8 @@
 //! the inputs, whatever the number of rows, the block it falls in or the instruction set: a sample's numbers do not
 //! depend on its batch.
 
+use std::ops::Range;
+
 use multiversion::{multiversion, target::target_cfg_f};
 
 use crate::nn::fused::num::{H, Lanes};
@@ -22,7 +24,6 @@ pub enum Start<'a, T> {
 }
 
 /// `y[r] = start + x[r] W`; `x [rows, inputs]`, `y [rows, outputs]` in lanes, `w [outputs][32 inputs]`.
-#[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
 pub fn product<T: Real>(
     w: &[Lanes<T>],
     x: &[Lanes<T>],
@@ -31,11 +32,25 @@ pub fn product<T: Real>(
     y: &mut [Lanes<T>],
     outputs: usize,
 ) {
+    product_panels(w, x, inputs, start, y, outputs, 0..outputs);
+}
+
+/// [`product`] for some panels of outputs; the others are left alone.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
+pub fn product_panels<T: Real>(
+    w: &[Lanes<T>],
+    x: &[Lanes<T>],
+    inputs: usize,
+    start: Start<'_, T>,
+    y: &mut [Lanes<T>],
+    outputs: usize,
+    panels: Range<usize>,
+) {
     // 6 rows of two registers fill half of AVX-512's 32, 3 rows of four registers fill AVX2's 16.
     const WIDE: usize = 6;
     const NARROW: usize = 3;
     let rows = x.len() / inputs;
-    for panel in 0..outputs {
+    for panel in panels {
         let w = &w[panel * inputs * H..][..inputs * H];
         let mut r = 0;
         if target_cfg_f!(target_feature = "avx512f") {
@@ -97,8 +112,8 @@ fn block<T: Real, const R: usize>(
 /// Inputs of a weight gradient that are summed together.
 const GROUP: usize = 8;
 
-/// Weight gradient `g[k][o] += sum_r x[r][k] y[r][o]` over the rows of all `pairs` of `x [rows, inputs]` and
-/// `y [rows, outputs]`; `g` in panels as the weights. `scratch` is working memory.
+/// Weight gradient `g[k][o] += sum_r x[r][k] y[r][o]` over the rows of `x [rows, inputs]` and `y [rows, outputs]`, pair
+/// after pair; `g` in panels as the weights. `scratch` is working memory.
 pub fn outer<T: Real>(
     pairs: &[(&[Lanes<T>], &[Lanes<T>])],
     inputs: usize,
@@ -106,34 +121,29 @@ pub fn outer<T: Real>(
     g: &mut [Lanes<T>],
     scratch: &mut Vec<Lanes<T>>,
 ) {
-    let rows: usize = pairs.iter().map(|(x, _)| x.len() / inputs).sum();
-    scratch.clear();
-    // Columns of lanes, each contiguous over the rows.
-    for c in 0..inputs {
-        for (x, _) in pairs {
-            scratch.extend(x.iter().skip(c).step_by(inputs));
+    for (x, y) in pairs {
+        let rows = y.len() / outputs;
+        scratch.resize(y.len().max(scratch.len()), Lanes([T::ZERO; H]));
+        // Columns of lanes, each contiguous over the rows.
+        for (r, y) in y.chunks_exact(outputs).enumerate() {
+            for (c, y) in y.iter().enumerate() {
+                scratch[c * rows + r] = *y;
+            }
         }
+        outer_columns(x, inputs, &scratch[..y.len()], rows, g);
     }
-    for c in 0..outputs {
-        for (_, y) in pairs {
-            scratch.extend(y.iter().skip(c).step_by(outputs));
-        }
-    }
-    let (x, y) = scratch.split_at(rows * inputs);
-    outer_columns(x, y, rows, g);
 }
 
-/// [`outer`] of columns `x [inputs][rows]`, `y [outputs][rows]`.
+/// [`outer`] of rows `x [rows, inputs]` and columns `y [outputs][rows]`.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
-fn outer_columns<T: Real>(x: &[Lanes<T>], y: &[Lanes<T>], rows: usize, g: &mut [Lanes<T>]) {
-    let inputs = x.len() / rows;
+pub fn outer_columns<T: Real>(x: &[Lanes<T>], inputs: usize, y: &[Lanes<T>], rows: usize, g: &mut [Lanes<T>]) {
     for (y, g) in y.chunks_exact(rows).zip(g.chunks_exact_mut(inputs * H)) {
-        for (x, g) in x.chunks_exact(rows).zip(g.as_chunks_mut::<H>().0) {
+        for (c, g) in g.as_chunks_mut::<H>().0.iter_mut().enumerate() {
             for (part, g) in g.as_chunks_mut::<GROUP>().0.iter_mut().enumerate() {
                 // Sums by name: as an array with a loop over them, the compiler vectorises across the sums (gathers).
                 let [mut s0, mut s1, mut s2, mut s3, mut s4, mut s5, mut s6, mut s7] = *g;
-                for (x, y) in x.iter().zip(y) {
-                    let x = &x.0.as_chunks::<GROUP>().0[part];
+                for (x, y) in x.chunks_exact(inputs).zip(y) {
+                    let x = &x[c].0.as_chunks::<GROUP>().0[part];
                     add_times(&mut s0, x[0], y);
                     add_times(&mut s1, x[1], y);
                     add_times(&mut s2, x[2], y);

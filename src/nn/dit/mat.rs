@@ -4,7 +4,7 @@ use crate::nn::fused::num::{H, Lanes, Num, Row};
 use crate::real::Real;
 
 /// `[components][rows][lanes]`: component 0 is the value, the others its tangents. One product with a weight takes the rows
-/// of any range of components at once.
+/// of any range of components at once; the steps between the products take the value with one tangent after the other.
 #[derive(Debug, Clone)]
 pub struct Mat<T> {
     /// Lanes of a row (32 features each).
@@ -35,23 +35,44 @@ impl<T: Real> Mat<T> {
         &mut self.data[from * self.rows * self.lanes..to * self.rows * self.lanes]
     }
 
-    /// Lane `c` of a row, with tangents.
+    /// Lane `c` of a row, with its first `K - 1` tangents.
     #[inline(always)]
     pub fn get<const K: usize>(&self, row: usize, c: usize) -> Row<T, K> {
+        self.get_at(row, c, 1)
+    }
+
+    /// Lane `c` of a row, with `K - 1` tangents from component `tangent` on.
+    #[inline(always)]
+    pub fn get_at<const K: usize>(&self, row: usize, c: usize, tangent: usize) -> Row<T, K> {
         let mut out = [Lanes([T::ZERO; H]); K];
         for k in 0..K {
-            out[k] = self.data[(k * self.rows + row) * self.lanes + c];
+            let component = if k == 0 { 0 } else { tangent + k - 1 };
+            out[k] = self.data[(component * self.rows + row) * self.lanes + c];
         }
         out
     }
 
-    /// Writes lane `c` of a row.
+    /// Writes lane `c` of a row, with its first `K - 1` tangents.
     #[inline(always)]
     pub fn put<const K: usize>(&mut self, row: usize, c: usize, value: &Row<T, K>) {
+        self.put_at(row, c, 1, value);
+    }
+
+    /// Writes lane `c` of a row, with `K - 1` tangents from component `tangent` on.
+    #[inline(always)]
+    pub fn put_at<const K: usize>(&mut self, row: usize, c: usize, tangent: usize, value: &Row<T, K>) {
         for k in 0..K {
-            self.data[(k * self.rows + row) * self.lanes + c] = value[k];
+            let component = if k == 0 { 0 } else { tangent + k - 1 };
+            self.data[(component * self.rows + row) * self.lanes + c] = value[k];
         }
     }
+}
+
+/// The components that a pass over values (`K = 1`) or pairs of a value and a tangent (`K = 2`) visits: one tangent index
+/// after the other.
+#[inline(always)]
+pub fn pairs<const K: usize>(tangents: usize) -> std::ops::RangeInclusive<usize> {
+    1..=if K == 1 { 1 } else { tangents }
 }
 
 /// Scalars with tangents, `[components][len]`.
@@ -73,21 +94,35 @@ impl<T: Real> Scalars<T> {
         self.len = len;
     }
 
-    /// Number `i`, with tangents.
+    /// Number `i`, with its first `K - 1` tangents.
     #[inline(always)]
     pub fn get<const K: usize>(&self, i: usize) -> Num<T, K> {
+        self.get_at(i, 1)
+    }
+
+    /// Number `i`, with `K - 1` tangents from component `tangent` on.
+    #[inline(always)]
+    pub fn get_at<const K: usize>(&self, i: usize, tangent: usize) -> Num<T, K> {
         let mut out = [T::ZERO; K];
         for k in 0..K {
-            out[k] = self.data[k * self.len + i];
+            let component = if k == 0 { 0 } else { tangent + k - 1 };
+            out[k] = self.data[component * self.len + i];
         }
         Num(out)
     }
 
-    /// Writes number `i`.
+    /// Writes number `i`, with its first `K - 1` tangents.
     #[inline(always)]
     pub fn put<const K: usize>(&mut self, i: usize, value: Num<T, K>) {
+        self.put_at(i, 1, value);
+    }
+
+    /// Writes number `i`, with `K - 1` tangents from component `tangent` on.
+    #[inline(always)]
+    pub fn put_at<const K: usize>(&mut self, i: usize, tangent: usize, value: Num<T, K>) {
         for k in 0..K {
-            self.data[k * self.len + i] = value.0[k];
+            let component = if k == 0 { 0 } else { tangent + k - 1 };
+            self.data[component * self.len + i] = value.0[k];
         }
     }
 }

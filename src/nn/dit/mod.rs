@@ -16,13 +16,13 @@
 //! | [`gemm`], [`linear`] | products with packed weights, weight gradients |
 //! | [`norm`], [`activation`], [`attention`] | what lies between the products, forward and reverse |
 //! | [`block`], [`reverse`] | one block, forward and reverse |
-//! | [`conditioning`], [`network`] | the whole network, forward and reverse |
+//! | [`conditioning`], [`edges`], [`network`] | the whole network, forward and reverse |
 //! | [`tangents`] | exact divergence |
 //! | [`backbone`] | both heads on batches, in parallel |
 //!
 //! Every formula is written once, for `K` components: a value and `K - 1` tangents. `K = 1` is the plain pass, `K = 2`
-//! dual numbers: the reverse pass on them gives the derivative of a gradient, `d/dtheta <v, grad_x U>`; larger `K` push
-//! many directions forward. Products are linear, so the tangents' rows ride in the same product, and what an earlier pass
+//! dual numbers: the reverse pass on them gives the derivative of a gradient, `d/dtheta <v, grad_x U>`. Forward passes take
+//! any number of tangents, pair by pair with their value. Products are linear, so the tangents' rows ride in the same product, and what an earlier pass
 //! computed for the values is not computed again: second order costs six forward passes, a divergence `1 + dim`.
 //!
 //! Memory is that of one micro-batch per thread, whatever the batch. Sums over samples run in fixed groups, so no bit
@@ -37,6 +37,7 @@ mod backbone;
 pub mod block;
 pub mod conditioning;
 pub mod dropout;
+pub mod edges;
 pub mod gemm;
 pub mod linear;
 pub mod mat;

@@ -4,11 +4,12 @@ use super::attention::{Attention, HeadMemory};
 use super::block::{BlockTape, Forward};
 use super::conditioning::Conditioning;
 use super::dropout::Dropout;
+use super::edges;
 use super::mat::{Mat, Scalars};
 use super::norm::{Modulation, modulate, modulate_reverse};
 use super::plan::{Packed, Plan};
 use super::reverse::{BlockAdjoint, Reverse, Scratch};
-use crate::nn::fused::num::{Lanes, Num, Row, add_last, add_row, add_scaled, dot_const};
+use crate::nn::fused::num::Lanes;
 use crate::real::Real;
 
 /// Values, one tangent and adjoints of a micro-batch.
@@ -39,26 +40,8 @@ pub struct Memory<T> {
     last_bar: Mat<T>,
     x_bar: Mat<T>,
     scratch: Scratch<T>,
-    heads: (HeadMemory<T, 1>, HeadMemory<T, 2>),
+    head: HeadMemory<T>,
     samples: usize,
-}
-
-/// Head memory by number of components.
-pub trait Components<T>: Sized {
-    /// The memory for it.
-    fn of(heads: &mut (HeadMemory<T, 1>, HeadMemory<T, 2>)) -> &mut Self;
-}
-
-impl<T> Components<T> for HeadMemory<T, 1> {
-    fn of(heads: &mut (HeadMemory<T, 1>, HeadMemory<T, 2>)) -> &mut Self {
-        &mut heads.0
-    }
-}
-
-impl<T> Components<T> for HeadMemory<T, 2> {
-    fn of(heads: &mut (HeadMemory<T, 1>, HeadMemory<T, 2>)) -> &mut Self {
-        &mut heads.1
-    }
 }
 
 /// A network with parameters: everything that does not change during a call.
@@ -98,7 +81,7 @@ impl<T: Real> Memory<T> {
             last_bar: mat(),
             x_bar: mat(),
             scratch: Scratch::new(plan, 2, rows),
-            heads: (attention.memory(), attention.memory()),
+            head: attention.memory(2),
             samples,
         }
     }
@@ -163,142 +146,80 @@ impl<T: Real> Network<'_, T> {
 
     /// `m.f` from `m.y`, `m.noise`, `m.beta`; the products only of the components from `from` on. `M = K`, or 1 when
     /// the noise level has no tangent.
-    pub fn forward<const K: usize, const M: usize>(&self, m: &mut Memory<T>, from: usize)
-    where
-        HeadMemory<T, K>: Components<T>,
-    {
+    pub fn forward<const K: usize, const M: usize>(&self, m: &mut Memory<T>, from: usize) {
         let plan = self.plan;
         m.conditioning.forward::<M>(plan, &self.w, &m.noise, &m.beta);
-        self.embed::<K>(&m.y, &mut m.blocks[0].x);
+        self.embed::<K>(&m.y, &mut m.blocks[0].x, K - 1);
         let mut run = Forward {
             w: &self.w,
             attention: &self.attention,
-            head: HeadMemory::<T, K>::of(&mut m.heads),
+            head: &mut m.head,
             u: &mut m.scratch.u,
             y: &mut m.scratch.y,
             from,
+            tangents: K - 1,
         };
         for b in 0..plan.blocks.len() {
             let masks = self.dropout.as_ref().map(|_| &m.masks[b]);
             let mods = &m.conditioning.mods[b];
             let (this, next) = m.blocks.split_at_mut(b + 1);
             let next = next.first_mut().map_or(&mut m.last, |next| &mut next.x);
-            this[b].attend::<K, M>(&plan.blocks[b], &mut run, mods, masks.map(|m| &m[0]));
+            this[b].normalise::<K, M>(&plan.blocks[b], &mut run, mods);
+            plan.blocks[b].qkv.forward(&self.w, run.u, &mut this[b].qkv, from, K);
+            this[b].attend::<K>(&mut run, 0..plan.tokens);
+            this[b].join::<K, M>(&plan.blocks[b], &mut run, mods, masks.map(|m| &m[0]));
             this[b].transform::<K, M>(&plan.blocks[b], &mut run, mods, masks.map(|m| &m[1]), next);
         }
         let mods = &m.conditioning.mods[plan.blocks.len()];
-        self.output::<K, M>(&m.last, mods, run.u, &mut m.f);
+        self.output::<K, M>(&m.last, mods, run.u, &mut m.f, K - 1);
     }
 
-    /// Coordinates to features: `x = W y + b`.
-    pub fn embed<const K: usize>(&self, y: &Scalars<T>, x: &mut Mat<T>) {
-        let w = &self.w.forward[self.plan.embed..];
-        for row in 0..x.rows {
-            for c in 0..x.lanes {
-                let mut out: Row<T, K> = [Lanes([T::ZERO; 32]); K];
-                out[0] = w[3 * x.lanes + c];
-                for axis in 0..3 {
-                    add_scaled(&mut out, y.get::<K>(3 * row + axis), &w[axis * x.lanes + c]);
-                }
-                x.put(row, c, &out);
-            }
-        }
+    /// Coordinates to features: `x = W y + b`, with `tangents`.
+    pub fn embed<const K: usize>(&self, y: &Scalars<T>, x: &mut Mat<T>, tangents: usize) {
+        edges::embed::<T, K>(&self.w.forward[self.plan.embed..], y, x, tangents);
     }
 
-    /// Output layer: `f = W (LN(x) w (1 + scale) + shift) + b`.
+    /// Output layer: `f = W (LN(x) w (1 + scale) + shift) + b`, with `tangents`.
     pub fn output<const K: usize, const M: usize>(
         &self,
         x: &Mat<T>,
         mods: &Mat<T>,
         u: &mut Mat<T>,
         f: &mut Scalars<T>,
+        tangents: usize,
     ) {
-        modulate::<T, K, M>(x, &self.w.forward[self.plan.final_norm..], mods, self.output_modulation(), u);
-        let w = &self.w.forward[self.plan.final_linear..];
-        for row in 0..x.rows {
-            for axis in 0..3 {
-                let mut sum = Num::<T, K>::constant(w[3 * x.lanes].0[axis]);
-                for c in 0..x.lanes {
-                    sum += dot_const(&w[axis * x.lanes + c], &u.get::<K>(row, c));
-                }
-                f.put(3 * row + axis, sum);
-            }
-        }
+        let (w, at) = (&self.w.forward[self.plan.final_norm..], self.output_modulation());
+        modulate::<T, K, M>(x, w, mods, at, u, tangents);
+        edges::output::<T, K>(&self.w.forward[self.plan.final_linear..], u, f, tangents);
     }
 
     /// `m.y_bar` and `m.noise_bar` from `m.f_bar`, after [`Self::forward`]; with `WEIGHTS` adds the last component of
     /// the parameter gradient to `grad`.
-    pub fn reverse<const K: usize, const WEIGHTS: bool>(&self, m: &mut Memory<T>, from: usize, grad: &mut [Lanes<T>])
-    where
-        HeadMemory<T, K>: Components<T>,
-    {
+    pub fn reverse<const K: usize, const WEIGHTS: bool>(&self, m: &mut Memory<T>, from: usize, grad: &mut [Lanes<T>]) {
         let plan = self.plan;
         let last = plan.blocks.len();
         for mods in &mut m.conditioning.mods_bar {
             mods.part_mut(0, K).fill(Lanes([T::ZERO; 32]));
         }
         self.output_reverse::<K, WEIGHTS>(m, grad);
-        let mut run = Reverse {
-            w: &self.w,
-            attention: &self.attention,
-            head: HeadMemory::<T, K>::of(&mut m.heads),
-            scratch: &mut m.scratch,
-            from,
-            grad,
-        };
+        let mut run =
+            Reverse { w: &self.w, attention: &self.attention, head: &mut m.head, scratch: &mut m.scratch, from, grad };
         for b in (0..last).rev() {
             let masks = self.dropout.as_ref().map(|_| &m.masks[b]);
             let (mods, mods_bar) = (&m.conditioning.mods[b], &mut m.conditioning.mods_bar[b]);
             let adjoint = &mut m.adjoints[b];
             adjoint.run::<K, WEIGHTS>(&m.blocks[b], &plan.blocks[b], &mut run, mods, masks, &mut m.x_bar, mods_bar);
         }
-        self.embed_reverse::<K, WEIGHTS>(&m.x_bar, &m.y, &mut m.y_bar, run.grad);
+        let w = &self.w.forward[plan.embed..];
+        let embed = if WEIGHTS { &mut run.grad[plan.embed..] } else { &mut [] };
+        edges::embed_reverse::<T, K, WEIGHTS>(w, &m.x_bar, &m.y, &mut m.y_bar, embed);
         let columns = &mut run.scratch.columns;
         m.conditioning.reverse::<K, WEIGHTS>(plan, &self.w, &m.noise, &mut m.noise_bar, run.grad, columns);
     }
 
-    fn embed_reverse<const K: usize, const WEIGHTS: bool>(
-        &self,
-        x_bar: &Mat<T>,
-        y: &Scalars<T>,
-        y_bar: &mut Scalars<T>,
-        grad: &mut [Lanes<T>],
-    ) {
-        let at = self.plan.embed;
-        for row in 0..x_bar.rows {
-            let mut sums = [Num([T::ZERO; K]); 3];
-            for c in 0..x_bar.lanes {
-                let bar = x_bar.get::<K>(row, c);
-                for axis in 0..3 {
-                    let place = at + axis * x_bar.lanes + c;
-                    sums[axis] += dot_const(&self.w.forward[place], &bar);
-                    if WEIGHTS {
-                        add_last(&mut grad[place], y.get::<K>(3 * row + axis), &bar);
-                    }
-                }
-                if WEIGHTS {
-                    add_last(&mut grad[at + 3 * x_bar.lanes + c], Num::<T, K>::constant(T::ONE), &bar);
-                }
-            }
-            for axis in 0..3 {
-                y_bar.put(3 * row + axis, sums[axis]);
-            }
-        }
-    }
-
     fn output_reverse<const K: usize, const WEIGHTS: bool>(&self, m: &mut Memory<T>, grad: &mut [Lanes<T>]) {
-        let (plan, at) = (self.plan, self.plan.final_linear);
-        let lanes = plan.hidden;
-        for row in 0..m.last.rows {
-            let f_bar: [Num<T, K>; 3] = [0, 1, 2].map(|axis| m.f_bar.get(3 * row + axis));
-            for c in 0..lanes {
-                let mut out: Row<T, K> = [Lanes([T::ZERO; 32]); K];
-                for axis in 0..3 {
-                    add_scaled(&mut out, f_bar[axis], &self.w.forward[at + axis * lanes + c]);
-                }
-                m.last_bar.put(row, c, &out);
-            }
-        }
+        let plan = self.plan;
+        edges::output_reverse::<T, K>(&self.w.forward[plan.final_linear..], &m.f_bar, &mut m.last_bar);
         m.x_bar.part_mut(0, K).fill(Lanes([T::ZERO; 32]));
         let w = &self.w.forward[plan.final_norm..];
         let index = plan.blocks.len();
@@ -307,24 +228,8 @@ impl<T: Real> Network<'_, T> {
         let at_mods = self.output_modulation();
         let u = &mut m.scratch.u;
         modulate_reverse::<T, K, WEIGHTS>(&m.last, w, mods, at_mods, &m.last_bar, &mut m.x_bar, mods_bar, u, norm);
-        if !WEIGHTS {
-            return;
+        if WEIGHTS {
+            edges::output_gradient::<T, K>(u, &m.f_bar, &mut grad[plan.final_linear..]);
         }
-        for row in 0..m.last.rows {
-            for axis in 0..3 {
-                let bar = m.f_bar.get::<K>(3 * row + axis);
-                for c in 0..lanes {
-                    add_last(&mut grad[at + axis * lanes + c], bar, &u.get::<K>(row, c));
-                }
-                grad[at + 3 * lanes].0[axis] += bar.last();
-            }
-        }
-    }
-}
-
-/// Adds `x` to `y`, for callers outside the kernels.
-pub fn accumulate<T: Real>(y: &mut [Lanes<T>], x: &[Lanes<T>]) {
-    for (y, x) in y.iter_mut().zip(x) {
-        add_row(std::array::from_mut(y), std::array::from_ref(x));
     }
 }

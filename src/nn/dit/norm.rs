@@ -6,7 +6,7 @@
 
 use multiversion::multiversion;
 
-use super::mat::Mat;
+use super::mat::{Mat, pairs};
 use crate::nn::fused::num::{H, Lanes, Num, Row, add_lanes, add_row, hadamard, sum, times};
 use crate::real::Real;
 
@@ -74,16 +74,16 @@ pub(super) fn zero<T: Real, const K: usize>() -> Row<T, K> {
 
 /// Mean and inverse standard deviation of a row.
 #[inline(always)]
-fn statistics<T: Real, const K: usize>(x: &Mat<T>, row: usize) -> (Num<T, K>, Num<T, K>) {
+fn statistics<T: Real, const K: usize>(x: &Mat<T>, row: usize, tangent: usize) -> (Num<T, K>, Num<T, K>) {
     let weight = T::from_f64(1.0 / (x.lanes * H) as f64);
     let mut total = zero();
     for c in 0..x.lanes {
-        add_row(&mut total, &x.get::<K>(row, c));
+        add_row(&mut total, &x.get_at::<K>(row, c, tangent));
     }
     let mean = across(&total).scale(weight);
     let mut square = zero();
     for c in 0..x.lanes {
-        let d = less(&x.get::<K>(row, c), mean);
+        let d = less(&x.get_at::<K>(row, c, tangent), mean);
         add_row(&mut square, &hadamard(&d, &d));
     }
     let variance = across(&square).scale(weight);
@@ -104,7 +104,8 @@ fn gain<T: Real, const M: usize>(w: &Lanes<T>, scale: &Row<T, M>) -> Row<T, M> {
     out
 }
 
-/// `u = LN(x) w (1 + scale) + shift`; rows are `tokens` to a sample.
+/// `u = LN(x) w (1 + scale) + shift` with `tangents`; rows are as many to a sample as there are rows of `x` to a row of
+/// `mods`.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
 pub fn modulate<T: Real, const K: usize, const M: usize>(
     x: &Mat<T>,
@@ -112,19 +113,22 @@ pub fn modulate<T: Real, const K: usize, const M: usize>(
     mods: &Mat<T>,
     at: Modulation,
     u: &mut Mat<T>,
+    tangents: usize,
 ) {
     let tokens = x.rows / mods.rows;
     for row in 0..x.rows {
-        let (mean, inverse) = statistics::<T, K>(x, row);
-        for c in 0..x.lanes {
-            let normal = times(inverse, &less(&x.get::<K>(row, c), mean));
-            let gain = gain(&w[c], &mods.get::<M>(row / tokens, at.scale + c));
-            let mut out = modulated(&normal, &gain);
-            let shift = mods.get::<M>(row / tokens, at.shift + c);
-            for k in 0..M {
-                add_lanes(&mut out[k], &shift[k]);
+        for t in pairs::<K>(tangents) {
+            let (mean, inverse) = statistics::<T, K>(x, row, t);
+            for c in 0..x.lanes {
+                let normal = times(inverse, &less(&x.get_at::<K>(row, c, t), mean));
+                let gain = gain(&w[c], &mods.get::<M>(row / tokens, at.scale + c));
+                let mut out = modulated(&normal, &gain);
+                let shift = mods.get::<M>(row / tokens, at.shift + c);
+                for k in 0..M {
+                    add_lanes(&mut out[k], &shift[k]);
+                }
+                u.put_at(row, c, t, &out);
             }
-            u.put(row, c, &out);
         }
     }
 }
@@ -149,7 +153,7 @@ pub fn modulate_reverse<T: Real, const K: usize, const WEIGHTS: bool>(
     let weight = T::from_f64(1.0 / (x.lanes * H) as f64);
     for row in 0..x.rows {
         let sample = row / tokens;
-        let (mean, inverse) = statistics::<T, K>(x, row);
+        let (mean, inverse) = statistics::<T, K>(x, row, 1);
         let (mut first, mut second) = (zero(), zero());
         for c in 0..x.lanes {
             let normal = times(inverse, &less(&x.get::<K>(row, c), mean));
@@ -200,7 +204,7 @@ pub fn modulate_reverse<T: Real, const K: usize, const WEIGHTS: bool>(
     }
 }
 
-/// `y = x + gate * (a * mask)`; the mask is dropout's, if any.
+/// `y = x + gate * (a * mask)` with `tangents`; the mask is dropout's, if any.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
 pub fn residual<T: Real, const K: usize, const M: usize>(
     x: &Mat<T>,
@@ -209,15 +213,18 @@ pub fn residual<T: Real, const K: usize, const M: usize>(
     mods: &Mat<T>,
     at: Modulation,
     y: &mut Mat<T>,
+    tangents: usize,
 ) {
     let tokens = x.rows / mods.rows;
     for row in 0..x.rows {
         for c in 0..x.lanes {
             let mut gate = mods.get::<M>(row / tokens, at.gate + c);
             masked(&mut gate, mask, row, c);
-            let mut out = modulated(&a.get::<K>(row, c), &gate);
-            add_row(&mut out, &x.get::<K>(row, c));
-            y.put(row, c, &out);
+            for t in pairs::<K>(tangents) {
+                let mut out = modulated(&a.get_at::<K>(row, c, t), &gate);
+                add_row(&mut out, &x.get_at::<K>(row, c, t));
+                y.put_at(row, c, t, &out);
+            }
         }
     }
 }

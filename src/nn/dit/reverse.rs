@@ -38,13 +38,13 @@ pub struct Scratch<T> {
 }
 
 /// What all blocks share in a reverse pass.
-pub struct Reverse<'a, T, const K: usize> {
+pub struct Reverse<'a, T> {
     /// Packed parameters.
     pub w: &'a Packed<T>,
     /// Rotary attention.
     pub attention: &'a Attention<T>,
     /// Its working memory.
-    pub head: &'a mut HeadMemory<T, K>,
+    pub head: &'a mut HeadMemory<T>,
     /// Working memory.
     pub scratch: &'a mut Scratch<T>,
     /// The first component whose products are wanted.
@@ -72,7 +72,7 @@ impl<T: Real> BlockAdjoint<T> {
         &mut self,
         tape: &BlockTape<T>,
         plan: &BlockPlan,
-        run: &mut Reverse<'_, T, K>,
+        run: &mut Reverse<'_, T>,
         mods: &Mat<T>,
         masks: Option<&[Mat<T>; 2]>,
         x_bar: &mut Mat<T>,
