@@ -3,7 +3,7 @@
 use multiversion::multiversion;
 
 use super::mat::Mat;
-use crate::nn::fused::num::{H, Lanes, Row, hadamard, product};
+use crate::nn::fused::num::{H, Lanes, Row, hadamard, one_row, product};
 use crate::real::Real;
 
 /// `sqrt(2/pi)`.
@@ -73,13 +73,18 @@ fn jet<A: Activation, T: Real, const K: usize>(z: &Row<T, K>) -> (Row<T, K>, Row
 /// `y = f(z)` with `tangents`.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
 pub fn forward<A: Activation, T: Real>(z: &Mat<T>, y: &mut Mat<T>, tangents: usize) {
+    let mut slopes = vec![Lanes([T::ZERO; H]); z.lanes];
     for row in 0..z.rows {
         for c in 0..z.lanes {
             let (value, slope) = jet::<A, T, 1>(&z.get(row, c));
             y.put(row, c, &value);
-            for t in 1..=tangents {
+            slopes[c] = slope[0];
+        }
+        for t in 1..=tangents {
+            for c in 0..z.lanes {
+                let c = one_row(c);
                 let pair = z.get_at::<2>(row, c, t);
-                y.put_at(row, c, t, &[value[0], product(&pair[1], &slope[0])]);
+                y.put_at(row, c, t, &[y.get::<1>(row, c)[0], product(&pair[1], &slopes[c])]);
             }
         }
     }

@@ -13,7 +13,7 @@ use super::gemm::{Start, outer_columns, product};
 use super::mat::{Mat, pairs};
 use super::norm::{across, less};
 use super::plan::Plan;
-use crate::nn::fused::num::{H, Lanes, Num, Row, hadamard, times};
+use crate::nn::fused::num::{H, Lanes, Num, Row, hadamard, one_row, times};
 use crate::real::Real;
 
 /// Base of the rotary frequencies.
@@ -286,6 +286,7 @@ fn softmax<T: Real, const K: usize>(p: &mut Mat<T>, rows: Range<usize>, n: usize
     for row in rows {
         let mut largest = p.get::<1>(row, 0)[0].0[0];
         for c in 0..lanes {
+            let c = one_row(c);
             let s = p.get::<1>(row, c);
             for o in 0..H {
                 if c * H + o < n && s[0].0[o] > largest {
@@ -295,6 +296,7 @@ fn softmax<T: Real, const K: usize>(p: &mut Mat<T>, rows: Range<usize>, n: usize
         }
         let mut total = [Lanes([T::ZERO; H])];
         for c in 0..lanes {
+            let c = one_row(c);
             let mut s = p.get::<1>(row, c);
             for o in 0..H {
                 let kept = if c * H + o < n { T::ONE } else { T::ZERO };
@@ -305,6 +307,7 @@ fn softmax<T: Real, const K: usize>(p: &mut Mat<T>, rows: Range<usize>, n: usize
         }
         let inverse = Num([T::ONE / across(&total).0[0]]);
         for c in 0..lanes {
+            let c = one_row(c);
             let value = times(inverse, &p.get::<1>(row, c));
             p.put(row, c, &value);
         }
@@ -315,6 +318,7 @@ fn softmax<T: Real, const K: usize>(p: &mut Mat<T>, rows: Range<usize>, n: usize
         for t in pairs::<2>(tangents) {
             let mut along = [Lanes([T::ZERO; H])];
             for c in 0..lanes {
+                let c = one_row(c);
                 let s = p.get_at::<2>(row, c, t);
                 for o in 0..H {
                     along[0].0[o] = s[0].0[o].fma(s[1].0[o], along[0].0[o]);
@@ -322,6 +326,7 @@ fn softmax<T: Real, const K: usize>(p: &mut Mat<T>, rows: Range<usize>, n: usize
             }
             let along = across(&along).0[0];
             for c in 0..lanes {
+                let c = one_row(c);
                 let mut s = p.get_at::<2>(row, c, t);
                 for o in 0..H {
                     s[1].0[o] = s[0].0[o] * (s[1].0[o] - along) * scale;
@@ -338,10 +343,12 @@ fn softmax_reverse<T: Real, const K: usize>(p: &Mat<T>, s_bar: &mut Mat<T>, scal
     for row in 0..p.rows {
         let mut inner = Num::<T, K>([T::ZERO; K]);
         for c in 0..p.lanes {
+            let c = one_row(c);
             let both: Row<T, K> = hadamard(&p.get(row, c), &s_bar.get(row, c));
             inner += across(&both);
         }
         for c in 0..p.lanes {
+            let c = one_row(c);
             let mut out: Row<T, K> = hadamard(&p.get(row, c), &less(&s_bar.get(row, c), inner));
             for k in 0..K {
                 for o in 0..H {

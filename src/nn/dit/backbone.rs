@@ -1,14 +1,15 @@
 //! Both heads of the DiT on batches, with their gradients: [`Backbone`] in f64 outside, `T` inside.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use rayon::prelude::*;
 
 use super::attention::Attention;
 use super::dropout::Dropout;
 use super::network::{Memory, Network};
-use super::plan::Plan;
-use super::pool::Pool;
+use super::plan::{Packed, Plan};
+use super::pool::{Loan, Pool};
 use super::tangents::Tangents;
 use crate::config::spec::{DitSpec, NetSpec};
 use crate::error::Result;
@@ -28,8 +29,28 @@ const GROUPS: usize = 16;
 pub struct Dit<T> {
     plan: Plan,
     dropout: Option<Dropout>,
+    pools: Arc<Pools<T>>,
+}
+
+/// Working memory that outlives a call.
+#[derive(Debug)]
+struct Pools<T> {
+    /// Packed parameters, for forward passes only and with transposed weights.
+    packed: [Pool<Packed<T>>; 2],
     memory: Pool<Memory<T>>,
     tangents: Pool<Tangents<T>>,
+    gradients: Pool<Vec<Lanes<T>>>,
+}
+
+impl<T> Default for Pools<T> {
+    fn default() -> Self {
+        Self {
+            packed: [Pool::default(), Pool::default()],
+            memory: Pool::default(),
+            tangents: Pool::default(),
+            gradients: Pool::default(),
+        }
+    }
 }
 
 /// Inputs of a call.
@@ -63,12 +84,19 @@ impl<T: Real> Dit<T> {
     /// [`crate::error::Error::Usage`] for sizes that the kernels are not made for.
     pub fn new(atoms: usize, net: &NetSpec, dit: &DitSpec) -> Result<Self> {
         let plan = Plan::new(atoms, net, dit)?;
-        Ok(Self { plan, dropout: None, memory: Pool::default(), tangents: Pool::default() })
+        Ok(Self { plan, dropout: None, pools: Arc::default() })
     }
 
+    /// The network of these parameters; `reverse` if it will go backwards.
     fn network(&self, params: &[f64], reverse: bool) -> Network<'_, T> {
         let (plan, dropout) = (&self.plan, self.dropout);
-        Network { plan, w: plan.pack(params, reverse), attention: Attention::new(plan), dropout }
+        let mut w = self.pools.packed[usize::from(reverse)].lend(|| plan.packed(reverse));
+        plan.pack(params, &mut w);
+        Network { plan, w, attention: Attention::new(plan), dropout }
+    }
+
+    fn memory(&self) -> Loan<'_, Memory<T>> {
+        self.pools.memory.lend(|| Memory::new(&self.plan, MICRO))
     }
 
     /// Runs `f` on micro-batches of a batch, in parallel; results in order.
@@ -81,13 +109,9 @@ impl<T: Real> Dit<T> {
         let starts: Vec<usize> = (0..samples).step_by(micro).collect();
         let run = |start: usize| {
             let range = start..(start + micro).min(samples);
-            self.memory.with(
-                || Memory::new(&self.plan, MICRO),
-                |m| {
-                    m.set_samples(&self.plan, range.len());
-                    f(m, range)
-                },
-            )
+            let mut m = self.memory();
+            m.set_samples(&self.plan, range.len());
+            f(&mut m, range)
         };
         starts.into_par_iter().map(run).collect()
     }
@@ -103,24 +127,21 @@ impl<T: Real> Dit<T> {
         let starts: Vec<usize> = (0..samples).step_by(group.max(1)).collect();
         let run = |start: usize| {
             let end = (start + group).min(samples);
-            let mut sum = vec![Lanes([T::ZERO; H]); self.plan.lanes()];
+            let mut sum = self.pools.gradients.lend(|| vec![Lanes([T::ZERO; H]); self.plan.lanes()]);
+            sum.fill(Lanes([T::ZERO; H]));
             let mut results = Vec::new();
-            self.memory.with(
-                || Memory::new(&self.plan, MICRO),
-                |m| {
-                    for first in (start..end).step_by(MICRO) {
-                        let range = first..(first + MICRO).min(end);
-                        m.set_samples(&self.plan, range.len());
-                        results.push(f(m, range, &mut sum));
-                    }
-                },
-            );
+            let mut m = self.memory();
+            for first in (start..end).step_by(MICRO) {
+                let range = first..(first + MICRO).min(end);
+                m.set_samples(&self.plan, range.len());
+                results.push(f(&mut m, range, &mut sum));
+            }
             (results, sum)
         };
         let mut groups: Vec<_> = starts.into_par_iter().map(run).collect();
         if let Some(((_, total), others)) = groups.split_first_mut() {
             for (_, sum) in others {
-                total.iter_mut().zip(&*sum).for_each(|(t, s)| add_lanes(t, s));
+                total.iter_mut().zip(sum.iter()).for_each(|(t, s)| add_lanes(t, s));
             }
             self.plan.add_gradient(total, grad);
         }
@@ -284,8 +305,7 @@ impl<T: Real> Backbone for Dit<T> {
 
     fn in_training(&self, seed: u64, step: u64) -> Option<Box<dyn Backbone>> {
         let dropout = (self.plan.dropout > 0.0).then(|| Dropout::new(self.plan.dropout, seed, step))?;
-        let plan = self.plan.clone();
-        Some(Box::new(Self { plan, dropout: Some(dropout), memory: Pool::default(), tangents: Pool::default() }))
+        Some(Box::new(Self { plan: self.plan.clone(), dropout: Some(dropout), pools: Arc::clone(&self.pools) }))
     }
 
     fn denoise(&self, params: &[f64], h: &[f64], beta: &[f64], x: &[f64]) -> Result<Vec<f64>> {
@@ -319,7 +339,7 @@ impl<T: Real> Backbone for Dit<T> {
             self.load(m, &part);
             net.draw_masks(m, range.start);
             net.forward::<1, 1>(m, 0);
-            let trace = self.tangents.with(|| Tangents::new(&net), |t| t.trace(&net, m));
+            let trace = self.pools.tangents.lend(|| Tangents::new(&net)).trace(&net, m);
             let edm = Edm::<f64>::new(part.h[0]);
             (self.denoised(m, &part), edm.inv_sigma * edm.c_in * edm.c_in * trace - dim as f64 * edm.c_skip)
         });

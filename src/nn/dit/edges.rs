@@ -3,7 +3,7 @@
 use multiversion::multiversion;
 
 use super::mat::{Mat, Scalars, pairs};
-use crate::nn::fused::num::{H, Lanes, Num, Row, add_last, add_scaled, dot_const};
+use crate::nn::fused::num::{H, Lanes, Num, Row, add_last, add_scaled, dot_const, one_row};
 use crate::real::Real;
 
 /// `x = W y + b` with `tangents`; `w` holds three columns, then the bias.
@@ -37,6 +37,7 @@ pub fn embed_reverse<T: Real, const K: usize, const WEIGHTS: bool>(
         for axis in 0..3 {
             let mut sum = Num([T::ZERO; K]);
             for c in 0..lanes {
+                let c = one_row(c);
                 let bar = x_bar.get::<K>(row, c);
                 sum += dot_const(&w[axis * lanes + c], &bar);
                 if WEIGHTS {
@@ -46,6 +47,7 @@ pub fn embed_reverse<T: Real, const K: usize, const WEIGHTS: bool>(
             y_bar.put(3 * row + axis, sum);
         }
         for c in 0..lanes {
+            let c = one_row(c);
             if WEIGHTS {
                 add_last(&mut grad[3 * lanes + c], Num::constant(T::ONE), &x_bar.get::<K>(row, c));
             }
@@ -90,6 +92,7 @@ pub fn output_gradient<T: Real, const K: usize>(u: &Mat<T>, f_bar: &Scalars<T>, 
         for axis in 0..3 {
             let bar = f_bar.get::<K>(3 * row + axis);
             for c in 0..u.lanes {
+                let c = one_row(c);
                 add_last(&mut grad[axis * u.lanes + c], bar, &u.get::<K>(row, c));
             }
             grad[3 * u.lanes].0[axis] += bar.last();

@@ -44,7 +44,7 @@ pub mod mat;
 pub mod network;
 pub mod norm;
 pub mod plan;
-mod pool;
+pub mod pool;
 pub mod reverse;
 pub mod tangents;
 

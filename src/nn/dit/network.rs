@@ -8,6 +8,7 @@ use super::edges;
 use super::mat::{Mat, Scalars};
 use super::norm::{Modulation, modulate, modulate_reverse};
 use super::plan::{Packed, Plan};
+use super::pool::Loan;
 use super::reverse::{BlockAdjoint, Reverse, Scratch};
 use crate::nn::fused::num::Lanes;
 use crate::real::Real;
@@ -49,7 +50,7 @@ pub struct Network<'a, T> {
     /// Shape and places.
     pub plan: &'a Plan,
     /// Parameters.
-    pub w: Packed<T>,
+    pub w: Loan<'a, Packed<T>>,
     /// Rotary attention.
     pub attention: Attention<T>,
     /// Dropout, in training.

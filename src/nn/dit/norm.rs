@@ -7,7 +7,7 @@
 use multiversion::multiversion;
 
 use super::mat::{Mat, pairs};
-use crate::nn::fused::num::{H, Lanes, Num, Row, add_lanes, add_row, hadamard, sum, times};
+use crate::nn::fused::num::{H, Lanes, Num, Row, add_lanes, add_row, hadamard, one_row, sum, times};
 use crate::real::Real;
 
 /// Variance floor of LayerNorm.
@@ -156,6 +156,7 @@ pub fn modulate_reverse<T: Real, const K: usize, const WEIGHTS: bool>(
         let (mean, inverse) = statistics::<T, K>(x, row, 1);
         let (mut first, mut second) = (zero(), zero());
         for c in 0..x.lanes {
+            let c = one_row(c);
             let normal = times(inverse, &less(&x.get::<K>(row, c), mean));
             let scale = mods.get::<K>(sample, at.scale + c);
             let gain = gain(&w[c], &scale);
@@ -187,6 +188,7 @@ pub fn modulate_reverse<T: Real, const K: usize, const WEIGHTS: bool>(
         }
         let (first, second) = (across(&first).scale(weight), across(&second).scale(weight));
         for c in 0..x.lanes {
+            let c = one_row(c);
             let normal = times(inverse, &less(&x.get::<K>(row, c), mean));
             let gain = gain(&w[c], &mods.get::<K>(sample, at.scale + c));
             let normal_bar = hadamard(&u_bar.get::<K>(row, c), &gain);
@@ -217,10 +219,10 @@ pub fn residual<T: Real, const K: usize, const M: usize>(
 ) {
     let tokens = x.rows / mods.rows;
     for row in 0..x.rows {
-        for c in 0..x.lanes {
-            let mut gate = mods.get::<M>(row / tokens, at.gate + c);
-            masked(&mut gate, mask, row, c);
-            for t in pairs::<K>(tangents) {
+        for t in pairs::<K>(tangents) {
+            for c in 0..x.lanes {
+                let mut gate = mods.get::<M>(row / tokens, at.gate + c);
+                masked(&mut gate, mask, row, c);
                 let mut out = modulated(&a.get_at::<K>(row, c, t), &gate);
                 add_row(&mut out, &x.get_at::<K>(row, c, t));
                 y.put_at(row, c, t, &out);

@@ -1,5 +1,7 @@
 //! Shape of a DiT, its parameters in file order, and where each lies in the packed lanes that the kernels read.
 
+use std::ops::Range;
+
 use super::super::layout::Layout;
 use crate::config::spec::{DitSpec, NetSpec};
 use crate::error::{Error, Result};
@@ -215,40 +217,52 @@ impl Plan {
         self.lanes
     }
 
-    /// Packed parameters, with the transposed weights of the reverse pass if `reverse`.
+    /// Memory for packed parameters, with the transposed weights of the reverse pass if `reverse`; zeros, which is what
+    /// the padding stays.
     #[must_use]
-    pub fn pack<T: Real>(&self, params: &[f64], reverse: bool) -> Packed<T> {
-        let mut forward = vec![Lanes([T::ZERO; H]); self.lanes];
-        let mut transposed = vec![Lanes([T::ZERO; H]); if reverse { self.lanes } else { 0 }];
-        for t in &self.tensors {
-            let flat = &params[t.flat..][..t.shape[0] * t.shape[1]];
-            for (o, row) in flat.chunks_exact(t.shape[1]).enumerate() {
-                for (i, &value) in row.iter().enumerate() {
-                    let (at, lane) = t.at(o, i);
-                    forward[at].0[lane] = T::from_f64(value);
-                }
-                if let (true, Pack::Panels { .. }) = (reverse, t.pack) {
-                    let outputs = t.shape[0].div_ceil(H) * H;
-                    for (c, part) in row.chunks(H).enumerate() {
-                        let lanes = &mut transposed[t.first + c * outputs + o];
-                        for (lane, &value) in lanes.0.iter_mut().zip(part) {
-                            *lane = T::from_f64(value);
-                        }
-                    }
+    pub fn packed<T: Real>(&self, reverse: bool) -> Packed<T> {
+        let zeros = |len| vec![Lanes([T::ZERO; H]); len];
+        Packed { forward: zeros(self.lanes), transposed: zeros(if reverse { self.lanes } else { 0 }) }
+    }
+
+    /// Packs parameters.
+    pub fn pack<T: Real>(&self, params: &[f64], packed: &mut Packed<T>) {
+        let reverse = !packed.transposed.is_empty();
+        self.tiles(|t, flat, o, columns| {
+            for (i, &value) in columns.clone().zip(&params[flat..]) {
+                let (at, lane) = t.at(o, i);
+                packed.forward[at].0[lane] = T::from_f64(value);
+            }
+            if let (true, Pack::Panels { .. }) = (reverse, t.pack) {
+                let outputs = t.shape[0].div_ceil(H) * H;
+                let lanes = &mut packed.transposed[t.first + columns.start / H * outputs + o];
+                for (lane, &value) in lanes.0.iter_mut().zip(&params[flat..][..columns.len()]) {
+                    *lane = T::from_f64(value);
                 }
             }
-        }
-        Packed { forward, transposed }
+        });
     }
 
     /// Adds a packed gradient to a flat one.
     pub fn add_gradient<T: Real>(&self, packed: &[Lanes<T>], grad: &mut [f64]) {
+        self.tiles(|t, flat, o, columns| {
+            for (i, value) in columns.zip(&mut grad[flat..]) {
+                let (at, lane) = t.at(o, i);
+                *value += packed[at].0[lane].to_f64();
+            }
+        });
+    }
+
+    /// Visits all tensors in tiles of 32 x 32 (which stay in cache), row by row: `(tensor, first flat entry, row, columns)`.
+    fn tiles(&self, mut f: impl FnMut(&Tensor, usize, usize, Range<usize>)) {
         for t in &self.tensors {
-            let flat = &mut grad[t.flat..][..t.shape[0] * t.shape[1]];
-            for (o, row) in flat.chunks_exact_mut(t.shape[1]).enumerate() {
-                for (i, value) in row.iter_mut().enumerate() {
-                    let (at, lane) = t.at(o, i);
-                    *value += packed[at].0[lane].to_f64();
+            let [rows, columns] = t.shape;
+            for first_row in (0..rows).step_by(H) {
+                for first in (0..columns).step_by(H) {
+                    let last = columns.min(first + H);
+                    for o in first_row..rows.min(first_row + H) {
+                        f(t, t.flat + o * columns + first, o, first..last);
+                    }
                 }
             }
         }

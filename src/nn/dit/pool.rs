@@ -1,6 +1,7 @@
 //! Working memory that outlives a call: one piece per thread that ever ran at once.
 
-use std::sync::{Mutex, PoisonError};
+use std::ops::{Deref, DerefMut};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Idle pieces.
 #[derive(Debug)]
@@ -12,13 +13,42 @@ impl<M> Default for Pool<M> {
     }
 }
 
+/// A piece in use; goes back when dropped.
+#[derive(Debug)]
+pub struct Loan<'a, M> {
+    /// Just the one.
+    held: Vec<M>,
+    pool: &'a Pool<M>,
+}
+
 impl<M> Pool<M> {
-    /// Runs `f` on an idle piece, or a new one. What a piece holds has no meaning.
-    pub fn with<R>(&self, new: impl FnOnce() -> M, f: impl FnOnce(&mut M) -> R) -> R {
-        let idle = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut memory = idle.unwrap_or_else(new);
-        let out = f(&mut memory);
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(memory);
-        out
+    fn idle(&self) -> MutexGuard<'_, Vec<M>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An idle piece, or a new one. What an idle piece holds has no meaning.
+    pub fn lend(&self, new: impl FnOnce() -> M) -> Loan<'_, M> {
+        let idle = self.idle().pop();
+        Loan { held: vec![idle.unwrap_or_else(new)], pool: self }
+    }
+}
+
+impl<M> Deref for Loan<'_, M> {
+    type Target = M;
+
+    fn deref(&self) -> &M {
+        &self.held[0]
+    }
+}
+
+impl<M> DerefMut for Loan<'_, M> {
+    fn deref_mut(&mut self) -> &mut M {
+        &mut self.held[0]
+    }
+}
+
+impl<M> Drop for Loan<'_, M> {
+    fn drop(&mut self) {
+        self.pool.idle().append(&mut self.held);
     }
 }
