@@ -3,12 +3,14 @@
 
 mod common;
 
+use candle_core::{DType, Device};
 use common::{close, facts, golden};
 use pita_bench::array::Arrays;
 use pita_bench::config::spec::{DitSpec, NetSpec};
 use pita_bench::diffusion::Elucidating;
 use pita_bench::diffusion::sde::{Local, centre, clamp_above, drift_a, drift_x, quantile};
 use pita_bench::nn::Backbone;
+use pita_bench::nn::candle::CandleDit;
 use pita_bench::nn::dit::Dit;
 use pita_bench::real::Real;
 use pita_bench::samplers::pita::loss::{Batch, LossWeights, Pair, loss};
@@ -16,9 +18,13 @@ use pita_bench::samplers::pita::loss::{Batch, LossWeights, Pair, loss};
 const F64: f64 = 1e-9;
 const F32: f64 = 2e-5;
 
-fn small<T: Real>(atoms: usize, beta_conditioning: bool) -> Dit<T> {
+fn spec(beta_conditioning: bool) -> (NetSpec, DitSpec) {
     let dit = DitSpec { heads: 2, cond: 16, dropout: 0.1, beta_conditioning };
-    let net = NetSpec { hidden: 32, layers: 2, ..NetSpec::default() };
+    (NetSpec { hidden: 32, layers: 2, ..NetSpec::default() }, dit)
+}
+
+fn small<T: Real>(atoms: usize, beta_conditioning: bool) -> Dit<T> {
+    let (net, dit) = spec(beta_conditioning);
     Dit::new(atoms, &net, &dit).unwrap()
 }
 
@@ -90,33 +96,60 @@ fn full_size() {
     check::<f32>(&g, &names, hash, F32);
 }
 
-fn heads_and_derivatives<T: Real>(tolerance: f64) {
+/// Both heads with their first derivatives; the divergence of every `stride`-th sample.
+fn heads_and_derivatives(net: &dyn Backbone, stride: usize, tolerance: f64) {
     let g = golden("nets_dit22");
     let (h, beta, x) = (f64s(&g, "h"), f64s(&g, "beta"), f64s(&g, "x"));
-    let net = small::<T>(22, true);
-    let score = weights(&net, "weights_dit_score");
-    let energy = weights(&net, "weights_dit_energy");
+    let score = weights(net, "weights_dit_score");
+    let energy = weights(net, "weights_dit_energy");
     let d = net.denoise(&score, &h, &beta, &x).unwrap();
     close("D", &d, &f64s(&g, "D"), tolerance);
     let e = net.energy(&energy, &h, &beta, &x).unwrap();
     close("U", &e.u, &f64s(&g, "U"), tolerance);
     close("grad_U", &e.grad, &f64s(&g, "grad_U"), tolerance);
     close("dU_dh", &e.du_dh, &f64s(&g, "dU_dh"), tolerance);
+    let every = |values: &[f64], width: usize| -> Vec<f64> {
+        values.chunks(width).step_by(stride).flatten().copied().collect()
+    };
+    let (h, beta, x) = (every(&h, 1), every(&beta, 1), every(&x, net.dim()));
     let (d2, div) = net.divergence(&score, &h, &beta, &x).unwrap();
-    assert_eq!(d2, d);
-    close("div_score", &div, &f64s(&g, "div_score"), tolerance);
-    let lap = net.laplacian(&energy, &h, &beta, &x);
-    close("lap_U", &lap, &f64s(&g, "lap_U"), tolerance);
+    close("D beside the divergence", &d2, &every(&d, net.dim()), tolerance);
+    close("div_score", &div, &every(&f64s(&g, "div_score"), 1), tolerance);
 }
 
 #[test]
 fn heads_and_derivatives_f64() {
-    heads_and_derivatives::<f64>(F64);
+    heads_and_derivatives(&small::<f64>(22, true), 1, F64);
 }
 
 #[test]
 fn heads_and_derivatives_f32() {
-    heads_and_derivatives::<f32>(F32);
+    heads_and_derivatives(&small::<f32>(22, true), 1, F32);
+}
+
+#[test]
+fn laplacian() {
+    let g = golden("nets_dit22");
+    let net = small::<f64>(22, true);
+    let energy = weights(&net, "weights_dit_energy");
+    let lap = net.laplacian(&energy, &f64s(&g, "h"), &f64s(&g, "beta"), &f64s(&g, "x"));
+    close("lap_U", &lap, &f64s(&g, "lap_U"), F64);
+}
+
+/// The reference engine computes the same network: every value, derivative and parameter gradient of the fixtures.
+#[test]
+fn candle_reference() {
+    let (net, dit) = spec(true);
+    for atoms in [22, 33] {
+        let g = golden(&format!("dit{atoms}"));
+        let net = CandleDit::new(atoms, &net, &dit, DType::F64, Device::Cpu).unwrap();
+        let w = weights(&net, "weights_dit_score");
+        let out = net.forward(&w, &f64s(&g, "t"), &f64s(&g, "beta"), &f64s(&g, "x")).unwrap();
+        close("out", &out, &f64s(&g, "out"), F64);
+    }
+    let net = CandleDit::new(22, &net, &dit, DType::F64, Device::Cpu).unwrap();
+    heads_and_derivatives(&net, 20, F64);
+    losses_and_parameter_gradients(&net, F64);
 }
 
 /// The fixture's energies and forces are of the log density: the reduced energy is the negative, the force the same.
@@ -132,12 +165,11 @@ fn batch(g: &Arrays) -> Batch {
     }
 }
 
-fn losses_and_parameter_gradients<T: Real>(tolerance: f64) {
+fn losses_and_parameter_gradients(net: &dyn Backbone, tolerance: f64) {
     let g = golden("loss_dit22");
     let cases = facts("loss_dit22")["cases"].clone();
-    let net = small::<T>(22, true);
-    let score = weights(&net, "weights_dit_score");
-    let energy = weights(&net, "weights_dit_energy");
+    let score = weights(net, "weights_dit_score");
+    let energy = weights(net, "weights_dit_energy");
     for case in ["aldp", "double"] {
         let w = |key: &str| cases[case]["weights"][key].as_f64().unwrap();
         let weights = LossWeights {
@@ -151,7 +183,7 @@ fn losses_and_parameter_gradients<T: Real>(tolerance: f64) {
         let schedule = Elucidating::new(0.01, 80.0);
         let params = Pair { score: &score[..], energy: &energy[..] };
         let mut grad = Pair { score: &mut gs[..], energy: &mut ge[..] };
-        let terms = loss(&net, params, &batch(&g), &schedule, &weights, &mut grad).unwrap();
+        let terms = loss(net, params, &batch(&g), &schedule, &weights, &mut grad).unwrap();
         let want = |name: &str| f64s(&g, &format!("{case}.{name}"));
         close("score", &terms.score, &want("score"), tolerance);
         close("energy_score", &terms.energy_score, &want("energy_score"), tolerance);
@@ -178,12 +210,12 @@ fn losses_and_parameter_gradients<T: Real>(tolerance: f64) {
 
 #[test]
 fn losses_and_parameter_gradients_f64() {
-    losses_and_parameter_gradients::<f64>(F64);
+    losses_and_parameter_gradients(&small::<f64>(22, true), F64);
 }
 
 #[test]
 fn losses_and_parameter_gradients_f32() {
-    losses_and_parameter_gradients::<f32>(F32);
+    losses_and_parameter_gradients(&small::<f32>(22, true), F32);
 }
 
 fn one_annealing_step<T: Real>(tolerance: f64) {

@@ -3,7 +3,7 @@
 use candle_core::{DType, Device};
 
 use super::Backbone;
-use super::candle::CandleEgnn;
+use super::candle::{CandleDit, CandleEgnn};
 use super::dit::Dit;
 use super::fused::FusedEgnn;
 use crate::config::spec::{Engine, NetSpec};
@@ -17,6 +17,7 @@ pub fn build(engine: Engine, atoms: usize, net: &NetSpec) -> Result<Box<dyn Back
     Ok(match (engine, &net.dit) {
         (Engine::Candle, None) => Box::new(CandleEgnn::new(atoms, net, DType::F32, Device::Cpu)),
         (Engine::Fused, None) => Box::new(FusedEgnn::<f32>::new(atoms, net)?),
-        (_, Some(dit)) => Box::new(Dit::<f32>::new(atoms, net, dit)?),
+        (Engine::Candle, Some(dit)) => Box::new(CandleDit::new(atoms, net, dit, DType::F32, Device::Cpu)?),
+        (Engine::Fused, Some(dit)) => Box::new(Dit::<f32>::new(atoms, net, dit)?),
     })
 }
