@@ -31,8 +31,18 @@ pub trait Real:
     fn fma(self, a: Self, b: Self) -> Self;
     /// Square root.
     fn sqrt(self) -> Self;
-    /// `e^x`. f32: relative error below 2e-7, arguments clamped to [-87, 88]; f64: the standard library's.
+    /// Absolute value.
+    fn abs(self) -> Self;
+    /// A number from 32 random bits, uniform on (0, 1) (f32: rounded, 1 included).
+    fn from_bits32(bits: u32) -> Self;
+    /// `e^x`. Relative error below 2e-7 (f32, arguments clamped to [-87, 88]) or 4e-16 (f64, [-708, 709]).
     fn exp(self) -> Self;
+    /// Natural logarithm of a positive normal number. Relative error below 2e-7 (f32) or 4e-16 (f64).
+    fn ln(self) -> Self;
+    /// Angle of the point `(x, self)` for `self >= 0`, in [0, pi]. Error below 3e-7 (f32) or 1e-15 (f64); 0 at the origin.
+    fn angle(self, x: Self) -> Self;
+    /// Sine and cosine of `2 pi self` for `self` in [0, 1]. Error below 2e-7 (f32) or 4e-16 (f64).
+    fn sin_cos_turns(self) -> (Self, Self);
     /// Hyperbolic tangent, relative error below 3e-7 (f32) or 1e-15 (f64).
     fn tanh(self) -> Self;
 
@@ -41,6 +51,38 @@ pub trait Real:
     fn sigmoid(self) -> Self {
         Self::ONE / (Self::ONE + (-self).exp())
     }
+}
+
+/// Reduces `angle(y, x)` to the arctangent of `t` in [-tan(pi/8), tan(pi/8)], added to `base` in the first octant;
+/// `steep` when y > |x|. One division.
+macro_rules! octant {
+    ($y:expr, $x:expr, $t:ty) => {{
+        let (y, x) = ($y, $x.abs());
+        let steep = y > x;
+        let (low, high) = if steep { (x, y) } else { (y, x) };
+        let far = low > 0.414_213_562_373_095_05 * high;
+        let (top, bottom) = if far { (low - high, low + high) } else { (low, high) };
+        let bottom = if bottom > 0.0 { bottom } else { 1.0 };
+        (top / bottom, if far { std::f64::consts::FRAC_PI_4 as $t } else { 0.0 }, steep)
+    }};
+}
+
+/// From the first octant back to [0, pi].
+macro_rules! unfold {
+    ($a:expr, $steep:expr, $x:expr, $t:ty) => {{
+        let a = $a;
+        let a = if $steep { std::f64::consts::FRAC_PI_2 as $t - a } else { a };
+        if $x < 0.0 { std::f64::consts::PI as $t - a } else { a }
+    }};
+}
+
+/// Sine and cosine of an angle from those of its distance to the nearest multiple `q` of a quarter turn.
+macro_rules! quadrant {
+    ($sin:expr, $cos:expr, $q:expr) => {{
+        let (s, c, q) = ($sin, $cos, $q);
+        let (s, c) = if q & 1 == 0 { (s, c) } else { (c, s) };
+        (if q & 2 == 0 { s } else { -s }, if (q + 1) & 2 == 0 { c } else { -c })
+    }};
 }
 
 // Polynomial coefficients as Cephes prints them.
@@ -69,6 +111,16 @@ impl Real for f32 {
         f32::sqrt(self)
     }
 
+    #[inline(always)]
+    fn abs(self) -> Self {
+        f32::abs(self)
+    }
+
+    #[inline(always)]
+    fn from_bits32(bits: u32) -> Self {
+        (bits as f32).mul_add(2.328_306_4e-10, 1.164_153_2e-10)
+    }
+
     /// `2^n e^r` with `|r| <= ln(2)/2` and the minimax polynomial of Cephes' `expf`. Adding 1.5 2^23 rounds to an
     /// integer and leaves `n` in the low mantissa bits, so no conversion instruction is needed. NaN stays NaN.
     #[inline(always)]
@@ -85,6 +137,54 @@ impl Real for f32 {
         }
         let p = p.mul_add(r * r, r) + 1.0;
         p * f32::from_bits(shifted.to_bits().wrapping_add(127) << 23)
+    }
+
+    /// Cephes' `logf`, after splitting off the exponent so that the mantissa lies in [sqrt(1/2), sqrt(2)).
+    #[inline(always)]
+    fn ln(self) -> Self {
+        const SQRT_HALF: u32 = 0x3f35_04f3;
+        let bits = self.to_bits();
+        let exponent = (bits.wrapping_sub(SQRT_HALF) as i32) >> 23;
+        let x = f32::from_bits(bits.wrapping_sub((exponent << 23) as u32)) - 1.0;
+        let e = exponent as f32;
+        let z = x * x;
+        let mut p = 7.037_683_6e-2_f32;
+        for c in [
+            -1.151_461_03e-1,
+            1.167_699_87e-1,
+            -1.242_014_08e-1,
+            1.424_932_28e-1,
+            -1.666_805_77e-1,
+            2.000_071_48e-1,
+            -2.499_999_4e-1,
+            3.333_333_1e-1,
+        ] {
+            p = p.mul_add(x, c);
+        }
+        let tail = e.mul_add(-2.121_944_4e-4, (x * z).mul_add(p, -0.5 * z));
+        e.mul_add(0.693_359_375, x + tail)
+    }
+
+    #[inline(always)]
+    fn angle(self, x: Self) -> Self {
+        let (t, base, steep) = octant!(self, x, f32);
+        let z = t * t;
+        let mut p = 8.053_744_5e-2_f32;
+        for c in [-1.387_768_56e-1, 1.997_771_06e-1, -3.333_294_9e-1] {
+            p = p.mul_add(z, c);
+        }
+        unfold!(base + (t * z).mul_add(p, t), steep, x, f32)
+    }
+
+    #[inline(always)]
+    fn sin_cos_turns(self) -> (Self, Self) {
+        const ROUND: f32 = 12_582_912.0;
+        let shifted = self.mul_add(4.0, ROUND);
+        let y = (self - 0.25 * (shifted - ROUND)) * std::f32::consts::TAU;
+        let z = y * y;
+        let s = (-1.951_529_6e-4_f32).mul_add(z, 8.332_161e-3).mul_add(z, -1.666_665_5e-1);
+        let c = 2.443_315_7e-5_f32.mul_add(z, -1.388_731_6e-3).mul_add(z, 4.166_664_6e-2);
+        quadrant!((s * z).mul_add(y, y), (c * z).mul_add(z, -0.5 * z) + 1.0, shifted.to_bits())
     }
 
     /// Cephes' `tanhf`: an odd polynomial below 0.625, else through the exponential.
@@ -126,13 +226,138 @@ impl Real for f64 {
     }
 
     #[inline(always)]
-    fn exp(self) -> Self {
-        f64::exp(self)
+    fn abs(self) -> Self {
+        f64::abs(self)
     }
 
     #[inline(always)]
+    fn from_bits32(bits: u32) -> Self {
+        (f64::from(bits) + 0.5) * 2.328_306_436_538_696_3e-10
+    }
+
+    /// As for f32, with the Taylor polynomial of degree 13 (remainder below 5e-18).
+    #[inline(always)]
+    fn exp(self) -> Self {
+        const ROUND: f64 = 6_755_399_441_055_744.0;
+        let x = if self > 709.0 { 709.0 } else { self };
+        let x = if x < -708.0 { -708.0 } else { x };
+        let shifted = x.mul_add(std::f64::consts::LOG2_E, ROUND);
+        let n = shifted - ROUND;
+        let r = n.mul_add(-1.428_606_820_309_417_3e-6, n.mul_add(-0.693_145_751_953_125, x));
+        let mut p = 1.605_904_383_682_161_3e-10_f64;
+        for c in [
+            2.087_675_698_786_81e-9,
+            2.505_210_838_544_172e-8,
+            2.755_731_922_398_589_4e-7,
+            2.755_731_922_398_589e-6,
+            2.480_158_730_158_73e-5,
+            1.984_126_984_126_984e-4,
+            1.388_888_888_888_889e-3,
+            8.333_333_333_333_333e-3,
+            4.166_666_666_666_666_4e-2,
+            1.666_666_666_666_666_6e-1,
+            0.5,
+        ] {
+            p = p.mul_add(r, c);
+        }
+        let p = p.mul_add(r * r, r) + 1.0;
+        p * f64::from_bits(shifted.to_bits().wrapping_add(1023) << 52)
+    }
+
+    /// `ln(2^e m) = e ln 2 + 2 artanh((m - 1) / (m + 1))`, `m` in [sqrt(1/2), sqrt(2)).
+    #[inline(always)]
+    fn ln(self) -> Self {
+        const SQRT_HALF: u64 = 0x3fe6_a09e_667f_3bcd;
+        let bits = self.to_bits();
+        let exponent = (bits.wrapping_sub(SQRT_HALF) as i64) >> 52;
+        let m = f64::from_bits(bits.wrapping_sub((exponent << 52) as u64));
+        let e = exponent as f64;
+        let d = m - 1.0;
+        let s = d / (m + 1.0);
+        let z = s * s;
+        let mut p = 1.0_f64 / 21.0;
+        for c in
+            [1.0 / 19.0, 1.0 / 17.0, 1.0 / 15.0, 1.0 / 13.0, 1.0 / 11.0, 1.0 / 9.0, 1.0 / 7.0, 1.0 / 5.0, 1.0 / 3.0]
+        {
+            p = p.mul_add(z, c);
+        }
+        // d is exact and 2 s = d - s d: the leading term carries no rounding of the division.
+        let tail = (2.0 * s * z).mul_add(p, e * 1.428_606_820_309_417_3e-6) - s * d;
+        e.mul_add(0.693_145_751_953_125, d + tail)
+    }
+
+    #[inline(always)]
+    fn angle(self, x: Self) -> Self {
+        let (t, base, steep) = octant!(self, x, f64);
+        let z = -t * t;
+        let mut p = 1.0_f64 / 43.0;
+        for c in [
+            1.0 / 41.0,
+            1.0 / 39.0,
+            1.0 / 37.0,
+            1.0 / 35.0,
+            1.0 / 33.0,
+            1.0 / 31.0,
+            1.0 / 29.0,
+            1.0 / 27.0,
+            1.0 / 25.0,
+            1.0 / 23.0,
+            1.0 / 21.0,
+            1.0 / 19.0,
+            1.0 / 17.0,
+            1.0 / 15.0,
+            1.0 / 13.0,
+            1.0 / 11.0,
+            1.0 / 9.0,
+            1.0 / 7.0,
+            1.0 / 5.0,
+            1.0 / 3.0,
+        ] {
+            p = p.mul_add(z, c);
+        }
+        unfold!(base + (t * z).mul_add(p, t), steep, x, f64)
+    }
+
+    #[inline(always)]
+    fn sin_cos_turns(self) -> (Self, Self) {
+        const ROUND: f64 = 6_755_399_441_055_744.0;
+        let shifted = self.mul_add(4.0, ROUND);
+        let y = (self - 0.25 * (shifted - ROUND)) * std::f64::consts::TAU;
+        let z = y * y;
+        let mut s = 1.589_623_015_765_465_7e-10_f64;
+        for c in [
+            -2.505_074_776_285_780_7e-8,
+            2.755_731_362_138_572_5e-6,
+            -1.984_126_982_958_954e-4,
+            8.333_333_333_322_118e-3,
+            -1.666_666_666_666_663e-1,
+        ] {
+            s = s.mul_add(z, c);
+        }
+        let mut c = -1.135_853_652_138_768e-11_f64;
+        for a in [
+            2.087_570_084_197_473e-9,
+            -2.755_731_417_929_674e-7,
+            2.480_158_728_885_170_5e-5,
+            -1.388_888_888_887_305_6e-3,
+            4.166_666_666_666_659_3e-2,
+        ] {
+            c = c.mul_add(z, a);
+        }
+        quadrant!((s * z).mul_add(y, y), (c * z).mul_add(z, -0.5 * z) + 1.0, shifted.to_bits())
+    }
+
+    /// Cephes' `tanh`: an odd rational function below 0.625, else through the exponential.
+    #[inline(always)]
     fn tanh(self) -> Self {
-        f64::tanh(self)
+        let z = self * self;
+        let p =
+            (-9.643_991_794_250_522e-1_f64).mul_add(z, -9.928_772_310_019_186e1).mul_add(z, -1.614_687_684_417_084_5e3);
+        let q =
+            (z + 1.128_116_784_916_329_3e2).mul_add(z, 2.235_488_390_601_004_5e3).mul_add(z, 4.844_063_053_251_255e3);
+        let small = (self * z).mul_add(p / q, self);
+        let large = 1.0 - 2.0 / (1.0 + Real::exp(2.0 * self));
+        if z < 0.390_625 { small } else { large }
     }
 }
 
@@ -152,8 +377,57 @@ mod tests {
                 assert!(relative(Real::tanh(x), d.tanh()) < 3e-7, "tanh {x}");
             }
         }
+        for i in 1..=200_000_u32 {
+            let x = f32::from_bits(i * 10_000 + 0x0080_0000);
+            let exact = f64::from(x).ln();
+            assert!((f64::from(Real::ln(x)) - exact).abs() < 2e-7 * exact.abs().max(1e-30), "ln {x}");
+            let near = 1.0 + (i as f32 - 100_000.0) * 1e-6;
+            let exact = f64::from(near).ln();
+            assert!((f64::from(Real::ln(near)) - exact).abs() <= 2e-7 * exact.abs(), "ln {near}");
+            let turn = i as f32 / 200_000.0;
+            let (s, c) = turn.sin_cos_turns();
+            let exact = (f64::from(turn) * std::f64::consts::TAU).sin_cos();
+            assert!((f64::from(s) - exact.0).abs() < 2e-7 && (f64::from(c) - exact.1).abs() < 2e-7, "{turn}");
+            let (y, x) = (exact.0.abs() as f32, exact.1 as f32);
+            let angle = f64::from(y).atan2(f64::from(x));
+            assert!((f64::from(y.angle(x)) - angle).abs() < 3e-7, "angle {y} {x}");
+        }
+        assert_eq!(0.0_f32.angle(0.0), 0.0);
         assert!(Real::exp(f32::NAN).is_nan());
         assert!(Real::exp(f32::INFINITY) > 1e38);
         assert!(Real::exp(f32::NEG_INFINITY) < 2e-38);
+    }
+
+    #[test]
+    fn f64_functions_match_the_standard_library() {
+        for i in -200_000..=200_000_i32 {
+            let x = f64::from(i) * 3.3e-3;
+            let relative = |a: f64, b: f64| ((a - b) / b).abs();
+            assert!(relative(Real::exp(x), f64::exp(x)) < 4e-16, "exp {x}");
+            if i != 0 {
+                let x = 1e-2 * x;
+                assert!(relative(Real::tanh(x), f64::tanh(x)) < 1e-15, "tanh {x}");
+            }
+            let positive = f64::exp(x);
+            assert!((Real::ln(positive) - positive.ln()).abs() <= 4e-16 * positive.ln().abs(), "ln {positive}");
+            let near = 1.0 + f64::from(i) * 1e-6;
+            assert!((Real::ln(near) - near.ln()).abs() <= 4e-16 * near.ln().abs(), "ln {near}");
+            let turn = f64::from(i.unsigned_abs()) / 200_000.0;
+            let (s, c) = turn.sin_cos_turns();
+            let exact = (turn * std::f64::consts::TAU).sin_cos();
+            // The argument of the standard functions is rounded: up to 2 pi 2^-53 off.
+            assert!((s - exact.0).abs() < 1e-15 && (c - exact.1).abs() < 1e-15, "{turn}");
+            let (y, x) = (exact.0.abs() * 3.0, exact.1 * 3.0);
+            assert!((y.angle(x) - y.atan2(x)).abs() < 1e-15, "angle {y} {x}");
+        }
+    }
+
+    #[test]
+    fn uniform_from_bits_stays_inside() {
+        for bits in [0, 1, u32::MAX - 1, u32::MAX] {
+            let (single, double) = (f32::from_bits32(bits), f64::from_bits32(bits));
+            assert!(single > 0.0 && single <= 1.0 && double > 0.0 && double < 1.0);
+            assert!((f64::from(single) - double).abs() < 1e-7);
+        }
     }
 }

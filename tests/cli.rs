@@ -33,7 +33,7 @@ fn value(output: &Output) -> Value {
 /// A complete run with a metric at `x`, made by hand.
 fn synthetic(results: &Path, stride: usize, seed: u64, x: f64, whole: bool) -> RunDir {
     let sampler = SamplerSpec::Md(MdSpec { stride, ..MdSpec::default() });
-    let spec = RunSpec { system: SystemSpec { name: "lj13".into(), temperature: 1.0 }, sampler };
+    let spec = RunSpec { system: SystemSpec::named("lj13", 1.0), sampler };
     let digest = identity::spec_digest(&spec);
     let run = RunDir::new(results, &digest, seed, 1);
     std::fs::create_dir_all(&run.path).unwrap();
@@ -205,4 +205,76 @@ fn ls_of_ten_thousand_runs() {
     println!("ls over 10,000 runs: {took:?}");
     assert_eq!(output.stdout.iter().filter(|&&b| b == b'\n').count(), 10_001);
     assert!(took.as_secs_f64() < 2.0, "{took:?}");
+}
+
+/// `--xml --pdb` in place of `--system`: what is wrong with the files or the options, each with its exit code.
+#[test]
+fn molecules_from_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let (xml, pdb) =
+        (include_str!("../src/systems/molecules/aldp.xml"), include_str!("../src/systems/molecules/aldp.pdb"));
+    let (good, names) = (file("a.xml", xml), file("a.pdb", pdb));
+    let frames = dir.path().join("x.npz");
+    write_npz(&frames, &[("positions".to_owned(), Array::f64(&[0, 22, 3], vec![]))].into()).unwrap();
+    let out = dir.path().join("y.npz");
+    let energy = |options: &[&str]| {
+        let files = ["--in", frames.to_str().unwrap(), "--out", out.to_str().unwrap()];
+        let output = pita(dir.path(), &[&["energy"], options, &files].concat());
+        (code(&output), String::from_utf8(output.stderr).unwrap())
+    };
+    let cut = file("cut.xml", &xml[..9_000]);
+    let pme =
+        file("pme.xml", &xml.replace("method=\"1\" name=\"NonbondedForce\"", "method=\"4\" name=\"NonbondedForce\""));
+    let fewer = file("fewer.pdb", &pdb.lines().filter(|l| !l.contains(" HB3 ")).collect::<Vec<_>>().join("\n"));
+    let nan = file("nan.pdb", &pdb.replace("   0.974", "     nan"));
+    let none = dir.path().join("none.xml");
+    for (options, expected, message) in [
+        (vec!["--xml", &cut, "--pdb", &names], 9, "not XML, or cut short"),
+        (vec!["--xml", &pme, "--pdb", &names], 9, "<Force> NonbondedForce: uses method 4 (PME)"),
+        (vec!["--xml", &good, "--pdb", &fewer], 12, "the XML has 22 particles, the PDB 21 atoms"),
+        (vec!["--xml", &good, "--pdb", &nan], 13, "line 11: x (columns 31 to 38) is \"nan\", expected a finite number"),
+        (vec!["--xml", none.to_str().unwrap(), "--pdb", &names], 9, "none.xml: No such file"),
+        (vec!["--xml", &good], 2, "--pdb <FILE>"),
+        (vec!["--pdb", &names], 2, "--xml <FILE>"),
+        (vec!["--xml", &good, "--pdb", &names, "--system", "aldp"], 2, "cannot be used with"),
+        (vec![], 2, "--system <NAME>"),
+        (vec!["--system", "al4"], 2, "unknown system `al4`; known: lj13, lj55, aldp, al3"),
+    ] {
+        let (code, text) = energy(&options);
+        assert_eq!(code, expected, "{options:?}: {text}");
+        assert!(text.contains(message), "{options:?}: {text}");
+    }
+}
+
+#[test]
+fn transport_between_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let write = |name: &str, shape: &[usize], x: &[f64]| {
+        write_npz(path(name), &[("points".to_owned(), Array::f64(shape, x.to_vec()))].into()).unwrap();
+    };
+    write("a.npz", &[2, 2], &[0.0, 0.0, 3.0, 0.0]);
+    write("b.npz", &[2, 2], &[-3.0, 1.0, 0.0, 1.0]);
+    write("line.npz", &[4], &[0.0; 4]);
+    write("nan.npz", &[1, 2], &[0.0, f64::NAN]);
+    let ot = |b: &str, rest: &[&str]| {
+        let (a, b) = (path("a.npz"), path(b));
+        pita(dir.path(), &[&["ot", "--a", &a, "--b", &b, "--json"], rest].concat())
+    };
+    // In the plane everything moves by (-3, 1) or one point by (0, 1) and one by (-6, 1); round the torus 6 is 2 pi - 6.
+    let seam = std::f64::consts::TAU - 6.0;
+    let cases = [("euclidean", "2", 10f64.sqrt()), ("torus", "2", (0.5 * (1.0 + seam * seam + 1.0)).sqrt())];
+    for (metric, p, want) in cases {
+        let output = value(&ot("b.npz", &["--metric", metric, "-p", p]));
+        assert!((output["distance"].as_f64().unwrap() - want).abs() < 1e-14, "{output}");
+        assert_eq!((output["n_a"].as_u64(), output["n_b"].as_u64()), (Some(2), Some(2)));
+    }
+    assert_eq!(code(&ot("line.npz", &["--metric", "torus"])), 12);
+    assert_eq!(code(&ot("nan.npz", &["--metric", "torus"])), 13);
+    assert_eq!(code(&ot("b.npz", &["--metric", "torus", "-p", "3"])), 2);
 }

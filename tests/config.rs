@@ -8,7 +8,8 @@
 use std::path::{Path, PathBuf};
 
 use pita_bench::config::spec::{
-    EvalSpec, Integrator, MdSpec, NetSpec, PitaSpec, ReferenceSpec, ReplicaExchangeSpec, RunSpec, SamplerSpec, Weights,
+    EvalSpec, HotStartSpec, Integrator, MdSpec, NetSpec, PitaSpec, ReferenceSpec, ReplicaExchangeSpec, RunSpec,
+    SamplerSpec, Weights,
 };
 use pita_bench::config::{Cell, Experiment, load};
 use pita_bench::error::Error;
@@ -105,6 +106,35 @@ fn cells_are_the_whole_product() {
     assert_eq!(cells[0].eval.reference, ReferenceSpec::default());
 }
 
+fn md(cell: &Cell) -> &MdSpec {
+    let SamplerSpec::Md(spec) = &cell.run.sampler else { panic!("{}", cell.sampler) };
+    spec
+}
+
+/// A system's own settings lie over those of all systems; the command line lies over both.
+#[test]
+fn systems_have_settings_of_their_own() {
+    let own = |overrides: &[&str]| {
+        let overrides: Vec<String> = overrides.iter().map(ToString::to_string).collect();
+        load(Path::new("tests/config/good/own_settings.toml"), None, &overrides).unwrap().cells
+    };
+    let cells = own(&[]);
+    let rows: Vec<_> = cells.iter().map(|c| (c.system.as_str(), c.sampler.as_str())).collect();
+    assert_eq!(rows, [("lj13", "md"), ("lj13", "remd"), ("lj13", "pita"), ("hot", "md"), ("hot", "remd")]);
+    assert_eq!((md(&cells[0]).step, md(&cells[0]).walkers, cells[0].eval.n), (0.005, 3, EvalSpec::default().n));
+    assert_eq!((md(&cells[3]).step, md(&cells[3]).walkers, cells[3].eval.n), (0.002, 3, 50));
+    assert_eq!(md(&cells[3]).hot_start, Some(HotStartSpec { temperature: 3.0, steps: 50 }));
+    let SamplerSpec::ReplicaExchange(remd) = &cells[4].run.sampler else { panic!() };
+    assert_eq!((&remd.ladder[..], remd.integrator), (&[4.0, 3.0][..], Integrator::Langevin));
+
+    let cells = own(&["samplers.md.step=0.001", "metrics.n=7"]);
+    assert!(cells.iter().filter(|c| c.sampler == "md").all(|c| md(c).step == 0.001));
+    assert!(cells.iter().all(|c| c.eval.n == 7));
+    let cells = own(&["systems.hot.samplers.md.step=0.001,0.003"]);
+    assert_eq!(cells.len(), 6);
+    assert_eq!((md(&cells[0]).step, md(&cells[3]).step, md(&cells[4]).step), (0.005, 0.001, 0.003));
+}
+
 #[test]
 fn the_backbone_chooses_its_own_defaults() {
     let cells = load(Path::new("tests/config/good/dit.toml"), None, &[]).unwrap().cells;
@@ -165,6 +195,41 @@ fn frozen_digests() {
     ];
     let frozen: Vec<&str> = include_str!("config/frozen.txt").lines().filter(|l| !l.starts_with('#')).collect();
     assert_eq!(found.as_slice(), frozen);
+}
+
+/// A molecule from files is known by their content: not by path, key or folder; and its spec holds it whole.
+#[test]
+fn molecules_are_known_by_content() {
+    let source = Path::new("src/systems/molecules");
+    let folder = tempfile::tempdir().unwrap();
+    let written = |key: &str, name: &str, change: &dyn Fn(String) -> String| {
+        for extension in ["xml", "pdb"] {
+            let text = std::fs::read_to_string(source.join(format!("aldp.{extension}"))).unwrap();
+            std::fs::write(folder.path().join(format!("{name}.{extension}")), change(text)).unwrap();
+        }
+        let path = folder.path().join(format!("{name}.toml"));
+        let text = format!(
+            "[systems.{key}]\nxml = \"{name}.xml\"\npdb = \"{name}.pdb\"\ntemperature = 300\n\
+             reference.ladder = [600]\n[samplers.md]\nkind = \"md\"\n"
+        );
+        std::fs::write(&path, text).unwrap();
+        load(&path, None, &[]).unwrap_or_else(|e| panic!("{e}")).cells.remove(0)
+    };
+    let mine = written("mine", "a", &|text| text);
+    let other = written("other", "b", &|text| text);
+    let changed = written("mine", "c", &|text| text.replace("mass=\"16\"", "mass=\"15.999\""));
+    let digest = |cell: &Cell| identity::spec_digest(&cell.run);
+    assert_eq!(digest(&mine), digest(&other));
+    assert_ne!(digest(&mine), digest(&changed));
+    let here = load(Path::new("tests/config/good/molecule.toml"), None, &[]).unwrap().cells;
+    assert_eq!((digest(&here[0]), here[0].run.system.name.as_str()), (digest(&mine), "mine"));
+    assert_ne!(digest(&here[1]), digest(&mine), "the built-in molecule is another system");
+    let text = serde_json::to_string(&mine.run).unwrap();
+    drop(folder);
+    let back: RunSpec = serde_json::from_str(&text).unwrap();
+    assert_eq!(identity::spec_digest(&back), digest(&mine));
+    let files = back.system.files.unwrap();
+    assert_eq!(files.xml.text, std::fs::read_to_string(source.join("aldp.xml")).unwrap());
 }
 
 /// The tree digest that the build script embedded is the one of a plain walk over the folder, as in a tarball.

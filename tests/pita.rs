@@ -34,7 +34,7 @@ fn context(budget: Option<u64>) -> Context {
 }
 
 fn start(spec: &PitaSpec, ctx: &Context) -> Box<dyn Sampler> {
-    let system = SystemSpec { name: "lj13".into(), temperature: 2.0 };
+    let system = SystemSpec::named("lj13", 2.0);
     build(&RunSpec { system, sampler: SamplerSpec::Pita(spec.clone()) }, ctx).unwrap()
 }
 

@@ -2,13 +2,11 @@
 
 use std::path::PathBuf;
 
-use clap::ValueEnum;
-
-use super::{Globals, output};
+use super::{Globals, SystemArgs, output};
 use crate::array::{Array, Arrays, read_positions, write_npz};
+use crate::energy::Precision;
 use crate::error::{Error, Result};
 use crate::record::atomic;
-use crate::systems;
 
 /// Arguments of `energy`.
 #[derive(Debug, clap::Args)]
@@ -16,12 +14,12 @@ use crate::systems;
 Examples:
   pita-bench energy --system lj13 --in frames.npz --out energies.npz
   pita-bench energy --system lj55 --in frames.npz --out energies.npz --precision f32
+  pita-bench energy --xml mine.xml --pdb mine.pdb --in frames.npz --out energies.npz
 
 The input holds `positions` [n, atoms, 3]; the output `energy` [n] and `forces` [n, atoms, 3].")]
 pub struct Args {
-    /// System, such as lj13
-    #[arg(long)]
-    system: String,
+    #[command(flatten)]
+    system: SystemArgs,
     /// Frames: an npz file with `positions`
     #[arg(long = "in", value_name = "NPZ")]
     input: PathBuf,
@@ -33,22 +31,13 @@ pub struct Args {
     precision: Precision,
 }
 
-/// Floating point precision.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Precision {
-    /// Single.
-    F32,
-    /// Double.
-    F64,
-}
-
 /// Runs the verb.
 ///
 /// # Errors
 /// Unknown systems; unreadable, misshapen or non-finite frames; an output that cannot be written.
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     // The energy does not depend on the temperature.
-    let system = systems::by_name(&args.system, 1.0)?;
+    let system = SystemArgs::build(&args.system.spec(1.0)?, globals.quiet)?;
     let x = read_positions(&args.input, system.atoms)?;
     let same = |path: &PathBuf| std::fs::canonicalize(path).ok();
     if args.output == args.input || same(&args.input).is_some_and(|i| Some(i) == same(&args.output)) {

@@ -3,21 +3,27 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::Globals;
+use super::{Globals, SystemArgs};
 use crate::array::{Arrays, get, read_npz, read_positions};
-use crate::config::spec::{EvalSpec, SystemSpec};
+use crate::config::ReferenceProfile;
+use crate::config::spec::{EvalSpec, ReferenceSpec, SystemSpec};
 use crate::error::{Error, Result};
 use crate::exec::references;
-use crate::metrics::{MetricValue, ReferenceSet, by_id, evaluate, evaluate::energies};
+use crate::metrics::{MetricValue, ReferenceSet, by_id, evaluate, evaluate::energies, registry::ids_for};
 use crate::report::table::number;
-use crate::systems::{self, System};
+use crate::systems::System;
 
 /// Arguments of `eval`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  pita-bench eval --system lj13 --temperature 1 --samples mine.npz
+  pita-bench eval --system aldp --temperature 300 --samples mine.npz --reference long-md.npz
+  pita-bench eval --xml mine.xml --pdb mine.pdb --temperature 300 --samples mine.npz --reference long-md.npz")]
 pub struct Args {
-    /// System that the samples are of, such as lj13
-    #[arg(long)]
-    pub system: String,
+    /// What the samples are of
+    #[command(flatten)]
+    pub system: SystemArgs,
     /// Temperature at which they are judged (reduced for LJ, K for molecules)
     #[arg(long)]
     pub temperature: f64,
@@ -36,6 +42,9 @@ pub struct Args {
     /// Samples per side of aligned-geometry metrics (cost grows as its square)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub geo_n: Option<u64>,
+    /// Samples per side of optimal transport between dihedrals and TICA components
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub ot_n: Option<u64>,
     /// Bootstrap replicates behind the intervals; 0 for no intervals
     #[arg(long, value_name = "N")]
     pub bootstrap: Option<usize>,
@@ -52,15 +61,17 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     if !(args.temperature > 0.0 && args.temperature.is_finite()) {
         return Err(Error::Usage(format!("--temperature {}: expected a positive number", args.temperature)));
     }
-    let system = systems::by_name(&args.system, args.temperature)?;
+    let asked = args.system.spec(args.temperature)?;
+    let system = SystemArgs::build(&asked, globals.quiet)?;
     let defaults = EvalSpec::default();
     let size = |n: Option<u64>, default: usize| n.map_or(default, |n| usize::try_from(n).unwrap_or(usize::MAX));
     let spec = EvalSpec {
-        metrics: if args.metrics.is_empty() { every_defined(&defaults) } else { args.metrics.clone() },
+        metrics: if args.metrics.is_empty() { ids_for(system.topology.is_some()) } else { args.metrics.clone() },
         n: size(args.n, defaults.n),
         geo_n: size(args.geo_n, defaults.geo_n),
+        ot_n: size(args.ot_n, defaults.ot_n),
         bootstrap: args.bootstrap.unwrap_or(defaults.bootstrap),
-        reference: defaults.reference,
+        reference: ReferenceSpec::ready_made(&asked, ReferenceProfile::Quick),
     };
     for id in &spec.metrics {
         by_id(id)?;
@@ -68,18 +79,11 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let samples = read_samples(&args.samples, system.atoms)?;
     let reference = match &args.reference {
         Some(path) => read_reference(path, &system)?,
-        None => reference_set(globals, &system, &spec)?,
+        None => reference_set(globals, &asked, &spec)?,
     };
     let values = evaluate(&system, &samples, &reference, &spec, args.seed)?;
     let text = if globals.json { json(&values)? } else { table(&values) };
     std::io::stdout().write_all(text.as_bytes()).map_err(Error::io("stdout"))
-}
-
-/// The default metrics, and those of optional arrays.
-fn every_defined(defaults: &EvalSpec) -> Vec<String> {
-    let mut ids = defaults.metrics.clone();
-    ids.extend(["mean-energy-diff", "ess", "unique-parents"].map(String::from));
-    ids
 }
 
 /// All arrays of a samples file; `positions` checked, at least one frame.
@@ -107,7 +111,7 @@ fn read_reference(path: &Path, system: &System) -> Result<ReferenceSet> {
         return Err(Error::data(path, "a reference needs at least two frames"));
     }
     let energies = energies(system, &positions);
-    Ok(ReferenceSet { digest: digest(&positions), positions, energies })
+    Ok(ReferenceSet { digest: digest(&positions), positions, energies, tica: None })
 }
 
 /// SHA-256 of the coordinates (little-endian f64), in hexadecimal.
@@ -125,12 +129,11 @@ fn digest(positions: &[f64]) -> String {
 }
 
 /// The reference ensemble of default settings, from the cache of the results folder or made there.
-fn reference_set(globals: &Globals, system: &System, spec: &EvalSpec) -> Result<ReferenceSet> {
-    let asked = SystemSpec { name: system.name.clone(), temperature: system.temperature };
+fn reference_set(globals: &Globals, asked: &SystemSpec, spec: &EvalSpec) -> Result<ReferenceSet> {
     if !globals.quiet {
-        eprintln!("no --reference given: using replica exchange of default settings (made once, then cached)");
+        eprintln!("no --reference given: using the ready-made `quick` one (made once, then cached)");
     }
-    references::quietly(&globals.results, &asked, &spec.reference)
+    references::quietly(&globals.results, asked, &spec.reference)
 }
 
 fn json(values: &[MetricValue]) -> Result<String> {

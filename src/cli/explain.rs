@@ -43,7 +43,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     for d in &differences {
         let shown = |v: &Value| match v {
             Value::Null => "-".to_owned(),
-            Value::String(s) => s.clone(),
+            Value::String(s) => output::short(s),
             other => other.to_string(),
         };
         let d = json!(d);

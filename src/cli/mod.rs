@@ -6,10 +6,13 @@ pub mod energy;
 pub mod eval;
 pub mod explain;
 pub mod ls;
+pub mod ot;
 pub mod output;
+pub mod reference;
 pub mod report;
 pub mod show;
 pub mod sweep;
+pub mod system;
 
 use std::path::PathBuf;
 
@@ -17,6 +20,8 @@ use clap::{Parser, Subcommand};
 
 use crate::error::Result;
 use crate::exit::ExitCode;
+
+pub use system::SystemArgs;
 
 /// Options that every verb has.
 #[derive(Debug, Clone, clap::Args)]
@@ -70,10 +75,14 @@ pub enum Verb {
     Explain(explain::Args),
     /// Write tables and figures of an experiment.
     Report(report::Args),
+    /// Make a reference ensemble and say how far it can be trusted.
+    Reference(reference::Args),
     /// Evaluate anybody's samples.
     Eval(eval::Args),
     /// Energies and forces of anybody's frames.
     Energy(energy::Args),
+    /// Wasserstein distance between anybody's points.
+    Ot(ot::Args),
     /// Rebuild or verify the run database.
     Db(db::Args),
 }
@@ -92,8 +101,10 @@ impl Cli {
             Verb::Diff(args) => diff::run(args, globals)?,
             Verb::Explain(args) => explain::run(args, globals)?,
             Verb::Report(args) => report::run(args, globals)?,
+            Verb::Reference(args) => reference::run(args, globals)?,
             Verb::Eval(args) => eval::run(args, globals)?,
             Verb::Energy(args) => energy::run(args, globals)?,
+            Verb::Ot(args) => ot::run(args, globals)?,
             Verb::Db(args) => return db::run(args, globals),
         }
         Ok(ExitCode::Ok)

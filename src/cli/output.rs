@@ -47,6 +47,15 @@ pub fn columns(rows: &[Vec<String>]) -> String {
     rows.iter().map(aligned).collect::<Vec<_>>().join("\n")
 }
 
+/// Text for a table cell: whole files by their size and digest.
+#[must_use]
+pub fn short(text: &str) -> String {
+    if !text.contains('\n') {
+        return text.to_owned();
+    }
+    format!("{} lines, SHA-256 {}", text.lines().count(), &crate::identity::sha256_hex(text)[..16])
+}
+
 /// A number with four significant digits; a dash for none.
 #[must_use]
 pub fn number(x: Option<f64>) -> String {

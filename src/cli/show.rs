@@ -93,7 +93,7 @@ fn flatten(path: &str, value: &Value, rows: &mut Vec<Vec<String>>) {
                 flatten(&path, inner, rows);
             }
         }
-        Value::String(s) => rows.push(vec![path.to_owned(), s.clone()]),
+        Value::String(s) => rows.push(vec![path.to_owned(), output::short(s)]),
         other => rows.push(vec![path.to_owned(), other.to_string()]),
     }
 }

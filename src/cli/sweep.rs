@@ -1,5 +1,6 @@
 //! `pita-bench sweep`: runs whatever an experiment still lacks.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use crate::error::Result;
 use crate::exec::{self, Options, Outcome, Summary};
 use crate::exit::ExitCode;
 use crate::plan::{Action, Flags};
+use crate::systems::molecules;
 
 /// Arguments of `sweep`.
 #[derive(Debug, clap::Args)]
@@ -74,6 +76,9 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
         checkpoint_every: Duration::from_secs(args.checkpoint_every),
         quiet: globals.quiet,
     };
+    if !globals.quiet {
+        notes(&experiment)?;
+    }
     let summary = exec::sweep(&experiment, &globals.results, &options)?;
     if globals.json {
         return in_json(&experiment, &summary, args.dry_run);
@@ -89,6 +94,19 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
         report::present(&experiment, None, globals)?;
     }
     summary.error.map_or(Ok(ExitCode::Ok), Err)
+}
+
+/// What was left out when the files of molecules were read, once for each, on stderr.
+fn notes(experiment: &Experiment) -> Result<()> {
+    let mut seen = BTreeSet::new();
+    for cell in &experiment.cells {
+        if let Some(files) = &cell.run.system.files
+            && seen.insert(&cell.system)
+        {
+            molecules::from_files(files)?.notes.iter().for_each(|note| eprintln!("note: {}: {note}", cell.system));
+        }
+    }
+    Ok(())
 }
 
 fn in_json(experiment: &Experiment, summary: &Summary, dry_run: bool) -> Result<ExitCode> {

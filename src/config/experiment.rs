@@ -172,10 +172,10 @@ fn chosen(sources: &Sources, tree: &Table, asked: Option<&str>, names: &[&str]) 
 
 /// Cells of a merged tree. `axes` come from the command line: single values replace settings, lists sweep.
 fn expand(sources: &Sources, tree: &Table, axes: &[Axis]) -> (Settings, Vec<Cell>) {
-    let mut tree = tree.clone();
-    let mut sweep: Vec<Axis> = sweep(sources, &tree);
+    let mut sweep: Vec<Axis> = sweep(sources, tree);
+    let mut fixed: Vec<(&Axis, &Node)> = Vec::new();
     for axis in axes {
-        if !axis.begins_in(sources, &tree) {
+        if !axis.begins_in(sources, tree) {
             continue;
         }
         sweep.retain(|other| other.name() != axis.name());
@@ -183,22 +183,24 @@ fn expand(sources: &Sources, tree: &Table, axes: &[Axis]) -> (Settings, Vec<Cell
             distinct(sources, axis);
             sweep.push(axis.clone());
         } else {
-            axis.apply(sources, &mut tree, &axis.values[0]);
+            fixed.push((axis, &axis.values[0]));
         }
     }
-    let base = schema::settings(sources, &tree);
+    let mut changed = tree.clone();
+    for (axis, value) in &fixed {
+        axis.apply(sources, &mut changed, value);
+    }
+    let base = schema::settings(sources, &changed);
     let mut cells = Vec::new();
     for (s, system) in base.systems.iter().enumerate() {
-        for (m, sampler) in base.samplers.iter().enumerate() {
+        for (m, sampler) in base.samplers.iter().enumerate().filter(|(_, sampler)| sampler.runs_on(&system.key)) {
             let concerned: Vec<&Axis> = sweep.iter().filter(|a| a.concerns(&system.key, &sampler.key)).collect();
             for point in product(&concerned) {
-                let mut at_point = tree.clone();
-                for (axis, value) in &point {
-                    axis.apply(sources, &mut at_point, value);
-                }
-                let here = schema::settings(sources, &at_point);
+                let set = [&fixed[..], &point[..]].concat();
+                let here = schema::settings(sources, &local(sources, tree, &system.key, &set));
                 // A sweep changes values only: positions in the lists stay, unless something was wrong (and noted).
                 let (Some(system), Some(sampler)) = (here.systems.get(s), here.samplers.get(m)) else { continue };
+                schema::check_ladders(sources, system, sampler);
                 let swept: Vec<_> = point.iter().map(|(axis, value)| (axis.name(), value.text())).collect();
                 cells.extend(here.seeds.iter().map(|&seed| Cell {
                     system: system.key.clone(),
@@ -213,6 +215,19 @@ fn expand(sources: &Sources, tree: &Table, axes: &[Axis]) -> (Settings, Vec<Cell
         }
     }
     (base, cells)
+}
+
+/// The tree as one system sees it: its own settings over those of all systems, and above both what was set.
+fn local(sources: &Sources, tree: &Table, system: &str, set: &[(&Axis, &Node)]) -> Table {
+    let mut tree = tree.clone();
+    for (axis, value) in set {
+        axis.apply(sources, &mut tree, value);
+    }
+    schema::overlay(sources, &mut tree, system);
+    for (axis, value) in set.iter().filter(|(axis, _)| axis.of_all_systems()) {
+        axis.apply(sources, &mut tree, value);
+    }
+    tree
 }
 
 /// Every combination of the axes' values; the last axis varies fastest.

@@ -4,7 +4,9 @@
 use std::cell::RefCell;
 
 use super::source::{At, Sources, known_notes, nearest};
+use super::spec::TextFile;
 use super::tree::{Node, Table, Value};
+use crate::error::Error;
 
 /// What a float may be.
 #[derive(Clone, Copy)]
@@ -207,6 +209,13 @@ impl<'a> Fields<'a> {
                 None
             }
         }
+    }
+
+    /// A text file, its path relative to the experiment file.
+    pub(super) fn file(&self, key: &'static str) -> Option<TextFile> {
+        let path = self.sources.folder().join(self.text(key)?);
+        let problem = |e: Error| self.problem(&self.place(key), format!("`{}`: {e}", self.name(key)), vec![]);
+        TextFile::read(&path).map_err(problem).ok()
     }
 
     /// One of some names.

@@ -7,6 +7,7 @@
 //! | file | its job |
 //! |---|---|
 //! | [`spec`] | the settings themselves, plain data with defaults |
+//! | `reference` | ready-made settings of reference ensembles |
 //! | `source` | where text came from; how a problem is shown (file, line, column, caret, nearest key) |
 //! | `tree` | a TOML value that remembers where each part was written; merging |
 //! | `overrides` | `-s a.b=c` on the command line |
@@ -17,10 +18,12 @@
 mod experiment;
 mod fields;
 mod overrides;
+mod reference;
 mod schema;
 mod source;
 pub mod spec;
 mod tree;
 
 pub use experiment::{Cell, Experiment, load};
+pub use reference::ReferenceProfile;
 pub use source::nearest;

@@ -32,11 +32,17 @@ impl Axis {
     /// Whether it changes the cells of this system and sampler.
     pub(super) fn concerns(&self, system: &str, sampler: &str) -> bool {
         let (section, name) = (self.path[0].0.as_str(), self.path.get(1).map(|p| p.0.as_str()));
+        let own = |k: usize| self.path.get(k).map(|p| p.0.as_str());
         match section {
-            "systems" => name == Some(system),
+            "systems" => name == Some(system) && (own(2) != Some("samplers") || own(3) == Some(sampler)),
             "samplers" => name == Some(sampler),
             _ => true,
         }
+    }
+
+    /// Whether it sets something that a system may have settings of its own for.
+    pub(super) fn of_all_systems(&self) -> bool {
+        matches!(self.path[0].0.as_str(), "samplers" | "metrics")
     }
 
     /// Checks that the path begins in `tree`: a section, and an existing table there. (Its last keys are checked when

@@ -2,20 +2,22 @@
 //! to its struct in [`super::spec`] and here.
 
 use super::fields::{Fields, Float};
+use super::reference::ReferenceProfile;
 use super::source::{At, Sources, known_notes};
 use super::spec::{
-    AnnealSpec, BackboneKind, Engine, EvalSpec, GammaSchedule, InitialSpec, Integrator, METRIC_IDS, MdSpec, NetSpec,
-    NodeFeatures, PitaSpec, ReferenceSpec, RefineSpec, ReplicaExchangeSpec, Resampling, SamplerSpec, SystemSpec,
-    TrainSpec, Weights,
+    AnnealSpec, BackboneKind, Engine, EvalSpec, GammaSchedule, HotStartSpec, InitialSpec, Integrator, MdSpec,
+    MoleculeFiles, NetSpec, NodeFeatures, PitaSpec, Precision, ReferenceSpec, RefineSpec, ReplicaExchangeSpec,
+    Resampling, SamplerSpec, SystemSpec, TrainSpec, TrajectorySpec, Weights,
 };
 use super::tree::Table;
-use crate::systems;
+use crate::metrics::registry::IDS;
+use crate::systems::{self, molecules};
 
 /// `samplers.*.kind`.
 const KINDS: [&str; 3] = ["md", "replica-exchange", "pita"];
 
 /// Where a ladder was written, and whether it was (or is the default).
-struct Ladder {
+pub(super) struct Ladder {
     at: At,
     written: bool,
 }
@@ -31,13 +33,23 @@ pub(super) struct SystemEntry {
     pub(super) key: String,
     pub(super) system: SystemSpec,
     pub(super) reference: ReferenceSpec,
+    ladder: Ladder,
 }
 
-/// A row: key, label, sampler.
+/// A row: key, label, sampler, and the systems that it is run on (all, if it does not say).
 pub(super) struct SamplerEntry {
     pub(super) key: String,
     pub(super) label: String,
     pub(super) sampler: SamplerSpec,
+    systems: Option<Vec<String>>,
+    ladder: Ladder,
+}
+
+impl SamplerEntry {
+    /// Whether it is run on the system with this key.
+    pub(super) fn runs_on(&self, system: &str) -> bool {
+        self.systems.as_ref().is_none_or(|all| all.iter().any(|key| key == system))
+    }
 }
 
 /// A whole experiment at one point of its sweep.
@@ -64,30 +76,9 @@ pub(super) fn settings(sources: &Sources, tree: &Table) -> Settings {
     let title = top.text("title");
     let seeds = top.seeds("seeds").unwrap_or_else(|| vec![0]);
 
-    let mut system_ladders = Vec::new();
-    let systems = named(&top, "systems", "system", |key, fields| {
-        let (entry, ladder) = system(key, fields);
-        system_ladders.push(ladder);
-        Some(entry)
-    });
-    let mut sampler_ladders = Vec::new();
-    let samplers = named(&top, "samplers", "sampler", |key, fields| {
-        let (entry, ladder) = sampler(key, fields)?;
-        sampler_ladders.push(ladder);
-        Some(entry)
-    });
-    for (system, at) in systems.iter().zip(&system_ladders) {
-        let group = format!("systems.{}", system.key);
-        above_target(sources, at, &format!("{group}.reference"), &system.reference.sampler.ladder, system);
-        for (sampler, at) in samplers.iter().zip(&sampler_ladders) {
-            let (SamplerSpec::ReplicaExchange(ReplicaExchangeSpec { ladder, .. })
-            | SamplerSpec::Pita(PitaSpec { ladder, .. })) = &sampler.sampler
-            else {
-                continue;
-            };
-            above_target(sources, at, &format!("samplers.{}", sampler.key), ladder, system);
-        }
-    }
+    let systems = named(&top, "systems", "system", |key, fields| Some(system(key, fields)));
+    let known: Vec<&str> = systems.iter().map(|s| s.key.as_str()).collect();
+    let samplers = named(&top, "samplers", "sampler", |key, fields| sampler(key, fields, &known));
     let metrics = metrics(&top.nested("metrics"));
     top.finish();
     Settings { name, title, seeds, systems, samplers, metrics }
@@ -109,7 +100,17 @@ fn named<T>(
     entries.iter().filter_map(|e| read(&e.key, &top.child(&e.node, fields.name(&e.key), e.key_at.clone()))).collect()
 }
 
-/// Every temperature of a ladder is above the target, which is its last rung.
+/// Every temperature of a ladder is above the target, which is its last rung: notes a problem otherwise.
+pub(super) fn check_ladders(sources: &Sources, system: &SystemEntry, sampler: &SamplerEntry) {
+    let reference = format!("systems.{}.reference", system.key);
+    above_target(sources, &system.ladder, &reference, &system.reference.sampler.ladder, system);
+    if let SamplerSpec::ReplicaExchange(ReplicaExchangeSpec { ladder, .. })
+    | SamplerSpec::Pita(PitaSpec { ladder, .. }) = &sampler.sampler
+    {
+        above_target(sources, &sampler.ladder, &format!("samplers.{}", sampler.key), ladder, system);
+    }
+}
+
 fn above_target(sources: &Sources, written: &Ladder, owner: &str, ladder: &[f64], system: &SystemEntry) {
     let target = system.system.temperature;
     if let Some(&last) = ladder.last().filter(|&&last| last <= target) {
@@ -126,31 +127,116 @@ fn above_target(sources: &Sources, written: &Ladder, owner: &str, ladder: &[f64]
     }
 }
 
-fn system(key: &str, f: &Fields<'_>) -> (SystemEntry, Ladder) {
+/// Lays the settings that a system has of its own (`[systems.NAME.samplers.*]`, `[systems.NAME.metrics]`) over those of
+/// all systems.
+pub(super) fn overlay(sources: &Sources, tree: &mut Table, system: &str) {
+    let Some(own) = tree.table("systems").and_then(|t| t.table(system)).cloned() else { return };
+    let mut over = Table::default();
+    for entry in own.entries.into_iter().filter(|e| ["samplers", "metrics"].contains(&e.key.as_str())) {
+        if entry.key == "samplers"
+            && let (Some(rows), Some(all)) = (entry.node.table(), tree.table("samplers"))
+            && let Some(row) = rows.entries.iter().find(|row| all.get(&row.key).is_none())
+        {
+            let message = format!("`systems.{system}.samplers.{}`: unknown sampler `{}`", row.key, row.key);
+            sources.problem(&row.key_at, message, known_notes(&row.key, all.keys()));
+            return;
+        }
+        over.entries.push(entry);
+    }
+    tree.merge(&over);
+}
+
+fn system(key: &str, f: &Fields<'_>) -> SystemEntry {
     let name = f.text("system");
     let at = if name.is_some() { f.place("system") } else { f.at.clone() };
     let name = name.unwrap_or_else(|| key.to_owned());
-    if !systems::NAMES.contains(&name.as_str()) {
+    let files = molecule_files(key, f);
+    let from_files = f.has("xml") || f.has("pdb");
+    if !from_files && !systems::NAMES.contains(&name.as_str()) {
         f.problem(&at, format!("unknown system `{name}`"), known_notes(&name, systems::NAMES.iter().copied()));
     }
     let temperature = f.required_float("temperature", Float::Positive).unwrap_or(f64::MIN_POSITIVE);
-    let reference = f.nested("reference");
-    let seed = reference.seed("seed", ReferenceSpec::default().seed);
-    let sampler = replica_exchange(&reference);
-    reference.finish();
+    let asked = SystemSpec { name, temperature, files };
+    let (reference, ladder) = reference(&asked, &f.nested("reference"));
+    for section in ["samplers", "metrics"] {
+        let _ = f.nested(section); // read by `overlay`
+    }
     f.finish();
-    let reference_spec = ReferenceSpec { seed, sampler };
-    let entry =
-        SystemEntry { key: key.to_owned(), system: SystemSpec { name, temperature }, reference: reference_spec };
-    (entry, Ladder::of(&reference))
+    SystemEntry { key: key.to_owned(), system: asked, reference, ladder }
 }
 
-fn sampler(key: &str, f: &Fields<'_>) -> Option<(SamplerEntry, Ladder)> {
+/// A reference: a ready-made one (`profile`; for molecules `quick`, if nothing is written), changed key by key.
+fn reference(system: &SystemSpec, f: &Fields<'_>) -> (ReferenceSpec, Ladder) {
+    let fallback = if systems::is_molecule(system) { Some(ReferenceProfile::Quick) } else { None };
+    let profile = f.choice("profile", fallback, &REFERENCE_PROFILES);
+    let d = profile.map_or_else(ReferenceSpec::default, |profile| ReferenceSpec::ready_made(system, profile));
+    let spec = ReferenceSpec {
+        seed: f.seed("seed", d.seed),
+        sampler: replica_exchange(f, d.sampler),
+        trajectory: trajectory(&f.nested("trajectory"), d.trajectory),
+    };
+    f.finish();
+    (spec, Ladder::of(f))
+}
+
+fn trajectory(f: &Fields<'_>, default: Option<TrajectorySpec>) -> Option<TrajectorySpec> {
+    if f.table().is_none() {
+        return default;
+    }
+    let d = default.unwrap_or_default();
+    let spec = TrajectorySpec {
+        walkers: f.count("walkers", d.walkers, 1),
+        frames: f.count("frames", d.frames, 2),
+        stride: f.count("stride", d.stride, 1),
+        lag: f.count("lag", d.lag, 1),
+    };
+    if spec.lag >= spec.frames {
+        let message = format!("`{}` is {}, expected less than `frames` ({})", f.name("lag"), spec.lag, spec.frames);
+        f.problem(&f.place("lag"), message, vec![]);
+    }
+    f.finish();
+    Some(spec)
+}
+
+/// `xml` and `pdb`: a molecule of one's own. It is read once here, so that what is wrong with it is said at once.
+fn molecule_files(key: &str, f: &Fields<'_>) -> Option<MoleculeFiles> {
+    let (xml, pdb) = (f.file("xml"), f.file("pdb"));
+    let written = |key| f.has(key);
+    if !written("xml") && !written("pdb") {
+        return None;
+    }
+    for (one, other, what) in [("xml", "pdb", "a PDB file"), ("pdb", "xml", "an OpenMM System XML file")] {
+        if written(one) && !written(other) {
+            f.missing(other, &format!("{what} beside `{one}`"));
+        }
+    }
+    if written("system") {
+        let message = format!("`{}` and `{}` exclude each other", f.name("system"), f.name("xml"));
+        f.problem(
+            &f.place("system"),
+            message,
+            vec![String::from("a molecule from files is called by its table's name")],
+        );
+    }
+    if systems::NAMES.contains(&key) {
+        f.problem(&f.at, format!("`{key}` is the name of a built-in system, choose another for these files"), vec![]);
+    }
+    let files = MoleculeFiles { xml: xml?, pdb: pdb? };
+    if let Err(e) = molecules::from_files(&files) {
+        let message = e.to_string();
+        let key = if message.starts_with(&files.pdb.path) { "pdb" } else { "xml" };
+        f.problem(&f.place(key), format!("`{}`: {message}", f.name(key)), vec![]);
+    }
+    Some(files)
+}
+
+fn sampler(key: &str, f: &Fields<'_>, systems: &[&str]) -> Option<SamplerEntry> {
     let kind = f.text("kind");
     let label = f.text("label").unwrap_or_else(|| key.to_owned());
+    let systems = f.names("systems", "system", systems);
     let sampler = match kind.as_deref() {
         Some("md") => SamplerSpec::Md(md(f)),
-        Some("replica-exchange") => SamplerSpec::ReplicaExchange(replica_exchange(f)),
+        Some("replica-exchange") => SamplerSpec::ReplicaExchange(replica_exchange(f, ReplicaExchangeSpec::default())),
         Some("pita") => SamplerSpec::Pita(pita(f)),
         // Without a kind nothing is known about the other keys: one message, not one for each of them.
         Some(other) => {
@@ -165,7 +251,7 @@ fn sampler(key: &str, f: &Fields<'_>) -> Option<(SamplerEntry, Ladder)> {
         }
     };
     f.finish();
-    Some((SamplerEntry { key: key.to_owned(), label, sampler }, Ladder::of(f)))
+    Some(SamplerEntry { key: key.to_owned(), label, sampler, systems, ladder: Ladder::of(f) })
 }
 
 fn md(f: &Fields<'_>) -> MdSpec {
@@ -174,7 +260,9 @@ fn md(f: &Fields<'_>) -> MdSpec {
         integrator: f.choice("integrator", d.integrator, &INTEGRATORS),
         step: f.float("step", d.step, Float::Positive),
         friction: f.float("friction", d.friction, Float::Positive),
+        precision: f.choice("precision", d.precision, &PRECISIONS),
         walkers: f.count("walkers", d.walkers, 1),
+        hot_start: hot_start(&f.nested("hot_start")),
         equilibration: f.count("equilibration", d.equilibration, 0),
         stride: f.count("stride", d.stride, 1),
         samples: f.count("samples", d.samples, 1),
@@ -182,16 +270,30 @@ fn md(f: &Fields<'_>) -> MdSpec {
     }
 }
 
-fn replica_exchange(f: &Fields<'_>) -> ReplicaExchangeSpec {
-    let d = ReplicaExchangeSpec::default();
+fn hot_start(f: &Fields<'_>) -> Option<HotStartSpec> {
+    f.table()?;
+    let d = HotStartSpec::default();
+    let spec = HotStartSpec {
+        temperature: f.float("temperature", d.temperature, Float::Positive),
+        steps: f.count("steps", d.steps, 1),
+    };
+    f.finish();
+    Some(spec)
+}
+
+fn replica_exchange(f: &Fields<'_>, d: ReplicaExchangeSpec) -> ReplicaExchangeSpec {
     ReplicaExchangeSpec {
         ladder: f.ladder("ladder", d.ladder),
+        integrator: f.choice("integrator", d.integrator, &INTEGRATORS),
+        step: f.float("step", d.step, Float::Positive),
+        friction: f.float("friction", d.friction, Float::Positive),
+        precision: f.choice("precision", d.precision, &PRECISIONS),
         copies: f.count("copies", d.copies, 1),
         exchange_every: f.count("exchange_every", d.exchange_every, 1),
         equilibration: f.count("equilibration", d.equilibration, 0),
         stride: f.count("stride", d.stride, 1),
         samples: f.count("samples", d.samples, 1),
-        budget: f.optional("budget"),
+        budget: f.optional("budget").or(d.budget),
     }
 }
 
@@ -297,9 +399,10 @@ fn refine(f: &Fields<'_>) -> RefineSpec {
 fn metrics(f: &Fields<'_>) -> EvalSpec {
     let d = EvalSpec::default();
     let spec = EvalSpec {
-        metrics: f.names("ids", "metric", METRIC_IDS).unwrap_or(d.metrics),
+        metrics: f.names("ids", "metric", &IDS).unwrap_or(d.metrics),
         n: f.count("n", d.n, 2),
         geo_n: f.count("geo_n", d.geo_n, 2),
+        ot_n: f.count("ot_n", d.ot_n, 2),
         bootstrap: f.count("bootstrap", d.bootstrap, 0),
         reference: d.reference, // per system
     };
@@ -308,6 +411,12 @@ fn metrics(f: &Fields<'_>) -> EvalSpec {
 }
 
 const INTEGRATORS: [(&str, Integrator); 2] = [("langevin", Integrator::Langevin), ("mala", Integrator::Mala)];
+const REFERENCE_PROFILES: [(&str, Option<ReferenceProfile>); 3] = [
+    ("quick", Some(ReferenceProfile::Quick)),
+    ("standard", Some(ReferenceProfile::Standard)),
+    ("paper", Some(ReferenceProfile::Paper)),
+];
+const PRECISIONS: [(&str, Precision); 2] = [("f32", Precision::F32), ("f64", Precision::F64)];
 const ENGINES: [(&str, Engine); 2] = [("candle", Engine::Candle), ("fused", Engine::Fused)];
 const BACKBONES: [(&str, BackboneKind); 2] = [("egnn", BackboneKind::Egnn), ("dit", BackboneKind::Dit)];
 const NODE_FEATURES: [(&str, NodeFeatures); 2] = [("fixed", NodeFeatures::Fixed), ("faithful", NodeFeatures::Faithful)];
@@ -336,6 +445,7 @@ mod tests {
             }
         }
         check(&INTEGRATORS);
+        check(&PRECISIONS);
         check(&ENGINES);
         check(&BACKBONES);
         check(&NODE_FEATURES);

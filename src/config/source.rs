@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::ops::Range;
+use std::path::Path;
 
 use crate::error::{Error, Result};
 
@@ -52,6 +53,11 @@ impl Sources {
     pub(super) fn add_override(&mut self, text: &str) -> usize {
         self.items.push(Source { name: format!("-s {text}"), text: text.to_owned(), is_file: false });
         self.items.len() - 1
+    }
+
+    /// The folder of the experiment file: paths in it are relative to that.
+    pub(super) fn folder(&self) -> &Path {
+        Path::new(&self.items[0].name).parent().unwrap_or(Path::new(""))
     }
 
     /// Text of a source.

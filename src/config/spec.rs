@@ -1,6 +1,11 @@
 //! The resolved specification of a run: plain data, every default written out. Its canonical form is the run's identity.
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
+
+pub use crate::energy::Precision;
+use crate::error::{Error, Result};
 
 /// What is asked for: one system at one temperature, one sampler. The seed is kept apart.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -18,6 +23,48 @@ pub struct SystemSpec {
     pub name: String,
     /// Target temperature (reduced for LJ, K for molecules).
     pub temperature: f64,
+    /// The files of a molecule that is not built in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<MoleculeFiles>,
+}
+
+impl SystemSpec {
+    /// A built-in system.
+    #[must_use]
+    pub fn named(name: &str, temperature: f64) -> Self {
+        Self { name: name.to_owned(), temperature, files: None }
+    }
+}
+
+/// A molecule from files. Their text is part of the spec: a run's `spec.json` or a cell that travels holds the whole
+/// molecule, and nothing can change behind it. In digests the content stands alone, without names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MoleculeFiles {
+    /// OpenMM System XML.
+    pub xml: TextFile,
+    /// PDB file.
+    pub pdb: TextFile,
+}
+
+/// A text file as it was read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TextFile {
+    /// Where it was read from, for messages only.
+    pub path: String,
+    /// Its text.
+    pub text: String,
+}
+
+impl TextFile {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when it cannot be read, [`Error::Data`] when it is no text.
+    pub fn read(path: &Path) -> Result<Self> {
+        let bytes = std::fs::read(path).map_err(Error::io(path))?;
+        let text = String::from_utf8(bytes).map_err(|_| Error::data(path, "is not text (UTF-8)"))?;
+        Ok(Self { path: path.display().to_string(), text })
+    }
 }
 
 /// A sampler by kind.
@@ -36,7 +83,7 @@ pub enum SamplerSpec {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Integrator {
-    /// BAOAB Langevin dynamics.
+    /// Langevin dynamics (LangevinMiddle, [`crate::energy::langevin`]).
     Langevin,
     /// Metropolis-adjusted Langevin algorithm.
     Mala,
@@ -51,8 +98,12 @@ pub struct MdSpec {
     pub step: f64,
     /// Friction, 1/time (Langevin).
     pub friction: f64,
+    /// Arithmetic of Langevin dynamics.
+    pub precision: Precision,
     /// Independent walkers.
     pub walkers: usize,
+    /// Dynamics at a higher temperature first, so that walkers begin in different conformations.
+    pub hot_start: Option<HotStartSpec>,
     /// Steps dropped at the beginning, per walker.
     pub equilibration: usize,
     /// Steps between two recorded frames of a walker.
@@ -69,7 +120,9 @@ impl Default for MdSpec {
             integrator: Integrator::Langevin,
             step: 0.005,
             friction: 1.0,
+            precision: Precision::F64,
             walkers: 16,
+            hot_start: None,
             equilibration: 2_000,
             stride: 100,
             samples: 10_000,
@@ -78,18 +131,41 @@ impl Default for MdSpec {
     }
 }
 
-/// Temperature replica exchange with MALA moves; also makes the reference sets.
+/// Where walkers come from that do not begin in one conformation: every evaluation is counted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HotStartSpec {
+    /// Temperature of the hot dynamics.
+    pub temperature: f64,
+    /// Its steps, per walker.
+    pub steps: usize,
+}
+
+impl Default for HotStartSpec {
+    fn default() -> Self {
+        Self { temperature: 1_200.0, steps: 10_000 }
+    }
+}
+
+/// Temperature replica exchange; also makes the reference sets.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ReplicaExchangeSpec {
     /// Temperatures above the target, high to low; the target is appended.
     pub ladder: Vec<f64>,
+    /// How replicas move between exchanges.
+    pub integrator: Integrator,
+    /// Time step (Langevin only; MALA finds a step for each temperature).
+    pub step: f64,
+    /// Friction, 1/time (Langevin).
+    pub friction: f64,
+    /// Arithmetic of Langevin dynamics.
+    pub precision: Precision,
     /// Independent copies of the whole ladder.
     pub copies: usize,
-    /// MALA steps between two exchange attempts.
+    /// Steps between two exchange attempts.
     pub exchange_every: usize,
-    /// MALA steps dropped at the beginning (step sizes are adapted here).
+    /// Steps dropped at the beginning (MALA adapts its step sizes here).
     pub equilibration: usize,
-    /// MALA steps between two recorded frames at the target temperature.
+    /// Steps between two recorded frames at the target temperature.
     pub stride: usize,
     /// Frames recorded over all copies.
     pub samples: usize,
@@ -101,6 +177,10 @@ impl Default for ReplicaExchangeSpec {
     fn default() -> Self {
         Self {
             ladder: vec![4.0, 3.2, 2.6, 2.1, 1.7, 1.4, 1.2],
+            integrator: Integrator::Mala,
+            step: 0.005,
+            friction: 1.0,
+            precision: Precision::F64,
             copies: 32,
             exchange_every: 10,
             equilibration: 4_000,
@@ -388,10 +468,6 @@ impl Default for RefineSpec {
     }
 }
 
-/// Ids of the metrics that experiment files may ask for.
-pub const METRIC_IDS: &[&str] =
-    &["energy-w1", "energy-w2", "distance-w2", "geo-w1-ref", "geo-w2", "mean-energy", "ess", "unique-parents"];
-
 /// How samples are judged. Not part of a run's identity: a finished run can be evaluated again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EvalSpec {
@@ -401,6 +477,8 @@ pub struct EvalSpec {
     pub n: usize,
     /// Samples per side for aligned-geometry metrics, whose cost grows as n squared.
     pub geo_n: usize,
+    /// Samples per side for optimal transport between dihedrals and between TICA components.
+    pub ot_n: usize,
     /// Bootstrap replicates for confidence intervals.
     pub bootstrap: usize,
     /// The reference ensemble.
@@ -415,17 +493,42 @@ impl Default for EvalSpec {
                 .to_vec(),
             n: 5_000,
             geo_n: 500,
+            ot_n: 5_000,
             bootstrap: 200,
             reference: ReferenceSpec::default(),
         }
     }
 }
 
-/// A reference ensemble: replica exchange with a seed of its own.
+/// A reference ensemble: replica exchange with a seed of its own, and for molecules contiguous trajectories from its
+/// frames.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ReferenceSpec {
     /// Seed.
     pub seed: u64,
     /// Settings of the replica exchange.
     pub sampler: ReplicaExchangeSpec,
+    /// Trajectories that slow components (TICA) are fitted on; none without.
+    #[serde(default)]
+    pub trajectory: Option<TrajectorySpec>,
+}
+
+/// Contiguous Langevin trajectories at the target temperature, with the step and friction of the replica exchange; they
+/// begin at its frames.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TrajectorySpec {
+    /// Independent trajectories.
+    pub walkers: usize,
+    /// Frames of each.
+    pub frames: usize,
+    /// Steps between two frames.
+    pub stride: usize,
+    /// Lag of TICA, in frames.
+    pub lag: usize,
+}
+
+impl Default for TrajectorySpec {
+    fn default() -> Self {
+        Self { walkers: 64, frames: 400, stride: 1_000, lag: 50 }
+    }
 }

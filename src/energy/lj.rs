@@ -4,19 +4,18 @@
 //! depth 2 at r = 1), no cutoff, as the PITA reference has it.
 //! `F_i = 24 sum_j (r^-14 - r^-8)(x_i - x_j) - (x_i - mean(x))`.
 //!
-//! Frames are the SIMD lanes: blocks of [`LANES`] frames are transposed to structure of arrays, so that every operation
-//! of the pair loop acts on whole vectors. A lane never sees its neighbours: a frame's result does not depend on its
-//! place in the batch. Division is the only operation that is not a multiply or add; no square root is needed.
+//! Frames are the SIMD lanes, see [`super::lanes`]. Division is the only operation that is not a multiply or add; no
+//! square root is needed.
 
 use multiversion::multiversion;
-use rayon::prelude::*;
 
 use super::Potential;
+use super::lanes::{self, Kernel, LANES, Row};
+use super::langevin::{self, Dynamics, Precision, Walkers};
+use crate::real::Real;
 
-/// Frames per block: two AVX-512 registers of f32, four of f64.
-const LANES: usize = 32;
-/// Frames of one rayon task.
-const TASK: usize = 4 * LANES;
+/// Names of the terms, in order.
+const TERMS: [&str; 2] = ["lj", "oscillator"];
 
 /// A cluster of identical particles.
 #[derive(Debug, Clone, Copy)]
@@ -40,117 +39,90 @@ impl LennardJones {
     }
 }
 
-macro_rules! lanes_kernel {
-    ($name:ident, $t:ty) => {
-        /// One block: `x`, `f` are `[dim][LANES]`, energies `[LANES]` by term (lj, oscillator).
-        #[multiversion(targets("x86_64+avx512f+avx512dq+avx512bw+avx512vl+fma", "x86_64+avx2+fma", "aarch64+neon"))]
-        fn $name(
-            atoms: usize,
-            x: &mut [[$t; LANES]],
-            f: &mut [[$t; LANES]],
-            pair: &mut [$t; LANES],
-            well: &mut [$t; LANES],
-        ) {
-            *pair = [0.0; LANES];
-            *well = [0.0; LANES];
-            // The energy depends on differences only: centring first keeps the well's force exact and simple.
+impl<T: Real> Kernel<T> for LennardJones {
+    /// The frames relative to their centres.
+    type Scratch = Vec<Row<T>>;
+
+    fn atoms(&self) -> usize {
+        self.atoms
+    }
+
+    fn terms(&self) -> usize {
+        TERMS.len()
+    }
+
+    fn scratch(&self) -> Vec<Row<T>> {
+        lanes::rows(3 * self.atoms)
+    }
+
+    fn evaluate(&self, centred: &mut Vec<Row<T>>, x: &[Row<T>], f: &mut [Row<T>], terms: &mut [Row<T>]) {
+        let [pair, well] = terms else { return };
+        oscillator(x, centred, f, well);
+        pairs(centred, f, pair);
+    }
+}
+
+/// The energy depends on differences only: centring first keeps the well's force exact and simple.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
+fn oscillator<T: Real>(x: &[Row<T>], centred: &mut [Row<T>], f: &mut [Row<T>], energy: &mut Row<T>) {
+    let atoms = x.len() / 3;
+    let (half, n) = (T::from_f64(0.5), T::from_f64(atoms as f64));
+    *energy = Row::<T>::ZERO;
+    for axis in 0..3 {
+        let mut mean = Row::<T>::ZERO;
+        for a in 0..atoms {
+            for l in 0..LANES {
+                mean.0[l] += x[3 * a + axis].0[l];
+            }
+        }
+        for a in 0..atoms {
+            let (row, out, force) = (&x[3 * a + axis], &mut centred[3 * a + axis], &mut f[3 * a + axis]);
+            for l in 0..LANES {
+                let d = row.0[l] - mean.0[l] / n;
+                out.0[l] = d;
+                force.0[l] = -d;
+                energy.0[l] += half * d * d;
+            }
+        }
+    }
+}
+
+/// Adds the forces of all pairs; the energy is set.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
+fn pairs<T: Real>(x: &[Row<T>], f: &mut [Row<T>], energy: &mut Row<T>) {
+    let (two, twenty_four) = (T::from_f64(2.0), T::from_f64(24.0));
+    *energy = Row::<T>::ZERO;
+    let points = x.as_chunks::<3>().0;
+    for (i, [xi, yi, zi]) in points.iter().enumerate() {
+        let mut fi = [Row::<T>::ZERO; 3];
+        for (j, [xj, yj, zj]) in points.iter().enumerate().skip(i + 1) {
+            let mut push = [Row::<T>::ZERO; 3];
+            for l in 0..LANES {
+                let (dx, dy, dz) = (xi.0[l] - xj.0[l], yi.0[l] - yj.0[l], zi.0[l] - zj.0[l]);
+                let inv2 = T::ONE / (dx * dx + dy * dy + dz * dz);
+                let inv6 = inv2 * inv2 * inv2;
+                energy.0[l] += two * (inv6 * inv6 - two * inv6);
+                let factor = twenty_four * inv2 * (inv6 * inv6 - inv6);
+                push[0].0[l] = factor * dx;
+                push[1].0[l] = factor * dy;
+                push[2].0[l] = factor * dz;
+            }
             for axis in 0..3 {
-                let mut mean = [0.0; LANES];
-                for a in 0..atoms {
-                    for l in 0..LANES {
-                        mean[l] += x[3 * a + axis][l];
-                    }
-                }
-                for a in 0..atoms {
-                    let (row, force) = (&mut x[3 * a + axis], &mut f[3 * a + axis]);
-                    for l in 0..LANES {
-                        let d = row[l] - mean[l] / atoms as $t;
-                        row[l] = d;
-                        force[l] = -d;
-                        well[l] += 0.5 * d * d;
-                    }
-                }
-            }
-            for i in 0..atoms {
-                let (xi, yi, zi) = (x[3 * i], x[3 * i + 1], x[3 * i + 2]);
-                let (mut fx, mut fy, mut fz) = ([0.0; LANES], [0.0; LANES], [0.0; LANES]);
-                for j in i + 1..atoms {
-                    let (xj, yj, zj) = (&x[3 * j], &x[3 * j + 1], &x[3 * j + 2]);
-                    let (mut px, mut py, mut pz) = ([0.0; LANES], [0.0; LANES], [0.0; LANES]);
-                    for l in 0..LANES {
-                        let (dx, dy, dz) = (xi[l] - xj[l], yi[l] - yj[l], zi[l] - zj[l]);
-                        let inv2 = 1.0 / (dx * dx + dy * dy + dz * dz);
-                        let inv6 = inv2 * inv2 * inv2;
-                        pair[l] += 2.0 * (inv6 * inv6 - 2.0 * inv6);
-                        let factor = 24.0 * inv2 * (inv6 * inv6 - inv6);
-                        px[l] = factor * dx;
-                        py[l] = factor * dy;
-                        pz[l] = factor * dz;
-                        fx[l] += px[l];
-                        fy[l] += py[l];
-                        fz[l] += pz[l];
-                    }
-                    for (axis, p) in [px, py, pz].iter().enumerate() {
-                        let force = &mut f[3 * j + axis];
-                        for l in 0..LANES {
-                            force[l] -= p[l];
-                        }
-                    }
-                }
-                for (axis, p) in [fx, fy, fz].iter().enumerate() {
-                    let force = &mut f[3 * i + axis];
-                    for l in 0..LANES {
-                        force[l] += p[l];
-                    }
+                let force = &mut f[3 * j + axis];
+                for l in 0..LANES {
+                    fi[axis].0[l] += push[axis].0[l];
+                    force.0[l] -= push[axis].0[l];
                 }
             }
         }
-    };
-}
-
-lanes_kernel!(block_f64, f64);
-lanes_kernel!(block_f32, f32);
-
-macro_rules! batch {
-    ($name:ident, $t:ty, $block:ident) => {
-        /// Splits a batch into tasks of whole blocks; `emit(frame, pair, well)` per frame, forces written in place.
-        fn $name(atoms: usize, positions: &[$t], forces: &mut [$t], terms: &mut [[$t; 2]]) {
-            let dim = 3 * atoms;
-            let work = |(x, f, terms): (&[$t], &mut [$t], &mut [[$t; 2]])| {
-                let mut xs = vec![[0.0; LANES]; dim];
-                let mut fs = vec![[0.0; LANES]; dim];
-                let (mut pair, mut well) = ([0.0; LANES], [0.0; LANES]);
-                let frames = x.chunks(LANES * dim).zip(f.chunks_mut(LANES * dim)).zip(terms.chunks_mut(LANES));
-                for ((x, f), terms) in frames {
-                    let n = terms.len();
-                    for (k, row) in xs.iter_mut().enumerate() {
-                        for (l, value) in row.iter_mut().enumerate() {
-                            // Spare lanes repeat the last frame: any finite geometry will do.
-                            *value = x[l.min(n - 1) * dim + k];
-                        }
-                    }
-                    $block(atoms, &mut xs, &mut fs, &mut pair, &mut well);
-                    for (l, out) in f.chunks_exact_mut(dim).enumerate() {
-                        for (k, value) in out.iter_mut().enumerate() {
-                            *value = fs[k][l];
-                        }
-                    }
-                    for (l, t) in terms.iter_mut().enumerate() {
-                        *t = [pair[l], well[l]];
-                    }
-                }
-            };
-            positions
-                .par_chunks(TASK * dim)
-                .zip(forces.par_chunks_mut(TASK * dim))
-                .zip(terms.par_chunks_mut(TASK))
-                .for_each(|((x, f), t)| work((x, f, t)));
+        for axis in 0..3 {
+            let force = &mut f[3 * i + axis];
+            for l in 0..LANES {
+                force.0[l] += fi[axis].0[l];
+            }
         }
-    };
+    }
 }
-
-batch!(batch_f64, f64, block_f64);
-batch!(batch_f32, f32, block_f32);
 
 impl Potential for LennardJones {
     fn atoms(&self) -> usize {
@@ -158,26 +130,26 @@ impl Potential for LennardJones {
     }
 
     fn energy_forces(&self, positions: &[f64], energies: &mut [f64], forces: &mut [f64]) {
-        let mut terms = vec![[0.0; 2]; energies.len()];
-        batch_f64(self.atoms, positions, forces, &mut terms);
-        energies.iter_mut().zip(&terms).for_each(|(e, t)| *e = t[0] + t[1]);
+        lanes::energy_forces(self, positions, energies, forces);
     }
 
     fn energy_forces_f32(&self, positions: &[f32], energies: &mut [f32], forces: &mut [f32]) {
-        let mut terms = vec![[0.0; 2]; energies.len()];
-        batch_f32(self.atoms, positions, forces, &mut terms);
-        energies.iter_mut().zip(&terms).for_each(|(e, t)| *e = t[0] + t[1]);
+        lanes::energy_forces(self, positions, energies, forces);
+    }
+
+    fn langevin(&self, walkers: Walkers<'_>, dynamics: &Dynamics<'_>, steps: usize) {
+        match dynamics.precision {
+            Precision::F32 => langevin::run::<f32, _>(self, walkers, dynamics, steps),
+            Precision::F64 => langevin::run::<f64, _>(self, walkers, dynamics, steps),
+        }
     }
 
     fn term_names(&self) -> &'static [&'static str] {
-        &["lj", "oscillator"]
+        &TERMS
     }
 
     fn per_term(&self, positions: &[f64], terms: &mut [f64]) {
-        let n = positions.len() / (3 * self.atoms);
         let mut forces = vec![0.0; positions.len()];
-        let mut both = vec![[0.0; 2]; n];
-        batch_f64(self.atoms, positions, &mut forces, &mut both);
-        terms.as_chunks_mut::<2>().0.copy_from_slice(&both);
+        lanes::batch(self, positions, &mut forces, terms);
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::Potential;
+use super::{Dynamics, Potential, Walkers};
 use crate::error::{Error, Result};
 
 /// What an energy evaluation is for. Evaluation of metrics is recorded but not charged to the method.
@@ -119,5 +119,44 @@ impl Metered {
         self.potential.energy_forces(positions, energies, forces);
         *self.counts.0.entry(purpose).or_default() += n;
         Ok(())
+    }
+
+    /// Langevin dynamics, see [`super::langevin`]: moves all walkers `steps` steps, or as many as the budget pays for;
+    /// what is left of it then moves the first walkers one step more. Returns the steps that all walkers made.
+    ///
+    /// # Errors
+    /// [`Error::BudgetSpent`] when not a single evaluation is left.
+    pub fn langevin(
+        &mut self,
+        purpose: Purpose,
+        walkers: Walkers<'_>,
+        dynamics: &Dynamics<'_>,
+        steps: usize,
+    ) -> Result<usize> {
+        let n = walkers.energies.len();
+        if n == 0 || steps == 0 {
+            return Ok(steps);
+        }
+        let paid = self.affordable(purpose, n * steps)?;
+        let (whole, rest) = (paid / n, paid % n);
+        let Walkers { kt, positions, velocities, forces, energies } = walkers;
+        let dim = positions.len() / n;
+        for (steps, walkers, first_step) in
+            [(whole, n, dynamics.first_step), (1, rest, dynamics.first_step + whole as u64)]
+        {
+            if steps == 0 || walkers == 0 {
+                continue;
+            }
+            let some = Walkers {
+                kt: &kt[..walkers],
+                positions: &mut positions[..walkers * dim],
+                velocities: &mut velocities[..walkers * dim],
+                forces: &mut forces[..walkers * dim],
+                energies: &mut energies[..walkers],
+            };
+            self.potential.langevin(some, &Dynamics { first_step, ..dynamics.clone() }, steps);
+            *self.counts.0.entry(purpose).or_default() += (steps * walkers) as u64;
+        }
+        Ok(whole)
     }
 }

@@ -5,9 +5,12 @@
 //! is `u = E / kT`.
 
 pub mod forcefield;
+pub mod lanes;
+pub mod langevin;
 pub mod lj;
 mod metered;
 
+pub use langevin::{Dynamics, Precision, Walkers};
 pub use metered::{Counts, Metered, Purpose};
 
 /// A potential energy surface, evaluated for whole batches. Samplers never see it: they get a [`Metered`].
@@ -20,6 +23,12 @@ pub trait Potential: Send + Sync {
 
     /// Energies and forces in f32 (production precision; error stated against f64 by the implementor).
     fn energy_forces_f32(&self, positions: &[f32], energies: &mut [f32], forces: &mut [f32]);
+
+    /// Moves walkers by Langevin dynamics, see [`langevin`]; one evaluation per walker and step. Potentials with a kernel
+    /// of their own keep whole blocks of walkers in cache.
+    fn langevin(&self, walkers: Walkers<'_>, dynamics: &Dynamics<'_>, steps: usize) {
+        langevin::run_plain(self, walkers, dynamics, steps);
+    }
 
     /// Names of the additive terms, in the order of [`Potential::per_term`].
     fn term_names(&self) -> &'static [&'static str];

@@ -21,6 +21,7 @@ mod tests;
 
 pub use cell::Outcome;
 pub use planned::{Planned, plan};
+pub use progress::with_bar;
 pub use science::{Builtin, Judgement, Science, Work};
-pub use signals::interrupted;
+pub use signals::{interrupted, listen};
 pub use sweep::{CellReport, Options, Summary, sweep, sweep_with};

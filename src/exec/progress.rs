@@ -4,6 +4,7 @@ use std::io::{IsTerminal, Write};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::error::Result;
 use crate::samplers::Progress;
 
 /// The bars of a sweep, on stderr.
@@ -37,6 +38,15 @@ impl Screen {
         bar.set_prefix(name.to_owned());
         Bar(bar)
     }
+}
+
+/// Shows one bar while `work` goes on (on a terminal, unless `quiet`).
+///
+/// # Errors
+/// Those of `work`.
+pub fn with_bar<T>(name: &str, quiet: bool, work: impl FnOnce(&mut dyn FnMut(&Progress)) -> Result<T>) -> Result<T> {
+    let bar = Screen::new(quiet).bar(name);
+    work(&mut |progress| bar.show(progress))
 }
 
 /// One bar; gone when dropped.

@@ -1,21 +1,63 @@
 //! The reference ensemble of a system, from the cache in the results folder or made there.
+//!
+//! ```text
+//! results/references/<16 digits of the digest>/           reference.json (written last), reference.npz
+//! results/references/<16 digits>.partial/                 checkpoints of one in the making
+//! results/references/<16 digits>.claim                    who makes it
+//! ```
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
+use crate::array::{Arrays, get, read_npz, write_npz};
 use crate::config::spec::{ReferenceSpec, SystemSpec};
-use crate::error::Result;
+use crate::energy::Metered;
+use crate::error::{Error, Result};
 use crate::identity;
 use crate::metrics::ReferenceSet;
-use crate::samplers::Progress;
-use crate::samplers::reference::{self, Reference};
+use crate::metrics::structure::tica::Models;
+use crate::record::claim::Claim;
+use crate::record::{atomic, checkpoint};
+use crate::samplers::reference::{Convergence, Making};
+use crate::samplers::{Context, Progress};
+use crate::systems;
 
 /// Folder of the cache inside the results folder.
 pub const FOLDER: &str = "references";
+/// Time between two checkpoints.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(60);
+/// Time between two looks at a reference that somebody else is making.
+const WAIT: Duration = Duration::from_millis(300);
 
-/// Loads the reference, or makes it.
+/// A finished reference ensemble.
+#[derive(Debug, Clone)]
+pub struct Reference {
+    /// What was asked for, as a digest.
+    pub digest: String,
+    /// Its folder.
+    pub dir: PathBuf,
+    /// All arrays, see [`Making::finish`].
+    pub arrays: Arrays,
+    /// How far it can be trusted.
+    pub report: Convergence,
+}
+
+/// What `reference.json` holds.
+#[derive(Serialize, Deserialize)]
+struct Card {
+    system: SystemSpec,
+    spec: ReferenceSpec,
+    npz_sha256: String,
+    report: Convergence,
+}
+
+/// Loads the reference, or makes it; goes on with one that was interrupted, waits for one that another process makes.
 ///
 /// # Errors
-/// See [`reference::ensure`].
+/// [`Error::Digest`] when a cached file was changed; [`Error::Interrupted`] when `interrupted` says so.
 pub fn ensure(
     results: &Path,
     system: &SystemSpec,
@@ -24,14 +66,117 @@ pub fn ensure(
     interrupted: &dyn Fn() -> bool,
 ) -> Result<Reference> {
     let digest = identity::reference_digest(system, spec);
-    reference::ensure(&results.join(FOLDER), &digest, system, spec, progress, interrupted)
+    let root = results.join(FOLDER);
+    let dir = root.join(&digest[..16]);
+    while !dir.join("reference.json").exists() {
+        std::fs::create_dir_all(&root).map_err(Error::io(&root))?;
+        match Claim::take(&dir.with_extension("claim"))? {
+            Ok(_claim) => {
+                if !dir.join("reference.json").exists() {
+                    make(&dir, system, spec, progress, interrupted)?;
+                }
+            }
+            Err(holder) => {
+                progress(&Progress { total: 1, phase: format!("made by {holder}"), ..Progress::default() });
+                if interrupted() {
+                    return Err(Error::Interrupted);
+                }
+                std::thread::sleep(WAIT);
+            }
+        }
+    }
+    load(&dir, digest)
 }
 
 /// The reference without a word about it, as metrics want it.
 ///
 /// # Errors
-/// See [`reference::ensure`].
+/// See [`ensure`].
 pub fn quietly(results: &Path, system: &SystemSpec, spec: &ReferenceSpec) -> Result<ReferenceSet> {
-    let made = ensure(results, system, spec, &mut |_| {}, &|| false)?;
-    Ok(ReferenceSet { digest: made.digest, positions: made.positions, energies: made.energies })
+    ensure(results, system, spec, &mut |_| {}, &|| false)?.set()
+}
+
+impl Reference {
+    /// As metrics want it.
+    ///
+    /// # Errors
+    /// When an array is missing.
+    pub fn set(&self) -> Result<ReferenceSet> {
+        let path = self.dir.join("reference.npz");
+        let tica: Arrays = self
+            .arrays
+            .iter()
+            .filter_map(|(name, array)| Some((name.strip_prefix("tica.")?.to_owned(), array.clone())))
+            .collect();
+        Ok(ReferenceSet {
+            digest: self.digest.clone(),
+            positions: get(&self.arrays, "positions", &path)?.to_f64(),
+            energies: get(&self.arrays, "energy", &path)?.to_f64(),
+            tica: if tica.is_empty() { None } else { Some(Arc::new(Models::from_arrays(&tica, &path)?)) },
+        })
+    }
+}
+
+fn load(dir: &Path, digest: String) -> Result<Reference> {
+    let card: Card = atomic::read_json(&dir.join("reference.json"))?;
+    let npz = dir.join("reference.npz");
+    let found = atomic::sha256_file(&npz)?;
+    if found != card.npz_sha256 {
+        return Err(Error::Digest {
+            path: npz,
+            message: format!(
+                "SHA-256 is {found}, recorded {}; delete the folder to make the reference again",
+                card.npz_sha256
+            ),
+        });
+    }
+    Ok(Reference { digest, dir: dir.to_path_buf(), arrays: read_npz(&npz)?, report: card.report })
+}
+
+fn make(
+    dir: &Path,
+    system: &SystemSpec,
+    spec: &ReferenceSpec,
+    progress: &mut dyn FnMut(&Progress),
+    interrupted: &dyn Fn() -> bool,
+) -> Result<()> {
+    let sys = Arc::new(systems::build(system)?);
+    let energy = Metered::new(sys.potential(), None);
+    let mut ctx = Context { system: sys, energy, seed: spec.seed };
+    let mut making = Making::new(spec, &ctx)?;
+    let partial = dir.with_extension("partial");
+    let mut step = 0;
+    if let Some(found) = checkpoint::load(&partial)? {
+        making.restore(&found.state)?;
+        ctx.energy.restore(found.counts);
+        step = found.step;
+    }
+    let mut saved = Instant::now();
+    loop {
+        let stop = interrupted();
+        if stop || saved.elapsed() >= CHECKPOINT_EVERY {
+            checkpoint::save(&partial, step, ctx.energy.counts(), &making.state()?)?;
+            saved = Instant::now();
+        }
+        if stop {
+            return Err(Error::Interrupted);
+        }
+        let p = making.step(&mut ctx)?;
+        step += 1;
+        progress(&p);
+        if p.finished {
+            break;
+        }
+    }
+    let (samples, report) = making.finish(&ctx)?;
+    std::fs::create_dir_all(dir).map_err(Error::io(dir))?;
+    let npz = dir.join("reference.npz");
+    write_npz(&npz, &samples)?;
+    let npz_sha256 = atomic::sha256_file(&npz)?;
+    // Written last: from here on the reference is there.
+    atomic::write_json(
+        &dir.join("reference.json"),
+        &Card { system: system.clone(), spec: spec.clone(), npz_sha256, report },
+    )?;
+    checkpoint::remove(&partial)
 }

@@ -84,7 +84,7 @@ struct BuiltinWork {
 }
 
 fn system(cell: &Cell) -> Result<System> {
-    systems::by_name(&cell.run.system.name, cell.run.system.temperature)
+    systems::build(&cell.run.system)
 }
 
 impl Science for Builtin {

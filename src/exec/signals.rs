@@ -11,7 +11,7 @@ static INSTALL: Once = Once::new();
 const KILLED: i32 = 130;
 
 /// Starts to listen for SIGINT, SIGTERM and SIGHUP.
-pub(super) fn listen() {
+pub fn listen() {
     INSTALL.call_once(|| {
         let handler = || {
             if INTERRUPTED.swap(true, Ordering::SeqCst) {

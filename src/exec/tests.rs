@@ -138,7 +138,7 @@ fn cell(system: &str, length: usize, seed: u64) -> Cell {
         label: "Chain".into(),
         swept: vec![],
         seed,
-        run: RunSpec { system: SystemSpec { name: system.into(), temperature: 1.0 }, sampler },
+        run: RunSpec { system: SystemSpec::named(system, 1.0), sampler },
         eval: EvalSpec::default(),
     }
 }

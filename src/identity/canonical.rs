@@ -37,7 +37,7 @@ pub fn spec_digest(spec: &RunSpec) -> String {
     let mut sampler = without_defaults(json(&spec.sampler), &json(&default));
     // The kind says which defaults were left out.
     sampler["kind"] = json(&spec.sampler)["kind"].clone();
-    digest("run", &serde_json::json!({ "system": json(&spec.system), "sampler": sampler }))
+    digest("run", &serde_json::json!({ "system": system(&spec.system), "sampler": sampler }))
 }
 
 /// Digest of how samples are judged, reference included. The order of the metrics does not matter.
@@ -55,7 +55,14 @@ pub fn eval_digest(spec: &EvalSpec) -> String {
 #[must_use]
 pub fn reference_digest(system: &SystemSpec, reference: &ReferenceSpec) -> String {
     let reference = without_defaults(json(reference), &json(&ReferenceSpec::default()));
-    digest("reference", &serde_json::json!({ "system": json(system), "reference": reference }))
+    digest("reference", &serde_json::json!({ "system": self::system(system), "reference": reference }))
+}
+
+/// A molecule from files is what the files hold, wherever they lie and whatever it is called.
+fn system(spec: &SystemSpec) -> Value {
+    let Some(files) = &spec.files else { return json(spec) };
+    let (xml, pdb) = (sha256_hex(&files.xml.text), sha256_hex(&files.pdb.text));
+    serde_json::json!({ "xml": xml, "pdb": pdb, "temperature": spec.temperature })
 }
 
 /// SHA-256 as 64 hexadecimal digits.
@@ -134,7 +141,7 @@ fn write(value: &Value, out: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::spec::{MdSpec, PitaSpec, ReplicaExchangeSpec};
+    use crate::config::spec::{MdSpec, MoleculeFiles, PitaSpec, ReplicaExchangeSpec, TextFile};
 
     #[test]
     fn one_spelling() {
@@ -165,7 +172,7 @@ mod tests {
     /// Samplers of two kinds that are both all defaults are still two specs.
     #[test]
     fn kinds_differ() {
-        let system = SystemSpec { name: "lj13".into(), temperature: 1.0 };
+        let system = SystemSpec::named("lj13", 1.0);
         let digests = [
             SamplerSpec::Md(MdSpec::default()),
             SamplerSpec::ReplicaExchange(ReplicaExchangeSpec::default()),
@@ -175,11 +182,30 @@ mod tests {
         assert!(digests[0] != digests[1] && digests[1] != digests[2] && digests[0] != digests[2]);
     }
 
+    /// The content of files decides, not their names.
+    #[test]
+    fn molecules_are_their_content() {
+        let file = |path: &str, text: &str| TextFile { path: path.into(), text: text.into() };
+        let spec = |name: &str, temperature, xml: &str, pdb: &str| SystemSpec {
+            name: name.into(),
+            temperature,
+            files: Some(MoleculeFiles { xml: file(name, xml), pdb: file(name, pdb) }),
+        };
+        let digest = |system: &SystemSpec| reference_digest(system, &ReferenceSpec::default());
+        let one = spec("here", 300.0, "x", "p");
+        assert_eq!(digest(&one), digest(&spec("there", 300.0, "x", "p")));
+        let others = [spec("here", 310.0, "x", "p"), spec("here", 300.0, "y", "p"), spec("here", 300.0, "x", "q")];
+        assert!(others.iter().all(|other| digest(other) != digest(&one)));
+        let text = json(&one).to_string();
+        assert_eq!(serde_json::from_str::<SystemSpec>(&text).unwrap(), one);
+        assert_eq!(json(&SystemSpec::named("lj13", 1.0)).to_string(), r#"{"name":"lj13","temperature":1.0}"#);
+    }
+
     /// Computed apart, with `printf 'pita-bench run 1\n{...}' | sha256sum`.
     #[test]
     fn digest_is_plain_sha256_of_the_text() {
         let sampler = SamplerSpec::Md(MdSpec { step: 0.01, ..Default::default() });
-        let spec = RunSpec { system: SystemSpec { name: "lj13".into(), temperature: 1.0 }, sampler };
+        let spec = RunSpec { system: SystemSpec::named("lj13", 1.0), sampler };
         assert_eq!(spec_digest(&spec), "bae207a9b052190f1eef1473d871e763b89865f5bd61987d147d3251856af6b8");
     }
 }

@@ -46,19 +46,25 @@ pub fn counts(n: usize, seed: u64, draw: Draw, replicate: usize) -> Vec<u32> {
     counts
 }
 
+/// How often item `i` occurs: once when nothing is resampled.
+#[must_use]
+pub fn counted(counts: Option<&[u32]>, i: usize) -> u32 {
+    counts.map_or(1, |c| c[i])
+}
+
 /// 95 % percentile interval of `statistic(replicate)` over `replicates` replicates, in parallel.
 ///
 /// Resampling adds its own noise to a distance, so replicates lie above `value` on average; they are shifted to have
-/// their mean at `value` before the percentiles are read. `None` with fewer than 20 defined replicates.
+/// their mean at `value` before the percentiles are read. `None` with fewer than [`LEAST`] replicates, or when the statistic of
+/// one is not defined: then the value hangs on a few samples.
 #[must_use]
 pub fn interval(
     value: f64,
     replicates: usize,
     statistic: impl Fn(usize) -> Option<f64> + Send + Sync,
 ) -> Option<(f64, f64)> {
-    let mut found: Vec<f64> =
-        (0..replicates).into_par_iter().map(statistic).collect::<Vec<_>>().into_iter().flatten().collect();
-    if found.len() < 20 {
+    let mut found: Vec<f64> = (0..replicates).into_par_iter().map(statistic).collect::<Option<_>>()?;
+    if found.len() < LEAST {
         return None;
     }
     let shift = value - found.iter().sum::<f64>() / found.len() as f64;
@@ -77,6 +83,9 @@ pub fn block_interval(value: f64, blocks: &[f64; BLOCKS]) -> (f64, f64) {
     let half = T * (variance / BLOCKS as f64).sqrt();
     (value - half, value + half)
 }
+
+/// Fewest replicates that make an interval.
+pub const LEAST: usize = 20;
 
 /// Number of blocks of [`block_interval`].
 pub const BLOCKS: usize = 5;
@@ -132,5 +141,6 @@ mod tests {
         assert!((hi - 10.0 - 2.776_445 * 0.5_f64.sqrt()).abs() < 1e-9);
         assert!((lo + hi - 20.0).abs() < 1e-12);
         assert_eq!(interval(0.0, 10, |_| Some(1.0)), None);
+        assert_eq!(interval(0.0, 50, |r| (r != 30).then_some(1.0)), None);
     }
 }

@@ -1,15 +1,12 @@
-//! Two sets of frames against each other: every two-sided metric, with its interval.
-
-use std::cell::OnceCell;
+//! Two sets of frames against each other: every metric of positions and energies by id, with its interval.
 
 use super::alignment::{PairCost, pair_costs};
 use super::bootstrap::{self, BLOCKS, Draw};
-use super::ot;
-use super::wasserstein::{Pooled, interatomic_distances, pooled};
-use crate::error::{Error, Result};
+use super::wasserstein::{Pooled, pooled};
+use super::{ot, structure};
+use crate::error::Result;
 
-/// Reduced energies beyond this are dropped (and counted): a single overlap of particles would decide the mean.
-pub const ENERGY_LIMIT: f64 = 1_000.0;
+pub use super::side::Side;
 
 /// Sizes and seed that a value depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,130 +15,114 @@ pub struct Settings {
     pub n: usize,
     /// Samples per side of aligned-geometry metrics.
     pub geo_n: usize,
+    /// Samples per side of optimal transport between dihedrals and between TICA components.
+    pub ot_n: usize,
     /// Bootstrap replicates.
     pub bootstrap: usize,
     /// Seed of subsets and replicates.
     pub seed: u64,
 }
 
-/// One side of a comparison: frames with their reduced energies.
-#[derive(Debug, Clone)]
-pub struct Side {
-    atoms: usize,
-    positions: Vec<f64>,
-    energies: Vec<f64>,
-    kept: OnceCell<Pooled>,
-    distances: OnceCell<Pooled>,
-}
-
-impl Side {
-    /// Frames `[n, atoms, 3]` with reduced energies `[n]` (empty when no metric needs them).
-    #[must_use]
-    pub fn new(atoms: usize, positions: Vec<f64>, energies: Vec<f64>) -> Self {
-        Self { atoms, positions, energies, kept: OnceCell::new(), distances: OnceCell::new() }
-    }
-
-    /// The same frames with these reduced energies `[n]`.
-    #[must_use]
-    pub fn with_energies(self, energies: Vec<f64>) -> Self {
-        debug_assert_eq!(energies.len(), self.len());
-        Self::new(self.atoms, self.positions, energies)
-    }
-
-    /// Positions `[n, atoms, 3]`.
-    #[must_use]
-    pub fn positions(&self) -> &[f64] {
-        &self.positions
-    }
-
-    /// Number of frames.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.positions.len() / (3 * self.atoms)
-    }
-
-    /// Whether there are no frames.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.positions.is_empty()
-    }
-
-    /// The frames with these indices.
-    #[must_use]
-    pub fn select(&self, frames: &[usize]) -> Self {
-        let dim = 3 * self.atoms;
-        let positions = frames.iter().flat_map(|&f| &self.positions[f * dim..(f + 1) * dim]).copied().collect();
-        let energies =
-            if self.energies.is_empty() { vec![] } else { frames.iter().map(|&f| self.energies[f]).collect() };
-        Self::new(self.atoms, positions, energies)
-    }
-
-    /// Reduced energies within ±[`ENERGY_LIMIT`], ascending.
-    pub(super) fn kept(&self) -> &Pooled {
-        self.kept.get_or_init(|| {
-            let kept: Vec<f64> = self.energies.iter().copied().filter(|u| u.abs() <= ENERGY_LIMIT).collect();
-            Pooled::new(&kept, 1)
-        })
-    }
-
-    /// All interatomic distances, ascending.
-    fn distances(&self) -> &Pooled {
-        let pairs = (self.atoms * self.atoms.saturating_sub(1) / 2).max(1);
-        self.distances.get_or_init(|| Pooled::new(&interatomic_distances(&self.positions, self.atoms), pairs))
-    }
-
-    fn first(&self, frames: usize) -> &[f64] {
-        &self.positions[..frames * 3 * self.atoms]
-    }
-}
-
-/// Value of a two-sided metric, and its interval.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+/// Value of a metric, and its interval.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Compared {
-    /// The value; `None` when a side is empty.
+    /// The value; `None` where it is not defined.
     pub value: Option<f64>,
     /// 95 % interval.
     pub interval: Option<(f64, f64)>,
     /// Frames used of the first and the second side.
     pub used: (usize, usize),
+    /// Frames of the first side that this metric left out.
+    pub dropped: usize,
+    /// Remarks; for an undefined value the reason.
+    pub note: String,
 }
 
-/// Computes a two-sided metric between `a` (samples) and `b` (reference), with an interval if `bootstrap > 0`.
-///
-/// # Errors
-/// [`Error::Numerical`] when optimal transport fails, [`Error::Internal`] for a metric that is not two-sided.
-pub fn compare(id: &str, a: &Side, b: &Side, settings: Settings) -> Result<Compared> {
-    match id {
-        "energy-w1" => Ok(on_the_line(1, a.kept(), b.kept(), settings)),
-        "energy-w2" => Ok(on_the_line(2, a.kept(), b.kept(), settings)),
-        "distance-w2" => Ok(on_the_line(2, a.distances(), b.distances(), settings)),
-        "mean-energy-diff" => Ok(mean_difference(a.kept(), b.kept(), settings)),
-        "geo-w1-ref" => geometric(PairCost::OnePass, a, b, settings),
-        "geo-w2" => geometric(PairCost::IteratedSquared, a, b, settings),
-        _ => Err(Error::Internal(format!("`{id}` does not compare two sets"))),
+impl Compared {
+    /// No value, and why.
+    #[must_use]
+    pub fn undefined(why: impl Into<String>) -> Self {
+        Self { note: why.into(), ..Self::default() }
+    }
+
+    /// Adds a remark to the note.
+    pub fn remark(&mut self, remark: &str) {
+        super::append(&mut self.note, remark);
     }
 }
 
-fn replicate(a: &Pooled, b: &Pooled, seed: u64, r: usize) -> (Vec<u32>, Vec<u32>) {
-    (
-        bootstrap::counts(a.groups(), seed, Draw::ReplicateSamples, r),
-        bootstrap::counts(b.groups(), seed, Draw::ReplicateReference, r),
-    )
+/// Computes a metric of `a` (samples) against `b` (reference), with an interval if `bootstrap > 0`.
+///
+/// # Errors
+/// [`Error::Numerical`](crate::error::Error::Numerical) when optimal transport fails,
+/// [`Error::Internal`](crate::error::Error::Internal) for a metric that is not of positions and energies.
+pub fn compare(id: &str, a: &Side, b: &Side, settings: Settings) -> Result<Compared> {
+    let energies = |found: Compared| Compared { dropped: a.len() - a.kept().groups(), ..found };
+    let mut found = match id {
+        "energy-w1" => energies(on_the_line(1, a.kept(), b.kept(), settings)),
+        "energy-w2" => energies(on_the_line(2, a.kept(), b.kept(), settings)),
+        "distance-w2" => on_the_line(2, a.distances(), b.distances(), settings),
+        "mean-energy" => energies(mean_energy(a.kept(), b.kept(), settings)),
+        "mean-energy-diff" => energies(mean_difference(a.kept(), b.kept(), settings)),
+        "geo-w1-ref" => geometric(PairCost::OnePass, a, b, settings)?,
+        "geo-w2" => geometric(PairCost::IteratedSquared, a, b, settings)?,
+        _ => return structure::compare(id, a, b, settings),
+    };
+    if found.value.is_none() {
+        found.note = "no usable samples".into();
+    }
+    Ok(found)
+}
+
+/// A statistic of one side of `n` frames: its value, and its interval from `statistic(counts)` on bootstrap replicates.
+pub(super) fn bootstrap_one(
+    n: usize,
+    value: Option<f64>,
+    settings: Settings,
+    statistic: impl Fn(&[u32]) -> Option<f64> + Sync + Send,
+) -> Compared {
+    let interval = value.and_then(|value| {
+        bootstrap::interval(value, settings.bootstrap, |r| {
+            statistic(&bootstrap::counts(n, settings.seed, Draw::ReplicateSamples, r))
+        })
+    });
+    Compared { value, interval, used: (n, 0), ..Compared::default() }
+}
+
+/// A statistic of two sides of `n` frames: its value, and its interval from `statistic(counts of a, counts of b)`.
+pub(super) fn bootstrap_both(
+    n: (usize, usize),
+    value: Option<f64>,
+    settings: Settings,
+    statistic: impl Fn(&[u32], &[u32]) -> Option<f64> + Sync + Send,
+) -> Compared {
+    let interval = value.and_then(|value| {
+        bootstrap::interval(value, settings.bootstrap, |r| {
+            statistic(
+                &bootstrap::counts(n.0, settings.seed, Draw::ReplicateSamples, r),
+                &bootstrap::counts(n.1, settings.seed, Draw::ReplicateReference, r),
+            )
+        })
+    });
+    Compared { value, interval, used: n, ..Compared::default() }
+}
+
+/// A signed difference made absolute: its interval is folded at zero.
+pub(super) fn absolute(signed: Compared) -> Compared {
+    let fold = |(lo, hi): (f64, f64)| {
+        (if lo <= 0.0 && hi >= 0.0 { 0.0 } else { lo.abs().min(hi.abs()) }, lo.abs().max(hi.abs()))
+    };
+    Compared { value: signed.value.map(f64::abs), interval: signed.interval.map(fold), ..signed }
 }
 
 fn on_the_line(p: u32, a: &Pooled, b: &Pooled, settings: Settings) -> Compared {
-    let value = pooled(p, a, None, b, None);
-    let interval = value.and_then(|value| {
-        bootstrap::interval(value, settings.bootstrap, |r| {
-            let (in_a, in_b) = replicate(a, b, settings.seed, r);
-            pooled(p, a, Some(&in_a), b, Some(&in_b))
-        })
-    });
-    Compared { value, interval, used: (a.groups(), b.groups()) }
+    bootstrap_both((a.groups(), b.groups()), pooled(p, a, None, b, None), settings, |in_a, in_b| {
+        pooled(p, a, Some(in_a), b, Some(in_b))
+    })
 }
 
 /// Mean, or `None` without values.
-pub(super) fn mean(values: &[f64]) -> Option<f64> {
+fn mean(values: &[f64]) -> Option<f64> {
     (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }
 
@@ -152,16 +133,20 @@ fn weighted_mean(values: &[f64], counts: &[u32]) -> f64 {
 
 fn mean_difference(a: &Pooled, b: &Pooled, settings: Settings) -> Compared {
     let value = mean(a.values()).zip(mean(b.values())).map(|(a, b)| a - b);
-    let interval = value.and_then(|value| {
-        bootstrap::interval(value, settings.bootstrap, |r| {
-            let (in_a, in_b) = replicate(a, b, settings.seed, r);
-            Some(weighted_mean(a.values(), &in_a) - weighted_mean(b.values(), &in_b))
-        })
-    });
-    // The interval of the signed difference, folded at zero.
-    let interval = interval
-        .map(|(lo, hi)| (if lo <= 0.0 && hi >= 0.0 { 0.0 } else { lo.abs().min(hi.abs()) }, lo.abs().max(hi.abs())));
-    Compared { value: value.map(f64::abs), interval, used: (a.groups(), b.groups()) }
+    absolute(bootstrap_both((a.groups(), b.groups()), value, settings, |in_a, in_b| {
+        Some(weighted_mean(a.values(), in_a) - weighted_mean(b.values(), in_b))
+    }))
+}
+
+/// Mean reduced energy of one side; the note tells the reference's.
+fn mean_energy(a: &Pooled, b: &Pooled, settings: Settings) -> Compared {
+    let mut found =
+        bootstrap_one(a.groups(), mean(a.values()), settings, |counts| Some(weighted_mean(a.values(), counts)));
+    found.note = match mean(b.values()) {
+        Some(mean) => format!("reference mean {mean:.4} kT"),
+        None => "the reference has no usable energies".into(),
+    };
+    found
 }
 
 /// Exact transport over frames; the interval comes from disjoint blocks of the one cost matrix.
@@ -170,7 +155,7 @@ fn geometric(kind: PairCost, a: &Side, b: &Side, settings: Settings) -> Result<C
     if n == 0 {
         return Ok(Compared::default());
     }
-    let cost = pair_costs(kind, a.first(n), b.first(n), a.atoms);
+    let cost = pair_costs(kind, a.first(n), b.first(n), a.atoms());
     let finish = |mean: f64| if kind == PairCost::OnePass { mean } else { mean.sqrt() };
     let value = finish(ot::mean_cost(&cost, n)?);
     let size = n / BLOCKS;
@@ -185,19 +170,5 @@ fn geometric(kind: PairCost, a: &Side, b: &Side, settings: Settings) -> Result<C
     } else {
         None
     };
-    Ok(Compared { value: Some(value), interval, used: (n, n) })
-}
-
-/// Mean reduced energy within ±[`ENERGY_LIMIT`], with an interval if `bootstrap > 0`.
-#[must_use]
-pub fn mean_energy(side: &Side, settings: Settings) -> Compared {
-    let kept = side.kept();
-    let value = mean(kept.values());
-    let interval = value.and_then(|value| {
-        bootstrap::interval(value, settings.bootstrap, |r| {
-            let counts = bootstrap::counts(kept.groups(), settings.seed, Draw::ReplicateSamples, r);
-            Some(weighted_mean(kept.values(), &counts))
-        })
-    });
-    Compared { value, interval, used: (kept.groups(), 0) }
+    Ok(Compared { value: Some(value), interval, used: (n, n), ..Compared::default() })
 }

@@ -1,9 +1,12 @@
 //! All metrics of one set of samples.
 
+use std::sync::Arc;
+
 use super::bootstrap::{Draw, subset};
-use super::compare::{Settings, Side, compare, mean, mean_energy};
+use super::compare::{Compared, Settings, Side, compare};
 use super::registry::{Direction, Metric, by_id};
-use super::{MetricValue, ReferenceSet, floor, weights};
+use super::structure::Structure;
+use super::{MetricValue, ReferenceSet, append, floor, weights};
 use crate::array::{Arrays, get};
 use crate::config::spec::EvalSpec;
 use crate::error::{Error, Result};
@@ -35,6 +38,7 @@ pub fn evaluate(
         length_unit: system.length_unit,
         kt,
         energies: &|positions| energies(system, positions),
+        structure: Structure::of(system)?,
     };
     judge(&subject, samples, reference, spec, seed)
 }
@@ -47,6 +51,7 @@ struct Subject<'a> {
     kt: f64,
     /// Unreduced energies of frames.
     energies: &'a dyn Fn(&[f64]) -> Vec<f64>,
+    structure: Option<Structure>,
 }
 
 fn judge(
@@ -57,24 +62,64 @@ fn judge(
     seed: u64,
 ) -> Result<Vec<MetricValue>> {
     let metrics = spec.metrics.iter().map(|id| by_id(id)).collect::<Result<Vec<_>>>()?;
-    let settings = Settings { n: spec.n, geo_n: spec.geo_n, bootstrap: spec.bootstrap, seed };
+    let settings = Settings { n: spec.n, geo_n: spec.geo_n, ot_n: spec.ot_n, bootstrap: spec.bootstrap, seed };
+    let structure = subject.structure.clone().map(|s| s.with_tica(reference.tica.clone())).transpose()?.map(Arc::new);
 
-    let all = positions(samples, subject.atoms)?;
-    let dim = 3 * subject.atoms;
-    let finite: Vec<usize> = (0..all.len() / dim)
-        .filter(|f| all[f * dim..(f + 1) * dim].iter().all(|x| x.abs() < COORDINATE_LIMIT))
-        .collect();
-    let not_finite = all.len() / dim - finite.len();
-    let usable = Side::new(subject.atoms, all, vec![]).select(&finite);
+    let (usable, not_finite) = usable(samples, subject.atoms)?;
     let ours = usable.select(&subset(usable.len(), spec.n, seed, Draw::Samples));
     let reduced = (subject.energies)(ours.positions()).into_iter().map(|e| e / subject.kt).collect();
-    let ours = ours.with_energies(reduced);
+    let ours = ours.with_energies(reduced).with_structure(structure.clone());
 
-    let whole = Side::new(
-        subject.atoms,
-        reference.positions.clone(),
-        reference.energies.iter().map(|e| e / subject.kt).collect(),
-    );
+    let whole = whole(reference, subject)?.with_structure(structure);
+    let truth = whole.select(&subset(whole.len(), spec.n, seed, Draw::Reference));
+    let halves = floor::halves(&whole, spec.n, seed);
+
+    metrics
+        .into_iter()
+        .map(|metric| {
+            let mut value = blank(metric, subject.length_unit, &reference.digest);
+            value.dropped = not_finite;
+            match (metric.id, samples.get("log_weight")) {
+                ("ess", _) => one_sided(&mut value, samples, "log_weight", |a| weights::ess(&a.to_f64())),
+                ("unique-parents", _) => {
+                    one_sided(&mut value, samples, "parents", |a| a.as_i64().and_then(weights::unique_parents));
+                }
+                ("rama-kl-weighted", None) => missing(&mut value, "log_weight"),
+                _ => {
+                    value.floor = floor::floor(metric, settings, &reference.digest, &subject.name, &halves)?;
+                    fill(&mut value, compare(metric.id, &ours, &truth, settings)?);
+                }
+            }
+            if value.dropped > 0 {
+                append(&mut value.note, &format!("{} samples dropped", value.dropped));
+            }
+            Ok(value)
+        })
+        .collect()
+}
+
+/// The samples with finite positions, and how many have not.
+fn usable(samples: &Arrays, atoms: usize) -> Result<(Side, usize)> {
+    let dim = 3 * atoms;
+    let all = positions(samples, atoms)?;
+    let frames = all.len() / dim;
+    let finite: Vec<usize> =
+        (0..frames).filter(|f| all[f * dim..(f + 1) * dim].iter().all(|x| x.abs() < COORDINATE_LIMIT)).collect();
+    let log_weight = samples.get("log_weight").map(crate::array::Array::to_f64);
+    if let Some(weights) = &log_weight
+        && weights.len() != frames
+    {
+        let message = format!("`log_weight` has {} entries, expected {frames} as `positions` has", weights.len());
+        return Err(Error::shape("samples", message));
+    }
+    Ok((Side::new(atoms, all, vec![]).with_log_weight(log_weight).select(&finite), frames - finite.len()))
+}
+
+/// All of the reference.
+fn whole(reference: &ReferenceSet, subject: &Subject) -> Result<Side> {
+    let dim = 3 * subject.atoms;
+    let reduced = reference.energies.iter().map(|e| e / subject.kt).collect();
+    let whole = Side::new(subject.atoms, reference.positions.clone(), reduced);
     if whole.is_empty() || !reference.positions.len().is_multiple_of(dim) || reference.energies.len() != whole.len() {
         return Err(Error::shape(
             "reference",
@@ -89,54 +134,29 @@ fn judge(
         let message = "the reference has non-finite coordinates; remove such frames".into();
         return Err(Error::NonFinite { path: "reference".into(), message });
     }
-    let truth = whole.select(&subset(whole.len(), spec.n, seed, Draw::Reference));
-    let halves = floor::halves(&whole, spec.n, seed);
+    Ok(whole)
+}
 
-    let mut values = Vec::with_capacity(metrics.len());
-    for metric in metrics {
-        let mut value = blank(metric, subject.length_unit, &reference.digest);
-        value.dropped = not_finite;
-        match metric.id {
-            "ess" => one_sided(&mut value, samples, "log_weight", |a| weights::ess(&a.to_f64())),
-            "unique-parents" => {
-                one_sided(&mut value, samples, "parents", |a| a.as_i64().and_then(weights::unique_parents));
-            }
-            _ => {
-                let compared = if metric.id == "mean-energy" {
-                    value.note = match mean(truth.kept().values()) {
-                        Some(mean) => format!("reference mean {mean:.4} kT"),
-                        None => "the reference has no usable energies".into(),
-                    };
-                    mean_energy(&ours, settings)
-                } else {
-                    let settings = Settings { bootstrap: 0, ..settings };
-                    value.floor = floor::floor(metric, settings, &reference.digest, &subject.name, &halves)?;
-                    compare(metric.id, &ours, &truth, Settings { bootstrap: spec.bootstrap, ..settings })?
-                };
-                value.value = compared.value.filter(|v| v.is_finite());
-                if let (Some(_), Some((lo, hi))) = (value.value, compared.interval) {
-                    let least = if metric.direction == Direction::Lower { 0.0 } else { f64::NEG_INFINITY };
-                    (value.lo, value.hi) = (Some(lo.max(least)), Some(hi));
-                }
-                (value.n_samples, value.n_reference) = compared.used;
-                if metric.id.contains("energy") {
-                    value.dropped += ours.len() - ours.kept().groups();
-                }
-                if value.value.is_none() && !value.note.is_empty() {
-                    value.note.push_str("; ");
-                }
-                if value.value.is_none() {
-                    value.note.push_str("not defined: no usable samples");
-                }
-            }
-        }
-        if value.dropped > 0 {
-            let separator = if value.note.is_empty() { "" } else { "; " };
-            value.note = format!("{}{separator}{} samples dropped", value.note, value.dropped);
-        }
-        values.push(value);
+/// Fills in a comparison; no number that is not finite gets through.
+fn fill(value: &mut MetricValue, found: Compared) {
+    value.value = found.value.filter(|v| v.is_finite());
+    if let (Some(_), Some((lo, hi))) = (value.value, found.interval) {
+        let fraction = value.unit == "fraction";
+        let least = if fraction || value.direction != Direction::None { 0.0 } else { f64::NEG_INFINITY };
+        let most = if fraction { 1.0 } else { f64::INFINITY };
+        (value.lo, value.hi) = (Some(lo.max(least)), Some(hi.min(most)));
     }
-    Ok(values)
+    (value.n_samples, value.n_reference) = found.used;
+    value.dropped += found.dropped;
+    value.note = match (found.value, value.value) {
+        (None, _) => format!("not defined: {}", found.note),
+        (Some(_), None) => "not defined: the value is not finite".into(),
+        _ => found.note,
+    };
+}
+
+fn missing(value: &mut MetricValue, array: &str) {
+    value.note = format!("not defined: the samples have no array `{array}`");
 }
 
 /// Fills a metric of one optional array; absent arrays make it "not defined".
@@ -147,7 +167,7 @@ fn one_sided(
     metric: impl Fn(&crate::array::Array) -> Option<f64>,
 ) {
     match samples.get(array) {
-        None => value.note = format!("not defined: the samples have no array `{array}`"),
+        None => missing(value, array),
         Some(a) => {
             value.n_samples = a.len();
             value.value = metric(a).filter(|v| v.is_finite());
@@ -224,12 +244,18 @@ mod tests {
 
     fn reference(digest: &str) -> ReferenceSet {
         let positions = normals(1, 3_000, 1.0);
-        ReferenceSet { digest: digest.into(), energies: harmonic(&positions), positions }
+        ReferenceSet { digest: digest.into(), energies: harmonic(&positions), positions, tica: None }
     }
 
     fn run(samples: &Arrays, metrics: &[&str], reference: &ReferenceSet, seed: u64) -> Vec<MetricValue> {
-        let subject =
-            Subject { name: "test".into(), atoms: ATOMS, length_unit: "nm", kt: 2.0, energies: &|x| harmonic(x) };
+        let subject = Subject {
+            name: "test".into(),
+            atoms: ATOMS,
+            length_unit: "nm",
+            kt: 2.0,
+            energies: &|x| harmonic(x),
+            structure: None,
+        };
         let spec = EvalSpec {
             metrics: metrics.iter().map(|m| (*m).to_owned()).collect(),
             n: 1_000,

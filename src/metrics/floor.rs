@@ -7,7 +7,7 @@ use std::sync::{LazyLock, Mutex};
 
 use super::bootstrap::{Draw, subset};
 use super::compare::{Settings, Side, compare};
-use super::registry::Metric;
+use super::registry::{Direction, Metric};
 use crate::error::Result;
 
 /// Two disjoint random halves of a reference: at most `n` frames each.
@@ -23,7 +23,7 @@ pub fn halves(reference: &Side, n: usize, seed: u64) -> (Side, Side) {
 type Known = BTreeMap<(&'static str, u32, Settings, String, String), Option<f64>>;
 static KNOWN: LazyLock<Mutex<Known>> = LazyLock::new(Mutex::default);
 
-/// The floor of `metric` between [`halves`]. `system` names system and temperature; a
+/// The floor of `metric` between [`halves`]; `None` for plain observations. `system` names system and temperature; a
 /// reference without digest is never remembered.
 ///
 /// # Errors
@@ -35,6 +35,10 @@ pub fn floor(
     system: &str,
     halves: &(Side, Side),
 ) -> Result<Option<f64>> {
+    if metric.direction == Direction::None {
+        return Ok(None);
+    }
+    let settings = Settings { bootstrap: 0, ..settings };
     let key = (metric.id, metric.version, settings, digest.to_owned(), system.to_owned());
     // A poisoned lock only means that another evaluation panicked: the map itself is whole.
     let known = || KNOWN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);

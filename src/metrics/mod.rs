@@ -10,7 +10,9 @@
 //! | [`weights`] | effective sample size, unique parents |
 //! | [`bootstrap`] | subsets and 95 % intervals |
 //! | [`floor`] | the same metric between two disjoint halves of the reference |
+//! | [`side`] | one set of frames, with what is computed from it once |
 //! | [`mod@compare`] | two sets of frames against each other |
+//! | [`structure`] | the same for molecules: dihedrals, Ramachandran, TICA, chirality, bonds, basins |
 //! | [`mod@evaluate`] | all of it for one set of samples |
 //!
 //! All energies here are reduced, `u = E / kT` at the evaluated temperature.
@@ -23,8 +25,12 @@ pub mod evaluate;
 pub mod floor;
 pub mod ot;
 pub mod registry;
+pub mod side;
+pub mod structure;
 pub mod wasserstein;
 pub mod weights;
+
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +46,9 @@ pub struct ReferenceSet {
     pub positions: Vec<f64>,
     /// Energies `[n]`, unreduced, in the system's energy unit.
     pub energies: Vec<f64>,
+    /// TICA models, fitted on contiguous trajectories of the same ensemble ([`structure::Structure::fit_tica`]); without
+    /// them TICA metrics are not defined. They belong to what the digest identifies.
+    pub tica: Option<Arc<structure::tica::Models>>,
 }
 
 /// One metric of one set of samples.
@@ -65,10 +74,18 @@ pub struct MetricValue {
     pub n_samples: usize,
     /// Reference frames used.
     pub n_reference: usize,
-    /// Samples left out: non-finite, or (energy metrics) a reduced energy outside ±1,000.
+    /// Samples left out: non-finite; energy metrics: a reduced energy outside ±1,000; structural metrics: mixed chirality.
     pub dropped: usize,
     /// Digest of the reference ensemble.
     pub reference: String,
     /// Remarks for the reader; empty for none.
     pub note: String,
+}
+
+/// Adds a remark to a note.
+fn append(note: &mut String, remark: &str) {
+    if !note.is_empty() {
+        note.push_str("; ");
+    }
+    note.push_str(remark);
 }

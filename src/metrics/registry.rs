@@ -16,6 +16,18 @@ pub enum Direction {
     None,
 }
 
+/// What a metric makes sense for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scope {
+    /// Every system.
+    All,
+    /// Clusters of identical particles: it does not tell them apart.
+    Clusters,
+    /// Molecules: it needs a topology.
+    Molecules,
+}
+
 /// Identity and description of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Metric {
@@ -29,6 +41,8 @@ pub struct Metric {
     pub unit: &'static str,
     /// Which way it improves.
     pub direction: Direction,
+    /// What it makes sense for.
+    pub scope: Scope,
     /// What it measures.
     pub description: &'static str,
     /// Where the definition comes from.
@@ -43,7 +57,13 @@ const fn metric(
     description: &'static str,
     source: &'static str,
 ) -> Metric {
-    Metric { id, title, version: 1, unit, direction, description, source }
+    Metric { id, title, version: 1, unit, direction, scope: Scope::All, description, source }
+}
+
+impl Metric {
+    const fn of(self, scope: Scope) -> Self {
+        Self { scope, ..self }
+    }
 }
 
 /// Every metric, in table order.
@@ -71,7 +91,8 @@ pub const METRICS: &[Metric] = &[
         Direction::Lower,
         "2-Wasserstein distance between all interatomic distances of all samples, pooled",
         "PITA's public code; iDEM logs it without the square root",
-    ),
+    )
+    .of(Scope::Clusters),
     metric(
         "geo-w1-ref",
         "Geometric-W (reference code)",
@@ -80,7 +101,8 @@ pub const METRICS: &[Metric] = &[
         "Exact transport over samples; cost: match particles on unaligned distances, then Kabsch with reflections, \
          norm of the flat difference, not squared",
         "PITA's and iDEM's public code (`eot`)",
-    ),
+    )
+    .of(Scope::Clusters),
     metric(
         "geo-w2",
         "Geometric-W2",
@@ -89,7 +111,8 @@ pub const METRICS: &[Metric] = &[
         "Exact transport over samples; squared cost minimised over permutation, rotation and reflection by alternating \
          matching and Kabsch from several starts; square root",
         "this project",
-    ),
+    )
+    .of(Scope::Clusters),
     metric(
         "mean-energy",
         "Mean energy",
@@ -107,6 +130,164 @@ pub const METRICS: &[Metric] = &[
         "PITA's public code (mean distance)",
     ),
     metric(
+        "t-w2",
+        "T-W2",
+        "rad",
+        Direction::Lower,
+        "Exact transport between the torus points (all phi, all psi) of samples and reference; squared shorter way round, \
+         summed over angles; square root",
+        "PITA's public code (torus distances)",
+    )
+    .of(Scope::Molecules),
+    metric(
+        "rama-kl",
+        "Rama-KL",
+        "nat",
+        Direction::Lower,
+        "KL(reference || samples) of (phi, psi) histograms, 100 x 100 over the torus, 1e-10 added to both densities; k-th \
+         phi with k-th psi, mean over pairs; depends on the number of samples",
+        "TA-BG's public code; the pairing is that of PITA's public plots",
+    )
+    .of(Scope::Molecules),
+    metric(
+        "rama-kl-residue",
+        "Rama-KL (per residue)",
+        "nat",
+        Direction::Lower,
+        "As rama-kl, but phi and psi of the same residue; equal to it with one residue",
+        "this project",
+    )
+    .of(Scope::Molecules),
+    metric(
+        "rama-kl-weighted",
+        "Rama-KL (reweighted)",
+        "nat",
+        Direction::Lower,
+        "As rama-kl, samples counted by their importance weights; needs the array `log_weight`",
+        "TA-BG's public code",
+    )
+    .of(Scope::Molecules),
+    metric(
+        "rama-tv",
+        "Rama-TV",
+        "fraction",
+        Direction::Lower,
+        "Total variation of the histograms of rama-kl",
+        "CMT (annealed flows)",
+    )
+    .of(Scope::Molecules),
+    metric(
+        "tica-w1",
+        "TICA-W1",
+        "1",
+        Direction::Lower,
+        "Exact transport between the first two time-lagged independent components, fitted on the reference's trajectories \
+         with Koopman weights; distance not squared",
+        "transferable-samplers' public code, by analogy with its W2",
+    )
+    .of(Scope::Molecules),
+    metric(
+        "tica-w2",
+        "TICA-W2",
+        "1",
+        Direction::Lower,
+        "As tica-w1 with squared distance; square root",
+        "transferable-samplers' public code",
+    )
+    .of(Scope::Molecules),
+    metric(
+        "tica-plain-w1",
+        "TICA-W1 (no Koopman weights)",
+        "1",
+        Direction::Lower,
+        "As tica-w1, fitted without weights",
+        "PITA's public code as it runs: its Koopman weights never reach the fit",
+    )
+    .of(Scope::Molecules),
+    metric(
+        "tica-plain-w2",
+        "TICA-W2 (no Koopman weights)",
+        "1",
+        Direction::Lower,
+        "As tica-w2, fitted without weights",
+        "PITA's public code as it runs: its Koopman weights never reach the fit",
+    )
+    .of(Scope::Molecules),
+    metric(
+        "bond-w1",
+        "Bond-W1",
+        "length",
+        Direction::Lower,
+        "Mean over bonds of the 1-Wasserstein distance between their lengths; the worst bond stands in the note",
+        "this project",
+    )
+    .of(Scope::Molecules),
+    metric(
+        "angle-w1",
+        "Angle-W1",
+        "rad",
+        Direction::Lower,
+        "Mean over bond angles of the 1-Wasserstein distance between their values; the worst angle stands in the note",
+        "this project",
+    )
+    .of(Scope::Molecules),
+    metric(
+        "chirality-flip-rate",
+        "Mirror rate",
+        "fraction",
+        Direction::Lower,
+        "Samples with a stereocentre that differs from the right configuration; mirror images are then reflected",
+        "PITA's public code (1 - `correct_symmetry_rate`)",
+    )
+    .of(Scope::Molecules),
+    metric(
+        "chirality-drop-rate",
+        "Mixed-chirality rate",
+        "fraction",
+        Direction::Lower,
+        "Samples with a stereocentre that no reflection puts right; structural metrics leave them out",
+        "PITA's public code (`uncorrectable_symmetry_rate`)",
+    )
+    .of(Scope::Molecules),
+    metric(
+        "phi-population",
+        "P(phi > 0)",
+        "fraction",
+        Direction::None,
+        "Fraction of samples with phi > 0; of several phis the largest, all in the note",
+        "this project",
+    )
+    .of(Scope::Molecules),
+    metric(
+        "phi-population-error",
+        "P(phi > 0) error",
+        "fraction",
+        Direction::Lower,
+        "Absolute difference of phi-population to the reference; of several phis the largest",
+        "this project",
+    )
+    .of(Scope::Molecules),
+    metric(
+        "delta-f-phi",
+        "dF(phi) error",
+        "kT",
+        Direction::Lower,
+        "Absolute error of the free-energy difference between 0 < phi < 2 rad and the rest; of several phis the largest; \
+         not defined when a basin is empty",
+        "SITA's public code",
+    )
+    .of(Scope::Molecules),
+    metric(
+        "basin-coverage",
+        "Basin coverage",
+        "fraction",
+        Direction::Higher,
+        "Mass of the reference in the 10-degree cells of (phi, psi) that samples visit, out of the fewest cells that hold \
+         99 % of it; mean over pairs; depends on the number of samples",
+        "this project",
+    )
+    .of(Scope::Molecules),
+    metric(
         "ess",
         "ESS",
         "fraction",
@@ -123,6 +304,24 @@ pub const METRICS: &[Metric] = &[
         "PITA's public code (SMC diagnostics)",
     ),
 ];
+
+/// The id of every metric, in table order.
+pub const IDS: [&str; METRICS.len()] = {
+    let mut ids = [""; METRICS.len()];
+    let mut i = 0;
+    while i < ids.len() {
+        ids[i] = METRICS[i].id;
+        i += 1;
+    }
+    ids
+};
+
+/// Every metric that makes sense for a molecule, or for a cluster of identical particles.
+#[must_use]
+pub fn ids_for(molecule: bool) -> Vec<String> {
+    let other = if molecule { Scope::Clusters } else { Scope::Molecules };
+    METRICS.iter().filter(|m| m.scope != other).map(|m| m.id.to_owned()).collect()
+}
 
 /// The metric with this id.
 ///

@@ -86,7 +86,7 @@ pub fn pictures(experiment: &Experiment, results: &Path, runs: &[RunResult]) -> 
             }
         }
         if !methods.is_empty() {
-            let system = systems::by_name(&spec.name, spec.temperature)?;
+            let system = systems::build(spec)?;
             let reference = exec::references::quietly(results, spec, &cell.eval.reference)?;
             out.push(Pictures::new(&system, &reference, &methods)?);
         }

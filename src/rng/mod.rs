@@ -3,6 +3,7 @@
 //! A draw is a pure function of (seed, purpose, step, index, position): the same whatever the batch size, thread count,
 //! device or resume point. There is no state to save.
 
+mod lanes;
 mod philox;
 
 pub use philox::philox4x32;
@@ -56,11 +57,17 @@ impl Stream {
         Self { key: [seed as u32, (seed >> 32) as u32], purpose: purpose as u32, step }
     }
 
+    /// The Philox counter of 128 bits: block of item `index`.
+    #[inline(always)]
+    fn counter(&self, block: u32, index: u32) -> [u32; 4] {
+        let c3 = (self.purpose << 24) | ((self.step >> 32) as u32 & 0x00ff_ffff);
+        [block, index, self.step as u32, c3]
+    }
+
     /// The draws of item `index` (a particle, a walker, a sample).
     #[must_use]
     pub fn at(&self, index: u32) -> Draws {
-        let c3 = (self.purpose << 24) | ((self.step >> 32) as u32 & 0x00ff_ffff);
-        Draws { key: self.key, counter: [0, index, self.step as u32, c3], block: [0; 4], used: 4, spare: None }
+        Draws { key: self.key, counter: self.counter(0, index), block: [0; 4], used: 4, spare: None }
     }
 }
 

@@ -1,7 +1,9 @@
 //! Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
 
-const M: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
-const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
+/// Multipliers.
+pub(super) const M: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
+/// Increments of the key.
+pub(super) const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
 
 /// Ten rounds of Philox4x32: 128 random bits from a 128-bit counter and a 64-bit key.
 #[must_use]

@@ -1,14 +1,21 @@
 //! The systems that samplers are compared on.
 
 mod cluster;
+mod elements;
+pub mod molecules;
+pub mod openmm;
+pub mod pdb;
 pub mod topology;
 
 use std::sync::Arc;
 
+use crate::config::spec::SystemSpec;
 use crate::energy::Potential;
+use crate::energy::forcefield::Engine;
 use crate::energy::lj::LennardJones;
 use crate::error::{Error, Result};
 
+pub use molecules::Molecule;
 pub use topology::Topology;
 
 /// A system at a target temperature.
@@ -31,6 +38,8 @@ pub struct System {
     pub masses: Vec<f64>,
     /// Names and bonds, for molecules.
     pub topology: Option<Arc<Topology>>,
+    /// What was left out when its files were read.
+    pub notes: Vec<String>,
     potential: Arc<dyn Potential>,
 }
 
@@ -48,6 +57,7 @@ impl System {
             start,
             masses: vec![1.0; potential.atoms()],
             topology: None,
+            notes: Vec::new(),
             potential,
         }
     }
@@ -65,10 +75,30 @@ impl System {
     }
 }
 
-/// Names that [`by_name`] knows.
-pub const NAMES: &[&str] = &["lj13", "lj55"];
+/// `k_B` for molecules, kJ/mol/K.
+pub const BOLTZMANN: f64 = 0.008_314_462_618_153_24;
 
-/// Looks a system up.
+/// Names that [`by_name`] knows.
+pub const NAMES: &[&str] = &["lj13", "lj55", "aldp", "al3"];
+
+/// Whether a spec asks for a molecule (and not a cluster in reduced units).
+#[must_use]
+pub fn is_molecule(spec: &SystemSpec) -> bool {
+    spec.files.is_some() || molecules::NAMES.contains(&spec.name.as_str())
+}
+
+/// The system that a spec asks for, built in or from files.
+///
+/// # Errors
+/// See [`by_name`] and [`molecules::from_text`].
+pub fn build(spec: &SystemSpec) -> Result<System> {
+    match &spec.files {
+        None => by_name(&spec.name, spec.temperature),
+        Some(files) => Ok(molecule(&spec.name, spec.temperature, molecules::from_files(files)?)),
+    }
+}
+
+/// Looks a built-in system up.
 ///
 /// # Errors
 /// [`Error::Usage`] for an unknown name, with the known ones.
@@ -76,9 +106,27 @@ pub fn by_name(name: &str, temperature: f64) -> Result<System> {
     let atoms = match name {
         "lj13" => 13,
         "lj55" => 55,
-        _ => return Err(Error::Usage(format!("unknown system `{name}`; known: {}", NAMES.join(", ")))),
+        _ => {
+            let unknown = || Error::Usage(format!("unknown system `{name}`; known: {}", NAMES.join(", ")));
+            return Ok(molecule(name, temperature, molecules::built_in(name)?.ok_or_else(unknown)?));
+        }
     };
     let potential = LennardJones::new(atoms);
     let start = cluster::minimised_icosahedron(&potential);
     Ok(System::new(name, temperature, Arc::new(potential), start))
+}
+
+/// A molecule at a temperature in K.
+#[must_use]
+pub fn molecule(name: &str, temperature: f64, molecule: Molecule) -> System {
+    let potential = Arc::new(Engine::new(&molecule.forcefield));
+    System {
+        boltzmann: BOLTZMANN,
+        length_unit: "nm",
+        scale: molecule.scale,
+        masses: molecule.forcefield.masses,
+        topology: Some(Arc::new(molecule.topology)),
+        notes: molecule.notes,
+        ..System::new(name, temperature, potential, molecule.start)
+    }
 }

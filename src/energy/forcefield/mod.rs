@@ -3,7 +3,20 @@
 //! | file | job |
 //! |---|---|
 //! | [`params`] | the parameters, as data |
+//! | `bonded` | bonds, angles, torsions |
+//! | `pairs` | distances, Lennard-Jones, Coulomb |
+//! | `born` | generalised Born |
+//! | [`engine`] | the passes in order; the potential |
+//!
+//! All of it works on blocks of frames as SIMD lanes, see [`crate::energy::lanes`]. A pass writes what later passes need
+//! into rows by pair, so that each pair costs one square root and one division for its distance, two logarithms and two
+//! divisions for descreening, one exponential, square root and division for its solvation energy.
 
+mod bonded;
+mod born;
+pub mod engine;
+mod pairs;
 pub mod params;
 
+pub use engine::Engine;
 pub use params::ForceField;

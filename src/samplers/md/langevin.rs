@@ -1,11 +1,7 @@
-//! Langevin dynamics by BAOAB splitting (Leimkuhler and Matthews 2013), unit masses, many walkers at once, on the
-//! centre-of-mass-free subspace.
-
-use rayon::prelude::*;
+//! Walkers of Langevin dynamics as a sampler holds them; [`crate::energy::langevin`] moves them.
 
 use crate::array::Arrays;
-use crate::diffusion::sde::centre;
-use crate::energy::{Metered, Purpose};
+use crate::energy::{Dynamics, Metered, Purpose, Walkers};
 use crate::error::Result;
 use crate::rng::{self, Stream};
 use crate::samplers::state;
@@ -13,9 +9,9 @@ use crate::samplers::state;
 /// Walkers with positions, velocities and current forces.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Langevin {
-    /// Positions `[n, dim]`.
+    /// Positions `[n, dim]`, their centre of mass at the origin.
     pub positions: Vec<f64>,
-    /// Velocities `[n, dim]`.
+    /// Velocities `[n, dim]`, half a step behind the positions.
     pub velocities: Vec<f64>,
     /// Unreduced energies `[n]`.
     pub energies: Vec<f64>,
@@ -25,73 +21,74 @@ pub struct Langevin {
     pub steps: u64,
 }
 
-/// Step size, friction and temperature.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Dynamics {
-    /// Time step.
-    pub dt: f64,
-    /// Friction, 1/time; 0 gives velocity Verlet.
-    pub friction: f64,
-    /// `kT`.
-    pub kt: f64,
+/// Takes the mass-weighted mean out of every vector `[n, atoms, 3]`.
+fn centre(vectors: &mut [f64], masses: &[f64]) {
+    let total: f64 = masses.iter().sum();
+    for frame in vectors.chunks_exact_mut(3 * masses.len()) {
+        for axis in 0..3 {
+            let weighted = masses.iter().zip(frame.iter().skip(axis).step_by(3)).map(|(m, x)| m * x);
+            let mean = weighted.sum::<f64>() / total;
+            frame.iter_mut().skip(axis).step_by(3).for_each(|x| *x -= mean);
+        }
+    }
 }
 
 impl Langevin {
-    /// Walkers at `positions` with thermal velocities; costs one evaluation each.
+    /// Walkers at `positions` with thermal velocities at `kt [n]`; costs one evaluation each.
     ///
     /// # Errors
     /// [`crate::error::Error::BudgetSpent`].
-    pub fn new(mut positions: Vec<f64>, kt: f64, seed: u64, energy: &mut Metered, purpose: Purpose) -> Result<Self> {
-        let dim = 3 * energy.atoms();
-        centre(&mut positions, energy.atoms());
-        let n = positions.len() / dim;
+    pub fn new(
+        mut positions: Vec<f64>,
+        kt: &[f64],
+        masses: &[f64],
+        seed: u64,
+        energy: &mut Metered,
+        purpose: Purpose,
+    ) -> Result<Self> {
+        centre(&mut positions, masses);
         let stream = Stream::new(seed, rng::Purpose::Init, 1);
         let mut velocities: Vec<f64> = Vec::with_capacity(positions.len());
-        for i in 0..n {
+        for (i, kt) in kt.iter().enumerate() {
             let mut draws = stream.at(i as u32);
-            velocities.extend((0..dim).map(|_| kt.sqrt() * draws.normal()));
+            velocities.extend(masses.iter().flat_map(|m| [(kt / m).sqrt(); 3]).map(|width| width * draws.normal()));
         }
-        centre(&mut velocities, energy.atoms());
-        let (mut energies, mut forces) = (vec![0.0; n], vec![0.0; positions.len()]);
+        centre(&mut velocities, masses);
+        let (mut energies, mut forces) = (vec![0.0; kt.len()], vec![0.0; positions.len()]);
         energy.energy_forces(purpose, &positions, &mut energies, &mut forces)?;
         Ok(Self { positions, velocities, energies, forces, steps: 0 })
     }
 
-    /// One step of every walker: half kick, half drift, friction and noise, half drift, (force), half kick. One
-    /// evaluation per walker; with less than that left in the budget, only the first walkers move.
+    /// Whether there are no walkers.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.energies.is_empty()
+    }
+
+    /// Moves every walker `steps` steps at `kt [n]`; `dynamics.first_step` is set here. Returns the steps that all
+    /// walkers made: fewer when the budget ends, see [`Metered::langevin`].
     ///
     /// # Errors
     /// [`crate::error::Error::BudgetSpent`] when nothing is left; the walkers have not moved then.
-    pub fn advance(&mut self, energy: &mut Metered, purpose: Purpose, d: Dynamics, seed: u64) -> Result<()> {
-        let dim = 3 * energy.atoms();
-        let n = energy.affordable(purpose, self.energies.len())?;
-        let stream = Stream::new(seed, rng::Purpose::Dynamics, self.steps);
-        let keep = (-d.friction * d.dt).exp();
-        let kick = (d.kt * (1.0 - keep * keep)).sqrt();
-        let forces = &self.forces;
-        self.positions[..n * dim].par_chunks_mut(dim).zip(self.velocities.par_chunks_mut(dim)).enumerate().for_each(
-            |(i, (x, v))| {
-                let mut draws = stream.at(i as u32);
-                let mut noise = vec![0.0; dim];
-                if kick > 0.0 {
-                    noise.iter_mut().for_each(|z| *z = draws.normal());
-                    centre(&mut noise, dim / 3);
-                }
-                for k in 0..dim {
-                    v[k] += 0.5 * d.dt * forces[i * dim + k];
-                    x[k] += 0.5 * d.dt * v[k];
-                    v[k] = keep * v[k] + kick * noise[k];
-                    x[k] += 0.5 * d.dt * v[k];
-                }
-            },
-        );
-        let moved = ..n * dim;
-        energy.energy_forces(purpose, &self.positions[moved], &mut self.energies[..n], &mut self.forces[moved])?;
-        for (v, f) in self.velocities[moved].iter_mut().zip(&self.forces) {
-            *v += 0.5 * d.dt * f;
-        }
-        self.steps += 1;
-        Ok(())
+    pub fn advance(
+        &mut self,
+        energy: &mut Metered,
+        purpose: Purpose,
+        dynamics: &Dynamics<'_>,
+        kt: &[f64],
+        steps: usize,
+    ) -> Result<usize> {
+        let walkers = Walkers {
+            kt,
+            positions: &mut self.positions,
+            velocities: &mut self.velocities,
+            forces: &mut self.forces,
+            energies: &mut self.energies,
+        };
+        let done =
+            energy.langevin(purpose, walkers, &Dynamics { first_step: self.steps, ..dynamics.clone() }, steps)?;
+        self.steps += done as u64;
+        Ok(done)
     }
 
     /// Saves into `arrays`.

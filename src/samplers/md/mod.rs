@@ -7,10 +7,9 @@ mod replica_exchange;
 mod sampler;
 
 use super::{Context, Sampler};
-use crate::config::spec::{MdSpec, ReplicaExchangeSpec};
-use crate::energy::Purpose;
-use crate::error::Result;
-use crate::rng::{self, Stream};
+use crate::config::spec::{MdSpec, Precision, ReplicaExchangeSpec};
+use crate::energy::{Dynamics, Purpose};
+use crate::error::{Error, Result};
 use crate::systems::System;
 
 pub use replica_exchange::ReplicaExchange;
@@ -18,20 +17,38 @@ pub use sampler::Md;
 
 /// Acceptance that MALA steps are tuned to (optimal: Roberts and Rosenthal 1998).
 pub(super) const ACCEPTANCE: f64 = 0.574;
-/// Moves in one [`Sampler::step`].
-const STRETCH: usize = 200;
-/// Spread of walkers around the start configuration, in units of the system's scale.
-const JITTER: f64 = 0.05;
+/// Reduced energy at which a trajectory counts as diverged.
+const RUNAWAY: f64 = 1e6;
 
-/// `n` copies of the start configuration with a little noise, `[n, dim]`.
-pub(super) fn scattered(system: &System, n: usize, seed: u64) -> Vec<f64> {
-    let stream = Stream::new(seed, rng::Purpose::Init, 0);
-    let mut x = Vec::with_capacity(n * system.start.len());
-    for i in 0..n {
-        let mut draws = stream.at(i as u32);
-        x.extend(system.start.iter().map(|x| x + JITTER * system.scale * draws.normal()));
+/// Moves in one [`Sampler::step`] of so many walkers: about 50,000 evaluations, within bounds.
+fn stretch(walkers: usize) -> usize {
+    (50_000 / walkers.max(1)).clamp(200, 2_000)
+}
+
+/// `n` copies of the start configuration, `[n, dim]`: walkers come apart by their noise.
+pub(super) fn copies(system: &System, n: usize) -> Vec<f64> {
+    system.start.repeat(n)
+}
+
+/// Langevin dynamics of a run.
+pub(super) fn dynamics<'a>(
+    system: &'a System,
+    seed: u64,
+    dt: f64,
+    friction: f64,
+    precision: Precision,
+) -> Dynamics<'a> {
+    Dynamics { dt, friction, masses: &system.masses, precision, seed, first_step: 0 }
+}
+
+/// A stable trajectory never gets near [`RUNAWAY`]: the integrator has blown up.
+fn check_stable(energies: &[f64], kt: f64, steps: u64, dt: f64) -> Result<()> {
+    match energies.iter().find(|e| e.is_nan() || **e > RUNAWAY * kt) {
+        None => Ok(()),
+        Some(e) => Err(Error::Numerical(format!(
+            "langevin: the energy is {e:.1e} after {steps} steps; use a smaller step than {dt}"
+        ))),
     }
-    x
 }
 
 /// Plain MD or MALA.

@@ -1,10 +1,12 @@
-//! Temperature replica exchange: MALA at every temperature, neighbours swap by Metropolis (Swendsen and Wang 1986).
+//! Temperature replica exchange: MALA or Langevin dynamics at every temperature, neighbours swap by Metropolis (Swendsen
+//! and Wang 1986; for dynamics Sugita and Okamoto 1999: velocities are scaled to the new temperature).
 
+use super::langevin::Langevin;
 use super::mala::{DualAveraging, Mala};
 use super::recorder::Recorder;
-use super::{ACCEPTANCE, STRETCH, scattered};
+use super::{ACCEPTANCE, check_stable, copies, dynamics, stretch};
 use crate::array::Arrays;
-use crate::config::spec::ReplicaExchangeSpec;
+use crate::config::spec::{Integrator, ReplicaExchangeSpec};
 use crate::energy::Purpose;
 use crate::error::{Error, Result};
 use crate::rng::{self, Stream};
@@ -17,6 +19,7 @@ pub struct ReplicaExchange {
     kt: Vec<f64>,
     purpose: Purpose,
     mala: Mala,
+    langevin: Langevin,
     step_sizes: Vec<DualAveraging>,
     steps: Vec<f64>,
     /// Which replica sits at each walker, and whether it last visited the hot (1) or cold (2) end.
@@ -53,6 +56,7 @@ impl ReplicaExchange {
             kt: ladder.iter().map(|&t| ctx.system.kt(t)).collect(),
             purpose,
             mala: Mala::default(),
+            langevin: Langevin::default(),
             step_sizes: vec![DualAveraging::new(first, ACCEPTANCE); levels],
             steps: vec![first; levels],
             replica: (0..walkers as i64).collect(),
@@ -83,11 +87,49 @@ impl ReplicaExchange {
         self.round_trips as u64
     }
 
-    /// One MALA move of every walker, then perhaps swaps.
-    fn advance(&mut self, ctx: &mut Context) -> Result<()> {
+    /// The next step at which something happens besides moving: an exchange, the end of equilibration, a frame to record.
+    fn next_event(&self) -> usize {
+        let exchange = (self.done / self.spec.exchange_every + 1) * self.spec.exchange_every;
+        let recorded = if self.done < self.spec.equilibration {
+            self.spec.equilibration
+        } else {
+            let sampled = self.done - self.spec.equilibration;
+            self.spec.equilibration + (sampled / self.spec.stride + 1) * self.spec.stride
+        };
+        exchange.min(recorded)
+    }
+
+    /// Moves every walker `steps` steps, or fewer.
+    fn advance(&mut self, ctx: &mut Context, steps: usize) -> Result<()> {
+        let before = self.done;
+        match self.spec.integrator {
+            Integrator::Mala => self.metropolis(ctx)?,
+            Integrator::Langevin => self.dynamics(ctx, steps)?,
+        }
+        if self.done > before && self.done.is_multiple_of(self.spec.exchange_every) {
+            self.exchange(ctx.seed);
+        }
+        Ok(())
+    }
+
+    /// Langevin dynamics.
+    fn dynamics(&mut self, ctx: &mut Context, steps: usize) -> Result<()> {
+        let kt = self.kt.repeat(self.spec.copies);
+        let system = &ctx.system;
+        if self.langevin.is_empty() {
+            let x = copies(system, kt.len());
+            self.langevin = Langevin::new(x, &kt, &system.masses, ctx.seed, &mut ctx.energy, self.purpose)?;
+        }
+        let d = dynamics(system, ctx.seed, self.spec.step, self.spec.friction, self.spec.precision);
+        self.done += self.langevin.advance(&mut ctx.energy, self.purpose, &d, &kt, steps)?;
+        check_stable(&self.langevin.energies, self.kt[0], self.langevin.steps, self.spec.step)
+    }
+
+    /// One MALA move.
+    fn metropolis(&mut self, ctx: &mut Context) -> Result<()> {
         let levels = self.kt.len();
         if self.mala.is_empty() {
-            let x = scattered(&ctx.system, levels * self.spec.copies, ctx.seed);
+            let x = copies(&ctx.system, levels * self.spec.copies);
             self.mala = Mala::new(x, &mut ctx.energy, self.purpose)?;
         }
         let (kt, steps) = (&self.kt, &self.steps);
@@ -104,16 +146,49 @@ impl ReplicaExchange {
                 self.steps[level] = if last { self.step_sizes[level].averaged() } else { tried };
             }
         }
-        if self.done.is_multiple_of(self.spec.exchange_every) {
-            self.exchange(ctx.seed);
-        }
         Ok(())
+    }
+
+    /// Unreduced energies of all walkers.
+    fn energies(&self) -> &[f64] {
+        match self.spec.integrator {
+            Integrator::Mala => &self.mala.energies,
+            Integrator::Langevin => &self.langevin.energies,
+        }
+    }
+
+    /// Swaps the configurations of walkers `a` and `b = a + 1`.
+    fn swap(&mut self, a: usize, b: usize) {
+        let dim = 3 * self.atoms;
+        let rows = |values: &mut Vec<f64>| {
+            let (left, right) = values.split_at_mut(b * dim);
+            left[a * dim..a * dim + dim].swap_with_slice(&mut right[..dim]);
+        };
+        self.replica.swap(a, b);
+        match self.spec.integrator {
+            Integrator::Mala => {
+                self.mala.energies.swap(a, b);
+                rows(&mut self.mala.positions);
+                rows(&mut self.mala.forces);
+            }
+            Integrator::Langevin => {
+                let walkers = &mut self.langevin;
+                walkers.energies.swap(a, b);
+                rows(&mut walkers.positions);
+                rows(&mut walkers.forces);
+                rows(&mut walkers.velocities);
+                // Walker a has the temperature of its level, whoever sits there.
+                let levels = self.kt.len();
+                let hotter = (self.kt[a % levels] / self.kt[b % levels]).sqrt();
+                walkers.velocities[a * dim..b * dim].iter_mut().for_each(|v| *v *= hotter);
+                walkers.velocities[b * dim..(b + 1) * dim].iter_mut().for_each(|v| *v /= hotter);
+            }
+        }
     }
 
     /// Swaps neighbours, even and odd pairs in turn: accept with `min(1, exp[(1/kT_a - 1/kT_b)(E_a - E_b)])`.
     fn exchange(&mut self, seed: u64) {
         let levels = self.kt.len();
-        let dim = 3 * self.atoms;
         let round = self.done / self.spec.exchange_every;
         let stream = Stream::new(seed, rng::Purpose::Exchange, round as u64);
         for copy in 0..self.spec.copies {
@@ -121,16 +196,11 @@ impl ReplicaExchange {
             for level in (round % 2..levels - 1).step_by(2) {
                 let (a, b) = (copy * levels + level, copy * levels + level + 1);
                 let slope = 1.0 / self.kt[level] - 1.0 / self.kt[level + 1];
-                let log_ratio = slope * (self.mala.energies[a] - self.mala.energies[b]);
+                let log_ratio = slope * (self.energies()[a] - self.energies()[b]);
                 self.attempts[level] += 1.0;
                 if draws.uniform().ln() < log_ratio {
                     self.swaps[level] += 1.0;
-                    self.replica.swap(a, b);
-                    self.mala.energies.swap(a, b);
-                    let (left, right) = self.mala.positions.split_at_mut(b * dim);
-                    left[a * dim..a * dim + dim].swap_with_slice(&mut right[..dim]);
-                    let (left, right) = self.mala.forces.split_at_mut(b * dim);
-                    left[a * dim..a * dim + dim].swap_with_slice(&mut right[..dim]);
+                    self.swap(a, b);
                 }
             }
             let (hot, cold) = (self.replica[copy * levels], self.replica[(copy + 1) * levels - 1]);
@@ -148,16 +218,22 @@ impl ReplicaExchange {
     fn coldest(&self) -> (Vec<f64>, Vec<f64>) {
         let (levels, dim) = (self.kt.len(), 3 * self.atoms);
         let walkers = (0..self.spec.copies).map(|c| (c + 1) * levels - 1);
-        let x = walkers.clone().flat_map(|w| self.mala.positions[w * dim..(w + 1) * dim].iter().copied()).collect();
-        (x, walkers.map(|w| self.mala.energies[w]).collect())
+        let positions = match self.spec.integrator {
+            Integrator::Mala => &self.mala.positions,
+            Integrator::Langevin => &self.langevin.positions,
+        };
+        let x = walkers.clone().flat_map(|w| positions[w * dim..(w + 1) * dim].iter().copied()).collect();
+        (x, walkers.map(|w| self.energies()[w]).collect())
     }
 }
 
 impl Sampler for ReplicaExchange {
     fn step(&mut self, ctx: &mut Context) -> Result<Progress> {
-        let stretch = STRETCH.min(self.total() - self.done);
-        for _ in 0..stretch {
-            match self.advance(ctx) {
+        let until = self.total().min(self.done + stretch(self.replica.len()));
+        while self.done < until {
+            let before = self.done;
+            match self.advance(ctx, self.next_event().min(until) - self.done) {
+                Ok(()) if self.done == before => continue, // the budget paid for some walkers only: it is spent now
                 Ok(()) => {}
                 Err(Error::BudgetSpent { .. }) if !self.recorded.is_empty() => {
                     self.spent = true;
@@ -188,6 +264,7 @@ impl Sampler for ReplicaExchange {
     fn state(&self) -> Result<Arrays> {
         let mut arrays = Arrays::new();
         self.mala.save("mala", &mut arrays);
+        self.langevin.save(&mut arrays);
         self.recorded.save(&mut arrays);
         arrays.insert("steps".into(), state::floats(&self.steps));
         let sizes: Vec<f64> = self.step_sizes.iter().flat_map(DualAveraging::state).collect();
@@ -203,6 +280,7 @@ impl Sampler for ReplicaExchange {
 
     fn restore(&mut self, arrays: &Arrays) -> Result<()> {
         self.mala = Mala::load("mala", arrays)?;
+        self.langevin = Langevin::load(arrays)?;
         self.recorded = Recorder::load(arrays)?;
         self.steps = state::f64s(arrays, "steps")?;
         self.step_sizes = state::f64s(arrays, "step_sizes")?.chunks_exact(5).map(DualAveraging::from_state).collect();

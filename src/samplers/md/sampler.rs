@@ -1,9 +1,9 @@
 //! Plain dynamics as a method: independent walkers from one configuration, recorded every `stride` steps.
 
-use super::langevin::{Dynamics, Langevin};
+use super::langevin::Langevin;
 use super::mala::{DualAveraging, Mala};
 use super::recorder::Recorder;
-use super::{ACCEPTANCE, STRETCH, scattered};
+use super::{ACCEPTANCE, check_stable, copies, dynamics, stretch};
 use crate::array::Arrays;
 use crate::config::spec::{Integrator, MdSpec};
 use crate::energy::Purpose;
@@ -11,14 +11,13 @@ use crate::error::{Error, Result};
 use crate::rng;
 use crate::samplers::{Context, Progress, Sampler, Samples, state};
 
-/// Reduced energy at which a trajectory counts as diverged.
-const RUNAWAY: f64 = 1e6;
-
-/// Langevin dynamics or MALA as a resumable sampler.
+/// Langevin dynamics or MALA as a resumable sampler: hot start (if any), equilibration, sampling.
 pub struct Md {
     spec: MdSpec,
     atoms: usize,
     kt: f64,
+    /// `kT` of the hot start.
+    hot: f64,
     langevin: Langevin,
     mala: Mala,
     step_size: DualAveraging,
@@ -32,9 +31,11 @@ impl Md {
     /// At the beginning.
     #[must_use]
     pub fn new(spec: &MdSpec, ctx: &Context) -> Self {
+        let temperature = ctx.system.temperature;
         Self {
             atoms: ctx.system.atoms,
-            kt: ctx.system.kt(ctx.system.temperature),
+            kt: ctx.system.kt(temperature),
+            hot: ctx.system.kt(spec.hot_start.as_ref().map_or(temperature, |h| h.temperature)),
             langevin: Langevin::default(),
             mala: Mala::default(),
             step_size: DualAveraging::new(spec.step, ACCEPTANCE),
@@ -46,45 +47,62 @@ impl Md {
         }
     }
 
-    /// Steps of each walker from beginning to end.
-    fn total(&self) -> usize {
-        self.spec.equilibration + self.spec.samples.div_ceil(self.spec.walkers) * self.spec.stride
+    /// Steps of the hot start.
+    fn heating(&self) -> usize {
+        self.spec.hot_start.as_ref().map_or(0, |h| h.steps)
     }
 
-    /// One step of all walkers; returns the mean acceptance (1 for Langevin).
-    fn advance(&mut self, ctx: &mut Context) -> Result<f64> {
-        let start = || scattered(&ctx.system, self.spec.walkers, ctx.seed);
+    /// Steps before the first recorded stretch.
+    fn unrecorded(&self) -> usize {
+        self.heating() + self.spec.equilibration
+    }
+
+    /// Steps of each walker from beginning to end.
+    fn total(&self) -> usize {
+        self.unrecorded() + self.spec.samples.div_ceil(self.spec.walkers) * self.spec.stride
+    }
+
+    /// The next step at which something happens besides moving: the end of the hot start or of equilibration, a frame to
+    /// record, the end.
+    fn next_event(&self) -> usize {
+        let (hot, cold) = (self.heating(), self.unrecorded());
+        let sampled = self.done.saturating_sub(cold);
+        let frame = cold + (sampled / self.spec.stride + 1) * self.spec.stride;
+        [hot, cold].into_iter().find(|&event| event > self.done).unwrap_or(frame).min(self.total())
+    }
+
+    /// `steps` steps of all walkers, or fewer; returns how many, and the mean acceptance (1 for Langevin).
+    fn advance(&mut self, ctx: &mut Context, steps: usize) -> Result<(usize, f64)> {
+        let kt = if self.done < self.heating() { self.hot } else { self.kt };
+        let purpose = Purpose::Sampling;
         match self.spec.integrator {
             Integrator::Langevin => {
-                if self.langevin.energies.is_empty() {
-                    self.langevin = Langevin::new(start(), self.kt, ctx.seed, &mut ctx.energy, Purpose::Sampling)?;
+                let kts = vec![kt; self.spec.walkers];
+                let system = &ctx.system;
+                if self.langevin.is_empty() {
+                    let x = copies(system, self.spec.walkers);
+                    self.langevin = Langevin::new(x, &kts, &system.masses, ctx.seed, &mut ctx.energy, purpose)?;
                 }
-                let d = Dynamics { dt: self.spec.step, friction: self.spec.friction, kt: self.kt };
-                self.langevin.advance(&mut ctx.energy, Purpose::Sampling, d, ctx.seed)?;
-                // A stable trajectory never gets near this: the integrator has blown up.
-                if let Some(e) = self.langevin.energies.iter().find(|e| e.is_nan() || **e > RUNAWAY * self.kt) {
-                    return Err(Error::Numerical(format!(
-                        "langevin: the energy is {e:.1e} after {} steps; use a smaller step than {}",
-                        self.done, self.spec.step
-                    )));
-                }
-                Ok(1.0)
+                let d = dynamics(system, ctx.seed, self.spec.step, self.spec.friction, self.spec.precision);
+                let done = self.langevin.advance(&mut ctx.energy, purpose, &d, &kts, steps)?;
+                check_stable(&self.langevin.energies, kt, self.langevin.steps, self.spec.step)?;
+                Ok((done, 1.0))
             }
             Integrator::Mala => {
                 if self.mala.is_empty() {
-                    self.mala = Mala::new(start(), &mut ctx.energy, Purpose::Sampling)?;
+                    self.mala = Mala::new(copies(&ctx.system, self.spec.walkers), &mut ctx.energy, purpose)?;
                 }
-                let (kt, eps) = (self.kt, self.step);
+                let eps = self.step;
                 let key = (ctx.seed, rng::Purpose::Dynamics, 0);
-                let p = self.mala.advance(&mut ctx.energy, Purpose::Sampling, key, |_| (kt, eps))?;
+                let p = self.mala.advance(&mut ctx.energy, purpose, key, |_| (kt, eps))?;
                 let acceptance = p.iter().sum::<f64>() / p.len() as f64;
                 // The step is fixed once frames are recorded: adaptation would break detailed balance.
-                if self.done + 1 < self.spec.equilibration {
+                if self.done + 1 < self.unrecorded() {
                     self.step = self.step_size.update(acceptance);
-                } else if self.done + 1 == self.spec.equilibration {
+                } else if self.done + 1 == self.unrecorded() {
                     self.step = self.step_size.averaged();
                 }
-                Ok(acceptance)
+                Ok((1, acceptance))
             }
         }
     }
@@ -92,19 +110,26 @@ impl Md {
 
 impl Sampler for Md {
     fn step(&mut self, ctx: &mut Context) -> Result<Progress> {
-        let stretch = STRETCH.min(self.total() - self.done);
-        let mut acceptance = 0.0;
-        for _ in 0..stretch {
-            match self.advance(ctx) {
-                Ok(p) => acceptance += p / stretch as f64,
+        let (mut acceptance, mut moves) = (0.0, 0.0);
+        let until = self.total().min(self.done + stretch(self.spec.walkers));
+        while self.done < until {
+            let steps = self.next_event().min(until) - self.done;
+            match self.advance(ctx, steps) {
+                Ok((done, p)) => {
+                    self.done += done;
+                    acceptance += p;
+                    moves += 1.0;
+                    if done == 0 {
+                        continue; // the budget paid for some walkers only: it is spent now
+                    }
+                }
                 Err(Error::BudgetSpent { .. }) if !self.recorded.is_empty() => {
                     self.spent = true;
                     break;
                 }
                 Err(e) => return Err(e),
             }
-            self.done += 1;
-            let sampled = self.done.saturating_sub(self.spec.equilibration);
+            let sampled = self.done.saturating_sub(self.unrecorded());
             if sampled > 0 && sampled.is_multiple_of(self.spec.stride) {
                 let (x, e) = match self.spec.integrator {
                     Integrator::Langevin => (&self.langevin.positions, &self.langevin.energies),
@@ -113,11 +138,15 @@ impl Sampler for Md {
                 self.recorded.take(self.spec.samples, x, e);
             }
         }
-        let phase = if self.done <= self.spec.equilibration { "equilibration" } else { "sampling" };
+        let phase = match self.done {
+            done if done < self.heating() => "hot start",
+            done if done <= self.unrecorded() => "equilibration",
+            _ => "sampling",
+        };
         let scalars = match self.spec.integrator {
             Integrator::Langevin => Vec::new(),
             Integrator::Mala => {
-                vec![("md.acceptance".to_owned(), acceptance), ("md.step".to_owned(), self.step)]
+                vec![("md.acceptance".to_owned(), acceptance / f64::max(moves, 1.0)), ("md.step".to_owned(), self.step)]
             }
         };
         Ok(Progress {

@@ -148,7 +148,7 @@ impl Pita {
         let spec = self.spec.initial.clone();
         let kt = self.kt(0);
         if self.mala.is_empty() {
-            let x = md::scattered(&self.system, spec.walkers, ctx.seed);
+            let x = md::copies(&self.system, spec.walkers);
             self.mala = Mala::new(x, &mut ctx.energy, Purpose::InitialData)?;
             self.buffers.push(Buffer::default());
         }

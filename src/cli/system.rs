@@ -1,0 +1,48 @@
+//! Which system a verb is about: a built-in one by name, or a molecule from its two files.
+
+use std::path::PathBuf;
+
+use crate::config::spec::{MoleculeFiles, SystemSpec, TextFile};
+use crate::error::Result;
+use crate::systems::{self, System};
+
+/// `--system NAME`, or `--xml FILE --pdb FILE`.
+#[derive(Debug, clap::Args)]
+pub struct SystemArgs {
+    /// Built-in system: lj13, lj55, aldp (alanine dipeptide) or al3 (alanine tripeptide)
+    #[arg(long, value_name = "NAME", required_unless_present_any = ["xml", "pdb"], conflicts_with_all = ["xml", "pdb"])]
+    pub system: Option<String>,
+    /// Another molecule: its force field, as written by openmm.XmlSerializer.serialize(system); needs --pdb
+    #[arg(long, value_name = "FILE", requires = "pdb")]
+    pub xml: Option<PathBuf>,
+    /// Another molecule: names of its atoms, and a structure to start from; needs --xml
+    #[arg(long, value_name = "FILE", requires = "xml")]
+    pub pdb: Option<PathBuf>,
+}
+
+impl SystemArgs {
+    /// The spec of the system; a molecule is called by the stem of its PDB file.
+    ///
+    /// # Errors
+    /// When the files cannot be read.
+    pub fn spec(&self, temperature: f64) -> Result<SystemSpec> {
+        let (Some(xml), Some(pdb)) = (&self.xml, &self.pdb) else {
+            return Ok(SystemSpec::named(self.system.as_deref().unwrap_or_default(), temperature));
+        };
+        let name = pdb.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let files = Some(MoleculeFiles { xml: TextFile::read(xml)?, pdb: TextFile::read(pdb)? });
+        Ok(SystemSpec { name, temperature, files })
+    }
+
+    /// The system of a spec, and on stderr what was left out when its files were read.
+    ///
+    /// # Errors
+    /// See [`systems::build`].
+    pub fn build(spec: &SystemSpec, quiet: bool) -> Result<System> {
+        let system = systems::build(spec)?;
+        if !quiet && spec.files.is_some() {
+            system.notes.iter().for_each(|note| eprintln!("note: {note}"));
+        }
+        Ok(system)
+    }
+}

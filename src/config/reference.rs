@@ -1,0 +1,98 @@
+//! Ready-made settings of reference ensembles: `quick` (a minute), `standard` (half an hour), `paper` (the published
+//! length), on two cores.
+
+use super::spec::{Integrator, Precision, ReferenceSpec, ReplicaExchangeSpec, SystemSpec, TrajectorySpec};
+use crate::systems;
+
+/// How much a reference may cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum ReferenceProfile {
+    /// About a minute: a high noise floor.
+    Quick,
+    /// About half an hour.
+    Standard,
+    /// 1 microsecond at the target temperature, as published: hours.
+    Paper,
+}
+
+/// Ratio of neighbouring temperatures, about: half of the exchanges are accepted for small peptides.
+const RATIO: f64 = 1.26;
+/// Molecules cross their barriers at this temperature (K) within picoseconds.
+const HOT: f64 = 1_200.0;
+
+/// Temperatures from `hot` down to above `target`, evenly spaced in their logarithm, as whole numbers where that does
+/// not disturb.
+fn ladder(hot: f64, target: f64) -> Vec<f64> {
+    let rungs = ((hot / target).ln() / RATIO.ln()).round().max(1.0);
+    let round = |t: f64| if target > 10.0 { t.round() } else { (t * 100.0).round() / 100.0 };
+    (0..rungs as usize).map(|k| round(hot * (target / hot).powf(k as f64 / rungs))).collect()
+}
+
+impl ReferenceSpec {
+    /// The settings of a profile for a system: Langevin dynamics for molecules, MALA for clusters.
+    #[must_use]
+    pub fn ready_made(system: &SystemSpec, profile: ReferenceProfile) -> Self {
+        use ReferenceProfile::{Paper, Quick, Standard};
+        let target = system.temperature;
+        if !systems::is_molecule(system) {
+            let default = ReplicaExchangeSpec::default();
+            let sampler = match profile {
+                Quick => {
+                    ReplicaExchangeSpec { copies: 16, equilibration: 2_000, stride: 20, samples: 10_000, ..default }
+                }
+                Standard => default,
+                Paper => ReplicaExchangeSpec { copies: 64, samples: 100_000, ..default },
+            };
+            // The default ladder is made for a temperature of 1.
+            let sampler = if target == 1.0 {
+                sampler
+            } else {
+                ReplicaExchangeSpec { ladder: ladder(4.0 * target, target), ..sampler }
+            };
+            return Self { sampler, ..Self::default() };
+        }
+        let sampler = ReplicaExchangeSpec {
+            ladder: ladder(f64::max(HOT, 1.5 * target), target),
+            integrator: Integrator::Langevin,
+            step: 0.001,
+            friction: 0.3,
+            precision: Precision::F32,
+            exchange_every: 100,
+            copies: 16,
+            equilibration: 100_000,
+            stride: 500,
+            samples: 20_000,
+            budget: None,
+        };
+        let (sampler, trajectory) = match profile {
+            Quick => (sampler, TrajectorySpec::default()),
+            Standard => (
+                ReplicaExchangeSpec { copies: 32, equilibration: 500_000, stride: 4_000, samples: 100_000, ..sampler },
+                TrajectorySpec { walkers: 64, frames: 2_000, stride: 2_500, lag: 100 },
+            ),
+            Paper => (
+                ReplicaExchangeSpec {
+                    copies: 100,
+                    equilibration: 500_000,
+                    stride: 10_000,
+                    samples: 100_000,
+                    ..sampler
+                },
+                TrajectorySpec { walkers: 100, frames: 1_000, stride: 10_000, lag: 100 },
+            ),
+        };
+        Self { sampler, trajectory: Some(trajectory), ..Self::default() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ladders() {
+        assert_eq!(ladder(1_200.0, 300.0), [1200.0, 952.0, 756.0, 600.0, 476.0, 378.0]);
+        let lj = ladder(4.0, 1.0);
+        assert!(lj.len() == 6 && lj[0] == 4.0 && lj[5] > 1.2, "{lj:?}");
+    }
+}

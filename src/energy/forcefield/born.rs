@@ -1,0 +1,256 @@
+//! Generalised Born solvation of one block of frames, in three passes: descreening integrals by pairs, Born radii by
+//! atoms, energies by pairs; then the chain rule back to the distances.
+
+use multiversion::multiversion;
+
+use super::pairs::PairRows;
+use super::params;
+use crate::energy::lanes::{LANES, Row};
+use crate::real::Real;
+
+/// The parameters in the scalar type of a kernel.
+pub struct Born<T> {
+    atoms: Vec<Atom<T>>,
+    tanh: [T; 3],
+    offset: T,
+    /// `tau = coulomb (1/solute - 1/solvent)`.
+    tau: T,
+    surface: T,
+    probe: T,
+    /// Cutoff; infinite for none.
+    cutoff: T,
+    /// Subtracted from `1/f`.
+    shift: T,
+    engulfed: bool,
+}
+
+struct Atom<T> {
+    charge: T,
+    offset_radius: T,
+    scaled_radius: T,
+}
+
+/// What the passes leave for one another.
+pub struct BornRows<T> {
+    /// `dI_i/dr / r` by pair, i the first atom; then `dI_j/dr / r`.
+    inner: Vec<[Row<T>; 2]>,
+    /// `I`, later `dE/dI`, by atom.
+    integral: Vec<Row<T>>,
+    /// `B` by atom.
+    radius: Vec<Row<T>>,
+    /// `1/B` by atom.
+    inv_radius: Vec<Row<T>>,
+    /// `dE/dB` by atom.
+    pull: Vec<Row<T>>,
+    /// `dB/dI` by atom.
+    gain: Vec<Row<T>>,
+}
+
+impl<T: Real> BornRows<T> {
+    /// Memory for this many atoms and pairs.
+    pub fn new(atoms: usize, pairs: usize) -> Self {
+        let rows = || vec![Row::ZERO; atoms];
+        Self {
+            inner: vec![[Row::ZERO; 2]; pairs],
+            integral: rows(),
+            radius: rows(),
+            inv_radius: rows(),
+            pull: rows(),
+            gain: rows(),
+        }
+    }
+}
+
+impl<T: Real> Born<T> {
+    /// Prepares the parameters.
+    pub fn new(gb: &params::GeneralizedBorn) -> Self {
+        let t = T::from_f64;
+        let atoms = (0..gb.charges.len()).map(|i| Atom {
+            charge: t(gb.charges[i]),
+            offset_radius: t(gb.offset_radius[i]),
+            scaled_radius: t(gb.scaled_radius[i]),
+        });
+        Self {
+            atoms: atoms.collect(),
+            tanh: gb.tanh.map(t),
+            offset: t(gb.offset),
+            tau: t(gb.coulomb * (1.0 / gb.solute - 1.0 / gb.solvent)),
+            surface: t(gb.surface),
+            probe: t(gb.probe),
+            cutoff: t(gb.cutoff.unwrap_or(f64::INFINITY)),
+            shift: t(gb.cutoff.map_or(0.0, f64::recip)),
+            engulfed: gb.engulfed,
+        }
+    }
+
+    /// Adds the energy, and `dE/dr / r` to the slopes of the pairs.
+    pub fn add(&self, pairs: &[[usize; 2]], rows: &mut PairRows<T>, born: &mut BornRows<T>, energy: &mut Row<T>) {
+        if self.engulfed {
+            descreen::<T, true>(self, pairs, rows, born);
+        } else {
+            descreen::<T, false>(self, pairs, rows, born);
+        }
+        radii(self, born, energy);
+        interact(self, pairs, rows, born, energy);
+        chain(pairs, rows, born);
+    }
+}
+
+/// What atom j takes from the integral of atom i at distance `r`, and its derivative by `r`.
+#[inline(always)]
+fn piece<T: Real, const ENGULFED: bool>(o: T, s: T, r: T, inv_r: T) -> (T, T) {
+    let (half, quarter, two) = (T::from_f64(0.5), T::from_f64(0.25), T::from_f64(2.0));
+    let d = r - s;
+    let apart = d.abs();
+    let upper = r + s;
+    let buried = o > apart;
+    let lower = if buried { o } else { apart };
+    let sign = if d > T::ZERO { T::ONE } else { -T::ONE };
+    let moves = if buried { T::ZERO } else { sign };
+    // One division for both: 1/L = U / (L U).
+    let inv = T::ONE / (lower * upper);
+    let (inv_l, inv_u) = (upper * inv, lower * inv);
+    let log = (lower * inv_u).ln();
+    let (l2, u2) = (inv_l * inv_l, inv_u * inv_u);
+    let ratio = s * s * inv_r;
+    let squares = u2 - l2;
+    let w = quarter * (r - ratio);
+    let mut value = inv_l - inv_u + w * squares + half * log * inv_r;
+    let mut slope = u2 - moves * l2
+        + quarter * ratio.fma(inv_r, T::ONE) * squares
+        + two * w * (moves * l2 * inv_l - u2 * inv_u)
+        + half * inv_r * (moves * inv_l - inv_u - log * inv_r);
+    if ENGULFED {
+        let swallowed = o < s - r;
+        value += if swallowed { two * (T::ONE / o - inv_l) } else { T::ZERO };
+        slope += if swallowed { -(two * l2) } else { T::ZERO };
+    }
+    let touches = upper > o;
+    (if touches { half * value } else { T::ZERO }, if touches { half * slope } else { T::ZERO })
+}
+
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
+fn descreen<T: Real, const ENGULFED: bool>(
+    gb: &Born<T>,
+    pairs: &[[usize; 2]],
+    rows: &PairRows<T>,
+    born: &mut BornRows<T>,
+) {
+    born.integral.fill(Row::ZERO);
+    for (p, &[i, j]) in pairs.iter().enumerate() {
+        let (a, b) = (&gb.atoms[i], &gb.atoms[j]);
+        let (r, inv_r) = (&rows.r[p], &rows.inv_r[p]);
+        let (mut to_i, mut to_j) = (Row::ZERO, Row::ZERO);
+        let [inner_i, inner_j] = &mut born.inner[p];
+        for l in 0..LANES {
+            let (r, inv) = (r.0[l], inv_r.0[l]);
+            let (value_i, slope_i) = piece::<T, ENGULFED>(a.offset_radius, b.scaled_radius, r, inv);
+            let (value_j, slope_j) = piece::<T, ENGULFED>(b.offset_radius, a.scaled_radius, r, inv);
+            let inside = r < gb.cutoff;
+            to_i.0[l] = if inside { value_i } else { T::ZERO };
+            to_j.0[l] = if inside { value_j } else { T::ZERO };
+            inner_i.0[l] = if inside { slope_i * inv } else { T::ZERO };
+            inner_j.0[l] = if inside { slope_j * inv } else { T::ZERO };
+        }
+        let row = &mut born.integral[i];
+        for l in 0..LANES {
+            row.0[l] += to_i.0[l];
+        }
+        let row = &mut born.integral[j];
+        for l in 0..LANES {
+            row.0[l] += to_j.0[l];
+        }
+    }
+}
+
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
+fn radii<T: Real>(gb: &Born<T>, born: &mut BornRows<T>, energy: &mut Row<T>) {
+    let (half, two, three, six) = (T::from_f64(0.5), T::from_f64(2.0), T::from_f64(3.0), T::from_f64(6.0));
+    let [alpha, beta, gamma] = gb.tanh;
+    for (i, atom) in gb.atoms.iter().enumerate() {
+        let o = atom.offset_radius;
+        let rho = o + gb.offset;
+        let (inv_o, inv_rho) = (T::ONE / o, T::ONE / rho);
+        let charge = half * gb.tau * atom.charge * atom.charge;
+        let reach = rho + gb.probe;
+        let surface = gb.surface * reach * reach;
+        for l in 0..LANES {
+            let psi = born.integral[i].0[l] * o;
+            let u = psi * (alpha + psi * (gamma * psi - beta));
+            let tanh = u.tanh();
+            let inv_b = inv_o - tanh * inv_rho;
+            let b = T::ONE / inv_b;
+            let ratio = rho * inv_b;
+            let ratio2 = ratio * ratio;
+            let ace = surface * ratio2 * ratio2 * ratio2;
+            energy.0[l] += ace - charge * inv_b;
+            born.radius[i].0[l] = b;
+            born.inv_radius[i].0[l] = inv_b;
+            born.pull[i].0[l] = (charge * inv_b - six * ace) * inv_b;
+            let slope = alpha + psi * (three * gamma * psi - two * beta);
+            born.gain[i].0[l] = b * b * (T::ONE - tanh * tanh) * slope * o * inv_rho;
+        }
+    }
+}
+
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
+fn interact<T: Real>(
+    gb: &Born<T>,
+    pairs: &[[usize; 2]],
+    rows: &mut PairRows<T>,
+    born: &mut BornRows<T>,
+    energy: &mut Row<T>,
+) {
+    let (half, quarter) = (T::from_f64(0.5), T::from_f64(0.25));
+    for (p, &[i, j]) in pairs.iter().enumerate() {
+        let tqq = gb.tau * gb.atoms[i].charge * gb.atoms[j].charge;
+        let (r, slope) = (&rows.r[p], &mut rows.slope[p]);
+        let (mut pull_i, mut pull_j) = (Row::ZERO, Row::ZERO);
+        {
+            let (bi, bj) = (&born.radius[i], &born.radius[j]);
+            let (inv_i, inv_j) = (&born.inv_radius[i], &born.inv_radius[j]);
+            for l in 0..LANES {
+                let r = r.0[l];
+                let r2 = r * r;
+                let exponent = quarter * r2 * inv_i.0[l] * inv_j.0[l];
+                let damped = (-exponent).exp();
+                let product = bi.0[l] * bj.0[l];
+                let inv_f = T::ONE / product.fma(damped, r2).sqrt();
+                let inside = r < gb.cutoff;
+                let tqq = if inside { tqq } else { T::ZERO };
+                energy.0[l] += tqq * (gb.shift - inv_f);
+                // dE / d(f^2)
+                let outer = half * tqq * inv_f * inv_f * inv_f;
+                // d(f^2)/dr / r = 2 (1 - damped / 4); d(f^2)/dB_i = B_j damped (1 + exponent)
+                slope.0[l] += outer * (T::from_f64(2.0) - half * damped);
+                let common = outer * damped * (T::ONE + exponent);
+                pull_i.0[l] = common * bj.0[l];
+                pull_j.0[l] = common * bi.0[l];
+            }
+        }
+        let row = &mut born.pull[i];
+        for l in 0..LANES {
+            row.0[l] += pull_i.0[l];
+        }
+        let row = &mut born.pull[j];
+        for l in 0..LANES {
+            row.0[l] += pull_j.0[l];
+        }
+    }
+}
+
+/// `dE/dB dB/dI dI/dr`.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
+fn chain<T: Real>(pairs: &[[usize; 2]], rows: &mut PairRows<T>, born: &mut BornRows<T>) {
+    for ((out, pull), gain) in born.integral.iter_mut().zip(&born.pull).zip(&born.gain) {
+        for l in 0..LANES {
+            out.0[l] = pull.0[l] * gain.0[l];
+        }
+    }
+    for ((&[i, j], slope), [inner_i, inner_j]) in pairs.iter().zip(&mut rows.slope).zip(&born.inner) {
+        let (gi, gj) = (&born.integral[i], &born.integral[j]);
+        for l in 0..LANES {
+            slope.0[l] += gi.0[l].fma(inner_i.0[l], gj.0[l] * inner_j.0[l]);
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! Pairs of one block of frames: distances, Lennard-Jones and Coulomb, and the force that every pair term adds to.
+//!
+//! Pairs come in three classes, one after the other: plain ones (cut off), exceptions with parameters of their own (never
+//! cut off), and excluded ones, which only the solvation sees.
+
+use multiversion::multiversion;
+
+use super::params;
+use crate::energy::lanes::{LANES, Row};
+use crate::real::Real;
+
+/// Squared distances (nm^2) are taken to be at least this, so that coinciding atoms give a large energy and not NaN.
+const LEAST_SQUARE: f64 = 1e-12;
+
+/// `inv6 (a inv6 - b) + qq (1/r + krf r^2 - crf)`, with `a = 4 eps s^12`, `b = 4 eps s^6`.
+struct Coefficients<T> {
+    a: T,
+    b: T,
+    qq: T,
+}
+
+/// All pairs of a molecule, with their parameters in the scalar type of a kernel.
+pub struct Pairs<T> {
+    /// Every pair once, smaller index first, by class.
+    pub atoms: Vec<[usize; 2]>,
+    plain: Vec<Coefficients<T>>,
+    exceptions: Vec<Coefficients<T>>,
+    cutoff: Option<T>,
+    krf: T,
+    crf: T,
+}
+
+/// What passes over the pairs leave for later ones; rows by pair.
+pub struct PairRows<T> {
+    /// Distance.
+    pub r: Vec<Row<T>>,
+    /// Its inverse.
+    pub inv_r: Vec<Row<T>>,
+    /// `dE/dr / r`.
+    pub slope: Vec<Row<T>>,
+}
+
+impl<T: Real> PairRows<T> {
+    /// Memory for `n` pairs.
+    pub fn new(n: usize) -> Self {
+        let rows = || vec![Row::ZERO; n];
+        Self { r: rows(), inv_r: rows(), slope: rows() }
+    }
+}
+
+impl<T: Real> Pairs<T> {
+    /// Sorts the pairs by class. Without solvation, excluded pairs are left out; without `NonbondedForce`, all are
+    /// excluded.
+    pub fn new(ff: &params::ForceField) -> Self {
+        let n = ff.atoms();
+        let (mut plain, mut exceptions, mut excluded) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut cutoff, mut krf, mut crf) = (None, 0.0, 0.0);
+        for i in 0..n {
+            for j in i + 1..n {
+                let Some(nb) = &ff.nonbonded else {
+                    excluded.push([i, j]);
+                    continue;
+                };
+                let own = nb.exceptions.iter().find(|e| e.atoms == [i, j] || e.atoms == [j, i]);
+                let (charge, sigma, epsilon) = own.map_or_else(
+                    || {
+                        let sigma = f64::midpoint(nb.sigma[i], nb.sigma[j]);
+                        (nb.charges[i] * nb.charges[j], sigma, (nb.epsilon[i] * nb.epsilon[j]).sqrt())
+                    },
+                    |e| (e.charge_product, e.sigma, e.epsilon),
+                );
+                let s6 = sigma.powi(6);
+                let c = Coefficients {
+                    a: T::from_f64(4.0 * epsilon * s6 * s6),
+                    b: T::from_f64(4.0 * epsilon * s6),
+                    qq: T::from_f64(params::COULOMB * charge),
+                };
+                match own {
+                    None => plain.push(([i, j], c)),
+                    Some(_) if charge != 0.0 || epsilon != 0.0 => exceptions.push(([i, j], c)),
+                    Some(_) => excluded.push([i, j]),
+                }
+            }
+        }
+        if let Some(c) = ff.nonbonded.as_ref().and_then(|nb| nb.cutoff) {
+            cutoff = Some(T::from_f64(c.distance));
+            (krf, crf) = c.reaction_field();
+        }
+        let mut atoms: Vec<[usize; 2]> = plain.iter().chain(&exceptions).map(|(pair, _)| *pair).collect();
+        if ff.gb.is_some() {
+            atoms.extend(excluded);
+        }
+        let coefficients = |class: Vec<([usize; 2], Coefficients<T>)>| class.into_iter().map(|(_, c)| c).collect();
+        Self {
+            atoms,
+            plain: coefficients(plain),
+            exceptions: coefficients(exceptions),
+            cutoff,
+            krf: T::from_f64(krf),
+            crf: T::from_f64(crf),
+        }
+    }
+
+    /// Pairs with a direct interaction.
+    pub fn direct(&self) -> usize {
+        self.plain.len() + self.exceptions.len()
+    }
+
+    /// Fills distances, and sets every slope to that of Lennard-Jones and Coulomb; adds their energy.
+    pub fn start(&self, x: &[Row<T>], rows: &mut PairRows<T>, energy: &mut Row<T>) {
+        distances(&self.atoms, x, rows);
+        let (p, e) = (self.plain.len(), self.exceptions.len());
+        match self.cutoff {
+            Some(rc) => nonbonded::<T, true>(&self.plain, 0, (rc, self.krf, self.crf), rows, energy),
+            None => nonbonded::<T, false>(&self.plain, 0, (T::ZERO, self.krf, self.crf), rows, energy),
+        }
+        nonbonded::<T, false>(&self.exceptions, p, (T::ZERO, T::ZERO, T::ZERO), rows, energy);
+        rows.slope[p + e..].fill(Row::ZERO);
+    }
+
+    /// Adds the forces of all slopes to `f [dim]`.
+    pub fn finish(&self, x: &[Row<T>], rows: &PairRows<T>, f: &mut [Row<T>]) {
+        forces(&self.atoms, x, &rows.slope, f);
+    }
+}
+
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
+fn distances<T: Real>(pairs: &[[usize; 2]], x: &[Row<T>], rows: &mut PairRows<T>) {
+    let least = T::from_f64(LEAST_SQUARE);
+    let points = x.as_chunks::<3>().0;
+    for ((&[i, j], r), inv_r) in pairs.iter().zip(&mut rows.r).zip(&mut rows.inv_r) {
+        let (xi, xj) = (&points[i], &points[j]);
+        for l in 0..LANES {
+            let dx = xi[0].0[l] - xj[0].0[l];
+            let dy = xi[1].0[l] - xj[1].0[l];
+            let dz = xi[2].0[l] - xj[2].0[l];
+            let square = dx.fma(dx, dy.fma(dy, dz * dz));
+            let square = if square > least { square } else { least };
+            let inverse = T::ONE / square.sqrt();
+            inv_r.0[l] = inverse;
+            r.0[l] = square * inverse;
+        }
+    }
+}
+
+/// Pairs `first..` with these coefficients; `CUT` leaves out what is beyond the cutoff.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
+fn nonbonded<T: Real, const CUT: bool>(
+    table: &[Coefficients<T>],
+    first: usize,
+    (cutoff, krf, crf): (T, T, T),
+    rows: &mut PairRows<T>,
+    energy: &mut Row<T>,
+) {
+    let (two, six, twelve) = (T::from_f64(2.0), T::from_f64(6.0), T::from_f64(12.0));
+    let here = first..first + table.len();
+    let distances = rows.r[here.clone()].iter().zip(&rows.inv_r[here.clone()]);
+    for ((c, (r, inv_r)), slope) in table.iter().zip(distances).zip(&mut rows.slope[here]) {
+        for l in 0..LANES {
+            let (r, inv) = (r.0[l], inv_r.0[l]);
+            let inv2 = inv * inv;
+            let inv6 = inv2 * inv2 * inv2;
+            let coulomb = c.qq * inv;
+            let r2 = r * r;
+            let e = inv6.fma(c.a * inv6 - c.b, c.qq.fma(krf * r2 - crf, coulomb));
+            // -r dE/dr, over r^2.
+            let s = inv2 * (inv6.fma(twelve * c.a * inv6 - six * c.b, coulomb)) - two * c.qq * krf;
+            let inside = !CUT || r < cutoff;
+            energy.0[l] += if inside { e } else { T::ZERO };
+            slope.0[l] = if inside { -s } else { T::ZERO };
+        }
+    }
+}
+
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
+fn forces<T: Real>(pairs: &[[usize; 2]], x: &[Row<T>], slopes: &[Row<T>], f: &mut [Row<T>]) {
+    let points = x.as_chunks::<3>().0;
+    for (&[i, j], slope) in pairs.iter().zip(slopes) {
+        for c in 0..3 {
+            let (xi, xj) = (&points[i][c], &points[j][c]);
+            let mut push = Row::ZERO;
+            for l in 0..LANES {
+                push.0[l] = slope.0[l] * (xi.0[l] - xj.0[l]);
+            }
+            let row = &mut f[3 * i + c];
+            for l in 0..LANES {
+                row.0[l] -= push.0[l];
+            }
+            let row = &mut f[3 * j + c];
+            for l in 0..LANES {
+                row.0[l] += push.0[l];
+            }
+        }
+    }
+}

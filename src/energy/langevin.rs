@@ -1,0 +1,253 @@
+//! Langevin dynamics of many walkers at once, in blocks of SIMD lanes: all steps of a block run from cache.
+//!
+//! The integrator is LangevinMiddle as OpenMM defines it (Zhang, Liu, Yan, Tuckerman and Liu, J. Phys. Chem. A 123, 6056,
+//! 2019): `v += dt f/m; x += dt/2 v; v = a v + b R; x += dt/2 v` with `a = exp(-friction dt)`,
+//! `b^2 = (1 - a^2) kT/m`. It is BAOAB (Leimkuhler and Matthews 2013) seen at half steps: the positions are the same, the
+//! velocities stand half a kick behind. Noise has no component along the centre of mass, so a centre at rest stays so.
+
+use multiversion::multiversion;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::Potential;
+use super::lanes::{Kernel, LANES, Row, gather, rows, scatter, total};
+use crate::real::Real;
+use crate::rng::{self, Stream};
+
+/// Arithmetic of the dynamics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// Single: positions, velocities, forces and noise.
+    F32,
+    /// Double.
+    F64,
+}
+
+/// How walkers move.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Dynamics<'a> {
+    /// Time step (ps for molecules).
+    pub dt: f64,
+    /// Friction, 1/time; 0 gives leapfrog Verlet.
+    pub friction: f64,
+    /// Masses `[atoms]`.
+    pub masses: &'a [f64],
+    /// Arithmetic.
+    pub precision: Precision,
+    /// Seed of the run.
+    pub seed: u64,
+    /// Number of the first step: keys the noise together with the walker's index.
+    pub first_step: u64,
+}
+
+/// Walkers in motion; `n` of them, numbered from 0.
+pub struct Walkers<'a> {
+    /// `kT` of each walker `[n]`.
+    pub kt: &'a [f64],
+    /// Positions `[n, dim]`.
+    pub positions: &'a mut [f64],
+    /// Velocities `[n, dim]`, half a step behind.
+    pub velocities: &'a mut [f64],
+    /// Forces at the positions `[n, dim]`.
+    pub forces: &'a mut [f64],
+    /// Unreduced energies at the positions `[n]`.
+    pub energies: &'a mut [f64],
+}
+
+/// Walkers of one rayon task.
+struct Task<'a> {
+    first: usize,
+    kt: &'a [f64],
+    positions: &'a mut [f64],
+    velocities: &'a mut [f64],
+    forces: &'a mut [f64],
+    energies: &'a mut [f64],
+}
+
+/// Moves all walkers `steps` steps, at precision `T`. One evaluation per walker and step.
+pub fn run<T: Real, K: Kernel<T>>(kernel: &K, walkers: Walkers<'_>, dynamics: &Dynamics<'_>, steps: usize) {
+    let dim = 3 * kernel.atoms();
+    let Walkers { kt, positions, velocities, forces, energies } = walkers;
+    let tasks: Vec<Task<'_>> = positions
+        .chunks_mut(LANES * dim)
+        .zip(velocities.chunks_mut(LANES * dim))
+        .zip(forces.chunks_mut(LANES * dim))
+        .zip(energies.chunks_mut(LANES))
+        .zip(kt.chunks(LANES))
+        .enumerate()
+        .map(|(b, ((((positions, velocities), forces), energies), kt))| Task {
+            first: b * LANES,
+            kt,
+            positions,
+            velocities,
+            forces,
+            energies,
+        })
+        .collect();
+    let constants = Constants::new(dynamics);
+    tasks.into_par_iter().for_each_init(
+        || (kernel.scratch(), Block::new(dim, kernel.terms())),
+        |(scratch, block), task| {
+            gather(task.positions, dim, &mut block.x, T::from_f64);
+            gather(task.velocities, dim, &mut block.v, T::from_f64);
+            gather(task.forces, dim, &mut block.f, T::from_f64);
+            gather(task.kt, 1, std::slice::from_mut(&mut block.thermal), |kt| T::from_f64(kt.sqrt()));
+            for step in 0..steps as u64 {
+                let stream = Stream::new(dynamics.seed, rng::Purpose::Dynamics, dynamics.first_step + step);
+                advance(&constants, &stream, task.first as u32, block);
+                kernel.evaluate(scratch, &block.x, &mut block.f, &mut block.terms);
+            }
+            scatter(&block.x, dim, task.positions, T::to_f64);
+            scatter(&block.v, dim, task.velocities, T::to_f64);
+            scatter(&block.f, dim, task.forces, T::to_f64);
+            for (l, energy) in task.energies.iter_mut().enumerate() {
+                let terms: Vec<T> = block.terms.iter().map(|row| row.0[l]).collect();
+                *energy = total(&terms).to_f64();
+            }
+        },
+    );
+}
+
+/// [`run`] for any potential, at the precision that the dynamics ask for, through its batches.
+pub fn run_plain<P: Potential + ?Sized>(potential: &P, walkers: Walkers<'_>, dynamics: &Dynamics<'_>, steps: usize) {
+    match dynamics.precision {
+        Precision::F32 => run::<f32, _>(&Plain(potential), walkers, dynamics, steps),
+        Precision::F64 => run::<f64, _>(&Plain(potential), walkers, dynamics, steps),
+    }
+}
+
+/// A potential without a kernel of its own.
+struct Plain<'a, P: ?Sized>(&'a P);
+
+/// Frames of one block and their forces, energies.
+struct Frames<T> {
+    x: Vec<T>,
+    f: Vec<T>,
+    e: Vec<T>,
+}
+
+macro_rules! plain {
+    ($t:ty, $call:ident) => {
+        impl<P: Potential + ?Sized> Kernel<$t> for Plain<'_, P> {
+            type Scratch = Frames<$t>;
+
+            fn atoms(&self) -> usize {
+                self.0.atoms()
+            }
+
+            fn terms(&self) -> usize {
+                1
+            }
+
+            fn scratch(&self) -> Frames<$t> {
+                let n = LANES * 3 * self.0.atoms();
+                Frames { x: vec![0.0; n], f: vec![0.0; n], e: vec![0.0; LANES] }
+            }
+
+            fn evaluate(&self, s: &mut Frames<$t>, x: &[Row<$t>], f: &mut [Row<$t>], terms: &mut [Row<$t>]) {
+                scatter(x, x.len(), &mut s.x, |x| x);
+                self.0.$call(&s.x, &mut s.e, &mut s.f);
+                gather(&s.f, x.len(), f, |f| f);
+                gather(&s.e, 1, terms, |e| e);
+            }
+        }
+    };
+}
+
+plain!(f32, energy_forces_f32);
+plain!(f64, energy_forces);
+
+/// One block of walkers.
+struct Block<T> {
+    x: Vec<Row<T>>,
+    v: Vec<Row<T>>,
+    f: Vec<Row<T>>,
+    noise: Vec<Row<T>>,
+    terms: Vec<Row<T>>,
+    /// `sqrt(kT)`.
+    thermal: Row<T>,
+}
+
+impl<T: Real> Block<T> {
+    fn new(dim: usize, terms: usize) -> Self {
+        // Noise comes in fours.
+        let noise = rows(dim.next_multiple_of(4));
+        Self { x: rows(dim), v: rows(dim), f: rows(dim), noise, terms: rows(terms), thermal: Row::ZERO }
+    }
+}
+
+/// What a step multiplies with.
+struct Constants<T> {
+    half_dt: T,
+    /// `exp(-friction dt)`.
+    keep: T,
+    /// Per atom: `dt / m`.
+    kick: Vec<T>,
+    /// Per atom: `sqrt((1 - keep^2) / m)`.
+    noise: Vec<T>,
+    /// Per atom: its share of the mass.
+    share: Vec<T>,
+}
+
+impl<T: Real> Constants<T> {
+    fn new(d: &Dynamics<'_>) -> Self {
+        let keep = (-d.friction * d.dt).exp();
+        let mass: f64 = d.masses.iter().sum();
+        let per_atom = |f: &dyn Fn(f64) -> f64| d.masses.iter().map(|&m| T::from_f64(f(m))).collect();
+        Self {
+            half_dt: T::from_f64(0.5 * d.dt),
+            keep: T::from_f64(keep),
+            kick: per_atom(&|m| d.dt / m),
+            noise: if d.friction > 0.0 { per_atom(&|m| ((1.0 - keep * keep) / m).sqrt()) } else { Vec::new() },
+            share: per_atom(&|m| m / mass),
+        }
+    }
+}
+
+/// One step up to the evaluation of the new forces.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
+fn advance<T: Real>(c: &Constants<T>, stream: &Stream, first: u32, block: &mut Block<T>) {
+    if !c.noise.is_empty() {
+        draw(c, stream, first, block);
+    }
+    for (a, &kick) in c.kick.iter().enumerate() {
+        for k in 3 * a..3 * a + 3 {
+            let (x, v, f, noise) = (&mut block.x[k], &mut block.v[k], &block.f[k], &block.noise[k]);
+            for l in 0..LANES {
+                let kicked = kick.fma(f.0[l], v.0[l]);
+                let new = c.keep.fma(kicked, noise.0[l]);
+                x.0[l] += c.half_dt * (kicked + new);
+                v.0[l] = new;
+            }
+        }
+    }
+}
+
+/// Velocity noise without momentum of the centre of mass.
+#[inline(always)]
+fn draw<T: Real>(c: &Constants<T>, stream: &Stream, first: u32, block: &mut Block<T>) {
+    for (b, four) in block.noise.as_chunks_mut::<4>().0.iter_mut().enumerate() {
+        let mut z = [[T::ZERO; LANES]; 4];
+        stream.normals(first, b as u32, &mut z);
+        for k in 0..4 {
+            four[k].0 = z[k];
+        }
+    }
+    for axis in 0..3 {
+        let mut drift = Row::<T>::ZERO;
+        for (a, (&width, &share)) in c.noise.iter().zip(&c.share).enumerate() {
+            let row = &mut block.noise[3 * a + axis];
+            for l in 0..LANES {
+                row.0[l] = width * block.thermal.0[l] * row.0[l];
+                drift.0[l] += share * row.0[l];
+            }
+        }
+        for a in 0..c.noise.len() {
+            let row = &mut block.noise[3 * a + axis];
+            for l in 0..LANES {
+                row.0[l] -= drift.0[l];
+            }
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! One side of a comparison: frames with their energies, and what is computed from them once.
+
+use std::cell::OnceCell;
+use std::sync::Arc;
+
+use super::structure::{Frames, Structure};
+use super::wasserstein::{Pooled, interatomic_distances};
+
+/// Reduced energies beyond this are dropped (and counted): a single overlap of particles would decide the mean.
+pub const ENERGY_LIMIT: f64 = 1_000.0;
+
+/// Frames with their reduced energies.
+#[derive(Debug, Clone)]
+pub struct Side {
+    atoms: usize,
+    positions: Vec<f64>,
+    energies: Vec<f64>,
+    log_weight: Option<Vec<f64>>,
+    structure: Option<Arc<Structure>>,
+    kept: OnceCell<Pooled>,
+    distances: OnceCell<Pooled>,
+    frames: OnceCell<Frames>,
+}
+
+impl Side {
+    /// Frames `[n, atoms, 3]` with reduced energies `[n]` (empty when no metric needs them).
+    #[must_use]
+    pub fn new(atoms: usize, positions: Vec<f64>, energies: Vec<f64>) -> Self {
+        Self {
+            atoms,
+            positions,
+            energies,
+            log_weight: None,
+            structure: None,
+            kept: OnceCell::new(),
+            distances: OnceCell::new(),
+            frames: OnceCell::new(),
+        }
+    }
+
+    /// The same frames with these reduced energies `[n]`.
+    #[must_use]
+    pub fn with_energies(self, energies: Vec<f64>) -> Self {
+        debug_assert_eq!(energies.len(), self.len());
+        Self { energies, kept: OnceCell::new(), ..self }
+    }
+
+    /// The same frames with log weights `[n]`.
+    #[must_use]
+    pub fn with_log_weight(self, log_weight: Option<Vec<f64>>) -> Self {
+        debug_assert!(log_weight.as_ref().is_none_or(|w| w.len() == self.len()));
+        Self { log_weight, frames: OnceCell::new(), ..self }
+    }
+
+    /// The same frames, of a molecule.
+    #[must_use]
+    pub fn with_structure(self, structure: Option<Arc<Structure>>) -> Self {
+        Self { structure, frames: OnceCell::new(), ..self }
+    }
+
+    /// Atoms per frame.
+    #[must_use]
+    pub fn atoms(&self) -> usize {
+        self.atoms
+    }
+
+    /// Positions `[n, atoms, 3]`.
+    #[must_use]
+    pub fn positions(&self) -> &[f64] {
+        &self.positions
+    }
+
+    /// Number of frames.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.positions.len() / (3 * self.atoms)
+    }
+
+    /// Whether there are no frames.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.positions.is_empty()
+    }
+
+    /// The frames with these indices.
+    #[must_use]
+    pub fn select(&self, frames: &[usize]) -> Self {
+        let dim = 3 * self.atoms;
+        let positions = frames.iter().flat_map(|&f| &self.positions[f * dim..(f + 1) * dim]).copied().collect();
+        let pick = |values: &[f64]| frames.iter().map(|&f| values[f]).collect();
+        let energies = if self.energies.is_empty() { vec![] } else { pick(&self.energies) };
+        Self::new(self.atoms, positions, energies)
+            .with_log_weight(self.log_weight.as_deref().map(pick))
+            .with_structure(self.structure.clone())
+    }
+
+    /// Reduced energies within ±[`ENERGY_LIMIT`], ascending.
+    pub(super) fn kept(&self) -> &Pooled {
+        self.kept.get_or_init(|| {
+            let kept: Vec<f64> = self.energies.iter().copied().filter(|u| u.abs() <= ENERGY_LIMIT).collect();
+            Pooled::new(&kept, 1)
+        })
+    }
+
+    /// All interatomic distances, ascending.
+    pub(super) fn distances(&self) -> &Pooled {
+        let pairs = (self.atoms * self.atoms.saturating_sub(1) / 2).max(1);
+        self.distances.get_or_init(|| Pooled::new(&interatomic_distances(&self.positions, self.atoms), pairs))
+    }
+
+    /// The frames of right handedness; `None` without topology.
+    pub(super) fn frames(&self) -> Option<&Frames> {
+        let structure = self.structure.as_ref()?;
+        Some(
+            self.frames.get_or_init(|| Frames::new(Arc::clone(structure), &self.positions, self.log_weight.as_deref())),
+        )
+    }
+
+    /// Positions of the first frames.
+    pub(super) fn first(&self, frames: usize) -> &[f64] {
+        &self.positions[..frames * 3 * self.atoms]
+    }
+}

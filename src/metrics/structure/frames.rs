@@ -1,0 +1,148 @@
+//! Frames of right handedness, and what metrics and figures see of them.
+
+use std::sync::Arc;
+
+use super::Structure;
+use super::chirality::Hand;
+use super::dihedrals::angles;
+use super::ramachandran::Pairing;
+use super::tica::Kind;
+
+/// Frames with a coordinate at or beyond this are left out: products of four lengths would overflow.
+const COORDINATE_LIMIT: f64 = 1e30;
+
+/// Frames of a molecule: mirror images reflected, frames of mixed handedness left out.
+#[derive(Debug, Clone)]
+pub struct Frames {
+    structure: Arc<Structure>,
+    positions: Vec<f64>,
+    log_weight: Option<Vec<f64>>,
+    hands: Vec<Hand>,
+    given: usize,
+}
+
+/// Points of a scatter plot or two-dimensional histogram.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Panel {
+    /// Label of the first axis.
+    pub x: String,
+    /// Label of the second axis.
+    pub y: String,
+    /// One point a frame.
+    pub points: Vec<[f64; 2]>,
+}
+
+impl Frames {
+    /// Sorts out `positions [n, atoms, 3]`, with log weights `[n]` if there are any.
+    #[must_use]
+    pub fn new(structure: Arc<Structure>, positions: &[f64], log_weight: Option<&[f64]>) -> Self {
+        let dim = 3 * structure.atoms();
+        let mut kept = Vec::with_capacity(positions.len());
+        let mut weights = Vec::new();
+        let mut hands = Vec::new();
+        for (i, x) in positions.chunks_exact(dim).enumerate() {
+            if x.iter().any(|x| x.is_nan() || x.abs() >= COORDINATE_LIMIT) {
+                continue;
+            }
+            let hand = structure.chirality.hand(x);
+            match hand {
+                Hand::Right => kept.extend_from_slice(x),
+                Hand::Mirror => kept.extend(x.iter().map(|x| -x)),
+                Hand::Mixed => {}
+            }
+            hands.push(hand);
+            if hand != Hand::Mixed {
+                weights.extend(log_weight.map(|w| w[i]));
+            }
+        }
+        let log_weight = log_weight.map(|_| weights);
+        Self { structure, positions: kept, log_weight, hands, given: positions.len() / dim }
+    }
+
+    /// Number of frames left.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.positions.len() / (3 * self.structure.atoms())
+    }
+
+    /// Whether no frame is left.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.positions.is_empty()
+    }
+
+    /// Positions `[n, atoms, 3]` of the frames left.
+    #[must_use]
+    pub fn positions(&self) -> &[f64] {
+        &self.positions
+    }
+
+    /// Log weights `[n]` of the frames left, if there were any.
+    #[must_use]
+    pub fn log_weight(&self) -> Option<&[f64]> {
+        self.log_weight.as_deref()
+    }
+
+    /// Handedness of every frame given that has usable coordinates.
+    #[must_use]
+    pub fn hands(&self) -> &[Hand] {
+        &self.hands
+    }
+
+    /// Frames left out.
+    #[must_use]
+    pub fn dropped(&self) -> usize {
+        self.given - self.len()
+    }
+
+    /// Frames that were reflected.
+    #[must_use]
+    pub fn reflected(&self) -> usize {
+        self.hands.iter().filter(|h| **h == Hand::Mirror).count()
+    }
+
+    /// The molecule.
+    #[must_use]
+    pub fn structure(&self) -> &Structure {
+        &self.structure
+    }
+
+    /// All phi, then all psi, of every frame `[n, width]`, and the width.
+    #[must_use]
+    pub fn torus(&self) -> (Vec<f64>, usize) {
+        let dihedrals = self.structure.backbone.phi_psi();
+        (angles(&dihedrals, &self.positions, self.structure.atoms()), dihedrals.len())
+    }
+
+    /// One panel of (phi, psi) for every pair.
+    #[must_use]
+    pub fn ramachandran(&self, pairing: Pairing) -> Vec<Panel> {
+        let backbone = &self.structure.backbone;
+        let (angles, width) = self.torus();
+        let name = |residue: usize| super::residue(&self.structure.topology, residue);
+        backbone
+            .panels(pairing)
+            .into_iter()
+            .map(|[i, j]| {
+                let column = backbone.phi.len() + j;
+                Panel {
+                    x: format!("phi {}", name(backbone.phi[i].residue)),
+                    y: format!("psi {}", name(backbone.psi[j].residue)),
+                    points: angles.chunks_exact(width).map(|row| [row[i], row[column]]).collect(),
+                }
+            })
+            .collect()
+    }
+
+    /// The first two components; `None` without a model, or when it has only one component.
+    #[must_use]
+    pub fn tics(&self, kind: Kind) -> Option<Panel> {
+        let model = self.structure.tica.as_ref()?.kind(kind);
+        if model.eigenvalues.len() < 2 {
+            return None;
+        }
+        let features = self.structure.features.measure(&self.positions, self.structure.atoms());
+        let points = model.project(&features, 2).as_chunks::<2>().0.to_vec();
+        Some(Panel { x: "TIC 1".into(), y: "TIC 2".into(), points })
+    }
+}

@@ -1,0 +1,117 @@
+//! Molecules: a force field from a System XML, names and coordinates from a PDB file. Two are built in.
+//!
+//! `aldp` is alanine dipeptide (ACE-ALA-NME, 22 atoms), `al3` alanine tripeptide (33 atoms, NH3+ to COO-), both with
+//! Amber ff14SB (`amber14-all.xml`) and OBC1 generalised Born (`implicit/obc1.xml`), no constraints, cut at 2 nm.
+//! `scripts/physics_fixtures.py` makes their files with OpenMM and checks them.
+
+use std::path::Path;
+
+use super::{Topology, elements, openmm, pdb};
+use crate::config::spec::MoleculeFiles;
+use crate::energy::forcefield::ForceField;
+use crate::error::{Error, Result};
+
+/// A mass this far from its element's is another element, amu. (Force fields round to 0.01.)
+const MASS_TOLERANCE: f64 = 0.1;
+
+/// A molecule, ready to be made a system.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Molecule {
+    /// Parameters.
+    pub forcefield: ForceField,
+    /// Names and bonds.
+    pub topology: Topology,
+    /// A low-energy configuration `[atoms, 3]`, nm, its centroid at the origin.
+    pub start: Vec<f64>,
+    /// Positions are divided by this before they enter a network (standard deviation of the data), nm.
+    pub scale: f64,
+    /// What was left out when the files were read.
+    pub notes: Vec<String>,
+}
+
+/// Names that [`built_in`] knows.
+pub const NAMES: &[&str] = &["aldp", "al3"];
+
+/// A built-in molecule; `None` for a name that is not one of [`NAMES`].
+///
+/// # Errors
+/// None, unless the embedded files are broken.
+pub fn built_in(name: &str) -> Result<Option<Molecule>> {
+    // The last one is the scale of the paper's reference code.
+    let (xml, pdb, start, scale) = match name {
+        "aldp" => (include_str!("aldp.xml"), include_str!("aldp.pdb"), include_str!("aldp.start.txt"), 0.1640),
+        "al3" => (include_str!("al3.xml"), include_str!("al3.pdb"), include_str!("al3.start.txt"), 0.2059),
+        _ => return Ok(None),
+    };
+    let file = |extension: &str| Path::new("built-in").join(format!("{name}.{extension}"));
+    let molecule = from_text(&file("xml"), xml, &file("pdb"), pdb)?;
+    // PDB files are rounded to 0.001 Angstrom: the minimised structure lies beside it in full.
+    let numbers = start.split_whitespace().map(str::parse).collect::<std::result::Result<Vec<f64>, _>>();
+    match numbers {
+        Ok(start) if start.len() == molecule.start.len() => Ok(Some(Molecule { start, scale, ..molecule })),
+        _ => Err(Error::Internal(format!("the start structure of `{name}` does not fit its topology"))),
+    }
+}
+
+/// A molecule from the texts of its two files; the paths are for messages. The start is that of the PDB file.
+///
+/// # Errors
+/// See [`openmm::read`] and [`pdb::read`]; [`Error::Shape`] when the numbers of atoms differ, [`Error::Data`] when an
+/// element and its mass do not fit (which means: another order).
+pub fn from_text(xml_path: &Path, xml: &str, pdb_path: &Path, pdb: &str) -> Result<Molecule> {
+    let system = openmm::read(xml_path, xml)?;
+    let mut structure = pdb::read(pdb_path, pdb)?;
+    let (field, topology) = (system.forcefield, &mut structure.topology);
+    let (particles, atoms) = (field.atoms(), topology.atoms.len());
+    if particles != atoms {
+        let message =
+            format!("the XML has {particles} particles, the PDB {atoms} atoms; write both from the same topology");
+        return Err(Error::shape(pdb_path, message));
+    }
+    for (i, (atom, mass)) in topology.atoms.iter().zip(&field.masses).enumerate() {
+        let standard = elements::by_symbol(&atom.element).map_or(f64::NAN, |(_, mass)| mass);
+        let fits = (mass - standard).abs() <= MASS_TOLERANCE;
+        if !fits {
+            let message = format!(
+                "atom {i}: the PDB says {}, the XML has a mass of {mass}; expected the same order of atoms in both, \
+                 and natural masses (no hydrogenMass)",
+                atom.element
+            );
+            return Err(Error::data(pdb_path, message));
+        }
+    }
+    topology.bonds = field.bonds.iter().map(|b| [b.atoms[0].min(b.atoms[1]), b.atoms[0].max(b.atoms[1])]).collect();
+    topology.bonds.sort_unstable();
+    topology.bonds.dedup();
+    centre(&mut structure.positions);
+    let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let (xml_name, pdb_name) = (name(xml_path), name(pdb_path));
+    let notes = system.notes.iter().map(|note| format!("{xml_name}: {note}"));
+    let notes = notes.chain(structure.notes.iter().map(|note| format!("{pdb_name}: {note}"))).collect();
+    let scale = spread(&structure.positions);
+    Ok(Molecule { forcefield: field, topology: structure.topology, start: structure.positions, scale, notes })
+}
+
+/// A molecule from the files of a spec.
+///
+/// # Errors
+/// See [`from_text`].
+pub fn from_files(files: &MoleculeFiles) -> Result<Molecule> {
+    let (xml, pdb) = (&files.xml, &files.pdb);
+    from_text(Path::new(&xml.path), &xml.text, Path::new(&pdb.path), &pdb.text)
+}
+
+/// Moves the centroid to the origin.
+fn centre(x: &mut [f64]) {
+    let atoms = x.len() / 3;
+    for c in 0..3 {
+        let mean = x.iter().skip(c).step_by(3).sum::<f64>() / atoms as f64;
+        x.iter_mut().skip(c).step_by(3).for_each(|x| *x -= mean);
+    }
+}
+
+/// Standard deviation of centred coordinates; 1 where all atoms lie on one point.
+fn spread(x: &[f64]) -> f64 {
+    let variance = x.iter().map(|x| x * x).sum::<f64>() / x.len() as f64;
+    if variance > 0.0 { variance.sqrt() } else { 1.0 }
+}
