@@ -8,8 +8,8 @@
 use std::path::{Path, PathBuf};
 
 use pita_bench::config::spec::{
-    EvalSpec, HotStartSpec, Integrator, MdSpec, PitaSpec, ReferenceSpec, ReplicaExchangeSpec, RunSpec, SamplerSpec,
-    Weights,
+    EvalSpec, HotStartSpec, Integrator, MdSpec, NetSpec, PitaSpec, ReferenceSpec, ReplicaExchangeSpec, RunSpec,
+    SamplerSpec, Weights,
 };
 use pita_bench::config::{Cell, Experiment, load};
 use pita_bench::error::Error;
@@ -136,6 +136,15 @@ fn systems_have_settings_of_their_own() {
 }
 
 #[test]
+fn the_backbone_chooses_its_own_defaults() {
+    let cells = load(Path::new("tests/config/good/dit.toml"), None, &[]).unwrap().cells;
+    let mut dit = NetSpec::dit();
+    dit.dit.as_mut().unwrap().dropout = 0.0;
+    assert_eq!(pita(&cells[0]).net, dit);
+    assert_eq!(pita(&cells[1]).net, NetSpec::default());
+}
+
+#[test]
 fn profiles_are_laid_over_the_base() {
     let small = everything(None, &[]);
     assert_eq!(small, everything(Some("small"), &[]));
@@ -177,6 +186,7 @@ fn frozen_digests() {
         identity::sha256_hex(identity::canonical(&ReplicaExchangeSpec::default())),
         identity::sha256_hex(identity::canonical(&PitaSpec::default())),
         identity::sha256_hex(identity::canonical(&EvalSpec::default())),
+        identity::sha256_hex(identity::canonical(&NetSpec::dit())),
         // digests
         identity::spec_digest(&lj13(md)),
         identity::spec_digest(&run),

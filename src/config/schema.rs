@@ -5,9 +5,9 @@ use super::fields::{Fields, Float};
 use super::reference::ReferenceProfile;
 use super::source::{At, Sources, known_notes};
 use super::spec::{
-    AnnealSpec, Engine, EvalSpec, GammaSchedule, HotStartSpec, InitialSpec, Integrator, MdSpec, MoleculeFiles, NetSpec,
-    NodeFeatures, PitaSpec, Precision, ReferenceSpec, RefineSpec, ReplicaExchangeSpec, Resampling, SamplerSpec,
-    SystemSpec, TrainSpec, TrajectorySpec, Weights,
+    AnnealSpec, BackboneKind, Engine, EvalSpec, GammaSchedule, HotStartSpec, InitialSpec, Integrator, MdSpec,
+    MoleculeFiles, NetSpec, NodeFeatures, PitaSpec, Precision, ReferenceSpec, RefineSpec, ReplicaExchangeSpec,
+    Resampling, SamplerSpec, SystemSpec, TrainSpec, TrajectorySpec, Weights,
 };
 use super::tree::Table;
 use crate::metrics::registry::IDS;
@@ -326,12 +326,20 @@ fn initial(f: &Fields<'_>) -> InitialSpec {
 }
 
 fn net(f: &Fields<'_>) -> NetSpec {
-    let d = NetSpec::default();
-    let spec = NetSpec {
-        hidden: f.count("hidden", d.hidden, 1),
-        layers: f.count("layers", d.layers, 1),
-        node_features: f.choice("node_features", d.node_features, &NODE_FEATURES),
-    };
+    let kind = f.choice("backbone", BackboneKind::Egnn, &BACKBONES);
+    let d = if kind == BackboneKind::Dit { NetSpec::dit() } else { NetSpec::default() };
+    let mut spec =
+        NetSpec { hidden: f.count("hidden", d.hidden, 1), layers: f.count("layers", d.layers, 1), ..d.clone() };
+    // The keys of the other network are unknown.
+    match &mut spec.dit {
+        None => spec.node_features = f.choice("node_features", d.node_features, &NODE_FEATURES),
+        Some(dit) => {
+            dit.heads = f.count("heads", dit.heads, 1);
+            dit.cond = f.count("cond", dit.cond, 1);
+            dit.dropout = f.float("dropout", dit.dropout, Float::BelowOne);
+            dit.beta_conditioning = f.boolean("beta_conditioning", dit.beta_conditioning);
+        }
+    }
     f.finish();
     spec
 }
@@ -410,6 +418,7 @@ const REFERENCE_PROFILES: [(&str, Option<ReferenceProfile>); 3] = [
 ];
 const PRECISIONS: [(&str, Precision); 2] = [("f32", Precision::F32), ("f64", Precision::F64)];
 const ENGINES: [(&str, Engine); 2] = [("candle", Engine::Candle), ("fused", Engine::Fused)];
+const BACKBONES: [(&str, BackboneKind); 2] = [("egnn", BackboneKind::Egnn), ("dit", BackboneKind::Dit)];
 const NODE_FEATURES: [(&str, NodeFeatures); 2] = [("fixed", NodeFeatures::Fixed), ("faithful", NodeFeatures::Faithful)];
 const WEIGHTS: [(&str, Weights); 4] = [
     ("exact", Weights::Exact),
@@ -438,6 +447,7 @@ mod tests {
         check(&INTEGRATORS);
         check(&PRECISIONS);
         check(&ENGINES);
+        check(&BACKBONES);
         check(&NODE_FEATURES);
         check(&WEIGHTS);
         check(&RESAMPLINGS);

@@ -308,20 +308,60 @@ impl Default for InitialSpec {
     }
 }
 
-/// EGNN backbone.
+/// Backbone of both networks: an EGNN, or a diffusion transformer when `dit` is there.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NetSpec {
     /// Hidden width.
     pub hidden: usize,
-    /// Layers.
+    /// Layers (blocks of the transformer).
     pub layers: usize,
-    /// Node features.
+    /// Node features (EGNN).
     pub node_features: NodeFeatures,
+    /// Settings of the transformer. Left out of a record for an EGNN: those keep the identity they had before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dit: Option<DitSpec>,
 }
 
 impl Default for NetSpec {
     fn default() -> Self {
-        Self { hidden: 32, layers: 3, node_features: NodeFeatures::Fixed }
+        Self { hidden: 32, layers: 3, node_features: NodeFeatures::Fixed, dit: None }
+    }
+}
+
+impl NetSpec {
+    /// The published transformer of ALDP and AL3, conditioned on beta.
+    #[must_use]
+    pub fn dit() -> Self {
+        Self { hidden: 192, layers: 6, dit: Some(DitSpec::default()), ..Self::default() }
+    }
+}
+
+/// Which network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BackboneKind {
+    /// Equivariant graph network.
+    Egnn,
+    /// Diffusion transformer.
+    Dit,
+}
+
+/// What a diffusion transformer (DiT) has beside its width and its blocks.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DitSpec {
+    /// Attention heads.
+    pub heads: usize,
+    /// Width of the conditioning.
+    pub cond: usize,
+    /// Dropout probability in training.
+    pub dropout: f64,
+    /// Whether the network sees the temperature (the reference's configs for ALDP and AL3 leave it out).
+    pub beta_conditioning: bool,
+}
+
+impl Default for DitSpec {
+    fn default() -> Self {
+        Self { heads: 6, cond: 64, dropout: 0.1, beta_conditioning: true }
     }
 }
 

@@ -45,6 +45,13 @@ pub trait Backbone: Send + Sync {
     /// Coordinates of a sample, `3 * atoms`.
     fn dim(&self) -> usize;
 
+    /// The network as training sees it at one step, when that differs: with dropout, whose masks are a function of
+    /// (seed, step) and the sample's place in the batch.
+    fn in_training(&self, seed: u64, step: u64) -> Option<Box<dyn Backbone>> {
+        let _ = (seed, step);
+        None
+    }
+
     /// Denoiser `D [B, dim]` of the score head.
     ///
     /// # Errors

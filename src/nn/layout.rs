@@ -13,7 +13,9 @@ pub struct Parameter {
     pub shape: Vec<usize>,
     /// First entry in the flat vector.
     pub offset: usize,
-    /// Initial values are uniform in `[-bound, bound]`.
+    /// Initial values are uniform in `[centre - bound, centre + bound]`.
+    pub centre: f64,
+    /// Half width.
     pub bound: f64,
 }
 
@@ -26,10 +28,15 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// Appends a parameter; `bound` is the half width of its uniform initialisation.
+    /// Appends a parameter; `bound` is the half width of its uniform initialisation around 0.
     pub fn push(&mut self, name: impl Into<String>, shape: &[usize], bound: f64) {
+        self.push_around(name, shape, 0.0, bound);
+    }
+
+    /// Appends a parameter whose initialisation is uniform around `centre`, within `bound`.
+    pub fn push_around(&mut self, name: impl Into<String>, shape: &[usize], centre: f64, bound: f64) {
         let len: usize = shape.iter().product();
-        self.parameters.push(Parameter { name: name.into(), shape: shape.to_vec(), offset: self.len, bound });
+        self.parameters.push(Parameter { name: name.into(), shape: shape.to_vec(), offset: self.len, centre, bound });
         self.len += len;
     }
 
@@ -60,7 +67,7 @@ impl Layout {
         for (index, p) in self.parameters.iter().enumerate() {
             let mut draws = stream.at(index as u32);
             let len: usize = p.shape.iter().product();
-            flat.extend((0..len).map(|_| p.bound * (2.0 * draws.uniform() - 1.0)));
+            flat.extend((0..len).map(|_| p.centre + p.bound * (2.0 * draws.uniform() - 1.0)));
         }
         flat
     }

@@ -1,11 +1,13 @@
 //! Networks: one backbone, two heads (score and energy), and what training them needs.
 //!
 //! [`Backbone`] is the boundary: flat f64 slices in and out, whatever computes inside. [`candle`] is the reference (one
-//! definition over [`candle::Jet`]); [`fused`] is the fast CPU engine, checked against it and the golden files.
+//! definition over [`candle::Jet`]); [`fused`] and [`dit`] are the fast CPU engines, checked against it and the golden files.
 
 mod adam;
 mod backbone;
 pub mod candle;
+pub mod dit;
+mod edm;
 mod ema;
 mod engine;
 pub mod fused;

@@ -163,6 +163,31 @@ impl Jet {
         self.unary(y.clone(), || y.sqr()?.neg())
     }
 
+    /// `e^x`.
+    ///
+    /// # Errors
+    /// On device failure.
+    pub fn exp(&self) -> Result<Self> {
+        let y = self.value.exp()?;
+        self.unary(y.clone(), || Ok(y))
+    }
+
+    /// Sine.
+    ///
+    /// # Errors
+    /// On device failure.
+    pub fn sin(&self) -> Result<Self> {
+        self.unary(self.value.sin()?, || self.value.cos())
+    }
+
+    /// Cosine.
+    ///
+    /// # Errors
+    /// On device failure.
+    pub fn cos(&self) -> Result<Self> {
+        self.unary(self.value.cos()?, || self.value.sin()?.neg())
+    }
+
     /// Natural logarithm.
     ///
     /// # Errors

@@ -1,10 +1,4 @@
-//! The EGNN with EDM preconditioning (Karras et al. 2022, sigma_data = 1): denoiser, score, energy, and their gradients, on
-//! batches. With `h = sigma^2`, `y = x / sqrt(1 + h)` and the backbone `F(ln(h) / 8, y, beta)`:
-//!
-//! ```text
-//! D = x / (1 + h) + sqrt(h / (1 + h)) F        score = (D - x) / h = -x / (1 + h) + F / sqrt(h (1 + h))
-//! U = |x|^2 / (2 (1 + h)) - <F, y> / sqrt(h)
-//! ```
+//! The EGNN with EDM preconditioning (formulas in `nn::edm`): denoiser, score, energy, and their gradients, on batches.
 
 use super::batch::{dual_points, for_each, points, sum_gradients};
 use super::divergence::Divergence;
@@ -14,6 +8,7 @@ use super::num::{Lanes, Num, Vec3};
 use super::reverse::{Reverse, inner};
 use crate::array::Arrays;
 use crate::error::{Error, Result};
+use crate::nn::edm::Edm;
 use crate::real::Real;
 
 /// The network: its shape and its parameters as one flat vector, which an optimiser may change between calls.
@@ -36,32 +31,6 @@ pub struct Energy<T> {
     pub grad: Vec<T>,
     /// Its derivative in `h` at fixed positions `[B]`.
     pub dh: Vec<T>,
-}
-
-/// Preconditioning of one sample.
-struct Edm<T> {
-    h: T,
-    /// `1 / (1 + h)`.
-    c_skip: T,
-    c_in: T,
-    c_out: T,
-    noise: T,
-    /// `1 / sqrt(h)`.
-    inv_sigma: T,
-}
-
-impl<T: Real> Edm<T> {
-    fn new(h: T) -> Self {
-        let f = h.to_f64();
-        Self {
-            h,
-            c_skip: T::from_f64(1.0 / (1.0 + f)),
-            c_in: T::from_f64(1.0 / (1.0 + f).sqrt()),
-            c_out: T::from_f64((f / (1.0 + f)).sqrt()),
-            noise: T::from_f64(f.ln() / 8.0),
-            inv_sigma: T::from_f64(1.0 / f.sqrt()),
-        }
-    }
 }
 
 /// Working memory of a thread.

@@ -63,6 +63,8 @@ impl Trainer {
         seed: u64,
     ) -> Result<(LossTerms, f64)> {
         let batch = draw(net.dim(), spec, rungs, seed, self.steps);
+        let noisy = net.in_training(seed, self.steps);
+        let net = noisy.as_deref().unwrap_or(net);
         let half = self.params.len() / 2;
         let mut grad = vec![0.0; 2 * half];
         let (gs, ge) = grad.split_at_mut(half);

@@ -1,0 +1,461 @@
+//! Both heads of the DiT on batches, with their gradients: [`Backbone`] in f64 outside, `T` inside.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
+use super::attention::Attention;
+use super::dropout::Dropout;
+use super::network::{Memory, Network};
+use super::plan::{Packed, Plan};
+use super::pool::{Loan, Pool};
+use super::tangents::Tangents;
+use crate::config::spec::{DitSpec, NetSpec};
+use crate::error::Result;
+use crate::nn::edm::Edm;
+use crate::nn::fused::num::{H, Lanes, Num, add_lanes};
+use crate::nn::{Backbone, Cotangent, EnergyOut, EnergySeed, Layout, Seeds};
+use crate::real::Real;
+
+/// Samples that go through the network together: enough rows for the products, few enough for the cache.
+const MICRO: usize = 8;
+/// At most so many partial sums of a parameter gradient; a function of the batch size alone, so that sums do not depend
+/// on the number of threads.
+const GROUPS: usize = 16;
+
+/// The DiT as a backbone, computing in `T` (f32 in production, f64 in tests).
+#[derive(Debug)]
+pub struct Dit<T> {
+    plan: Plan,
+    dropout: Option<Dropout>,
+    pools: Arc<Pools<T>>,
+}
+
+/// Working memory that outlives a call.
+#[derive(Debug)]
+struct Pools<T> {
+    /// Packed parameters, for forward passes only and with transposed weights.
+    packed: [Pool<Packed<T>>; 2],
+    memory: Pool<Memory<T>>,
+    tangents: Pool<Tangents<T>>,
+    gradients: Pool<Vec<Lanes<T>>>,
+}
+
+impl<T> Default for Pools<T> {
+    fn default() -> Self {
+        Self {
+            packed: [Pool::default(), Pool::default()],
+            memory: Pool::default(),
+            tangents: Pool::default(),
+            gradients: Pool::default(),
+        }
+    }
+}
+
+/// Inputs of a call.
+#[derive(Clone, Copy)]
+struct Inputs<'a> {
+    h: &'a [f64],
+    beta: &'a [f64],
+    x: &'a [f64],
+}
+
+impl<'a> Inputs<'a> {
+    /// A range of samples.
+    fn part(&self, range: &Range<usize>, dim: usize) -> Self {
+        let rows = range.start * dim..range.end * dim;
+        Self { h: &self.h[range.clone()], beta: &self.beta[range.clone()], x: &self.x[rows] }
+    }
+}
+
+/// The energy head of some samples.
+#[derive(Default)]
+struct Energies {
+    u: Vec<f64>,
+    grad: Vec<f64>,
+    du_dh: Vec<f64>,
+}
+
+impl<T: Real> Dit<T> {
+    /// A network for `atoms` particles.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Usage`] for sizes that the kernels are not made for.
+    pub fn new(atoms: usize, net: &NetSpec, dit: &DitSpec) -> Result<Self> {
+        let plan = Plan::new(atoms, net, dit)?;
+        Ok(Self { plan, dropout: None, pools: Arc::default() })
+    }
+
+    /// The network of these parameters; `reverse` if it will go backwards.
+    fn network(&self, params: &[f64], reverse: bool) -> Network<'_, T> {
+        let (plan, dropout) = (&self.plan, self.dropout);
+        let mut w = self.pools.packed[usize::from(reverse)].lend(|| plan.packed(reverse));
+        plan.pack(params, &mut w);
+        Network { plan, w, attention: Attention::new(plan), dropout }
+    }
+
+    fn memory(&self) -> Loan<'_, Memory<T>> {
+        self.pools.memory.lend(|| Memory::new(&self.plan, MICRO))
+    }
+
+    /// Runs `f` on micro-batches of a batch, in parallel; results in order.
+    fn each<R: Send>(
+        &self,
+        samples: usize,
+        micro: usize,
+        f: impl Fn(&mut Memory<T>, Range<usize>) -> R + Sync + Send,
+    ) -> Vec<R> {
+        let starts: Vec<usize> = (0..samples).step_by(micro).collect();
+        let run = |start: usize| {
+            let range = start..(start + micro).min(samples);
+            let mut m = self.memory();
+            m.set_samples(&self.plan, range.len());
+            f(&mut m, range)
+        };
+        starts.into_par_iter().map(run).collect()
+    }
+
+    /// As [`Self::each`], while `f` adds to a packed gradient, whose sum over all samples is added to `grad`.
+    fn each_with_gradient<R: Send>(
+        &self,
+        samples: usize,
+        grad: &mut [f64],
+        f: impl Fn(&mut Memory<T>, Range<usize>, &mut [Lanes<T>]) -> R + Sync + Send,
+    ) -> Vec<R> {
+        let group = samples.div_ceil(GROUPS).next_multiple_of(MICRO);
+        let starts: Vec<usize> = (0..samples).step_by(group.max(1)).collect();
+        let run = |start: usize| {
+            let end = (start + group).min(samples);
+            let mut sum = self.pools.gradients.lend(|| vec![Lanes([T::ZERO; H]); self.plan.lanes()]);
+            sum.fill(Lanes([T::ZERO; H]));
+            let mut results = Vec::new();
+            let mut m = self.memory();
+            for first in (start..end).step_by(MICRO) {
+                let range = first..(first + MICRO).min(end);
+                m.set_samples(&self.plan, range.len());
+                results.push(f(&mut m, range, &mut sum));
+            }
+            (results, sum)
+        };
+        let mut groups: Vec<_> = starts.into_par_iter().map(run).collect();
+        if let Some(((_, total), others)) = groups.split_first_mut() {
+            for (_, sum) in others {
+                total.iter_mut().zip(sum.iter()).for_each(|(t, s)| add_lanes(t, s));
+            }
+            self.plan.add_gradient(total, grad);
+        }
+        groups.into_iter().flat_map(|(results, _)| results).collect()
+    }
+
+    /// Scaled coordinates, noise level and temperature of some samples.
+    fn load(&self, m: &mut Memory<T>, part: &Inputs<'_>) {
+        let dim = self.dim();
+        for (i, (&h, &beta)) in part.h.iter().zip(part.beta).enumerate() {
+            let edm = Edm::<f64>::new(h);
+            m.noise.put::<1>(i, Num([T::from_f64(edm.noise)]));
+            m.beta[i] = T::from_f64(beta);
+            for k in i * dim..(i + 1) * dim {
+                m.y.put::<1>(k, Num([T::from_f64(edm.c_in * part.x[k])]));
+            }
+        }
+    }
+
+    /// `F` of coordinate `k` of the micro-batch.
+    fn output(m: &Memory<T>, k: usize) -> f64 {
+        m.f.get::<1>(k).0[0].to_f64()
+    }
+
+    /// Denoiser of a micro-batch after the forward pass.
+    fn denoised(&self, m: &Memory<T>, part: &Inputs<'_>) -> Vec<f64> {
+        let dim = self.dim();
+        let edm: Vec<Edm<f64>> = part.h.iter().map(|&h| Edm::new(h)).collect();
+        let d = |(k, x): (usize, &f64)| edm[k / dim].c_skip * x + edm[k / dim].c_out * Self::output(m, k);
+        part.x.iter().enumerate().map(d).collect()
+    }
+
+    /// Forward and reverse pass of the energy head; the adjoint of the output is `-y / sigma`, kept in `m`.
+    fn energies(&self, net: &Network<'_, T>, m: &mut Memory<T>, part: &Inputs<'_>) -> Energies {
+        let dim = self.dim();
+        self.load(m, part);
+        net.forward::<1, 1>(m, 0);
+        for (i, &h) in part.h.iter().enumerate() {
+            let factor = T::from_f64(-Edm::<f64>::new(h).inv_sigma);
+            for k in i * dim..(i + 1) * dim {
+                m.f_bar.put(k, m.y.get::<1>(k).scale(factor));
+            }
+        }
+        net.reverse::<1, false>(m, 0, &mut []);
+        let mut out = Energies::default();
+        for (i, &h) in part.h.iter().enumerate() {
+            let edm = Edm::<f64>::new(h);
+            let (mut product, mut square, mut along) = (0.0, 0.0, 0.0);
+            for k in i * dim..(i + 1) * dim {
+                let y = m.y.get::<1>(k).0[0].to_f64();
+                let f = Self::output(m, k);
+                // Adjoint of y: from <F, y>, its right factor and its left one.
+                let bar = m.y_bar.get::<1>(k).0[0].to_f64() - edm.inv_sigma * f;
+                out.grad.push(edm.c_skip * part.x[k] + edm.c_in * bar);
+                product += f * y;
+                square += y * y;
+                along += bar * y;
+            }
+            out.u.push(0.5 * square - edm.inv_sigma * product);
+            // dy/dh = -y / (2 (1 + h)), dc_noise/dh = 1 / (8 h).
+            let noise = m.noise_bar.get::<1>(i).0[0].to_f64();
+            out.du_dh.push(0.5 * edm.inv_sigma * product / h + 0.125 * noise / h - 0.5 * edm.c_skip * (along + square));
+        }
+        out
+    }
+
+    /// Tangents along `v` in `x` and `w` in `h` of the inputs of a micro-batch whose values are loaded.
+    fn load_tangent(&self, m: &mut Memory<T>, part: &Inputs<'_>, seeds: &[EnergySeed], v: &[f64]) {
+        let dim = self.dim();
+        for (i, (&h, seed)) in part.h.iter().zip(seeds).enumerate() {
+            let edm = Edm::<f64>::new(h);
+            let noise = m.noise.get::<1>(i).0[0];
+            m.noise.put(i, Num([noise, T::from_f64(0.125 * seed.w / h)]));
+            for k in i * dim..(i + 1) * dim {
+                let slope = edm.c_in * (v[k] - 0.5 * seed.w * edm.c_skip * part.x[k]);
+                let y = m.y.get::<1>(k).0[0];
+                m.y.put(k, Num([y, T::from_f64(slope)]));
+            }
+        }
+    }
+
+    /// Adjoint of the output in the derivative of `U` along the loaded tangent, plus `c U`.
+    fn seed_second_order(&self, m: &mut Memory<T>, part: &Inputs<'_>, seeds: &[EnergySeed]) {
+        let dim = self.dim();
+        for (i, (&h, seed)) in part.h.iter().zip(seeds).enumerate() {
+            let inv_sigma = Edm::<f64>::new(h).inv_sigma;
+            // Only <F, y> / sigma holds parameters; c adds the value itself to its tangent.
+            let factor = [-inv_sigma, inv_sigma * (0.5 * seed.w / h - seed.c)].map(T::from_f64);
+            for k in i * dim..(i + 1) * dim {
+                m.f_bar.put(k, Num::<T, 2>(factor) * m.y.get::<2>(k));
+            }
+        }
+    }
+
+    /// The bare backbone `F [B, dim]` at network inputs, and the vector-Jacobian product of `cotangent [B, dim]`.
+    #[must_use]
+    pub fn forward(
+        &self,
+        params: &[f64],
+        c_noise: &[f64],
+        beta: &[f64],
+        y: &[f64],
+        cotangent: &[f64],
+    ) -> (Vec<f64>, Vec<f64>) {
+        let (net, dim) = (self.network(params, true), self.dim());
+        let parts = self.each(c_noise.len(), MICRO, |m, range| {
+            for (i, b) in range.clone().enumerate() {
+                m.noise.put(i, Num([T::from_f64(c_noise[b])]));
+                m.beta[i] = T::from_f64(beta[b]);
+            }
+            for (k, at) in (range.start * dim..range.end * dim).enumerate() {
+                m.y.put(k, Num([T::from_f64(y[at])]));
+                m.f_bar.put(k, Num([T::from_f64(cotangent[at])]));
+            }
+            net.forward::<1, 1>(m, 0);
+            net.reverse::<1, false>(m, 0, &mut []);
+            let all = |s: &super::mat::Scalars<T>| (0..s.len).map(|k| s.get::<1>(k).0[0].to_f64()).collect::<Vec<_>>();
+            (all(&m.f), all(&m.y_bar))
+        });
+        let (f, vjp): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+        (f.concat(), vjp.concat())
+    }
+
+    /// Laplacian of `U`, `[B]`: the reverse pass on dual numbers along every coordinate. For the energy-only drift.
+    #[must_use]
+    pub fn laplacian(&self, params: &[f64], h: &[f64], beta: &[f64], x: &[f64]) -> Vec<f64> {
+        let (net, dim) = (self.network(params, true), self.dim());
+        let inputs = Inputs { h, beta, x };
+        let parts = self.each(h.len(), MICRO, |m, range| {
+            let part = inputs.part(&range, dim);
+            self.energies(&net, m, &part);
+            let seeds = vec![EnergySeed::default(); range.len()];
+            let mut trace: Vec<f64> = part.h.iter().map(|&h| dim as f64 * Edm::new(h).c_skip).collect();
+            for axis in 0..dim {
+                let v: Vec<f64> = (0..part.x.len()).map(|k| f64::from(u8::from(k % dim == axis))).collect();
+                self.load_tangent(m, &part, &seeds, &v);
+                net.forward::<2, 2>(m, 1);
+                self.seed_second_order(m, &part, &seeds);
+                net.reverse::<2, false>(m, 1, &mut []);
+                for (i, trace) in trace.iter_mut().enumerate() {
+                    let edm = Edm::<f64>::new(part.h[i]);
+                    let k = i * dim + axis;
+                    let bar = m.y_bar.get::<2>(k).0[1].to_f64() - edm.inv_sigma * m.f.get::<2>(k).0[1].to_f64();
+                    *trace += edm.c_in * bar;
+                }
+            }
+            trace
+        });
+        parts.concat()
+    }
+}
+
+impl<T: Real> Backbone for Dit<T> {
+    fn layout(&self) -> &Layout {
+        &self.plan.layout
+    }
+
+    fn dim(&self) -> usize {
+        3 * self.plan.tokens
+    }
+
+    fn in_training(&self, seed: u64, step: u64) -> Option<Box<dyn Backbone>> {
+        let dropout = (self.plan.dropout > 0.0).then(|| Dropout::new(self.plan.dropout, seed, step))?;
+        Some(Box::new(Self { plan: self.plan.clone(), dropout: Some(dropout), pools: Arc::clone(&self.pools) }))
+    }
+
+    fn denoise(&self, params: &[f64], h: &[f64], beta: &[f64], x: &[f64]) -> Result<Vec<f64>> {
+        let (net, dim) = (self.network(params, false), self.dim());
+        let inputs = Inputs { h, beta, x };
+        let parts = self.each(h.len(), MICRO, |m, range| {
+            let part = inputs.part(&range, dim);
+            self.load(m, &part);
+            net.draw_masks(m, range.start);
+            net.forward::<1, 1>(m, 0);
+            self.denoised(m, &part)
+        });
+        Ok(parts.concat())
+    }
+
+    fn energy(&self, params: &[f64], h: &[f64], beta: &[f64], x: &[f64]) -> Result<EnergyOut> {
+        let (net, dim) = (self.network(params, true), self.dim());
+        let inputs = Inputs { h, beta, x };
+        let parts = self.each(h.len(), MICRO, |m, range| {
+            net.draw_masks(m, range.start);
+            self.energies(&net, m, &inputs.part(&range, dim))
+        });
+        Ok(joined(parts))
+    }
+
+    fn divergence(&self, params: &[f64], h: &[f64], beta: &[f64], x: &[f64]) -> Result<(Vec<f64>, Vec<f64>)> {
+        let (net, dim) = (self.network(params, false), self.dim());
+        let inputs = Inputs { h, beta, x };
+        let parts = self.each(h.len(), 1, |m, range| {
+            let part = inputs.part(&range, dim);
+            self.load(m, &part);
+            net.draw_masks(m, range.start);
+            net.forward::<1, 1>(m, 0);
+            let trace = self.pools.tangents.lend(|| Tangents::new(&net)).trace(&net, m);
+            let edm = Edm::<f64>::new(part.h[0]);
+            (self.denoised(m, &part), edm.inv_sigma * edm.c_in * edm.c_in * trace - dim as f64 * edm.c_skip)
+        });
+        let (d, div): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+        Ok((d.concat(), div))
+    }
+
+    fn denoise_jvp(
+        &self,
+        params: &[f64],
+        h: &[f64],
+        beta: &[f64],
+        x: &[f64],
+        v: &[f64],
+    ) -> Result<(Vec<f64>, Vec<f64>)> {
+        let (net, dim) = (self.network(params, false), self.dim());
+        let inputs = Inputs { h, beta, x };
+        let parts = self.each(h.len(), MICRO, |m, range| {
+            let part = inputs.part(&range, dim);
+            let v = &v[range.start * dim..range.end * dim];
+            self.load(m, &part);
+            net.draw_masks(m, range.start);
+            net.forward::<1, 1>(m, 0);
+            let d = self.denoised(m, &part);
+            self.load_tangent(m, &part, &vec![EnergySeed::default(); range.len()], v);
+            net.forward::<2, 1>(m, 1);
+            let slope = |(k, v): (usize, &f64)| {
+                let edm = Edm::<f64>::new(part.h[k / dim]);
+                edm.c_skip * v + edm.c_out * m.f.get::<2>(k).0[1].to_f64()
+            };
+            (d, v.iter().enumerate().map(slope).collect::<Vec<f64>>())
+        });
+        let (d, slope): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+        Ok((d.concat(), slope.concat()))
+    }
+
+    fn denoise_vjp(
+        &self,
+        params: &[f64],
+        h: &[f64],
+        beta: &[f64],
+        x: &[f64],
+        cotangent: Cotangent<'_>,
+        grad: &mut [f64],
+    ) -> Result<Vec<f64>> {
+        let (net, dim) = (self.network(params, true), self.dim());
+        let inputs = Inputs { h, beta, x };
+        let parts = self.each_with_gradient(h.len(), grad, |m, range, sum| {
+            let part = inputs.part(&range, dim);
+            self.load(m, &part);
+            net.draw_masks(m, range.start);
+            net.forward::<1, 1>(m, 0);
+            let d = self.denoised(m, &part);
+            let mut bar = vec![0.0; dim];
+            for (i, sample) in range.enumerate() {
+                cotangent(sample, &d[i * dim..(i + 1) * dim], &mut bar);
+                let c_out = Edm::<f64>::new(part.h[i]).c_out;
+                for (k, bar) in bar.iter().enumerate() {
+                    m.f_bar.put(i * dim + k, Num([T::from_f64(c_out * bar)]));
+                }
+            }
+            net.reverse::<1, true>(m, 0, sum);
+            d
+        });
+        Ok(parts.concat())
+    }
+
+    fn energy_vjp(
+        &self,
+        params: &[f64],
+        h: &[f64],
+        beta: &[f64],
+        x: &[f64],
+        seed: Seeds<'_>,
+        grad: &mut [f64],
+    ) -> Result<EnergyOut> {
+        let (net, dim) = (self.network(params, true), self.dim());
+        let inputs = Inputs { h, beta, x };
+        let parts = self.each_with_gradient(h.len(), grad, |m, range, sum| {
+            let part = inputs.part(&range, dim);
+            net.draw_masks(m, range.start);
+            let out = self.energies(&net, m, &part);
+            let mut v = vec![0.0; part.x.len()];
+            let seeds: Vec<EnergySeed> = range
+                .enumerate()
+                .map(|(i, sample)| {
+                    let row = i * dim..(i + 1) * dim;
+                    seed(sample, out.u[i], &out.grad[row.clone()], out.du_dh[i], &mut v[row])
+                })
+                .collect();
+            if v.iter().all(|&v| v == 0.0) && seeds.iter().all(|s| s.w == 0.0) {
+                // The gradient of sum c U: the reverse pass done already, times c.
+                let c: Vec<T> = seeds.iter().map(|s| T::from_f64(s.c)).collect();
+                m.scale_adjoints(&c);
+                for k in 0..part.x.len() {
+                    m.f_bar.put(k, m.f_bar.get::<1>(k).scale(c[k / dim]));
+                }
+                net.reverse::<1, true>(m, 1, sum);
+            } else {
+                self.load_tangent(m, &part, &seeds, &v);
+                net.forward::<2, 2>(m, 1);
+                self.seed_second_order(m, &part, &seeds);
+                net.reverse::<2, true>(m, 1, sum);
+            }
+            out
+        });
+        Ok(joined(parts))
+    }
+}
+
+fn joined(parts: Vec<Energies>) -> EnergyOut {
+    let mut out = EnergyOut { u: Vec::new(), grad: Vec::new(), du_dh: Vec::new() };
+    for part in parts {
+        out.u.extend(part.u);
+        out.grad.extend(part.grad);
+        out.du_dh.extend(part.du_dh);
+    }
+    out
+}
