@@ -70,6 +70,7 @@ impl TextFile {
 /// A sampler by kind.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
+#[allow(clippy::large_enum_variant)] // one per run: its size does not matter
 pub enum SamplerSpec {
     /// Plain molecular dynamics or MALA.
     Md(MdSpec),

@@ -112,10 +112,13 @@ fn block<T: Real, const R: usize>(
 /// Inputs of a weight gradient that are summed together.
 const GROUP: usize = 8;
 
+/// Inputs and output gradients of the same rows.
+pub type Pair<'a, T> = (&'a [Lanes<T>], &'a [Lanes<T>]);
+
 /// Weight gradient `g[k][o] += sum_r x[r][k] y[r][o]` over the rows of `x [rows, inputs]` and `y [rows, outputs]`, pair
 /// after pair; `g` in panels as the weights. `scratch` is working memory.
 pub fn outer<T: Real>(
-    pairs: &[(&[Lanes<T>], &[Lanes<T>])],
+    pairs: &[Pair<'_, T>],
     inputs: usize,
     outputs: usize,
     g: &mut [Lanes<T>],

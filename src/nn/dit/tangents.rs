@@ -42,11 +42,11 @@ struct End<T> {
     f: Scalars<T>,
 }
 
-/// Copies row `from` of a component to row `to` of another.
-fn copy_row<T: Real>(from: (&Mat<T>, usize, usize), to: (&mut Mat<T>, usize, usize)) {
+/// Copies a row (of a matrix, its component and row) to the component and row of another.
+fn copy_row<T: Real>(from: (&Mat<T>, usize, usize), to: &mut Mat<T>, (part, row): (usize, usize)) {
     let lanes = from.0.lanes;
-    let row = &from.0.part(from.1, from.1 + 1)[from.2 * lanes..][..lanes];
-    to.0.part_mut(to.1, to.1 + 1)[to.2 * lanes..][..lanes].copy_from_slice(row);
+    let source = &from.0.part(from.1, from.1 + 1)[from.2 * lanes..][..lanes];
+    to.part_mut(part, part + 1)[row * lanes..][..lanes].copy_from_slice(source);
 }
 
 impl<T: Real> Tangents<T> {
@@ -126,9 +126,9 @@ impl<T: Real> Tangents<T> {
             if last {
                 for t in 1..=tangents {
                     let (row, to) = (first + (t - 1) / 3, 3 * first + t - 1);
-                    copy_row((&tape.x, 0, row), (&mut self.last.tape.x, 0, to));
-                    copy_row((&tape.x, t, row), (&mut self.last.tape.x, 1, to));
-                    copy_row((&tape.o, t, row), (&mut self.last.tape.o, 1, to));
+                    copy_row((&tape.x, 0, row), &mut self.last.tape.x, (0, to));
+                    copy_row((&tape.x, t, row), &mut self.last.tape.x, (1, to));
+                    copy_row((&tape.o, t, row), &mut self.last.tape.o, (1, to));
                 }
             } else {
                 tape.join::<2, 1>(plan, &mut run, mods, None);
@@ -144,9 +144,9 @@ impl<T: Real> Tangents<T> {
         let index = net.plan.blocks.len() - 1;
         let (values, plan, mods) = (&m.blocks[index], &net.plan.blocks[index], &self.mods[index]);
         for to in 0..tape.x.rows {
-            copy_row((&values.a, 0, to / 3), (&mut tape.a, 0, to));
-            copy_row((&values.z, 0, to / 3), (&mut tape.z, 0, to));
-            copy_row((&values.e, 0, to / 3), (&mut tape.e, 0, to));
+            copy_row((&values.a, 0, to / 3), &mut tape.a, (0, to));
+            copy_row((&values.z, 0, to / 3), &mut tape.z, (0, to));
+            copy_row((&values.e, 0, to / 3), &mut tape.e, (0, to));
         }
         let head = &mut self.head;
         let mut run = Forward { w: &net.w, attention: &net.attention, head, u, y: hidden, from: 1, tangents: 1 };
