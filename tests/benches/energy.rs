@@ -1,34 +1,21 @@
 //! LJ-13 energies and forces, f32, a batch of 10,000, on one thread.
 //!
-//! One evaluation is 78 pairs x 28 + 13 atoms x 18 = 2,418 floating-point operations (`LennardJones::flops`). `fma_peak` measures what this core
-//! can do at most (independent fused multiply-adds in registers); the share of peak is
+//! One evaluation is 78 pairs x 28 + 13 atoms x 18 = 2,418 floating-point operations (`LennardJones::flops`). `matmul_peak` measures what this core
+//! can do at most (a big f32 matrix product; run with RAYON_NUM_THREADS=1); the share of peak is
 //! `evaluations/s x 2,418 / peak`. Run: `cargo bench --bench energy`.
 #![allow(missing_docs)]
 
 use std::hint::black_box;
 
+use candle_core::{Device, Tensor};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use multiversion::multiversion;
 use pita_bench::energy::Potential;
 use pita_bench::energy::lj::LennardJones;
 use pita_bench::rng::{Purpose, Stream};
 use pita_bench::systems::by_name;
 
-const ROUNDS: usize = 10_000;
-
-/// 12 independent accumulators of 16 lanes: enough to hide the latency of two FMA units.
-#[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw+fma", "x86_64+avx2+fma"))]
-fn fma(x: f32) -> [[f32; 16]; 12] {
-    let mut sums = [[x; 16]; 12];
-    for _ in 0..ROUNDS {
-        for sum in &mut sums {
-            for s in sum {
-                *s = s.mul_add(x, 0.5);
-            }
-        }
-    }
-    sums
-}
+/// Rows and columns of the matrix product.
+const SIZE: usize = 1_024;
 
 fn energies(c: &mut Criterion) {
     let n = 10_000;
@@ -48,8 +35,9 @@ fn energies(c: &mut Criterion) {
         one.install(|| b.iter(|| lj.energy_forces_f32(black_box(&x), &mut e, &mut f)));
     });
     // Elements are floating-point operations here.
-    group.throughput(Throughput::Elements((ROUNDS * 12 * 16 * 2) as u64));
-    group.bench_function("fma_peak", |b| b.iter(|| fma(black_box(0.5))));
+    group.throughput(Throughput::Elements(2 * (SIZE as u64).pow(3)));
+    let a = Tensor::full(0.5_f32, (SIZE, SIZE), &Device::Cpu).expect("a matrix");
+    group.bench_function("matmul_peak", |b| one.install(|| b.iter(|| black_box(&a).matmul(&a).expect("a product"))));
     group.finish();
 }
 

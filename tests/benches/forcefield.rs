@@ -2,15 +2,16 @@
 //! of Langevin dynamics. Run: `cargo bench --bench forcefield`.
 //!
 //! `Engine::flops` counts the floating-point operations of one evaluation; the share of a core's peak is
-//! `evaluations/s x flops / peak`, with the peak that `cargo bench --bench energy` measures (`fma_peak`).
+//! `evaluations/s x flops / peak`, with the peak that `cargo bench --bench energy` measures (`matmul_peak`).
 #![allow(missing_docs)]
 
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use pita_bench::energy::forcefield::Engine;
 use pita_bench::energy::{Dynamics, Precision, Walkers};
 use pita_bench::rng::{Purpose, Stream};
-use pita_bench::systems::by_name;
+use pita_bench::systems::{by_name, molecules};
 
 const FRAMES: usize = 4_096;
 const WALKERS: usize = 256;
@@ -23,6 +24,8 @@ fn forcefield(c: &mut Criterion) {
     for name in ["aldp", "al3"] {
         let system = by_name(name, 300.0).expect("a built-in system");
         let potential = system.potential();
+        let molecule = molecules::built_in(name).expect("a readable molecule").expect("a built-in molecule");
+        println!("{name}: {} floating-point operations per evaluation", Engine::new(&molecule.forcefield).flops());
         let dim = 3 * system.atoms;
         let x: Vec<f64> = (0..FRAMES as u32)
             .flat_map(|i| {
