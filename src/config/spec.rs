@@ -530,6 +530,6 @@ pub struct TrajectorySpec {
 
 impl Default for TrajectorySpec {
     fn default() -> Self {
-        Self { walkers: 64, frames: 400, stride: 1_000, lag: 50 }
+        Self { walkers: 64, frames: 200, stride: 1_000, lag: 25 }
     }
 }

@@ -9,6 +9,7 @@ pub mod lanes;
 pub mod langevin;
 pub mod lj;
 mod metered;
+pub mod minimise;
 
 pub use langevin::{Dynamics, Precision, Walkers};
 pub use metered::{Counts, Metered, Purpose};

@@ -1,6 +1,7 @@
 //! Start configurations of Lennard-Jones clusters: Mackay icosahedra, relaxed.
 
 use crate::energy::Potential;
+use crate::energy::minimise::Minimise;
 
 /// The 12 vertices of an icosahedron of unit circumradius.
 fn vertices() -> Vec<[f64; 3]> {
@@ -37,36 +38,10 @@ fn icosahedron(atoms: usize) -> Vec<f64> {
     sites.into_iter().flatten().collect()
 }
 
-/// No coordinate moves further than this in one step.
-const LONGEST_MOVE: f64 = 0.02;
-
-/// Relaxes the icosahedron by steepest descent with Barzilai-Borwein steps: the global minimum of LJ-13 and LJ-55.
+/// The relaxed icosahedron: the global minimum of LJ-13 and LJ-55.
 pub fn minimised_icosahedron(potential: &dyn Potential) -> Vec<f64> {
-    let mut x = icosahedron(potential.atoms());
-    let (mut energy, mut force) = ([0.0], vec![0.0; x.len()]);
-    potential.energy_forces(&x, &mut energy, &mut force);
-    let mut step = 1e-4;
-    for _ in 0..5_000 {
-        let largest = force.iter().fold(0.0_f64, |m, f| m.max(f.abs()));
-        if largest < 1e-11 {
-            break;
-        }
-        step = f64::min(step, LONGEST_MOVE / largest);
-        let moved: Vec<f64> = x.iter().zip(&force).map(|(x, f)| x + step * f).collect();
-        let mut new_force = vec![0.0; x.len()];
-        potential.energy_forces(&moved, &mut energy, &mut new_force);
-        // s = step f, y = f - f_new: BB1 step s.s / s.y
-        let (mut ss, mut sy) = (0.0, 0.0);
-        for (f, g) in force.iter().zip(&new_force) {
-            ss += (step * f).powi(2);
-            sy += step * f * (f - g);
-        }
-        x = moved;
-        force = new_force;
-        // Negative curvature: keep going downhill.
-        step = if sy > 0.0 { ss / sy } else { 2.0 * step };
-    }
-    x
+    let settings = Minimise { force: 1e-11, longest_move: 0.02, iterations: 5_000 };
+    settings.run(potential, &icosahedron(potential.atoms())).positions
 }
 
 #[cfg(test)]

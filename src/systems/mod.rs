@@ -13,6 +13,7 @@ use crate::config::spec::SystemSpec;
 use crate::energy::Potential;
 use crate::energy::forcefield::Engine;
 use crate::energy::lj::LennardJones;
+use crate::energy::minimise::Minimise;
 use crate::error::{Error, Result};
 
 pub use molecules::Molecule;
@@ -94,8 +95,18 @@ pub fn is_molecule(spec: &SystemSpec) -> bool {
 pub fn build(spec: &SystemSpec) -> Result<System> {
     match &spec.files {
         None => by_name(&spec.name, spec.temperature),
-        Some(files) => Ok(molecule(&spec.name, spec.temperature, molecules::from_files(files)?)),
+        Some(files) => Ok(relaxed(molecule(&spec.name, spec.temperature, molecules::from_files(files)?))),
     }
+}
+
+/// Starts at the minimum next to the structure of the PDB file, whose three digits alone are worth many kT.
+fn relaxed(mut system: System) -> System {
+    let settings = Minimise { force: 1.0, longest_move: 0.01, iterations: 5_000 };
+    let minimum = settings.run(&*system.potential, &system.start);
+    let (energy, force) = (minimum.energy, minimum.largest_force);
+    system.notes.push(format!("the structure was relaxed: {energy:.2} kJ/mol, largest force {force:.1e} kJ/mol/nm"));
+    system.start = minimum.positions;
+    system
 }
 
 /// Looks a built-in system up.

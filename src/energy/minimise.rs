@@ -1,0 +1,210 @@
+//! Energy minimisation of one configuration: L-BFGS (Nocedal 1980) with a backtracking line search, falling back to steepest
+//! descent where the quasi-Newton direction does not lead downhill.
+
+use std::collections::VecDeque;
+
+use super::Potential;
+
+/// Steps that the quasi-Newton direction remembers.
+const HISTORY: usize = 10;
+/// Fraction of the predicted decrease that a step must reach (Armijo).
+const ARMIJO: f64 = 1e-4;
+/// Halvings of a step before the direction is given up.
+const HALVINGS: usize = 40;
+
+/// When to stop, and how far a step may go.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Minimise {
+    /// Largest component of the force at which to stop, in the potential's units.
+    pub force: f64,
+    /// Largest move of a coordinate in one step, in the potential's length unit.
+    pub longest_move: f64,
+    /// Most iterations.
+    pub iterations: usize,
+}
+
+/// Where a minimisation ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Minimum {
+    /// Positions `[atoms, 3]`.
+    pub positions: Vec<f64>,
+    /// Energy there.
+    pub energy: f64,
+    /// Largest component of the force there.
+    pub largest_force: f64,
+    /// Energy evaluations it took.
+    pub evaluations: usize,
+}
+
+fn largest(values: &[f64]) -> f64 {
+    values.iter().fold(0.0, |m, v| f64::max(m, v.abs()))
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+/// One remembered step: `s` the move, `y` the change of the gradient, `1 / s.y`.
+struct Step {
+    s: Vec<f64>,
+    y: Vec<f64>,
+    rho: f64,
+}
+
+/// `H force` by the two-loop recursion: where L-BFGS wants to go.
+fn direction(history: &VecDeque<Step>, force: &[f64]) -> Vec<f64> {
+    let mut d = force.to_vec();
+    let mut alphas = Vec::with_capacity(history.len());
+    for step in history.iter().rev() {
+        let alpha = step.rho * dot(&step.s, &d);
+        d.iter_mut().zip(&step.y).for_each(|(d, y)| *d -= alpha * y);
+        alphas.push(alpha);
+    }
+    if let Some(last) = history.back() {
+        let scale = 1.0 / (last.rho * dot(&last.y, &last.y));
+        d.iter_mut().for_each(|d| *d *= scale);
+    }
+    for (step, alpha) in history.iter().zip(alphas.iter().rev()) {
+        let beta = step.rho * dot(&step.y, &d);
+        d.iter_mut().zip(&step.s).for_each(|(d, s)| *d += (alpha - beta) * s);
+    }
+    d
+}
+
+impl Minimise {
+    /// Goes downhill from `start [atoms, 3]`. The energy never rises; with forces at rounding level it stops early.
+    #[must_use]
+    pub fn run(&self, potential: &dyn Potential, start: &[f64]) -> Minimum {
+        let mut evaluations = 0;
+        let mut evaluate = |x: &[f64]| {
+            let (mut energy, mut force) = ([0.0], vec![0.0; x.len()]);
+            potential.energy_forces(x, &mut energy, &mut force);
+            evaluations += 1;
+            (energy[0], force)
+        };
+        let mut x = start.to_vec();
+        let (mut energy, mut force) = evaluate(&x);
+        let mut history: VecDeque<Step> = VecDeque::new();
+        for _ in 0..self.iterations {
+            let top = largest(&force);
+            if top <= self.force || !top.is_finite() {
+                break;
+            }
+            let mut d = direction(&history, &force);
+            if dot(&d, &force) <= 0.0 {
+                history.clear();
+                d.clone_from(&force);
+            }
+            // Steepest descent has no length of its own: a tenth of the longest move.
+            let longest = if history.is_empty() { 0.1 * self.longest_move } else { self.longest_move };
+            let mut length = if history.is_empty() { f64::INFINITY } else { 1.0 }.min(longest / largest(&d));
+            let slope = dot(&d, &force);
+            let mut found = None;
+            for _ in 0..HALVINGS {
+                let moved: Vec<f64> = x.iter().zip(&d).map(|(x, d)| x + length * d).collect();
+                let (new_energy, new_force) = evaluate(&moved);
+                if new_energy <= energy - ARMIJO * length * slope {
+                    found = Some((moved, new_energy, new_force));
+                    break;
+                }
+                // Near the minimum differences of energies are rounding: go by the force instead.
+                if new_energy <= energy + 1e-14 * energy.abs() && largest(&new_force) < top {
+                    found = Some((moved, new_energy.min(energy), new_force));
+                    break;
+                }
+                length *= 0.5;
+            }
+            match found {
+                Some((moved, new_energy, new_force)) => {
+                    let s: Vec<f64> = moved.iter().zip(&x).map(|(a, b)| a - b).collect();
+                    let y: Vec<f64> = force.iter().zip(&new_force).map(|(old, new)| old - new).collect();
+                    let curvature = dot(&s, &y);
+                    if curvature > 1e-12 * dot(&y, &y).max(f64::MIN_POSITIVE) {
+                        if history.len() == HISTORY {
+                            history.pop_front();
+                        }
+                        history.push_back(Step { s, y, rho: 1.0 / curvature });
+                    }
+                    (x, energy, force) = (moved, new_energy, new_force);
+                }
+                None if history.is_empty() => break,
+                None => history.clear(),
+            }
+        }
+        Minimum { positions: x, energy, largest_force: largest(&force), evaluations }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::energy::lj::LennardJones;
+    use crate::rng::{Purpose, Stream};
+    use crate::systems::by_name;
+
+    /// An anisotropic bowl: `sum k_i x_i^2 / 2`, k from 1 to 1e4.
+    struct Bowl;
+
+    impl Potential for Bowl {
+        fn atoms(&self) -> usize {
+            3
+        }
+
+        fn energy_forces(&self, x: &[f64], energies: &mut [f64], forces: &mut [f64]) {
+            energies[0] = 0.0;
+            for (i, (x, f)) in x.iter().zip(forces).enumerate() {
+                let k = 10.0_f64.powf(i as f64 / 2.0);
+                energies[0] += 0.5 * k * x * x;
+                *f = -k * x;
+            }
+        }
+
+        fn energy_forces_f32(&self, _: &[f32], _: &mut [f32], _: &mut [f32]) {
+            unreachable!("f64 only")
+        }
+
+        fn term_names(&self) -> &'static [&'static str] {
+            &["bowl"]
+        }
+
+        fn per_term(&self, x: &[f64], terms: &mut [f64]) {
+            self.energy_forces(x, terms, &mut vec![0.0; x.len()]);
+        }
+    }
+
+    #[test]
+    fn an_anisotropic_bowl() {
+        let settings = Minimise { force: 1e-9, longest_move: 1.0, iterations: 500 };
+        let end = settings.run(&Bowl, &[1.0; 9]);
+        assert!(end.largest_force <= 1e-9 && end.energy < 1e-18, "{end:?}");
+        // Steepest descent would need thousands at this condition number.
+        assert!(end.evaluations < 200, "{}", end.evaluations);
+    }
+
+    /// A shaken icosahedron goes back to the published minimum.
+    #[test]
+    fn shaken_lj13() {
+        let (lj, mut draws) = (LennardJones::new(13), Stream::new(1, Purpose::Init, 0).at(0));
+        let start: Vec<f64> = by_name("lj13", 1.0).unwrap().start.iter().map(|x| x + 0.05 * draws.normal()).collect();
+        let end = Minimise { force: 1e-8, longest_move: 0.1, iterations: 2_000 }.run(&lj, &start);
+        assert!((end.energy + 83.089_644_07).abs() < 1e-8, "{end:?}");
+    }
+
+    /// A shaken peptide: forces vanish, the energy is not above that of the embedded minimum's basin by much, and its
+    /// stereocentre stays as it is.
+    #[test]
+    fn shaken_alanine_dipeptide() {
+        use crate::metrics::structure::chirality::{Chirality, Hand};
+        let aldp = by_name("aldp", 300.0).unwrap();
+        let mut draws = Stream::new(1, Purpose::Init, 0).at(0);
+        let start: Vec<f64> = aldp.start.iter().map(|x| x + 0.01 * draws.normal()).collect();
+        let potential = aldp.potential();
+        let (mut before, mut f) = ([0.0], vec![0.0; start.len()]);
+        potential.energy_forces(&start, &mut before, &mut f);
+        let end = Minimise { force: 1e-4, longest_move: 0.01, iterations: 5_000 }.run(&*potential, &start);
+        assert!(end.largest_force <= 1e-4, "{}", end.largest_force);
+        assert!(before[0] > 100.0 && end.energy < -150.0, "{} to {}", before[0], end.energy);
+        let hand = Chirality::new(aldp.topology.as_ref().unwrap(), &aldp.start).hand(&end.positions);
+        assert_eq!(hand, Hand::Right);
+    }
+}
