@@ -16,7 +16,7 @@ use crate::report::table::number;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  pita-bench reference aldp --temperature 300                                 a minute: a first look
+  pita-bench reference aldp --temperature 300                                 a minute (al3: two): a first look
   pita-bench reference al3 --temperature 300 --profile standard --out al3.npz an hour on two cores
   pita-bench reference --xml mine.xml --pdb mine.pdb --temperature 300
 
