@@ -19,11 +19,11 @@
 //! | [`record`] | run folders: events, checkpoints, manifest |
 //! | [`store`] | SQLite over the run folders |
 //! | [`report`] | tables, figures, the HTML page |
-//! | [`systems`], [`energy`] | what is sampled; energies behind a meter that counts |
+//! | [`systems`], [`energy`] | what is sampled (clusters, molecules from OpenMM XML); energies behind a meter that counts |
 //! | [`samplers`] | Langevin, MALA, replica exchange, PITA; reference ensembles |
-//! | [`nn`] | EGNN with EDM preconditioning: candle reference and fused engine |
+//! | [`nn`] | EGNN and DiT with EDM preconditioning: candle reference and fused CPU engines |
 //! | [`diffusion`] | schedules, annealing terms, resampling |
-//! | [`metrics`] | Wasserstein, geometry, intervals, noise floors |
+//! | [`metrics`] | Wasserstein, exact transport, molecular structure, intervals, noise floors |
 //! | [`rng`] | Philox counter streams |
 //! | [`real`] | f32 and f64 behind one trait, with functions that vectorise |
 //! | [`mod@array`] | named arrays: npz and safetensors |
