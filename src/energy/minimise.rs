@@ -36,8 +36,9 @@ pub struct Minimum {
     pub evaluations: usize,
 }
 
+/// Largest absolute value; NaN if there is one (`f64::max` would skip it).
 fn largest(values: &[f64]) -> f64 {
-    values.iter().fold(0.0, |m, v| f64::max(m, v.abs()))
+    values.iter().fold(0.0, |m: f64, v| if m.is_nan() || v.is_nan() { f64::NAN } else { m.max(v.abs()) })
 }
 
 fn dot(a: &[f64], b: &[f64]) -> f64 {
@@ -72,7 +73,8 @@ fn direction(history: &VecDeque<Step>, force: &[f64]) -> Vec<f64> {
 }
 
 impl Minimise {
-    /// Goes downhill from `start [atoms, 3]`. The energy never rises; with forces at rounding level it stops early.
+    /// Goes downhill from `start [atoms, 3]`. The energy does not rise beyond rounding; with forces at rounding level it
+    /// stops early. Where energy or forces are not finite at the start it stays there: `largest_force` is not finite then.
     #[must_use]
     pub fn run(&self, potential: &dyn Potential, start: &[f64]) -> Minimum {
         let mut evaluations = 0;
@@ -87,7 +89,7 @@ impl Minimise {
         let mut history: VecDeque<Step> = VecDeque::new();
         for _ in 0..self.iterations {
             let top = largest(&force);
-            if top <= self.force || !top.is_finite() {
+            if top <= self.force || !top.is_finite() || !energy.is_finite() {
                 break;
             }
             let mut d = direction(&history, &force);
@@ -109,7 +111,7 @@ impl Minimise {
                 }
                 // Near the minimum differences of energies are rounding: go by the force instead.
                 if new_energy <= energy + 1e-14 * energy.abs() && largest(&new_force) < top {
-                    found = Some((moved, new_energy.min(energy), new_force));
+                    found = Some((moved, new_energy, new_force));
                     break;
                 }
                 length *= 0.5;
@@ -131,7 +133,8 @@ impl Minimise {
                 None => history.clear(),
             }
         }
-        Minimum { positions: x, energy, largest_force: largest(&force), evaluations }
+        let largest_force = if energy.is_finite() { largest(&force) } else { f64::NAN };
+        Minimum { positions: x, energy, largest_force, evaluations }
     }
 }
 
@@ -179,6 +182,19 @@ mod tests {
         assert!(end.largest_force <= 1e-9 && end.energy < 1e-18, "{end:?}");
         // Steepest descent would need thousands at this condition number.
         assert!(end.evaluations < 200, "{}", end.evaluations);
+    }
+
+    /// A start that is not finite is no minimum, and stays where it is.
+    #[test]
+    fn not_finite_is_not_converged() {
+        let settings = Minimise { force: 1e-9, longest_move: 1.0, iterations: 500 };
+        for bad in [f64::NAN, f64::INFINITY] {
+            let mut start = [1.0; 9];
+            start[4] = bad;
+            let end = settings.run(&Bowl, &start);
+            assert!(!end.largest_force.is_finite() && end.evaluations == 1, "{end:?}");
+            assert_eq!(end.positions[..4], start[..4]);
+        }
     }
 
     /// A shaken icosahedron goes back to the published minimum.

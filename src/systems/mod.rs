@@ -104,6 +104,12 @@ fn relaxed(mut system: System) -> System {
     let settings = Minimise { force: 1.0, longest_move: 0.01, iterations: 5_000 };
     let minimum = settings.run(&*system.potential, &system.start);
     let (energy, force) = (minimum.energy, minimum.largest_force);
+    if !force.is_finite() {
+        system
+            .notes
+            .push("the structure was not relaxed: its energy or forces are not finite (atoms on one place?)".into());
+        return system;
+    }
     system.notes.push(format!("the structure was relaxed: {energy:.2} kJ/mol, largest force {force:.1e} kJ/mol/nm"));
     system.start = minimum.positions;
     system
