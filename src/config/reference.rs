@@ -1,5 +1,6 @@
-//! Ready-made settings of reference ensembles. On two cores at 560,000 evaluations per second each (ALDP; AL3 takes twice as
-//! long): `quick` a minute, `standard` half an hour, `paper` (the published length) two hours.
+//! Ready-made settings of reference ensembles. `quick` was measured: a minute for ALDP, two for AL3, on two cores (0.9 and
+//! 0.45 million evaluations per second). At that rate `standard` takes half an hour for ALDP and an hour for AL3, `paper` (the
+//! published length) two and a half and five hours.
 
 use super::spec::{Integrator, Precision, ReferenceSpec, ReplicaExchangeSpec, SystemSpec, TrajectorySpec};
 use crate::systems;
@@ -7,9 +8,9 @@ use crate::systems;
 /// How much a reference may cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum ReferenceProfile {
-    /// About a minute: a high noise floor.
+    /// A minute for 22 atoms, two for 33: a high noise floor.
     Quick,
-    /// About half an hour.
+    /// About half an hour for 22 atoms, an hour for 33.
     Standard,
     /// 1 microsecond at the target temperature, as published: hours.
     Paper,
@@ -67,8 +68,8 @@ impl ReferenceSpec {
         let (sampler, trajectory) = match profile {
             Quick => (sampler, TrajectorySpec::default()),
             Standard => (
-                ReplicaExchangeSpec { copies: 32, equilibration: 300_000, stride: 2_500, samples: 100_000, ..sampler },
-                TrajectorySpec { walkers: 64, frames: 2_000, stride: 1_500, lag: 100 },
+                ReplicaExchangeSpec { copies: 32, equilibration: 200_000, stride: 2_000, samples: 100_000, ..sampler },
+                TrajectorySpec { walkers: 64, frames: 2_000, stride: 1_000, lag: 100 },
             ),
             Paper => (
                 ReplicaExchangeSpec {

@@ -137,7 +137,7 @@ pub fn modulate<T: Real, const K: usize, const M: usize>(
 /// writes `u` again (for the gradient of the weight that follows); always adds the adjoints of shift and scale to
 /// `mods_bar`.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
-#[allow(clippy::too_many_arguments)]
+#[allow(clippy::too_many_arguments)] // disjoint borrows of the tapes and scratch of one sample
 pub fn modulate_reverse<T: Real, const K: usize, const WEIGHTS: bool>(
     x: &Mat<T>,
     w: &[Lanes<T>],

@@ -67,7 +67,7 @@ impl<T: Real> BlockAdjoint<T> {
     }
 
     /// Reverse pass of a block: `x_bar` comes in as the adjoint of its output and leaves as that of its input.
-    #[allow(clippy::too_many_arguments)]
+    #[allow(clippy::too_many_arguments)] // disjoint borrows of the tapes and scratch of one sample
     pub fn run<const K: usize, const WEIGHTS: bool>(
         &mut self,
         tape: &BlockTape<T>,

@@ -167,7 +167,7 @@ fn known<T: Real>(tape: &mut BlockTape<T>, values: &BlockTape<T>) {
 }
 
 /// Some panels of a layer, each tangent at its own token alone.
-#[allow(clippy::too_many_arguments)]
+#[allow(clippy::too_many_arguments)] // disjoint borrows of the tapes and scratch of one sample
 fn own_rows<T: Real>(
     linear: &Linear,
     weight: &[Lanes<T>],

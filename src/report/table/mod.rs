@@ -233,7 +233,11 @@ fn columns(runs: &[&RunResult], warnings: &mut Vec<String>) -> Vec<Column> {
                 floor: None,
             });
         }
-        identities.entry(&value.id).or_default().insert((value.version, &value.reference, value.n_reference));
+        let known = identities.entry(&value.id).or_default();
+        // What is not defined for a method used no reference frames: nothing to compare.
+        if value.value.is_some() {
+            known.insert((value.version, &value.reference, value.n_reference));
+        }
         floors.entry(&value.id).or_default().extend(value.floor);
     }
     for column in &mut columns {
@@ -389,6 +393,18 @@ pub(crate) mod tests {
         failed.failure = Some("training diverged | at step 7".into());
         failed.metrics.clear();
         vec![run("pita", 1, 2.0), run("pita", 2, 4.0), failed, run("md", 1, 2.5)]
+    }
+
+    /// A metric that one method lacks is no difference of definitions; another sample size is.
+    #[test]
+    fn undefined_values_are_not_compared() {
+        let mut runs = example();
+        let undefined = runs[3].metrics.iter_mut().find(|m| m.id == "energy-w2").unwrap();
+        (undefined.value, undefined.n_reference) = (None, 0);
+        let warns = |runs: &[RunResult]| collect(runs).unwrap()[0].warnings.iter().any(|w| w.contains("sample sizes"));
+        assert!(!warns(&runs));
+        runs[0].metrics[0].n_reference += 1;
+        assert!(warns(&runs));
     }
 
     #[test]

@@ -1,0 +1,280 @@
+//! Settings of PITA: ladder, networks, training, annealing, refinement.
+
+use serde::{Deserialize, Serialize};
+
+/// Which code evaluates the networks. Both give the same numbers within stated tolerances.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Engine {
+    /// `Jet`s over candle tensors: the reference.
+    Candle,
+    /// Fused CPU kernels.
+    Fused,
+}
+
+/// Weight increment of the annealing (`design`: PITA section 5 and 8).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Weights {
+    /// Feynman-Kac with the exact divergence (full Jacobian trace).
+    Exact,
+    /// Feynman-Kac with a Rademacher estimate of the divergence.
+    Hutchinson,
+    /// Ratio of forward and backward one-step kernels: no divergence.
+    KernelRatio,
+    /// No weights (plain annealed drift).
+    None,
+}
+
+/// When to resample.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Resampling {
+    /// When the effective sample size falls under `ess_threshold * N`.
+    Ess,
+    /// At every step (reference).
+    EveryStep,
+}
+
+/// Node features of the EGNN.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NodeFeatures {
+    /// `(c_noise, beta)` on every node.
+    Fixed,
+    /// The reference's reshape, which scrambles them and breaks permutation equivariance.
+    Faithful,
+}
+
+/// Annealing-factor schedule gamma(t).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GammaSchedule {
+    /// Constant.
+    Constant,
+    /// From 1 at t = 1 to gamma at t = 0.
+    Linear,
+    /// Logistic from 1 to gamma.
+    Sigmoid,
+}
+
+/// PITA: ladder, networks, training, annealing, refinement.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PitaSpec {
+    /// Temperatures above the target, high to low; the target is appended.
+    pub ladder: Vec<f64>,
+    /// Which code evaluates the networks.
+    pub engine: Engine,
+    /// Initial data at the highest temperature.
+    pub initial: InitialSpec,
+    /// Networks.
+    pub net: NetSpec,
+    /// Training on each rung.
+    pub train: TrainSpec,
+    /// Annealing to the next rung.
+    pub anneal: AnnealSpec,
+    /// Refinement on the true energy after each rung.
+    pub refine: RefineSpec,
+    /// Particles carried from rung to rung.
+    pub particles: usize,
+    /// Particles generated at the target temperature (the result).
+    pub samples: usize,
+    /// Stop at exactly this many charged energy evaluations.
+    pub budget: Option<u64>,
+}
+
+impl Default for PitaSpec {
+    fn default() -> Self {
+        Self {
+            ladder: vec![4.0, 3.0, 2.0, 1.5, 1.2],
+            engine: Engine::Fused,
+            initial: InitialSpec::default(),
+            net: NetSpec::default(),
+            train: TrainSpec::default(),
+            anneal: AnnealSpec::default(),
+            refine: RefineSpec::default(),
+            particles: 5_000,
+            samples: 10_000,
+            budget: None,
+        }
+    }
+}
+
+/// Initial data: MALA at the highest temperature.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct InitialSpec {
+    /// Frames.
+    pub samples: usize,
+    /// Independent walkers.
+    pub walkers: usize,
+    /// Steps dropped at the beginning.
+    pub equilibration: usize,
+    /// Steps between two frames of a walker.
+    pub stride: usize,
+}
+
+impl Default for InitialSpec {
+    fn default() -> Self {
+        Self { samples: 10_000, walkers: 250, equilibration: 2_000, stride: 50 }
+    }
+}
+
+/// Backbone of both networks: an EGNN, or a diffusion transformer when `dit` is there.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NetSpec {
+    /// Hidden width.
+    pub hidden: usize,
+    /// Layers (blocks of the transformer).
+    pub layers: usize,
+    /// Node features (EGNN).
+    pub node_features: NodeFeatures,
+    /// Settings of the transformer. Left out of a record for an EGNN: those keep the identity they had before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dit: Option<DitSpec>,
+}
+
+impl Default for NetSpec {
+    fn default() -> Self {
+        Self { hidden: 32, layers: 3, node_features: NodeFeatures::Fixed, dit: None }
+    }
+}
+
+impl NetSpec {
+    /// The published transformer of ALDP and AL3, conditioned on beta.
+    #[must_use]
+    pub fn dit() -> Self {
+        Self { hidden: 192, layers: 6, dit: Some(DitSpec::default()), ..Self::default() }
+    }
+}
+
+/// Which network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BackboneKind {
+    /// Equivariant graph network.
+    Egnn,
+    /// Diffusion transformer.
+    Dit,
+}
+
+/// What a diffusion transformer (DiT) has beside its width and its blocks.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DitSpec {
+    /// Attention heads.
+    pub heads: usize,
+    /// Width of the conditioning.
+    pub cond: usize,
+    /// Dropout probability in training.
+    pub dropout: f64,
+    /// Whether the network sees the temperature (the reference's configs for ALDP and AL3 leave it out).
+    pub beta_conditioning: bool,
+}
+
+impl Default for DitSpec {
+    fn default() -> Self {
+        Self { heads: 6, cond: 64, dropout: 0.1, beta_conditioning: true }
+    }
+}
+
+/// Training of the score and energy nets.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TrainSpec {
+    /// Steps on the first rung (the nets start from nothing there).
+    pub first_steps: usize,
+    /// Steps on each later rung.
+    pub steps: usize,
+    /// Samples per step.
+    pub batch: usize,
+    /// Adam learning rate.
+    pub learning_rate: f64,
+    /// Gradient 2-norm above which gradients are scaled down.
+    pub clip: f64,
+    /// EMA decay (with warm-up).
+    pub ema: f64,
+    /// Weight of the denoising score loss.
+    pub score: f64,
+    /// Weight of the energy-score distillation.
+    pub energy_score: f64,
+    /// Weight of energy matching at t = 0.
+    pub energy_matching: f64,
+    /// Weight of target score matching.
+    pub target_score: f64,
+    /// Smallest noise level.
+    pub sigma_min: f64,
+    /// Largest noise level.
+    pub sigma_max: f64,
+}
+
+impl Default for TrainSpec {
+    fn default() -> Self {
+        Self {
+            first_steps: 37_500,
+            steps: 50_000,
+            batch: 512,
+            learning_rate: 1e-3,
+            clip: 0.5,
+            ema: 0.999,
+            score: 1.0,
+            energy_score: 1.0,
+            energy_matching: 1.0,
+            target_score: 0.0,
+            sigma_min: 0.05,
+            sigma_max: 80.0,
+        }
+    }
+}
+
+/// Inference-time annealing of one rung.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AnnealSpec {
+    /// Euler-Maruyama steps from t = 1 to 0.
+    pub steps: usize,
+    /// Weight increment.
+    pub weights: Weights,
+    /// Probes of the Hutchinson estimate.
+    pub probes: usize,
+    /// When to resample.
+    pub resampling: Resampling,
+    /// Fraction of N under which `ess` resampling acts.
+    pub ess_threshold: f64,
+    /// Weights and resampling stop after this fraction of the steps.
+    pub resample_until: f64,
+    /// Clamp weight increments from above at this quantile (reference: 0.9); 1 is off.
+    pub clamp_quantile: f64,
+    /// Resample once at the end with the true energy (one evaluation per particle).
+    pub final_resampling: bool,
+    /// gamma(t).
+    pub gamma: GammaSchedule,
+}
+
+impl Default for AnnealSpec {
+    fn default() -> Self {
+        Self {
+            steps: 1_000,
+            weights: Weights::KernelRatio,
+            probes: 1,
+            resampling: Resampling::Ess,
+            ess_threshold: 0.5,
+            resample_until: 0.9,
+            clamp_quantile: 1.0,
+            final_resampling: true,
+            gamma: GammaSchedule::Constant,
+        }
+    }
+}
+
+/// MALA refinement on the true energy, each particle with a step of its own that follows its acceptance in the first half
+/// and is fixed in the second; every evaluation counted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RefineSpec {
+    /// MALA steps per particle; 0 is off.
+    pub steps: usize,
+    /// Acceptance that the step size is tuned to.
+    pub acceptance: f64,
+}
+
+impl Default for RefineSpec {
+    fn default() -> Self {
+        Self { steps: 5, acceptance: 0.574 }
+    }
+}
