@@ -31,7 +31,7 @@ pub struct Args {
     /// or an xtc file
     #[arg(long, value_name = "FILE")]
     pub samples: PathBuf,
-    /// Reference: an npz file with `positions` (n, atoms, 3), or an xtc file; without it, the cached reference of default settings
+    /// Reference: an npz file with `positions` (n, atoms, 3), or an xtc file; without it, the ready-made `quick` one
     #[arg(long, value_name = "NPZ")]
     pub reference: Option<PathBuf>,
     /// Metrics, separated by commas

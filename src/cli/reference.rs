@@ -16,8 +16,8 @@ use crate::report::table::number;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  pita-bench reference aldp --temperature 300                                 a minute (al3: two): a first look
-  pita-bench reference al3 --temperature 300 --profile standard --out al3.npz an hour on two cores
+  pita-bench reference aldp --temperature 300                                   a minute on two cores (al3: two)
+  pita-bench reference al3 --temperature 300 --profile standard --out al3.npz   an hour on two cores
   pita-bench reference --xml mine.xml --pdb mine.pdb --temperature 300
 
 Stop it with Ctrl-C and run it again: it goes on where it was. Finished references are kept in the results folder and
