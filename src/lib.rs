@@ -27,11 +27,13 @@
 //! | [`rng`] | Philox counter streams |
 //! | [`real`] | f32 and f64 behind one trait, with functions that vectorise |
 //! | [`mod@array`] | named arrays: npz and safetensors |
+//! | [`disk`] | durable file operations, and the seam where tests make them fail |
 
 pub mod array;
 pub mod cli;
 pub mod config;
 pub mod diffusion;
+pub mod disk;
 pub mod energy;
 pub mod error;
 pub mod exec;

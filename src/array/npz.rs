@@ -7,6 +7,7 @@ use std::path::Path;
 use npyz::{DType, NpyFile, Order, TypeChar, WriterBuilder};
 
 use super::{Array, Arrays, Data};
+use crate::disk;
 use crate::error::{Error, Result};
 
 /// Reads every numeric array of a `.npz` file.
@@ -49,38 +50,35 @@ fn read_npy<R: std::io::Read>(npy: NpyFile<R>) -> std::io::Result<Option<Array>>
     Ok(Some(Array { shape, data }))
 }
 
-/// Writes arrays as an uncompressed `.npz`. The bytes depend on the arrays alone (no timestamps).
+/// Writes arrays as an uncompressed `.npz`, whole or not at all. The bytes depend on the arrays alone (no timestamps).
 ///
 /// # Errors
 /// [`Error::Io`] when the file cannot be written.
 pub fn write_npz(path: impl AsRef<Path>, arrays: &Arrays) -> Result<()> {
     let path = path.as_ref();
-    let file = File::create(path).map_err(Error::io(path))?;
-    let mut npz = npyz::npz::NpzWriter::new(BufWriter::new(file));
+    disk::replace(path, |file| put(file, arrays)).map_err(Error::io(path))
+}
+
+fn put(file: &mut disk::File, arrays: &Arrays) -> std::io::Result<()> {
+    let mut npz = npyz::npz::NpzWriter::new(BufWriter::with_capacity(1 << 16, file));
     // The default is the current time: the same arrays would give other bytes two seconds later.
     let options = npyz::zip::write::FileOptions::default().last_modified_time(npyz::zip::DateTime::default());
-    let mut write = || -> std::io::Result<()> {
-        for (name, array) in arrays {
-            let shape: Vec<u64> = array.shape.iter().map(|&n| n as u64).collect();
-            macro_rules! put {
-                ($v:expr) => {{
-                    let mut w = npz.array(name, options)?.default_dtype().shape(&shape).begin_nd()?;
-                    w.extend($v.iter().copied())?;
-                    w.finish()?;
-                }};
-            }
-            match &array.data {
-                Data::F32(v) => put!(v),
-                Data::F64(v) => put!(v),
-                Data::I64(v) => put!(v),
-            }
+    for (name, array) in arrays {
+        let shape: Vec<u64> = array.shape.iter().map(|&n| n as u64).collect();
+        macro_rules! put {
+            ($v:expr) => {{
+                let mut w = npz.array(name, options)?.default_dtype().shape(&shape).begin_nd()?;
+                w.extend($v.iter().copied())?;
+                w.finish()?;
+            }};
         }
-        Ok(())
-    };
-    write().map_err(Error::io(path))?;
-    let mut file = npz.zip_writer().finish().map_err(|e| Error::io(path)(std::io::Error::other(e)))?;
-    file.flush().map_err(Error::io(path))?;
-    file.get_ref().sync_all().map_err(Error::io(path))
+        match &array.data {
+            Data::F32(v) => put!(v),
+            Data::F64(v) => put!(v),
+            Data::I64(v) => put!(v),
+        }
+    }
+    npz.zip_writer().finish().map_err(std::io::Error::from)?.flush()
 }
 
 #[cfg(test)]

@@ -1,11 +1,13 @@
 //! safetensors files: named arrays with a small text header, readable from PyTorch.
 
 use std::collections::HashMap;
+use std::io::Write;
 use std::path::Path;
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 
 use super::{Array, Arrays, Data};
+use crate::disk;
 use crate::error::{Error, Result};
 
 /// Reads a safetensors file.
@@ -69,13 +71,14 @@ pub fn encode_safetensors(arrays: &Arrays) -> Result<Vec<u8>> {
     serialize(views, None::<HashMap<String, String>>).map_err(|e| Error::Internal(e.to_string()))
 }
 
-/// Writes arrays as a safetensors file.
+/// Writes arrays as a safetensors file, whole or not at all.
 ///
 /// # Errors
 /// [`Error::Io`] when it cannot be written.
 pub fn write_safetensors(path: impl AsRef<Path>, arrays: &Arrays) -> Result<()> {
     let path = path.as_ref();
-    std::fs::write(path, encode_safetensors(arrays)?).map_err(Error::io(path))
+    let bytes = encode_safetensors(arrays)?;
+    disk::replace(path, |file| file.write_all(&bytes)).map_err(Error::io(path))
 }
 
 #[cfg(test)]

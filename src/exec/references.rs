@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::array::{Arrays, get, read_npz, write_npz};
 use crate::config::spec::{ReferenceSpec, SystemSpec};
+use crate::disk;
 use crate::energy::{Counts, Metered};
 use crate::error::{Error, Result};
 use crate::identity;
@@ -177,7 +178,7 @@ fn make(
         }
     }
     let (samples, report) = making.finish(&ctx)?;
-    std::fs::create_dir_all(dir).map_err(Error::io(dir))?;
+    disk::create_folder(dir).map_err(Error::io(dir))?;
     let npz = dir.join("reference.npz");
     write_npz(&npz, &samples)?;
     let npz_sha256 = atomic::sha256_file(&npz)?;

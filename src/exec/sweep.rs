@@ -161,6 +161,7 @@ pub fn sweep_with(
         experiment: &experiment.name,
         checkpoint_every: options.checkpoint_every,
         stop: &stopped,
+        note: &|text| screen.note(text),
     };
     let next = AtomicUsize::new(0);
     let ended: Mutex<BTreeMap<usize, (Result<Outcome>, f64)>> = Mutex::new(BTreeMap::new());

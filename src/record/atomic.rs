@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
+use crate::disk;
 use crate::error::{Error, Result};
 
 /// Replaces `path`: temporary file, fsync, rename, fsync of the folder.
@@ -15,17 +16,7 @@ use crate::error::{Error, Result};
 /// # Errors
 /// [`Error::Io`]; the old file is untouched then.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    let temporary = path.with_added_extension("tmp");
-    let put = || -> std::io::Result<()> {
-        let mut file = File::create(&temporary)?;
-        file.write_all(bytes)?;
-        file.sync_all()
-    };
-    if let Err(e) = put() {
-        let _ = std::fs::remove_file(&temporary);
-        return Err(Error::io(path)(e));
-    }
-    persist(&temporary, path)
+    disk::replace(path, |file| file.write_all(bytes)).map_err(Error::io(path))
 }
 
 /// Moves a finished temporary file to its place, durably.
@@ -33,21 +24,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 /// # Errors
 /// [`Error::Io`].
 pub fn persist(temporary: &Path, path: &Path) -> Result<()> {
-    std::fs::rename(temporary, path).map_err(Error::io(path))?;
-    sync_parent(path)
-}
-
-/// Makes the directory entry of `path` durable.
-///
-/// # Errors
-/// [`Error::Io`].
-pub fn sync_parent(path: &Path) -> Result<()> {
-    // A bare file name has the empty path as parent: the working directory.
-    let parent = path.parent().map(|p| if p.as_os_str().is_empty() { Path::new(".") } else { p });
-    match parent {
-        Some(parent) => File::open(parent).and_then(|d| d.sync_all()).map_err(Error::io(parent)),
-        None => Ok(()),
-    }
+    disk::rename(temporary, path).and_then(|()| disk::sync_parent(path)).map_err(Error::io(path))
 }
 
 /// [`write()`] of a value as indented JSON.

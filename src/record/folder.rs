@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{Claim, claim, manifest};
+use crate::disk;
 use crate::error::{Error, Result};
 
 /// Identity of a run: what was asked, with which seed, which attempt.
@@ -94,7 +95,7 @@ impl RunDir {
     /// # Errors
     /// [`Error::Io`].
     pub fn create(&self) -> Result<()> {
-        std::fs::create_dir_all(&self.path).map_err(Error::io(&self.path))
+        disk::create_folder(&self.path).map_err(Error::io(&self.path))
     }
 
     /// Takes the run's claim, or says who holds it.
