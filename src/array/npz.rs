@@ -1,7 +1,7 @@
 //! NumPy `.npz`: a zip file of `.npy` arrays. Floats and integers of any width are read; strings are skipped.
 
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Write};
+use std::io::{BufReader, Cursor, Write};
 use std::path::Path;
 
 use npyz::{DType, NpyFile, Order, TypeChar, WriterBuilder};
@@ -56,11 +56,13 @@ fn read_npy<R: std::io::Read>(npy: NpyFile<R>) -> std::io::Result<Option<Array>>
 /// [`Error::Io`] when the file cannot be written.
 pub fn write_npz(path: impl AsRef<Path>, arrays: &Arrays) -> Result<()> {
     let path = path.as_ref();
-    disk::replace(path, |file| put(file, arrays)).map_err(Error::io(path))
+    let bytes = encode(arrays).map_err(Error::io(path))?;
+    disk::replace(path, |file| file.write_all(&bytes)).map_err(Error::io(path))
 }
 
-fn put(file: &mut disk::File, arrays: &Arrays) -> std::io::Result<()> {
-    let mut npz = npyz::npz::NpzWriter::new(BufWriter::with_capacity(1 << 16, file));
+/// The bytes of the file. In memory first: the zip writer panics, or hides the system's reason, when a write fails.
+fn encode(arrays: &Arrays) -> std::io::Result<Vec<u8>> {
+    let mut npz = npyz::npz::NpzWriter::new(Cursor::new(Vec::new()));
     // The default is the current time: the same arrays would give other bytes two seconds later.
     let options = npyz::zip::write::FileOptions::default().last_modified_time(npyz::zip::DateTime::default());
     for (name, array) in arrays {
@@ -78,7 +80,7 @@ fn put(file: &mut disk::File, arrays: &Arrays) -> std::io::Result<()> {
             Data::I64(v) => put!(v),
         }
     }
-    npz.zip_writer().finish().map_err(std::io::Error::from)?.flush()
+    Ok(npz.zip_writer().finish().map_err(std::io::Error::other)?.into_inner())
 }
 
 #[cfg(test)]

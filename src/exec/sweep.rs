@@ -144,10 +144,17 @@ pub fn sweep_with(
             _ => {}
         }
     }
+    let connection = match store::open(results) {
+        Err(Error::Io { .. }) if todo.is_empty() => return Ok(summary), // done, in a folder that cannot be written
+        opened => opened?,                                              // before hours of work, not after them
+    };
+    // A sweep that was killed between a run's last file and its rows left them out.
+    let done = planned.iter().filter(|p| p.action == Action::Done).map(|p| (&p.run, p.eval_digest.as_str()));
+    store::catch_up(&connection, done)?;
     if todo.is_empty() {
         return Ok(summary);
     }
-    let database = Mutex::new(store::open(results)?); // before hours of work, not after them
+    let database = Mutex::new(connection);
     if let Err(e) = references(science, results, &todo, &planned, &screen, interrupted) {
         summary.error = Some(e);
         return Ok(summary);

@@ -1,5 +1,6 @@
 //! A run folder into rows. The rows depend on the folder's files alone: ingesting twice, in any order, changes nothing.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
@@ -19,6 +20,27 @@ pub fn ingest(connection: &Connection, run: &RunDir) -> Result<()> {
     let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate).map_err(|e| broken(&e))?;
     write(&transaction, &facts)?;
     transaction.commit().map_err(|e| broken(&e))
+}
+
+/// Ingests those of these complete, evaluated runs whose rows are not there or older than their files.
+///
+/// # Errors
+/// As [`ingest`].
+pub fn catch_up<'a>(connection: &Connection, runs: impl Iterator<Item = (&'a RunDir, &'a str)>) -> Result<()> {
+    let known = || -> rusqlite::Result<HashMap<String, String>> {
+        let mut statement = connection.prepare(
+            "SELECT id, (SELECT eval FROM metrics WHERE run = id LIMIT 1) FROM runs WHERE status = 'complete'",
+        )?;
+        let rows = statement.query_map([], |r| Ok((r.get(0)?, r.get::<_, Option<String>>(1)?.unwrap_or_default())))?;
+        rows.collect()
+    };
+    let known = known().map_err(|e| broken(&e))?;
+    for (run, eval) in runs {
+        if known.get(&run.id.to_string()).is_none_or(|found| found != eval) {
+            ingest(connection, run)?;
+        }
+    }
+    Ok(())
 }
 
 /// What a run folder says.

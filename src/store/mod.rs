@@ -12,7 +12,7 @@ mod query;
 mod rebuild;
 mod schema;
 
-pub use ingest::ingest;
+pub use ingest::{catch_up, ingest};
 pub use query::{Filter, RunRow, find, list, shortest_prefixes};
 pub use rebuild::{Verified, dump, rebuild, verify};
 pub use schema::{NAME, VERSION, open, open_for_reading};
