@@ -18,6 +18,8 @@
 //! | [`exec`] | local workers, signals, progress |
 //! | [`record`] | run folders: events, checkpoints, manifest |
 //! | [`store`] | SQLite over the run folders |
+//! | [`check`] | nightly checks: pass, drift, incomplete, not comparable |
+//! | [`compare`] | two runs, selections or code versions: better, worse, or a tie within the noise |
 //! | [`report`] | tables, figures, the HTML page |
 //! | [`systems`], [`energy`] | what is sampled (clusters, molecules from OpenMM XML); energies behind a meter that counts |
 //! | [`samplers`] | Langevin, MALA, replica exchange, PITA; reference ensembles |
@@ -30,7 +32,9 @@
 //! | [`disk`] | durable file operations, and the seam where tests make them fail |
 
 pub mod array;
+pub mod check;
 pub mod cli;
+pub mod compare;
 pub mod config;
 pub mod diffusion;
 pub mod disk;

@@ -127,8 +127,8 @@ fn kill_rounds() {
             assert!(!run.checkpoints().exists());
         }
         ends_with(&place.run(&["db", "verify"]), 0);
+        println!("{} rounds, {kills} kills: {lost} lost, {wrong} wrong, {twice} twice; {phases:?}", round + 1);
     }
-    println!("{} rounds, {kills} kills: {lost} lost, {wrong} wrong, {twice} twice; {phases:?}", rounds());
     assert_eq!((lost, wrong, twice), (0, 0, 0));
     assert!(kills as u64 >= rounds() / 2, "{kills} kills only: nothing was tested");
     for inside in ["training", "annealing"] {

@@ -6,6 +6,7 @@
 //! | `planned` | one cell, the attempt it concerns, what to do with it and why |
 //! | `cell` | one cell from claim to ingest |
 //! | `science` | the only door to the science: samplers, references, metrics |
+//! | `wait` | cells that other processes work on |
 //! | `signals` | Ctrl-C |
 //! | `progress` | bars on a terminal, lines elsewhere |
 
@@ -18,6 +19,7 @@ mod signals;
 mod sweep;
 #[cfg(test)]
 mod tests;
+mod wait;
 
 pub use cell::Outcome;
 pub use planned::{Planned, plan};

@@ -105,6 +105,14 @@ pub fn counts(results: &Path, system: &SystemSpec, spec: &ReferenceSpec) -> Opti
     atomic::read_json::<Card>(&card).ok().map(|card| card.report.counts)
 }
 
+/// SHA-256 of a reference that is there.
+#[must_use]
+pub fn content(results: &Path, system: &SystemSpec, spec: &ReferenceSpec) -> Option<String> {
+    let digest = identity::reference_digest(system, spec);
+    let card = results.join(FOLDER).join(&digest[..16]).join("reference.json");
+    atomic::read_json::<Card>(&card).ok().map(|card| card.npz_sha256)
+}
+
 impl Reference {
     /// As metrics want it.
     ///

@@ -156,9 +156,17 @@ pub fn holder(path: &Path) -> Option<Holder> {
     }
     let unknown = || Holder { pid: 0, host: "an unknown host".into(), since: "just now".into(), token: 0 };
     let holder: Holder = atomic::read_json(path).unwrap_or_else(|_| unknown());
-    let gone =
-        holder.host == host() && cfg!(target_os = "linux") && !Path::new(&format!("/proc/{}", holder.pid)).exists();
+    let gone = holder.host == host() && cfg!(target_os = "linux") && is_gone(holder.pid);
     (!gone).then_some(holder)
+}
+
+/// Whether no such process runs on this host. One that was killed but not yet waited for (a zombie) does not run.
+fn is_gone(pid: u32) -> bool {
+    match std::fs::read_to_string(format!("/proc/{pid}/stat")) {
+        Err(e) => e.kind() == std::io::ErrorKind::NotFound,
+        // The state follows the program's name, which is in brackets and may hold anything.
+        Ok(stat) => stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with(['Z', 'X'])),
+    }
 }
 
 /// Host name and process-id namespace (containers share neither).
@@ -203,6 +211,18 @@ mod tests {
         let file = OpenOptions::new().write(true).open(&path).unwrap();
         file.set_modified(SystemTime::now() - STALE - Duration::from_secs(1)).unwrap();
         assert!(Claim::take(&path).unwrap().is_ok());
+    }
+
+    #[test]
+    fn zombies_are_gone() {
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let begun = std::time::Instant::now();
+        while !is_gone(child.id()) {
+            assert!(begun.elapsed() < Duration::from_secs(30), "a finished process that nobody waited for");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        child.wait().unwrap();
+        assert!(is_gone(child.id()) && !is_gone(std::process::id()));
     }
 
     /// A holder that slept too long sees that another one took over, and leaves the other's claim alone.

@@ -1,11 +1,12 @@
 //! Where runs lie, what they are called, and what state their files are in.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Claim, claim, manifest};
+use super::{Claim, atomic, claim, manifest};
 use crate::disk;
 use crate::error::{Error, Result};
 
@@ -118,6 +119,32 @@ impl RunDir {
         self.file("checkpoint")
     }
 
+    /// The tags that people gave the run, sorted. They lie in a file of their own: tags change, results do not.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when the file is malformed.
+    pub fn tags(&self) -> Result<Vec<String>> {
+        match atomic::read_json(&self.file("tags.json")) {
+            Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+            other => other,
+        }
+    }
+
+    /// Adds and takes away tags; returns those that the run has now.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Data`].
+    pub fn tag(&self, add: &[String], take: &[String]) -> Result<Vec<String>> {
+        let before = self.tags()?;
+        let mut tags: BTreeSet<String> = before.iter().chain(add).cloned().collect();
+        tags.retain(|tag| !take.contains(tag));
+        let tags: Vec<String> = tags.into_iter().collect();
+        if tags != before {
+            atomic::write_json(&self.file("tags.json"), &tags)?;
+        }
+        Ok(tags)
+    }
+
     /// State of the run, by its files.
     #[must_use]
     pub fn status(&self) -> Status {
@@ -205,6 +232,18 @@ mod tests {
         assert_eq!(all_runs(dir.path()).unwrap(), runs);
         assert!(RunDir::open(dir.path()).is_err());
         assert!(all_runs(&dir.path().join("nowhere")).unwrap().is_empty());
+    }
+
+    #[test]
+    fn tags_come_and_go() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = RunDir::new(dir.path(), DIGEST, 0, 1);
+        run.create().unwrap();
+        let names = |tags: &[&str]| tags.iter().map(|t| (*t).to_owned()).collect::<Vec<_>>();
+        assert!(run.tags().unwrap().is_empty());
+        assert_eq!(run.tag(&names(&["b", "a", "b"]), &[]).unwrap(), ["a", "b"]);
+        assert_eq!(run.tag(&names(&["c"]), &names(&["a", "x"])).unwrap(), ["b", "c"]);
+        assert_eq!(run.tags().unwrap(), ["b", "c"]);
     }
 
     #[test]

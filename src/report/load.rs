@@ -7,6 +7,7 @@ use super::write::Pictures;
 use crate::array::{Arrays, read_npz};
 use crate::config::spec::SamplerSpec;
 use crate::config::{Cell, Experiment};
+use crate::energy::Counts;
 use crate::error::{Error, Result};
 use crate::identity;
 use crate::metrics::MetricValue;
@@ -19,15 +20,20 @@ use crate::{exec, systems};
 /// When a run folder cannot be read.
 pub fn runs(experiment: &Experiment, results: &Path) -> Result<Vec<RunResult>> {
     let mut out = Vec::new();
-    for cell in &experiment.cells {
-        if let Some(run) = record::attempts(results, &identity::spec_digest(&cell.run), cell.seed)?.pop() {
-            out.push(result(cell, &run, results)?);
+    // Cells of one spec lie together: digests and references are looked up once for all their seeds.
+    for cells in experiment.cells.chunk_by(|a, b| a.run == b.run && a.eval.reference == b.eval.reference) {
+        let digest = identity::spec_digest(&cells[0].run);
+        let reference = exec::references::counts(results, &cells[0].run.system, &cells[0].eval.reference);
+        for cell in cells {
+            if let Some(run) = record::attempts(results, &digest, cell.seed)?.pop() {
+                out.push(result(cell, &run, reference.clone())?);
+            }
         }
     }
     Ok(out)
 }
 
-fn result(cell: &Cell, run: &RunDir, results: &Path) -> Result<RunResult> {
+fn result(cell: &Cell, run: &RunDir, reference: Option<Counts>) -> Result<RunResult> {
     let status = match run.status() {
         record::Status::Complete => Status::Complete,
         record::Status::Failed => Status::Failed,
@@ -58,7 +64,7 @@ fn result(cell: &Cell, run: &RunDir, results: &Path) -> Result<RunResult> {
         swept: cell.swept.iter().cloned().collect(),
         metrics,
         counts: if counts_path.exists() { atomic::read_json(&counts_path)? } else { Default::default() },
-        reference: exec::references::counts(results, &cell.run.system, &cell.eval.reference),
+        reference,
         status,
         failure: failure.map(|f| f.reason),
         samples_path: (status == Status::Complete).then(|| run.file("samples.npz")),
