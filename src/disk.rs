@@ -48,15 +48,29 @@ pub fn append(path: &Path) -> Result<File> {
 /// # Errors
 /// Those of the system and of `fill`; the old file is untouched then (unless only the last fsync failed).
 pub fn replace<T>(path: &Path, fill: impl FnOnce(&mut File) -> Result<T>) -> Result<T> {
-    let temporary = path.with_added_extension("tmp");
+    replace_through(path, &path.with_added_extension("tmp"), fill)
+}
+
+/// [`replace`] where several processes may write the same file at once: each has a temporary file of its own. The last one
+/// stays; one that was killed leaves its temporary file.
+///
+/// # Errors
+/// As [`replace`].
+pub fn replace_shared<T>(path: &Path, fill: impl FnOnce(&mut File) -> Result<T>) -> Result<T> {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let n = COUNT.fetch_add(1, Ordering::Relaxed);
+    replace_through(path, &path.with_added_extension(format!("tmp{}-{n}", std::process::id())), fill)
+}
+
+fn replace_through<T>(path: &Path, temporary: &Path, fill: impl FnOnce(&mut File) -> Result<T>) -> Result<T> {
     let put = || -> Result<T> {
-        let mut file = create(&temporary)?;
+        let mut file = create(temporary)?;
         let value = fill(&mut file)?;
         file.sync()?;
-        rename(&temporary, path)?;
+        rename(temporary, path)?;
         Ok(value)
     };
-    let value = put().inspect_err(|_| drop(std::fs::remove_file(&temporary)))?;
+    let value = put().inspect_err(|_| drop(std::fs::remove_file(temporary)))?;
     sync_parent(path)?;
     Ok(value)
 }
@@ -258,6 +272,23 @@ mod tests {
         });
         assert!(failed.is_err());
         assert_eq!(std::fs::read(&path).unwrap(), b"old");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn many_writers_of_one_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x");
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..20 {
+                        replace_shared(&path, |f| f.write_all(b"whole")).unwrap();
+                    }
+                });
+            }
+        });
+        assert_eq!(std::fs::read(&path).unwrap(), b"whole");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 

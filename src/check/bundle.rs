@@ -100,7 +100,7 @@ fn copy_reference(from: &Path, to: &Path) -> Result<()> {
     for name in ["reference.npz", "reference.json"] {
         let source = from.join(name);
         let bytes = std::fs::read(&source).map_err(Error::io(&source))?;
-        atomic::write(&to.join(name), &bytes)?;
+        atomic::write_shared(&to.join(name), &bytes)?;
     }
     Ok(())
 }

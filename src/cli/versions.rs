@@ -21,8 +21,12 @@ use crate::store::{self, Filter, Measured};
 /// [`Error::NothingSelected`] when a version has no evaluated run of the experiment; files that cannot be written.
 pub fn compare(experiment: &Experiment, versions: [&str; 2], out: Option<&Path>, globals: &Globals) -> Result<()> {
     let connection = globals.database()?;
-    let specs: BTreeSet<String> =
-        experiment.cells.iter().map(|c| identity::spec_digest(&c.run)[..8].to_owned()).collect();
+    // Seeds of one spec lie together.
+    let specs: BTreeSet<String> = experiment
+        .cells
+        .chunk_by(|a, b| a.run == b.run)
+        .map(|cells| identity::spec_digest(&cells[0].run)[..8].to_owned())
+        .collect();
     let side = |version: &str| -> Result<Vec<Measured>> {
         let filter = if version.starts_with('@') || version.contains('=') {
             Filter::parse(version)?

@@ -19,6 +19,14 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     disk::replace(path, |file| file.write_all(bytes)).map_err(Error::io(path))
 }
 
+/// [`write()`] where several processes may write the same file at once.
+///
+/// # Errors
+/// [`Error::Io`]; the old file is untouched then.
+pub fn write_shared(path: &Path, bytes: &[u8]) -> Result<()> {
+    disk::replace_shared(path, |file| file.write_all(bytes)).map_err(Error::io(path))
+}
+
 /// Moves a finished temporary file to its place, durably.
 ///
 /// # Errors
@@ -32,9 +40,21 @@ pub fn persist(temporary: &Path, path: &Path) -> Result<()> {
 /// # Errors
 /// [`Error::Io`].
 pub fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
+    write(path, &indented(value)?)
+}
+
+/// [`write_shared`] of a value as indented JSON.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn write_json_shared(path: &Path, value: &impl Serialize) -> Result<()> {
+    write_shared(path, &indented(value)?)
+}
+
+fn indented(value: &impl Serialize) -> Result<Vec<u8>> {
     let mut text = serde_json::to_vec_pretty(value).map_err(|e| Error::Internal(format!("JSON: {e}")))?;
     text.push(b'\n');
-    write(path, &text)
+    Ok(text)
 }
 
 /// Reads a JSON file.

@@ -23,7 +23,7 @@ pub fn remember(results: &Path) -> Result<()> {
     }
     let folder = results.join("code");
     disk::create_folder(&folder).map_err(Error::io(&folder))?;
-    atomic::write_json(&path, &CodeFile { code: code.clone(), parts: identity::parts() })
+    atomic::write_json_shared(&path, &CodeFile { code: code.clone(), parts: identity::parts() })
 }
 
 /// The build with this code digest, if it was written down.

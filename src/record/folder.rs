@@ -140,7 +140,7 @@ impl RunDir {
         tags.retain(|tag| !take.contains(tag));
         let tags: Vec<String> = tags.into_iter().collect();
         if tags != before {
-            atomic::write_json(&self.file("tags.json"), &tags)?;
+            atomic::write_json_shared(&self.file("tags.json"), &tags)?;
         }
         Ok(tags)
     }
