@@ -1,5 +1,6 @@
 //! The resolved specification of a run: plain data, every default written out. Its canonical form is the run's identity.
 
+mod named;
 mod pita;
 
 use std::path::Path;
@@ -10,7 +11,7 @@ pub use crate::energy::Precision;
 use crate::error::{Error, Result};
 pub use pita::{
     AnnealSpec, BackboneKind, DitSpec, Engine, GammaSchedule, InitialSpec, NetSpec, NodeFeatures, PitaSpec, RefineSpec,
-    Resampling, TrainSpec, Weights,
+    RelaxSpec, Resampling, TrainOn, TrainSpec, Weights,
 };
 
 /// What is asked for: one system at one temperature, one sampler. The seed is kept apart.

@@ -45,6 +45,12 @@ pub trait Backbone: Send + Sync {
     /// Coordinates of a sample, `3 * atoms`.
     fn dim(&self) -> usize;
 
+    /// Whether `F` is invariant under translations and has no mean over atoms: its Jacobian then says nothing along the
+    /// centre of mass.
+    fn translation_invariant(&self) -> bool {
+        true
+    }
+
     /// The network as training sees it at one step, when that differs: with dropout, whose masks are a function of
     /// (seed, step) and the sample's place in the batch.
     fn in_training(&self, seed: u64, step: u64) -> Option<Box<dyn Backbone>> {

@@ -46,7 +46,7 @@ fn result(cell: &Cell, run: &RunDir, results: &Path) -> Result<RunResult> {
     let kind = match &cell.run.sampler {
         SamplerSpec::Md(_) => "md",
         SamplerSpec::ReplicaExchange(_) => "replica-exchange",
-        SamplerSpec::Pita(_) => "pita",
+        SamplerSpec::Pita(spec) => spec.method(),
     };
     Ok(RunResult {
         run_id: run.id.to_string(),
