@@ -89,6 +89,21 @@ pub trait Backbone: Send + Sync {
         v: &[f64],
     ) -> Result<(Vec<f64>, Vec<f64>)>;
 
+    /// `U [B]` alone, at the price of a denoiser: `D` with the energy head's parameters holds
+    /// `c_out F`, so `U = (1-c_s)/(2h) |x|^2 - <D - c_s x, x>/h`.
+    ///
+    /// # Errors
+    /// When the engine fails.
+    fn energy_value(&self, params: &[f64], h: &[f64], beta: &[f64], x: &[f64]) -> Result<Vec<f64>> {
+        let d = self.denoise(params, h, beta, x)?;
+        let rows = d.chunks_exact(self.dim()).zip(x.chunks_exact(self.dim())).zip(h);
+        let value = |((d, x), h): ((&[f64], &[f64]), &f64)| {
+            let c_s = 1.0 / (1.0 + h);
+            x.iter().zip(d).map(|(x, d)| x * (0.5 * (1.0 - c_s) * x - (d - c_s * x))).sum::<f64>() / h
+        };
+        Ok(rows.map(value).collect())
+    }
+
     /// Parameter gradient of `sum_i <cotangent_i, D_i>`, added to `grad [layout.len()]`; returns `D [B, dim]`.
     /// `cotangent(i, D_i, out)` writes the cotangent of sample `i`, a constant for the differentiation.
     ///

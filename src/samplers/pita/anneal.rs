@@ -87,6 +87,16 @@ impl Setting<'_> {
         Ok((u, grad, du_dh))
     }
 
+    /// `U` alone.
+    fn energy_value(&self, x: &[f64], h: f64) -> Result<Vec<f64>> {
+        let mut u = Vec::new();
+        self.chunks(x, h, |h, beta, x| {
+            u.extend(self.net.energy_value(self.params.energy, h, beta, x)?);
+            Ok(())
+        })?;
+        Ok(u)
+    }
+
     /// Score and its divergence as the weights ask (zeros without weights), both on the centred subspace: particles never
     /// leave it.
     fn score(&self, x: &[f64], h: f64, step: usize, weighted: bool) -> Result<(Vec<f64>, Vec<f64>)> {
@@ -295,7 +305,7 @@ impl Annealer {
         let q = h - h_next;
         let (gamma, gamma_next) = (at.gamma.at(t), at.gamma.at(next));
         if weighted && self.u.is_empty() {
-            self.u = at.energy(&self.x, h)?.0;
+            self.u = at.energy_value(&self.x, h)?;
         }
         let (score, _) = at.score(&self.x, h, self.step, false)?;
         let z = self.noise(at);
@@ -315,7 +325,7 @@ impl Annealer {
         }
         centre(&mut self.x, dim / 3);
         if weighted {
-            let u_next = at.energy(&self.x, h_next)?.0;
+            let u_next = at.energy_value(&self.x, h_next)?;
             let mut change: Vec<f64> =
                 ratio.iter().zip(&self.u).zip(&u_next).map(|((r, u), v)| r + gamma * u - gamma_next * v).collect();
             clamp_above(&mut change, at.spec.clamp_quantile);
@@ -335,7 +345,7 @@ impl Annealer {
     /// When the engine fails.
     pub fn final_resample(&mut self, at: &Setting, reduced: &[f64]) -> Result<(Vec<usize>, f64)> {
         let t = at.time(at.weighted_steps());
-        let (u, _, _) = at.energy(&self.x, at.schedule.h(t))?;
+        let u = at.energy_value(&self.x, at.schedule.h(t))?;
         let gamma = at.gamma.at(t);
         for ((w, true_u), u) in self.log_weight.iter_mut().zip(reduced).zip(&u) {
             *w += gamma * u - true_u;

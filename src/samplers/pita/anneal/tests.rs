@@ -107,6 +107,10 @@ impl Backbone for Mixture {
         Ok(out)
     }
 
+    fn energy_value(&self, p: &[f64], h: &[f64], b: &[f64], x: &[f64]) -> Result<Vec<f64>> {
+        Ok(self.energy(p, h, b, x)?.u)
+    }
+
     fn divergence(&self, p: &[f64], h: &[f64], b: &[f64], x: &[f64]) -> Result<(Vec<f64>, Vec<f64>)> {
         let trace = |(x, &h): (&[f64], &f64)| -self.score * self.divergence * Self::at(h, Self::relative(x)).2;
         Ok((self.denoise(p, h, b, x)?, x.chunks_exact(DIM).zip(h).map(trace).collect()))
