@@ -163,7 +163,7 @@ impl Attempt {
         }
         self.events.append(Kind::Started { step })?;
         let started = guarded(|| {
-            let mut work = shop.science.start(&planned.cell)?;
+            let mut work = shop.science.start(&planned.cell, &run.path)?;
             if let Some(found) = &found {
                 work.restore(&found.state, found.counts.clone())?;
             }
@@ -209,6 +209,9 @@ impl Attempt {
     }
 
     fn save(&mut self, run: &RunDir, step: u64, work: &dyn Work) -> Result<()> {
+        if !work.resumable() {
+            return self.time(run, None);
+        }
         let slot = checkpoint::save(&run.checkpoints(), step, &work.counts(), &work.state()?)?;
         self.events.append(Kind::Checkpoint { step, slot: slot.to_owned() })?;
         self.events.sync()?;

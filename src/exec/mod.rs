@@ -5,11 +5,13 @@
 //! | `sweep` | plan all cells, references first, worker threads, summary |
 //! | `planned` | one cell, the attempt it concerns, what to do with it and why |
 //! | `cell` | one cell from claim to ingest |
+//! | `external` | somebody else's program as a sampler |
 //! | `science` | the only door to the science: samplers, references, metrics |
 //! | `signals` | Ctrl-C |
 //! | `progress` | bars on a terminal, lines elsewhere |
 
 mod cell;
+mod external;
 mod planned;
 mod progress;
 pub mod references;
