@@ -6,11 +6,13 @@ pub mod diff;
 pub mod energy;
 pub mod eval;
 pub mod explain;
+mod launch;
 pub mod ls;
 pub mod ot;
 pub mod output;
 pub mod reference;
 pub mod report;
+pub mod run;
 pub mod show;
 pub mod sweep;
 pub mod system;
@@ -66,6 +68,8 @@ resumable; 8 refused; 9 bad data; 10 database; 12 wrong shape; 13 not finite; 14
 pub enum Verb {
     /// Run an experiment: whatever is not done yet.
     Sweep(sweep::Args),
+    /// Run one entry of a frozen plan: what a task of a cluster does.
+    Run(run::Args),
     /// List runs.
     Ls(ls::Args),
     /// Everything about one run.
@@ -99,6 +103,7 @@ impl Cli {
         let globals = &self.globals;
         match &self.verb {
             Verb::Sweep(args) => return sweep::run(args, globals),
+            Verb::Run(args) => run::run(args, globals)?,
             Verb::Ls(args) => ls::run(args, globals)?,
             Verb::Show(args) => show::run(args, globals)?,
             Verb::Diff(args) => diff::run(args, globals)?,

@@ -52,6 +52,8 @@ pub(super) struct Shop<'a> {
     pub experiment: &'a str,
     pub checkpoint_every: Duration,
     pub stop: &'a (dyn Fn() -> bool + Sync),
+    /// The reference may still have to be made, or waited for, when the samples are there.
+    pub late_reference: bool,
 }
 
 /// Does what was planned. Failures of the science come back as [`Outcome::Failed`].
@@ -79,6 +81,12 @@ pub(super) fn work(shop: &Shop<'_>, planned: &Planned, show: &mut dyn FnMut(&Pro
             Outcome::Ran => outcome = Outcome::Ran,
             ended => return Ok(ended),
         },
+    }
+    if shop.late_reference {
+        match guarded(|| shop.science.reference(shop.results, &planned.cell, show, shop.stop)) {
+            Err(Error::Interrupted) => return Ok(Outcome::Interrupted),
+            made => made?,
+        }
     }
     show(&Progress { done: 1, total: 1, phase: "metrics".into(), ..Progress::default() });
     match evaluate(shop, planned) {

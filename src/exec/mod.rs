@@ -6,6 +6,7 @@
 //! | `planned` | one cell, the attempt it concerns, what to do with it and why |
 //! | `cell` | one cell from claim to ingest |
 //! | `external` | somebody else's program as a sampler |
+//! | [`slurm`] | past one machine: frozen plans as Slurm arrays |
 //! | `science` | the only door to the science: samplers, references, metrics |
 //! | `signals` | Ctrl-C |
 //! | `progress` | bars on a terminal, lines elsewhere |
@@ -17,6 +18,7 @@ mod progress;
 pub mod references;
 mod science;
 mod signals;
+pub mod slurm;
 mod sweep;
 #[cfg(test)]
 mod tests;
