@@ -3,11 +3,16 @@
 pub mod convert;
 pub mod db;
 pub mod diff;
+pub mod doctor;
 pub mod energy;
 pub mod eval;
 pub mod explain;
+pub mod export;
+pub mod gc;
+pub mod import;
 mod launch;
 pub mod ls;
+pub mod manual;
 pub mod ot;
 pub mod output;
 pub mod reference;
@@ -90,8 +95,20 @@ pub enum Verb {
     Convert(convert::Args),
     /// Wasserstein distance between anybody's points.
     Ot(ot::Args),
-    /// Rebuild or verify the run database.
+    /// Rebuild, verify or describe the run database.
     Db(db::Args),
+    /// One run as one file, or all runs as a table.
+    Export(export::Args),
+    /// Take over runs that others exported.
+    Import(import::Args),
+    /// Find what can be deleted; delete it if asked to.
+    Gc(gc::Args),
+    /// Check program, machine, results folder and tools.
+    Doctor(doctor::Args),
+    /// Print completions for a shell.
+    Completions(manual::CompletionsArgs),
+    /// Print the man page.
+    Man(manual::ManArgs),
 }
 
 impl Cli {
@@ -115,6 +132,12 @@ impl Cli {
             Verb::Convert(args) => convert::run(args, globals)?,
             Verb::Ot(args) => ot::run(args, globals)?,
             Verb::Db(args) => return db::run(args, globals),
+            Verb::Export(args) => export::run(args, globals)?,
+            Verb::Import(args) => import::run(args, globals)?,
+            Verb::Gc(args) => gc::run(args, globals)?,
+            Verb::Doctor(args) => doctor::run(args, globals)?,
+            Verb::Completions(args) => manual::completions(args)?,
+            Verb::Man(args) => manual::man(args, globals)?,
         }
         Ok(ExitCode::Ok)
     }

@@ -3,6 +3,7 @@
 //! | file | its job |
 //! |---|---|
 //! | `sweep` | plan all cells, references first, worker threads, summary |
+//! | [`garbage`] | what nobody needs any more |
 //! | `planned` | one cell, the attempt it concerns, what to do with it and why |
 //! | `cell` | one cell from claim to ingest |
 //! | `external` | somebody else's program as a sampler |
@@ -13,6 +14,7 @@
 
 mod cell;
 mod external;
+pub mod garbage;
 mod planned;
 mod progress;
 pub mod references;
