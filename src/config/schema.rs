@@ -5,8 +5,8 @@ use super::fields::{Fields, Float};
 use super::reference::ReferenceProfile;
 use super::source::{At, Sources, known_notes};
 use super::spec::{
-    AnnealSpec, BackboneKind, Engine, EvalSpec, GammaSchedule, HotStartSpec, InitialSpec, Integrator, MdSpec,
-    MoleculeFiles, NetSpec, NodeFeatures, PitaSpec, Precision, ReferenceSpec, RefineSpec, RelaxSpec,
+    AnnealSpec, BackboneKind, Engine, EvalSpec, ExternalSpec, GammaSchedule, HotStartSpec, InitialSpec, Integrator,
+    MdSpec, MoleculeFiles, NetSpec, NodeFeatures, PitaSpec, Precision, ReferenceSpec, RefineSpec, RelaxSpec,
     ReplicaExchangeSpec, Resampling, SamplerSpec, SystemSpec, TrainOn, TrainSpec, TrajectorySpec, Weights,
 };
 use super::tree::Table;
@@ -14,7 +14,8 @@ use crate::metrics::registry::IDS;
 use crate::systems::{self, molecules};
 
 /// `samplers.*.kind`.
-const KINDS: [&str; 7] = ["md", "replica-exchange", "pita", "pita-faithful", "fkc", "score-scaling", "md-diff"];
+const KINDS: [&str; 8] =
+    ["md", "replica-exchange", "pita", "external", "pita-faithful", "fkc", "score-scaling", "md-diff"];
 
 /// Where a ladder was written, and whether it was (or is the default).
 pub(super) struct Ladder {
@@ -232,7 +233,7 @@ fn molecule_files(key: &str, f: &Fields<'_>) -> Option<MoleculeFiles> {
 
 fn sampler(key: &str, f: &Fields<'_>, systems: &[&str]) -> Option<SamplerEntry> {
     let kind = f.text("kind");
-    let label = f.text("label").unwrap_or_else(|| key.to_owned());
+    let label = f.text("label");
     let systems = f.names("systems", "system", systems);
     let sampler = match kind.as_deref() {
         Some("md") => SamplerSpec::Md(md(f)),
@@ -242,6 +243,7 @@ fn sampler(key: &str, f: &Fields<'_>, systems: &[&str]) -> Option<SamplerEntry> 
         Some("fkc") => SamplerSpec::Pita(pita(f, PitaSpec::fkc())),
         Some("score-scaling") => SamplerSpec::Pita(pita(f, PitaSpec::score_scaling())),
         Some("md-diff") => SamplerSpec::Pita(pita(f, PitaSpec::md_diff())),
+        Some("external") => SamplerSpec::External(external(f)?),
         // Without a kind nothing is known about the other keys: one message, not one for each of them.
         Some(other) => {
             f.problem(&f.place("kind"), format!("unknown kind of sampler `{other}`"), known_notes(other, KINDS));
@@ -255,7 +257,31 @@ fn sampler(key: &str, f: &Fields<'_>, systems: &[&str]) -> Option<SamplerEntry> 
         }
     };
     f.finish();
+    let label = label.unwrap_or_else(|| key.to_owned());
     Some(SamplerEntry { key: key.to_owned(), label, sampler, systems, ladder: Ladder::of(f) })
+}
+
+/// Somebody else's program: what its `baseline.toml` says, with settings changed key by key.
+fn external(f: &Fields<'_>) -> Option<ExternalSpec> {
+    let d = ExternalSpec::default();
+    let (samples, budget) = (f.count("samples", d.samples, 1), f.optional("budget"));
+    let timeout = f.optional("timeout");
+    let found = f.baseline("baseline");
+    let own = f.nested("settings");
+    let (baseline, folder, files) = found?;
+    let settings = own.values(&baseline.settings);
+    f.finish();
+    Some(ExternalSpec {
+        name: baseline.name,
+        folder,
+        files,
+        command: baseline.command,
+        protocol: baseline.protocol,
+        settings,
+        samples,
+        budget,
+        timeout: timeout.unwrap_or(baseline.timeout),
+    })
 }
 
 fn md(f: &Fields<'_>) -> MdSpec {
@@ -476,9 +502,11 @@ mod tests {
             SamplerSpec::Md(MdSpec::default()),
             SamplerSpec::ReplicaExchange(ReplicaExchangeSpec::default()),
             SamplerSpec::Pita(PitaSpec::default()),
+            SamplerSpec::External(ExternalSpec::default()),
         ];
         // Kinds after these are other defaults of PITA.
         for (kind, spec) in KINDS.iter().zip(kinds) {
+            assert_eq!(spec.kind(), *kind);
             assert_eq!(serde_json::to_value(spec).unwrap()["kind"], *kind);
         }
     }

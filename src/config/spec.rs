@@ -1,5 +1,6 @@
 //! The resolved specification of a run: plain data, every default written out. Its canonical form is the run's identity.
 
+mod external;
 mod named;
 mod pita;
 
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::energy::Precision;
 use crate::error::{Error, Result};
+pub use external::{ExternalSpec, Protocol};
 pub use pita::{
     AnnealSpec, BackboneKind, DitSpec, Engine, GammaSchedule, InitialSpec, NetSpec, NodeFeatures, PitaSpec, RefineSpec,
     RelaxSpec, Resampling, TrainOn, TrainSpec, Weights,
@@ -85,6 +87,21 @@ pub enum SamplerSpec {
     ReplicaExchange(ReplicaExchangeSpec),
     /// Progressive inference-time annealing.
     Pita(PitaSpec),
+    /// Somebody else's program.
+    External(ExternalSpec),
+}
+
+impl SamplerSpec {
+    /// The sampler's kind, as in experiment files.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Md(_) => "md",
+            Self::ReplicaExchange(_) => "replica-exchange",
+            Self::Pita(_) => "pita",
+            Self::External(_) => "external",
+        }
+    }
 }
 
 /// How plain dynamics moves.

@@ -44,9 +44,9 @@ fn result(cell: &Cell, run: &RunDir, results: &Path) -> Result<RunResult> {
     let counts_path = run.file("counts.json");
     let failure: Option<Failure> = atomic::read_json(&run.file("failure.json")).ok();
     let kind = match &cell.run.sampler {
-        SamplerSpec::Md(_) => "md",
-        SamplerSpec::ReplicaExchange(_) => "replica-exchange",
+        SamplerSpec::External(program) => program.name.as_str(),
         SamplerSpec::Pita(spec) => spec.method(),
+        built_in => built_in.kind(),
     };
     Ok(RunResult {
         run_id: run.id.to_string(),

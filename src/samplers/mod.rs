@@ -11,7 +11,7 @@ use std::sync::Arc;
 use crate::array::Arrays;
 use crate::config::spec::{RunSpec, SamplerSpec};
 use crate::energy::Metered;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::systems::System;
 
 /// What a sampler may use while it works.
@@ -84,5 +84,6 @@ pub fn build(spec: &RunSpec, ctx: &Context) -> Result<Box<dyn Sampler>> {
         SamplerSpec::Md(s) => md::build(s, ctx),
         SamplerSpec::ReplicaExchange(s) => md::build_replica_exchange(s, ctx),
         SamplerSpec::Pita(s) => pita::build(s, ctx),
+        SamplerSpec::External(s) => Err(Error::Internal(format!("`{}` is a program, run by exec::external", s.name))),
     }
 }
