@@ -118,7 +118,7 @@ fn until(what: &str, seconds: u64, mut done: impl FnMut() -> bool) {
 fn runs(results: &Path, sampler: &str, seed: u64) -> Option<RunDir> {
     let request = |r: &RunDir| std::fs::read_to_string(r.file("spec.json")).unwrap_or_default();
     let is = |r: &RunDir| r.id.seed == seed && request(r).contains(&format!("\"sampler\": \"{sampler}\""));
-    record::all_runs(results).unwrap().into_iter().filter(is).next_back()
+    record::all_runs(results).unwrap().into_iter().rfind(is)
 }
 
 /// Whether a run has written a checkpoint and is being worked on.

@@ -325,13 +325,19 @@ impl<'a> Fields<'a> {
         Some(names)
     }
 
-    /// Temperatures from high to low, all above 0.
+    /// Temperatures from high to low, all above 0, at least one.
     pub(super) fn ladder(&self, key: &'static str, default: Vec<f64>) -> Vec<f64> {
-        let Some(list) = self.list(key, "a list of temperatures, high to low") else { return default };
-        if list.is_empty() {
+        let ladder = self.ladder_or_none(key, default);
+        if ladder.is_empty() {
             let note = vec![String::from("temperatures above the target, high to low, such as [4.0, 2.0]")];
             self.problem(&self.place(key), format!("`{}` is empty, expected at least one", self.name(key)), note);
         }
+        ladder
+    }
+
+    /// Temperatures from high to low, all above 0; `[]` is none.
+    pub(super) fn ladder_or_none(&self, key: &'static str, default: Vec<f64>) -> Vec<f64> {
+        let Some(list) = self.list(key, "a list of temperatures, high to low") else { return default };
         let mut ladder: Vec<f64> = Vec::new();
         for node in list {
             let Some(t) = self.number(node, key, Float::Positive) else { continue };

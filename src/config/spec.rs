@@ -1,6 +1,7 @@
 //! The resolved specification of a run: plain data, every default written out. Its canonical form is the run's identity.
 
 mod external;
+mod named;
 mod pita;
 
 use std::path::Path;
@@ -12,7 +13,7 @@ use crate::error::{Error, Result};
 pub use external::{ExternalSpec, Protocol};
 pub use pita::{
     AnnealSpec, BackboneKind, DitSpec, Engine, GammaSchedule, InitialSpec, NetSpec, NodeFeatures, PitaSpec, RefineSpec,
-    Resampling, TrainSpec, Weights,
+    RelaxSpec, Resampling, TrainOn, TrainSpec, Weights,
 };
 
 /// What is asked for: one system at one temperature, one sampler. The seed is kept apart.

@@ -105,7 +105,7 @@ pub fn write(run: &RunDir, path: &Path) -> Result<()> {
             entry(&mut out, &item.name, item.size, &mut File::open(run.file(&item.name))?)?;
         }
         tar::write_end(&mut out)?;
-        out.into_inner().map_err(|e| e.into_error())?.sync_all()
+        out.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()
     };
     if let Err(e) = put() {
         let _ = std::fs::remove_file(&fresh);

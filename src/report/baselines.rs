@@ -66,6 +66,9 @@ macro_rules! folder {
 const FOLDERS: &[(&str, &str, &str)] = &[
     folder!("md"),
     folder!("pita"),
+    folder!("fkc"),
+    folder!("score-scaling"),
+    folder!("md-diff"),
     folder!("ta-bg"),
     folder!("idem"),
     folder!("adjoint-sampling"),

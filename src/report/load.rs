@@ -45,6 +45,7 @@ fn result(cell: &Cell, run: &RunDir, results: &Path) -> Result<RunResult> {
     let failure: Option<Failure> = atomic::read_json(&run.file("failure.json")).ok();
     let kind = match &cell.run.sampler {
         SamplerSpec::External(program) => program.name.as_str(),
+        SamplerSpec::Pita(spec) => spec.method(),
         built_in => built_in.kind(),
     };
     Ok(RunResult {

@@ -1,5 +1,6 @@
 //! Samplers: each advances in resumable steps, and reaches the energy only through [`Metered`].
 
+pub mod free_energy;
 pub mod md;
 pub mod pita;
 pub mod reference;
