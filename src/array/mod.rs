@@ -10,9 +10,9 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 
-pub use npz::{read_npz, write_npz};
+pub use npz::{decode_npz, read_npz, write_npz};
 pub use tensors::{decode_safetensors, encode_safetensors, read_safetensors, write_safetensors};
-pub use xtc::{read_xtc, write_xtc};
+pub use xtc::{decode_xtc, read_xtc, write_xtc};
 
 /// Numbers of one array, row-major.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,7 +1,7 @@
 //! NumPy `.npz`: a zip file of `.npy` arrays. Floats and integers of any width are read; strings are skipped.
 
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Write};
+use std::io::{BufReader, BufWriter, Read, Seek, Write};
 use std::path::Path;
 
 use npyz::{DType, NpyFile, Order, TypeChar, WriterBuilder};
@@ -16,7 +16,15 @@ use crate::error::{Error, Result};
 pub fn read_npz(path: impl AsRef<Path>) -> Result<Arrays> {
     let path = path.as_ref();
     let file = File::open(path).map_err(Error::io(path))?;
-    let mut zip = npyz::npz::NpzArchive::new(BufReader::new(file))
+    decode_npz(BufReader::new(file), path)
+}
+
+/// The same of an open file; `path` is for messages.
+///
+/// # Errors
+/// [`Error::Data`] when it is not an npz file or is cut short.
+pub fn decode_npz(file: impl Read + Seek, path: &Path) -> Result<Arrays> {
+    let mut zip = npyz::npz::NpzArchive::new(file)
         .map_err(|e| Error::data(path, format!("not an npz file ({e}); write one with numpy.savez")))?;
     let names: Vec<String> = zip.array_names().map(str::to_owned).collect();
     let mut arrays = Arrays::new();

@@ -62,8 +62,16 @@ pub enum Kind {
 pub fn read_external(folder: &Path) -> Result<Baseline> {
     let path = folder.join(NAME);
     let text = std::fs::read_to_string(&path).map_err(Error::io(&path))?;
-    let baseline: Baseline = toml::from_str(&text).map_err(|e| Error::data(&path, e.to_string().trim_end()))?;
-    let bad = |message: &str| Err(Error::data(&path, message));
+    parse_external(&path, &text)
+}
+
+/// The same of its text; `path` is for messages.
+///
+/// # Errors
+/// [`Error::Data`] when it is malformed or describes no program.
+pub fn parse_external(path: &Path, text: &str) -> Result<Baseline> {
+    let baseline: Baseline = toml::from_str(text).map_err(|e| Error::data(path, e.to_string().trim_end()))?;
+    let bad = |message: &str| Err(Error::data(path, message));
     if baseline.kind != Kind::External {
         return bad("is not `kind = \"external\"`: there is no program to run");
     }

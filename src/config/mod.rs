@@ -26,6 +26,6 @@ mod source;
 pub mod spec;
 mod tree;
 
-pub use experiment::{Cell, Experiment, load};
+pub use experiment::{Cell, Experiment, load, load_text};
 pub use reference::ReferenceProfile;
 pub use source::nearest;
