@@ -20,7 +20,7 @@
 //! | [`store`] | SQLite over the run folders |
 //! | [`report`] | tables, figures, the HTML page |
 //! | [`systems`], [`energy`] | what is sampled (clusters, molecules from OpenMM XML); energies behind a meter that counts |
-//! | [`samplers`] | Langevin, MALA, replica exchange, PITA; reference ensembles |
+//! | [`samplers`] | Langevin, MALA, replica exchange, PITA; reference ensembles; free energies |
 //! | [`nn`] | EGNN and DiT with EDM preconditioning: candle reference and fused CPU engines |
 //! | [`diffusion`] | schedules, annealing terms, resampling |
 //! | [`metrics`] | Wasserstein, exact transport, molecular structure, intervals, noise floors |
