@@ -210,10 +210,13 @@ def main():
         done = subprocess.run(["cargo", "bench", "--bench", "nets"], cwd=ROOT, env=env, stdout=subprocess.PIPE, check=True)
         (folder / "times.jsonl").write_bytes(done.stdout)
     lines = [json.loads(line) for line in (folder / "times.jsonl").read_text().splitlines() if line.startswith("{")]
-    ours = {(line["case"], line["row"]): line for line in lines}
+    ours = {(line["case"], line["row"]): line for line in lines if "row" in line}
     rows = []
     for name, net in [("egnn", egnn), ("dit22", dit), ("dit33", dit)]:
         rows += compare(name, net, folder, ours)
+    for line in lines:
+        if "peak_mib_after_training" in line:
+            print(f"{line['case']}: at most {line['peak_mib_after_training']} MiB held while training")
     print(f"\n| step (CPU seconds, one thread, f32; torch {torch.__version__}) | samples | ours | PyTorch | ratio |")
     print("|---|---|---|---|---|")
     for name, row, mine, theirs in rows:

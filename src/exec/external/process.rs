@@ -215,12 +215,11 @@ fn read(pipe: impl Read, lines: &SyncSender<Line>, wrap: fn(String) -> Line) {
     loop {
         let mut line = Vec::new();
         let closed = match pipe.by_ref().take(LONGEST).read_until(b'\n', &mut line) {
-            Ok(0) => Some(None),
+            Ok(0) | Err(_) => Some(None),
             Ok(n) if n as u64 == LONGEST && line.last() != Some(&b'\n') => {
                 Some(Some(format!("a line of more than {} MiB; share batches as npz files", LONGEST >> 20)))
             }
             Ok(_) => None,
-            Err(_) => Some(None),
         };
         if let Some(reason) = closed {
             let _ = lines.send(Line::Closed(reason));
