@@ -49,8 +49,7 @@ fn entries(header: &[u8]) -> Option<(u64, bool)> {
     while i < header.len() {
         let c = header[i];
         match quote {
-            Some(q) if c == q => quote = None,
-            Some(_) => {}
+            Some(q) => quote = (c != q).then_some(q),
             None if c == b'\'' || c == b'"' => quote = Some(c),
             None if c.is_ascii_digit() => {
                 let end = header[i..].iter().position(|b| !b.is_ascii_alphanumeric()).map_or(header.len(), |n| i + n);
