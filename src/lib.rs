@@ -15,8 +15,8 @@
 //! | [`config`] | typed experiment files, profiles, overrides, sweep expansion |
 //! | [`identity`] | canonical form and digests: spec, code, environment |
 //! | [`plan`] | the decision table: done, resume, run, evaluate |
-//! | [`exec`] | local workers, signals, progress |
-//! | [`record`] | run folders: events, checkpoints, manifest |
+//! | [`exec`] | local workers, signals, progress; Slurm arrays; programs of others |
+//! | [`record`] | run folders: events, checkpoints, manifest; bundles |
 //! | [`store`] | SQLite over the run folders |
 //! | [`report`] | tables, figures, the HTML page |
 //! | [`systems`], [`energy`] | what is sampled (clusters, molecules from OpenMM XML); energies behind a meter that counts |

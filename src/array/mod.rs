@@ -1,6 +1,7 @@
 //! Named n-dimensional arrays, and their file formats: `.npz` (samples), `.xtc` (positions only) and safetensors (weights,
 //! checkpoints).
 
+mod npy_header;
 mod npz;
 mod tensors;
 mod xtc;

@@ -230,7 +230,7 @@ impl<'a> Fields<'a> {
         let read = || -> Result<_> {
             let baseline = baseline::read_external(&folder)?;
             let folder = folder.canonicalize().map_err(Error::io(&folder))?;
-            let files = baseline::digest(&folder)?;
+            let files = self.sources.program_digest(&folder)?;
             Ok((baseline, folder.display().to_string(), files))
         };
         let problem = |e: Error| self.problem(&self.place(key), format!("`{}`: {e}", self.name(key)), vec![]);

@@ -133,7 +133,8 @@ fn run(case: &Case, folder: &Path) {
     }
     write_safetensors(folder.join(format!("{}.safetensors", case.name)), &file).expect("the folder can be written");
     let name = case.name;
-    for (row, (cpu, wall), size) in [("training", training, n), ("annealing", annealing, p), ("kernel-ratio", ratio, p)] {
+    for (row, (cpu, wall), size) in [("training", training, n), ("annealing", annealing, p), ("kernel-ratio", ratio, p)]
+    {
         println!(
             r#"{{"case": "{name}", "row": "{row}", "size": {size}, "cpu_seconds": {cpu:.4}, "wall_seconds": {wall:.4}}}"#
         );

@@ -42,6 +42,13 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
+/// The good and the bad files of a folder, as much of one as of the other.
+fn weighted(folder: &str, extension: &str, limit: usize) -> Vec<Vec<u8>> {
+    let [good, bad] = ["good", "bad"].map(|kind| files(&[&format!("{folder}/{kind}")], extension, limit));
+    let times = bad.len().div_ceil(good.len());
+    std::iter::repeat_n(good, times).flatten().chain(bad).collect()
+}
+
 const CONFIG: &[&str] = &[
     "[systems.lj13]\n",
     "[samplers.md]\n",
@@ -80,7 +87,7 @@ pub fn config() -> Reader {
     Reader {
         name: "config",
         seed: 1,
-        corpus: || files(&["tests/config/good", "tests/config/bad"], "toml", 4_000),
+        corpus: || weighted("tests/config", "toml", 4_000),
         mutate: |corpus, draws| mutate(corpus, CONFIG, draws),
         read,
     }
@@ -333,7 +340,7 @@ pub fn xml() -> Reader {
     Reader {
         name: "xml",
         seed: 6,
-        corpus: || files(&["tests/forcefield/good", "tests/forcefield/bad"], "xml", 6_000),
+        corpus: || weighted("tests/forcefield", "xml", 6_000),
         mutate: |corpus, draws| mutate(corpus, WORDS, draws),
         read: |bytes| openmm::read(Path::new("x.xml"), &text(bytes)).is_ok(),
     }

@@ -198,8 +198,11 @@ impl Drop for Process {
                     std::thread::sleep(Duration::from_millis(10));
                 }
             }
-            // Also what it started and left behind: the group lives as long as one of them does.
-            self.signal(Signal::SIGKILL);
+            // Also what it started and left behind. Once it is gone and nobody holds its pipes, the number of its group may
+            // be that of somebody else.
+            if self.status.is_none() || self.open > 0 {
+                self.signal(Signal::SIGKILL);
+            }
         }
         let _ = self.child.kill();
         let _ = self.child.wait();
