@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use multiversion::multiversion;
 
-use super::gemm::{Start, outer_columns, product};
+use crate::nn::gemm::{Start, outer_columns, product};
 use super::mat::{Mat, pairs};
 use super::norm::{across, less};
 use super::plan::Plan;

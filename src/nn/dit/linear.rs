@@ -1,6 +1,6 @@
 //! A linear layer on rows with tangents: forward, reverse, gradient.
 
-use super::gemm::{Start, outer, product};
+use crate::nn::gemm::{Start, outer, product};
 use super::mat::Mat;
 use super::plan::{Linear, Packed};
 use crate::nn::fused::num::{H, Lanes, add_lanes};

@@ -6,7 +6,7 @@
 //! sixth of all products.
 
 use super::block::{BlockTape, Forward};
-use super::gemm::{Start, product_panels};
+use crate::nn::gemm::{Start, product_panels};
 use super::mat::{Mat, Scalars};
 use super::network::{Memory, Network};
 use super::plan::Linear;
