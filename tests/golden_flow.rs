@@ -4,8 +4,8 @@
 
 mod common;
 
-use common::tabg::{f64s, facts, flow, golden, integers, interleaved, molecule, rows};
 use common::close;
+use common::tabg::{f64s, facts, flow, golden, integers, interleaved, molecule, rows};
 use pita_bench::array::Arrays;
 use pita_bench::flow::spline::{self, GROUP, Group, PARAMETERS, Raw};
 use pita_bench::flow::{Coordinates, Counts, Flow, Prior, Shape, Tape, Toward, Weights, ZMatrix};
@@ -26,7 +26,12 @@ struct Splined {
     grad_x: Vec<f64>,
 }
 
-fn splined<T: Real, const INVERSE: bool>(params: &[f64], x: &[f64], circular: bool, bars: Option<[&[f64]; 2]>) -> Splined {
+fn splined<T: Real, const INVERSE: bool>(
+    params: &[f64],
+    x: &[f64],
+    circular: bool,
+    bars: Option<[&[f64]; 2]>,
+) -> Splined {
     let width = if circular { PARAMETERS - 1 } else { PARAMETERS };
     let mut out = Splined { y: vec![], log: vec![], grad_params: vec![], grad_x: vec![] };
     for (block, x) in x.chunks(GROUP).enumerate() {
@@ -244,8 +249,7 @@ fn whole<T: Real>(name: &str, tolerance: f64, gradient_tolerance: f64) {
     flow.record(Toward::Prior, &w, &mut row, &mut log, &mut tape);
     let as_f64 = |v: &[T]| v.iter().map(|x| x.to_f64()).collect::<Vec<f64>>();
     close("z of data", &as_f64(&row), &rows(&g, "data.z"), tolerance);
-    let nll: Vec<f64> =
-        (0..n).map(|i| encoded[i] - log[i] - prior.log_density(&row[i * dim..][..dim])).collect();
+    let nll: Vec<f64> = (0..n).map(|i| encoded[i] - log[i] - prior.log_density(&row[i * dim..][..dim])).collect();
     close("nll", &nll, &f64s(&g, "data.nll"), tolerance);
 
     let mut bar = vec![T::ZERO; row.len()];

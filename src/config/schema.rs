@@ -1,20 +1,22 @@
 //! Which fields each section of an experiment file has, and what they may be. One line per setting: to add one, add it
 //! to its struct in [`super::spec`] and here.
 
+mod tabg;
+
 use super::fields::{Fields, Float};
 use super::reference::ReferenceProfile;
 use super::source::{At, Sources, known_notes};
 use super::spec::{
     AnnealSpec, BackboneKind, Engine, EvalSpec, GammaSchedule, HotStartSpec, InitialSpec, Integrator, MdSpec,
     MoleculeFiles, NetSpec, NodeFeatures, PitaSpec, Precision, ReferenceSpec, RefineSpec, ReplicaExchangeSpec,
-    Resampling, SamplerSpec, SystemSpec, TrainSpec, TrajectorySpec, Weights,
+    Resampling, SamplerSpec, SystemSpec, TabgSpec, TrainSpec, TrajectorySpec, Weights,
 };
 use super::tree::Table;
 use crate::metrics::registry::IDS;
 use crate::systems::{self, molecules};
 
 /// `samplers.*.kind`.
-const KINDS: [&str; 3] = ["md", "replica-exchange", "pita"];
+const KINDS: [&str; 4] = ["md", "replica-exchange", "pita", "tabg-ic"];
 
 /// Where a ladder was written, and whether it was (or is the default).
 pub(super) struct Ladder {
@@ -105,7 +107,8 @@ pub(super) fn check_ladders(sources: &Sources, system: &SystemEntry, sampler: &S
     let reference = format!("systems.{}.reference", system.key);
     above_target(sources, &system.ladder, &reference, &system.reference.sampler.ladder, system);
     if let SamplerSpec::ReplicaExchange(ReplicaExchangeSpec { ladder, .. })
-    | SamplerSpec::Pita(PitaSpec { ladder, .. }) = &sampler.sampler
+    | SamplerSpec::Pita(PitaSpec { ladder, .. })
+    | SamplerSpec::TabgIc(TabgSpec { start_at_target: false, ladder, .. }) = &sampler.sampler
     {
         above_target(sources, &sampler.ladder, &format!("samplers.{}", sampler.key), ladder, system);
     }
@@ -238,6 +241,7 @@ fn sampler(key: &str, f: &Fields<'_>, systems: &[&str]) -> Option<SamplerEntry> 
         Some("md") => SamplerSpec::Md(md(f)),
         Some("replica-exchange") => SamplerSpec::ReplicaExchange(replica_exchange(f, ReplicaExchangeSpec::default())),
         Some("pita") => SamplerSpec::Pita(pita(f)),
+        Some("tabg-ic") => SamplerSpec::TabgIc(tabg::tabg(f)),
         // Without a kind nothing is known about the other keys: one message, not one for each of them.
         Some(other) => {
             f.problem(&f.place("kind"), format!("unknown kind of sampler `{other}`"), known_notes(other, KINDS));
@@ -452,10 +456,12 @@ mod tests {
         check(&WEIGHTS);
         check(&RESAMPLINGS);
         check(&GAMMAS);
+        check(&tabg::STARTS);
         let kinds = [
             SamplerSpec::Md(MdSpec::default()),
             SamplerSpec::ReplicaExchange(ReplicaExchangeSpec::default()),
             SamplerSpec::Pita(PitaSpec::default()),
+            SamplerSpec::TabgIc(TabgSpec::default()),
         ];
         for (kind, spec) in KINDS.iter().zip(kinds) {
             assert_eq!(serde_json::to_value(spec).unwrap()["kind"], *kind);

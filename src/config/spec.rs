@@ -1,6 +1,7 @@
 //! The resolved specification of a run: plain data, every default written out. Its canonical form is the run's identity.
 
 mod pita;
+mod tabg;
 
 use std::path::Path;
 
@@ -12,6 +13,7 @@ pub use pita::{
     AnnealSpec, BackboneKind, DitSpec, Engine, GammaSchedule, InitialSpec, NetSpec, NodeFeatures, PitaSpec, RefineSpec,
     Resampling, TrainSpec, Weights,
 };
+pub use tabg::{FlowSpec, ForwardKlSpec, MdDataSpec, ReverseKlSpec, StageSpec, Start, TabgSpec};
 
 /// What is asked for: one system at one temperature, one sampler. The seed is kept apart.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -84,6 +86,8 @@ pub enum SamplerSpec {
     ReplicaExchange(ReplicaExchangeSpec),
     /// Progressive inference-time annealing.
     Pita(PitaSpec),
+    /// Temperature-annealed Boltzmann generator on internal coordinates.
+    TabgIc(TabgSpec),
 }
 
 /// How plain dynamics moves.

@@ -95,6 +95,7 @@ impl Science for Builtin {
             S::Md(s) => s.budget,
             S::ReplicaExchange(s) => s.budget,
             S::Pita(s) => s.budget,
+            S::TabgIc(s) => s.budget,
         };
         let energy = Metered::new(system.potential(), budget);
         let context = Context { system, energy, seed: cell.seed };

@@ -87,7 +87,7 @@ fn piece<T: Real>(
             let g = rates.decay.fma(p.0[o], factor * g.0[o]);
             m.0[o] = b1.fma(m.0[o], c1 * g);
             s.0[o] = b2.fma(s.0[o], c2 * g * g);
-            p.0[o] = p.0[o] - rates.rate * m.0[o] / (s.0[o].sqrt() * rates.correction + epsilon);
+            p.0[o] -= rates.rate * m.0[o] / (s.0[o].sqrt() * rates.correction + epsilon);
         }
     }
 }

@@ -103,25 +103,35 @@ impl Coupling {
         inputs_reverse(self, dim, &record.inputs, &bars.inputs, rows_bar);
     }
 
-    /// Adds one panel of a layer's parameter gradient, from one tile.
+    /// Adds one tile's part of the gradient to a panel.
     pub(super) fn gradient<T: Real>(
         &self,
-        layer: usize,
-        panel: usize,
+        panel: &mut Panel<'_, T>,
         record: &Record<T>,
         bars: &Bars<T>,
-        weight: &mut [Lanes<T>],
-        bias: &mut Lanes<T>,
         column: &mut Vec<Lanes<T>>,
     ) {
+        let layer = panel.layer;
         let x = if layer == 0 { &record.inputs } else { &record.outputs[layer - 1] };
         column.clear();
-        column.extend(bars.outputs[layer].chunks_exact(self.layers[layer].outputs).map(|row| row[panel]));
+        column.extend(bars.outputs[layer].chunks_exact(self.layers[layer].outputs).map(|row| row[panel.index]));
         for y in column.iter() {
-            add_lanes(bias, y);
+            add_lanes(panel.bias, y);
         }
-        outer_columns(x, self.layers[layer].inputs, column, column.len(), weight);
+        outer_columns(x, self.layers[layer].inputs, column, column.len(), panel.weight);
     }
+}
+
+/// A panel of 32 outputs of a layer's gradient: the unit that one thread sums.
+pub(super) struct Panel<'a, T> {
+    /// The layer.
+    pub layer: usize,
+    /// The panel among its outputs.
+    pub index: usize,
+    /// Gradient of its weights.
+    pub weight: &'a mut [Lanes<T>],
+    /// Gradient of its biases.
+    pub bias: &'a mut Lanes<T>,
 }
 
 /// Whether an activation follows layer `i`.
@@ -154,7 +164,8 @@ fn inputs_reverse<T: Real>(c: &Coupling, dim: usize, values: &[Lanes<T>], bars: 
     let circular = c.circular_inputs.len();
     let lanes = c.layers[0].inputs;
     let turn = T::from_f64(std::f64::consts::TAU);
-    for ((row, x), bar) in rows_bar.chunks_exact_mut(dim).zip(values.chunks_exact(lanes)).zip(bars.chunks_exact(lanes)) {
+    for ((row, x), bar) in rows_bar.chunks_exact_mut(dim).zip(values.chunks_exact(lanes)).zip(bars.chunks_exact(lanes))
+    {
         let get = |lanes: &[Lanes<T>], k: usize| lanes[k / H].0[k % H];
         for (k, &i) in c.circular_inputs.iter().enumerate() {
             let (cos, sin) = (get(x, k), get(x, k + circular));

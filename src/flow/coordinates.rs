@@ -47,7 +47,9 @@ impl Coordinates {
         measure(&z, minimum, &mut q);
         if let Some(row) = q.angles.iter().position(|a| !(0.1..PI - 0.1).contains(a)) {
             let degrees = q.angles[row].to_degrees();
-            return Err(Error::Usage(format!("internal coordinates: angle {row} of the structure is {degrees:.1} degrees")));
+            return Err(Error::Usage(format!(
+                "internal coordinates: angle {row} of the structure is {degrees:.1} degrees"
+            )));
         }
         let (chirality, hydrogens) = confined(topology, &z);
         let turns = |row: usize| (q.torsions[row] + PI) / TAU;
@@ -109,6 +111,12 @@ impl Coordinates {
     pub fn decode(&self, u: &[f64], x: &mut [f64], scratch: &mut Scratch) -> f64 {
         self.internal(u, &mut scratch.q);
         place(&self.z, &scratch.q, x);
+        scratch.q.log_jacobian() + self.constant
+    }
+
+    /// `ln |dx/du|` alone.
+    pub fn log_jacobian(&self, u: &[f64], scratch: &mut Scratch) -> f64 {
+        self.internal(u, &mut scratch.q);
         scratch.q.log_jacobian() + self.constant
     }
 

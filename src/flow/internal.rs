@@ -33,7 +33,6 @@ fn at(x: &[f64], i: usize) -> V {
     [x[3 * i], x[3 * i + 1], x[3 * i + 2]]
 }
 
-
 /// Bonds, angles and torsions of one configuration, or derivatives with respect to them.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Internal {

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::conditioner::{Bars, Record};
+use super::conditioner::{Bars, Panel, Record};
 use super::shape::{LAYERS, Linear, Shape};
 use super::weights::Weights;
 use crate::nn::dit::pool::Pool;
@@ -86,7 +86,7 @@ impl<T: Real> Flow<T> {
                         *x = if *x >= T::ONE { *x - T::ONE } else { *x };
                     }
                     Toward::Prior => {
-                        *x = *x - by;
+                        *x -= by;
                         *x = if *x < T::ZERO { *x + T::ONE } else { *x };
                     }
                 }
@@ -176,22 +176,13 @@ impl<T: Real> Flow<T> {
                 }
             });
             let tiles = &*tiles;
-            panels(&coupling.layers, gradient).into_par_iter().for_each_init(Vec::new, |column, panel| {
+            panels(&coupling.layers, gradient).into_par_iter().for_each_init(Vec::new, |column, mut panel| {
                 for tile in tiles {
-                    let Panel { layer, index, .. } = panel;
-                    coupling.gradient(layer, index, &tile.records[i], &tile.bars, panel.weight, panel.bias, column);
+                    coupling.gradient(&mut panel, &tile.records[i], &tile.bars, column);
                 }
             });
         }
     }
-}
-
-/// A panel of 32 outputs of a layer's gradient: the unit that one thread sums.
-struct Panel<'a, T> {
-    layer: usize,
-    index: usize,
-    weight: &'a mut [Lanes<T>],
-    bias: &'a mut Lanes<T>,
 }
 
 fn panels<'a, T: Real>(layers: &[Linear; LAYERS], gradient: &'a mut [Lanes<T>]) -> Vec<Panel<'a, T>> {

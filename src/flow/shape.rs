@@ -156,8 +156,14 @@ impl Shape {
     /// With splits and shifts of one's own.
     #[must_use]
     pub fn with(counts: Counts, splits: &[Split], shifts: Vec<f64>, hidden: usize) -> Self {
-        let mut shape =
-            Self { counts, couplings: Vec::new(), shifts, layout: Layout::default(), lanes: 0, hidden: hidden.div_ceil(H) };
+        let mut shape = Self {
+            counts,
+            couplings: Vec::new(),
+            shifts,
+            layout: Layout::default(),
+            lanes: 0,
+            hidden: hidden.div_ceil(H),
+        };
         for (block, Split(first, second)) in splits.iter().enumerate() {
             shape.coupling(&format!("block{block}.a"), first, second, hidden);
             shape.coupling(&format!("block{block}.b"), second, first, hidden);

@@ -20,8 +20,8 @@ pub struct ZMatrix {
 
 /// Names of ACE-ALA-NME in the order of the published matrix.
 const DIPEPTIDE: [&str; 22] = [
-    "HH31", "CH3", "HH32", "HH33", "C", "O", "N", "H", "CA", "HA", "CB", "HB1", "HB2", "HB3", "C", "O", "N", "H", "CH3",
-    "HH31", "HH32", "HH33",
+    "HH31", "CH3", "HH32", "HH33", "C", "O", "N", "H", "CA", "HA", "CB", "HB1", "HB2", "HB3", "C", "O", "N", "H",
+    "CH3", "HH31", "HH32", "HH33",
 ];
 
 /// Its rows, as published (`aimat-lab/TA-BG`, from `noegroup/bgmol`): phi is torsion 4, psi torsion 11.

@@ -47,6 +47,7 @@ fn result(cell: &Cell, run: &RunDir, results: &Path) -> Result<RunResult> {
         SamplerSpec::Md(_) => "md",
         SamplerSpec::ReplicaExchange(_) => "replica-exchange",
         SamplerSpec::Pita(_) => "pita",
+        SamplerSpec::TabgIc(_) => "tabg-ic",
     };
     Ok(RunResult {
         run_id: run.id.to_string(),

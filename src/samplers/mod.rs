@@ -4,6 +4,7 @@ pub mod md;
 pub mod pita;
 pub mod reference;
 pub mod state;
+pub mod tabg;
 
 use std::sync::Arc;
 
@@ -83,5 +84,6 @@ pub fn build(spec: &RunSpec, ctx: &Context) -> Result<Box<dyn Sampler>> {
         SamplerSpec::Md(s) => md::build(s, ctx),
         SamplerSpec::ReplicaExchange(s) => md::build_replica_exchange(s, ctx),
         SamplerSpec::Pita(s) => pita::build(s, ctx),
+        SamplerSpec::TabgIc(s) => tabg::build_internal(s, ctx),
     }
 }
