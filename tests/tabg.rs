@@ -199,7 +199,7 @@ fn densities_agree_both_ways() {
     for lanes in &mut trainer.weights.packed {
         lanes.0.iter_mut().for_each(|x| {
             if *x != 0.0 {
-                *x += 0.03 * draws.normal() as f32
+                *x += 0.03 * draws.normal() as f32;
             }
         });
     }

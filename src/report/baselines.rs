@@ -77,7 +77,7 @@ macro_rules! folder {
 }
 
 const FOLDERS: &[(&str, &str, &str)] =
-    &[folder!("md"), folder!("pita"), folder!("ta-bg"), folder!("idem"), folder!("adjoint-sampling")];
+    &[folder!("md"), folder!("pita"), folder!("tabg-ic"), folder!("ta-bg"), folder!("idem"), folder!("adjoint-sampling")];
 
 /// All baselines.
 ///
