@@ -256,10 +256,10 @@ fn whole<T: Real>(name: &str, tolerance: f64, gradient_tolerance: f64) {
     for (z, bar) in row.chunks_exact(dim).zip(bar.chunks_exact_mut(dim)) {
         prior.gradient(z, -1.0 / n as f64, bar);
     }
-    let mut gradient = vec![Lanes([T::ZERO; H]); flow.shape.lanes];
+    let mut gradient = vec![Lanes([T::ZERO; H]); flow.shape.packing.lanes];
     flow.reverse(Toward::Prior, &w, &mut tape, &mut bar, &vec![T::from_f64(-1.0 / n as f64); n], &mut gradient);
-    let named = Weights::to_arrays(&flow.shape, &gradient, "grad.");
-    assert_eq!(named.len(), flow.shape.layout.parameters.len());
+    let named = Weights::to_arrays(&flow.shape.packing, &gradient, "grad.");
+    assert_eq!(named.len(), flow.shape.packing.layout.parameters.len());
     for (name, got) in named {
         close(&name, &got.to_f64(), &f64s(&g, &name), gradient_tolerance);
     }
@@ -294,7 +294,7 @@ fn reverse_towards_the_data() {
     };
     let (mut row, mut log, mut tape) = (z.clone(), vec![0.0; n], Tape::default());
     flow.record(Toward::Data, &w, &mut row, &mut log, &mut tape);
-    let mut gradient = vec![Lanes([0.0; H]); flow.shape.lanes];
+    let mut gradient = vec![Lanes([0.0; H]); flow.shape.packing.lanes];
     let mut z_bar = bar.clone();
     flow.reverse(Toward::Data, &w, &mut tape, &mut z_bar, &log_bar, &mut gradient);
     let e = 1e-6;
@@ -342,7 +342,7 @@ fn parameter_counts() {
         (Counts { bonds: 32, angles: 31, torsions: 30 }, 9_185_208),
     ] {
         let shape = Shape::new(counts, 8, 256);
-        assert_eq!(Layout::len(&shape.layout), parameters);
+        assert_eq!(Layout::len(&shape.packing.layout), parameters);
         for pair in shape.couplings.chunks_exact(2) {
             let mut all = [&pair[0].transformed[..], &pair[1].transformed[..]].concat();
             all.sort_unstable();
@@ -358,7 +358,7 @@ fn parameter_counts() {
 fn begins_as_the_identity() {
     let counts = Counts { bonds: 5, angles: 4, torsions: 3 };
     let flow: Flow<f64> = Flow::new(Shape::new(counts, 3, 32));
-    let w = Weights::initial(&flow.shape, &Stream::new(9, Purpose::Weights, 0));
+    let w = Weights::initial(&flow.shape.packing, &Stream::new(9, Purpose::Weights, 0));
     let prior = Prior::new(counts);
     let stream = Stream::new(9, Purpose::Init, 0);
     let mut rows = vec![0.0; 200 * 12];

@@ -8,7 +8,7 @@ use common::tabg::{f64s, facts, flow, golden, integers, molecule, rows};
 use pita_bench::flow::{Coordinates, Flow, Tape, Toward, Weights};
 use pita_bench::nn::fused::num::{H, Lanes};
 use pita_bench::samplers::tabg::energy::{cut, cut_slope};
-use pita_bench::samplers::tabg::model::lowest;
+use pita_bench::samplers::tabg::internal::lowest;
 use pita_bench::samplers::tabg::{rates, weights};
 use pita_bench::systems::BOLTZMANN;
 
@@ -105,12 +105,12 @@ fn reverse_kl() {
         coordinates.pull_back(u, x, &mut x_bar, factor, &mut bar[i * dim..][..dim], &mut scratch);
     }
     let log_bar: Vec<f64> = kept.iter().map(|&k| if k { factor } else { 0.0 }).collect();
-    let mut gradient = vec![Lanes([0.0; H]); flow.shape.lanes];
+    let mut gradient = vec![Lanes([0.0; H]); flow.shape.packing.lanes];
     flow.reverse(Toward::Data, &w, &mut tape, &mut bar, &log_bar, &mut gradient);
     let norm = pita_bench::flow::adam::norm(&gradient);
     let want = scalar(&g, "revkl.grad_norm_drop64");
     assert!((norm - want).abs() < 1e-7 * want, "{norm} {want}");
-    for (name, got) in Weights::to_arrays(&flow.shape, &gradient, "revkl.grad_drop64.") {
+    for (name, got) in Weights::to_arrays(&flow.shape.packing, &gradient, "revkl.grad_drop64.") {
         if !name.ends_with("lin5.weight") {
             close(&name, &got.to_f64(), &f64s(&g, &name), 1e-7);
         }

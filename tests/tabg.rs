@@ -13,7 +13,8 @@ use pita_bench::error::Error;
 use pita_bench::flow::{Coordinates, Shape};
 use pita_bench::nn::fused::num::{H, Lanes};
 use pita_bench::rng::{self, Stream};
-use pita_bench::samplers::tabg::model::{Model, Target};
+use pita_bench::samplers::tabg::generator::{Generator, Target};
+use pita_bench::samplers::tabg::internal::InternalModel;
 use pita_bench::samplers::tabg::trainer::{Pace, Trainer};
 use pita_bench::samplers::{Context, Sampler, build};
 use pita_bench::systems;
@@ -182,18 +183,18 @@ fn not_for_clusters_or_rising_ladders() {
     assert!(build("aldp", 1_300.0, tiny()).contains("must fall"));
 }
 
-fn model() -> Model {
+fn model() -> InternalModel {
     let system = systems::by_name("aldp", 300.0).unwrap();
     let coordinates = Coordinates::new(system.topology.as_ref().unwrap(), &system.start).unwrap();
     let shape = Shape::new(coordinates.counts(), 2, 32);
-    Model::new(coordinates, shape)
+    InternalModel::new(coordinates, shape)
 }
 
 /// Densities of draws and of the same configurations encoded again agree; samples have the right chirality.
 #[test]
 fn densities_agree_both_ways() {
     let model = model();
-    let mut trainer = Trainer::new(&model.flow.shape, 3);
+    let mut trainer = Trainer::new(model.packing(), 3);
     // Away from the identity.
     let mut draws = Stream::new(4, rng::Purpose::Init, 0).at(0);
     for lanes in &mut trainer.weights.packed {
@@ -204,28 +205,27 @@ fn densities_agree_both_ways() {
         });
     }
     let items: Vec<u32> = (0..300).collect();
-    let drawn = model.draw(&trainer.weights, &Stream::new(5, rng::Purpose::Anneal, 0), &items);
-    assert!(drawn.u.iter().all(|u| (0.0..=1.0).contains(u)));
-    let back = model.log_density(&trainer.weights, &drawn.u);
+    let stream = Stream::new(5, rng::Purpose::Anneal, 0);
+    let drawn = model.draw(&trainer.weights, &stream, &items);
+    let u = model.rows(&trainer.weights, &stream, &items);
+    assert!(u.iter().all(|u| (0.0..=1.0).contains(u)));
+    let back = model.log_density(&trainer.weights, &u);
     for (a, b) in back.iter().zip(&drawn.log_q) {
         assert!((a - b).abs() < 2e-3, "{a} {b}"); // f32 splines, sums of 60 coordinates of order 100
     }
     let (rows, outside) = model.encode(&drawn.x);
     assert_eq!(outside, 0);
-    for (a, b) in rows.iter().zip(&drawn.u) {
+    for (a, b) in rows.iter().zip(&u) {
         assert!((a - b).abs() < 1e-6 || (a - b).abs() > 1.0 - 1e-6, "{a} {b}");
     }
-    assert_eq!(
-        model.rows(&trainer.weights, &Stream::new(5, rng::Purpose::Anneal, 0), &items[7..20]),
-        drawn.u[7 * 60..20 * 60]
-    );
+    assert_eq!(model.rows(&trainer.weights, &stream, &items[7..20]), u[7 * 60..20 * 60]);
 }
 
 /// Both losses go down along their gradients, at first order by the step times the squared norm.
 #[test]
 fn gradients_lead_downhill() {
     let mut model = model();
-    let trainer = Trainer::new(&model.flow.shape, 3);
+    let trainer = Trainer::new(model.packing(), 3);
     let system = systems::by_name("aldp", 300.0).unwrap();
     let mut energy = Metered::new(system.potential(), None);
     let stream = Stream::new(5, rng::Purpose::TrainNoise, 0);
@@ -235,10 +235,10 @@ fn gradients_lead_downhill() {
     let target = Target { kt: system.kt(1_200.0), drop: 200 };
     for forward in [true, false] {
         let mut loss = |trainer: &mut Trainer| {
-            trainer.begin(&model.flow.shape);
+            trainer.begin(model.packing());
             let Trainer { weights, gradient, .. } = trainer;
             if forward {
-                model.forward_kl(weights, &rows, gradient).value
+                model.forward_kl(weights, &rows, &stream, gradient).value
             } else {
                 model.reverse_kl(weights, &mut energy, &stream, &items, target, gradient).unwrap().value
             }
@@ -261,10 +261,10 @@ fn gradients_lead_downhill() {
 #[test]
 fn steps_that_are_not_finite_are_skipped() {
     let model = model();
-    let mut trainer = Trainer::new(&model.flow.shape, 3);
+    let mut trainer = Trainer::new(model.packing(), 3);
     let pace = Pace { rate: 1e-3, decay: 0.0, clip: 1.0 };
     let before = trainer.weights.packed.clone();
-    trainer.begin(&model.flow.shape);
+    trainer.begin(model.packing());
     trainer.gradient[0] = Lanes([1.0; H]);
     trainer.finish(f64::NAN, pace).unwrap();
     trainer.gradient[0] = Lanes([f32::INFINITY; H]);

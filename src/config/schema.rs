@@ -9,14 +9,14 @@ use super::source::{At, Sources, known_notes};
 use super::spec::{
     AnnealSpec, BackboneKind, Engine, EvalSpec, GammaSchedule, HotStartSpec, InitialSpec, Integrator, MdSpec,
     MoleculeFiles, NetSpec, NodeFeatures, PitaSpec, Precision, ReferenceSpec, RefineSpec, ReplicaExchangeSpec,
-    Resampling, SamplerSpec, SystemSpec, TabgSpec, TrainSpec, TrajectorySpec, Weights,
+    Resampling, SamplerSpec, SystemSpec, TabgCartSpec, TabgSpec, TrainSpec, TrajectorySpec, Weights,
 };
 use super::tree::Table;
 use crate::metrics::registry::IDS;
 use crate::systems::{self, molecules};
 
 /// `samplers.*.kind`.
-const KINDS: [&str; 4] = ["md", "replica-exchange", "pita", "tabg-ic"];
+const KINDS: [&str; 5] = ["md", "replica-exchange", "pita", "tabg-ic", "tabg-cart"];
 
 /// Where a ladder was written, and whether it was (or is the default).
 pub(super) struct Ladder {
@@ -108,7 +108,8 @@ pub(super) fn check_ladders(sources: &Sources, system: &SystemEntry, sampler: &S
     above_target(sources, &system.ladder, &reference, &system.reference.sampler.ladder, system);
     if let SamplerSpec::ReplicaExchange(ReplicaExchangeSpec { ladder, .. })
     | SamplerSpec::Pita(PitaSpec { ladder, .. })
-    | SamplerSpec::TabgIc(TabgSpec { start_at_target: false, ladder, .. }) = &sampler.sampler
+    | SamplerSpec::TabgIc(TabgSpec { start_at_target: false, ladder, .. })
+    | SamplerSpec::TabgCart(TabgCartSpec { start_at_target: false, ladder, .. }) = &sampler.sampler
     {
         above_target(sources, &sampler.ladder, &format!("samplers.{}", sampler.key), ladder, system);
     }
@@ -241,7 +242,8 @@ fn sampler(key: &str, f: &Fields<'_>, systems: &[&str]) -> Option<SamplerEntry> 
         Some("md") => SamplerSpec::Md(md(f)),
         Some("replica-exchange") => SamplerSpec::ReplicaExchange(replica_exchange(f, ReplicaExchangeSpec::default())),
         Some("pita") => SamplerSpec::Pita(pita(f)),
-        Some("tabg-ic") => SamplerSpec::TabgIc(tabg::tabg(f)),
+        Some("tabg-ic") => SamplerSpec::TabgIc(tabg::internal(f)),
+        Some("tabg-cart") => SamplerSpec::TabgCart(tabg::cartesian(f)),
         // Without a kind nothing is known about the other keys: one message, not one for each of them.
         Some(other) => {
             f.problem(&f.place("kind"), format!("unknown kind of sampler `{other}`"), known_notes(other, KINDS));
@@ -462,6 +464,7 @@ mod tests {
             SamplerSpec::ReplicaExchange(ReplicaExchangeSpec::default()),
             SamplerSpec::Pita(PitaSpec::default()),
             SamplerSpec::TabgIc(TabgSpec::default()),
+            SamplerSpec::TabgCart(TabgCartSpec::default()),
         ];
         for (kind, spec) in KINDS.iter().zip(kinds) {
             assert_eq!(serde_json::to_value(spec).unwrap()["kind"], *kind);

@@ -13,7 +13,9 @@ pub use pita::{
     AnnealSpec, BackboneKind, DitSpec, Engine, GammaSchedule, InitialSpec, NetSpec, NodeFeatures, PitaSpec, RefineSpec,
     Resampling, TrainSpec, Weights,
 };
-pub use tabg::{FlowSpec, ForwardKlSpec, MdDataSpec, ReverseKlSpec, StageSpec, Start, TabgSpec};
+pub use tabg::{
+    FlowSpec, ForwardKlSpec, MdDataSpec, ReverseKlSpec, StageSpec, Start, TabgCartSpec, TabgSpec, TarFlowSpec,
+};
 
 /// What is asked for: one system at one temperature, one sampler. The seed is kept apart.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -88,6 +90,8 @@ pub enum SamplerSpec {
     Pita(PitaSpec),
     /// Temperature-annealed Boltzmann generator on internal coordinates.
     TabgIc(TabgSpec),
+    /// Temperature-annealed Boltzmann generator on Cartesian coordinates.
+    TabgCart(TabgCartSpec),
 }
 
 /// How plain dynamics moves.

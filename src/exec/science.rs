@@ -99,6 +99,7 @@ impl Science for Builtin {
             S::ReplicaExchange(s) => s.budget,
             S::Pita(s) => s.budget,
             S::TabgIc(s) => s.budget,
+            S::TabgCart(s) => s.budget,
         };
         let energy = Metered::new(system.potential(), budget);
         let context = Context { system, energy, seed: cell.seed };
@@ -126,7 +127,7 @@ impl Science for Builtin {
         };
         let metrics = judged(samples)?;
         let reweighted = match &cell.run.sampler {
-            SamplerSpec::TabgIc(_) => metrics::weights::reweighted(samples, cell.seed),
+            SamplerSpec::TabgIc(_) | SamplerSpec::TabgCart(_) => metrics::weights::reweighted(samples, cell.seed),
             _ => None,
         };
         let reweighted = reweighted.as_ref().map_or(Ok(Vec::new()), judged)?;

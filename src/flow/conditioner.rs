@@ -7,9 +7,9 @@
 
 use multiversion::multiversion;
 
+use super::packing::{Panel, Weights};
 use super::shape::{Coupling, LAYERS};
 use super::spline::{GROUP, Group, PARAMETERS, Raw, apply, reverse};
-use super::weights::Weights;
 use crate::nn::fused::num::{H, Lanes, add_lanes};
 use crate::nn::gemm::{Start, outer_columns, product};
 use crate::real::Real;
@@ -120,18 +120,6 @@ impl Coupling {
         }
         outer_columns(x, self.layers[layer].inputs, column, column.len(), panel.weight);
     }
-}
-
-/// A panel of 32 outputs of a layer's gradient: the unit that one thread sums.
-pub(super) struct Panel<'a, T> {
-    /// The layer.
-    pub layer: usize,
-    /// The panel among its outputs.
-    pub index: usize,
-    /// Gradient of its weights.
-    pub weight: &'a mut [Lanes<T>],
-    /// Gradient of its biases.
-    pub bias: &'a mut Lanes<T>,
 }
 
 /// Whether an activation follows layer `i`.

@@ -14,11 +14,12 @@
 //! | [`coordinates`] | scaling to the unit cube around a minimised structure; chirality, hydrogen permutations |
 //! | [`prior`] | truncated normal (bonds, angles), uniform (torsions) |
 //! | [`spline`] | monotone rational-quadratic splines, both ways, with derivatives |
-//! | [`shape`] | splits, couplings, parameters and where they lie in packed lanes |
-//! | [`weights`] | packed parameters; packing to and from named arrays |
+//! | [`shape`] | splits and couplings |
+//! | [`packing`] | parameters in packed lanes, from and to named arrays |
 //! | [`conditioner`] | the perceptron that gives a coupling its spline parameters |
 //! | [`network`] | all couplings in both directions, and their reverse pass |
 //! | [`adam`] | the optimiser on packed parameters |
+//! | [`tarflow`] | the other flow: causal transformers on Cartesian coordinates |
 //!
 //! Networks and splines run in `T` (f32 in production, f64 in tests), coordinates and log-determinants in f64. Rows (samples)
 //! go through in tiles; sums over rows run in a fixed order, so that no bit depends on the number of threads.
@@ -28,16 +29,17 @@ pub mod conditioner;
 pub mod coordinates;
 pub mod internal;
 pub mod network;
+pub mod packing;
 pub mod prior;
 pub mod shape;
 pub mod spline;
-pub mod weights;
+pub mod tarflow;
 pub mod zmatrix;
 
 pub use adam::PackedAdam;
 pub use coordinates::Coordinates;
 pub use network::{Flow, Tape, Toward};
+pub use packing::{Packing, Weights};
 pub use prior::Prior;
 pub use shape::{Counts, Shape};
-pub use weights::Weights;
 pub use zmatrix::ZMatrix;

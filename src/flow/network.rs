@@ -2,9 +2,9 @@
 
 use rayon::prelude::*;
 
-use super::conditioner::{Bars, Panel, Record};
-use super::shape::{LAYERS, Linear, Shape};
-use super::weights::Weights;
+use super::conditioner::{Bars, Record};
+use super::packing::{Weights, panels};
+use super::shape::Shape;
 use crate::nn::dit::pool::Pool;
 use crate::nn::fused::num::Lanes;
 use crate::real::Real;
@@ -183,17 +183,4 @@ impl<T: Real> Flow<T> {
             });
         }
     }
-}
-
-fn panels<'a, T: Real>(layers: &[Linear; LAYERS], gradient: &'a mut [Lanes<T>]) -> Vec<Panel<'a, T>> {
-    let mut out = Vec::new();
-    let mut rest = &mut gradient[layers[0].weight..];
-    for (layer, l) in layers.iter().enumerate() {
-        let (weight, tail) = rest.split_at_mut(l.bias - l.weight);
-        let (bias, tail) = tail.split_at_mut(l.outputs);
-        let parts = weight.chunks_exact_mut(weight.len() / l.outputs).zip(bias);
-        out.extend(parts.enumerate().map(|(index, (weight, bias))| Panel { layer, index, weight, bias }));
-        rest = tail;
-    }
-    out
 }

@@ -1,7 +1,7 @@
-//! What the flow consists of: splits, couplings, and where the parameters lie in packed lanes.
+//! What the flow consists of: splits and couplings.
 
+use super::packing::{Init, Linear, Packing};
 use super::spline::{BINS, GROUP, PARAMETERS, UNIT_SLOPE};
-use crate::nn::Layout;
 use crate::nn::fused::num::H;
 use crate::rng::{Purpose, Stream};
 
@@ -52,19 +52,6 @@ impl Split {
         }
         split
     }
-}
-
-/// A linear layer in packed lanes: sizes in lanes of 32.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Linear {
-    /// First lane of the weight, `[outputs][32 inputs]` lanes.
-    pub weight: usize,
-    /// First lane of the bias.
-    pub bias: usize,
-    /// Inputs in lanes.
-    pub inputs: usize,
-    /// Outputs in lanes.
-    pub outputs: usize,
 }
 
 /// One coupling: some coordinates are transformed by splines whose parameters depend on the others.
@@ -124,12 +111,8 @@ pub struct Shape {
     pub couplings: Vec<Coupling>,
     /// What is added to all torsions after a block, in turns.
     pub shifts: Vec<f64>,
-    /// Names, shapes and initial values in file order.
-    pub layout: Layout,
-    /// Packed lanes of all parameters.
-    pub lanes: usize,
-    /// Hidden features in lanes.
-    pub hidden: usize,
+    /// All parameters.
+    pub packing: Packing,
 }
 
 impl Shape {
@@ -156,14 +139,7 @@ impl Shape {
     /// With splits and shifts of one's own.
     #[must_use]
     pub fn with(counts: Counts, splits: &[Split], shifts: Vec<f64>, hidden: usize) -> Self {
-        let mut shape = Self {
-            counts,
-            couplings: Vec::new(),
-            shifts,
-            layout: Layout::default(),
-            lanes: 0,
-            hidden: hidden.div_ceil(H),
-        };
+        let mut shape = Self { counts, couplings: Vec::new(), shifts, packing: Packing::default() };
         for (block, Split(first, second)) in splits.iter().enumerate() {
             shape.coupling(&format!("block{block}.a"), first, second, hidden);
             shape.coupling(&format!("block{block}.b"), second, first, hidden);
@@ -174,34 +150,27 @@ impl Shape {
     fn coupling(&mut self, name: &str, transformed: &[usize], given: &[usize], hidden: usize) {
         let circular = self.counts.first_torsion();
         let (straight_inputs, circular_inputs) = given.iter().copied().partition(|&i| i < circular);
-        let none = Linear { weight: 0, bias: 0, inputs: 0, outputs: 0 };
         let mut coupling = Coupling {
             transformed: transformed.to_vec(),
             straight: transformed.iter().filter(|&&i| i < circular).count(),
             circular_inputs,
             straight_inputs,
-            layers: [none; LAYERS],
+            layers: [Linear::default(); LAYERS],
         };
         let (inputs, outputs) = (coupling.inputs(), coupling.outputs());
+        let places = (0..outputs).map(|j| coupling.place(j)).collect();
         let packed_outputs = (coupling.groups() * PARAMETERS * GROUP).div_ceil(H);
-        for i in 0..LAYERS {
-            let inputs = if i == 0 { inputs } else { hidden };
-            let lanes_in = inputs.div_ceil(H);
-            let (outputs, lanes_out) =
-                if i == LAYERS - 1 { (outputs, packed_outputs) } else { (hidden, hidden.div_ceil(H)) };
-            let weight = self.lanes;
-            let bias = weight + lanes_in * H * lanes_out;
-            self.lanes = bias + lanes_out;
-            coupling.layers[i] = Linear { weight, bias, inputs: lanes_in, outputs: lanes_out };
-            let full = format!("{name}.lin{i}");
-            if i == LAYERS - 1 {
-                // Every spline begins as the identity: equal bins, slope 1 at all knots.
-                self.layout.push(format!("{full}.weight"), &[outputs, inputs], 0.0);
-                self.layout.push_around(format!("{full}.bias"), &[outputs], UNIT_SLOPE, 0.0);
-            } else {
-                self.layout.push_linear(&full, inputs, outputs);
-            }
+        let linear = |packing: &mut Packing, i: usize, inputs, outputs, init, places| {
+            packing.linear(&format!("{name}.lin{i}"), inputs, outputs, init, places)
+        };
+        let packing = &mut self.packing;
+        coupling.layers[0] = linear(packing, 0, inputs, hidden, Init::Default, None);
+        for i in 1..LAYERS - 1 {
+            coupling.layers[i] = linear(packing, i, hidden, hidden, Init::Default, None);
         }
+        // Every spline begins as the identity: equal bins, slope 1 at all knots.
+        let (init, places) = (Init::Constant(UNIT_SLOPE), Some((places, packed_outputs)));
+        coupling.layers[LAYERS - 1] = linear(packing, LAYERS - 1, hidden, outputs, init, places);
         self.couplings.push(coupling);
     }
 }

@@ -34,6 +34,7 @@ pub fn spec_digest(spec: &RunSpec) -> String {
         SamplerSpec::ReplicaExchange(_) => SamplerSpec::ReplicaExchange(Default::default()),
         SamplerSpec::Pita(_) => SamplerSpec::Pita(Default::default()),
         SamplerSpec::TabgIc(_) => SamplerSpec::TabgIc(Default::default()),
+        SamplerSpec::TabgCart(_) => SamplerSpec::TabgCart(Default::default()),
     };
     let mut sampler = without_defaults(json(&spec.sampler), &json(&default));
     // The kind says which defaults were left out.
@@ -142,7 +143,7 @@ fn write(value: &Value, out: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::spec::{MdSpec, MoleculeFiles, PitaSpec, ReplicaExchangeSpec, TabgSpec, TextFile};
+    use crate::config::spec::{MdSpec, MoleculeFiles, PitaSpec, ReplicaExchangeSpec, TabgCartSpec, TabgSpec, TextFile};
 
     #[test]
     fn one_spelling() {
@@ -179,6 +180,7 @@ mod tests {
             SamplerSpec::ReplicaExchange(ReplicaExchangeSpec::default()),
             SamplerSpec::Pita(PitaSpec::default()),
             SamplerSpec::TabgIc(TabgSpec::default()),
+            SamplerSpec::TabgCart(TabgCartSpec::default()),
         ]
         .map(|sampler| spec_digest(&RunSpec { system: system.clone(), sampler }));
         for (i, digest) in digests.iter().enumerate() {

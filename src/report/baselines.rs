@@ -76,8 +76,14 @@ macro_rules! folder {
     };
 }
 
-const FOLDERS: &[(&str, &str, &str)] =
-    &[folder!("md"), folder!("pita"), folder!("tabg-ic"), folder!("ta-bg"), folder!("idem"), folder!("adjoint-sampling")];
+const FOLDERS: &[(&str, &str, &str)] = &[
+    folder!("md"),
+    folder!("pita"),
+    folder!("tabg-ic"),
+    folder!("ta-bg"),
+    folder!("idem"),
+    folder!("adjoint-sampling"),
+];
 
 /// All baselines.
 ///

@@ -52,6 +52,7 @@ fn rows(cell: &Cell, run: &RunDir, results: &Path) -> Result<Vec<RunResult>> {
         SamplerSpec::ReplicaExchange(_) => "replica-exchange",
         SamplerSpec::Pita(_) => "pita",
         SamplerSpec::TabgIc(_) => "tabg-ic",
+        SamplerSpec::TabgCart(_) => "tabg-cart",
     };
     let plain = RunResult {
         run_id: run.id.to_string(),

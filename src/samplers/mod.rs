@@ -85,5 +85,6 @@ pub fn build(spec: &RunSpec, ctx: &Context) -> Result<Box<dyn Sampler>> {
         SamplerSpec::ReplicaExchange(s) => md::build_replica_exchange(s, ctx),
         SamplerSpec::Pita(s) => pita::build(s, ctx),
         SamplerSpec::TabgIc(s) => tabg::build_internal(s, ctx),
+        SamplerSpec::TabgCart(s) => tabg::build_cartesian(s, ctx),
     }
 }

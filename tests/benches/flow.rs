@@ -13,8 +13,8 @@ use pita_bench::array::{Array, Arrays, write_safetensors};
 use pita_bench::flow::{Coordinates, Prior, Shape, Toward, Weights};
 use pita_bench::nn::fused::num::H;
 use pita_bench::rng::{Purpose, Stream};
-use pita_bench::samplers::tabg::model::Model;
 use pita_bench::samplers::tabg::trainer::{Pace, Trainer};
+use pita_bench::samplers::tabg::{Generator, InternalModel};
 use pita_bench::systems;
 
 /// Rows of a training step.
@@ -23,11 +23,11 @@ const BATCH: usize = 2_048;
 const DRAWS: usize = 4_032;
 const PACE: Pace = Pace { rate: 5e-6, decay: 0.0, clip: f64::INFINITY };
 
-fn model() -> (Model, Trainer) {
+fn model() -> (InternalModel, Trainer) {
     let system = systems::by_name("aldp", 300.0).unwrap();
     let coordinates = Coordinates::new(system.topology.as_ref().unwrap(), &system.start).unwrap();
     let shape = Shape::new(coordinates.counts(), 8, 256);
-    let mut trainer = Trainer::new(&shape, 1);
+    let mut trainer = Trainer::new(&shape.packing, 1);
     // Away from the identity, as a trained flow is. The padding stays zero.
     let mut draws = Stream::new(2, Purpose::Init, 0).at(0);
     for layer in shape.couplings.iter().flat_map(|c| c.layers.last()) {
@@ -35,15 +35,15 @@ fn model() -> (Model, Trainer) {
             lanes.0.iter_mut().for_each(|x| *x += 0.05 * draws.normal() as f32);
         }
     }
-    let arrays = Weights::to_arrays(&shape, &trainer.weights.packed, "");
-    trainer.weights = Weights::from_arrays(&shape, &arrays, "").unwrap();
-    (Model::new(coordinates, shape), trainer)
+    let arrays = Weights::to_arrays(&shape.packing, &trainer.weights.packed, "");
+    trainer.weights = Weights::from_arrays(&shape.packing, &arrays, "").unwrap();
+    (InternalModel::new(coordinates, shape), trainer)
 }
 
-fn step(model: &mut Model, trainer: &mut Trainer, rows: &[f32]) -> f64 {
-    trainer.begin(&model.flow.shape);
+fn step(model: &mut InternalModel, trainer: &mut Trainer, rows: &[f32]) -> f64 {
+    trainer.begin(model.packing());
     let Trainer { weights, gradient, .. } = trainer;
-    let loss = model.forward_kl(weights, rows, gradient).value;
+    let loss = model.forward_kl(weights, rows, &Stream::new(0, Purpose::Rotation, 0), gradient).value;
     trainer.finish(loss, PACE).unwrap();
     loss
 }
@@ -89,9 +89,9 @@ fn best(mut f: impl FnMut()) -> f64 {
     least
 }
 
-fn beside_pytorch(model: &mut Model, trainer: &mut Trainer, rows: &[f32], folder: &Path) {
+fn beside_pytorch(model: &mut InternalModel, trainer: &mut Trainer, rows: &[f32], folder: &Path) {
     let shape = model.flow.shape.clone();
-    let mut file: Arrays = Weights::to_arrays(&shape, &trainer.weights.packed, "w.");
+    let mut file: Arrays = Weights::to_arrays(&shape.packing, &trainer.weights.packed, "w.");
     for (i, coupling) in shape.couplings.iter().enumerate() {
         let indices = |v: &[usize]| Array::i64(&[v.len()], v.iter().map(|&i| i as i64).collect());
         let name = format!("block{}.{}", i / 2, if i % 2 == 0 { "a" } else { "b" });
@@ -117,10 +117,10 @@ fn beside_pytorch(model: &mut Model, trainer: &mut Trainer, rows: &[f32], folder
         file.insert("u".into(), Array::f32(&[DRAWS, dim], u));
     });
     file.insert("log_det".into(), Array::f64(&[DRAWS], log_det));
-    trainer.begin(&shape);
+    trainer.begin(&shape.packing);
     let Trainer { weights, gradient, .. } = &mut *trainer;
-    let loss = model.forward_kl(weights, rows, gradient).value;
-    file.extend(Weights::to_arrays(&shape, gradient, "gradient."));
+    let loss = model.forward_kl(weights, rows, &Stream::new(0, Purpose::Rotation, 0), gradient).value;
+    file.extend(Weights::to_arrays(&shape.packing, gradient, "gradient."));
     // The reference has no molecule: its loss is that of the unit cube.
     let mut scratch = model.coordinates.scratch();
     let wide: Vec<f64> = rows.iter().map(|&u| f64::from(u)).collect();
@@ -131,8 +131,8 @@ fn beside_pytorch(model: &mut Model, trainer: &mut Trainer, rows: &[f32], folder
     let training = best(|| assert!(step(model, trainer, rows).is_finite()));
     let items: Vec<u32> = (0..DRAWS as u32).collect();
     let drawing = best(|| assert_eq!(model.draw(&trainer.weights, &stream, &items).log_q.len(), DRAWS));
-    let parameters = shape.layout.len();
-    assert!(shape.lanes * H >= parameters);
+    let parameters = shape.packing.layout.len();
+    assert!(shape.packing.lanes * H >= parameters);
     for (name, rows, seconds) in [("train", BATCH, training), ("sample", DRAWS, sampling), ("draw", DRAWS, drawing)] {
         println!("{{\"case\": \"{name}\", \"rows\": {rows}, \"parameters\": {parameters}, \"seconds\": {seconds}}}");
     }

@@ -71,7 +71,7 @@ pub fn flow<T: Real>(file: &Arrays, name: &str) -> (Flow<T>, Weights<T>) {
         .collect();
     let hidden = file["w.block0.a.lin1.weight"].shape[0];
     let shape = Shape::with(counts, &splits, shifts, hidden);
-    let mut weights = Weights::from_arrays(&shape, file, "w.").unwrap();
-    weights.transpose(&shape);
+    let mut weights = Weights::from_arrays(&shape.packing, file, "w.").unwrap();
+    weights.transpose(&shape.packing);
     (Flow::new(shape), weights)
 }

@@ -1,12 +1,14 @@
 //! The settings of TA-BG.
 
 use super::super::fields::{Fields, Float};
-use super::super::spec::{FlowSpec, ForwardKlSpec, MdDataSpec, ReverseKlSpec, StageSpec, Start, TabgSpec};
+use super::super::spec::{
+    FlowSpec, ForwardKlSpec, MdDataSpec, ReverseKlSpec, StageSpec, Start, TabgCartSpec, TabgSpec, TarFlowSpec,
+};
 use super::PRECISIONS;
 
 pub(super) const STARTS: [(&str, Start); 2] = [("reverse-kl", Start::ReverseKl), ("forward-kl", Start::ForwardKl)];
 
-pub(super) fn tabg(f: &Fields<'_>) -> TabgSpec {
+pub(super) fn internal(f: &Fields<'_>) -> TabgSpec {
     let d = TabgSpec::default();
     TabgSpec {
         ladder: f.ladder("ladder", d.ladder),
@@ -15,12 +17,49 @@ pub(super) fn tabg(f: &Fields<'_>) -> TabgSpec {
         fine_tune: f.count("fine_tune", d.fine_tune, 0),
         flow: flow(&f.nested("flow")),
         reverse_kl: reverse_kl(&f.nested("reverse_kl")),
-        forward_kl: forward_kl(&f.nested("forward_kl")),
+        forward_kl: forward_kl(&f.nested("forward_kl"), &d.forward_kl),
         data: data(&f.nested("data")),
         anneal: stage(&f.nested("anneal")),
         samples: f.count("samples", d.samples, 1),
         budget: f.optional("budget"),
     }
+}
+
+pub(super) fn cartesian(f: &Fields<'_>) -> TabgCartSpec {
+    let d = TabgCartSpec::default();
+    TabgCartSpec {
+        ladder: f.ladder("ladder", d.ladder),
+        start_at_target: f.boolean("start_at_target", d.start_at_target),
+        fine_tune: f.count("fine_tune", d.fine_tune, 0),
+        flow: tarflow(&f.nested("flow")),
+        forward_kl: forward_kl(&f.nested("forward_kl"), &d.forward_kl),
+        data: data(&f.nested("data")),
+        anneal: stage(&f.nested("anneal")),
+        samples: f.count("samples", d.samples, 1),
+        budget: f.optional("budget"),
+    }
+}
+
+fn tarflow(f: &Fields<'_>) -> TarFlowSpec {
+    let d = TarFlowSpec::default();
+    let spec = TarFlowSpec {
+        blocks: f.count("blocks", d.blocks, 1),
+        layers: f.count("layers", d.layers, 1),
+        width: f.count("width", d.width, 1),
+        head: f.count("head", d.head, 1),
+        channels: f.count("channels", d.channels, 1),
+    };
+    if !spec.width.is_multiple_of(32) || !spec.width.is_multiple_of(spec.head) {
+        let (width, head) = (spec.width, spec.head);
+        let message = format!("`{}` is {width}, expected a multiple of 32 and of `head` ({head})", f.name("width"));
+        f.problem(&f.place("width"), message, vec![]);
+    }
+    if ![1, 3].contains(&spec.channels) {
+        let message = format!("`{}` is {}, expected 1 or 3", f.name("channels"), spec.channels);
+        f.problem(&f.place("channels"), message, vec![]);
+    }
+    f.finish();
+    spec
 }
 
 fn flow(f: &Fields<'_>) -> FlowSpec {
@@ -54,8 +93,7 @@ fn reverse_kl(f: &Fields<'_>) -> ReverseKlSpec {
     spec
 }
 
-fn forward_kl(f: &Fields<'_>) -> ForwardKlSpec {
-    let d = ForwardKlSpec::default();
+fn forward_kl(f: &Fields<'_>, d: &ForwardKlSpec) -> ForwardKlSpec {
     let spec = ForwardKlSpec {
         steps: f.count("steps", d.steps, 1),
         batch: f.count("batch", d.batch, 1),

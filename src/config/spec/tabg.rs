@@ -191,3 +191,84 @@ impl Default for StageSpec {
         }
     }
 }
+
+/// Temperature-annealed Boltzmann generator on Cartesian coordinates, started by maximum likelihood on molecular dynamics.
+/// Defaults of the flow are those published for alanine dipeptide (`transferable-samplers`).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TabgCartSpec {
+    /// Temperatures above the target, high to low; the target is appended.
+    pub ladder: Vec<f64>,
+    /// Train at the target itself, without annealing (the ladder is not used).
+    pub start_at_target: bool,
+    /// Further stages at the target, from the target.
+    pub fine_tune: usize,
+    /// The flow.
+    pub flow: TarFlowSpec,
+    /// Training at the first temperature.
+    pub forward_kl: ForwardKlSpec,
+    /// Its data: molecular dynamics at the first temperature.
+    pub data: MdDataSpec,
+    /// From one temperature to the next.
+    pub anneal: StageSpec,
+    /// Samples drawn and weighted at the target temperature (the result); their energies are charged.
+    pub samples: usize,
+    /// Stop at exactly this many charged energy evaluations.
+    pub budget: Option<u64>,
+}
+
+impl Default for TabgCartSpec {
+    fn default() -> Self {
+        let d = TabgSpec::default();
+        Self {
+            ladder: d.ladder,
+            start_at_target: d.start_at_target,
+            fine_tune: d.fine_tune,
+            flow: TarFlowSpec::default(),
+            forward_kl: ForwardKlSpec { batch: 512, learning_rate: 1e-4, ..d.forward_kl },
+            data: d.data,
+            anneal: d.anneal,
+            samples: d.samples,
+            budget: d.budget,
+        }
+    }
+}
+
+impl TabgCartSpec {
+    /// What it has in common with the one on internal coordinates: everything but the flow.
+    #[must_use]
+    pub fn common(&self) -> TabgSpec {
+        TabgSpec {
+            ladder: self.ladder.clone(),
+            start: Start::ForwardKl,
+            start_at_target: self.start_at_target,
+            fine_tune: self.fine_tune,
+            forward_kl: self.forward_kl.clone(),
+            data: self.data.clone(),
+            anneal: self.anneal.clone(),
+            samples: self.samples,
+            budget: self.budget,
+            ..TabgSpec::default()
+        }
+    }
+}
+
+/// A TarFlow: blocks of causal transformers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TarFlowSpec {
+    /// Blocks.
+    pub blocks: usize,
+    /// Transformer layers of a block.
+    pub layers: usize,
+    /// Features of a token, a multiple of 32.
+    pub width: usize,
+    /// Features of an attention head, a divisor of the width.
+    pub head: usize,
+    /// Coordinates of a token: 1, or 3 for whole atoms.
+    pub channels: usize,
+}
+
+impl Default for TarFlowSpec {
+    fn default() -> Self {
+        Self { blocks: 4, layers: 4, width: 256, head: 64, channels: 1 }
+    }
+}

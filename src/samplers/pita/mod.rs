@@ -4,7 +4,7 @@ mod anneal;
 mod buffer;
 pub mod loss;
 mod sampler;
-mod train;
+pub(super) mod train;
 
 use super::{Context, Sampler};
 use crate::config::spec::PitaSpec;

@@ -1,6 +1,6 @@
 //! Molecular dynamics at the first temperature, as training data for the forward KL.
 
-use super::model::Model;
+use super::generator::Generator;
 use crate::array::{Array, Arrays};
 use crate::config::spec::MdDataSpec;
 use crate::energy::Purpose;
@@ -47,7 +47,7 @@ impl MdData {
     pub fn advance(
         &mut self,
         spec: &MdDataSpec,
-        model: &Model,
+        model: &dyn Generator,
         ctx: &mut Context,
         kt: f64,
         affordable: usize,

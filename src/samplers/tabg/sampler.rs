@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use super::data::MdData;
 use super::energy::cut;
-use super::model::{Drawn, Model, Target};
+use super::generator::{Drawn, Generator, Target};
 use super::trainer::{Pace, Trainer};
 use super::{rates, weights};
 use crate::array::{Array, Arrays};
 use crate::config::spec::{Start, TabgSpec};
 use crate::energy::{Metered, Purpose};
 use crate::error::{Error, Result};
-use crate::flow::{Coordinates, Shape, Weights};
+use crate::flow::Weights;
 use crate::rng::{self, Stream};
 use crate::samplers::{Context, Progress, Sampler, Samples, state};
 use crate::systems::System;
@@ -44,13 +44,15 @@ enum Phase {
 const PHASES: [Phase; 7] =
     [Phase::Data, Phase::Start, Phase::Fill, Phase::Gather, Phase::Train, Phase::Sample, Phase::Done];
 
-/// TA-BG on internal coordinates as a resumable sampler.
-pub struct TabgIc {
+/// TA-BG as a resumable sampler, whatever its flow.
+pub struct TaBg {
+    /// Kind of the sampler, for messages.
+    name: &'static str,
     spec: TabgSpec,
     system: Arc<System>,
     /// Of the start, then after each stage.
     temperatures: Vec<f64>,
-    model: Model,
+    model: Box<dyn Generator>,
     trainer: Trainer,
     phase: Phase,
     stage: usize,
@@ -70,24 +72,18 @@ pub struct TabgIc {
     log_q: Vec<f64>,
 }
 
-impl TabgIc {
+impl TaBg {
     /// At the beginning.
     ///
     /// # Errors
-    /// [`Error::Usage`] when the system is no molecule with a Z-matrix or the ladder does not lead down to the target.
-    pub fn new(spec: &TabgSpec, ctx: &Context) -> Result<Self> {
+    /// [`Error::Usage`] when the ladder does not lead down to the target or the budget is too small for the samples.
+    pub fn new(name: &'static str, spec: &TabgSpec, ctx: &Context, model: Box<dyn Generator>) -> Result<Self> {
         let (system, target) = (&ctx.system, ctx.system.temperature);
-        let topology = system.topology.as_ref().ok_or_else(|| {
-            let name = &system.name;
-            Error::Usage(format!(
-                "tabg-ic: `{name}` has no bonds, so no internal coordinates; list its systems without it"
-            ))
-        })?;
         let mut temperatures: Vec<f64> = if spec.start_at_target { vec![] } else { spec.ladder.clone() };
         temperatures.push(target);
         if !temperatures.is_sorted_by(|a, b| a > b) {
             return Err(Error::Usage(format!(
-                "tabg-ic: the ladder {:?} must fall and end above the target temperature {target}",
+                "{name}: the ladder {:?} must fall and end above the target temperature {target}",
                 spec.ladder
             )));
         }
@@ -100,11 +96,10 @@ impl TabgIc {
                 spec.samples
             )));
         }
-        let coordinates = Coordinates::new(topology, &system.start)?;
-        let shape = Shape::new(coordinates.counts(), spec.flow.blocks, spec.flow.hidden);
         Ok(Self {
-            trainer: Trainer::new(&shape, ctx.seed),
-            model: Model::new(coordinates, shape),
+            name,
+            trainer: Trainer::new(model.packing(), ctx.seed),
+            model,
             system: Arc::clone(system),
             phase: if spec.start == Start::ForwardKl { Phase::Data } else { Phase::Start },
             stage: 0,
@@ -167,7 +162,7 @@ impl TabgIc {
     fn data(&mut self, ctx: &mut Context) -> Result<Progress> {
         let kt = self.system.kt(self.temperatures[0]);
         let affordable = self.affordable(&ctx.energy, usize::MAX);
-        let complete = self.data.advance(&self.spec.data, &self.model, ctx, kt, affordable)?;
+        let complete = self.data.advance(&self.spec.data, self.model.as_ref(), ctx, kt, affordable)?;
         self.done = self.data.done();
         let mut scalars = vec![];
         if complete {
@@ -210,7 +205,7 @@ impl TabgIc {
             if n == 0 {
                 break;
             }
-            self.trainer.begin(&self.model.flow.shape);
+            self.trainer.begin(self.model.packing());
             let stream = Stream::new(ctx.seed, rng::Purpose::TrainNoise, self.done as u64);
             let items: Vec<u32> = (0..n as u32).collect();
             let target = Target { kt: self.system.kt(self.temperatures[0]), drop: spec.drop.min(n / 2) };
@@ -338,7 +333,7 @@ impl TabgIc {
         let mut distinct: Vec<u32> = chosen.iter().map(|&i| i as u32).collect();
         distinct.dedup();
         let rows = self.model.rows(&self.trainer.weights, &Self::draws_of(ctx.seed, self.stage as u64), &distinct);
-        let (dim, mut at) = (self.model.dim(), 0);
+        let (dim, mut at) = (self.model.row(), 0);
         for &i in chosen {
             at += usize::from(distinct[at] != i as u32);
             self.rows.extend_from_slice(&rows[at * dim..(at + 1) * dim]);
@@ -364,7 +359,7 @@ impl TabgIc {
 
     /// Some steps of maximum likelihood on the rows, pass after pass in random order.
     fn likelihood(&mut self, seed: u64, batch: usize, total: usize, rate: &dyn Fn(usize) -> f64) -> Result<Progress> {
-        let dim = self.model.dim();
+        let dim = self.model.row();
         let available = self.rows.len() / dim;
         let batch = batch.min(available);
         let until = total.min(self.done + (ROWS / batch).max(1));
@@ -382,9 +377,10 @@ impl TabgIc {
                 .flat_map(|&i| &self.rows[i as usize * dim..][..dim])
                 .copied()
                 .collect();
-            self.trainer.begin(&self.model.flow.shape);
+            self.trainer.begin(self.model.packing());
             let Trainer { weights, gradient, .. } = &mut self.trainer;
-            let found = self.model.forward_kl(weights, &rows, gradient);
+            let turn = Stream::new(seed, rng::Purpose::Rotation, ((stage as u64) << 40) | self.done as u64);
+            let found = self.model.forward_kl(weights, &rows, &turn, gradient);
             let pace = Pace { rate: rate(self.done), decay: 0.0, clip: f64::INFINITY };
             norm += self.trainer.finish(found.value, pace)?;
             (loss, steps) = (loss + found.value, steps + 1.0);
@@ -444,7 +440,7 @@ fn shuffled(n: usize, seed: u64, stage: usize, pass: usize) -> Vec<u32> {
     order
 }
 
-impl Sampler for TabgIc {
+impl Sampler for TaBg {
     fn step(&mut self, ctx: &mut Context) -> Result<Progress> {
         match self.phase {
             Phase::Data => self.data(ctx),
@@ -494,7 +490,7 @@ impl Sampler for TabgIc {
 
     fn samples(&self) -> Result<Samples> {
         if self.phase != Phase::Done {
-            return Err(Error::Internal("tabg-ic: samples asked for before they are drawn".into()));
+            return Err(Error::Internal(format!("{}: samples asked for before they are drawn", self.name)));
         }
         let n = self.energies.len();
         Ok([
@@ -507,6 +503,6 @@ impl Sampler for TabgIc {
     }
 
     fn weights(&self) -> Option<Arrays> {
-        Some(Weights::to_arrays(&self.model.flow.shape, &self.trainer.weights.packed, "flow."))
+        Some(Weights::to_arrays(self.model.packing(), &self.trainer.weights.packed, "flow."))
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::array::{Array, Arrays};
 use crate::error::{Error, Result};
-use crate::flow::{PackedAdam, Shape, Weights, adam};
+use crate::flow::{PackedAdam, Packing, Weights, adam};
 use crate::nn::fused::num::{H, Lanes};
 use crate::rng::{Purpose, Stream};
 use crate::samplers::state;
@@ -34,12 +34,12 @@ pub struct Trainer {
 }
 
 impl Trainer {
-    /// The identity flow.
+    /// A flow at its beginning.
     #[must_use]
-    pub fn new(shape: &Shape, seed: u64) -> Self {
-        let zeros = vec![Lanes([0.0; H]); shape.lanes];
+    pub fn new(packing: &Packing, seed: u64) -> Self {
+        let zeros = vec![Lanes([0.0; H]); packing.lanes];
         Self {
-            weights: Weights::initial(shape, &Stream::new(seed, Purpose::Weights, 0)),
+            weights: Weights::initial(packing, &Stream::new(seed, Purpose::Weights, 0)),
             adam: PackedAdam::new(zeros.len()),
             gradient: zeros,
             skipped: [0, 0],
@@ -47,9 +47,9 @@ impl Trainer {
     }
 
     /// Before a step: no gradient, current transposed weights.
-    pub fn begin(&mut self, shape: &Shape) {
+    pub fn begin(&mut self, packing: &Packing) {
         self.gradient.iter_mut().for_each(|g| *g = Lanes([0.0; H]));
-        self.weights.transpose(shape);
+        self.weights.transpose(packing);
     }
 
     /// Steps along the gradient, unless it or the loss is not finite; returns its norm.

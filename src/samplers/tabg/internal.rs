@@ -1,12 +1,13 @@
-//! Flow and coordinates together: draws with their densities, and both losses with gradients.
+//! The generator on internal coordinates: a coupling flow on the unit cube, and the map to the molecule.
 
 use rayon::prelude::*;
 
 use super::energy::{cut, cut_slope};
+use super::generator::{Drawn, Generator, Loss, Target};
 use crate::energy::{Metered, Purpose};
 use crate::error::Result;
 use crate::flow::network::TILE;
-use crate::flow::{Coordinates, Flow, Prior, Shape, Tape, Toward, Weights};
+use crate::flow::{Coordinates, Flow, Packing, Prior, Shape, Tape, Toward, Weights};
 use crate::nn::fused::num::Lanes;
 use crate::rng::Stream;
 
@@ -14,7 +15,7 @@ use crate::rng::Stream;
 const CHUNK: usize = 16 * TILE;
 
 /// The generator of one molecule.
-pub struct Model {
+pub struct InternalModel {
     /// From the unit cube to the molecule.
     pub coordinates: Coordinates,
     /// The flow on the unit cube, in f32.
@@ -23,36 +24,7 @@ pub struct Model {
     tape: Tape<f32>,
 }
 
-/// Configurations drawn from a flow.
-#[derive(Debug, Clone, Default)]
-pub struct Drawn {
-    /// Rows of the unit cube `[n, dim]`.
-    pub u: Vec<f32>,
-    /// Positions `[n, atoms, 3]`, nm.
-    pub x: Vec<f64>,
-    /// `ln q(x)`, `[n]`.
-    pub log_q: Vec<f64>,
-}
-
-/// A loss and what went into it.
-#[derive(Debug, Clone, Copy)]
-pub struct Loss {
-    /// The mean.
-    pub value: f64,
-    /// Mean reduced energy of the samples that were kept (reverse KL only).
-    pub energy: f64,
-}
-
-/// The reverse KL: temperature and what is left out.
-#[derive(Debug, Clone, Copy)]
-pub struct Target {
-    /// `kT`.
-    pub kt: f64,
-    /// Samples of the highest energies that are left out.
-    pub drop: usize,
-}
-
-impl Model {
+impl InternalModel {
     /// A generator on these coordinates.
     #[must_use]
     pub fn new(coordinates: Coordinates, shape: Shape) -> Self {
@@ -77,29 +49,6 @@ impl Model {
         z
     }
 
-    /// Rows of the unit cube for the given items of a stream: the same whatever else is drawn.
-    #[must_use]
-    pub fn rows(&self, w: &Weights<f32>, stream: &Stream, items: &[u32]) -> Vec<f32> {
-        let mut rows = self.latent(stream, items);
-        self.flow.apply(Toward::Data, w, &mut rows, &mut vec![0.0; items.len()]);
-        rows
-    }
-
-    /// Configurations for the given items of a stream.
-    #[must_use]
-    pub fn draw(&self, w: &Weights<f32>, stream: &Stream, items: &[u32]) -> Drawn {
-        let mut u = self.latent(stream, items);
-        let mut log_q: Vec<f64> = u.par_chunks(self.dim()).map(|z| self.prior.log_density(z)).collect();
-        let mut log_det = vec![0.0; items.len()];
-        self.flow.apply(Toward::Data, w, &mut u, &mut log_det);
-        let mut x = vec![0.0; items.len() * self.frame()];
-        let decoded = self.decode(&u, &mut x);
-        for ((q, flow), decoded) in log_q.iter_mut().zip(log_det).zip(decoded) {
-            *q -= flow + decoded;
-        }
-        Drawn { u, x, log_q }
-    }
-
     /// Decodes rows; returns their `ln |dx/du|`.
     fn decode(&self, u: &[f32], x: &mut [f64]) -> Vec<f64> {
         let rows = u.par_chunks(self.dim()).zip(x.par_chunks_mut(self.frame()));
@@ -111,23 +60,6 @@ impl Model {
             },
         )
         .collect()
-    }
-
-    /// Rows of the frames `x [n, atoms, 3]` that the flow has a density for, and how many it has none for.
-    #[must_use]
-    pub fn encode(&self, x: &[f64]) -> (Vec<f32>, usize) {
-        let dim = self.dim();
-        let frames = x.par_chunks(self.frame()).map_init(
-            || self.coordinates.scratch(),
-            |scratch, x| {
-                let mut u = vec![0.0; dim];
-                let inside = self.coordinates.encode(x, &mut u, scratch).is_some();
-                inside.then(|| u.iter().map(|u| *u as f32).collect::<Vec<f32>>())
-            },
-        );
-        let frames: Vec<Option<Vec<f32>>> = frames.collect();
-        let outside = frames.iter().filter(|f| f.is_none()).count();
-        (frames.into_iter().flatten().flatten().collect(), outside)
     }
 
     /// `ln q(x)` of rows of the unit cube.
@@ -152,10 +84,52 @@ impl Model {
             },
         );
     }
+}
 
-    /// Negative log-likelihood of rows: its mean, and its gradient added to `gradient` (packed). The weights must be
-    /// transposed.
-    pub fn forward_kl(&mut self, w: &Weights<f32>, rows: &[f32], gradient: &mut [Lanes<f32>]) -> Loss {
+impl Generator for InternalModel {
+    fn packing(&self) -> &Packing {
+        &self.flow.shape.packing
+    }
+
+    fn row(&self) -> usize {
+        self.dim()
+    }
+
+    fn draw(&self, w: &Weights<f32>, stream: &Stream, items: &[u32]) -> Drawn {
+        let mut u = self.latent(stream, items);
+        let mut log_q: Vec<f64> = u.par_chunks(self.dim()).map(|z| self.prior.log_density(z)).collect();
+        let mut log_det = vec![0.0; items.len()];
+        self.flow.apply(Toward::Data, w, &mut u, &mut log_det);
+        let mut x = vec![0.0; items.len() * self.frame()];
+        let decoded = self.decode(&u, &mut x);
+        for ((q, flow), decoded) in log_q.iter_mut().zip(log_det).zip(decoded) {
+            *q -= flow + decoded;
+        }
+        Drawn { x, log_q }
+    }
+
+    fn rows(&self, w: &Weights<f32>, stream: &Stream, items: &[u32]) -> Vec<f32> {
+        let mut rows = self.latent(stream, items);
+        self.flow.apply(Toward::Data, w, &mut rows, &mut vec![0.0; items.len()]);
+        rows
+    }
+
+    fn encode(&self, x: &[f64]) -> (Vec<f32>, usize) {
+        let dim = self.dim();
+        let frames = x.par_chunks(self.frame()).map_init(
+            || self.coordinates.scratch(),
+            |scratch, x| {
+                let mut u = vec![0.0; dim];
+                let inside = self.coordinates.encode(x, &mut u, scratch).is_some();
+                inside.then(|| u.iter().map(|u| *u as f32).collect::<Vec<f32>>())
+            },
+        );
+        let frames: Vec<Option<Vec<f32>>> = frames.collect();
+        let outside = frames.iter().filter(|f| f.is_none()).count();
+        (frames.into_iter().flatten().flatten().collect(), outside)
+    }
+
+    fn forward_kl(&mut self, w: &Weights<f32>, rows: &[f32], _: &Stream, gradient: &mut [Lanes<f32>]) -> Loss {
         let dim = self.dim();
         let n = rows.len() / dim;
         let mut tape = std::mem::take(&mut self.tape);
@@ -175,12 +149,7 @@ impl Model {
         Loss { value: total / n as f64, energy: f64::NAN }
     }
 
-    /// Reverse KL of samples drawn for the given items of a stream: the mean of `u(x) - ln|dx/dz|` without the samples of the
-    /// highest energies (NaN counts as the highest), and its gradient added to `gradient`. One evaluation per sample.
-    ///
-    /// # Errors
-    /// [`crate::error::Error::BudgetSpent`].
-    pub fn reverse_kl(
+    fn reverse_kl(
         &mut self,
         w: &Weights<f32>,
         energy: &mut Metered,
