@@ -18,7 +18,7 @@ use pita_bench::systems;
 fn tiny() -> PitaSpec {
     PitaSpec {
         ladder: vec![4.0, 3.0],
-        initial: InitialSpec { samples: 60, walkers: 20, equilibration: 200, stride: 5 },
+        initial: InitialSpec { samples: 60, walkers: 20, equilibration: 200, stride: 5, ..InitialSpec::default() },
         train: TrainSpec { first_steps: 25, steps: 12, batch: 8, ..TrainSpec::default() },
         anneal: AnnealSpec { steps: 12, ..AnnealSpec::default() },
         refine: RefineSpec { steps: 3, ..RefineSpec::default() },

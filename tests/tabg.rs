@@ -29,7 +29,7 @@ fn tiny() -> TabgSpec {
         forward_kl: ForwardKlSpec { steps: 12, batch: 64, learning_rate: 1e-3 },
         data: MdDataSpec { samples: 200, walkers: 20, equilibration: 300, stride: 20, ..MdDataSpec::default() },
         anneal: StageSpec {
-            draws: 5_000,
+            draws: 4_100,
             buffer: 150,
             clip: 1e-3,
             min_effective: 0,
@@ -102,13 +102,13 @@ fn evaluations_are_counted_by_purpose() {
     let (samples, ctx, scalars) = run(&tiny(), None);
     assert_eq!(samples["positions"].shape, [70, 22, 3]);
     // Walkers: the first forces, and one evaluation per step. Two stages: to the target, and there once more.
-    let want = [(Purpose::InitialData, 20 * (1 + 300 + 200)), (Purpose::Annealing, 2 * 5_000), (Purpose::Sampling, 70)];
+    let want = [(Purpose::InitialData, 20 * (1 + 300 + 200)), (Purpose::Annealing, 2 * 4_100), (Purpose::Sampling, 70)];
     assert_eq!(ctx.energy.counts().0, want.into());
-    assert!(scalars["anneal.ess"] > scalars["anneal.ess_unclipped"] && scalars["anneal.clipped"] == 5.0);
+    assert!(scalars["anneal.ess"] > scalars["anneal.ess_unclipped"] && scalars["anneal.clipped"] == 4.0);
     assert_eq!((scalars["data.frames"], scalars["train.skipped"]), (200.0, 0.0));
     let reverse = TabgSpec { start: Start::ReverseKl, ..tiny() };
     let counts = run(&reverse, None).1.energy.counts().0.clone();
-    assert_eq!(counts, [(Purpose::Training, 240), (Purpose::Annealing, 10_000), (Purpose::Sampling, 70)].into());
+    assert_eq!(counts, [(Purpose::Training, 240), (Purpose::Annealing, 8_200), (Purpose::Sampling, 70)].into());
     let baseline = TabgSpec { start_at_target: true, ..reverse };
     let counts = run(&baseline, None).1.energy.counts().0.clone();
     assert_eq!(counts, [(Purpose::Training, 240), (Purpose::Sampling, 70)].into());

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::launch::{self, LaunchArgs, Launcher};
 use super::{Globals, output, report};
 use crate::config::{self, Experiment};
 use crate::error::Result;
@@ -20,6 +21,9 @@ Examples:
   pita-bench sweep experiments/table1.toml --dry-run
   pita-bench sweep experiments/table1.toml --profile standard --jobs 2
   pita-bench sweep experiments/table1.toml -s samplers.pita.anneal.steps=200 --seeds 0,1
+  pita-bench sweep experiments/table1.toml --launcher slurm --sbatch=--time=240 --sbatch=--partition=cpu
+  pita-bench sweep experiments/table1.toml --status
+  pita-bench sweep experiments/table1.toml --collect
 
 A second sweep does nothing. Ctrl-C leaves checkpoints: the same command resumes.")]
 pub struct Args {
@@ -58,6 +62,8 @@ pub struct Args {
     /// Seconds between checkpoints.
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     checkpoint_every: u64,
+    #[command(flatten)]
+    launch: LaunchArgs,
 }
 
 /// Runs the verb.
@@ -78,6 +84,15 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
     };
     if !globals.quiet {
         notes(&experiment)?;
+    }
+    if args.launch.status {
+        return launch::status(&experiment, &options, globals);
+    }
+    if args.launch.collect {
+        return launch::collect(&experiment, &options, globals);
+    }
+    if args.launch.launcher == Launcher::Slurm && !args.dry_run {
+        return launch::submit(&args.launch, &experiment, &options, globals);
     }
     let summary = exec::sweep(&experiment, &globals.results, &options)?;
     if globals.json {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::external::External;
 use super::references;
 use crate::array::Arrays;
 use crate::config::Cell;
@@ -41,6 +42,10 @@ pub trait Work: Send {
     fn samples(&self) -> Result<Samples>;
     /// See [`Sampler::weights`].
     fn weights(&self) -> Option<Arrays>;
+    /// Whether it can go on from a checkpoint; else an interrupted run begins anew.
+    fn resumable(&self) -> bool {
+        true
+    }
 }
 
 /// How samples were judged.
@@ -55,11 +60,11 @@ pub struct Judgement {
 
 /// What the harness asks of the science.
 pub trait Science: Sync {
-    /// A run at its beginning.
+    /// A run at its beginning, in its folder.
     ///
     /// # Errors
     /// When the spec does not fit the system.
-    fn start(&self, cell: &Cell) -> Result<Box<dyn Work>>;
+    fn start(&self, cell: &Cell, run: &Path) -> Result<Box<dyn Work>>;
     /// Makes the reference ensemble of a cell unless it is there.
     ///
     /// # Errors
@@ -91,16 +96,18 @@ fn system(cell: &Cell) -> Result<System> {
 }
 
 impl Science for Builtin {
-    fn start(&self, cell: &Cell) -> Result<Box<dyn Work>> {
+    fn start(&self, cell: &Cell, run: &Path) -> Result<Box<dyn Work>> {
         use SamplerSpec as S;
-        let system = Arc::new(system(cell)?);
+        let system = system(cell)?;
         let budget = match &cell.run.sampler {
+            S::External(s) => return Ok(Box::new(External::begin(cell, s, system, run)?)),
             S::Md(s) => s.budget,
             S::ReplicaExchange(s) => s.budget,
             S::Pita(s) => s.budget,
             S::TabgIc(s) => s.budget,
             S::TabgCart(s) => s.budget,
         };
+        let system = Arc::new(system);
         let energy = Metered::new(system.potential(), budget);
         let context = Context { system, energy, seed: cell.seed };
         let sampler = samplers::build(&cell.run, &context)?;

@@ -42,7 +42,7 @@ struct Chain {
 }
 
 impl Science for Chains {
-    fn start(&self, cell: &Cell) -> Result<Box<dyn Work>> {
+    fn start(&self, cell: &Cell, _: &Path) -> Result<Box<dyn Work>> {
         let SamplerSpec::Md(spec) = &cell.run.sampler else { return Err(Error::Internal("not md".into())) };
         Ok(Box::new(Chain {
             system: cell.run.system.name.clone(),

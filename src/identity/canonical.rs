@@ -33,12 +33,17 @@ pub fn spec_digest(spec: &RunSpec) -> String {
         SamplerSpec::Md(_) => SamplerSpec::Md(Default::default()),
         SamplerSpec::ReplicaExchange(_) => SamplerSpec::ReplicaExchange(Default::default()),
         SamplerSpec::Pita(_) => SamplerSpec::Pita(Default::default()),
+        SamplerSpec::External(_) => SamplerSpec::External(Default::default()),
         SamplerSpec::TabgIc(_) => SamplerSpec::TabgIc(Default::default()),
         SamplerSpec::TabgCart(_) => SamplerSpec::TabgCart(Default::default()),
     };
     let mut sampler = without_defaults(json(&spec.sampler), &json(&default));
     // The kind says which defaults were left out.
     sampler["kind"] = json(&spec.sampler)["kind"].clone();
+    if let (SamplerSpec::External(_), Some(fields)) = (&spec.sampler, sampler.as_object_mut()) {
+        // A program is its files and its command, wherever they lie and whatever it is called.
+        fields.retain(|field, _| !["name", "folder", "timeout"].contains(&field.as_str()));
+    }
     digest("run", &serde_json::json!({ "system": system(&spec.system), "sampler": sampler }))
 }
 

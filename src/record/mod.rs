@@ -16,6 +16,7 @@
 //! ```
 
 pub mod atomic;
+pub mod bundle;
 pub mod checkpoint;
 pub mod claim;
 mod clock;
@@ -23,6 +24,7 @@ pub mod events;
 mod files;
 mod folder;
 pub mod manifest;
+pub mod tar;
 
 pub use claim::Claim;
 pub use clock::{rfc3339, timestamp};

@@ -48,11 +48,9 @@ fn rows(cell: &Cell, run: &RunDir, results: &Path) -> Result<Vec<RunResult>> {
     let counts_path = run.file("counts.json");
     let failure: Option<Failure> = atomic::read_json(&run.file("failure.json")).ok();
     let kind = match &cell.run.sampler {
-        SamplerSpec::Md(_) => "md",
-        SamplerSpec::ReplicaExchange(_) => "replica-exchange",
-        SamplerSpec::Pita(_) => "pita",
-        SamplerSpec::TabgIc(_) => "tabg-ic",
-        SamplerSpec::TabgCart(_) => "tabg-cart",
+        SamplerSpec::External(program) => program.name.as_str(),
+        SamplerSpec::Pita(spec) => spec.method(),
+        built_in => built_in.kind(),
     };
     let plain = RunResult {
         run_id: run.id.to_string(),

@@ -5,17 +5,20 @@
 //! | `schema` | tables, version, opening |
 //! | `ingest` | one run folder into rows, the same rows whenever and however often |
 //! | `query` | lists, prefixes of ids |
+//! | [`views`] | views for other people's queries, with a schema that stays |
 //! | `rebuild` | all run folders into a fresh database; comparison of two databases |
 
 mod ingest;
 mod query;
 mod rebuild;
 mod schema;
+pub mod views;
 
 pub use ingest::ingest;
 pub use query::{Filter, RunRow, find, list, shortest_prefixes};
 pub use rebuild::{Verified, dump, rebuild, verify};
 pub use schema::{NAME, VERSION, open, open_for_reading};
+pub use views::View;
 
 use crate::error::Error;
 

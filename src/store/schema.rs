@@ -75,6 +75,7 @@ pub fn open(results: &Path) -> Result<Connection> {
     let path = results.join(NAME);
     let connection = Connection::open(&path).map_err(|e| cannot_open(&path, &e))?;
     prepare(&connection, &path)?;
+    super::views::ensure(&connection).map_err(|e| cannot_open(&path, &e))?;
     Ok(connection)
 }
 

@@ -93,6 +93,12 @@ fn run(case: &Case, folder: &Path) {
         let e = net.energy(&energy, &h, beta, x).expect("the engine cannot fail");
         out = Some((e, net.divergence(&score, &h, beta, x).expect("the engine cannot fail")));
     });
+    // One step with kernel-ratio weights: score here, energy there.
+    let mut values = Vec::new();
+    let ratio = best(|| {
+        let d = net.denoise(&score, &h, beta, x).expect("the engine cannot fail");
+        values = net.energy_value(&energy, &h, beta, &d).expect("the engine cannot fail");
+    });
     let Some((e, (d, div))) = out else { return };
     let mut file: Arrays = net.layout().unpack(&score, "score_net.");
     file.extend(net.layout().unpack(&energy, "energy_net."));
@@ -112,11 +118,12 @@ fn run(case: &Case, folder: &Path) {
         ("anneal.dU_dh", vec![p], e.du_dh),
         ("anneal.D", vec![p, dim], d),
         ("anneal.div_score", vec![p], div),
+        ("ratio.U", vec![p], values),
     ] {
         file.insert(name.into(), Array::f64(&shape, values));
     }
     write_safetensors(folder.join(format!("{}.safetensors", case.name)), &file).expect("the folder can be written");
-    for (row, seconds, size) in [("training", training, n), ("annealing", annealing, p)] {
+    for (row, seconds, size) in [("training", training, n), ("annealing", annealing, p), ("kernel-ratio", ratio, p)] {
         println!(r#"{{"case": "{}", "row": "{row}", "size": {size}, "cpu_seconds": {seconds:.4}}}"#, case.name);
     }
 }

@@ -3,6 +3,7 @@
 mod anneal;
 mod buffer;
 pub mod loss;
+mod refine;
 mod sampler;
 pub(super) mod train;
 

@@ -3,7 +3,7 @@
 use super::buffer::Buffer;
 use super::loss::{Batch, LossTerms, LossWeights, Pair, loss, mean};
 use crate::array::Arrays;
-use crate::config::spec::TrainSpec;
+use crate::config::spec::{TrainOn, TrainSpec};
 use crate::diffusion::Elucidating;
 use crate::error::{Error, Result};
 use crate::nn::{Adam, Backbone, Ema, clip_norm};
@@ -118,7 +118,7 @@ impl Trainer {
     }
 }
 
-/// Draws a batch: half from the newest rung, the rest from all rungs alike; each sample rotated at random.
+/// Draws a batch: from the newest rung, or half from it and the rest from all rungs alike; each sample rotated at random.
 fn draw(dim: usize, spec: &TrainSpec, rungs: &[Rung], seed: u64, step: u64) -> Batch {
     let which = Stream::new(seed, Purpose::Batch, step);
     let noise = Stream::new(seed, Purpose::TrainNoise, step);
@@ -126,7 +126,10 @@ fn draw(dim: usize, spec: &TrainSpec, rungs: &[Rung], seed: u64, step: u64) -> B
     let mut batch = Batch::default();
     for i in 0..spec.batch {
         let mut pick = which.at(i as u32);
-        let k = if i % 2 == 0 { rungs.len() - 1 } else { pick.below(rungs.len()) };
+        let k = match spec.rungs {
+            TrainOn::All if i % 2 == 1 => pick.below(rungs.len()),
+            _ => rungs.len() - 1,
+        };
         let (buffer, kt) = (rungs[k].buffer, rungs[k].kt);
         let j = pick.below(buffer.energy.len());
         let row = j * dim..(j + 1) * dim;

@@ -60,7 +60,7 @@ impl MdData {
                 return Ok(true);
             }
             let x = copies(system, spec.walkers);
-            self.walkers = Langevin::new(x, &kts, &system.masses, ctx.seed, &mut ctx.energy, purpose)?;
+            self.walkers = Langevin::new(x, &kts, &system.masses, (ctx.seed, 0), &mut ctx.energy, purpose)?;
             left -= 1;
         }
         let until = Self::total(spec).min(self.steps + left).min(self.steps + (STRETCH / spec.walkers).max(1));
