@@ -22,6 +22,7 @@
 //! | [`systems`], [`energy`] | what is sampled (clusters, molecules from OpenMM XML); energies behind a meter that counts |
 //! | [`samplers`] | Langevin, MALA, replica exchange, PITA; reference ensembles; free energies |
 //! | [`nn`] | EGNN and DiT with EDM preconditioning: candle reference and fused CPU engines |
+//! | [`flow`] | normalizing flow on internal coordinates |
 //! | [`diffusion`] | schedules, annealing terms, resampling |
 //! | [`metrics`] | Wasserstein, exact transport, molecular structure, intervals, noise floors |
 //! | [`rng`] | Philox counter streams |
@@ -36,6 +37,7 @@ pub mod energy;
 pub mod error;
 pub mod exec;
 pub mod exit;
+pub mod flow;
 pub mod identity;
 pub mod metrics;
 pub mod nn;

@@ -74,6 +74,7 @@ fn synthetic(results: &Path, stride: usize, seed: u64, x: f64, whole: bool) -> R
         reference_digest: "r".into(),
         code_digest: code.digest.clone(),
         metrics: vec![metric],
+        reweighted: vec![],
     };
     atomic::write_json(&run.file("metrics.json"), &metrics).unwrap();
     manifest::write(&run.path).unwrap();

@@ -111,6 +111,7 @@ fn evaluate(shop: &Shop<'_>, planned: &Planned) -> Result<()> {
         reference_digest: judged.reference_digest,
         code_digest: identity::code().digest.clone(),
         metrics: judged.metrics,
+        reweighted: judged.reweighted,
     };
     atomic::write_json(&run.file("metrics.json"), &file)
 }

@@ -67,7 +67,7 @@ impl Science for Chains {
         let x = samples["positions"].to_f64()[0];
         let metric = serde_json::json!({"id": "x", "version": 1, "unit": "1", "direction": "lower", "value": x,
             "lo": x - 0.1, "hi": x + 0.1, "floor": null, "n": cell.eval.n});
-        Ok(Judgement { reference_digest: "reference".into(), metrics: vec![metric] })
+        Ok(Judgement { reference_digest: "reference".into(), metrics: vec![metric], reweighted: vec![] })
     }
 }
 

@@ -21,26 +21,30 @@ pub fn runs(experiment: &Experiment, results: &Path) -> Result<Vec<RunResult>> {
     let mut out = Vec::new();
     for cell in &experiment.cells {
         if let Some(run) = record::attempts(results, &identity::spec_digest(&cell.run), cell.seed)?.pop() {
-            out.push(result(cell, &run, results)?);
+            out.extend(rows(cell, &run, results)?);
         }
     }
     Ok(out)
 }
 
-fn result(cell: &Cell, run: &RunDir, results: &Path) -> Result<RunResult> {
+/// A run is a row; with importance weights of its own kind a second one, its samples reweighted.
+fn rows(cell: &Cell, run: &RunDir, results: &Path) -> Result<Vec<RunResult>> {
     let status = match run.status() {
         record::Status::Complete => Status::Complete,
         record::Status::Failed => Status::Failed,
         _ => Status::Unfinished,
     };
     let metrics_path = run.file("metrics.json");
-    let metrics = if status == Status::Complete && metrics_path.exists() {
+    let (mut metrics, mut reweighted) = (Vec::new(), Vec::new());
+    if status == Status::Complete && metrics_path.exists() {
         let file: MetricsFile = atomic::read_json(&metrics_path)?;
-        let values = file.metrics.into_iter().map(serde_json::from_value::<MetricValue>);
-        values.collect::<Result<_, _>>().map_err(|e| Error::data(&metrics_path, e.to_string()))?
-    } else {
-        Vec::new()
-    };
+        let read = |values: Vec<serde_json::Value>| {
+            let values = values.into_iter().map(serde_json::from_value::<MetricValue>);
+            values.collect::<Result<_, _>>().map_err(|e| Error::data(&metrics_path, e.to_string()))
+        };
+        metrics = read(file.metrics)?;
+        reweighted = read(file.reweighted)?;
+    }
     let counts_path = run.file("counts.json");
     let failure: Option<Failure> = atomic::read_json(&run.file("failure.json")).ok();
     let kind = match &cell.run.sampler {
@@ -48,7 +52,7 @@ fn result(cell: &Cell, run: &RunDir, results: &Path) -> Result<RunResult> {
         SamplerSpec::Pita(spec) => spec.method(),
         built_in => built_in.kind(),
     };
-    Ok(RunResult {
+    let plain = RunResult {
         run_id: run.id.to_string(),
         system: cell.run.system.name.clone(),
         temperature: cell.run.system.temperature,
@@ -62,7 +66,14 @@ fn result(cell: &Cell, run: &RunDir, results: &Path) -> Result<RunResult> {
         status,
         failure: failure.map(|f| f.reason),
         samples_path: (status == Status::Complete).then(|| run.file("samples.npz")),
-    })
+    };
+    let second = (!reweighted.is_empty()).then(|| RunResult {
+        label: format!("{} reweighted", plain.label),
+        metrics: reweighted,
+        samples_path: None, // figures show the samples themselves
+        ..plain.clone()
+    });
+    Ok(std::iter::once(plain).chain(second).collect())
 }
 
 /// What the figures show: per system the reference, and the first complete seed of every row.

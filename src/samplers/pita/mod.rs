@@ -14,7 +14,7 @@ mod buffer;
 pub mod loss;
 mod refine;
 mod sampler;
-mod train;
+pub(super) mod train;
 
 use super::{Context, Sampler};
 use crate::config::spec::PitaSpec;
