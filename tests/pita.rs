@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use pita_bench::array::Arrays;
 use pita_bench::config::spec::{
-    AnnealSpec, DitSpec, Engine, InitialSpec, Integrator, NetSpec, PitaSpec, Precision, RefineSpec, RelaxSpec, Resampling,
-    RunSpec, SamplerSpec, SystemSpec, TrainOn, TrainSpec, Weights,
+    AnnealSpec, DitSpec, Engine, InitialSpec, Integrator, NetSpec, PitaSpec, Precision, RefineSpec, RelaxSpec,
+    Resampling, RunSpec, SamplerSpec, SystemSpec, TrainOn, TrainSpec, Weights,
 };
 use pita_bench::energy::{Metered, Purpose};
 use pita_bench::error::Error;
@@ -128,7 +128,8 @@ fn molecules_are_relaxed_on_the_true_energy() {
 /// Without a ladder: data at the target, trained on and sampled with gamma = 1.
 #[test]
 fn no_ladder_is_a_plain_diffusion_model() {
-    let spec = PitaSpec { ladder: vec![], refine: RefineSpec { steps: 0, ..RefineSpec::default() }, ..tiny_score_model() };
+    let spec =
+        PitaSpec { ladder: vec![], refine: RefineSpec { steps: 0, ..RefineSpec::default() }, ..tiny_score_model() };
     let (samples, ctx) = run(&spec);
     let counts = &ctx.energy.counts().0;
     assert_eq!(counts[&Purpose::InitialData], 20 * (1 + 200 + 15));
