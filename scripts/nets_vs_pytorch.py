@@ -150,6 +150,14 @@ def annealing(net, score, energy_net, g):
     return u, grad, dh, d, div
 
 
+@torch.no_grad()
+def kernel_ratio(net, score, energy_net, g):
+    """U at the denoised points: what a step with kernel-ratio weights asks for."""
+    h = g["anneal.h"]
+    x, beta = g["x0"][: len(h)], g["beta"][: len(h)]
+    return energy(net, energy_net, h, denoise(net, score, h, x, beta), beta)
+
+
 def best(f, rounds=3):
     f()
     least = math.inf
@@ -185,6 +193,8 @@ def compare(name, net, folder, ours):
     for what, got in zip(["U", "grad_U", "dU_dh", "D", "div_score"], annealing(net, score, energy_net, g)):
         close(what, got, g["anneal." + what])
     seconds["annealing"] = best(lambda: annealing(net, score, energy_net, g))
+    close("ratio U", kernel_ratio(net, score, energy_net, g), g["ratio.U"])
+    seconds["kernel-ratio"] = best(lambda: kernel_ratio(net, score, energy_net, g))
     return [(name, row, ours[name, row], theirs) for row, theirs in seconds.items()]
 
 
@@ -200,10 +210,13 @@ def main():
         done = subprocess.run(["cargo", "bench", "--bench", "nets"], cwd=ROOT, env=env, stdout=subprocess.PIPE, check=True)
         (folder / "times.jsonl").write_bytes(done.stdout)
     lines = [json.loads(line) for line in (folder / "times.jsonl").read_text().splitlines() if line.startswith("{")]
-    ours = {(line["case"], line["row"]): line for line in lines}
+    ours = {(line["case"], line["row"]): line for line in lines if "row" in line}
     rows = []
     for name, net in [("egnn", egnn), ("dit22", dit), ("dit33", dit)]:
         rows += compare(name, net, folder, ours)
+    for line in lines:
+        if "peak_mib_after_training" in line:
+            print(f"{line['case']}: at most {line['peak_mib_after_training']} MiB held while training")
     print(f"\n| step (CPU seconds, one thread, f32; torch {torch.__version__}) | samples | ours | PyTorch | ratio |")
     print("|---|---|---|---|---|")
     for name, row, mine, theirs in rows:

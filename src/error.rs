@@ -80,6 +80,9 @@ pub enum Error {
     /// A numerical method broke down (diverged training, non-finite state).
     #[error("{0}")]
     Numerical(String),
+    /// Somebody else's program failed, or did not keep to the protocol.
+    #[error("{0}")]
+    Command(String),
     /// A tensor operation failed: a bug of ours.
     #[error("tensor operation: {0}")]
     Tensor(#[from] candle_core::Error),
@@ -131,7 +134,9 @@ impl Error {
             Self::Store(_) => ExitCode::Store,
             Self::NewerDatabase(_) => ExitCode::NewerDatabase,
             Self::Digest { .. } => ExitCode::DigestMismatch,
-            Self::RunsFailed(_) | Self::BudgetSpent { .. } | Self::Numerical(_) => ExitCode::RunsFailed,
+            Self::RunsFailed(_) | Self::BudgetSpent { .. } | Self::Numerical(_) | Self::Command(_) => {
+                ExitCode::RunsFailed
+            }
             Self::NothingSelected(_) => ExitCode::NothingSelected,
             Self::Interrupted => ExitCode::Interrupted,
             Self::Refused(_) => ExitCode::Refused,

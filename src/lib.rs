@@ -15,15 +15,16 @@
 //! | [`config`] | typed experiment files, profiles, overrides, sweep expansion |
 //! | [`identity`] | canonical form and digests: spec, code, environment |
 //! | [`plan`] | the decision table: done, resume, run, evaluate |
-//! | [`exec`] | local workers, signals, progress |
-//! | [`record`] | run folders: events, checkpoints, manifest |
+//! | [`exec`] | local workers, signals, progress; Slurm arrays; programs of others |
+//! | [`record`] | run folders: events, checkpoints, manifest; bundles |
 //! | [`store`] | SQLite over the run folders |
 //! | [`check`] | nightly checks: pass, drift, incomplete, not comparable |
 //! | [`compare`] | two runs, selections or code versions: better, worse, or a tie within the noise |
 //! | [`report`] | tables, figures, the HTML page |
 //! | [`systems`], [`energy`] | what is sampled (clusters, molecules from OpenMM XML); energies behind a meter that counts |
-//! | [`samplers`] | Langevin, MALA, replica exchange, PITA; reference ensembles |
+//! | [`samplers`] | Langevin, MALA, replica exchange, PITA; reference ensembles; free energies |
 //! | [`nn`] | EGNN and DiT with EDM preconditioning: candle reference and fused CPU engines |
+//! | [`flow`] | normalizing flow on internal coordinates |
 //! | [`diffusion`] | schedules, annealing terms, resampling |
 //! | [`metrics`] | Wasserstein, exact transport, molecular structure, intervals, noise floors |
 //! | [`rng`] | Philox counter streams |
@@ -42,6 +43,7 @@ pub mod energy;
 pub mod error;
 pub mod exec;
 pub mod exit;
+pub mod flow;
 pub mod identity;
 pub mod metrics;
 pub mod nn;

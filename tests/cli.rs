@@ -75,6 +75,7 @@ fn synthetic(results: &Path, stride: usize, seed: u64, x: f64, whole: bool) -> R
         code_digest: code.digest.clone(),
         metrics: vec![metric],
         eval: None,
+        reweighted: vec![],
     };
     atomic::write_json(&run.file("metrics.json"), &metrics).unwrap();
     manifest::write(&run.path).unwrap();

@@ -154,7 +154,7 @@ fn kinetic_and_configurational_temperature() {
     let kt = vec![system.kt(300.0); walkers];
     let mut energy = Metered::new(system.potential(), None);
     let x = golden[dim..(walkers + 1) * dim].to_vec();
-    let mut md = Langevin::new(x, &kt, &system.masses, 3, &mut energy, Charge::Sampling).unwrap();
+    let mut md = Langevin::new(x, &kt, &system.masses, (3, 0), &mut energy, Charge::Sampling).unwrap();
     let masses = &system.masses;
     let d = Dynamics { dt: 0.001, friction: 5.0, masses, precision: Precision::F32, seed: 3, first_step: 0 };
     md.advance(&mut energy, Charge::Sampling, &d, &kt, 400).unwrap();

@@ -106,6 +106,8 @@ fn heads_and_derivatives(net: &dyn Backbone, stride: usize, tolerance: f64) {
     close("D", &d, &f64s(&g, "D"), tolerance);
     let e = net.energy(&energy, &h, &beta, &x).unwrap();
     close("U", &e.u, &f64s(&g, "U"), tolerance);
+    let alone = net.energy_value(&energy, &h, &beta, &x).unwrap();
+    close("U alone", &alone, &f64s(&g, "U"), tolerance);
     close("grad_U", &e.grad, &f64s(&g, "grad_U"), tolerance);
     close("dU_dh", &e.du_dh, &f64s(&g, "dU_dh"), tolerance);
     let every = |values: &[f64], width: usize| -> Vec<f64> {

@@ -192,7 +192,7 @@ mod dynamics {
         let mut ctx = context(k, kt, None);
         let run = |masses: &[f64], ctx: &mut Context| {
             let x = vec![0.0; 4_000 * DIM];
-            let mut md = Langevin::new(x, &kts, masses, 1, &mut ctx.energy, Purpose::Sampling).unwrap();
+            let mut md = Langevin::new(x, &kts, masses, (1, 0), &mut ctx.energy, Purpose::Sampling).unwrap();
             let d = Dynamics { masses, ..moving(0.4, 1.5) };
             md.advance(&mut ctx.energy, Purpose::Sampling, &d, &kts, 60).unwrap();
             md
@@ -215,7 +215,7 @@ mod dynamics {
         let drift = |dt: f64| {
             let mut ctx = context(2.0, 1.0, None);
             let x: Vec<f64> = (0..DIM).map(|i| (i as f64 * 1.7).sin()).collect();
-            let mut md = Langevin::new(x, &[1.0], &MASSES, 3, &mut ctx.energy, Purpose::Sampling).unwrap();
+            let mut md = Langevin::new(x, &[1.0], &MASSES, (3, 0), &mut ctx.energy, Purpose::Sampling).unwrap();
             let total = |md: &Langevin| {
                 let kinetic = |k: usize| {
                     let m = MASSES[k / 3];
@@ -246,7 +246,7 @@ mod dynamics {
             let kt = vec![1.0; n];
             let d = Dynamics { dt: 0.005, friction: 1.0, masses: &system.masses, precision, seed: 4, first_step: 0 };
             let x = system.start.repeat(n);
-            let mut md = Langevin::new(x, &kt, &system.masses, 4, &mut energy, Purpose::Sampling).unwrap();
+            let mut md = Langevin::new(x, &kt, &system.masses, (4, 0), &mut energy, Purpose::Sampling).unwrap();
             for &steps in stretches {
                 assert_eq!(md.advance(&mut energy, Purpose::Sampling, &d, &kt, steps).unwrap(), steps);
             }

@@ -1,6 +1,7 @@
 //! Named n-dimensional arrays, and their file formats: `.npz` (samples), `.xtc` (positions only) and safetensors (weights,
 //! checkpoints).
 
+mod npy_header;
 mod npz;
 mod tensors;
 mod xtc;
@@ -10,9 +11,9 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 
-pub use npz::{read_npz, write_npz};
+pub use npz::{decode_npz, read_npz, write_npz};
 pub use tensors::{decode_safetensors, encode_safetensors, read_safetensors, write_safetensors};
-pub use xtc::{read_xtc, write_xtc};
+pub use xtc::{decode_xtc, read_xtc, write_xtc};
 
 /// Numbers of one array, row-major.
 #[derive(Debug, Clone, PartialEq)]

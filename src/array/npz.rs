@@ -1,14 +1,17 @@
 //! NumPy `.npz`: a zip file of `.npy` arrays. Floats and integers of any width are read; strings are skipped.
 
 use std::fs::File;
-use std::io::{BufReader, Cursor, Write};
+use std::io::{BufReader, Cursor, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use npyz::{DType, NpyFile, Order, TypeChar, WriterBuilder};
 
-use super::{Array, Arrays, Data};
+use super::{Array, Arrays, Data, npy_header};
 use crate::disk;
 use crate::error::{Error, Result};
+
+/// Most bytes that one byte of a compressed file can stand for.
+const DEFLATE: u64 = 1_040;
 
 /// Reads every numeric array of a `.npz` file.
 ///
@@ -17,13 +20,30 @@ use crate::error::{Error, Result};
 pub fn read_npz(path: impl AsRef<Path>) -> Result<Arrays> {
     let path = path.as_ref();
     let file = File::open(path).map_err(Error::io(path))?;
-    let mut zip = npyz::npz::NpzArchive::new(BufReader::new(file))
+    decode_npz(BufReader::new(file), path)
+}
+
+/// The same of an open file; `path` is for messages.
+///
+/// # Errors
+/// [`Error::Data`] when it is not an npz file or is cut short.
+pub fn decode_npz(mut file: impl Read + Seek, path: &Path) -> Result<Arrays> {
+    let bytes = file.seek(SeekFrom::End(0)).map_err(Error::io(path))?;
+    file.seek(SeekFrom::Start(0)).map_err(Error::io(path))?;
+    let mut zip = npyz::npz::NpzArchive::new(file)
         .map_err(|e| Error::data(path, format!("not an npz file ({e}); write one with numpy.savez")))?;
     let names: Vec<String> = zip.array_names().map(str::to_owned).collect();
     let mut arrays = Arrays::new();
     for name in names {
         let bad = |e: std::io::Error| Error::data(path, format!("array `{name}` is malformed: {e}"));
-        let Some(npy) = zip.by_name(&name).map_err(bad)? else { continue };
+        let file_name = npyz::npz::file_name_from_array_name(&name);
+        let mut member = match zip.zip_archive().by_name(&file_name) {
+            Err(npyz::zip::result::ZipError::FileNotFound) => continue,
+            member => member.map_err(|e| bad(std::io::Error::other(e)))?,
+        };
+        let size = member.size().min(bytes.saturating_mul(DEFLATE));
+        let header = npy_header::read(&mut member, size).map_err(bad)?;
+        let npy = NpyFile::new(std::io::Cursor::new(header).chain(member)).map_err(bad)?;
         if let Some(array) = read_npy(npy).map_err(bad)? {
             arrays.insert(name, array);
         }

@@ -20,7 +20,7 @@ pub fn read_safetensors(path: impl AsRef<Path>) -> Result<Arrays> {
     decode_safetensors(&bytes).map_err(|m| Error::data(path, m))
 }
 
-/// Decodes safetensors bytes (f32, f64, i64 and u8 tensors; u8, as flags often are, become i64).
+/// Decodes safetensors bytes (f32, f64, i64, i32 and u8 tensors; i32 and u8, as flags often are, become i64).
 ///
 /// # Errors
 /// A description of what is malformed.
@@ -33,8 +33,9 @@ pub fn decode_safetensors(bytes: &[u8]) -> Result<Arrays, String> {
             Dtype::F32 => Data::F32(bytes.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)).collect()),
             Dtype::F64 => Data::F64(bytes.as_chunks().0.iter().map(|&b| f64::from_le_bytes(b)).collect()),
             Dtype::I64 => Data::I64(bytes.as_chunks().0.iter().map(|&b| i64::from_le_bytes(b)).collect()),
+            Dtype::I32 => Data::I64(bytes.as_chunks().0.iter().map(|&b| i64::from(i32::from_le_bytes(b))).collect()),
             Dtype::U8 => Data::I64(bytes.iter().map(|&b| i64::from(b)).collect()),
-            other => return Err(format!("tensor `{name}` is {other:?}; expected F32, F64, I64 or U8")),
+            other => return Err(format!("tensor `{name}` is {other:?}; expected F32, F64, I64, I32 or U8")),
         };
         arrays.insert(name, Array { shape: view.shape().to_vec(), data });
     }

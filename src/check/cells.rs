@@ -127,7 +127,13 @@ fn record(cell: &Cell, spec: &str, results: &Path) -> Result<std::result::Result
     if judged.eval_digest != eval {
         return Ok(Err("complete, but evaluated with other settings".into()));
     }
-    let metrics = judged.metrics.into_iter().map(serde_json::from_value).collect::<std::result::Result<_, _>>();
+    let read = |values: Vec<Value>| -> Result<Vec<MetricValue>> {
+        let values: std::result::Result<_, _> = values.into_iter().map(serde_json::from_value).collect();
+        values.map_err(|e| Error::data(&path, e.to_string()))
+    };
+    let mut metrics = read(judged.metrics)?;
+    metrics
+        .extend(read(judged.reweighted)?.into_iter().map(|m| MetricValue { id: format!("{} reweighted", m.id), ..m }));
     let counts: Counts = atomic::read_json(&run.file("counts.json"))?;
     // spec.json also holds labels, which may be renamed.
     let files = manifest::read(&run.path)?.into_iter().filter(|(_, name)| name != "spec.json");
@@ -140,7 +146,7 @@ fn record(cell: &Cell, spec: &str, results: &Path) -> Result<std::result::Result
         reference: references::content(results, &cell.run.system, &cell.eval.reference).unwrap_or_default(),
         files: files.map(|(digest, name)| (name, digest)).collect(),
         evaluations: counts.charged(),
-        metrics: metrics.map_err(|e| Error::data(&path, e.to_string()))?,
+        metrics,
     }))
 }
 

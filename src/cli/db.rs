@@ -10,7 +10,10 @@ use crate::store;
 
 /// Arguments of `db`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  pita-bench db rebuild\n  pita-bench db verify\n  pita-bench db ingest")]
+#[command(
+    after_help = "Examples:\n  pita-bench db rebuild\n  pita-bench db verify\n  pita-bench db ingest\n  pita-bench db schema\n  \
+               sqlite3 results/pita.db 'SELECT label, avg(value) FROM v1_metrics WHERE metric = \"energy-w1\" GROUP BY 1'"
+)]
 pub struct Args {
     #[command(subcommand)]
     action: Action,
@@ -27,6 +30,8 @@ enum Action {
     },
     /// Compare the database with the run folders, and the run folders with their manifests.
     Verify,
+    /// Describe the views for your own queries.
+    Schema,
 }
 
 /// Runs the verb.
@@ -39,6 +44,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
         Action::Rebuild => rebuild(globals),
         Action::Ingest { folders } => ingest(folders, globals),
         Action::Verify => verify(globals),
+        Action::Schema => schema(globals),
     }
 }
 
@@ -105,4 +111,24 @@ fn verify(globals: &Globals) -> Result<ExitCode> {
     }
     output::line(format!("{} runs, {} complete and intact", found.runs, found.intact))?;
     error.map_or(Ok(ExitCode::Ok), Err)
+}
+
+fn schema(globals: &Globals) -> Result<ExitCode> {
+    if globals.json {
+        let column = |(name, _, what): &(&str, &str, &str)| serde_json::json!({"name": name, "holds": what});
+        let view = |v: &store::View| {
+            let columns: Vec<_> = v.columns.iter().map(column).collect();
+            serde_json::json!({"view": v.name, "row": v.row, "columns": columns})
+        };
+        output::json(&store::views::VIEWS.iter().map(view).collect::<Vec<_>>())?;
+        return Ok(ExitCode::Ok);
+    }
+    let mut text = format!("Views of {}. Their columns stay; what changes gets another number.\n", store::NAME);
+    for view in store::views::VIEWS {
+        text += &format!("\n{}: {} in each row\n", view.name, view.row);
+        let rows: Vec<_> = view.columns.iter().map(|c| vec![format!("  {}", c.0), c.2.to_owned()]).collect();
+        text += &(output::columns(&rows) + "\n");
+    }
+    output::line(text.trim_end())?;
+    Ok(ExitCode::Ok)
 }

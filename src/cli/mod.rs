@@ -5,14 +5,21 @@ pub mod convert;
 pub mod db;
 pub mod diff;
 pub mod digest;
+pub mod doctor;
 pub mod energy;
 pub mod eval;
 pub mod explain;
+pub mod export;
+pub mod gc;
+pub mod import;
+mod launch;
 pub mod ls;
+pub mod manual;
 pub mod ot;
 pub mod output;
 pub mod reference;
 pub mod report;
+pub mod run;
 pub mod show;
 pub mod sweep;
 pub mod system;
@@ -93,6 +100,8 @@ resumable; 6 drift; 7 not comparable; 8 refused; 9 bad data; 10 database; 12 wro
 pub enum Verb {
     /// Run an experiment: whatever is not done yet.
     Sweep(sweep::Args),
+    /// Run one entry of a frozen plan: what a task of a cluster does.
+    Run(run::Args),
     /// List runs.
     Ls(ls::Args),
     /// Everything about one run.
@@ -119,8 +128,20 @@ pub enum Verb {
     Convert(convert::Args),
     /// Wasserstein distance between anybody's points.
     Ot(ot::Args),
-    /// Rebuild or verify the run database.
+    /// Rebuild, verify or describe the run database.
     Db(db::Args),
+    /// One run as one file, or all runs as a table.
+    Export(export::Args),
+    /// Take over runs that others exported.
+    Import(import::Args),
+    /// Find what can be deleted; delete it if asked to.
+    Gc(gc::Args),
+    /// Check program, machine, results folder and tools.
+    Doctor(doctor::Args),
+    /// Print completions for a shell.
+    Completions(manual::CompletionsArgs),
+    /// Print the man page.
+    Man(manual::ManArgs),
 }
 
 impl Cli {
@@ -132,6 +153,7 @@ impl Cli {
         let globals = &self.globals;
         match &self.verb {
             Verb::Sweep(args) => return sweep::run(args, globals),
+            Verb::Run(args) => run::run(args, globals)?,
             Verb::Ls(args) => ls::run(args, globals)?,
             Verb::Show(args) => show::run(args, globals)?,
             Verb::Diff(args) => diff::run(args, globals)?,
@@ -146,6 +168,12 @@ impl Cli {
             Verb::Convert(args) => convert::run(args, globals)?,
             Verb::Ot(args) => ot::run(args, globals)?,
             Verb::Db(args) => return db::run(args, globals),
+            Verb::Export(args) => export::run(args, globals)?,
+            Verb::Import(args) => import::run(args, globals)?,
+            Verb::Gc(args) => gc::run(args, globals)?,
+            Verb::Doctor(args) => doctor::run(args, globals)?,
+            Verb::Completions(args) => manual::completions(args)?,
+            Verb::Man(args) => manual::man(args, globals)?,
         }
         Ok(ExitCode::Ok)
     }

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::launch::{self, LaunchArgs, Launcher};
 use super::{Globals, output, report};
-use crate::config::{self, Experiment};
-use crate::error::Result;
+use crate::config::{self, Cell, Experiment};
+use crate::error::{Error, Result};
 use crate::exec::{self, Options, Outcome, Summary};
 use crate::exit::ExitCode;
 use crate::plan::{Action, Flags};
@@ -20,6 +21,10 @@ Examples:
   pita-bench sweep experiments/table1.toml --dry-run
   pita-bench sweep experiments/table1.toml --profile standard --jobs 2
   pita-bench sweep experiments/table1.toml -s samplers.pita.anneal.steps=200 --seeds 0,1
+  pita-bench sweep experiments/table1.toml --systems lj13 --samplers md,pita
+  pita-bench sweep experiments/table1.toml --launcher slurm --sbatch=--time=240 --sbatch=--partition=cpu
+  pita-bench sweep experiments/table1.toml --status
+  pita-bench sweep experiments/table1.toml --collect
 
 A second sweep does nothing. Ctrl-C leaves checkpoints: the same command resumes.")]
 pub struct Args {
@@ -34,6 +39,12 @@ pub struct Args {
     /// Only these seeds.
     #[arg(long, value_name = "N,...", value_delimiter = ',')]
     seeds: Option<Vec<u64>>,
+    /// Only these systems.
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
+    systems: Option<Vec<String>>,
+    /// Only these samplers.
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
+    samplers: Option<Vec<String>>,
     /// Cells at a time; each uses all cores, so more than one pays only for small cells.
     #[arg(short, long, default_value_t = 1)]
     jobs: usize,
@@ -64,6 +75,8 @@ pub struct Args {
     /// Tag the runs; may be given again. `ls --tag`, `diff @TAG ...` find them.
     #[arg(long, value_name = "NAME")]
     tag: Vec<String>,
+    #[command(flatten)]
+    launch: LaunchArgs,
 }
 
 /// Runs the verb.
@@ -71,7 +84,9 @@ pub struct Args {
 /// # Errors
 /// A bad experiment file, a refusal, or the first of the errors that cells met.
 pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
-    let experiment = config::load(&args.file, args.profile.as_deref(), &args.set)?;
+    let mut experiment = config::load(&args.file, args.profile.as_deref(), &args.set)?;
+    select(&mut experiment, "system", args.systems.as_deref(), |cell| &cell.system)?;
+    select(&mut experiment, "sampler", args.samplers.as_deref(), |cell| &cell.sampler)?;
     let options = Options {
         jobs: args.jobs,
         dry_run: args.dry_run,
@@ -86,6 +101,15 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
     };
     if !globals.quiet {
         notes(&experiment)?;
+    }
+    if args.launch.status {
+        return launch::status(&experiment, &options, globals);
+    }
+    if args.launch.collect {
+        return launch::collect(&experiment, &options, globals);
+    }
+    if args.launch.launcher == Launcher::Slurm && !args.dry_run {
+        return launch::submit(&args.launch, &experiment, &options, globals);
     }
     let summary = exec::sweep(&experiment, &globals.results, &options)?;
     if globals.json {
@@ -107,6 +131,23 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
         Some(error) => Err(error),
         None => shown.map(|()| ExitCode::Ok),
     }
+}
+
+/// Keeps the cells whose `key` is among `wanted`.
+fn select(
+    experiment: &mut Experiment,
+    what: &str,
+    wanted: Option<&[String]>,
+    key: impl Fn(&Cell) -> &String,
+) -> Result<()> {
+    let Some(wanted) = wanted else { return Ok(()) };
+    let known: BTreeSet<String> = experiment.cells.iter().map(|cell| key(cell).clone()).collect();
+    if let Some(unknown) = wanted.iter().find(|name| !known.contains(*name)) {
+        let known: Vec<&str> = known.iter().map(String::as_str).collect();
+        return Err(Error::Usage(format!("no {what} `{unknown}` is run here; there are: {}", known.join(", "))));
+    }
+    experiment.cells.retain(|cell| wanted.contains(key(cell)));
+    Ok(())
 }
 
 /// What was left out when the files of molecules were read, once for each, on stderr.

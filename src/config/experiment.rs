@@ -71,6 +71,14 @@ impl Cell {
 /// expected, the nearest known key). All profiles are checked, not only the one in use.
 pub fn load(path: &Path, profile: Option<&str>, overrides: &[String]) -> Result<Experiment> {
     let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
+    load_text(path, text, profile, overrides)
+}
+
+/// The same of the text of a file; files that it names are relative to `path`.
+///
+/// # Errors
+/// See [`load`].
+pub fn load_text(path: &Path, text: String, profile: Option<&str>, overrides: &[String]) -> Result<Experiment> {
     let mut sources = Sources::new(path.display().to_string(), text);
     let mut axes = Vec::new();
     for text in overrides {

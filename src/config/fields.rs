@@ -2,11 +2,13 @@
 //! default, so that one run reports every mistake.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 
+use super::baseline::{self, Baseline};
 use super::source::{At, Sources, known_notes, nearest};
 use super::spec::TextFile;
 use super::tree::{Node, Table, Value};
-use crate::error::Error;
+use crate::error::{Error, Result};
 
 /// What a float may be.
 #[derive(Clone, Copy)]
@@ -218,6 +220,42 @@ impl<'a> Fields<'a> {
         TextFile::read(&path).map_err(problem).ok()
     }
 
+    /// The folder of an external baseline, relative to the experiment file: what its `baseline.toml` says, where it lies,
+    /// and the digest of its files.
+    pub(super) fn baseline(&self, key: &'static str) -> Option<(Baseline, String, String)> {
+        if !self.has(key) {
+            self.missing(key, "the folder of a `baseline.toml`, such as \"../baselines/openmm-md\"");
+        }
+        let folder = self.sources.folder().join(self.text(key)?);
+        let read = || -> Result<_> {
+            let baseline = baseline::read_external(&folder)?;
+            let folder = folder.canonicalize().map_err(Error::io(&folder))?;
+            let files = self.sources.program_digest(&folder)?;
+            Ok((baseline, folder.display().to_string(), files))
+        };
+        let problem = |e: Error| self.problem(&self.place(key), format!("`{}`: {e}", self.name(key)), vec![]);
+        read().map_err(problem).ok()
+    }
+
+    /// Every value of a table whose keys and types are those of `defaults`.
+    pub(super) fn values(&self, defaults: &toml::Table) -> BTreeMap<String, serde_json::Value> {
+        let json = |value: &toml::Value| serde_json::to_value(value).unwrap_or_default();
+        let known: Vec<&str> = defaults.keys().map(String::as_str).collect();
+        let mut values: BTreeMap<_, _> = defaults.iter().map(|(key, value)| (key.clone(), json(value))).collect();
+        for entry in self.table.iter().flat_map(|t| &t.entries) {
+            let Some(default) = defaults.get(&entry.key) else {
+                let message = format!("unknown key `{}` in `{}`", entry.key, self.path);
+                self.problem(&entry.key_at, message, known_notes(&entry.key, known.iter().copied()));
+                continue;
+            };
+            match entry.node.like(default) {
+                Some(value) => _ = values.insert(entry.key.clone(), value),
+                None => self.wrong(&entry.node, &entry.key, &format!("a {} as in baseline.toml", default.type_str())),
+            }
+        }
+        values
+    }
+
     /// One of some names.
     pub(super) fn choice<T: Copy>(&self, key: &'static str, default: T, names: &[(&str, T)]) -> T {
         let Some(node) = self.node(key) else { return default };
@@ -287,13 +325,19 @@ impl<'a> Fields<'a> {
         Some(names)
     }
 
-    /// Temperatures from high to low, all above 0.
+    /// Temperatures from high to low, all above 0, at least one.
     pub(super) fn ladder(&self, key: &'static str, default: Vec<f64>) -> Vec<f64> {
-        let Some(list) = self.list(key, "a list of temperatures, high to low") else { return default };
-        if list.is_empty() {
+        let ladder = self.ladder_or_none(key, default);
+        if ladder.is_empty() {
             let note = vec![String::from("temperatures above the target, high to low, such as [4.0, 2.0]")];
             self.problem(&self.place(key), format!("`{}` is empty, expected at least one", self.name(key)), note);
         }
+        ladder
+    }
+
+    /// Temperatures from high to low, all above 0; `[]` is none.
+    pub(super) fn ladder_or_none(&self, key: &'static str, default: Vec<f64>) -> Vec<f64> {
+        let Some(list) = self.list(key, "a list of temperatures, high to low") else { return default };
         let mut ladder: Vec<f64> = Vec::new();
         for node in list {
             let Some(t) = self.number(node, key, Float::Positive) else { continue };

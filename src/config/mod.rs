@@ -6,6 +6,7 @@
 //!
 //! | file | its job |
 //! |---|---|
+//! | [`baseline`] | `baseline.toml`, and the digest of a program's files |
 //! | [`spec`] | the settings themselves, plain data with defaults |
 //! | `reference` | ready-made settings of reference ensembles |
 //! | `source` | where text came from; how a problem is shown (file, line, column, caret, nearest key) |
@@ -15,6 +16,7 @@
 //! | `schema` | which fields each section has, and their bounds |
 //! | `experiment` | puts it together: profiles, sweep, the list of cells |
 
+pub mod baseline;
 mod experiment;
 mod fields;
 mod overrides;
@@ -24,6 +26,6 @@ mod source;
 pub mod spec;
 mod tree;
 
-pub use experiment::{Cell, Experiment, load};
+pub use experiment::{Cell, Experiment, load, load_text};
 pub use reference::ReferenceProfile;
 pub use source::nearest;

@@ -21,10 +21,13 @@ const RATIO: f64 = 1.26;
 /// Molecules cross their barriers at this temperature (K) within picoseconds.
 const HOT: f64 = 1_200.0;
 
+/// Most rungs: enough for a ratio of a million between the ends. A temperature next to zero would ask for any number.
+const RUNGS: f64 = 64.0;
+
 /// Temperatures from `hot` down to above `target`, evenly spaced in their logarithm, as whole numbers where that does
 /// not disturb.
 fn ladder(hot: f64, target: f64) -> Vec<f64> {
-    let rungs = ((hot / target).ln() / RATIO.ln()).round().max(1.0);
+    let rungs = ((hot / target).ln() / RATIO.ln()).round().clamp(1.0, RUNGS);
     let round = |t: f64| if target > 10.0 { t.round() } else { (t * 100.0).round() / 100.0 };
     (0..rungs as usize).map(|k| round(hot * (target / hot).powf(k as f64 / rungs))).collect()
 }
@@ -95,5 +98,6 @@ mod tests {
         assert_eq!(ladder(1_200.0, 300.0), [1200.0, 952.0, 756.0, 600.0, 476.0, 378.0]);
         let lj = ladder(4.0, 1.0);
         assert!(lj.len() == 6 && lj[0] == 4.0 && lj[5] > 1.2, "{lj:?}");
+        assert_eq!(ladder(1_200.0, f64::MIN_POSITIVE).len(), 64);
     }
 }

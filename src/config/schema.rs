@@ -1,20 +1,34 @@
 //! Which fields each section of an experiment file has, and what they may be. One line per setting: to add one, add it
 //! to its struct in [`super::spec`] and here.
 
+mod tabg;
+
 use super::fields::{Fields, Float};
 use super::reference::ReferenceProfile;
 use super::source::{At, Sources, known_notes};
 use super::spec::{
-    AnnealSpec, BackboneKind, Engine, EvalSpec, GammaSchedule, HotStartSpec, InitialSpec, Integrator, MdSpec,
-    MoleculeFiles, NetSpec, NodeFeatures, PitaSpec, Precision, ReferenceSpec, RefineSpec, ReplicaExchangeSpec,
-    Resampling, SamplerSpec, SystemSpec, TrainSpec, TrajectorySpec, Weights,
+    AnnealSpec, BackboneKind, Engine, EvalSpec, ExternalSpec, GammaSchedule, HotStartSpec, InitialSpec, Integrator,
+    MdSpec, MoleculeFiles, NetSpec, NodeFeatures, PitaSpec, Precision, ReferenceSpec, RefineSpec, RelaxSpec,
+    ReplicaExchangeSpec, Resampling, SamplerSpec, SystemSpec, TabgCartSpec, TabgSpec, TrainOn, TrainSpec,
+    TrajectorySpec, Weights,
 };
 use super::tree::Table;
 use crate::metrics::registry::IDS;
 use crate::systems::{self, molecules};
 
 /// `samplers.*.kind`.
-const KINDS: [&str; 3] = ["md", "replica-exchange", "pita"];
+const KINDS: [&str; 10] = [
+    "md",
+    "replica-exchange",
+    "pita",
+    "external",
+    "tabg-ic",
+    "tabg-cart",
+    "pita-faithful",
+    "fkc",
+    "score-scaling",
+    "md-diff",
+];
 
 /// Where a ladder was written, and whether it was (or is the default).
 pub(super) struct Ladder {
@@ -105,7 +119,9 @@ pub(super) fn check_ladders(sources: &Sources, system: &SystemEntry, sampler: &S
     let reference = format!("systems.{}.reference", system.key);
     above_target(sources, &system.ladder, &reference, &system.reference.sampler.ladder, system);
     if let SamplerSpec::ReplicaExchange(ReplicaExchangeSpec { ladder, .. })
-    | SamplerSpec::Pita(PitaSpec { ladder, .. }) = &sampler.sampler
+    | SamplerSpec::Pita(PitaSpec { ladder, .. })
+    | SamplerSpec::TabgIc(TabgSpec { start_at_target: false, ladder, .. })
+    | SamplerSpec::TabgCart(TabgCartSpec { start_at_target: false, ladder, .. }) = &sampler.sampler
     {
         above_target(sources, &sampler.ladder, &format!("samplers.{}", sampler.key), ladder, system);
     }
@@ -232,12 +248,19 @@ fn molecule_files(key: &str, f: &Fields<'_>) -> Option<MoleculeFiles> {
 
 fn sampler(key: &str, f: &Fields<'_>, systems: &[&str]) -> Option<SamplerEntry> {
     let kind = f.text("kind");
-    let label = f.text("label").unwrap_or_else(|| key.to_owned());
+    let label = f.text("label");
     let systems = f.names("systems", "system", systems);
     let sampler = match kind.as_deref() {
         Some("md") => SamplerSpec::Md(md(f)),
         Some("replica-exchange") => SamplerSpec::ReplicaExchange(replica_exchange(f, ReplicaExchangeSpec::default())),
-        Some("pita") => SamplerSpec::Pita(pita(f)),
+        Some("pita") => SamplerSpec::Pita(pita(f, PitaSpec::default())),
+        Some("pita-faithful") => SamplerSpec::Pita(pita(f, PitaSpec::faithful())),
+        Some("fkc") => SamplerSpec::Pita(pita(f, PitaSpec::fkc())),
+        Some("score-scaling") => SamplerSpec::Pita(pita(f, PitaSpec::score_scaling())),
+        Some("md-diff") => SamplerSpec::Pita(pita(f, PitaSpec::md_diff())),
+        Some("external") => SamplerSpec::External(external(f)?),
+        Some("tabg-ic") => SamplerSpec::TabgIc(tabg::internal(f)),
+        Some("tabg-cart") => SamplerSpec::TabgCart(tabg::cartesian(f)),
         // Without a kind nothing is known about the other keys: one message, not one for each of them.
         Some(other) => {
             f.problem(&f.place("kind"), format!("unknown kind of sampler `{other}`"), known_notes(other, KINDS));
@@ -251,7 +274,31 @@ fn sampler(key: &str, f: &Fields<'_>, systems: &[&str]) -> Option<SamplerEntry> 
         }
     };
     f.finish();
+    let label = label.unwrap_or_else(|| key.to_owned());
     Some(SamplerEntry { key: key.to_owned(), label, sampler, systems, ladder: Ladder::of(f) })
+}
+
+/// Somebody else's program: what its `baseline.toml` says, with settings changed key by key.
+fn external(f: &Fields<'_>) -> Option<ExternalSpec> {
+    let d = ExternalSpec::default();
+    let (samples, budget) = (f.count("samples", d.samples, 1), f.optional("budget"));
+    let timeout = f.optional("timeout");
+    let found = f.baseline("baseline");
+    let own = f.nested("settings");
+    let (baseline, folder, files) = found?;
+    let settings = own.values(&baseline.settings);
+    f.finish();
+    Some(ExternalSpec {
+        name: baseline.name,
+        folder,
+        files,
+        command: baseline.command,
+        protocol: baseline.protocol,
+        settings,
+        samples,
+        budget,
+        timeout: timeout.unwrap_or(baseline.timeout),
+    })
 }
 
 fn md(f: &Fields<'_>) -> MdSpec {
@@ -297,25 +344,29 @@ fn replica_exchange(f: &Fields<'_>, d: ReplicaExchangeSpec) -> ReplicaExchangeSp
     }
 }
 
-fn pita(f: &Fields<'_>) -> PitaSpec {
-    let d = PitaSpec::default();
+/// PITA, or one of the methods that share its code: what is not written is as in `d`.
+fn pita(f: &Fields<'_>, d: PitaSpec) -> PitaSpec {
     PitaSpec {
-        ladder: f.ladder("ladder", d.ladder),
+        ladder: f.ladder_or_none("ladder", d.ladder),
         engine: f.choice("engine", d.engine, &ENGINES),
-        initial: initial(&f.nested("initial")),
-        net: net(&f.nested("net")),
-        train: train(&f.nested("train")),
-        anneal: anneal(&f.nested("anneal")),
-        refine: refine(&f.nested("refine")),
+        initial: initial(&f.nested("initial"), &d.initial),
+        net: net(&f.nested("net"), d.net),
+        train: train(&f.nested("train"), &d.train),
+        anneal: anneal(&f.nested("anneal"), &d.anneal),
+        refine: refine(&f.nested("refine"), &d.refine),
+        relax: relax(&f.nested("relax"), &d.relax),
         particles: f.count("particles", d.particles, 1),
         samples: f.count("samples", d.samples, 1),
         budget: f.optional("budget"),
     }
 }
 
-fn initial(f: &Fields<'_>) -> InitialSpec {
-    let d = InitialSpec::default();
+fn initial(f: &Fields<'_>, d: &InitialSpec) -> InitialSpec {
     let spec = InitialSpec {
+        integrator: f.choice("integrator", d.integrator, &INTEGRATORS),
+        step: f.float("step", d.step, Float::Positive),
+        friction: f.float("friction", d.friction, Float::Positive),
+        precision: f.choice("precision", d.precision, &PRECISIONS),
         samples: f.count("samples", d.samples, 1),
         walkers: f.count("walkers", d.walkers, 1),
         equilibration: f.count("equilibration", d.equilibration, 0),
@@ -325,9 +376,9 @@ fn initial(f: &Fields<'_>) -> InitialSpec {
     spec
 }
 
-fn net(f: &Fields<'_>) -> NetSpec {
+fn net(f: &Fields<'_>, d: NetSpec) -> NetSpec {
     let kind = f.choice("backbone", BackboneKind::Egnn, &BACKBONES);
-    let d = if kind == BackboneKind::Dit { NetSpec::dit() } else { NetSpec::default() };
+    let d = if kind == BackboneKind::Dit { NetSpec::dit() } else { d };
     let mut spec =
         NetSpec { hidden: f.count("hidden", d.hidden, 1), layers: f.count("layers", d.layers, 1), ..d.clone() };
     // The keys of the other network are unknown.
@@ -344,9 +395,9 @@ fn net(f: &Fields<'_>) -> NetSpec {
     spec
 }
 
-fn train(f: &Fields<'_>) -> TrainSpec {
-    let d = TrainSpec::default();
+fn train(f: &Fields<'_>, d: &TrainSpec) -> TrainSpec {
     let spec = TrainSpec {
+        rungs: f.choice("rungs", d.rungs, &TRAIN_ON),
         first_steps: f.count("first_steps", d.first_steps, 1),
         steps: f.count("steps", d.steps, 1),
         batch: f.count("batch", d.batch, 1),
@@ -369,8 +420,7 @@ fn train(f: &Fields<'_>) -> TrainSpec {
     spec
 }
 
-fn anneal(f: &Fields<'_>) -> AnnealSpec {
-    let d = AnnealSpec::default();
+fn anneal(f: &Fields<'_>, d: &AnnealSpec) -> AnnealSpec {
     let spec = AnnealSpec {
         steps: f.count("steps", d.steps, 1),
         weights: f.choice("weights", d.weights, &WEIGHTS),
@@ -380,17 +430,28 @@ fn anneal(f: &Fields<'_>) -> AnnealSpec {
         resample_until: f.float("resample_until", d.resample_until, Float::Fraction),
         clamp_quantile: f.float("clamp_quantile", d.clamp_quantile, Float::AboveZero),
         final_resampling: f.boolean("final_resampling", d.final_resampling),
+        final_clamp_quantile: f.float("final_clamp_quantile", d.final_clamp_quantile, Float::AboveZero),
         gamma: f.choice("gamma", d.gamma, &GAMMAS),
     };
     f.finish();
     spec
 }
 
-fn refine(f: &Fields<'_>) -> RefineSpec {
-    let d = RefineSpec::default();
+fn refine(f: &Fields<'_>, d: &RefineSpec) -> RefineSpec {
     let spec = RefineSpec {
         steps: f.count("steps", d.steps, 0),
         acceptance: f.float("acceptance", d.acceptance, Float::Inside),
+    };
+    f.finish();
+    spec
+}
+
+fn relax(f: &Fields<'_>, d: &RelaxSpec) -> RelaxSpec {
+    let spec = RelaxSpec {
+        steps: f.count("steps", d.steps, 0),
+        step: f.float("step", d.step, Float::Positive),
+        friction: f.float("friction", d.friction, Float::Positive),
+        precision: f.choice("precision", d.precision, &PRECISIONS),
     };
     f.finish();
     spec
@@ -420,6 +481,7 @@ const PRECISIONS: [(&str, Precision); 2] = [("f32", Precision::F32), ("f64", Pre
 const ENGINES: [(&str, Engine); 2] = [("candle", Engine::Candle), ("fused", Engine::Fused)];
 const BACKBONES: [(&str, BackboneKind); 2] = [("egnn", BackboneKind::Egnn), ("dit", BackboneKind::Dit)];
 const NODE_FEATURES: [(&str, NodeFeatures); 2] = [("fixed", NodeFeatures::Fixed), ("faithful", NodeFeatures::Faithful)];
+const TRAIN_ON: [(&str, TrainOn); 2] = [("all", TrainOn::All), ("newest", TrainOn::Newest)];
 const WEIGHTS: [(&str, Weights); 4] = [
     ("exact", Weights::Exact),
     ("hutchinson", Weights::Hutchinson),
@@ -449,15 +511,22 @@ mod tests {
         check(&ENGINES);
         check(&BACKBONES);
         check(&NODE_FEATURES);
+        check(&TRAIN_ON);
         check(&WEIGHTS);
         check(&RESAMPLINGS);
         check(&GAMMAS);
+        check(&tabg::STARTS);
         let kinds = [
             SamplerSpec::Md(MdSpec::default()),
             SamplerSpec::ReplicaExchange(ReplicaExchangeSpec::default()),
             SamplerSpec::Pita(PitaSpec::default()),
+            SamplerSpec::External(ExternalSpec::default()),
+            SamplerSpec::TabgIc(TabgSpec::default()),
+            SamplerSpec::TabgCart(TabgCartSpec::default()),
         ];
+        // Kinds after these are other defaults of PITA.
         for (kind, spec) in KINDS.iter().zip(kinds) {
+            assert_eq!(spec.kind(), *kind);
             assert_eq!(serde_json::to_value(spec).unwrap()["kind"], *kind);
         }
     }

@@ -1,10 +1,12 @@
 //! Where text came from, and how a problem in it is shown.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use super::baseline;
 use crate::error::{Error, Result};
 
 /// A piece of text in one of the [`Sources`].
@@ -41,12 +43,31 @@ struct Source {
 pub(super) struct Sources {
     items: Vec<Source>,
     problems: RefCell<Vec<Problem>>,
+    /// Digests of programs: they may be large, and every profile asks again.
+    digests: RefCell<BTreeMap<PathBuf, String>>,
 }
 
 impl Sources {
     /// Starts with the experiment file.
     pub(super) fn new(name: String, text: String) -> Self {
-        Self { items: vec![Source { name, text, is_file: true }], problems: RefCell::default() }
+        Self {
+            items: vec![Source { name, text, is_file: true }],
+            problems: RefCell::default(),
+            digests: RefCell::default(),
+        }
+    }
+
+    /// Digest of the files of a program, see [`baseline::digest`].
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub(super) fn program_digest(&self, folder: &Path) -> Result<String> {
+        if let Some(digest) = self.digests.borrow().get(folder) {
+            return Ok(digest.clone());
+        }
+        let digest = baseline::digest(folder)?;
+        self.digests.borrow_mut().insert(folder.to_path_buf(), digest.clone());
+        Ok(digest)
     }
 
     /// Adds the text of an override; returns its number.

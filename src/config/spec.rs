@@ -1,6 +1,9 @@
 //! The resolved specification of a run: plain data, every default written out. Its canonical form is the run's identity.
 
+mod external;
+mod named;
 mod pita;
+mod tabg;
 
 use std::path::Path;
 
@@ -8,9 +11,13 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::energy::Precision;
 use crate::error::{Error, Result};
+pub use external::{ExternalSpec, Protocol};
 pub use pita::{
     AnnealSpec, BackboneKind, DitSpec, Engine, GammaSchedule, InitialSpec, NetSpec, NodeFeatures, PitaSpec, RefineSpec,
-    Resampling, TrainSpec, Weights,
+    RelaxSpec, Resampling, TrainOn, TrainSpec, Weights,
+};
+pub use tabg::{
+    FlowSpec, ForwardKlSpec, MdDataSpec, ReverseKlSpec, StageSpec, Start, TabgCartSpec, TabgSpec, TarFlowSpec,
 };
 
 /// What is asked for: one system at one temperature, one sampler. The seed is kept apart.
@@ -84,6 +91,27 @@ pub enum SamplerSpec {
     ReplicaExchange(ReplicaExchangeSpec),
     /// Progressive inference-time annealing.
     Pita(PitaSpec),
+    /// Somebody else's program.
+    External(ExternalSpec),
+    /// Temperature-annealed Boltzmann generator on internal coordinates.
+    TabgIc(TabgSpec),
+    /// Temperature-annealed Boltzmann generator on Cartesian coordinates.
+    TabgCart(TabgCartSpec),
+}
+
+impl SamplerSpec {
+    /// The sampler's kind, as in experiment files.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Md(_) => "md",
+            Self::ReplicaExchange(_) => "replica-exchange",
+            Self::Pita(_) => "pita",
+            Self::External(_) => "external",
+            Self::TabgIc(_) => "tabg-ic",
+            Self::TabgCart(_) => "tabg-cart",
+        }
+    }
 }
 
 /// How plain dynamics moves.

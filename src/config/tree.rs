@@ -86,6 +86,23 @@ impl Node {
         }
     }
 
+    /// The value as JSON, if it is of the same type as `example` (integers pass for floats; lists are all of one type).
+    pub(super) fn like(&self, example: &toml::Value) -> Option<serde_json::Value> {
+        use toml::Value as T;
+        Some(match (&self.value, example) {
+            (Value::Text(s), T::String(_)) => s.as_str().into(),
+            (Value::Int(i), T::Integer(_)) => (*i).into(),
+            (Value::Int(i), T::Float(_)) => (*i as f64).into(),
+            (Value::Float(x), T::Float(_)) if x.is_finite() => (*x).into(),
+            (Value::Bool(b), T::Boolean(_)) => (*b).into(),
+            (Value::List(items), T::Array(examples)) => match examples.first() {
+                Some(example) => items.iter().map(|i| i.like(example)).collect::<Option<Vec<_>>>()?.into(),
+                None => return None,
+            },
+            _ => return None,
+        })
+    }
+
     /// The table inside, if it is one.
     pub(super) fn table(&self) -> Option<&Table> {
         if let Value::Table(t) = &self.value { Some(t) } else { None }

@@ -54,6 +54,8 @@ pub(super) struct Shop<'a> {
     pub stop: &'a (dyn Fn() -> bool + Sync),
     /// A line for people.
     pub note: &'a (dyn Fn(&str) + Sync),
+    /// The reference may still have to be made, or waited for, when the samples are there.
+    pub late_reference: bool,
 }
 
 /// Does what was planned. Failures of the science come back as [`Outcome::Failed`].
@@ -86,6 +88,12 @@ pub(super) fn work(shop: &Shop<'_>, planned: &Planned, show: &mut dyn FnMut(&Pro
                 Outcome::Ran => outcome = Outcome::Ran,
                 ended => return Ok(ended),
             }
+        }
+    }
+    if shop.late_reference {
+        match guarded(|| shop.science.reference(shop.results, &planned.cell, show, shop.stop)) {
+            Err(Error::Interrupted) => return Ok(Outcome::Interrupted),
+            made => made?,
         }
     }
     show(&Progress { done: 1, total: 1, phase: "metrics".into(), ..Progress::default() });
@@ -124,6 +132,7 @@ fn evaluate(shop: &Shop<'_>, planned: &Planned) -> Result<()> {
         code_digest: identity::code().digest.clone(),
         metrics: judged.metrics,
         eval: Some(planned.cell.eval.clone()),
+        reweighted: judged.reweighted,
     };
     atomic::write_json(&run.file("metrics.json"), &file)
 }
@@ -186,7 +195,7 @@ impl<'a> Attempt<'a> {
         }
         self.events.append(Kind::Started { step })?;
         let started = guarded(|| {
-            let mut work = shop.science.start(&planned.cell)?;
+            let mut work = shop.science.start(&planned.cell, &run.path)?;
             if let Some(found) = &found {
                 work.restore(&found.state, found.counts.clone())?;
             }
@@ -241,6 +250,9 @@ impl<'a> Attempt<'a> {
     }
 
     fn save(&mut self, run: &RunDir, step: u64, work: &dyn Work) -> Result<()> {
+        if !work.resumable() {
+            return self.time(run, None);
+        }
         let slot = checkpoint::save(&run.checkpoints(), step, &work.counts(), &work.state()?)?;
         self.events.append(Kind::Checkpoint { step, slot: slot.to_owned() })?;
         self.events.sync()?;

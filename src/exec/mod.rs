@@ -3,19 +3,25 @@
 //! | file | its job |
 //! |---|---|
 //! | `sweep` | plan all cells, references first, worker threads, summary |
+//! | [`garbage`] | what nobody needs any more |
 //! | `planned` | one cell, the attempt it concerns, what to do with it and why |
 //! | `cell` | one cell from claim to ingest |
+//! | `external` | somebody else's program as a sampler |
+//! | [`slurm`] | past one machine: frozen plans as Slurm arrays |
 //! | `science` | the only door to the science: samplers, references, metrics |
 //! | `wait` | cells that other processes work on |
 //! | `signals` | Ctrl-C |
 //! | `progress` | bars on a terminal, lines elsewhere |
 
 mod cell;
+mod external;
+pub mod garbage;
 mod planned;
 mod progress;
 pub mod references;
 mod science;
 mod signals;
+pub mod slurm;
 mod sweep;
 #[cfg(test)]
 mod tests;

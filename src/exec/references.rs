@@ -97,6 +97,12 @@ pub fn quietly(results: &Path, system: &SystemSpec, spec: &ReferenceSpec) -> Res
     ensure(results, system, spec, &mut |_| {}, &|| false)?.set()
 }
 
+/// Whether the reference with this digest is there.
+#[must_use]
+pub fn exists(results: &Path, digest: &str) -> bool {
+    results.join(FOLDER).join(&digest[..16.min(digest.len())]).join("reference.json").exists()
+}
+
 /// The evaluations of a reference that is there.
 #[must_use]
 pub fn counts(results: &Path, system: &SystemSpec, spec: &ReferenceSpec) -> Option<Counts> {

@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::external::External;
 use super::references;
 use crate::array::Arrays;
 use crate::config::Cell;
+use crate::config::spec::SamplerSpec;
 use crate::energy::{Counts, Metered};
 use crate::error::{Error, Result};
 use crate::metrics;
@@ -40,6 +42,10 @@ pub trait Work: Send {
     fn samples(&self) -> Result<Samples>;
     /// See [`Sampler::weights`].
     fn weights(&self) -> Option<Arrays>;
+    /// Whether it can go on from a checkpoint; else an interrupted run begins anew.
+    fn resumable(&self) -> bool {
+        true
+    }
 }
 
 /// How samples were judged.
@@ -48,15 +54,17 @@ pub struct Judgement {
     pub reference_digest: String,
     /// The values as JSON objects.
     pub metrics: Vec<Value>,
+    /// The same for the samples after resampling by their importance weights, where that is another row of the table.
+    pub reweighted: Vec<Value>,
 }
 
 /// What the harness asks of the science.
 pub trait Science: Sync {
-    /// A run at its beginning.
+    /// A run at its beginning, in its folder.
     ///
     /// # Errors
     /// When the spec does not fit the system.
-    fn start(&self, cell: &Cell) -> Result<Box<dyn Work>>;
+    fn start(&self, cell: &Cell, run: &Path) -> Result<Box<dyn Work>>;
     /// Makes the reference ensemble of a cell unless it is there.
     ///
     /// # Errors
@@ -88,14 +96,18 @@ fn system(cell: &Cell) -> Result<System> {
 }
 
 impl Science for Builtin {
-    fn start(&self, cell: &Cell) -> Result<Box<dyn Work>> {
-        use crate::config::spec::SamplerSpec as S;
-        let system = Arc::new(system(cell)?);
+    fn start(&self, cell: &Cell, run: &Path) -> Result<Box<dyn Work>> {
+        use SamplerSpec as S;
+        let system = system(cell)?;
         let budget = match &cell.run.sampler {
+            S::External(s) => return Ok(Box::new(External::begin(cell, s, system, run)?)),
             S::Md(s) => s.budget,
             S::ReplicaExchange(s) => s.budget,
             S::Pita(s) => s.budget,
+            S::TabgIc(s) => s.budget,
+            S::TabgCart(s) => s.budget,
         };
+        let system = Arc::new(system);
         let energy = Metered::new(system.potential(), budget);
         let context = Context { system, energy, seed: cell.seed };
         let sampler = samplers::build(&cell.run, &context)?;
@@ -114,10 +126,19 @@ impl Science for Builtin {
 
     fn judge(&self, results: &Path, cell: &Cell, samples: &Arrays) -> Result<Judgement> {
         let set = references::quietly(results, &cell.run.system, &cell.eval.reference)?;
-        let values = metrics::evaluate(&system(cell)?, samples, &set, &cell.eval, cell.seed)?;
-        let metrics = values.iter().map(serde_json::to_value).collect::<Result<_, _>>();
-        let metrics = metrics.map_err(|e| Error::Internal(format!("metrics as JSON: {e}")))?;
-        Ok(Judgement { reference_digest: set.digest, metrics })
+        let system = system(cell)?;
+        let judged = |samples: &Arrays| -> Result<Vec<Value>> {
+            let values = metrics::evaluate(&system, samples, &set, &cell.eval, cell.seed)?;
+            let values = values.iter().map(serde_json::to_value).collect::<Result<_, _>>();
+            values.map_err(|e| Error::Internal(format!("metrics as JSON: {e}")))
+        };
+        let metrics = judged(samples)?;
+        let reweighted = match &cell.run.sampler {
+            SamplerSpec::TabgIc(_) | SamplerSpec::TabgCart(_) => metrics::weights::reweighted(samples, cell.seed),
+            _ => None,
+        };
+        let reweighted = reweighted.as_ref().map_or(Ok(Vec::new()), judged)?;
+        Ok(Judgement { reference_digest: set.digest, metrics, reweighted })
     }
 }
 

@@ -127,14 +127,7 @@ pub fn sweep_with(
     options: &Options,
     interrupted: &(dyn Fn() -> bool + Sync),
 ) -> Result<Summary> {
-    if options.require_clean && identity::code().dirty != Some(false) {
-        let what = if identity::code().dirty.is_some() {
-            "this build contains uncommitted changes"
-        } else {
-            "this build does not know its git commit, so it may contain changes"
-        };
-        return Err(Error::Refused(format!("{what}; commit and build again, or leave out --require-clean")));
-    }
+    check_clean(options)?;
     let planned = plan_all(experiment, results, options)?;
     let mut summary = Summary { cells: planned.iter().map(report).collect(), error: None };
     if options.dry_run {
@@ -181,6 +174,7 @@ pub fn sweep_with(
         checkpoint_every: options.checkpoint_every,
         stop: &stopped,
         note: &|text| screen.note(text),
+        late_reference: false,
     };
     let attend = |p: &Planned| {
         let began = Instant::now();
@@ -239,6 +233,22 @@ pub fn sweep_with(
     Ok(summary)
 }
 
+/// Refuses a build with uncommitted changes where that was asked for.
+///
+/// # Errors
+/// [`Error::Refused`].
+pub(super) fn check_clean(options: &Options) -> Result<()> {
+    if options.require_clean && identity::code().dirty != Some(false) {
+        let what = if identity::code().dirty.is_some() {
+            "this build contains uncommitted changes"
+        } else {
+            "this build does not know its git commit, so it may contain changes"
+        };
+        return Err(Error::Refused(format!("{what}; commit and build again, or leave out --require-clean")));
+    }
+    Ok(())
+}
+
 fn verdict(summary: &Summary, interrupted: bool) -> Option<Error> {
     let failed = summary.count(|o| matches!(o, Outcome::Failed { .. }));
     if interrupted {
@@ -253,7 +263,7 @@ fn verdict(summary: &Summary, interrupted: bool) -> Option<Error> {
 }
 
 /// Plans every distinct cell of the chosen seeds.
-fn plan_all(experiment: &Experiment, results: &Path, options: &Options) -> Result<Vec<Planned>> {
+pub(super) fn plan_all(experiment: &Experiment, results: &Path, options: &Options) -> Result<Vec<Planned>> {
     let mut planned: Vec<Planned> = Vec::new();
     let mut seen = std::collections::BTreeSet::new();
     for cell in &experiment.cells {

@@ -42,7 +42,7 @@ struct Chain {
 }
 
 impl Science for Chains {
-    fn start(&self, cell: &Cell) -> Result<Box<dyn Work>> {
+    fn start(&self, cell: &Cell, _: &Path) -> Result<Box<dyn Work>> {
         let SamplerSpec::Md(spec) = &cell.run.sampler else { return Err(Error::Internal("not md".into())) };
         Ok(Box::new(Chain {
             system: cell.run.system.name.clone(),
@@ -67,7 +67,7 @@ impl Science for Chains {
         let x = samples["positions"].to_f64()[0];
         let metric = serde_json::json!({"id": "x", "version": 1, "unit": "1", "direction": "lower", "value": x,
             "lo": x - 0.1, "hi": x + 0.1, "floor": null, "n_samples": cell.eval.n});
-        Ok(Judgement { reference_digest: "reference".into(), metrics: vec![metric] })
+        Ok(Judgement { reference_digest: "reference".into(), metrics: vec![metric], reweighted: vec![] })
     }
 }
 

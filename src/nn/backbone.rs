@@ -45,6 +45,12 @@ pub trait Backbone: Send + Sync {
     /// Coordinates of a sample, `3 * atoms`.
     fn dim(&self) -> usize;
 
+    /// Whether `F` is invariant under translations and has no mean over atoms: its Jacobian then says nothing along the
+    /// centre of mass.
+    fn translation_invariant(&self) -> bool {
+        true
+    }
+
     /// The network as training sees it at one step, when that differs: with dropout, whose masks are a function of
     /// (seed, step) and the sample's place in the batch.
     fn in_training(&self, seed: u64, step: u64) -> Option<Box<dyn Backbone>> {
@@ -82,6 +88,21 @@ pub trait Backbone: Send + Sync {
         x: &[f64],
         v: &[f64],
     ) -> Result<(Vec<f64>, Vec<f64>)>;
+
+    /// `U [B]` alone, at the price of a denoiser: `D` with the energy head's parameters holds
+    /// `c_out F`, so `U = (1-c_s)/(2h) |x|^2 - <D - c_s x, x>/h`.
+    ///
+    /// # Errors
+    /// When the engine fails.
+    fn energy_value(&self, params: &[f64], h: &[f64], beta: &[f64], x: &[f64]) -> Result<Vec<f64>> {
+        let d = self.denoise(params, h, beta, x)?;
+        let rows = d.chunks_exact(self.dim()).zip(x.chunks_exact(self.dim())).zip(h);
+        let value = |((d, x), h): ((&[f64], &[f64]), &f64)| {
+            let c_s = 1.0 / (1.0 + h);
+            x.iter().zip(d).map(|(x, d)| x * (0.5 * (1.0 - c_s) * x - (d - c_s * x))).sum::<f64>() / h
+        };
+        Ok(rows.map(value).collect())
+    }
 
     /// Parameter gradient of `sum_i <cotangent_i, D_i>`, added to `grad [layout.len()]`; returns `D [B, dim]`.
     /// `cotangent(i, D_i, out)` writes the cotangent of sample `i`, a constant for the differentiation.

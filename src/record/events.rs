@@ -141,7 +141,14 @@ pub fn read(path: &Path) -> Result<Vec<Event>> {
 
 /// The whole events, and the bytes they take.
 fn parse(path: &Path) -> Result<(Vec<Event>, u64)> {
-    let bytes = std::fs::read(path).map_err(Error::io(path))?;
+    decode(&std::fs::read(path).map_err(Error::io(path))?, path)
+}
+
+/// The whole events among bytes, and how many bytes they take; `path` is for messages.
+///
+/// # Errors
+/// [`Error::Data`] naming the malformed line.
+pub fn decode(bytes: &[u8], path: &Path) -> Result<(Vec<Event>, u64)> {
     let (mut events, mut whole) = (Vec::new(), 0);
     while let Some(length) = bytes[whole..].iter().position(|&b| b == b'\n') {
         let end = whole + length + 1;

@@ -83,6 +83,9 @@ pub struct MetricsFile {
     pub code_digest: String,
     /// The values, see [`crate::metrics`].
     pub metrics: Vec<Value>,
+    /// Those of the samples resampled by their importance weights, for methods whose weights are a row of their own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reweighted: Vec<Value>,
     /// The evaluation settings; absent in records of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub eval: Option<EvalSpec>,

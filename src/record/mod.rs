@@ -17,6 +17,7 @@
 //! ```
 
 pub mod atomic;
+pub mod bundle;
 pub mod checkpoint;
 pub mod claim;
 mod clock;
@@ -25,6 +26,7 @@ pub mod events;
 mod files;
 mod folder;
 pub mod manifest;
+pub mod tar;
 
 pub use claim::Claim;
 pub use clock::{rfc3339, seconds_of, timestamp};

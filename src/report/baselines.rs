@@ -2,11 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::config;
 use crate::error::{Error, Result};
 
+pub use crate::config::baseline::Kind;
+
 /// A method that the table compares.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Baseline {
     /// Folder name; equals the sampler kind of built-in ones.
     pub name: String,
@@ -15,24 +17,9 @@ pub struct Baseline {
     /// Whether it can be run here.
     pub kind: Kind,
     /// Sampler kind, when built in.
-    #[serde(default)]
     pub sampler: Option<String>,
-    /// Settings that differ from the sampler's defaults.
-    #[serde(default)]
-    pub settings: toml::Table,
     /// Numbers to compare with.
-    #[serde(skip)]
     pub expected: Vec<Expected>,
-}
-
-/// How a baseline comes into the table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Kind {
-    /// A sampler of this program.
-    BuiltIn,
-    /// Only its published numbers.
-    Published,
 }
 
 /// One number to compare with. Published and accepted values are separate: the first is never adjusted to ours.
@@ -76,8 +63,19 @@ macro_rules! folder {
     };
 }
 
-const FOLDERS: &[(&str, &str, &str)] =
-    &[folder!("md"), folder!("pita"), folder!("ta-bg"), folder!("idem"), folder!("adjoint-sampling")];
+const FOLDERS: &[(&str, &str, &str)] = &[
+    folder!("md"),
+    folder!("pita"),
+    folder!("fkc"),
+    folder!("score-scaling"),
+    folder!("md-diff"),
+    folder!("tabg-ic"),
+    folder!("ta-bg"),
+    folder!("idem"),
+    folder!("adjoint-sampling"),
+    folder!("openmm-md"),
+    folder!("numpy-mala"),
+];
 
 /// All baselines.
 ///
@@ -88,9 +86,10 @@ pub fn all() -> Result<Vec<Baseline>> {
         .iter()
         .map(|(name, baseline, expected)| {
             let bad = |e: toml::de::Error| Error::Internal(format!("baselines/{name}: {e}"));
-            let mut parsed: Baseline = toml::from_str(baseline).map_err(bad)?;
-            parsed.expected = toml::from_str::<ExpectedFile>(expected).map_err(bad)?.expected;
-            Ok(parsed)
+            let config::baseline::Baseline { name, title, kind, sampler, .. } =
+                toml::from_str(baseline).map_err(bad)?;
+            let expected = toml::from_str::<ExpectedFile>(expected).map_err(bad)?.expected;
+            Ok(Baseline { name, title, kind, sampler, expected })
         })
         .collect()
 }

@@ -26,35 +26,39 @@ pub fn runs(experiment: &Experiment, results: &Path) -> Result<Vec<RunResult>> {
         let reference = exec::references::counts(results, &cells[0].run.system, &cells[0].eval.reference);
         for cell in cells {
             if let Some(run) = record::attempts(results, &digest, cell.seed)?.pop() {
-                out.push(result(cell, &run, reference.clone())?);
+                out.extend(rows(cell, &run, reference.as_ref())?);
             }
         }
     }
     Ok(out)
 }
 
-fn result(cell: &Cell, run: &RunDir, reference: Option<Counts>) -> Result<RunResult> {
+/// A run is a row; with importance weights of its own kind a second one, its samples reweighted.
+fn rows(cell: &Cell, run: &RunDir, reference: Option<&Counts>) -> Result<Vec<RunResult>> {
     let status = match run.status() {
         record::Status::Complete => Status::Complete,
         record::Status::Failed => Status::Failed,
         _ => Status::Unfinished,
     };
     let metrics_path = run.file("metrics.json");
-    let metrics = if status == Status::Complete && metrics_path.exists() {
+    let (mut metrics, mut reweighted) = (Vec::new(), Vec::new());
+    if status == Status::Complete && metrics_path.exists() {
         let file: MetricsFile = atomic::read_json(&metrics_path)?;
-        let values = file.metrics.into_iter().map(serde_json::from_value::<MetricValue>);
-        values.collect::<Result<_, _>>().map_err(|e| Error::data(&metrics_path, e.to_string()))?
-    } else {
-        Vec::new()
-    };
+        let read = |values: Vec<serde_json::Value>| {
+            let values = values.into_iter().map(serde_json::from_value::<MetricValue>);
+            values.collect::<Result<_, _>>().map_err(|e| Error::data(&metrics_path, e.to_string()))
+        };
+        metrics = read(file.metrics)?;
+        reweighted = read(file.reweighted)?;
+    }
     let counts_path = run.file("counts.json");
     let failure: Option<Failure> = atomic::read_json(&run.file("failure.json")).ok();
     let kind = match &cell.run.sampler {
-        SamplerSpec::Md(_) => "md",
-        SamplerSpec::ReplicaExchange(_) => "replica-exchange",
-        SamplerSpec::Pita(_) => "pita",
+        SamplerSpec::External(program) => program.name.as_str(),
+        SamplerSpec::Pita(spec) => spec.method(),
+        built_in => built_in.kind(),
     };
-    Ok(RunResult {
+    let plain = RunResult {
         run_id: run.id.to_string(),
         system: cell.run.system.name.clone(),
         temperature: cell.run.system.temperature,
@@ -64,11 +68,18 @@ fn result(cell: &Cell, run: &RunDir, reference: Option<Counts>) -> Result<RunRes
         swept: cell.swept.iter().cloned().collect(),
         metrics,
         counts: if counts_path.exists() { atomic::read_json(&counts_path)? } else { Default::default() },
-        reference,
+        reference: reference.cloned(),
         status,
         failure: failure.map(|f| f.reason),
         samples_path: (status == Status::Complete).then(|| run.file("samples.npz")),
-    })
+    };
+    let second = (!reweighted.is_empty()).then(|| RunResult {
+        label: format!("{} reweighted", plain.label),
+        metrics: reweighted,
+        samples_path: None, // figures show the samples themselves
+        ..plain.clone()
+    });
+    Ok(std::iter::once(plain).chain(second).collect())
 }
 
 /// What the figures show: per system the reference, and the first complete seed of every row.

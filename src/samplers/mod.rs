@@ -1,16 +1,18 @@
 //! Samplers: each advances in resumable steps, and reaches the energy only through [`Metered`].
 
+pub mod free_energy;
 pub mod md;
 pub mod pita;
 pub mod reference;
 pub mod state;
+pub mod tabg;
 
 use std::sync::Arc;
 
 use crate::array::Arrays;
 use crate::config::spec::{RunSpec, SamplerSpec};
 use crate::energy::Metered;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::systems::System;
 
 /// What a sampler may use while it works.
@@ -83,5 +85,8 @@ pub fn build(spec: &RunSpec, ctx: &Context) -> Result<Box<dyn Sampler>> {
         SamplerSpec::Md(s) => md::build(s, ctx),
         SamplerSpec::ReplicaExchange(s) => md::build_replica_exchange(s, ctx),
         SamplerSpec::Pita(s) => pita::build(s, ctx),
+        SamplerSpec::External(s) => Err(Error::Internal(format!("`{}` is a program, run by exec::external", s.name))),
+        SamplerSpec::TabgIc(s) => tabg::build_internal(s, ctx),
+        SamplerSpec::TabgCart(s) => tabg::build_cartesian(s, ctx),
     }
 }

@@ -111,7 +111,7 @@ impl Making {
             let x = (0..trajectory.walkers).flat_map(|w| frames[begin(w)..begin(w) + dim].to_vec()).collect();
             // Noise of its own: the exchange used the streams of its seed.
             let seed = ctx.seed ^ TRAJECTORY_SEED;
-            self.walkers = Langevin::new(x, &kt, &system.masses, seed, &mut ctx.energy, Purpose::Reference)?;
+            self.walkers = Langevin::new(x, &kt, &system.masses, (seed, 0), &mut ctx.energy, Purpose::Reference)?;
         }
         let ReplicaExchangeSpec { step, friction, precision, .. } = self.spec.sampler;
         let d = dynamics(system, ctx.seed ^ TRAJECTORY_SEED, step, friction, precision);

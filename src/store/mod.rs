@@ -7,6 +7,7 @@
 //! | `ingest` | one run folder into rows, the same rows whenever and however often |
 //! | `filter` | which runs are meant |
 //! | `query` | lists, metrics, prefixes of ids |
+//! | [`views`] | views for other people's queries, with a schema that stays |
 //! | `rebuild` | all run folders into a fresh database; comparison of two databases |
 
 mod filter;
@@ -15,12 +16,14 @@ mod migrations;
 mod query;
 mod rebuild;
 mod schema;
+pub mod views;
 
 pub use filter::Filter;
 pub use ingest::{catch_up, ingest, ingest_all};
 pub use query::{Measured, RunRow, find, list, measured, select, shortest_prefixes};
 pub use rebuild::{Verified, dump, rebuild, verify};
 pub use schema::{NAME, VERSION, newer, open, open_for_reading};
+pub use views::View;
 
 use crate::error::Error;
 

@@ -50,6 +50,7 @@ pub fn open(results: &Path) -> Result<Connection> {
         migrate(&mut connection, results).map_err(|e| e.at(&path))?;
     }
     connection.pragma_update(None, "synchronous", "NORMAL").map_err(|e| cannot_open(&path, &e))?;
+    super::views::ensure(&connection).map_err(|e| cannot_open(&path, &e))?;
     Ok(connection)
 }
 

@@ -1,7 +1,7 @@
 //! Our side of `scripts/nets_vs_pytorch.py`: both networks on fixed inputs, one training step and one annealing step each.
 //!
 //! `PITA_BENCH_NETS=FOLDER RAYON_NUM_THREADS=1 cargo bench --bench nets` writes `FOLDER/<case>.safetensors` (parameters of
-//! both nets, inputs, what came out) and prints one JSON line per row: CPU seconds, best of several.
+//! both nets, inputs, what came out) and prints one JSON line per row: CPU and wall seconds, best of several.
 
 use std::path::Path;
 use std::time::Instant;
@@ -41,17 +41,25 @@ fn cpu_seconds(start: Instant) -> f64 {
     all.unwrap_or_else(|| start.elapsed().as_secs_f64())
 }
 
-/// Best of five, after a first.
-fn best(mut f: impl FnMut()) -> f64 {
+/// CPU and wall seconds, each the best of five after a first. With two threads, their ratio to the wall seconds of one
+/// says how well they share the work.
+fn best(mut f: impl FnMut()) -> (f64, f64) {
     f();
     let start = Instant::now();
-    let mut least = f64::INFINITY;
+    let mut least = (f64::INFINITY, f64::INFINITY);
     for _ in 0..5 {
-        let before = cpu_seconds(start);
+        let (cpu, wall) = (cpu_seconds(start), Instant::now());
         f();
-        least = least.min(cpu_seconds(start) - before);
+        least = (least.0.min(cpu_seconds(start) - cpu), least.1.min(wall.elapsed().as_secs_f64()));
     }
     least
+}
+
+/// Most memory that this process has held so far, MiB; `None` where the system does not tell.
+fn peak_mib() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.split_whitespace().next()?.parse::<u64>().ok()? / 1024)
 }
 
 fn run(case: &Case, folder: &Path) {
@@ -86,12 +94,19 @@ fn run(case: &Case, folder: &Path) {
         total = terms.total(&weights);
     };
     let training = best(&mut step);
+    let peak = peak_mib().unwrap_or(0);
     let p = case.particles;
     let (h, beta, x) = (vec![0.25; p], &batch.beta[..p], &batch.x0[..p * dim]);
     let mut out = None;
     let annealing = best(|| {
         let e = net.energy(&energy, &h, beta, x).expect("the engine cannot fail");
         out = Some((e, net.divergence(&score, &h, beta, x).expect("the engine cannot fail")));
+    });
+    // One step with kernel-ratio weights: score here, energy there.
+    let mut values = Vec::new();
+    let ratio = best(|| {
+        let d = net.denoise(&score, &h, beta, x).expect("the engine cannot fail");
+        values = net.energy_value(&energy, &h, beta, &d).expect("the engine cannot fail");
     });
     let Some((e, (d, div))) = out else { return };
     let mut file: Arrays = net.layout().unpack(&score, "score_net.");
@@ -112,13 +127,19 @@ fn run(case: &Case, folder: &Path) {
         ("anneal.dU_dh", vec![p], e.du_dh),
         ("anneal.D", vec![p, dim], d),
         ("anneal.div_score", vec![p], div),
+        ("ratio.U", vec![p], values),
     ] {
         file.insert(name.into(), Array::f64(&shape, values));
     }
     write_safetensors(folder.join(format!("{}.safetensors", case.name)), &file).expect("the folder can be written");
-    for (row, seconds, size) in [("training", training, n), ("annealing", annealing, p)] {
-        println!(r#"{{"case": "{}", "row": "{row}", "size": {size}, "cpu_seconds": {seconds:.4}}}"#, case.name);
+    let name = case.name;
+    for (row, (cpu, wall), size) in [("training", training, n), ("annealing", annealing, p), ("kernel-ratio", ratio, p)]
+    {
+        println!(
+            r#"{{"case": "{name}", "row": "{row}", "size": {size}, "cpu_seconds": {cpu:.4}, "wall_seconds": {wall:.4}}}"#
+        );
     }
+    println!(r#"{{"case": "{name}", "peak_mib_after_training": {peak}}}"#);
 }
 
 fn main() {

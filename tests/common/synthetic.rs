@@ -87,6 +87,7 @@ impl Made {
             code_digest: code,
             metrics: ids[..self.metrics].iter().map(|id| metric(id)).collect(),
             eval: None,
+            reweighted: vec![],
         };
         put(&run, "metrics.json", &metrics);
         std::fs::write(run.file(manifest::NAME), "").unwrap();

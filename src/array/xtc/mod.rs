@@ -37,8 +37,16 @@ const PLAIN: usize = 9;
 pub fn read_xtc(path: impl AsRef<Path>) -> Result<Arrays> {
     let path = path.as_ref();
     let bytes = std::fs::read(path).map_err(Error::io(path))?;
+    decode_xtc(&bytes, path)
+}
+
+/// The same of the bytes of a file; `path` is for messages.
+///
+/// # Errors
+/// See [`read_xtc`].
+pub fn decode_xtc(bytes: &[u8], path: &Path) -> Result<Arrays> {
     let mut frames: Vec<&[u8]> = Vec::new();
-    let (mut rest, mut atoms) = (&bytes[..], 0);
+    let (mut rest, mut atoms) = (bytes, 0);
     while !rest.is_empty() {
         let at = |message: String| Error::data(path, format!("frame {}: {message}", frames.len()));
         let (here, length) = measure(rest).map_err(at)?;

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::{Integrator, MdSpec, Precision};
+
 /// Which code evaluates the networks. Both give the same numbers within stated tolerances.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -22,7 +24,7 @@ pub enum Weights {
     Hutchinson,
     /// Ratio of forward and backward one-step kernels: no divergence.
     KernelRatio,
-    /// No weights (plain annealed drift).
+    /// No weights: the score is scaled by gamma, the energy head is never asked.
     None,
 }
 
@@ -60,8 +62,10 @@ pub enum GammaSchedule {
 
 /// PITA: ladder, networks, training, annealing, refinement.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct PitaSpec {
-    /// Temperatures above the target, high to low; the target is appended.
+    /// Temperatures above the target, high to low; the target is appended. Empty: the networks are trained on data at the
+    /// target itself, and nothing is annealed.
     pub ladder: Vec<f64>,
     /// Which code evaluates the networks.
     pub engine: Engine,
@@ -75,6 +79,8 @@ pub struct PitaSpec {
     pub anneal: AnnealSpec,
     /// Refinement on the true energy after each rung.
     pub refine: RefineSpec,
+    /// Relaxation on the true energy after that.
+    pub relax: RelaxSpec,
     /// Particles carried from rung to rung.
     pub particles: usize,
     /// Particles generated at the target temperature (the result).
@@ -93,6 +99,7 @@ impl Default for PitaSpec {
             train: TrainSpec::default(),
             anneal: AnnealSpec::default(),
             refine: RefineSpec::default(),
+            relax: RelaxSpec::default(),
             particles: 5_000,
             samples: 10_000,
             budget: None,
@@ -100,9 +107,18 @@ impl Default for PitaSpec {
     }
 }
 
-/// Initial data: MALA at the highest temperature.
+/// Initial data: dynamics at the highest temperature.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct InitialSpec {
+    /// MALA or Langevin dynamics.
+    pub integrator: Integrator,
+    /// Time step (Langevin) or initial step size (MALA, adapted during equilibration).
+    pub step: f64,
+    /// Friction, 1/time (Langevin).
+    pub friction: f64,
+    /// Arithmetic of Langevin dynamics.
+    pub precision: Precision,
     /// Frames.
     pub samples: usize,
     /// Independent walkers.
@@ -115,12 +131,41 @@ pub struct InitialSpec {
 
 impl Default for InitialSpec {
     fn default() -> Self {
-        Self { samples: 10_000, walkers: 250, equilibration: 2_000, stride: 50 }
+        Self {
+            integrator: Integrator::Mala,
+            step: 1e-4,
+            friction: 1.0,
+            precision: Precision::F64,
+            samples: 10_000,
+            walkers: 250,
+            equilibration: 2_000,
+            stride: 50,
+        }
+    }
+}
+
+impl InitialSpec {
+    /// The same as settings of plain dynamics.
+    #[must_use]
+    pub fn md(&self) -> MdSpec {
+        MdSpec {
+            integrator: self.integrator,
+            step: self.step,
+            friction: self.friction,
+            precision: self.precision,
+            walkers: self.walkers,
+            hot_start: None,
+            equilibration: self.equilibration,
+            stride: self.stride,
+            samples: self.samples,
+            budget: None,
+        }
     }
 }
 
 /// Backbone of both networks: an EGNN, or a diffusion transformer when `dit` is there.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct NetSpec {
     /// Hidden width.
     pub hidden: usize,
@@ -159,6 +204,7 @@ pub enum BackboneKind {
 
 /// What a diffusion transformer (DiT) has beside its width and its blocks.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct DitSpec {
     /// Attention heads.
     pub heads: usize,
@@ -176,9 +222,22 @@ impl Default for DitSpec {
     }
 }
 
+/// Which rungs training draws from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TrainOn {
+    /// Half of a batch from the newest, half from all so far: for networks that know the temperature.
+    All,
+    /// The newest alone.
+    Newest,
+}
+
 /// Training of the score and energy nets.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct TrainSpec {
+    /// Which rungs batches are drawn from.
+    pub rungs: TrainOn,
     /// Steps on the first rung (the nets start from nothing there).
     pub first_steps: usize,
     /// Steps on each later rung.
@@ -208,6 +267,7 @@ pub struct TrainSpec {
 impl Default for TrainSpec {
     fn default() -> Self {
         Self {
+            rungs: TrainOn::All,
             first_steps: 37_500,
             steps: 50_000,
             batch: 512,
@@ -226,6 +286,7 @@ impl Default for TrainSpec {
 
 /// Inference-time annealing of one rung.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct AnnealSpec {
     /// Euler-Maruyama steps from t = 1 to 0.
     pub steps: usize,
@@ -243,6 +304,9 @@ pub struct AnnealSpec {
     pub clamp_quantile: f64,
     /// Resample once at the end with the true energy (one evaluation per particle).
     pub final_resampling: bool,
+    /// Clamp the weights of that resampling from above at this quantile (reference: 0.9, which leaves an effective sample
+    /// size of a tenth at least and biases the result); 1 is off.
+    pub final_clamp_quantile: f64,
     /// gamma(t).
     pub gamma: GammaSchedule,
 }
@@ -258,14 +322,16 @@ impl Default for AnnealSpec {
             resample_until: 0.9,
             clamp_quantile: 1.0,
             final_resampling: true,
+            final_clamp_quantile: 1.0,
             gamma: GammaSchedule::Constant,
         }
     }
 }
 
-/// MALA refinement on the true energy, each particle with a step of its own that follows its acceptance in the first half
-/// and is fixed in the second; every evaluation counted.
+/// MALA refinement on the true energy, each particle with a step of its own: dual averaging in the first half, fixed in
+/// the second; every evaluation counted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct RefineSpec {
     /// MALA steps per particle; 0 is off.
     pub steps: usize,
@@ -276,5 +342,26 @@ pub struct RefineSpec {
 impl Default for RefineSpec {
     fn default() -> Self {
         Self { steps: 5, acceptance: 0.574 }
+    }
+}
+
+/// Relaxation: short Langevin dynamics of every particle on the true energy, at the rung's temperature; every evaluation
+/// counted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RelaxSpec {
+    /// Steps per particle; 0 is off.
+    pub steps: usize,
+    /// Time step.
+    pub step: f64,
+    /// Friction, 1/time.
+    pub friction: f64,
+    /// Arithmetic.
+    pub precision: Precision,
+}
+
+impl Default for RelaxSpec {
+    fn default() -> Self {
+        Self { steps: 0, step: 0.005, friction: 1.0, precision: Precision::F64 }
     }
 }

@@ -130,6 +130,10 @@ impl JetNet for DitJet {
         &self.plan.layout
     }
 
+    fn translation_invariant(&self) -> bool {
+        false
+    }
+
     fn forward(&self, w: &Weights, c_noise: &Jet, x: &Jet, beta: &Jet) -> Result<Jet> {
         let mut c = embedding_mlp(w, c_noise, "sigma_map")?;
         if self.plan.conditioned {

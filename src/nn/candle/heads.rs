@@ -13,6 +13,11 @@ pub trait JetNet: Send + Sync {
     /// Order of the parameters.
     fn layout(&self) -> &Layout;
 
+    /// See [`Backbone::translation_invariant`].
+    fn translation_invariant(&self) -> bool {
+        true
+    }
+
     /// `F [B, n, 3]` of `c_noise [B, 1]`, `x [B, n, 3]`, `beta [B, 1]`.
     ///
     /// # Errors
@@ -224,6 +229,10 @@ impl<N: JetNet> Backbone for Candle<N> {
 
     fn dim(&self) -> usize {
         3 * self.net.atoms()
+    }
+
+    fn translation_invariant(&self) -> bool {
+        self.net.translation_invariant()
     }
 
     fn denoise(&self, params: &[f64], h: &[f64], beta: &[f64], x: &[f64]) -> crate::error::Result<Vec<f64>> {

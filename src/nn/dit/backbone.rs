@@ -303,6 +303,10 @@ impl<T: Real> Backbone for Dit<T> {
         3 * self.plan.tokens
     }
 
+    fn translation_invariant(&self) -> bool {
+        false
+    }
+
     fn in_training(&self, seed: u64, step: u64) -> Option<Box<dyn Backbone>> {
         let dropout = (self.plan.dropout > 0.0).then(|| Dropout::new(self.plan.dropout, seed, step))?;
         Some(Box::new(Self { plan: self.plan.clone(), dropout: Some(dropout), pools: Arc::clone(&self.pools) }))

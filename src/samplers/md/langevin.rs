@@ -17,7 +17,7 @@ pub struct Langevin {
     pub energies: Vec<f64>,
     /// Forces `[n, dim]`.
     pub forces: Vec<f64>,
-    /// Steps done: keys the noise.
+    /// Salt and steps done: keys the noise.
     pub steps: u64,
 }
 
@@ -34,29 +34,45 @@ fn centre(vectors: &mut [f64], masses: &[f64]) {
 }
 
 impl Langevin {
-    /// Walkers at `positions` with thermal velocities at `kt [n]`; costs one evaluation each.
+    /// Walkers at `positions` with thermal velocities at `kt [n]`; costs one evaluation each. `key` as in
+    /// [`Langevin::from_known`].
     ///
     /// # Errors
     /// [`crate::error::Error::BudgetSpent`].
     pub fn new(
-        mut positions: Vec<f64>,
+        positions: Vec<f64>,
         kt: &[f64],
         masses: &[f64],
-        seed: u64,
+        key: (u64, u64),
         energy: &mut Metered,
         purpose: Purpose,
     ) -> Result<Self> {
+        let (energies, forces) = (vec![0.0; kt.len()], vec![0.0; positions.len()]);
+        let mut new = Self::from_known(positions, energies, forces, kt, masses, key);
+        energy.energy_forces(purpose, &new.positions, &mut new.energies, &mut new.forces)?;
+        Ok(new)
+    }
+
+    /// The same where `energies [n]` and `forces [n, dim]` are known. `key` is the seed and a salt (below 2^16) that keeps
+    /// apart what one run does in different phases.
+    #[must_use]
+    pub fn from_known(
+        mut positions: Vec<f64>,
+        energies: Vec<f64>,
+        forces: Vec<f64>,
+        kt: &[f64],
+        masses: &[f64],
+        (seed, salt): (u64, u64),
+    ) -> Self {
         centre(&mut positions, masses);
-        let stream = Stream::new(seed, rng::Purpose::Init, 1);
+        let stream = Stream::new(seed, rng::Purpose::Init, 1 + salt);
         let mut velocities: Vec<f64> = Vec::with_capacity(positions.len());
         for (i, kt) in kt.iter().enumerate() {
             let mut draws = stream.at(i as u32);
             velocities.extend(masses.iter().flat_map(|m| [(kt / m).sqrt(); 3]).map(|width| width * draws.normal()));
         }
         centre(&mut velocities, masses);
-        let (mut energies, mut forces) = (vec![0.0; kt.len()], vec![0.0; positions.len()]);
-        energy.energy_forces(purpose, &positions, &mut energies, &mut forces)?;
-        Ok(Self { positions, velocities, energies, forces, steps: 0 })
+        Self { positions, velocities, energies, forces, steps: salt << 40 }
     }
 
     /// Whether there are no walkers.

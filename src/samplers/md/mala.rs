@@ -28,6 +28,8 @@ impl DualAveraging {
     const GAMMA: f64 = 0.05;
     const T0: f64 = 10.0;
     const KAPPA: f64 = 0.75;
+    /// Numbers in [`DualAveraging::state`].
+    pub const STATE: usize = 5;
 
     /// Starts at `step`, aiming at the acceptance rate `target`.
     #[must_use]
@@ -40,10 +42,19 @@ impl DualAveraging {
         self.count += 1.0;
         let eta = 1.0 / (self.count + Self::T0);
         self.error += eta * (self.target - acceptance - self.error);
-        let log_step = self.centre - self.count.sqrt() / Self::GAMMA * self.error;
         let weight = self.count.powf(-Self::KAPPA);
-        self.averaged += weight * (log_step - self.averaged);
-        log_step.exp()
+        self.averaged += weight * (self.log_step() - self.averaged);
+        self.current()
+    }
+
+    fn log_step(&self) -> f64 {
+        self.centre - self.count.sqrt() / Self::GAMMA * self.error
+    }
+
+    /// The step to try next.
+    #[must_use]
+    pub fn current(&self) -> f64 {
+        self.log_step().exp()
     }
 
     /// The averaged step, to go on with once adaptation ends.
@@ -100,6 +111,19 @@ impl Mala {
         let mut forces = vec![0.0; positions.len()];
         energy.energy_forces(purpose, &positions, &mut energies, &mut forces)?;
         Ok(Self { positions, energies, forces, moves: 0 })
+    }
+
+    /// Some of the walkers, one possibly several times.
+    #[must_use]
+    pub fn select(&self, keep: &[usize]) -> Self {
+        let dim = self.positions.len() / self.len().max(1);
+        let rows = |v: &[f64]| keep.iter().flat_map(|&i| v[i * dim..(i + 1) * dim].iter().copied()).collect();
+        Self {
+            positions: rows(&self.positions),
+            energies: keep.iter().map(|&i| self.energies[i]).collect(),
+            forces: rows(&self.forces),
+            moves: self.moves,
+        }
     }
 
     /// Number of walkers.

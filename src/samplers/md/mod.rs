@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::systems::System;
 
 pub use replica_exchange::ReplicaExchange;
-pub use sampler::Md;
+pub use sampler::{Md, Role};
 
 /// Acceptance that MALA steps are tuned to (optimal: Roberts and Rosenthal 1998).
 pub(super) const ACCEPTANCE: f64 = 0.574;
@@ -21,7 +21,7 @@ pub(super) const ACCEPTANCE: f64 = 0.574;
 const RUNAWAY: f64 = 1e6;
 
 /// Moves in one [`Sampler::step`] of so many walkers: about 50,000 evaluations, within bounds.
-fn stretch(walkers: usize) -> usize {
+pub(super) fn stretch(walkers: usize) -> usize {
     (50_000 / walkers.max(1)).clamp(200, 2_000)
 }
 
@@ -42,7 +42,7 @@ pub(super) fn dynamics<'a>(
 }
 
 /// A stable trajectory never gets near [`RUNAWAY`]: the integrator has blown up.
-fn check_stable(energies: &[f64], kt: f64, steps: u64, dt: f64) -> Result<()> {
+pub(super) fn check_stable(energies: &[f64], kt: f64, steps: u64, dt: f64) -> Result<()> {
     match energies.iter().find(|e| e.is_nan() || **e > RUNAWAY * kt) {
         None => Ok(()),
         Some(e) => Err(Error::Numerical(format!(
@@ -56,7 +56,8 @@ fn check_stable(energies: &[f64], kt: f64, steps: u64, dt: f64) -> Result<()> {
 /// # Errors
 /// None today; settings are checked when the experiment is read.
 pub fn build(spec: &MdSpec, ctx: &Context) -> Result<Box<dyn Sampler>> {
-    Ok(Box::new(Md::new(spec, ctx)))
+    let kt = ctx.system.kt(ctx.system.temperature);
+    Ok(Box::new(Md::new(spec, ctx, Role { purpose: Purpose::Sampling, kt, salt: 0, forces: false })))
 }
 
 /// Temperature replica exchange.

@@ -4,11 +4,13 @@ use crate::array::{Array, Arrays};
 use crate::error::Result;
 use crate::samplers::{Samples, state};
 
-/// Collects frames and their energies up to a limit.
+/// Collects frames and their energies up to a limit; forces too, for who wants them.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Recorder {
     positions: Vec<f64>,
     energies: Vec<f64>,
+    /// `[n, dim]`, or empty.
+    forces: Vec<f64>,
 }
 
 impl Recorder {
@@ -24,12 +26,13 @@ impl Recorder {
         self.energies.is_empty()
     }
 
-    /// Takes frames until there are `limit`.
-    pub fn take(&mut self, limit: usize, positions: &[f64], energies: &[f64]) {
+    /// Takes frames until there are `limit`; `forces` may be empty.
+    pub fn take(&mut self, limit: usize, positions: &[f64], energies: &[f64], forces: &[f64]) {
         let dim = positions.len() / energies.len().max(1);
         let n = energies.len().min(limit - self.len());
         self.positions.extend_from_slice(&positions[..n * dim]);
         self.energies.extend_from_slice(&energies[..n]);
+        self.forces.extend_from_slice(&forces[..forces.len().min(n * dim)]);
     }
 
     /// The frames as samples.
@@ -43,10 +46,17 @@ impl Recorder {
         .into()
     }
 
+    /// Positions, energies and forces, given away.
+    #[must_use]
+    pub fn into_frames(self) -> (Vec<f64>, Vec<f64>, Vec<f64>) {
+        (self.positions, self.energies, self.forces)
+    }
+
     /// Saves into `arrays`.
     pub fn save(&self, arrays: &mut Arrays) {
         arrays.insert("recorded.positions".into(), state::floats(&self.positions));
         arrays.insert("recorded.energies".into(), state::floats(&self.energies));
+        arrays.insert("recorded.forces".into(), state::floats(&self.forces));
     }
 
     /// Reads what [`Recorder::save`] wrote.
@@ -57,6 +67,7 @@ impl Recorder {
         Ok(Self {
             positions: state::f64s(arrays, "recorded.positions")?,
             energies: state::f64s(arrays, "recorded.energies")?,
+            forces: state::f64s(arrays, "recorded.forces")?,
         })
     }
 }

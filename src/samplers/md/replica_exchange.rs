@@ -118,7 +118,7 @@ impl ReplicaExchange {
         let system = &ctx.system;
         if self.langevin.is_empty() {
             let x = copies(system, kt.len());
-            self.langevin = Langevin::new(x, &kt, &system.masses, ctx.seed, &mut ctx.energy, self.purpose)?;
+            self.langevin = Langevin::new(x, &kt, &system.masses, (ctx.seed, 0), &mut ctx.energy, self.purpose)?;
         }
         let d = dynamics(system, ctx.seed, self.spec.step, self.spec.friction, self.spec.precision);
         self.done += self.langevin.advance(&mut ctx.energy, self.purpose, &d, &kt, steps)?;
@@ -244,7 +244,7 @@ impl Sampler for ReplicaExchange {
             let sampled = self.done.saturating_sub(self.spec.equilibration);
             if sampled > 0 && sampled.is_multiple_of(self.spec.stride) {
                 let (x, e) = self.coldest();
-                self.recorded.take(self.spec.samples, &x, &e);
+                self.recorded.take(self.spec.samples, &x, &e, &[]);
             }
         }
         let least = self.exchange_acceptance().into_iter().fold(1.0, f64::min);

@@ -11,11 +11,24 @@ use crate::error::{Error, Result};
 use crate::rng;
 use crate::samplers::{Context, Progress, Sampler, Samples, state};
 
+/// What a run of dynamics is for.
+#[derive(Debug, Clone, Copy)]
+pub struct Role {
+    /// What its evaluations are charged to.
+    pub purpose: Purpose,
+    /// `kT` of its frames.
+    pub kt: f64,
+    /// Keeps its random numbers apart from those of other phases of the same run (below 2^16).
+    pub salt: u64,
+    /// Whether forces are recorded with the frames.
+    pub forces: bool,
+}
+
 /// Langevin dynamics or MALA as a resumable sampler: hot start (if any), equilibration, sampling.
 pub struct Md {
     spec: MdSpec,
+    role: Role,
     atoms: usize,
-    kt: f64,
     /// `kT` of the hot start.
     hot: f64,
     langevin: Langevin,
@@ -30,12 +43,11 @@ pub struct Md {
 impl Md {
     /// At the beginning.
     #[must_use]
-    pub fn new(spec: &MdSpec, ctx: &Context) -> Self {
-        let temperature = ctx.system.temperature;
+    pub fn new(spec: &MdSpec, ctx: &Context, role: Role) -> Self {
         Self {
+            role,
             atoms: ctx.system.atoms,
-            kt: ctx.system.kt(temperature),
-            hot: ctx.system.kt(spec.hot_start.as_ref().map_or(temperature, |h| h.temperature)),
+            hot: spec.hot_start.as_ref().map_or(role.kt, |h| ctx.system.kt(h.temperature)),
             langevin: Langevin::default(),
             mala: Mala::default(),
             step_size: DualAveraging::new(spec.step, ACCEPTANCE),
@@ -73,19 +85,19 @@ impl Md {
 
     /// `steps` steps of all walkers, or fewer; returns how many, and the mean acceptance (1 for Langevin).
     fn advance(&mut self, ctx: &mut Context, steps: usize) -> Result<(usize, f64)> {
-        let kt = if self.done < self.heating() { self.hot } else { self.kt };
-        let purpose = Purpose::Sampling;
+        let Role { purpose, salt, .. } = self.role;
+        let kt = if self.done < self.heating() { self.hot } else { self.role.kt };
         match self.spec.integrator {
             Integrator::Langevin => {
                 let kts = vec![kt; self.spec.walkers];
                 let system = &ctx.system;
                 if self.langevin.is_empty() {
                     let x = copies(system, self.spec.walkers);
-                    self.langevin = Langevin::new(x, &kts, &system.masses, ctx.seed, &mut ctx.energy, purpose)?;
+                    self.langevin = Langevin::new(x, &kts, &system.masses, (ctx.seed, salt), &mut ctx.energy, purpose)?;
                 }
                 let d = dynamics(system, ctx.seed, self.spec.step, self.spec.friction, self.spec.precision);
                 let done = self.langevin.advance(&mut ctx.energy, purpose, &d, &kts, steps)?;
-                check_stable(&self.langevin.energies, kt, self.langevin.steps, self.spec.step)?;
+                check_stable(&self.langevin.energies, kt, (self.done + done) as u64, self.spec.step)?;
                 Ok((done, 1.0))
             }
             Integrator::Mala => {
@@ -93,7 +105,7 @@ impl Md {
                     self.mala = Mala::new(copies(&ctx.system, self.spec.walkers), &mut ctx.energy, purpose)?;
                 }
                 let eps = self.step;
-                let key = (ctx.seed, rng::Purpose::Dynamics, 0);
+                let key = (ctx.seed, rng::Purpose::Dynamics, salt);
                 let p = self.mala.advance(&mut ctx.energy, purpose, key, |_| (kt, eps))?;
                 let acceptance = p.iter().sum::<f64>() / p.len() as f64;
                 // The step is fixed once frames are recorded: adaptation would break detailed balance.
@@ -105,6 +117,20 @@ impl Md {
                 Ok((1, acceptance))
             }
         }
+    }
+}
+
+impl Md {
+    /// The frames, given away: positions `[n, dim]`, energies `[n]`, and forces if its role asked for them.
+    #[must_use]
+    pub fn take_frames(&mut self) -> (Vec<f64>, Vec<f64>, Vec<f64>) {
+        std::mem::take(&mut self.recorded).into_frames()
+    }
+
+    /// MALA's step by now.
+    #[must_use]
+    pub fn mala_step(&self) -> f64 {
+        self.step
     }
 }
 
@@ -131,11 +157,12 @@ impl Sampler for Md {
             }
             let sampled = self.done.saturating_sub(self.unrecorded());
             if sampled > 0 && sampled.is_multiple_of(self.spec.stride) {
-                let (x, e) = match self.spec.integrator {
-                    Integrator::Langevin => (&self.langevin.positions, &self.langevin.energies),
-                    Integrator::Mala => (&self.mala.positions, &self.mala.energies),
+                let (x, e, f) = match self.spec.integrator {
+                    Integrator::Langevin => (&self.langevin.positions, &self.langevin.energies, &self.langevin.forces),
+                    Integrator::Mala => (&self.mala.positions, &self.mala.energies, &self.mala.forces),
                 };
-                self.recorded.take(self.spec.samples, x, e);
+                let forces = if self.role.forces { &f[..] } else { &[] };
+                self.recorded.take(self.spec.samples, x, e, forces);
             }
         }
         let phase = match self.done {

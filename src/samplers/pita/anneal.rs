@@ -83,10 +83,22 @@ impl Setting<'_> {
             du_dh.extend(out.du_dh);
             Ok(())
         })?;
+        centre(&mut grad, self.net.dim() / 3);
         Ok((u, grad, du_dh))
     }
 
-    /// Score, and its divergence as the weights ask (zeros without weights).
+    /// `U` alone.
+    fn energy_value(&self, x: &[f64], h: f64) -> Result<Vec<f64>> {
+        let mut u = Vec::new();
+        self.chunks(x, h, |h, beta, x| {
+            u.extend(self.net.energy_value(self.params.energy, h, beta, x)?);
+            Ok(())
+        })?;
+        Ok(u)
+    }
+
+    /// Score and its divergence as the weights ask (zeros without weights), both on the centred subspace: particles never
+    /// leave it.
     fn score(&self, x: &[f64], h: f64, step: usize, weighted: bool) -> Result<(Vec<f64>, Vec<f64>)> {
         let dim = self.net.dim();
         let mut score = Vec::with_capacity(x.len());
@@ -96,7 +108,8 @@ impl Setting<'_> {
             let n = hs.len();
             let d = match self.spec.weights {
                 Weights::Exact if weighted => {
-                    let (d, trace) = self.net.divergence(self.params.score, hs, beta, x)?;
+                    let (d, mut trace) = self.net.divergence(self.params.score, hs, beta, x)?;
+                    self.leave_out_centre(hs, beta, x, &mut trace)?;
                     div.extend(trace);
                     d
                 }
@@ -114,10 +127,30 @@ impl Setting<'_> {
             first += n;
             Ok(())
         })?;
+        centre(&mut score, dim / 3);
         Ok((score, div))
     }
 
-    /// `D` and the Rademacher estimate of `div score`: mean over probes of `<v, (dD/dx v - v)>/h`.
+    /// Takes from the divergence of the score over all of space what belongs to the centre of mass: `<e, J e>` for its
+    /// three unit vectors. An invariant network adds a constant there, which weights do not see.
+    fn leave_out_centre(&self, h: &[f64], beta: &[f64], x: &[f64], div: &mut [f64]) -> Result<()> {
+        if self.net.translation_invariant() {
+            return Ok(());
+        }
+        let dim = self.net.dim();
+        let length = ((dim / 3) as f64).sqrt().recip();
+        for axis in 0..3 {
+            let e: Vec<f64> = (0..x.len()).map(|k| if k % 3 == axis { length } else { 0.0 }).collect();
+            let (_, je) = self.net.denoise_jvp(self.params.score, h, beta, x, &e)?;
+            for (i, div) in div.iter_mut().enumerate() {
+                let row = i * dim..(i + 1) * dim;
+                *div -= e[row.clone()].iter().zip(&je[row]).map(|(e, j)| e * (j - e)).sum::<f64>() / h[i];
+            }
+        }
+        Ok(())
+    }
+
+    /// `D` and the Rademacher estimate of `div score`: mean over centred probes of `<v, (dD/dx v - v)>/h`.
     fn hutchinson(
         &self,
         h: &[f64],
@@ -132,7 +165,9 @@ impl Setting<'_> {
         let mut div = vec![0.0; n];
         let mut denoised = Vec::new();
         for _ in 0..self.spec.probes {
-            let v: Vec<f64> = draws.iter_mut().flat_map(|d| (0..dim).map(|_| d.sign()).collect::<Vec<_>>()).collect();
+            let mut v: Vec<f64> =
+                draws.iter_mut().flat_map(|d| (0..dim).map(|_| d.sign()).collect::<Vec<_>>()).collect();
+            centre(&mut v, dim / 3);
             let (d, jv) = self.net.denoise_jvp(self.params.score, h, beta, x, &v)?;
             for (i, div) in div.iter_mut().enumerate() {
                 let row = i * dim..(i + 1) * dim;
@@ -189,8 +224,8 @@ impl Annealer {
     pub fn advance(&mut self, at: &Setting) -> Result<()> {
         let weighted = self.step < at.weighted_steps() && at.spec.weights != Weights::None;
         match at.spec.weights {
-            Weights::KernelRatio => self.kernel_step(at, weighted)?,
-            _ => self.feynman_kac_step(at, weighted)?,
+            Weights::KernelRatio | Weights::None => self.kernel_step(at, weighted)?,
+            Weights::Exact | Weights::Hutchinson => self.feynman_kac_step(at, weighted)?,
         }
         if !self.x.iter().all(|x| x.is_finite()) {
             return Err(Error::Numerical(format!(
@@ -260,7 +295,7 @@ impl Annealer {
         Ok(())
     }
 
-    /// Exact-variance step with the kernel-ratio weight
+    /// Exact-variance step along the scaled score, with the kernel-ratio weight
     /// `log[pi_{k+1}(x') B(x|x')] - log[pi_k(x) F(x'|x)]`, `pi_t = exp(-gamma_t U_t)`,
     /// `F = N(x + gamma q s, q)`, `B = N(x', q)`, `q = h(t_k) - h(t_{k+1})` (arXiv 2506.05668).
     fn kernel_step(&mut self, at: &Setting, weighted: bool) -> Result<()> {
@@ -270,7 +305,7 @@ impl Annealer {
         let q = h - h_next;
         let (gamma, gamma_next) = (at.gamma.at(t), at.gamma.at(next));
         if weighted && self.u.is_empty() {
-            self.u = at.energy(&self.x, h)?.0;
+            self.u = at.energy_value(&self.x, h)?;
         }
         let (score, _) = at.score(&self.x, h, self.step, false)?;
         let z = self.noise(at);
@@ -290,7 +325,7 @@ impl Annealer {
         }
         centre(&mut self.x, dim / 3);
         if weighted {
-            let u_next = at.energy(&self.x, h_next)?.0;
+            let u_next = at.energy_value(&self.x, h_next)?;
             let mut change: Vec<f64> =
                 ratio.iter().zip(&self.u).zip(&u_next).map(|((r, u), v)| r + gamma * u - gamma_next * v).collect();
             clamp_above(&mut change, at.spec.clamp_quantile);
@@ -310,12 +345,12 @@ impl Annealer {
     /// When the engine fails.
     pub fn final_resample(&mut self, at: &Setting, reduced: &[f64]) -> Result<(Vec<usize>, f64)> {
         let t = at.time(at.weighted_steps());
-        let (u, _, _) = at.energy(&self.x, at.schedule.h(t))?;
+        let u = at.energy_value(&self.x, at.schedule.h(t))?;
         let gamma = at.gamma.at(t);
         for ((w, true_u), u) in self.log_weight.iter_mut().zip(reduced).zip(&u) {
             *w += gamma * u - true_u;
         }
-        clamp_above(&mut self.log_weight, at.spec.clamp_quantile);
+        clamp_above(&mut self.log_weight, at.spec.final_clamp_quantile);
         let ess = self.ess();
         Ok((self.resample(at, at.spec.steps + 1), ess))
     }
@@ -361,3 +396,6 @@ impl Annealer {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,19 +13,34 @@ pub struct Buffer {
     pub energy: Vec<f64>,
     /// Forces `[n, dim]`.
     pub force: Vec<f64>,
+    /// Entries with the same number are not independent: frames of one walker, descendants of one particle. `[n]`
+    pub origin: Vec<i64>,
 }
 
 impl Buffer {
-    /// Keeps the entries whose reduced energy lies within `cut` of zero (and is finite); returns how many fell out.
-    pub fn keep_reasonable(&mut self, kt: f64, cut: f64) -> usize {
+    /// Entries whose reduced energy lies within `cut` of zero (and is finite).
+    #[must_use]
+    pub fn reasonable(&self, kt: f64, cut: f64) -> Vec<usize> {
+        (0..self.energy.len()).filter(|&i| (self.energy[i] / kt).abs() <= cut).collect()
+    }
+
+    /// Some of the entries.
+    #[must_use]
+    pub fn select(&self, keep: &[usize]) -> Self {
         let dim = self.x.len() / self.energy.len().max(1);
-        let keep: Vec<usize> = (0..self.energy.len()).filter(|&i| (self.energy[i] / kt).abs() <= cut).collect();
         let rows = |v: &[f64]| keep.iter().flat_map(|&i| v[i * dim..(i + 1) * dim].iter().copied()).collect();
-        let dropped = self.energy.len() - keep.len();
-        self.x = rows(&self.x);
-        self.force = rows(&self.force);
-        self.energy = keep.iter().map(|&i| self.energy[i]).collect();
-        dropped
+        Self {
+            x: rows(&self.x),
+            force: rows(&self.force),
+            energy: keep.iter().map(|&i| self.energy[i]).collect(),
+            origin: keep.iter().map(|&i| self.origin[i]).collect(),
+        }
+    }
+
+    /// Measures lengths in units of `scale`, as networks do.
+    pub fn rescale(&mut self, scale: f64) {
+        self.x.iter_mut().for_each(|x| *x /= scale);
+        self.force.iter_mut().for_each(|f| *f *= scale);
     }
 
     /// Saves into `arrays` under `prefix`.
@@ -33,6 +48,7 @@ impl Buffer {
         for (name, values) in [("x", &self.x), ("energy", &self.energy), ("force", &self.force)] {
             arrays.insert(format!("{prefix}.{name}"), Array::f64(&[values.len()], values.clone()));
         }
+        arrays.insert(format!("{prefix}.origin"), state::integers(&self.origin));
     }
 
     /// Reads what [`Buffer::save`] wrote.
@@ -41,6 +57,7 @@ impl Buffer {
     /// When an array is missing.
     pub fn load(prefix: &str, arrays: &Arrays) -> Result<Self> {
         let get = |name: &str| state::f64s(arrays, &format!("{prefix}.{name}"));
-        Ok(Self { x: get("x")?, energy: get("energy")?, force: get("force")? })
+        let origin = state::i64s(arrays, &format!("{prefix}.origin"))?;
+        Ok(Self { x: get("x")?, energy: get("energy")?, force: get("force")?, origin })
     }
 }

@@ -62,7 +62,7 @@ impl From<&TrainSpec> for LossWeights {
 pub struct LossTerms {
     /// `lambda |D_score - x0|^2`, zero under the smallest noise.
     pub score: Vec<f64>,
-    /// `lambda |D_energy - D_score|^2`.
+    /// `lambda |D_energy - D_score|^2`; empty when no term asks for the energy's gradient.
     pub energy_score: Vec<f64>,
     /// `(U(x0; h(0)) - u)^2`, zero where u is above [`ENERGY_CUT`].
     pub energy_matching: Vec<f64>,
@@ -177,19 +177,23 @@ pub fn loss(
         }
         EnergySeed { c: 0.0, w: 2.0 * weights.du_dt * du_dh * dh_dt[i].powi(2) }
     };
-    let at_t = net.energy_vjp(params.energy, &batch.h, &batch.beta, &xt, &seed, grad.energy)?;
-
     let mut terms = LossTerms::default();
     for i in 0..n {
         let d = &d_score[row(i)];
         let kept = f64::from(u8::from(batch.h[i] >= h_min));
         terms.score.push(kept * lambda[i] * square_distance(d, &x0[row(i)]));
-        let d_energy: f64 = row(i).map(|j| (xt[j] - batch.h[i] * at_t.grad[j] - d_score[j]).powi(2)).sum();
-        terms.energy_score.push(lambda[i] * d_energy);
         if is_target[i] {
             terms.target_score.push(square_distance(d, &target[row(i)]));
         }
-        terms.du_dt += (at_t.du_dh[i] * dh_dt[i]).powi(2);
+    }
+    // Half of the cost, and nothing to learn, where only the score is wanted.
+    if weights.energy_score > 0.0 || weights.du_dt > 0.0 {
+        let at_t = net.energy_vjp(params.energy, &batch.h, &batch.beta, &xt, &seed, grad.energy)?;
+        for i in 0..n {
+            let d_energy: f64 = row(i).map(|j| (xt[j] - batch.h[i] * at_t.grad[j] - d_score[j]).powi(2)).sum();
+            terms.energy_score.push(lambda[i] * d_energy);
+            terms.du_dt += (at_t.du_dh[i] * dh_dt[i]).powi(2);
+        }
     }
 
     terms.energy_matching = vec![0.0; n];

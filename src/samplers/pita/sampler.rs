@@ -1,43 +1,44 @@
-//! The ladder: initial data, then per rung training, annealing, refinement.
+//! The ladder: initial data, then per rung training, annealing, refinement and relaxation.
 
 use std::sync::Arc;
 
 use super::anneal::{Annealer, Setting};
 use super::buffer::Buffer;
 use super::loss::mean;
+use super::refine::{Plan, Refinement};
 use super::train::{Rung, Trainer};
 use crate::array::{Array, Arrays};
-use crate::config::spec::PitaSpec;
-use crate::diffusion::sde::quantile;
+use crate::config::spec::{Integrator, PitaSpec, TrainOn};
 use crate::diffusion::{Elucidating, Gamma};
 use crate::energy::Purpose;
 use crate::error::{Error, Result};
 use crate::nn::{self, Backbone};
-use crate::rng;
-use crate::samplers::md::mala::{DualAveraging, Mala};
-use crate::samplers::md::{self, ACCEPTANCE};
+use crate::rng::{self, Stream};
+use crate::samplers::free_energy::{Side, bennett};
+use crate::samplers::md::mala::Mala;
+use crate::samplers::md::{Md, Role};
 use crate::samplers::{Context, Progress, Sampler, Samples, state};
 use crate::systems::System;
 
 /// Particles whose reduced energy is further than this from zero are dropped.
 const REASONABLE: f64 = 1_000.0;
-/// First MALA step, in units of squared length; dual averaging takes it from there.
-const FIRST_STEP: f64 = 1e-4;
-/// How fast a particle's refinement step follows its acceptance (Robbins-Monro on its logarithm).
-const REFINE_GAIN: f64 = 0.3;
-/// Salt of the initial chains; rung k refines with salt k.
+/// First MALA step where none is known from the initial data, in squared units of the system's scale.
+const FIRST_STEP: f64 = 1e-5;
+/// Salt of the initial chains; rung k refines with salts of its own.
 const INITIAL_SALT: u64 = 0xffff;
+/// Prefix of the initial dynamics in checkpoints.
+const INITIAL: &str = "initial.";
 
 /// What is being done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// MALA at the highest temperature; counts moves.
+    /// Dynamics at the highest temperature.
     Initial,
     /// Training on rung `rung`; counts steps.
     Train,
     /// Annealing from rung `rung` to the next.
     Anneal,
-    /// MALA on the true energy; counts moves.
+    /// Moves on the true energy.
     Refine,
     /// The particles at the target are final.
     Done,
@@ -56,13 +57,13 @@ pub struct Pita {
     done: usize,
     buffers: Vec<Buffer>,
     trainer: Trainer,
+    initial: Md,
     annealer: Annealer,
-    mala: Mala,
-    step_size: DualAveraging,
-    current_step: f64,
-    parents: Vec<i64>,
-    /// MALA step of each particle in refinement.
-    refine_steps: Vec<f64>,
+    refinement: Refinement,
+    /// MALA's step in the initial data, where it was used.
+    mala_step: f64,
+    /// The particles at the target temperature, in the system's units.
+    result: Buffer,
 }
 
 impl Pita {
@@ -72,15 +73,20 @@ impl Pita {
     /// When the ladder does not lead down to the target.
     pub fn new(spec: &PitaSpec, ctx: &Context) -> Result<Self> {
         let target = ctx.system.temperature;
-        let temperatures: Vec<f64> = spec.ladder.iter().copied().chain([target]).collect();
-        if spec.ladder.is_empty() || !temperatures.is_sorted_by(|a, b| a > b) {
+        let mut temperatures: Vec<f64> = spec.ladder.iter().copied().chain([target]).collect();
+        if !temperatures.is_sorted_by(|a, b| a > b) {
             return Err(Error::Usage(format!(
                 "pita: the ladder {:?} must fall and end above the target temperature {target}",
                 spec.ladder
             )));
         }
+        if spec.ladder.is_empty() {
+            temperatures.push(target); // one rung, from the target to itself: gamma is 1
+        }
         let net = nn::build(spec.engine, ctx.system.atoms, &spec.net)?;
         let trainer = Trainer::new(net.as_ref(), &spec.train, ctx.seed);
+        let kt = ctx.system.kt(temperatures[0]);
+        let role = Role { purpose: Purpose::InitialData, kt, salt: INITIAL_SALT, forces: true };
         Ok(Self {
             schedule: Elucidating::new(spec.train.sigma_min, spec.train.sigma_max),
             system: Arc::clone(&ctx.system),
@@ -91,12 +97,11 @@ impl Pita {
             rung: 0,
             done: 0,
             buffers: Vec::new(),
+            initial: Md::new(&spec.initial.md(), ctx, role),
             annealer: Annealer::default(),
-            mala: Mala::default(),
-            step_size: DualAveraging::new(FIRST_STEP, ACCEPTANCE),
-            current_step: FIRST_STEP,
-            parents: Vec::new(),
-            refine_steps: Vec::new(),
+            refinement: Refinement::default(),
+            mala_step: FIRST_STEP * ctx.system.scale.powi(2),
+            result: Buffer::default(),
             spec: spec.clone(),
         })
     }
@@ -118,16 +123,6 @@ impl Pita {
         if self.rung == 0 { self.spec.train.first_steps } else { self.spec.train.steps }
     }
 
-    fn initial_moves(&self) -> usize {
-        let i = &self.spec.initial;
-        i.equilibration + i.samples.div_ceil(i.walkers) * i.stride
-    }
-
-    /// Positions inside the networks are divided by the system's scale.
-    fn scaled(&self, x: &[f64], factor: f64) -> Vec<f64> {
-        x.iter().map(|x| x * factor).collect()
-    }
-
     fn progress(&self, phase: &str, total: usize, scalars: Vec<(String, f64)>) -> Progress {
         Progress {
             done: self.done as u64,
@@ -143,53 +138,38 @@ impl Pita {
         self.done = 0;
     }
 
-    /// A stretch of MALA at the highest temperature; frames go into the first buffer.
+    /// A stretch of dynamics at the highest temperature; in the end its frames are the first buffer.
     fn initial(&mut self, ctx: &mut Context) -> Result<Progress> {
-        let spec = self.spec.initial.clone();
-        let kt = self.kt(0);
-        if self.mala.is_empty() {
-            let x = md::copies(&self.system, spec.walkers);
-            self.mala = Mala::new(x, &mut ctx.energy, Purpose::InitialData)?;
-            self.buffers.push(Buffer::default());
+        let step = self.initial.step(ctx)?;
+        self.done = step.done as usize;
+        let mut scalars = step.scalars;
+        for (name, _) in &mut scalars {
+            *name = format!("initial.{}", name.trim_start_matches("md."));
         }
-        let total = self.initial_moves();
-        let mut acceptance = 0.0;
-        let stretch = 200.min(total - self.done);
-        for _ in 0..stretch {
-            let eps = self.current_step;
-            let key = (ctx.seed, rng::Purpose::Dynamics, INITIAL_SALT);
-            let p = self.mala.advance(&mut ctx.energy, Purpose::InitialData, key, |_| (kt, eps))?;
-            self.done += 1;
-            acceptance += mean(&p) / stretch as f64;
-            if self.done < spec.equilibration {
-                self.current_step = self.step_size.update(mean(&p));
-            } else if self.done == spec.equilibration {
-                self.current_step = self.step_size.averaged();
-            } else if (self.done - spec.equilibration).is_multiple_of(spec.stride) {
-                let (buffer, dim) = (&mut self.buffers[0], self.net.dim());
-                let take = spec.walkers.min(spec.samples - buffer.energy.len());
-                buffer.energy.extend(&self.mala.energies[..take]);
-                buffer.x.extend(&self.mala.positions[..take * dim]);
-                buffer.force.extend(&self.mala.forces[..take * dim]);
+        let report = self.progress("initial data", step.total as usize, scalars);
+        if step.finished {
+            if self.spec.initial.integrator == Integrator::Mala {
+                self.mala_step = self.initial.mala_step();
             }
-        }
-        let scalars = vec![("initial.acceptance".to_owned(), acceptance)];
-        let report = self.progress("initial data", total, scalars);
-        if self.done == total {
-            self.enter_training();
+            let (x, energy, force) = self.initial.take_frames();
+            let walkers = self.spec.initial.walkers;
+            let origin = (0..energy.len()).map(|i| (i % walkers) as i64).collect();
+            self.enter_training(&Buffer { x, energy, force, origin });
         }
         Ok(report)
     }
 
-    /// The newest buffer is complete: brings it into network units and starts training on it.
-    fn enter_training(&mut self) {
-        let (kt, scale) = (self.kt(self.rung), self.system.scale);
-        if let Some(buffer) = self.buffers.last_mut() {
-            buffer.keep_reasonable(kt, REASONABLE);
-            buffer.x.iter_mut().for_each(|x| *x /= scale);
-            buffer.force.iter_mut().for_each(|f| *f *= scale);
+    /// Brings the newest buffer into network units and starts training on it.
+    fn enter_training(&mut self, made: &Buffer) {
+        let mut buffer = made.select(&made.reasonable(self.kt(self.rung), REASONABLE));
+        buffer.rescale(self.system.scale);
+        if self.spec.train.rungs == TrainOn::Newest {
+            // What is never drawn from again is not kept; energies stay, for free energies.
+            if let Some(old) = self.buffers.last_mut() {
+                (old.x, old.force) = (Vec::new(), Vec::new());
+            }
         }
-        self.mala = Mala::default();
+        self.buffers.push(buffer);
         self.next_phase(Phase::Train);
     }
 
@@ -248,68 +228,68 @@ impl Pita {
             ("anneal.ess".to_owned(), self.annealer.ess()),
             ("anneal.unique_parents".to_owned(), self.annealer.unique_parents() as f64),
         ];
-        if self.annealer.finished(&setting) {
-            let x = self.scaled(&self.annealer.x, self.system.scale);
+        let finished = self.annealer.finished(&setting);
+        if finished {
+            let x = self.annealer.x.iter().map(|x| x * self.system.scale).collect();
             let mut mala = Mala::new(x, &mut ctx.energy, Purpose::Annealing)?;
             if self.spec.anneal.final_resampling {
                 let kt = self.kt(self.rung + 1);
                 let reduced: Vec<f64> = mala.energies.iter().map(|e| e / kt).collect();
-                let dim = self.net.dim();
                 let (kept, ess) = self.annealer.final_resample(&setting, &reduced)?;
                 scalars.push(("anneal.final_ess".to_owned(), ess));
-                let rows = |v: &[f64]| kept.iter().flat_map(|&i| v[i * dim..(i + 1) * dim].iter().copied()).collect();
-                mala.positions = rows(&mala.positions);
-                mala.forces = rows(&mala.forces);
-                mala.energies = kept.iter().map(|&i| mala.energies[i]).collect();
+                mala = mala.select(&kept);
             }
-            self.mala = mala;
-            self.refine_steps = vec![FIRST_STEP; self.mala.len()];
+            // Stable steps shrink with the temperature.
+            let first = self.mala_step * self.temperatures[self.rung + 1] / self.temperatures[0];
+            self.refinement = Refinement::new(mala, first, self.spec.refine.acceptance);
         }
         let report = self.progress("annealing", self.spec.anneal.steps, scalars);
-        if !self.mala.is_empty() {
+        if finished {
             self.next_phase(Phase::Refine);
         }
         Ok(report)
     }
 
     fn refine(&mut self, ctx: &mut Context) -> Result<Progress> {
-        let total = self.spec.refine.steps;
-        let mut scalars = Vec::new();
-        if self.done < total {
-            let (kt, eps) = (self.kt(self.rung + 1), &self.refine_steps);
-            let key = (ctx.seed, rng::Purpose::Refine, self.rung as u64);
-            let p = self.mala.advance(&mut ctx.energy, Purpose::Refinement, key, |i| (kt, eps[i]))?;
-            // Each particle finds its own step: one with overlapping atoms needs a far smaller one. Steps are fixed in
-            // the second half, which then leaves the target exactly invariant.
-            if 2 * self.done < total {
-                for (eps, p) in self.refine_steps.iter_mut().zip(&p) {
-                    *eps *= (REFINE_GAIN * (p - self.spec.refine.acceptance)).exp();
-                }
-            }
-            self.done += 1;
-            scalars = vec![
-                ("refine.acceptance".to_owned(), mean(&p)),
-                // The median: a few overlapping particles would hide everything else in a mean.
-                ("refine.median_reduced_energy".to_owned(), quantile(&self.mala.energies, 0.5) / kt),
-            ];
+        let kt = self.kt(self.rung + 1);
+        // Two salts a rung: one for each kind of move.
+        let plan = Plan { refine: &self.spec.refine, relax: &self.spec.relax, kt, salt: 2 * self.rung as u64 };
+        let mut scalars = self.refinement.advance(&plan, ctx)?;
+        self.done = self.refinement.done();
+        let total = plan.total();
+        let finished = self.done == total;
+        if finished {
+            let mut made = std::mem::take(&mut self.refinement).into_frames();
+            made.origin = self.annealer.parents.clone();
+            let kept = made.reasonable(kt, REASONABLE);
+            scalars.push(("refine.dropped".to_owned(), (made.energy.len() - kept.len()) as f64));
+            self.result = made.select(&kept);
+            scalars.extend(self.free_energy(ctx.seed));
         }
         let mut report = self.progress("refinement", total, scalars);
-        if self.done == total {
-            self.parents = self.annealer.parents.clone();
-            if self.rung + 1 == self.rungs() {
-                self.next_phase(Phase::Done);
-                report.finished = true;
-            } else {
-                self.rung += 1;
-                self.buffers.push(Buffer {
-                    x: std::mem::take(&mut self.mala.positions),
-                    energy: std::mem::take(&mut self.mala.energies),
-                    force: std::mem::take(&mut self.mala.forces),
-                });
-                self.enter_training();
-            }
+        if finished && self.rung + 1 == self.rungs() {
+            self.next_phase(Phase::Done);
+            report.finished = true;
+        } else if finished {
+            self.rung += 1;
+            let made = std::mem::take(&mut self.result);
+            self.enter_training(&made);
         }
         Ok(report)
+    }
+
+    /// `f_{k+1} - f_k` between the data of this rung and the particles made from it, in kT.
+    fn free_energy(&self, seed: u64) -> Vec<(String, f64)> {
+        let beta = |rung| 1.0 / self.kt(rung);
+        let change = beta(self.rung + 1) - beta(self.rung);
+        let (a, b) = (&self.buffers[self.rung], &self.result);
+        let work = |buffer: &Buffer| buffer.energy.iter().map(|e| e * change).collect::<Vec<_>>();
+        let (wa, wb) = (work(a), work(b));
+        let stream = Stream::new(seed, rng::Purpose::Evaluation, self.rung as u64);
+        let sides = [(&wa, &a.origin), (&wb, &b.origin)].map(|(work, origin)| Side { work, origin });
+        bennett(sides[0], sides[1], &stream).map_or_else(Vec::new, |f| {
+            vec![("free_energy".to_owned(), f.difference), ("free_energy.error".to_owned(), f.error)]
+        })
     }
 }
 
@@ -328,16 +308,17 @@ impl Sampler for Pita {
         let mut arrays = Arrays::new();
         let place = [self.phase as i64, self.rung as i64, self.done as i64, self.buffers.len() as i64];
         arrays.insert("place".into(), state::integers(&place));
-        arrays.insert("parents".into(), state::integers(&self.parents));
-        arrays.insert("refine_steps".into(), state::floats(&self.refine_steps));
-        let step_size: Vec<f64> = std::iter::once(self.current_step).chain(self.step_size.state()).collect();
-        arrays.insert("step_size".into(), state::floats(&step_size));
+        arrays.insert("mala_step".into(), state::floats(&[self.mala_step]));
+        if self.phase == Phase::Initial {
+            arrays.extend(self.initial.state()?.into_iter().map(|(name, array)| (format!("{INITIAL}{name}"), array)));
+        }
+        self.result.save("result", &mut arrays);
         for (k, buffer) in self.buffers.iter().enumerate() {
             buffer.save(&format!("buffer.{k}"), &mut arrays);
         }
         self.trainer.save(&mut arrays);
         self.annealer.save(&mut arrays);
-        self.mala.save("mala", &mut arrays);
+        self.refinement.save(&mut arrays);
         Ok(arrays)
     }
 
@@ -346,15 +327,17 @@ impl Sampler for Pita {
         let phases = [Phase::Initial, Phase::Train, Phase::Anneal, Phase::Refine, Phase::Done];
         self.phase = phases[place[0] as usize % phases.len()];
         (self.rung, self.done) = (place[1] as usize, place[2] as usize);
-        self.parents = state::i64s(arrays, "parents")?;
-        self.refine_steps = state::f64s(arrays, "refine_steps")?;
-        let step_size = state::f64s(arrays, "step_size")?;
-        self.current_step = step_size[0];
-        self.step_size = DualAveraging::from_state(&step_size[1..]);
+        self.mala_step = state::f64s(arrays, "mala_step")?[0];
+        if self.phase == Phase::Initial {
+            let own =
+                arrays.iter().filter_map(|(name, array)| Some((name.strip_prefix(INITIAL)?.to_owned(), array.clone())));
+            self.initial.restore(&own.collect())?;
+        }
+        self.result = Buffer::load("result", arrays)?;
         self.buffers = (0..place[3]).map(|k| Buffer::load(&format!("buffer.{k}"), arrays)).collect::<Result<_>>()?;
         self.trainer.restore(arrays)?;
         self.annealer = Annealer::load(arrays)?;
-        self.mala = Mala::load("mala", arrays)?;
+        self.refinement = Refinement::load(arrays)?;
         Ok(())
     }
 
@@ -362,13 +345,12 @@ impl Sampler for Pita {
         if self.phase != Phase::Done {
             return Err(Error::Internal("pita: samples asked for before the last rung is done".into()));
         }
-        let n = self.mala.len();
+        let n = self.result.energy.len();
         let shape = [n, self.system.atoms, 3];
         Ok([
-            ("positions".to_owned(), Array::f64(&shape, self.mala.positions.clone())),
-            ("energy".to_owned(), Array::f64(&[n], self.mala.energies.clone())),
-            ("log_weight".to_owned(), Array::f64(&[n], self.annealer.log_weight.clone())),
-            ("parents".to_owned(), Array::i64(&[n], self.parents.clone())),
+            ("positions".to_owned(), Array::f64(&shape, self.result.x.clone())),
+            ("energy".to_owned(), Array::f64(&[n], self.result.energy.clone())),
+            ("parents".to_owned(), Array::i64(&[n], self.result.origin.clone())),
         ]
         .into())
     }

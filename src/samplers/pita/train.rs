@@ -3,7 +3,7 @@
 use super::buffer::Buffer;
 use super::loss::{Batch, LossTerms, LossWeights, Pair, loss, mean};
 use crate::array::Arrays;
-use crate::config::spec::TrainSpec;
+use crate::config::spec::{TrainOn, TrainSpec};
 use crate::diffusion::Elucidating;
 use crate::error::{Error, Result};
 use crate::nn::{Adam, Backbone, Ema, clip_norm};
@@ -118,7 +118,7 @@ impl Trainer {
     }
 }
 
-/// Draws a batch: half from the newest rung, the rest from all rungs alike; each sample rotated at random.
+/// Draws a batch: from the newest rung, or half from it and the rest from all rungs alike; each sample rotated at random.
 fn draw(dim: usize, spec: &TrainSpec, rungs: &[Rung], seed: u64, step: u64) -> Batch {
     let which = Stream::new(seed, Purpose::Batch, step);
     let noise = Stream::new(seed, Purpose::TrainNoise, step);
@@ -126,7 +126,10 @@ fn draw(dim: usize, spec: &TrainSpec, rungs: &[Rung], seed: u64, step: u64) -> B
     let mut batch = Batch::default();
     for i in 0..spec.batch {
         let mut pick = which.at(i as u32);
-        let k = if i % 2 == 0 { rungs.len() - 1 } else { pick.below(rungs.len()) };
+        let k = match spec.rungs {
+            TrainOn::All if i % 2 == 1 => pick.below(rungs.len()),
+            _ => rungs.len() - 1,
+        };
         let (buffer, kt) = (rungs[k].buffer, rungs[k].kt);
         let j = pick.below(buffer.energy.len());
         let row = j * dim..(j + 1) * dim;
@@ -143,7 +146,7 @@ fn draw(dim: usize, spec: &TrainSpec, rungs: &[Rung], seed: u64, step: u64) -> B
 }
 
 /// A rotation matrix uniform over SO(3), from a normal quaternion.
-fn random_rotation(draws: &mut Draws) -> [[f64; 3]; 3] {
+pub(in crate::samplers) fn random_rotation(draws: &mut Draws) -> [[f64; 3]; 3] {
     let q: [f64; 4] = std::array::from_fn(|_| draws.normal());
     let norm = q.iter().map(|x| x * x).sum::<f64>().sqrt();
     let [w, x, y, z] = q.map(|v| v / norm);
@@ -154,7 +157,8 @@ fn random_rotation(draws: &mut Draws) -> [[f64; 3]; 3] {
     ]
 }
 
-fn rotate(r: &[[f64; 3]; 3], x: &[f64]) -> impl Iterator<Item = f64> {
+/// Turns every position of a frame.
+pub(in crate::samplers) fn rotate(r: &[[f64; 3]; 3], x: &[f64]) -> impl Iterator<Item = f64> {
     x.as_chunks::<3>().0.iter().flat_map(move |p| r.map(|row| row[0] * p[0] + row[1] * p[1] + row[2] * p[2]))
 }
 

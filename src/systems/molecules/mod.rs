@@ -32,17 +32,28 @@ pub struct Molecule {
 /// Names that [`built_in`] knows.
 pub const NAMES: &[&str] = &["aldp", "al3"];
 
+/// The System XML and the PDB file of a built-in molecule, as text.
+#[must_use]
+pub fn built_in_files(name: &str) -> Option<(&'static str, &'static str)> {
+    match name {
+        "aldp" => Some((include_str!("aldp.xml"), include_str!("aldp.pdb"))),
+        "al3" => Some((include_str!("al3.xml"), include_str!("al3.pdb"))),
+        _ => None,
+    }
+}
+
 /// A built-in molecule; `None` for a name that is not one of [`NAMES`].
 ///
 /// # Errors
 /// None, unless the embedded files are broken.
 pub fn built_in(name: &str) -> Result<Option<Molecule>> {
     // The last one is the scale of the paper's reference code.
-    let (xml, pdb, start, scale) = match name {
-        "aldp" => (include_str!("aldp.xml"), include_str!("aldp.pdb"), include_str!("aldp.start.txt"), 0.1640),
-        "al3" => (include_str!("al3.xml"), include_str!("al3.pdb"), include_str!("al3.start.txt"), 0.2059),
+    let (start, scale) = match name {
+        "aldp" => (include_str!("aldp.start.txt"), 0.1640),
+        "al3" => (include_str!("al3.start.txt"), 0.2059),
         _ => return Ok(None),
     };
+    let Some((xml, pdb)) = built_in_files(name) else { return Ok(None) };
     let file = |extension: &str| Path::new("built-in").join(format!("{name}.{extension}"));
     let molecule = from_text(&file("xml"), xml, &file("pdb"), pdb)?;
     // PDB files are rounded to 0.001 Angstrom: the minimised structure lies beside it in full.

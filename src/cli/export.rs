@@ -1,0 +1,112 @@
+//! `pita-bench export`: runs out of here, as one file or as tables.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::{Globals, output};
+use crate::error::{Error, Result};
+use crate::record::{RunDir, atomic, bundle};
+use crate::store::{self, View};
+
+/// Arguments of `export`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  pita-bench export --bundle 3f2a                     one run as 3f2a91bc-s0-a1.tar, for `pita-bench import`
+  pita-bench export metrics --csv > metrics.csv
+  pita-bench export runs --json --out runs.json
+
+Tables: runs, metrics, counts, scalars; `pita-bench db schema` describes their columns. Parquet is not written here:
+`scripts/pita_bench.py` gives pandas frames, and `frame.to_parquet(...)` writes them.")]
+pub struct Args {
+    /// Table.
+    #[arg(value_name = "TABLE", required_unless_present = "bundle")]
+    table: Option<String>,
+    /// This run, all of its files, as one file.
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["table", "csv"])]
+    bundle: Option<String>,
+    /// Comma-separated values (the default; --json for JSON).
+    #[arg(long)]
+    csv: bool,
+    /// Where to; standard output for tables, <run id>.tar for a bundle.
+    #[arg(short, long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+/// Runs the verb.
+///
+/// # Errors
+/// An unknown run or table, a run that has not ended, files that cannot be written.
+pub fn run(args: &Args, globals: &Globals) -> Result<()> {
+    let connection = store::open_for_reading(&globals.results)?;
+    if let Some(id) = &args.bundle {
+        let row = store::find(&connection, id)?;
+        let run = RunDir::open(&globals.results.join(&row.folder))?;
+        let path = args.out.clone().unwrap_or_else(|| PathBuf::from(format!("{}.tar", run.id)));
+        bundle::write(&run, &path)?;
+        let bytes = std::fs::metadata(&path).map_err(Error::io(&path))?.len();
+        let sha256 = atomic::sha256_file(&path)?;
+        return if globals.json {
+            output::json(&serde_json::json!({"file": path, "run": row.id, "bytes": bytes, "sha256": sha256}))
+        } else {
+            output::line(format!("{}: {bytes} bytes, SHA-256 {sha256}", path.display()))
+        };
+    }
+    if args.csv && globals.json {
+        return Err(Error::Usage("--csv and --json exclude each other".into()));
+    }
+    let view = View::by_name(args.table.as_deref().unwrap_or_default())?;
+    let rows = view.rows(&connection)?;
+    let text = if globals.json { json(view, &rows)? } else { csv(view, &rows) };
+    match &args.out {
+        None => output::line(text.trim_end()),
+        Some(path) => put(path, &text),
+    }
+}
+
+fn put(path: &Path, text: &str) -> Result<()> {
+    atomic::write(path, text.as_bytes())
+}
+
+/// A list of objects.
+fn json(view: &View, rows: &[Vec<Value>]) -> Result<String> {
+    let object = |row: &Vec<Value>| {
+        let fields = view.columns.iter().zip(row).map(|((name, ..), value)| ((*name).to_owned(), value.clone()));
+        Value::Object(fields.collect())
+    };
+    let all: Vec<Value> = rows.iter().map(object).collect();
+    let text = serde_json::to_string_pretty(&all).map_err(|e| Error::Internal(format!("JSON: {e}")))?;
+    Ok(text + "\n")
+}
+
+/// RFC 4180, lines ended by a newline; nothing for NULL.
+fn csv(view: &View, rows: &[Vec<Value>]) -> String {
+    let mut out = view.columns.iter().map(|c| c.0).collect::<Vec<_>>().join(",") + "\n";
+    for row in rows {
+        let fields: Vec<String> = row.iter().map(field).collect();
+        out += &(fields.join(",") + "\n");
+    }
+    out
+}
+
+fn field(value: &Value) -> String {
+    let text = match value {
+        Value::Null => return String::new(),
+        Value::String(s) => s.clone(),
+        other => other.to_string(),
+    };
+    if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_quoted_where_needed() {
+        let fields = [Value::Null, "a".into(), "a,b".into(), "say \"x\"\n".into(), 1.5.into(), 3.into()];
+        let text: Vec<String> = fields.iter().map(field).collect();
+        assert_eq!(text, ["", "a", "\"a,b\"", "\"say \"\"x\"\"\n\"", "1.5", "3"]);
+    }
+}

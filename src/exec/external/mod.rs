@@ -1,0 +1,185 @@
+//! Somebody else's sampler: a program that gets a job file and leaves samples.
+//!
+//! ```text
+//! <run folder>/command.log          what it wrote on stderr (and on stdout, with protocol `files`)
+//! <run folder>/external/            removed once the samples are taken over
+//!   job.json                        what is asked: see `job`; its path is the program's last argument
+//!   system.xml, system.pdb          the molecule (none for clusters)
+//!   start.npz                       `positions [1, atoms, 3]` to start from, `masses [atoms]`
+//!   samples.npz                     the answer: `positions [n, atoms, 3]`, optional `log_weight [n]`, `parents [n]`
+//!   counts.json                     the answer, with protocol `files`: `{"sampling": 12345}`
+//!   work/                           its own; shared npz batches, with protocol `pipe`
+//! ```
+//!
+//! | file | its job |
+//! |---|---|
+//! | `job` | the files that the program gets |
+//! | `process` | the process: lines without blocking, an end to it in every case |
+//! | `messages` | what it may say on stdout, and the answers: line-delimited JSON |
+//! | `answer` | its samples and counts, checked |
+//!
+//! Its stdin stays open as long as this process lives. It cannot be continued from the middle: an interrupted run begins
+//! anew, with fresh counts.
+
+mod answer;
+mod job;
+mod messages;
+mod process;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use self::job::Job;
+use self::messages::Message;
+use self::process::{Heard, Process};
+use super::science::Work;
+use crate::array::Arrays;
+use crate::config::Cell;
+use crate::config::spec::{ExternalSpec, Protocol};
+use crate::energy::{Counts, Metered};
+use crate::error::{Error, Result};
+use crate::samplers::{Progress, Samples};
+use crate::systems::System;
+
+/// Longest stay in one step: signals are looked at in between.
+const STEP: Duration = Duration::from_millis(250);
+
+/// A program at work.
+pub(super) struct External {
+    system: Arc<System>,
+    spec: ExternalSpec,
+    energy: Metered,
+    job: Job,
+    process: Process,
+    progress: Progress,
+    /// The answer, once it is there: samples and (with protocol `files`) counts.
+    answer: Option<(Samples, Option<Counts>)>,
+}
+
+impl External {
+    /// Writes the job into the run's folder and starts the program.
+    ///
+    /// # Errors
+    /// [`Error::Digest`] when the program's files are not those of the spec, [`Error::Command`] when it cannot be started.
+    pub(super) fn begin(cell: &Cell, spec: &ExternalSpec, system: System, run: &Path) -> Result<Self> {
+        let folder = Path::new(&spec.folder);
+        let found = crate::config::baseline::digest(folder)?;
+        if found != spec.files {
+            let message = format!(
+                "the files of `{}` are not those that were asked for: SHA-256 {found}, expected {}; run the sweep again \
+                 to take them as they are",
+                spec.name, spec.files
+            );
+            return Err(Error::Digest { path: folder.to_path_buf(), message });
+        }
+        let system = Arc::new(system);
+        let job = Job::write(&run.join("external"), cell, spec, &system)?;
+        let process = Process::start(spec, &job.file, &run.join("command.log"))?;
+        let phase = format!("{} running", spec.name);
+        Ok(Self {
+            energy: Metered::new(system.potential(), spec.budget),
+            system,
+            spec: spec.clone(),
+            job,
+            process,
+            progress: Progress { total: 1, phase, ..Progress::default() },
+            answer: None,
+        })
+    }
+
+    /// Takes one line of stdout.
+    fn line(&mut self, text: &str) -> Result<Option<Progress>> {
+        let message = match (Message::parse(text), self.spec.protocol) {
+            (Ok(message), _) => message,
+            (Err(_), Protocol::Files) => return Ok(None), // chatter; it is in the log
+            (Err(e), Protocol::Pipe) => return Err(self.broken(&format!("wrote {e}"))),
+        };
+        match message {
+            Message::Energy(request) => {
+                if self.spec.protocol == Protocol::Files {
+                    return Err(self.broken("asked for energies, but its baseline.toml says `protocol = \"files\"`"));
+                }
+                let reply = request.answer(&mut self.energy, self.system.atoms, &self.job.work);
+                let reply = reply.map_err(|e| self.broken(&format!("asked for energies: {e}")))?;
+                self.process.write(reply);
+                Ok(None)
+            }
+            Message::Progress { done, total, phase, scalars } => {
+                let phase = if phase.is_empty() { self.progress.phase.clone() } else { phase };
+                self.progress = Progress { done, total: total.max(1), phase, ..Progress::default() };
+                let scalars: BTreeMap<String, f64> = scalars;
+                Ok(Some(Progress { scalars: scalars.into_iter().collect(), ..self.progress.clone() }))
+            }
+        }
+    }
+
+    /// An error that names the program and shows the end of its log.
+    fn broken(&self, what: &str) -> Error {
+        Error::Command(format!("`{}` {what}{}", self.spec.name, self.process.last_words()))
+    }
+
+    /// The program ended: its answer, or why there is none.
+    fn ended(&mut self, status: std::process::ExitStatus) -> Result<Progress> {
+        if !status.success() {
+            return Err(self.broken(&format!("ended with {status}")));
+        }
+        let answer = answer::read(&self.job, &self.spec, &self.system);
+        self.answer = Some(answer.map_err(|e| self.broken(&format!("ended, but its answer is unusable: {e}")))?);
+        self.job.remove()?;
+        Ok(Progress { finished: true, ..self.progress.clone() })
+    }
+}
+
+impl Work for External {
+    fn step(&mut self) -> Result<Progress> {
+        let until = Instant::now() + STEP;
+        loop {
+            match self.process.hear(until)? {
+                Heard::Line(text) => {
+                    if let Some(progress) = self.line(&text)? {
+                        return Ok(progress);
+                    }
+                }
+                Heard::End(status) => return self.ended(status),
+                Heard::Nothing if self.process.silence() > Duration::from_secs(self.spec.timeout) => {
+                    let what = format!("said nothing for {} s (`timeout`), and was ended", self.spec.timeout);
+                    return Err(self.broken(&what));
+                }
+                Heard::Nothing => {}
+            }
+            if Instant::now() >= until {
+                return Ok(self.progress.clone());
+            }
+        }
+    }
+
+    fn counts(&self) -> Counts {
+        match &self.answer {
+            Some((_, Some(reported))) => reported.clone(),
+            _ => self.energy.counts().clone(),
+        }
+    }
+
+    fn resumable(&self) -> bool {
+        false
+    }
+
+    fn state(&self) -> Result<Arrays> {
+        Ok(Arrays::new())
+    }
+
+    fn restore(&mut self, _: &Arrays, _: Counts) -> Result<()> {
+        Ok(()) // it began anew
+    }
+
+    fn samples(&self) -> Result<Samples> {
+        let unfinished = || Error::Internal(format!("`{}` has not ended", self.spec.name));
+        self.answer.as_ref().map(|(samples, _)| samples.clone()).ok_or_else(unfinished)
+    }
+
+    fn weights(&self) -> Option<Arrays> {
+        None
+    }
+}

@@ -1,0 +1,259 @@
+//! One run as one file, to be carried elsewhere: a tar archive whose first entry says what follows.
+//!
+//! ```text
+//! <run id>/bundle.json       run, and name, size and SHA-256 of every file that follows, in this order
+//! <run id>/spec.json ...     the files of the run folder, see [`FILES`]
+//! ```
+//!
+//! A bundle may come from anybody. It is unpacked into a fresh folder, file by file, and only what `bundle.json` announces,
+//! under the few names that a run folder has; it becomes a run once every digest fits.
+
+use std::fs::File;
+use std::io::{BufReader, BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::{Request, RunDir, Status, atomic, manifest, tar};
+use crate::disk;
+use crate::error::{Error, Result};
+use crate::identity;
+
+/// Files of a run folder that travel, where they exist.
+pub const FILES: &[&str] = &[
+    "spec.json",
+    "provenance.json",
+    "counts.json",
+    "samples.npz",
+    "weights.safetensors",
+    "metrics.json",
+    "failure.json",
+    "events.jsonl",
+    "MANIFEST.sha256",
+];
+const FORMAT: u32 = 1;
+const INDEX: &str = "bundle.json";
+/// Largest index.
+const INDEX_BYTES: u64 = 1 << 20;
+
+/// `bundle.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Index {
+    /// Version of the format.
+    pub format: u32,
+    /// Run id where it came from; also the folder inside the archive.
+    pub run: String,
+    /// Spec digest.
+    pub spec_digest: String,
+    /// Seed.
+    pub seed: u64,
+    /// What follows.
+    pub files: Vec<Item>,
+}
+
+/// A file of the bundle.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Item {
+    /// Name, one of [`FILES`].
+    pub name: String,
+    /// Bytes.
+    pub size: u64,
+    /// SHA-256.
+    pub sha256: String,
+}
+
+/// Writes a run that has ended into one file. The bytes depend on the run folder's files alone.
+///
+/// # Errors
+/// [`Error::Refused`] for a run that has not ended, [`Error::Digest`] when its files are not those of its manifest,
+/// [`Error::Io`].
+pub fn write(run: &RunDir, path: &Path) -> Result<()> {
+    match run.status() {
+        Status::Complete => manifest::verify(&run.path)?,
+        Status::Failed => {}
+        other => {
+            let message = format!("{} is {}: only runs that have ended travel", run.id, other.word());
+            return Err(Error::Refused(message));
+        }
+    }
+    let request: Request = atomic::read_json(&run.file("spec.json"))?;
+    let mut files = Vec::new();
+    for name in FILES {
+        let file = run.file(name);
+        if file.exists() {
+            let size = std::fs::metadata(&file).map_err(Error::io(&file))?.len();
+            files.push(Item { name: (*name).to_owned(), size, sha256: atomic::sha256_file(&file)? });
+        }
+    }
+    let index =
+        Index { format: FORMAT, run: run.id.to_string(), spec_digest: request.spec_digest, seed: request.seed, files };
+    let mut head = serde_json::to_vec_pretty(&index).map_err(|e| Error::Internal(format!("bundle: {e}")))?;
+    head.push(b'\n');
+
+    let fresh = path.with_added_extension("tmp");
+    let put = || -> std::io::Result<()> {
+        let mut out = BufWriter::new(File::create(&fresh)?);
+        let entry = |out: &mut BufWriter<File>, name: &str, size: u64, content: &mut dyn Read| {
+            tar::write_header(out, &tar::Header { name: format!("{}/{name}", index.run), size })?;
+            if std::io::copy(&mut content.take(size), out)? != size {
+                return Err(std::io::Error::other(format!("{name} changed while it was read")));
+            }
+            tar::write_padding(out, size)
+        };
+        entry(&mut out, INDEX, head.len() as u64, &mut &head[..])?;
+        for item in &index.files {
+            entry(&mut out, &item.name, item.size, &mut File::open(run.file(&item.name))?)?;
+        }
+        tar::write_end(&mut out)?;
+        out.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()
+    };
+    if let Err(e) = put() {
+        let _ = std::fs::remove_file(&fresh);
+        return Err(Error::io(path)(e));
+    }
+    atomic::persist(&fresh, path)
+}
+
+/// What is wrong with a bundle; the caller knows its path.
+type Unpacked = std::result::Result<Index, String>;
+
+/// Reads a bundle: `open` gives a place for each file that is announced. Every size and digest has been checked when this
+/// returns.
+///
+/// # Errors
+/// What is wrong with the bundle, in words.
+pub fn unpack<W: Write>(input: &mut impl Read, mut open: impl FnMut(&str) -> std::io::Result<W>) -> Unpacked {
+    let cut = |e: std::io::Error| match e.kind() {
+        std::io::ErrorKind::UnexpectedEof => String::from("is cut short"),
+        _ => format!("holds {e}"),
+    };
+    let Some(first) = tar::read_header(input).map_err(cut)? else { return Err("is empty".into()) };
+    let folder = match first.name.rsplit_once('/') {
+        Some((folder, INDEX)) if plain(folder) => folder.to_owned(),
+        _ => return Err(format!("does not begin with <run>/{INDEX}, but with `{}`", first.name.escape_default())),
+    };
+    if first.size > INDEX_BYTES {
+        return Err(format!("has a {INDEX} of {} bytes", first.size));
+    }
+    let mut head = vec![0; first.size as usize];
+    input.read_exact(&mut head).map_err(cut)?;
+    tar::read_padding(input, first.size).map_err(cut)?;
+    let index: Index = serde_json::from_slice(&head).map_err(|e| format!("has a malformed {INDEX}: {e}"))?;
+    if index.format != FORMAT {
+        return Err(format!("is of version {}, this program knows {FORMAT}", index.format));
+    }
+    if index.run != folder {
+        return Err(format!("is of run `{}`, in a folder `{folder}`", index.run.escape_default()));
+    }
+    let mut seen: Vec<&str> = Vec::new();
+    for item in &index.files {
+        let name = item.name.as_str();
+        if !FILES.contains(&name) || seen.contains(&name) {
+            return Err(format!("announces a file `{}`, which no run folder has", name.escape_default()));
+        }
+        seen.push(name);
+        let Some(header) = tar::read_header(input).map_err(cut)? else { return Err(format!("lacks {name}")) };
+        if header.name != format!("{folder}/{name}") || header.size != item.size {
+            let found = header.name.escape_default();
+            return Err(format!("has `{found}` ({} bytes) in place of {name} ({})", header.size, item.size));
+        }
+        let mut file = open(name).map_err(|e| format!("cannot be unpacked: {name}: {e}"))?;
+        let found = copy(input, &mut file, item.size).map_err(cut)?;
+        if found != item.sha256 {
+            return Err(format!("holds a {name} with SHA-256 {found}, expected {}", item.sha256));
+        }
+        tar::read_padding(input, item.size).map_err(cut)?;
+    }
+    match tar::read_header(input).map_err(cut)? {
+        None => Ok(index),
+        Some(more) => Err(format!("holds `{}`, which is not announced", more.name.escape_default())),
+    }
+}
+
+/// Letters, digits and dashes: a run id.
+fn plain(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+}
+
+/// Copies `size` bytes; returns their SHA-256.
+fn copy(input: &mut impl Read, out: &mut impl Write, size: u64) -> std::io::Result<String> {
+    let (mut hash, mut left, mut buffer) = (Sha256::new(), size, [0; 1 << 14]);
+    while left > 0 {
+        let n = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        input.read_exact(&mut buffer[..n])?;
+        hash.update(&buffer[..n]);
+        out.write_all(&buffer[..n])?;
+        left -= n as u64;
+    }
+    out.flush()?;
+    Ok(identity::tree::hex(&hash.finalize()))
+}
+
+/// A run that was imported.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Imported {
+    /// The run here.
+    pub run: RunDir,
+    /// Its id where it came from.
+    pub was: String,
+    /// Whether it was here already.
+    pub known: bool,
+}
+
+/// Makes a bundle a run of this results folder: the next attempt at its cell, unless it is here already.
+///
+/// # Errors
+/// [`Error::Data`] for a malformed bundle, [`Error::Digest`] when what it holds is not what it says, [`Error::Io`].
+pub fn import(results: &Path, path: &Path) -> Result<Imported> {
+    let file = File::open(path).map_err(Error::io(path))?;
+    let fresh = results.join("runs").join(format!(".import-{}", std::process::id()));
+    let clear = || if fresh.exists() { std::fs::remove_dir_all(&fresh).map_err(Error::io(&fresh)) } else { Ok(()) };
+    clear()?;
+    std::fs::create_dir_all(&fresh).map_err(Error::io(&fresh))?;
+    let done = take_in(results, path, &mut BufReader::new(file), &fresh);
+    clear()?;
+    done
+}
+
+fn take_in(results: &Path, path: &Path, input: &mut impl Read, fresh: &Path) -> Result<Imported> {
+    let index = unpack(input, |name| File::create_new(fresh.join(name))).map_err(|m| Error::data(path, m))?;
+    let wrong = |message: String| Error::Digest { path: path.to_path_buf(), message };
+    let request: Request = atomic::read_json(&fresh.join("spec.json"))
+        .map_err(|e| Error::data(path, format!("holds no usable spec.json: {e}")))?;
+    let found = identity::spec_digest(&request.spec);
+    if found != request.spec_digest || found != index.spec_digest || request.seed != index.seed {
+        let said = &index.spec_digest;
+        return Err(wrong(format!("its spec has digest {found}, it says {said} (made by another version?)")));
+    }
+    let complete = fresh.join(manifest::NAME).exists();
+    if complete {
+        manifest::verify(fresh).map_err(|e| wrong(format!("its files are not those of its manifest: {e}")))?;
+        let listed: Vec<String> = manifest::read(fresh)?.into_iter().map(|(_, name)| name).collect();
+        if !["spec.json", "counts.json", "samples.npz"].iter().all(|name| listed.iter().any(|l| l == name)) {
+            return Err(wrong("its manifest lacks spec, counts or samples".into()));
+        }
+    } else if !fresh.join("failure.json").exists() {
+        return Err(Error::data(path, "holds neither MANIFEST.sha256 nor failure.json: the run had not ended"));
+    }
+    let proof = if complete { manifest::NAME } else { "failure.json" };
+    let ours = std::fs::read(fresh.join(proof)).map_err(Error::io(fresh))?;
+    let here = super::attempts(results, &found, index.seed)?;
+    if let Some(run) = here.iter().find(|r| std::fs::read(r.file(proof)).is_ok_and(|theirs| theirs == ours)) {
+        return Ok(Imported { run: run.clone(), was: index.run, known: true });
+    }
+    let mut attempt = here.last().map_or(1, |r| r.id.attempt + 1);
+    loop {
+        let run = RunDir::new(results, &found, index.seed, attempt);
+        let parent: PathBuf = run.path.parent().map(Path::to_path_buf).unwrap_or_default();
+        std::fs::create_dir_all(&parent).map_err(Error::io(&parent))?;
+        match std::fs::rename(fresh, &run.path) {
+            Ok(()) => {
+                disk::sync_parent(&run.path).map_err(Error::io(&run.path))?;
+                return Ok(Imported { run, was: index.run, known: false });
+            }
+            Err(_) if run.path.exists() => attempt += 1, // begun meanwhile
+            Err(e) => return Err(Error::io(&run.path)(e)),
+        }
+    }
+}
