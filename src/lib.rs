@@ -20,7 +20,7 @@
 //! | [`store`] | SQLite over the run folders |
 //! | [`report`] | tables, figures, the HTML page |
 //! | [`systems`], [`energy`] | what is sampled (clusters, molecules from OpenMM XML); energies behind a meter that counts |
-//! | [`samplers`] | Langevin, MALA, replica exchange, PITA; reference ensembles |
+//! | [`samplers`] | Langevin, MALA, replica exchange, PITA, TA-BG; reference ensembles |
 //! | [`nn`] | EGNN and DiT with EDM preconditioning: candle reference and fused CPU engines |
 //! | [`flow`] | normalizing flow on internal coordinates |
 //! | [`diffusion`] | schedules, annealing terms, resampling |
