@@ -22,7 +22,7 @@
 //! | [`compare`] | two runs, selections or code versions: better, worse, or a tie within the noise |
 //! | [`report`] | tables, figures, the HTML page |
 //! | [`systems`], [`energy`] | what is sampled (clusters, molecules from OpenMM XML); energies behind a meter that counts |
-//! | [`samplers`] | Langevin, MALA, replica exchange, PITA; reference ensembles; free energies |
+//! | [`samplers`] | Langevin, MALA, replica exchange, PITA, TA-BG; reference ensembles; free energies |
 //! | [`nn`] | EGNN and DiT with EDM preconditioning: candle reference and fused CPU engines |
 //! | [`flow`] | normalizing flow on internal coordinates |
 //! | [`diffusion`] | schedules, annealing terms, resampling |

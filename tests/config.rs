@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use pita_bench::config::spec::{
     EvalSpec, HotStartSpec, Integrator, MdSpec, NetSpec, PitaSpec, ReferenceSpec, ReplicaExchangeSpec, RunSpec,
-    SamplerSpec, Weights,
+    SamplerSpec, TabgCartSpec, TabgSpec, Weights,
 };
 use pita_bench::config::{Cell, Experiment, load};
 use pita_bench::error::Error;
@@ -187,6 +187,8 @@ fn frozen_digests() {
         identity::sha256_hex(identity::canonical(&PitaSpec::default())),
         identity::sha256_hex(identity::canonical(&EvalSpec::default())),
         identity::sha256_hex(identity::canonical(&NetSpec::dit())),
+        identity::sha256_hex(identity::canonical(&TabgSpec::default())),
+        identity::sha256_hex(identity::canonical(&TabgCartSpec::default())),
         // digests
         identity::spec_digest(&lj13(md)),
         identity::spec_digest(&run),

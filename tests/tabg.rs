@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use pita_bench::array::Arrays;
 use pita_bench::config::spec::{
-    FlowSpec, ForwardKlSpec, MdDataSpec, ReverseKlSpec, RunSpec, SamplerSpec, StageSpec, Start, SystemSpec, TabgSpec,
+    FlowSpec, ForwardKlSpec, MdDataSpec, ReverseKlSpec, RunSpec, SamplerSpec, StageSpec, Start, SystemSpec,
+    TabgCartSpec, TabgSpec, TarFlowSpec,
 };
 use pita_bench::energy::{Metered, Purpose};
 use pita_bench::error::Error;
@@ -277,4 +278,82 @@ fn steps_that_are_not_finite_are_skipped() {
         trainer.finish(f64::INFINITY, pace).unwrap();
     }
     assert!(matches!(trainer.finish(f64::INFINITY, pace), Err(Error::Numerical(_))));
+}
+
+/// The flow on Cartesian coordinates: exact resume, any number of threads, counts, weights; on a cluster and a molecule.
+#[test]
+fn cartesian() {
+    for (name, temperature, hot, channels) in [("lj13", 2.0, 3.0, 3), ("aldp", 900.0, 1_200.0, 1)] {
+        let common = tiny();
+        let spec = TabgCartSpec {
+            ladder: vec![hot],
+            fine_tune: 0,
+            flow: TarFlowSpec { blocks: 2, layers: 1, width: 32, head: 16, channels },
+            forward_kl: ForwardKlSpec { steps: 4, batch: 40, learning_rate: 1e-3 },
+            data: MdDataSpec { samples: 60, ..common.data },
+            anneal: StageSpec { draws: 100, buffer: 50, steps: 2, batch: 25, ..common.anneal },
+            samples: 30,
+            ..TabgCartSpec::default()
+        };
+        let context = || {
+            let system = Arc::new(systems::by_name(name, temperature).unwrap());
+            Context { energy: Metered::new(system.potential(), None), system, seed: 11 }
+        };
+        let start = |ctx: &Context| {
+            let system = SystemSpec::named(name, temperature);
+            build(&RunSpec { system, sampler: SamplerSpec::TabgCart(spec.clone()) }, ctx).unwrap()
+        };
+        let whole = || {
+            let mut ctx = context();
+            let mut sampler = start(&ctx);
+            while !sampler.step(&mut ctx).unwrap().finished {}
+            (sampler.samples().unwrap(), ctx.energy.counts().clone(), ctx.system)
+        };
+        let pool = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let (samples, counts, system) = pool(1).install(whole);
+        assert_eq!(pool(3).install(whole).0, samples);
+        let want = [(Purpose::InitialData, 20 * (1 + 300 + 60)), (Purpose::Annealing, 100), (Purpose::Sampling, 30)];
+        assert_eq!(counts.0, want.into());
+        let mut ctx = context();
+        let mut sampler = start(&ctx);
+        loop {
+            let finished = sampler.step(&mut ctx).unwrap().finished;
+            let state = sampler.state().unwrap();
+            sampler = start(&ctx);
+            sampler.restore(&state).unwrap();
+            if finished {
+                break;
+            }
+        }
+        assert_eq!(sampler.samples().unwrap(), samples);
+        let x = samples["positions"].to_f64();
+        for frame in x.chunks_exact(3 * system.atoms) {
+            let sum = |c: usize| frame.iter().skip(c).step_by(3).sum::<f64>();
+            assert!((0..3).all(|c| sum(c).abs() < 1e-4 * system.scale), "centred");
+        }
+    }
+}
+
+/// A flow that draws independent normals has the weights of that: its `ln q` over centred configurations is the mean-free
+/// normal density, whatever the centre of mass that was drawn.
+#[test]
+fn cartesian_density_is_that_of_centred_configurations() {
+    use pita_bench::flow::tarflow::TarShape;
+    use pita_bench::samplers::tabg::Cartesian;
+    let (atoms, scale) = (5, 0.3);
+    let shape = TarShape::new(atoms, 3, 2, 1, 32, 16).unwrap();
+    let mut trainer = Trainer::new(&shape.packing, 1);
+    // All parameters 0: log-scales and shifts are 0.
+    trainer.weights.packed.iter_mut().for_each(|l| *l = Lanes([0.0; H]));
+    let model = Cartesian::new(shape, atoms, scale);
+    let items: Vec<u32> = (0..50).collect();
+    let drawn = model.draw(&trainer.weights, &Stream::new(5, rng::Purpose::Anneal, 0), &items);
+    let free = (3 * atoms - 3) as f64;
+    for (x, log_q) in drawn.x.chunks_exact(3 * atoms).zip(&drawn.log_q) {
+        let square: f64 = x.iter().map(|x| (x / scale).powi(2)).sum();
+        // Orthonormal coordinates of the mean-free space, and the volume sqrt(n)^3 between the centre and its direction.
+        let normal = -0.5 * square - 0.5 * free * std::f64::consts::TAU.ln() - free * f64::ln(scale);
+        let want = normal - 1.5 * f64::ln(atoms as f64);
+        assert!((log_q - want).abs() < 1e-3, "{log_q} {want}");
+    }
 }
