@@ -24,6 +24,7 @@ fn main() {
 
     embed("REVISION", &git.as_ref().and_then(Git::revision).unwrap_or_default());
     embed("DIRTY", git.as_ref().and_then(Git::dirty).map_or("", |dirty| if dirty { "true" } else { "false" }));
+    write_parts(root, &files);
     embed("TREE", &tree::digest(root, &files));
     embed("LOCK", &tree::file_digest(&root.join("Cargo.lock")));
     embed("FEATURES", &features.join(","));
@@ -38,6 +39,25 @@ fn main() {
     if let Some(git) = &git {
         git.watch();
     }
+}
+
+/// `parts.txt`: what the tree and lock digests are made of, so that a difference can be traced to a file or a crate.
+fn write_parts(root: &Path, files: &[String]) {
+    let mut text = String::new();
+    for file in files {
+        text += &format!("file {} {file}\n", &tree::file_digest(&root.join(file))[..16]);
+    }
+    let lock = std::fs::read_to_string(root.join("Cargo.lock")).unwrap_or_default();
+    for package in lock.split("[[package]]").skip(1) {
+        let value = |key: &str| {
+            let line = package.lines().find_map(|line| line.strip_prefix(key)?.trim().strip_prefix('='));
+            line.map(|v| v.trim().trim_matches('"')).unwrap_or_default()
+        };
+        text += &format!("crate {} {}\n", value("version"), value("name"));
+    }
+    let folder = std::env::var("OUT_DIR").unwrap_or_default();
+    // Without it the crate does not compile, and the compiler says which file is missing.
+    let _ = std::fs::write(Path::new(&folder).join("parts.txt"), text);
 }
 
 fn embed(name: &str, value: &str) {

@@ -121,7 +121,15 @@ impl Error {
                 K::StorageFull | K::QuotaExceeded => ExitCode::DiskFull,
                 K::PermissionDenied | K::ReadOnlyFilesystem => ExitCode::ReadOnly,
                 K::BrokenPipe => ExitCode::BrokenPipe,
-                _ => ExitCode::Data,
+                K::NotFound
+                | K::NotADirectory
+                | K::IsADirectory
+                | K::AlreadyExists
+                | K::InvalidData
+                | K::InvalidInput
+                | K::InvalidFilename
+                | K::UnexpectedEof => ExitCode::Data,
+                _ => ExitCode::InputOutput,
             },
             Self::Store(_) => ExitCode::Store,
             Self::NewerDatabase(_) => ExitCode::NewerDatabase,

@@ -40,6 +40,10 @@ pub enum ExitCode {
     NewerDatabase = 16,
     /// A file does not match its recorded digest.
     DigestMismatch = 17,
+    /// The system failed to read or write a file.
+    InputOutput = 18,
+    /// A check could not run everything that it had to compare.
+    Incomplete = 19,
     /// The reader of our output went away.
     BrokenPipe = 141,
 }

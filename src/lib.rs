@@ -18,24 +18,32 @@
 //! | [`exec`] | local workers, signals, progress; Slurm arrays; programs of others |
 //! | [`record`] | run folders: events, checkpoints, manifest; bundles |
 //! | [`store`] | SQLite over the run folders |
+//! | [`check`] | nightly checks: pass, drift, incomplete, not comparable |
+//! | [`compare`] | two runs, selections or code versions: better, worse, or a tie within the noise |
 //! | [`report`] | tables, figures, the HTML page |
 //! | [`systems`], [`energy`] | what is sampled (clusters, molecules from OpenMM XML); energies behind a meter that counts |
-//! | [`samplers`] | Langevin, MALA, replica exchange, PITA; reference ensembles |
+//! | [`samplers`] | Langevin, MALA, replica exchange, PITA; reference ensembles; free energies |
 //! | [`nn`] | EGNN and DiT with EDM preconditioning: candle reference and fused CPU engines |
+//! | [`flow`] | normalizing flow on internal coordinates |
 //! | [`diffusion`] | schedules, annealing terms, resampling |
 //! | [`metrics`] | Wasserstein, exact transport, molecular structure, intervals, noise floors |
 //! | [`rng`] | Philox counter streams |
 //! | [`real`] | f32 and f64 behind one trait, with functions that vectorise |
 //! | [`mod@array`] | named arrays: npz and safetensors |
+//! | [`disk`] | durable file operations, and the seam where tests make them fail |
 
 pub mod array;
+pub mod check;
 pub mod cli;
+pub mod compare;
 pub mod config;
 pub mod diffusion;
+pub mod disk;
 pub mod energy;
 pub mod error;
 pub mod exec;
 pub mod exit;
+pub mod flow;
 pub mod identity;
 pub mod metrics;
 pub mod nn;

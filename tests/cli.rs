@@ -74,6 +74,8 @@ fn synthetic(results: &Path, stride: usize, seed: u64, x: f64, whole: bool) -> R
         reference_digest: "r".into(),
         code_digest: code.digest.clone(),
         metrics: vec![metric],
+        eval: None,
+        reweighted: vec![],
     };
     atomic::write_json(&run.file("metrics.json"), &metrics).unwrap();
     manifest::write(&run.path).unwrap();
@@ -139,10 +141,12 @@ fn exit_codes() {
     let connection = store::open(dir.path()).unwrap();
     connection.pragma_update(None, "user_version", store::VERSION + 1).unwrap();
     connection.close().unwrap();
-    for args in [["ls", "--json"].as_slice(), &["db", "rebuild", "--json"]] {
-        let newer = pita(dir.path(), args);
-        assert_eq!((code(&newer), &value(&newer)["error"]["exit_code"]), (16, &json!(16)));
-    }
+    // Read, with a word about it; never written.
+    let refused = pita(dir.path(), &["db", "rebuild", "--json"]);
+    assert_eq!((code(&refused), &value(&refused)["error"]["exit_code"]), (16, &json!(16)));
+    let read = pita(dir.path(), &["ls"]);
+    assert_eq!(code(&read), 4, "{read:?}");
+    assert!(String::from_utf8_lossy(&read.stderr).contains("newer version of pita-bench"), "{read:?}");
 }
 
 #[test]

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use pita_bench::array::Arrays;
 use pita_bench::config::spec::{
-    AnnealSpec, Engine, InitialSpec, NetSpec, PitaSpec, RefineSpec, Resampling, RunSpec, SamplerSpec, SystemSpec,
-    TrainSpec, Weights,
+    AnnealSpec, DitSpec, Engine, InitialSpec, Integrator, NetSpec, PitaSpec, Precision, RefineSpec, RelaxSpec,
+    Resampling, RunSpec, SamplerSpec, SystemSpec, TrainOn, TrainSpec, Weights,
 };
 use pita_bench::energy::{Metered, Purpose};
 use pita_bench::error::Error;
@@ -28,18 +28,51 @@ fn tiny() -> PitaSpec {
     }
 }
 
-fn context(budget: Option<u64>) -> Context {
-    let system = Arc::new(systems::by_name("lj13", 2.0).unwrap());
+/// Alanine dipeptide with everything that molecules have and clusters have not: the transformer, Langevin dynamics for the
+/// initial data and for relaxation, one network per rung.
+fn tiny_molecule() -> PitaSpec {
+    PitaSpec {
+        ladder: vec![1_200.0, 755.95],
+        initial: InitialSpec {
+            integrator: Integrator::Langevin,
+            step: 0.001,
+            friction: 0.3,
+            precision: Precision::F32,
+            samples: 60,
+            walkers: 20,
+            equilibration: 200,
+            stride: 50,
+        },
+        net: NetSpec {
+            hidden: 32,
+            layers: 1,
+            dit: Some(DitSpec { heads: 1, beta_conditioning: false, ..DitSpec::default() }),
+            ..NetSpec::default()
+        },
+        train: TrainSpec { rungs: TrainOn::Newest, target_score: 0.01, sigma_min: 0.01, ..tiny().train },
+        anneal: AnnealSpec { steps: 8, weights: Weights::None, final_resampling: false, ..AnnealSpec::default() },
+        refine: RefineSpec { steps: 120, ..RefineSpec::default() },
+        relax: RelaxSpec { steps: 300, step: 0.001, friction: 1.0, precision: Precision::F64 },
+        ..tiny()
+    }
+}
+
+/// The systems of these tests: a cluster, or alanine dipeptide for what has a transformer.
+fn system(spec: &PitaSpec) -> SystemSpec {
+    if spec.net.dit.is_some() { SystemSpec::named("aldp", 555.52) } else { SystemSpec::named("lj13", 2.0) }
+}
+
+fn context(spec: &PitaSpec, budget: Option<u64>) -> Context {
+    let system = Arc::new(systems::build(&system(spec)).unwrap());
     Context { energy: Metered::new(system.potential(), budget), system, seed: 11 }
 }
 
 fn start(spec: &PitaSpec, ctx: &Context) -> Box<dyn Sampler> {
-    let system = SystemSpec::named("lj13", 2.0);
-    build(&RunSpec { system, sampler: SamplerSpec::Pita(spec.clone()) }, ctx).unwrap()
+    build(&RunSpec { system: system(spec), sampler: SamplerSpec::Pita(spec.clone()) }, ctx).unwrap()
 }
 
 fn run(spec: &PitaSpec) -> (Arrays, Context) {
-    let mut ctx = context(None);
+    let mut ctx = context(spec, None);
     let mut sampler = start(spec, &ctx);
     while !sampler.step(&mut ctx).unwrap().finished {}
     (sampler.samples().unwrap(), ctx)
@@ -48,28 +81,70 @@ fn run(spec: &PitaSpec) -> (Arrays, Context) {
 /// Stopped after every single step and continued in a fresh sampler: the same bits at the end.
 #[test]
 fn resume_anywhere_is_exact() {
-    let (whole, _) = run(&tiny());
-    let mut ctx = context(None);
-    let mut sampler = start(&tiny(), &ctx);
-    loop {
-        let finished = sampler.step(&mut ctx).unwrap().finished;
-        let state = sampler.state().unwrap();
-        sampler = start(&tiny(), &ctx);
-        sampler.restore(&state).unwrap();
-        if finished {
-            break;
+    for spec in [tiny(), tiny_molecule()] {
+        let (whole, _) = run(&spec);
+        let mut ctx = context(&spec, None);
+        let mut sampler = start(&spec, &ctx);
+        loop {
+            let finished = sampler.step(&mut ctx).unwrap().finished;
+            let state = sampler.state().unwrap();
+            sampler = start(&spec, &ctx);
+            sampler.restore(&state).unwrap();
+            if finished {
+                break;
+            }
         }
+        assert_eq!(sampler.samples().unwrap(), whole);
     }
-    assert_eq!(sampler.samples().unwrap(), whole);
 }
 
 #[test]
 fn threads_do_not_matter() {
-    let with = |threads: usize| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| run(&tiny()).0)
-    };
-    assert_eq!(with(1), with(3));
+    for spec in [tiny(), tiny_molecule()] {
+        let with = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| run(&spec).0)
+        };
+        assert_eq!(with(1), with(3));
+    }
+}
+
+/// Relaxation is counted, costs one evaluation a step, and leaves particles whose energies are theirs.
+#[test]
+fn molecules_are_relaxed_on_the_true_energy() {
+    let (samples, ctx) = run(&tiny_molecule());
+    let counts = &ctx.energy.counts().0;
+    assert_eq!(counts[&Purpose::InitialData], 20 * (1 + 200 + 3 * 50));
+    assert_eq!(counts[&Purpose::Refinement], (120 + 300) * (40 + 50));
+    let (x, e) = (samples["positions"].to_f64(), samples["energy"].to_f64());
+    let kt = ctx.system.kt(555.52);
+    assert!(e.len() > 25 && e.iter().all(|e| e.abs() < 1_000.0 * kt), "{} of 50 are left", e.len());
+    let (mut again, mut f) = (vec![0.0; e.len()], vec![0.0; x.len()]);
+    ctx.system.potential().energy_forces(&x, &mut again, &mut f);
+    // Centred after the last evaluation: the same up to rounding.
+    assert!(e.iter().zip(&again).all(|(a, b)| (a - b).abs() < 1e-6 * b.abs().max(1.0)));
+}
+
+/// Without a ladder: data at the target, trained on and sampled with gamma = 1.
+#[test]
+fn no_ladder_is_a_plain_diffusion_model() {
+    let spec =
+        PitaSpec { ladder: vec![], refine: RefineSpec { steps: 0, ..RefineSpec::default() }, ..tiny_score_model() };
+    let (samples, ctx) = run(&spec);
+    let counts = &ctx.energy.counts().0;
+    assert_eq!(counts[&Purpose::InitialData], 20 * (1 + 200 + 15));
+    assert_eq!(counts[&Purpose::Annealing], 50);
+    assert_eq!(counts.get(&Purpose::Refinement), None);
+    assert!(!samples["energy"].to_f64().is_empty());
+}
+
+fn tiny_score_model() -> PitaSpec {
+    let d = PitaSpec::score_scaling();
+    PitaSpec {
+        train: TrainSpec { energy_score: 0.0, energy_matching: 0.0, ..tiny().train },
+        anneal: AnnealSpec { steps: 12, ..d.anneal },
+        ..tiny()
+    }
 }
 
 /// What a network says of a sample does not depend on who else is in the batch.
@@ -105,7 +180,7 @@ fn evaluations_are_counted() {
 
 #[test]
 fn a_budget_stops_the_run() {
-    let mut ctx = context(Some(1_000));
+    let mut ctx = context(&tiny(), Some(1_000));
     let mut sampler = start(&tiny(), &ctx);
     let error = loop {
         match sampler.step(&mut ctx) {

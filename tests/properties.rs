@@ -183,6 +183,8 @@ fn put(run: &RunDir, cell: &Cell, left: &Left) -> Option<Claim> {
         reference_digest: String::new(),
         code_digest: String::new(),
         metrics: vec![],
+        reweighted: vec![],
+        eval: None,
     };
     let metrics = run.file("metrics.json");
     match left.metrics {

@@ -1,12 +1,13 @@
 //! NumPy `.npz`: a zip file of `.npy` arrays. Floats and integers of any width are read; strings are skipped.
 
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::io::{BufReader, Cursor, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use npyz::{DType, NpyFile, Order, TypeChar, WriterBuilder};
 
 use super::{Array, Arrays, Data, npy_header};
+use crate::disk;
 use crate::error::{Error, Result};
 
 /// Most bytes that one byte of a compressed file can stand for.
@@ -69,38 +70,37 @@ fn read_npy<R: std::io::Read>(npy: NpyFile<R>) -> std::io::Result<Option<Array>>
     Ok(Some(Array { shape, data }))
 }
 
-/// Writes arrays as an uncompressed `.npz`. The bytes depend on the arrays alone (no timestamps).
+/// Writes arrays as an uncompressed `.npz`, whole or not at all. The bytes depend on the arrays alone (no timestamps).
 ///
 /// # Errors
 /// [`Error::Io`] when the file cannot be written.
 pub fn write_npz(path: impl AsRef<Path>, arrays: &Arrays) -> Result<()> {
     let path = path.as_ref();
-    let file = File::create(path).map_err(Error::io(path))?;
-    let mut npz = npyz::npz::NpzWriter::new(BufWriter::new(file));
+    let bytes = encode(arrays).map_err(Error::io(path))?;
+    disk::replace(path, |file| file.write_all(&bytes)).map_err(Error::io(path))
+}
+
+/// The bytes of the file. In memory first: the zip writer panics, or hides the system's reason, when a write fails.
+fn encode(arrays: &Arrays) -> std::io::Result<Vec<u8>> {
+    let mut npz = npyz::npz::NpzWriter::new(Cursor::new(Vec::new()));
     // The default is the current time: the same arrays would give other bytes two seconds later.
     let options = npyz::zip::write::FileOptions::default().last_modified_time(npyz::zip::DateTime::default());
-    let mut write = || -> std::io::Result<()> {
-        for (name, array) in arrays {
-            let shape: Vec<u64> = array.shape.iter().map(|&n| n as u64).collect();
-            macro_rules! put {
-                ($v:expr) => {{
-                    let mut w = npz.array(name, options)?.default_dtype().shape(&shape).begin_nd()?;
-                    w.extend($v.iter().copied())?;
-                    w.finish()?;
-                }};
-            }
-            match &array.data {
-                Data::F32(v) => put!(v),
-                Data::F64(v) => put!(v),
-                Data::I64(v) => put!(v),
-            }
+    for (name, array) in arrays {
+        let shape: Vec<u64> = array.shape.iter().map(|&n| n as u64).collect();
+        macro_rules! put {
+            ($v:expr) => {{
+                let mut w = npz.array(name, options)?.default_dtype().shape(&shape).begin_nd()?;
+                w.extend($v.iter().copied())?;
+                w.finish()?;
+            }};
         }
-        Ok(())
-    };
-    write().map_err(Error::io(path))?;
-    let mut file = npz.zip_writer().finish().map_err(|e| Error::io(path)(std::io::Error::other(e)))?;
-    file.flush().map_err(Error::io(path))?;
-    file.get_ref().sync_all().map_err(Error::io(path))
+        match &array.data {
+            Data::F32(v) => put!(v),
+            Data::F64(v) => put!(v),
+            Data::I64(v) => put!(v),
+        }
+    }
+    Ok(npz.zip_writer().finish().map_err(std::io::Error::other)?.into_inner())
 }
 
 #[cfg(test)]

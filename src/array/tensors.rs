@@ -1,11 +1,13 @@
 //! safetensors files: named arrays with a small text header, readable from PyTorch.
 
 use std::collections::HashMap;
+use std::io::Write;
 use std::path::Path;
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 
 use super::{Array, Arrays, Data};
+use crate::disk;
 use crate::error::{Error, Result};
 
 /// Reads a safetensors file.
@@ -18,7 +20,7 @@ pub fn read_safetensors(path: impl AsRef<Path>) -> Result<Arrays> {
     decode_safetensors(&bytes).map_err(|m| Error::data(path, m))
 }
 
-/// Decodes safetensors bytes (f32, f64, i64 and u8 tensors; u8, as flags often are, become i64).
+/// Decodes safetensors bytes (f32, f64, i64, i32 and u8 tensors; i32 and u8, as flags often are, become i64).
 ///
 /// # Errors
 /// A description of what is malformed.
@@ -31,8 +33,9 @@ pub fn decode_safetensors(bytes: &[u8]) -> Result<Arrays, String> {
             Dtype::F32 => Data::F32(bytes.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)).collect()),
             Dtype::F64 => Data::F64(bytes.as_chunks().0.iter().map(|&b| f64::from_le_bytes(b)).collect()),
             Dtype::I64 => Data::I64(bytes.as_chunks().0.iter().map(|&b| i64::from_le_bytes(b)).collect()),
+            Dtype::I32 => Data::I64(bytes.as_chunks().0.iter().map(|&b| i64::from(i32::from_le_bytes(b))).collect()),
             Dtype::U8 => Data::I64(bytes.iter().map(|&b| i64::from(b)).collect()),
-            other => return Err(format!("tensor `{name}` is {other:?}; expected F32, F64, I64 or U8")),
+            other => return Err(format!("tensor `{name}` is {other:?}; expected F32, F64, I64, I32 or U8")),
         };
         arrays.insert(name, Array { shape: view.shape().to_vec(), data });
     }
@@ -69,13 +72,14 @@ pub fn encode_safetensors(arrays: &Arrays) -> Result<Vec<u8>> {
     serialize(views, None::<HashMap<String, String>>).map_err(|e| Error::Internal(e.to_string()))
 }
 
-/// Writes arrays as a safetensors file.
+/// Writes arrays as a safetensors file, whole or not at all.
 ///
 /// # Errors
 /// [`Error::Io`] when it cannot be written.
 pub fn write_safetensors(path: impl AsRef<Path>, arrays: &Arrays) -> Result<()> {
     let path = path.as_ref();
-    std::fs::write(path, encode_safetensors(arrays)?).map_err(Error::io(path))
+    let bytes = encode_safetensors(arrays)?;
+    disk::replace(path, |file| file.write_all(&bytes)).map_err(Error::io(path))
 }
 
 #[cfg(test)]

@@ -1,14 +1,19 @@
 //! `pita-bench db`: the run database from the run folders, and back.
 
+use std::path::PathBuf;
+
 use super::{Globals, output};
 use crate::error::{Error, Result};
 use crate::exit::ExitCode;
+use crate::record::{self, RunDir};
 use crate::store;
 
 /// Arguments of `db`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  pita-bench db rebuild\n  pita-bench db verify\n  pita-bench db schema\n  \
-               sqlite3 results/pita.db 'SELECT label, avg(value) FROM v1_metrics WHERE metric = \"energy-w1\" GROUP BY 1'")]
+#[command(
+    after_help = "Examples:\n  pita-bench db rebuild\n  pita-bench db verify\n  pita-bench db ingest\n  pita-bench db schema\n  \
+               sqlite3 results/pita.db 'SELECT label, avg(value) FROM v1_metrics WHERE metric = \"energy-w1\" GROUP BY 1'"
+)]
 pub struct Args {
     #[command(subcommand)]
     action: Action,
@@ -18,6 +23,11 @@ pub struct Args {
 enum Action {
     /// Write the database anew from the run folders; a broken one is moved aside.
     Rebuild,
+    /// Take run folders into the database: those named, or all; rows of others stay.
+    Ingest {
+        /// Run folders.
+        folders: Vec<PathBuf>,
+    },
     /// Compare the database with the run folders, and the run folders with their manifests.
     Verify,
     /// Describe the views for your own queries.
@@ -30,8 +40,9 @@ enum Action {
 /// [`Error::Store`] when the database does not agree with the run folders, [`Error::Digest`] when a run's files were
 /// changed.
 pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
-    match args.action {
+    match &args.action {
         Action::Rebuild => rebuild(globals),
+        Action::Ingest { folders } => ingest(folders, globals),
         Action::Verify => verify(globals),
         Action::Schema => schema(globals),
     }
@@ -59,8 +70,23 @@ fn rebuild(globals: &Globals) -> Result<ExitCode> {
     Ok(ExitCode::Ok)
 }
 
+fn ingest(folders: &[PathBuf], globals: &Globals) -> Result<ExitCode> {
+    let runs = if folders.is_empty() {
+        record::all_runs(&globals.results)?
+    } else {
+        folders.iter().map(|f| RunDir::open(f)).collect::<Result<_>>()?
+    };
+    store::ingest_all(&store::open(&globals.results)?, &runs)?;
+    if globals.json {
+        output::json(&serde_json::json!({"runs": runs.len()}))?;
+    } else {
+        output::line(format!("{} runs", runs.len()))?;
+    }
+    Ok(ExitCode::Ok)
+}
+
 fn verify(globals: &Globals) -> Result<ExitCode> {
-    let connection = store::open_for_reading(&globals.results)?;
+    let connection = globals.database()?;
     let found = store::verify(&connection, &globals.results)?;
     let error = if let Some(first) = found.damaged.first() {
         Some(Error::Digest {

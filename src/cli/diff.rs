@@ -1,126 +1,147 @@
-//! `pita-bench diff`: the metrics of two runs side by side.
+//! `pita-bench diff`: the metrics of two runs, or of two selections of runs, side by side.
 
-use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::{Globals, output};
+use super::Globals;
+use super::ls::Only;
+use super::output::{self, Shape};
+use crate::compare::{self, Row, Verdict};
 use crate::error::{Error, Result};
-use crate::record::{MetricsFile, RunDir, atomic};
-use crate::store::{self, RunRow};
+use crate::store::{self, Filter, Measured, RunRow};
 
 /// Arguments of `diff`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   pita-bench diff 3f2a 91bc
+  pita-bench diff @accepted @tonight --md
+  pita-bench diff sampler=md sampler=pita --system lj13
+  pita-bench diff code=9e1c0d code=77ab12 --csv
 
-The verdict is about B: better or worse than A, or a tie when the 95 % intervals overlap.")]
+A and B are runs (any unique beginning of an id) or selections, see `pita-bench ls --help`. A selection stands for the mean
+over its runs; methods are matched by name and system unless there is one on each side. The verdict is about B: better or worse
+than A, or a tie when the 95 % interval of the difference holds zero or both are within the noise floor.")]
 pub struct Args {
-    /// Run id, or a unique beginning of one.
+    /// Run id, unique beginning of one, or a selection.
     a: String,
-    /// The run to compare with it.
+    /// What to compare with it.
     b: String,
+    /// Only these, on both sides.
+    #[command(flatten)]
+    only: Only,
+    /// How it is printed.
+    #[command(flatten)]
+    shape: Shape,
 }
 
-/// One metric of both runs.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-struct Compared {
-    id: String,
-    unit: String,
-    a: Side,
-    b: Side,
-    verdict: &'static str,
-}
-
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+/// One side: what it is called, and its metrics.
 struct Side {
-    value: Option<f64>,
-    lo: Option<f64>,
-    hi: Option<f64>,
+    name: String,
+    json: serde_json::Value,
+    evaluations: Option<u64>,
+    metrics: Vec<Measured>,
 }
 
 /// Runs the verb.
 ///
 /// # Errors
-/// When an id is not unique, or a run has not been evaluated.
+/// When an id is not unique, a selection is empty, or a run has not been evaluated.
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
-    let connection = store::open_for_reading(&globals.results)?;
-    let (a, b) = (store::find(&connection, &args.a)?, store::find(&connection, &args.b)?);
-    let (in_a, in_b) = (metrics(globals, &a)?, metrics(globals, &b)?);
-    let rows = compare(&in_a, &in_b);
+    let connection = globals.database()?;
+    let (a, b) = (side(&connection, &args.a, &args.only)?, side(&connection, &args.b, &args.only)?);
+    let rows = compare::compare(&a.metrics, &b.metrics);
+    if rows.is_empty() {
+        return Err(Error::NothingSelected(format!(
+            "{} and {} have no method with a metric in common; `pita-bench ls` lists the runs",
+            args.a, args.b
+        )));
+    }
     if globals.json {
-        return output::json(&json!({"a": a, "b": b, "metrics": rows}));
+        return output::json(&json!({"a": a.json, "b": b.json, "metrics": rows}));
     }
-    let mut table =
-        vec![vec!["METRIC".into(), a.id.clone(), String::new(), b.id.clone(), String::new(), "B IS".into()]];
-    for r in &rows {
-        let interval = |s: &Side| format!("[{}, {}]", output::number(s.lo), output::number(s.hi));
-        let (a, b) = (output::number(r.a.value), output::number(r.b.value));
-        table.push(vec![r.id.clone(), a, interval(&r.a), b, interval(&r.b), r.verdict.into()]);
+    let mut table = table(&rows, &a.name, &b.name, args.shape);
+    if let (Some(x), Some(y), false) = (a.evaluations, b.evaluations, args.shape.csv) {
+        let mut line = vec![String::new(); table[0].len()];
+        let at = |name: &str| table[0].iter().position(|h| h == name).unwrap_or(0);
+        let (metric, left, right) = (at("METRIC"), at(&a.name), at(&b.name));
+        line[metric] = "evaluations".into();
+        line[left] = output::grouped(x);
+        line[right] = output::grouped(y);
+        table.push(line);
     }
-    table.push(vec![
-        "evaluations".into(),
-        output::grouped(a.evaluations),
-        String::new(),
-        output::grouped(b.evaluations),
-        String::new(),
-        String::new(),
-    ]);
-    output::line(output::columns(&table))
+    output::line(args.shape.table(&table))
 }
 
-fn metrics(globals: &Globals, row: &RunRow) -> Result<MetricsFile> {
-    let path = RunDir::open(&globals.results.join(&row.folder))?.file("metrics.json");
-    if !path.exists() {
-        let remedy = "sweep its experiment again to evaluate it";
-        return Err(Error::NothingSelected(format!("{} is {} and has no metrics; {remedy}", row.id, row.status)));
+fn side(connection: &rusqlite::Connection, text: &str, only: &Only) -> Result<Side> {
+    let parsed = Filter::parse(text)?;
+    let single = parsed.prefix.is_some();
+    let filter = only.narrow(parsed)?;
+    if single {
+        let row: RunRow = store::find(connection, text)?;
+        let exactly = Filter { prefix: Some(row.id.clone()), ..filter };
+        let mut metrics = store::measured(connection, &exactly)?;
+        metrics.retain(|m| *m.run == *row.id);
+        if metrics.is_empty() {
+            let remedy = "sweep its experiment again to evaluate it";
+            return Err(Error::NothingSelected(format!("{} is {} and has no metrics; {remedy}", row.id, row.status)));
+        }
+        return Ok(Side { name: row.id.clone(), evaluations: Some(row.evaluations), json: json!(row), metrics });
     }
-    atomic::read_json(&path)
+    let metrics = store::measured(connection, &filter)?;
+    if metrics.is_empty() {
+        return Err(Error::NothingSelected(format!("no evaluated run matches `{text}`; `pita-bench ls` lists them")));
+    }
+    let mut runs: Vec<&str> = metrics.iter().map(|m| &*m.run).collect();
+    runs.dedup();
+    let json = json!({"selection": text, "runs": runs.len()});
+    Ok(Side { name: text.to_owned(), evaluations: None, json, metrics })
 }
 
-fn compare(a: &MetricsFile, b: &MetricsFile) -> Vec<Compared> {
-    let text = |v: &Value, key: &str| v[key].as_str().unwrap_or_default().to_owned();
-    let mut rows = Vec::new();
-    for x in &a.metrics {
-        let Some(y) = b.metrics.iter().find(|y| y["id"] == x["id"]) else { continue };
-        let (left, right) = (side(x), side(y));
-        let comparable = x["version"] == y["version"] && x["reference"] == y["reference"];
-        let verdict = if comparable { verdict(&left, &right, &text(x, "direction")) } else { "not comparable" };
-        rows.push(Compared { id: text(x, "id"), unit: text(x, "unit"), a: left, b: right, verdict });
+/// The comparison as rows of a table, the header first.
+pub(super) fn table(rows: &[Row], a: &str, b: &str, shape: Shape) -> Vec<Vec<String>> {
+    let several = |of: fn(&Row) -> &str| rows.iter().any(|r| of(r) != of(&rows[0]));
+    let (places, labels) = (shape.csv || several(|r| &r.place), shape.csv || several(|r| &r.label));
+    let notes = rows.iter().any(|r| !r.note.is_empty());
+    let mut header: Vec<&str> = Vec::new();
+    header.extend(places.then_some("SYSTEM"));
+    header.extend(labels.then_some("METHOD"));
+    header.extend(["METRIC", a]);
+    header.extend(if shape.csv { &["LO", "HI"][..] } else { &["95 %"] });
+    header.push(b);
+    header.extend(if shape.csv { &["LO", "HI", "B - A", "LO", "HI"][..] } else { &["95 %", "B - A", "95 %"] });
+    header.extend(["FLOOR", "B IS"]);
+    header.extend(notes.then_some("NOTE"));
+    let mut lines = vec![header.into_iter().map(String::from).collect::<Vec<_>>()];
+    for r in rows {
+        let mut line = Vec::new();
+        line.extend(places.then(|| r.place.clone()));
+        line.extend(labels.then(|| r.label.clone()));
+        line.push(if shape.csv || r.unit.is_empty() || r.unit == "1" {
+            r.id.clone()
+        } else {
+            format!("{} ({})", r.id, r.unit)
+        });
+        for estimate in [&r.a, &r.b, &r.difference] {
+            let value = |of: fn(&compare::Estimate) -> Option<f64>| shape.number(estimate.as_ref().and_then(of));
+            let (lo, hi) = (value(|e| e.lo), value(|e| e.hi));
+            line.push(value(|e| Some(e.value)));
+            if shape.csv {
+                line.extend([lo, hi]);
+            } else {
+                line.push(format!("[{lo}, {hi}]"));
+            }
+        }
+        line.push(shape.number(r.floor));
+        line.push(word(r, shape));
+        line.extend(notes.then(|| r.note.clone()));
+        lines.push(line);
     }
-    rows
+    lines
 }
 
-fn side(v: &Value) -> Side {
-    Side { value: v["value"].as_f64(), lo: v["lo"].as_f64(), hi: v["hi"].as_f64() }
-}
-
-fn verdict(a: &Side, b: &Side, direction: &str) -> &'static str {
-    let bounds = |s: &Side| s.value.map(|v| (s.lo.unwrap_or(v), s.hi.unwrap_or(v)));
-    let (Some((a_lo, a_hi)), Some((b_lo, b_hi))) = (bounds(a), bounds(b)) else { return "unknown" };
-    match direction {
-        _ if a_lo <= b_hi && b_lo <= a_hi => "tie",
-        "lower" if b_hi < a_lo => "better",
-        "higher" if b_lo > a_hi => "better",
-        "lower" | "higher" => "worse",
-        _ => "different",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn verdicts() {
-        let side = |value, lo, hi| Side { value: Some(value), lo: Some(lo), hi: Some(hi) };
-        let (low, high) = (side(1.0, 0.9, 1.1), side(2.0, 1.8, 2.2));
-        assert_eq!(verdict(&low, &high, "lower"), "worse");
-        assert_eq!(verdict(&high, &low, "lower"), "better");
-        assert_eq!(verdict(&low, &high, "higher"), "better");
-        assert_eq!(verdict(&high, &low, "higher"), "worse");
-        assert_eq!(verdict(&low, &high, "none"), "different");
-        assert_eq!(verdict(&low, &side(1.15, 1.1, 1.2), "lower"), "tie");
-        assert_eq!(verdict(&low, &Side::default(), "lower"), "unknown");
-    }
+/// The verdict, so that the eye finds what changed.
+fn word(row: &Row, shape: Shape) -> String {
+    let word = row.verdict.word();
+    let plain = !shape.md || matches!(row.verdict, Verdict::Tie | Verdict::Unknown);
+    if plain { word.into() } else { format!("**{word}**") }
 }

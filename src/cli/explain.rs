@@ -2,20 +2,37 @@
 
 use serde_json::{Value, json};
 
-use super::{Globals, output};
+use super::Globals;
+use super::output::{self, Shape};
 use crate::error::Result;
-use crate::identity;
-use crate::record::{Provenance, Request, RunDir, atomic};
+use crate::identity::{self, Difference};
+use crate::record::{MetricsFile, Provenance, Request, RunDir, atomic, code};
 use crate::store;
 
 /// Arguments of `explain`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  pita-bench explain 3f2a 91bc")]
+#[command(after_help = "\
+Examples:
+  pita-bench explain 3f2a 91bc
+
+Fields are spec.* (what was asked), eval.* (how it was judged), code.* (what was compiled, down to the source file and the
+crate), env.* (where it ran).")]
 pub struct Args {
     /// Run id, or a unique beginning of one.
     a: String,
     /// The other run.
     b: String,
+    /// How it is printed.
+    #[command(flatten)]
+    shape: Shape,
+}
+
+/// One run: what is known of it, and what its code consists of.
+struct Side {
+    id: String,
+    facts: Value,
+    digest: String,
+    parts: Option<Value>,
 }
 
 /// Runs the verb.
@@ -23,31 +40,113 @@ pub struct Args {
 /// # Errors
 /// When an id is not unique, or a run's files cannot be read.
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
-    let connection = store::open_for_reading(&globals.results)?;
-    let facts = |prefix: &str| -> Result<(String, Value)> {
+    let connection = globals.database()?;
+    let side = |prefix: &str| -> Result<Side> {
         let row = store::find(&connection, prefix)?;
         let run = RunDir::open(&globals.results.join(&row.folder))?;
         let request: Request = atomic::read_json(&run.file("spec.json"))?;
         let p: Provenance = atomic::read_json(&run.file("provenance.json"))?;
-        Ok((row.id, json!({"spec": request.spec, "seed": request.seed, "code": p.code, "env": p.env})))
+        let metrics: Option<MetricsFile> = atomic::read_json(&run.file("metrics.json")).ok();
+        let mut facts = json!({"spec": request.spec, "seed": request.seed, "code": p.code, "env": p.env});
+        if let Some(eval) = metrics.and_then(|m| m.eval) {
+            facts["eval"] = json!(eval);
+        }
+        let parts = code::recall(&globals.results, &p.code_digest).map(|file| json!({"code": file.parts}));
+        Ok(Side { id: row.id, facts, digest: p.code_digest, parts })
     };
-    let ((a, left), (b, right)) = (facts(&args.a)?, facts(&args.b)?);
-    let differences = identity::explain(&left, &right);
+    let (a, b) = (side(&args.a)?, side(&args.b)?);
+    let (differences, note) = differences(&a, &b);
     if globals.json {
-        return output::json(&json!({"a": a, "b": b, "differences": differences}));
+        return output::json(&json!({"a": a.id, "b": b.id, "differences": differences, "note": note}));
     }
     if differences.is_empty() {
-        return output::line(format!("{a} and {b} agree in spec, seed, code and environment"));
+        let (a, b) = (a.id, b.id);
+        return output::line(format!("{a} and {b} agree in spec, seed, evaluation, code and environment"));
     }
-    let mut rows = vec![vec!["FIELD".to_owned(), a, b]];
+    let mut rows = vec![vec!["FIELD".to_owned(), a.id, b.id]];
     for d in &differences {
-        let shown = |v: &Value| match v {
-            Value::Null => "-".to_owned(),
-            Value::String(s) => output::short(s),
-            other => other.to_string(),
+        let (left, right) = match (&d.left, &d.right) {
+            (Some(Value::String(x)), Some(Value::String(y))) if x.contains('\n') && y.contains('\n') => lines(x, y),
+            (x, y) => (shown(x.as_ref()), shown(y.as_ref())),
         };
-        let d = json!(d);
-        rows.push(vec![shown(&d["path"]), shown(&d["left"]), shown(&d["right"])]);
+        rows.push(vec![d.path.clone(), left, right]);
     }
-    output::line(output::columns(&rows))
+    output::line(args.shape.table(&rows))?;
+    note.map_or(Ok(()), |note| output::line(format!("\n{note}")))
+}
+
+/// What differs, and what cannot be said.
+fn differences(a: &Side, b: &Side) -> (Vec<Difference>, Option<String>) {
+    // Evaluated by only one side, or by an older version: nothing to compare.
+    let (mut left, mut right) = (a.facts.clone(), b.facts.clone());
+    for (one, other) in [(&mut left, &b.facts), (&mut right, &a.facts)] {
+        if let (Some(fields), None) = (one.as_object_mut(), other.get("eval")) {
+            fields.remove("eval");
+        }
+    }
+    let mut found = identity::explain(&left, &right);
+    if a.digest == b.digest {
+        return (found, None);
+    }
+    match (&a.parts, &b.parts) {
+        (Some(x), Some(y)) => found.extend(identity::explain(x, y)),
+        _ => {
+            let note = "files and crates of one of the builds were not recorded (code/ in the results folder), so the code \
+                        is compared by its digests only";
+            return (found, Some(note.into()));
+        }
+    }
+    found.sort_by(|x, y| x.path.cmp(&y.path));
+    (found, None)
+}
+
+fn shown(value: Option<&Value>) -> String {
+    match value {
+        None | Some(Value::Null) => "-".to_owned(),
+        Some(Value::String(s)) => output::short(s),
+        Some(other) => other.to_string(),
+    }
+}
+
+/// Where two texts differ: how many lines, and the first.
+fn lines(a: &str, b: &str) -> (String, String) {
+    let (left, right): (Vec<&str>, Vec<&str>) = (a.lines().collect(), b.lines().collect());
+    let all = left.len().max(right.len());
+    let differ = |i: &usize| left.get(*i) != right.get(*i);
+    let first = (0..all).find(differ).unwrap_or(0);
+    let more = (0..all).filter(differ).count().saturating_sub(1);
+    let more = if more > 0 { format!(" (and {more} more)") } else { String::new() };
+    let show = |side: &[&str]| format!("line {}: {}{more}", first + 1, side.get(first).map_or("-", |l| l.trim()));
+    (show(&left), show(&right))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn side(crates: &str, file: &str, digest: &str) -> Side {
+        Side {
+            id: "x".into(),
+            facts: json!({"code": {"rustc": "1"}}),
+            digest: digest.into(),
+            parts: Some(json!({"code": {"files": {"src/a.rs": file}, "crates": {"candle-core": crates}}})),
+        }
+    }
+
+    #[test]
+    fn down_to_file_and_crate() {
+        let paths = |x: &Side, y: &Side| -> Vec<String> { differences(x, y).0.into_iter().map(|d| d.path).collect() };
+        let one = side("0.11.1", "aa", "1");
+        assert_eq!(paths(&one, &side("0.11.2", "aa", "2")), ["code.crates.candle-core"]);
+        assert_eq!(paths(&one, &side("0.11.1", "bb", "2")), ["code.files.src/a.rs"]);
+        let unknown = Side { parts: None, ..side("0.11.1", "bb", "2") };
+        assert!(differences(&one, &unknown).1.unwrap().contains("not recorded"));
+        assert_eq!(differences(&one, &side("other", "other", "1")), (vec![], None), "one digest, one code");
+    }
+
+    #[test]
+    fn texts_by_their_first_line() {
+        let (left, right) = lines("a\n  b\nc", "a\nx\nd\n");
+        assert_eq!((left.as_str(), right.as_str()), ("line 2: b (and 1 more)", "line 2: x (and 1 more)"));
+    }
 }

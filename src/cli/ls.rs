@@ -1,6 +1,7 @@
 //! `pita-bench ls`: lists runs.
 
-use super::{Globals, output};
+use super::output::{self, Shape};
+use super::{Globals, tag};
 use crate::error::{Error, Result};
 use crate::store::{self, Filter, RunRow};
 
@@ -10,27 +11,90 @@ use crate::store::{self, Filter, RunRow};
 Examples:
   pita-bench ls
   pita-bench ls --system lj13 --status failed
+  pita-bench ls --tag nightly --since 2026-11-01 --md
   pita-bench ls --json | jq '.[].id'
 
-Ids may be shortened wherever one is asked for: any unique beginning will do.")]
+Ids may be shortened wherever one is asked for: any unique beginning will do. Where several runs may be meant, a selection
+names them: @TAG, or KEY=VALUE,... with the keys status, experiment, system, sampler, tag, code, spec, seed, since, until.")]
 pub struct Args {
-    /// Only ids that begin with this.
-    prefix: Option<String>,
-    /// Only this state: complete, failed, interrupted, claimed.
-    #[arg(long)]
-    status: Option<String>,
-    /// Only this experiment.
-    #[arg(long)]
-    experiment: Option<String>,
-    /// Only this system.
-    #[arg(long)]
-    system: Option<String>,
-    /// Only this sampler.
-    #[arg(long)]
-    sampler: Option<String>,
+    /// Only ids that begin with this, or a selection.
+    which: Option<String>,
+    /// Only these.
+    #[command(flatten)]
+    only: Only,
     /// At most so many.
     #[arg(short = 'n', long)]
     limit: Option<usize>,
+    /// How it is printed.
+    #[command(flatten)]
+    shape: Shape,
+}
+
+/// Options that narrow a selection.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Only {
+    /// Only this state: complete, failed, interrupted, claimed
+    #[arg(long)]
+    status: Option<String>,
+    /// Only this experiment
+    #[arg(long)]
+    experiment: Option<String>,
+    /// Only this system
+    #[arg(long)]
+    system: Option<String>,
+    /// Only this sampler
+    #[arg(long)]
+    sampler: Option<String>,
+    /// Only runs with this tag
+    #[arg(long)]
+    tag: Option<String>,
+    /// Only by this code: the beginning of its digest or git commit
+    #[arg(long)]
+    code: Option<String>,
+    /// Only begun at this time or later, such as 2026-11-25
+    #[arg(long, value_name = "DATE")]
+    since: Option<String>,
+    /// Only begun at this time or earlier
+    #[arg(long, value_name = "DATE")]
+    until: Option<String>,
+}
+
+impl Only {
+    /// The filter of a selection, narrowed.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when both say something else, or a date is none.
+    pub fn narrow(&self, mut filter: Filter) -> Result<Filter> {
+        for (name, date) in [("since", &self.since), ("until", &self.until)] {
+            let fits = |d: &String| d.len() >= 4 && d.bytes().all(|b| b.is_ascii_digit() || b"-:TZ".contains(&b));
+            if date.as_ref().is_some_and(|d| !fits(d)) {
+                return Err(Error::Usage(format!(
+                    "--{name}: expected a date such as 2026-11-25 or 2026-11-25T09:00:00Z"
+                )));
+            }
+        }
+        for (name, from, to) in [
+            ("status", &self.status, &mut filter.status),
+            ("experiment", &self.experiment, &mut filter.experiment),
+            ("system", &self.system, &mut filter.system),
+            ("sampler", &self.sampler, &mut filter.sampler),
+            ("tag", &self.tag, &mut filter.tag),
+            ("code", &self.code, &mut filter.code),
+            ("since", &self.since, &mut filter.since),
+            ("until", &self.until, &mut filter.until),
+        ] {
+            if from.is_some() && to.is_some() && from != to {
+                return Err(Error::Usage(format!("--{name} and the selection say different things")));
+            }
+            if from.is_some() {
+                to.clone_from(from);
+            }
+        }
+        if let Some(name) = &filter.tag {
+            tag::name(name)?;
+        }
+        Ok(filter)
+    }
 }
 
 /// Runs the verb.
@@ -38,37 +102,40 @@ pub struct Args {
 /// # Errors
 /// [`Error::NothingSelected`] when no run matches.
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
-    let connection = store::open_for_reading(&globals.results)?;
-    let filter = Filter {
-        status: args.status.clone(),
-        experiment: args.experiment.clone(),
-        system: args.system.clone(),
-        sampler: args.sampler.clone(),
-        prefix: args.prefix.clone(),
-        limit: args.limit,
-    };
+    let selection = args.which.as_deref().map_or(Ok(Filter::default()), Filter::parse)?;
+    let filter = Filter { limit: args.limit, ..args.only.narrow(selection)? };
+    let connection = globals.database()?;
     let rows = store::list(&connection, &filter)?;
     if rows.is_empty() {
         return Err(Error::NothingSelected("no run matches; `pita-bench ls` without options lists all".into()));
     }
-    if globals.json { output::json(&rows) } else { output::line(table(&rows)) }
+    if globals.json { output::json(&rows) } else { output::line(table(&rows, args.shape)) }
 }
 
-fn table(rows: &[RunRow]) -> String {
-    let mut lines = vec![
-        ["ID", "STATUS", "SYSTEM", "SAMPLER", "SEED", "EVALUATIONS", "TIME", "STARTED"].map(String::from).to_vec(),
-    ];
+fn table(rows: &[RunRow], shape: Shape) -> String {
+    let mut header = ["ID", "STATUS", "SYSTEM", "SAMPLER", "SEED", "EVALUATIONS", "TIME", "STARTED"].to_vec();
+    let tags = shape.csv || rows.iter().any(|r| !r.tags.is_empty());
+    if tags {
+        header.push("TAGS");
+    }
+    let mut lines = vec![header.into_iter().map(String::from).collect::<Vec<_>>()];
     for r in rows {
-        lines.push(vec![
+        let seconds = |s: f64| if shape.csv { s.to_string() } else { format!("{s:.1} s") };
+        let dash = if shape.csv { "" } else { "-" };
+        let mut line = vec![
             r.id.clone(),
             r.status.clone(),
             r.system.clone(),
             r.label.clone(),
             r.seed.to_string(),
-            output::grouped(r.evaluations),
-            r.wall_seconds.map_or_else(|| "-".into(), |s| format!("{s:.1} s")),
-            r.started.clone().unwrap_or_else(|| "-".into()),
-        ]);
+            shape.count(r.evaluations),
+            r.wall_seconds.map_or_else(|| dash.into(), seconds),
+            r.started.clone().unwrap_or_else(|| dash.into()),
+        ];
+        if tags {
+            line.push(r.tags.join(" "));
+        }
+        lines.push(line);
     }
-    output::columns(&lines)
+    shape.table(&lines)
 }

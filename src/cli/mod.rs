@@ -1,8 +1,10 @@
 //! The command line: one file per verb. Reading verbs print one JSON value on stdout with `--json`.
 
+pub mod check;
 pub mod convert;
 pub mod db;
 pub mod diff;
+pub mod digest;
 pub mod doctor;
 pub mod energy;
 pub mod eval;
@@ -21,13 +23,17 @@ pub mod run;
 pub mod show;
 pub mod sweep;
 pub mod system;
+pub mod tag;
+pub mod versions;
 
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
+use rusqlite::Connection;
 
 use crate::error::Result;
 use crate::exit::ExitCode;
+use crate::store;
 
 pub use system::SystemArgs;
 
@@ -43,6 +49,27 @@ pub struct Globals {
     /// No progress bars, no notes.
     #[arg(short, long, global = true)]
     pub quiet: bool,
+}
+
+impl Globals {
+    /// The run database, for queries.
+    ///
+    /// # Errors
+    /// See [`store::open_for_reading`].
+    pub fn database(&self) -> Result<Connection> {
+        let connection = store::open_for_reading(&self.results)?;
+        if let Some(version) = store::newer(&connection)?
+            && !self.quiet
+        {
+            eprintln!(
+                "note: {} was written by a newer version of pita-bench (tables of version {version}; this one knows {}): it is \
+                 only read; verbs that write refuse it",
+                self.results.join(store::NAME).display(),
+                store::VERSION
+            );
+        }
+        Ok(connection)
+    }
 }
 
 /// A reproducibility harness for samplers of Boltzmann densities.
@@ -65,8 +92,8 @@ Examples:
   pita-bench show 3f2a                                 everything about one run
 
 Exit codes: 0 done; 2 bad command line or experiment file; 3 runs failed; 4 nothing selected; 5 interrupted,
-resumable; 8 refused; 9 bad data; 10 database; 12 wrong shape; 13 not finite; 14 disk full; 15 read-only;
-16 newer database; 17 wrong digest; 1 a bug.";
+resumable; 6 drift; 7 not comparable; 8 refused; 9 bad data; 10 database; 12 wrong shape; 13 not finite; 14 disk full; 15 read-only;
+16 newer database; 17 wrong digest; 18 I/O error; 19 incomplete check; 1 a bug.";
 
 /// The verbs.
 #[derive(Debug, Subcommand)]
@@ -83,6 +110,12 @@ pub enum Verb {
     Diff(diff::Args),
     /// Say in which settings, code or environment two runs differ.
     Explain(explain::Args),
+    /// Name runs.
+    Tag(tag::Args),
+    /// Run a fixed experiment again and compare it with the accepted bundle.
+    Check(check::Args),
+    /// Make the latest check the accepted bundle.
+    Accept(check::AcceptArgs),
     /// Write tables and figures of an experiment.
     Report(report::Args),
     /// Make a reference ensemble and say how far it can be trusted.
@@ -125,6 +158,9 @@ impl Cli {
             Verb::Show(args) => show::run(args, globals)?,
             Verb::Diff(args) => diff::run(args, globals)?,
             Verb::Explain(args) => explain::run(args, globals)?,
+            Verb::Tag(args) => tag::run(args, globals)?,
+            Verb::Check(args) => return check::run(args, globals),
+            Verb::Accept(args) => check::accept(args, globals)?,
             Verb::Report(args) => report::run(args, globals)?,
             Verb::Reference(args) => reference::run(args, globals)?,
             Verb::Eval(args) => eval::run(args, globals)?,

@@ -48,6 +48,64 @@ pub fn columns(rows: &[Vec<String>]) -> String {
     rows.iter().map(aligned).collect::<Vec<_>>().join("\n")
 }
 
+/// How a table is printed.
+#[derive(Debug, Clone, Copy, Default, clap::Args)]
+pub struct Shape {
+    /// A Markdown table
+    #[arg(long, conflicts_with_all = ["csv", "json"])]
+    pub md: bool,
+    /// Comma-separated values, numbers in full
+    #[arg(long, conflicts_with = "json")]
+    pub csv: bool,
+}
+
+impl Shape {
+    /// A number as this shape shows it: four digits for people, all of them for programs.
+    #[must_use]
+    pub fn number(self, x: Option<f64>) -> String {
+        if self.csv { x.map_or_else(String::new, |x| x.to_string()) } else { number(x) }
+    }
+
+    /// An integer: grouped for people.
+    #[must_use]
+    pub fn count(self, n: u64) -> String {
+        if self.csv { n.to_string() } else { grouped(n) }
+    }
+
+    /// Rows as text; the first row is the header.
+    #[must_use]
+    pub fn table(self, rows: &[Vec<String>]) -> String {
+        if self.csv {
+            let cell = |s: &String| {
+                if s.contains(['"', ',', '\n']) { format!("\"{}\"", s.replace('"', "\"\"")) } else { s.clone() }
+            };
+            return rows
+                .iter()
+                .map(|r| r.iter().map(cell).collect::<Vec<_>>().join(","))
+                .collect::<Vec<_>>()
+                .join("\n");
+        }
+        if self.md {
+            let line = |r: &Vec<String>| {
+                format!("| {} |", r.iter().map(|s| s.replace('|', "\\|")).collect::<Vec<_>>().join(" | "))
+            };
+            let mut lines: Vec<String> = rows.iter().map(line).collect();
+            if let Some(header) = rows.first() {
+                lines.insert(1, format!("|{}", "---|".repeat(header.len())));
+            }
+            return lines.join("\n");
+        }
+        columns(rows)
+    }
+}
+
+/// A list of words as one cell.
+#[must_use]
+pub fn words(list: &serde_json::Value) -> String {
+    let words: Vec<&str> = list.as_array().into_iter().flatten().filter_map(serde_json::Value::as_str).collect();
+    words.join(" ")
+}
+
 /// Text for a table cell: whole files by their size and digest.
 #[must_use]
 pub fn short(text: &str) -> String {
@@ -114,5 +172,11 @@ mod tests {
         );
         let rows = [vec!["a".into(), "bb".into()], vec!["ccc".into(), "d".into()]];
         assert_eq!(columns(&rows), "a    bb\nccc  d");
+        let rows = [vec!["a|b".into(), "c".into()], vec!["1,5".into(), "\"x\"".into()]];
+        let csv = Shape { csv: true, ..Shape::default() };
+        assert_eq!(csv.table(&rows), "a|b,c\n\"1,5\",\"\"\"x\"\"\"");
+        assert_eq!(csv.number(Some(0.1 + 0.2)), "0.30000000000000004");
+        let md = Shape { md: true, ..Shape::default() };
+        assert_eq!(md.table(&rows), "| a\\|b | c |\n|---|---|\n| 1,5 | \"x\" |");
     }
 }

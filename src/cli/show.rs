@@ -1,18 +1,20 @@
-//! `pita-bench show`: everything about one run.
+//! `pita-bench show`: everything about one run, or about whatever has a digest.
 
 use serde_json::{Value, json};
 
-use super::{Globals, output};
+use super::{Globals, digest, output};
 use crate::energy::Counts;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::record::{MetricsFile, Provenance, Request, RunDir, atomic, manifest};
 use crate::store;
 
 /// Arguments of `show`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  pita-bench show 3f2a\n  pita-bench show 3f2a91bc-s0-a1 --json")]
+#[command(
+    after_help = "Examples:\n  pita-bench show 3f2a\n  pita-bench show 3f2a91bc-s0-a1 --json\n\nAlso takes the beginning of a spec, code, environment or reference digest, or of a git commit."
+)]
 pub struct Args {
-    /// Run id, or a unique beginning of one.
+    /// Run id, or a unique beginning of one; or the beginning of a digest.
     id: String,
 }
 
@@ -21,8 +23,13 @@ pub struct Args {
 /// # Errors
 /// When no run, or more than one, has this id; when its files cannot be read.
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
-    let connection = store::open_for_reading(&globals.results)?;
-    let row = store::find(&connection, &args.id)?;
+    let connection = globals.database()?;
+    let row = match store::find(&connection, &args.id) {
+        Err(unclear @ (Error::Usage(_) | Error::NothingSelected(_))) => {
+            return digest::show(&args.id, &connection, globals)?.ok_or(unclear);
+        }
+        found => found?,
+    };
     let run = RunDir::open(&globals.results.join(&row.folder))?;
     let request: Request = atomic::read_json(&run.file("spec.json"))?;
     let provenance: Option<Provenance> = atomic::read_json(&run.file("provenance.json")).ok();
@@ -80,12 +87,12 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     output::line(text)
 }
 
-fn indented(rows: &[Vec<String>]) -> String {
+pub(super) fn indented(rows: &[Vec<String>]) -> String {
     output::columns(rows).lines().map(|l| format!("  {l}")).collect::<Vec<_>>().join("\n")
 }
 
 /// A nested value as rows of dotted field and value.
-fn flatten(path: &str, value: &Value, rows: &mut Vec<Vec<String>>) {
+pub(super) fn flatten(path: &str, value: &Value, rows: &mut Vec<Vec<String>>) {
     match value {
         Value::Object(fields) => {
             for (key, inner) in fields {

@@ -69,6 +69,12 @@ pub struct Args {
     /// Seconds between checkpoints.
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     checkpoint_every: u64,
+    /// Do not wait for cells that other processes work on.
+    #[arg(long)]
+    no_wait: bool,
+    /// Tag the runs; may be given again. `ls --tag`, `diff @TAG ...` find them.
+    #[arg(long, value_name = "NAME")]
+    tag: Vec<String>,
     #[command(flatten)]
     launch: LaunchArgs,
 }
@@ -89,6 +95,8 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
         flags: Flags { force: args.force, rerun_stale: args.rerun_stale, retry_failed: !args.keep_failed },
         seeds: args.seeds.clone(),
         checkpoint_every: Duration::from_secs(args.checkpoint_every),
+        wait: !args.no_wait,
+        tags: args.tag.iter().map(|t| super::tag::name(t)).collect::<Result<_>>()?,
         quiet: globals.quiet,
     };
     if !globals.quiet {

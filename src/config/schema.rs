@@ -1,21 +1,34 @@
 //! Which fields each section of an experiment file has, and what they may be. One line per setting: to add one, add it
 //! to its struct in [`super::spec`] and here.
 
+mod tabg;
+
 use super::fields::{Fields, Float};
 use super::reference::ReferenceProfile;
 use super::source::{At, Sources, known_notes};
 use super::spec::{
     AnnealSpec, BackboneKind, Engine, EvalSpec, ExternalSpec, GammaSchedule, HotStartSpec, InitialSpec, Integrator,
     MdSpec, MoleculeFiles, NetSpec, NodeFeatures, PitaSpec, Precision, ReferenceSpec, RefineSpec, RelaxSpec,
-    ReplicaExchangeSpec, Resampling, SamplerSpec, SystemSpec, TrainOn, TrainSpec, TrajectorySpec, Weights,
+    ReplicaExchangeSpec, Resampling, SamplerSpec, SystemSpec, TabgCartSpec, TabgSpec, TrainOn, TrainSpec,
+    TrajectorySpec, Weights,
 };
 use super::tree::Table;
 use crate::metrics::registry::IDS;
 use crate::systems::{self, molecules};
 
 /// `samplers.*.kind`.
-const KINDS: [&str; 8] =
-    ["md", "replica-exchange", "pita", "external", "pita-faithful", "fkc", "score-scaling", "md-diff"];
+const KINDS: [&str; 10] = [
+    "md",
+    "replica-exchange",
+    "pita",
+    "external",
+    "tabg-ic",
+    "tabg-cart",
+    "pita-faithful",
+    "fkc",
+    "score-scaling",
+    "md-diff",
+];
 
 /// Where a ladder was written, and whether it was (or is the default).
 pub(super) struct Ladder {
@@ -106,7 +119,9 @@ pub(super) fn check_ladders(sources: &Sources, system: &SystemEntry, sampler: &S
     let reference = format!("systems.{}.reference", system.key);
     above_target(sources, &system.ladder, &reference, &system.reference.sampler.ladder, system);
     if let SamplerSpec::ReplicaExchange(ReplicaExchangeSpec { ladder, .. })
-    | SamplerSpec::Pita(PitaSpec { ladder, .. }) = &sampler.sampler
+    | SamplerSpec::Pita(PitaSpec { ladder, .. })
+    | SamplerSpec::TabgIc(TabgSpec { start_at_target: false, ladder, .. })
+    | SamplerSpec::TabgCart(TabgCartSpec { start_at_target: false, ladder, .. }) = &sampler.sampler
     {
         above_target(sources, &sampler.ladder, &format!("samplers.{}", sampler.key), ladder, system);
     }
@@ -244,6 +259,8 @@ fn sampler(key: &str, f: &Fields<'_>, systems: &[&str]) -> Option<SamplerEntry> 
         Some("score-scaling") => SamplerSpec::Pita(pita(f, PitaSpec::score_scaling())),
         Some("md-diff") => SamplerSpec::Pita(pita(f, PitaSpec::md_diff())),
         Some("external") => SamplerSpec::External(external(f)?),
+        Some("tabg-ic") => SamplerSpec::TabgIc(tabg::internal(f)),
+        Some("tabg-cart") => SamplerSpec::TabgCart(tabg::cartesian(f)),
         // Without a kind nothing is known about the other keys: one message, not one for each of them.
         Some(other) => {
             f.problem(&f.place("kind"), format!("unknown kind of sampler `{other}`"), known_notes(other, KINDS));
@@ -498,11 +515,14 @@ mod tests {
         check(&WEIGHTS);
         check(&RESAMPLINGS);
         check(&GAMMAS);
+        check(&tabg::STARTS);
         let kinds = [
             SamplerSpec::Md(MdSpec::default()),
             SamplerSpec::ReplicaExchange(ReplicaExchangeSpec::default()),
             SamplerSpec::Pita(PitaSpec::default()),
             SamplerSpec::External(ExternalSpec::default()),
+            SamplerSpec::TabgIc(TabgSpec::default()),
+            SamplerSpec::TabgCart(TabgCartSpec::default()),
         ];
         // Kinds after these are other defaults of PITA.
         for (kind, spec) in KINDS.iter().zip(kinds) {

@@ -3,6 +3,7 @@
 mod external;
 mod named;
 mod pita;
+mod tabg;
 
 use std::path::Path;
 
@@ -14,6 +15,9 @@ pub use external::{ExternalSpec, Protocol};
 pub use pita::{
     AnnealSpec, BackboneKind, DitSpec, Engine, GammaSchedule, InitialSpec, NetSpec, NodeFeatures, PitaSpec, RefineSpec,
     RelaxSpec, Resampling, TrainOn, TrainSpec, Weights,
+};
+pub use tabg::{
+    FlowSpec, ForwardKlSpec, MdDataSpec, ReverseKlSpec, StageSpec, Start, TabgCartSpec, TabgSpec, TarFlowSpec,
 };
 
 /// What is asked for: one system at one temperature, one sampler. The seed is kept apart.
@@ -89,6 +93,10 @@ pub enum SamplerSpec {
     Pita(PitaSpec),
     /// Somebody else's program.
     External(ExternalSpec),
+    /// Temperature-annealed Boltzmann generator on internal coordinates.
+    TabgIc(TabgSpec),
+    /// Temperature-annealed Boltzmann generator on Cartesian coordinates.
+    TabgCart(TabgCartSpec),
 }
 
 impl SamplerSpec {
@@ -100,6 +108,8 @@ impl SamplerSpec {
             Self::ReplicaExchange(_) => "replica-exchange",
             Self::Pita(_) => "pita",
             Self::External(_) => "external",
+            Self::TabgIc(_) => "tabg-ic",
+            Self::TabgCart(_) => "tabg-cart",
         }
     }
 }

@@ -14,8 +14,8 @@ use crate::error::{Error, Result};
 use crate::identity;
 use crate::plan::Action;
 use crate::record::{
-    EventLog, Failure, Kind, Labels, MetricsFile, Provenance, Request, RunDir, Session, Status, atomic, checkpoint,
-    manifest, timestamp,
+    Claim, EventLog, Failure, Kind, Labels, MetricsFile, Provenance, Request, RunDir, Session, Status, atomic,
+    checkpoint, events, manifest, timestamp,
 };
 use crate::samplers::Progress;
 
@@ -52,6 +52,8 @@ pub(super) struct Shop<'a> {
     pub experiment: &'a str,
     pub checkpoint_every: Duration,
     pub stop: &'a (dyn Fn() -> bool + Sync),
+    /// A line for people.
+    pub note: &'a (dyn Fn(&str) + Sync),
     /// The reference may still have to be made, or waited for, when the samples are there.
     pub late_reference: bool,
 }
@@ -68,7 +70,7 @@ pub(super) fn work(shop: &Shop<'_>, planned: &Planned, show: &mut dyn FnMut(&Pro
     }
     let run = &planned.run;
     run.create()?;
-    let Ok(_claim) = run.claim()? else { return Ok(Outcome::Skipped) };
+    let Ok(claim) = run.claim()? else { return Ok(Outcome::Skipped) };
     let mut outcome = Outcome::Evaluated;
     match run.status() {
         Status::Failed => return Ok(Outcome::Skipped), // another sweep was faster, and failed
@@ -77,10 +79,16 @@ pub(super) fn work(shop: &Shop<'_>, planned: &Planned, show: &mut dyn FnMut(&Pro
                 return Ok(Outcome::Done);
             }
         }
-        Status::Claimed | Status::Interrupted => match Attempt::begin(shop, planned)?.sample(shop, planned, show)? {
-            Outcome::Ran => outcome = Outcome::Ran,
-            ended => return Ok(ended),
-        },
+        Status::Claimed | Status::Interrupted if is_finished(run)? => {
+            seal(run)?;
+            outcome = Outcome::Ran;
+        }
+        Status::Claimed | Status::Interrupted => {
+            match Attempt::begin(shop, planned, &claim)?.sample(shop, planned, show)? {
+                Outcome::Ran => outcome = Outcome::Ran,
+                ended => return Ok(ended),
+            }
+        }
     }
     if shop.late_reference {
         match guarded(|| shop.science.reference(shop.results, &planned.cell, show, shop.stop)) {
@@ -100,6 +108,18 @@ pub(super) fn work(shop: &Shop<'_>, planned: &Planned, show: &mut dyn FnMut(&Pro
     }
 }
 
+/// Whether an attempt that was killed had only its manifest left to write: all artifacts are durable before the log says
+/// so. Its work is not done twice.
+fn is_finished(run: &RunDir) -> Result<bool> {
+    Ok(events::read(&run.file("events.jsonl"))?.iter().any(|e| matches!(e.kind, Kind::Finished { .. })))
+}
+
+/// Commits a run whose artifacts are all there.
+fn seal(run: &RunDir) -> Result<()> {
+    manifest::write(&run.path)?;
+    checkpoint::remove(&run.checkpoints())
+}
+
 /// Judges the samples of a committed run, after checking that they are what was committed.
 fn evaluate(shop: &Shop<'_>, planned: &Planned) -> Result<()> {
     let run = &planned.run;
@@ -111,19 +131,22 @@ fn evaluate(shop: &Shop<'_>, planned: &Planned) -> Result<()> {
         reference_digest: judged.reference_digest,
         code_digest: identity::code().digest.clone(),
         metrics: judged.metrics,
+        eval: Some(planned.cell.eval.clone()),
+        reweighted: judged.reweighted,
     };
     atomic::write_json(&run.file("metrics.json"), &file)
 }
 
 /// This process's part of a run.
-struct Attempt {
+struct Attempt<'a> {
+    claim: &'a Claim,
     began: Instant,
     events: EventLog,
     provenance: Provenance,
 }
 
-impl Attempt {
-    fn begin(shop: &Shop<'_>, planned: &Planned) -> Result<Self> {
+impl<'a> Attempt<'a> {
+    fn begin(shop: &Shop<'_>, planned: &Planned, claim: &'a Claim) -> Result<Self> {
         let (run, cell) = (&planned.run, &planned.cell);
         let request = run.file("spec.json");
         if !request.exists() {
@@ -156,7 +179,7 @@ impl Attempt {
         let code_digest = code.digest.clone();
         provenance.sessions.push(Session { code_digest, start: timestamp(), end: None, wall_seconds: 0.0 });
         let events = EventLog::open(&run.file("events.jsonl"))?;
-        let session = Self { began: Instant::now(), events, provenance };
+        let session = Self { claim, began: Instant::now(), events, provenance };
         atomic::write_json(&run.file("provenance.json"), &session.provenance)?;
         Ok(session)
     }
@@ -167,6 +190,7 @@ impl Attempt {
         let found = checkpoint::load(&run.checkpoints())?;
         let mut step = found.as_ref().map_or(0, |c| c.step);
         for message in found.iter().flat_map(|c| c.warnings.clone()) {
+            (shop.note)(&format!("{}: {message}", run.id));
             self.events.append(Kind::Warning { message })?;
         }
         self.events.append(Kind::Started { step })?;
@@ -183,7 +207,13 @@ impl Attempt {
         };
         let mut saved = Instant::now();
         loop {
+            if self.claim.is_lost() {
+                return Ok(Outcome::Skipped);
+            }
             if (shop.stop)() {
+                if !self.claim.is_held() {
+                    return Ok(Outcome::Skipped);
+                }
                 self.save(run, step, work.as_ref())?;
                 self.events.append(Kind::Interrupted { step })?;
                 self.end(run)?;
@@ -209,6 +239,9 @@ impl Attempt {
                 Err(e) => return self.fail(run, &e),
             }
             if saved.elapsed() >= shop.checkpoint_every {
+                if !self.claim.is_held() {
+                    return Ok(Outcome::Skipped);
+                }
                 self.save(run, step, work.as_ref())?;
                 saved = Instant::now();
             }
@@ -228,6 +261,9 @@ impl Attempt {
 
     /// Artifacts, then the manifest: from there on the run is complete.
     fn commit(mut self, run: &RunDir, step: u64, work: &dyn Work) -> Result<Outcome> {
+        if !self.claim.is_held() {
+            return Ok(Outcome::Skipped);
+        }
         let samples = match guarded(|| work.samples()) {
             Ok(samples) => samples,
             Err(e) => return self.fail(run, &e),
@@ -240,12 +276,14 @@ impl Attempt {
         atomic::write_json(&run.file("counts.json"), &counts)?;
         self.events.append(Kind::Finished { step, counts })?;
         self.end(run)?;
-        manifest::write(&run.path)?;
-        checkpoint::remove(&run.checkpoints())?;
+        seal(run)?;
         Ok(Outcome::Ran)
     }
 
     fn fail(mut self, run: &RunDir, error: &Error) -> Result<Outcome> {
+        if !self.claim.is_held() {
+            return Ok(Outcome::Skipped);
+        }
         let message = error.to_string();
         self.events.append(Kind::Failed { reason: message.clone() })?;
         self.end(run)?;

@@ -9,6 +9,7 @@
 //! | `external` | somebody else's program as a sampler |
 //! | [`slurm`] | past one machine: frozen plans as Slurm arrays |
 //! | `science` | the only door to the science: samplers, references, metrics |
+//! | `wait` | cells that other processes work on |
 //! | `signals` | Ctrl-C |
 //! | `progress` | bars on a terminal, lines elsewhere |
 
@@ -24,6 +25,7 @@ pub mod slurm;
 mod sweep;
 #[cfg(test)]
 mod tests;
+mod wait;
 
 pub use cell::Outcome;
 pub use planned::{Planned, plan};

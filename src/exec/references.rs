@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::array::{Arrays, get, read_npz, write_npz};
 use crate::config::spec::{ReferenceSpec, SystemSpec};
+use crate::disk;
 use crate::energy::{Counts, Metered};
 use crate::error::{Error, Result};
 use crate::identity;
@@ -110,6 +111,14 @@ pub fn counts(results: &Path, system: &SystemSpec, spec: &ReferenceSpec) -> Opti
     atomic::read_json::<Card>(&card).ok().map(|card| card.report.counts)
 }
 
+/// SHA-256 of a reference that is there.
+#[must_use]
+pub fn content(results: &Path, system: &SystemSpec, spec: &ReferenceSpec) -> Option<String> {
+    let digest = identity::reference_digest(system, spec);
+    let card = results.join(FOLDER).join(&digest[..16]).join("reference.json");
+    atomic::read_json::<Card>(&card).ok().map(|card| card.npz_sha256)
+}
+
 impl Reference {
     /// As metrics want it.
     ///
@@ -183,7 +192,7 @@ fn make(
         }
     }
     let (samples, report) = making.finish(&ctx)?;
-    std::fs::create_dir_all(dir).map_err(Error::io(dir))?;
+    disk::create_folder(dir).map_err(Error::io(dir))?;
     let npz = dir.join("reference.npz");
     write_npz(&npz, &samples)?;
     let npz_sha256 = atomic::sha256_file(&npz)?;

@@ -9,6 +9,7 @@ use super::external::External;
 use super::references;
 use crate::array::Arrays;
 use crate::config::Cell;
+use crate::config::spec::SamplerSpec;
 use crate::energy::{Counts, Metered};
 use crate::error::{Error, Result};
 use crate::metrics;
@@ -53,6 +54,8 @@ pub struct Judgement {
     pub reference_digest: String,
     /// The values as JSON objects.
     pub metrics: Vec<Value>,
+    /// The same for the samples after resampling by their importance weights, where that is another row of the table.
+    pub reweighted: Vec<Value>,
 }
 
 /// What the harness asks of the science.
@@ -94,13 +97,15 @@ fn system(cell: &Cell) -> Result<System> {
 
 impl Science for Builtin {
     fn start(&self, cell: &Cell, run: &Path) -> Result<Box<dyn Work>> {
-        use crate::config::spec::SamplerSpec as S;
+        use SamplerSpec as S;
         let system = system(cell)?;
         let budget = match &cell.run.sampler {
             S::External(s) => return Ok(Box::new(External::begin(cell, s, system, run)?)),
             S::Md(s) => s.budget,
             S::ReplicaExchange(s) => s.budget,
             S::Pita(s) => s.budget,
+            S::TabgIc(s) => s.budget,
+            S::TabgCart(s) => s.budget,
         };
         let system = Arc::new(system);
         let energy = Metered::new(system.potential(), budget);
@@ -121,10 +126,19 @@ impl Science for Builtin {
 
     fn judge(&self, results: &Path, cell: &Cell, samples: &Arrays) -> Result<Judgement> {
         let set = references::quietly(results, &cell.run.system, &cell.eval.reference)?;
-        let values = metrics::evaluate(&system(cell)?, samples, &set, &cell.eval, cell.seed)?;
-        let metrics = values.iter().map(serde_json::to_value).collect::<Result<_, _>>();
-        let metrics = metrics.map_err(|e| Error::Internal(format!("metrics as JSON: {e}")))?;
-        Ok(Judgement { reference_digest: set.digest, metrics })
+        let system = system(cell)?;
+        let judged = |samples: &Arrays| -> Result<Vec<Value>> {
+            let values = metrics::evaluate(&system, samples, &set, &cell.eval, cell.seed)?;
+            let values = values.iter().map(serde_json::to_value).collect::<Result<_, _>>();
+            values.map_err(|e| Error::Internal(format!("metrics as JSON: {e}")))
+        };
+        let metrics = judged(samples)?;
+        let reweighted = match &cell.run.sampler {
+            SamplerSpec::TabgIc(_) | SamplerSpec::TabgCart(_) => metrics::weights::reweighted(samples, cell.seed),
+            _ => None,
+        };
+        let reweighted = reweighted.as_ref().map_or(Ok(Vec::new()), judged)?;
+        Ok(Judgement { reference_digest: set.digest, metrics, reweighted })
     }
 }
 

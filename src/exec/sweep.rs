@@ -12,12 +12,12 @@ use super::cell::{Outcome, Shop, guarded, work};
 use super::planned::{Planned, plan};
 use super::progress::Screen;
 use super::science::{Builtin, Science};
-use super::signals;
+use super::{signals, wait};
 use crate::config::Experiment;
 use crate::error::{Error, Result};
 use crate::exit::ExitCode;
 use crate::plan::{Action, Flags};
-use crate::{identity, store};
+use crate::{identity, record, store};
 
 /// How to sweep.
 #[derive(Debug, Clone)]
@@ -36,6 +36,10 @@ pub struct Options {
     pub seeds: Option<Vec<u64>>,
     /// Time between checkpoints.
     pub checkpoint_every: Duration,
+    /// Wait for cells that other processes work on, and take over those whose process died.
+    pub wait: bool,
+    /// Tags that every run of the sweep gets.
+    pub tags: Vec<String>,
     /// Nothing on stderr.
     pub quiet: bool,
 }
@@ -50,6 +54,8 @@ impl Default for Options {
             flags: Flags::default(),
             seeds: None,
             checkpoint_every: Duration::from_secs(30),
+            wait: true,
+            tags: Vec::new(),
             quiet: false,
         }
     }
@@ -137,10 +143,23 @@ pub fn sweep_with(
             _ => {}
         }
     }
-    if todo.is_empty() {
+    let connection = match store::open(results) {
+        Err(Error::Io { .. }) if todo.is_empty() => return Ok(summary), // done, in a folder that cannot be written
+        opened => opened?,                                              // before hours of work, not after them
+    };
+    // A sweep that was killed between a run's last file and its rows left them out.
+    let done = planned.iter().filter(|p| p.action == Action::Done).map(|p| (&p.run, p.eval_digest.as_str()));
+    store::catch_up(&connection, done)?;
+    for p in planned.iter().filter(|p| p.action == Action::Done && !options.tags.is_empty()) {
+        tag(p, &options.tags)?;
+        store::ingest(&connection, &p.run)?;
+    }
+    let left_alone = planned.iter().any(|p| p.action == Action::Skip);
+    if todo.is_empty() && !(options.wait && left_alone) {
         return Ok(summary);
     }
-    let database = Mutex::new(store::open(results)?); // before hours of work, not after them
+    record::code::remember(results)?;
+    let database = Mutex::new(connection);
     if let Err(e) = references(science, results, &todo, &planned, &screen, interrupted) {
         summary.error = Some(e);
         return Ok(summary);
@@ -154,42 +173,53 @@ pub fn sweep_with(
         experiment: &experiment.name,
         checkpoint_every: options.checkpoint_every,
         stop: &stopped,
+        note: &|text| screen.note(text),
         late_reference: false,
     };
+    let attend = |p: &Planned| {
+        let began = Instant::now();
+        let bar = screen.bar(&name(p));
+        let mut outcome = guarded(|| work(&shop, p, &mut |progress| bar.show(progress)));
+        drop(bar);
+        if p.run.file("spec.json").exists() {
+            let recorded = tag(p, &options.tags).and_then(|()| store::ingest(&lock(&database), &p.run));
+            if let Err(e) = recorded {
+                outcome = outcome.and(Err(e));
+            }
+        }
+        let failed = matches!(outcome, Ok(Outcome::Failed { .. }) | Err(_));
+        if failed && options.fail_fast || matches!(outcome, Err(Error::Io { .. } | Error::Store(_))) {
+            stop.store(true, Ordering::SeqCst);
+        }
+        Ended { outcome, seconds: began.elapsed().as_secs_f64() }
+    };
     let next = AtomicUsize::new(0);
-    let ended: Mutex<BTreeMap<usize, (Result<Outcome>, f64)>> = Mutex::new(BTreeMap::new());
+    let ended: Mutex<BTreeMap<usize, Ended>> = Mutex::new(BTreeMap::new());
     std::thread::scope(|scope| {
-        for _ in 0..options.jobs.clamp(1, todo.len()) {
+        for _ in 0..options.jobs.clamp(1, todo.len().max(1)) {
             scope.spawn(|| {
                 while let Some(&i) = todo.get(next.fetch_add(1, Ordering::SeqCst))
                     && !stopped()
                 {
-                    let p = &planned[i];
-                    let began = Instant::now();
-                    let bar = screen.bar(&name(p));
-                    let mut outcome = guarded(|| work(&shop, p, &mut |progress| bar.show(progress)));
-                    drop(bar);
-                    if p.run.file("spec.json").exists() {
-                        let connection = lock(&database);
-                        if let Err(e) = store::ingest(&connection, &p.run) {
-                            outcome = outcome.and(Err(e));
-                        }
-                    }
-                    let failed = matches!(outcome, Ok(Outcome::Failed { .. }) | Err(_));
-                    if failed && options.fail_fast || matches!(outcome, Err(Error::Io { .. } | Error::Store(_))) {
-                        stop.store(true, Ordering::SeqCst);
-                    }
-                    let seconds = began.elapsed().as_secs_f64();
+                    let result = attend(&planned[i]);
                     let mut ended = lock(&ended);
-                    screen.note(&line(ended.len() + 1, todo.len(), p, &outcome, seconds));
-                    ended.insert(i, (outcome, seconds));
+                    screen.note(&line(ended.len() + 1, todo.len(), &planned[i], &result.outcome, result.seconds));
+                    ended.insert(i, result);
                 }
             });
         }
     });
-
-    let ended = ended.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    for (i, (outcome, seconds)) in ended {
+    let mut ended = ended.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if options.wait {
+        let elsewhere = |i: &usize| match ended.get(i) {
+            Some(e) => matches!(e.outcome, Ok(Outcome::Skipped)),
+            None => planned[*i].action == Action::Skip,
+        };
+        let pending: Vec<usize> = (0..planned.len()).filter(elsewhere).collect();
+        let waited = wait::until_done(results, &planned, pending, &screen, &stopped, &attend);
+        ended.extend(waited);
+    }
+    for (i, Ended { outcome, seconds }) in ended {
         summary.cells[i].seconds = seconds;
         summary.cells[i].outcome = Some(outcome.unwrap_or_else(|e| {
             let message = e.to_string();
@@ -274,6 +304,16 @@ fn references(
         guarded(|| science.reference(results, cell, &mut |progress| bar.show(progress), interrupted))?;
     }
     Ok(())
+}
+
+/// How one cell ended, and after how long.
+pub(super) struct Ended {
+    pub(super) outcome: Result<Outcome>,
+    pub(super) seconds: f64,
+}
+
+fn tag(p: &Planned, tags: &[String]) -> Result<()> {
+    if tags.is_empty() { Ok(()) } else { p.run.tag(tags, &[]).map(|_| ()) }
 }
 
 fn report(p: &Planned) -> CellReport {

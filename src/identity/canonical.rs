@@ -34,6 +34,8 @@ pub fn spec_digest(spec: &RunSpec) -> String {
         SamplerSpec::ReplicaExchange(_) => SamplerSpec::ReplicaExchange(Default::default()),
         SamplerSpec::Pita(_) => SamplerSpec::Pita(Default::default()),
         SamplerSpec::External(_) => SamplerSpec::External(Default::default()),
+        SamplerSpec::TabgIc(_) => SamplerSpec::TabgIc(Default::default()),
+        SamplerSpec::TabgCart(_) => SamplerSpec::TabgCart(Default::default()),
     };
     let mut sampler = without_defaults(json(&spec.sampler), &json(&default));
     // The kind says which defaults were left out.
@@ -146,7 +148,7 @@ fn write(value: &Value, out: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::spec::{MdSpec, MoleculeFiles, PitaSpec, ReplicaExchangeSpec, TextFile};
+    use crate::config::spec::{MdSpec, MoleculeFiles, PitaSpec, ReplicaExchangeSpec, TabgCartSpec, TabgSpec, TextFile};
 
     #[test]
     fn one_spelling() {
@@ -182,9 +184,13 @@ mod tests {
             SamplerSpec::Md(MdSpec::default()),
             SamplerSpec::ReplicaExchange(ReplicaExchangeSpec::default()),
             SamplerSpec::Pita(PitaSpec::default()),
+            SamplerSpec::TabgIc(TabgSpec::default()),
+            SamplerSpec::TabgCart(TabgCartSpec::default()),
         ]
         .map(|sampler| spec_digest(&RunSpec { system: system.clone(), sampler }));
-        assert!(digests[0] != digests[1] && digests[1] != digests[2] && digests[0] != digests[2]);
+        for (i, digest) in digests.iter().enumerate() {
+            assert!(!digests[..i].contains(digest));
+        }
     }
 
     /// The content of files decides, not their names.

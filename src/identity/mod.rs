@@ -11,9 +11,11 @@ mod canonical;
 mod code;
 mod env;
 mod explain;
+mod parts;
 pub mod tree;
 
 pub use canonical::{canonical, eval_digest, reference_digest, sha256_hex, spec_digest};
 pub use code::{Code, code};
 pub use env::{Env, env};
 pub use explain::{Difference, explain};
+pub use parts::{Parts, parts};

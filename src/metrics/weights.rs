@@ -1,5 +1,12 @@
 //! Diagnostics of importance weights and resampling.
 
+use crate::array::{Array, Arrays};
+use crate::diffusion::systematic;
+use crate::rng::{Purpose, Stream};
+
+/// Step of the random stream that resampling for an evaluation uses (bootstrap and subsets count from 0).
+const REWEIGHTING: u64 = 1 << 50;
+
 /// Effective sample size per sample, `(sum w)^2 / (n sum w^2)`, in (0, 1]. `-inf` is a weight of zero.
 ///
 /// `None` without samples, when no weight is positive, or when a log weight is NaN or `+inf`.
@@ -14,6 +21,25 @@ pub fn ess(log_weight: &[f64]) -> Option<f64> {
         (s + w, q + w * w)
     });
     Some(sum * sum / (log_weight.len() as f64 * squares))
+}
+
+/// Samples resampled by their array `log_weight` (systematic resampling, as many as there were), with the indices drawn as
+/// `parents`; `None` when there are no weights or none of them is usable.
+#[must_use]
+pub fn reweighted(samples: &Arrays, seed: u64) -> Option<Arrays> {
+    let log_weight = samples.get("log_weight")?.to_f64();
+    ess(&log_weight)?;
+    let u = Stream::new(seed, Purpose::Evaluation, REWEIGHTING).at(0).uniform();
+    let drawn = systematic(&log_weight, log_weight.len(), u);
+    let positions = samples.get("positions")?;
+    let all = positions.to_f64();
+    let width = all.len() / log_weight.len();
+    let picked = drawn.iter().flat_map(|&i| &all[i * width..(i + 1) * width]).copied().collect();
+    let parents = drawn.iter().map(|&i| i as i64).collect();
+    Some(Arrays::from([
+        ("positions".to_owned(), Array::f64(&positions.shape, picked)),
+        ("parents".to_owned(), Array::i64(&[drawn.len()], parents)),
+    ]))
 }
 
 /// Number of distinct ancestors per sample, in (0, 1]. `None` without samples.
@@ -40,5 +66,24 @@ mod tests {
         assert_eq!(ess(&[0.0, f64::NAN]), None);
         assert_eq!(unique_parents(&[3, 3, 0, 7]), Some(0.75));
         assert_eq!(unique_parents(&[]), None);
+    }
+
+    /// Weights 0, 1, 3 on points 10, 20, 30: four draws are 20 once and 30 three times.
+    #[test]
+    fn reweighting_by_hand() {
+        let log_weight = [f64::NEG_INFINITY, -700.0, -700.0 + 3.0_f64.ln(), f64::NEG_INFINITY];
+        let samples = Arrays::from([
+            ("positions".to_owned(), Array::f64(&[4, 1, 1], vec![10.0, 20.0, 30.0, 40.0])),
+            ("log_weight".to_owned(), Array::f64(&[4], log_weight.to_vec())),
+        ]);
+        let got = reweighted(&samples, 5).unwrap();
+        assert_eq!(got["positions"], Array::f64(&[4, 1, 1], vec![20.0, 30.0, 30.0, 30.0]));
+        assert_eq!(got["parents"].as_i64().unwrap(), [1, 2, 2, 2]);
+        assert!(!got.contains_key("log_weight"), "the weights are used up");
+        let mut bad = samples.clone();
+        bad.insert("log_weight".into(), Array::f64(&[4], vec![f64::NAN; 4]));
+        assert_eq!(reweighted(&bad, 5), None);
+        bad.remove("log_weight");
+        assert_eq!(reweighted(&bad, 5), None);
     }
 }

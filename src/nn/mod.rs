@@ -11,6 +11,7 @@ mod edm;
 mod ema;
 mod engine;
 pub mod fused;
+pub mod gemm;
 mod layout;
 
 pub use adam::{Adam, clip_norm};

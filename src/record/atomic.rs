@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
+use crate::disk;
 use crate::error::{Error, Result};
 
 /// Replaces `path`: temporary file, fsync, rename, fsync of the folder.
@@ -15,17 +16,15 @@ use crate::error::{Error, Result};
 /// # Errors
 /// [`Error::Io`]; the old file is untouched then.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    let temporary = path.with_added_extension("tmp");
-    let put = || -> std::io::Result<()> {
-        let mut file = File::create(&temporary)?;
-        file.write_all(bytes)?;
-        file.sync_all()
-    };
-    if let Err(e) = put() {
-        let _ = std::fs::remove_file(&temporary);
-        return Err(Error::io(path)(e));
-    }
-    persist(&temporary, path)
+    disk::replace(path, |file| file.write_all(bytes)).map_err(Error::io(path))
+}
+
+/// [`write()`] where several processes may write the same file at once.
+///
+/// # Errors
+/// [`Error::Io`]; the old file is untouched then.
+pub fn write_shared(path: &Path, bytes: &[u8]) -> Result<()> {
+    disk::replace_shared(path, |file| file.write_all(bytes)).map_err(Error::io(path))
 }
 
 /// Moves a finished temporary file to its place, durably.
@@ -33,21 +32,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 /// # Errors
 /// [`Error::Io`].
 pub fn persist(temporary: &Path, path: &Path) -> Result<()> {
-    std::fs::rename(temporary, path).map_err(Error::io(path))?;
-    sync_parent(path)
-}
-
-/// Makes the directory entry of `path` durable.
-///
-/// # Errors
-/// [`Error::Io`].
-pub fn sync_parent(path: &Path) -> Result<()> {
-    // A bare file name has the empty path as parent: the working directory.
-    let parent = path.parent().map(|p| if p.as_os_str().is_empty() { Path::new(".") } else { p });
-    match parent {
-        Some(parent) => File::open(parent).and_then(|d| d.sync_all()).map_err(Error::io(parent)),
-        None => Ok(()),
-    }
+    disk::rename(temporary, path).and_then(|()| disk::sync_parent(path)).map_err(Error::io(path))
 }
 
 /// [`write()`] of a value as indented JSON.
@@ -55,9 +40,21 @@ pub fn sync_parent(path: &Path) -> Result<()> {
 /// # Errors
 /// [`Error::Io`].
 pub fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
+    write(path, &indented(value)?)
+}
+
+/// [`write_shared`] of a value as indented JSON.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn write_json_shared(path: &Path, value: &impl Serialize) -> Result<()> {
+    write_shared(path, &indented(value)?)
+}
+
+fn indented(value: &impl Serialize) -> Result<Vec<u8>> {
     let mut text = serde_json::to_vec_pretty(value).map_err(|e| Error::Internal(format!("JSON: {e}")))?;
     text.push(b'\n');
-    write(path, &text)
+    Ok(text)
 }
 
 /// Reads a JSON file.

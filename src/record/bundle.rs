@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{Request, RunDir, Status, atomic, manifest, tar};
+use crate::disk;
 use crate::error::{Error, Result};
 use crate::identity;
 
@@ -248,7 +249,7 @@ fn take_in(results: &Path, path: &Path, input: &mut impl Read, fresh: &Path) -> 
         std::fs::create_dir_all(&parent).map_err(Error::io(&parent))?;
         match std::fs::rename(fresh, &run.path) {
             Ok(()) => {
-                atomic::sync_parent(&run.path)?;
+                disk::sync_parent(&run.path).map_err(Error::io(&run.path))?;
                 return Ok(Imported { run, was: index.run, known: false });
             }
             Err(_) if run.path.exists() => attempt += 1, // begun meanwhile

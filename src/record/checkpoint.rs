@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::atomic;
 use crate::array::{Arrays, decode_safetensors, encode_safetensors};
+use crate::disk;
 use crate::energy::Counts;
 use crate::error::{Error, Result};
 
@@ -37,7 +38,7 @@ pub struct Checkpoint {
 /// # Errors
 /// [`Error::Io`]; the other slot is whole then.
 pub fn save(dir: &Path, step: u64, counts: &Counts, state: &Arrays) -> Result<&'static str> {
-    std::fs::create_dir_all(dir).map_err(Error::io(dir))?;
+    disk::create_folder(dir).map_err(Error::io(dir))?;
     let step_in = |slot| atomic::read_json::<Header>(&header_path(dir, slot)).ok().map(|h| h.step);
     let slot = if step_in("a") <= step_in("b") { "a" } else { "b" };
     let header = header_path(dir, slot);
@@ -51,19 +52,23 @@ pub fn save(dir: &Path, step: u64, counts: &Counts, state: &Arrays) -> Result<&'
     Ok(slot)
 }
 
-/// The newest valid checkpoint, `None` when there is none.
+/// The newest valid checkpoint, `None` when there is none. A corrupt slot beside it is set aside (`.corrupt`), so that the
+/// next [`save`] overwrites that one and not the valid one.
 ///
 /// # Errors
 /// [`Error::Digest`] when there are checkpoints, but none is as it was written.
 pub fn load(dir: &Path) -> Result<Option<Checkpoint>> {
     let mut warnings = Vec::new();
-    let mut headers = Vec::new();
+    let (mut headers, mut corrupt) = (Vec::new(), Vec::new());
     for slot in SLOTS {
         let path = header_path(dir, slot);
         if path.exists() {
             match atomic::read_json::<Header>(&path) {
                 Ok(header) => headers.push((header, slot)),
-                Err(e) => warnings.push(e.to_string()),
+                Err(e) => {
+                    corrupt.push(slot);
+                    warnings.push(format!("checkpoint slot {slot} is corrupt: {e}"));
+                }
             }
         }
     }
@@ -73,10 +78,22 @@ pub fn load(dir: &Path) -> Result<Option<Checkpoint>> {
         let bytes = std::fs::read(&path).unwrap_or_default();
         let found = atomic::sha256(&bytes);
         if found != header.sha256 {
-            warnings.push(format!("{}: recorded sha256 {}, found {found}", path.display(), header.sha256));
+            corrupt.push(slot);
+            let shown = path.display();
+            warnings.push(format!(
+                "checkpoint slot {slot} is corrupt: {shown}: recorded sha256 {}, found {found}",
+                header.sha256
+            ));
             continue;
         }
         let state = decode_safetensors(&bytes).map_err(|m| Error::data(&path, m))?;
+        for slot in corrupt {
+            let path = header_path(dir, slot);
+            disk::rename(&path, &path.with_added_extension("corrupt")).map_err(Error::io(&path))?;
+        }
+        if !warnings.is_empty() {
+            warnings.push(format!("going on from checkpoint slot {slot}, step {}", header.step));
+        }
         return Ok(Some(Checkpoint { step: header.step, counts: header.counts, state, warnings }));
     }
     if warnings.is_empty() {
@@ -135,7 +152,13 @@ mod tests {
         assert_eq!((newest.step, &newest.state, newest.warnings.len()), (3, &state(3.0), 0));
         flip(&tensors_path(dir.path(), "a"));
         let older = load(dir.path()).unwrap().unwrap();
-        assert_eq!((older.step, &older.state, older.warnings.len()), (2, &state(2.0), 1));
+        assert_eq!((older.step, &older.state), (2, &state(2.0)));
+        let [why, instead] = &older.warnings[..] else { panic!("{:?}", older.warnings) };
+        assert!(why.contains("slot a is corrupt") && instead.contains("slot b, step 2"), "{why}; {instead}");
+        // The next one goes over the corrupt slot: the valid one is whole while it is written.
+        assert_eq!(save(dir.path(), 3, &Counts::default(), &state(3.0)).unwrap(), "a");
+        assert_eq!(load(dir.path()).unwrap().unwrap().warnings.len(), 0);
+        flip(&tensors_path(dir.path(), "a"));
         flip(&tensors_path(dir.path(), "b"));
         assert!(matches!(load(dir.path()), Err(Error::Digest { .. })));
     }
@@ -150,6 +173,21 @@ mod tests {
         assert_eq!((loaded.step, loaded.warnings.len()), (3, 0));
         assert_eq!(save(dir.path(), 4, &Counts::default(), &state(4.0)).unwrap(), "b");
         assert_eq!(load(dir.path()).unwrap().unwrap().step, 4);
+    }
+
+    /// Cut off at every byte, either file of the newer slot: the older one is used.
+    #[test]
+    fn a_torn_slot_falls_back() {
+        for path in [header_path, tensors_path] {
+            let dir = filled();
+            let whole = std::fs::read(path(dir.path(), "a")).unwrap();
+            for length in 0..whole.len() - 1 {
+                let dir = filled();
+                std::fs::write(path(dir.path(), "a"), &whole[..length]).unwrap();
+                let loaded = load(dir.path()).unwrap().unwrap();
+                assert_eq!((loaded.step, loaded.warnings.len()), (2, 2), "cut at {length}");
+            }
+        }
     }
 
     #[test]

@@ -23,9 +23,32 @@ pub fn rfc3339(seconds: u64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", second / 3_600, second / 60 % 60, second % 60)
 }
 
+/// The inverse of [`rfc3339`]; 0 for text that is no such time.
+#[must_use]
+pub fn seconds_of(time: &str) -> u64 {
+    let number = |range: std::ops::Range<usize>| time.get(range).and_then(|t| t.parse::<u64>().ok());
+    let parse = || {
+        let (year, month, day) = (number(0..4)?, number(5..7)?, number(8..10)?);
+        let (hour, minute, second) = (number(11..13)?, number(14..16)?, number(17..19)?);
+        let (year, month) = if month > 2 { (year, month - 3) } else { (year.checked_sub(1)?, month + 9) };
+        let day_of_year = (153 * month + 2) / 5 + day.checked_sub(1)?;
+        let days = 365 * year + year / 4 - year / 100 + year / 400 + day_of_year;
+        Some(days.checked_sub(719_468)? * 86_400 + hour * 3_600 + minute * 60 + second)
+    };
+    parse().unwrap_or(0)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::rfc3339;
+    use super::{rfc3339, seconds_of};
+
+    #[test]
+    fn there_and_back() {
+        for seconds in (0..5_000_000_000).step_by(12_345_677) {
+            assert_eq!(seconds_of(&rfc3339(seconds)), seconds);
+        }
+        assert_eq!(seconds_of("yesterday"), 0);
+    }
 
     /// From `date -u -d @N`.
     #[test]

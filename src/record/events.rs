@@ -4,13 +4,13 @@
 //! the next writer; a malformed line anywhere else is an error.
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::timestamp;
+use crate::disk::{self, File};
 use crate::energy::Counts;
 use crate::error::{Error, Result};
 
@@ -86,6 +86,8 @@ pub enum Kind {
 pub struct EventLog {
     path: PathBuf,
     file: File,
+    /// Bytes of whole lines.
+    whole: u64,
     next: u64,
 }
 
@@ -96,11 +98,11 @@ impl EventLog {
     /// [`Error::Io`], or [`Error::Data`] when a line other than the last is malformed.
     pub fn open(path: &Path) -> Result<Self> {
         let (events, whole) = if path.exists() { parse(path)? } else { (Vec::new(), 0) };
-        let file = OpenOptions::new().create(true).append(true).open(path).map_err(Error::io(path))?;
-        if file.metadata().map_err(Error::io(path))?.len() > whole {
+        let file = disk::append(path).map_err(Error::io(path))?;
+        if file.len().map_err(Error::io(path))? > whole {
             file.set_len(whole).map_err(Error::io(path))?;
         }
-        Ok(Self { path: path.to_path_buf(), file, next: events.last().map_or(0, |e| e.n + 1) })
+        Ok(Self { path: path.to_path_buf(), file, whole, next: events.last().map_or(0, |e| e.n + 1) })
     }
 
     /// Appends one event.
@@ -111,7 +113,11 @@ impl EventLog {
         let event = Event { n: self.next, time: timestamp(), kind };
         let mut line = serde_json::to_vec(&event).map_err(|e| Error::Internal(format!("event: {e}")))?;
         line.push(b'\n');
-        self.file.write_all(&line).map_err(Error::io(&self.path))?;
+        if let Err(e) = self.file.write_all(&line) {
+            let _ = self.file.set_len(self.whole); // half a line must not meet the next one
+            return Err(Error::io(&self.path)(e));
+        }
+        self.whole += line.len() as u64;
         self.next += 1;
         Ok(())
     }
@@ -121,7 +127,7 @@ impl EventLog {
     /// # Errors
     /// [`Error::Io`].
     pub fn sync(&self) -> Result<()> {
-        self.file.sync_data().map_err(Error::io(&self.path))
+        self.file.sync().map_err(Error::io(&self.path))
     }
 }
 

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::config::spec::RunSpec;
+use crate::config::spec::{EvalSpec, RunSpec};
+use crate::identity::{Code, Parts};
 
 /// `spec.json`: what was asked for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -82,6 +83,21 @@ pub struct MetricsFile {
     pub code_digest: String,
     /// The values, see [`crate::metrics`].
     pub metrics: Vec<Value>,
+    /// Those of the samples resampled by their importance weights, for methods whose weights are a row of their own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reweighted: Vec<Value>,
+    /// The evaluation settings; absent in records of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub eval: Option<EvalSpec>,
+}
+
+/// `code/<16 digits of the code digest>.json` in the results folder: what a build consists of, once for all its runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CodeFile {
+    /// The build.
+    pub code: Code,
+    /// Its source files and crates.
+    pub parts: Parts,
 }
 
 /// `failure.json`: why a run failed.

@@ -1,11 +1,13 @@
 //! Where runs lie, what they are called, and what state their files are in.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Claim, claim, manifest};
+use super::{Claim, atomic, claim, manifest};
+use crate::disk;
 use crate::error::{Error, Result};
 
 /// Identity of a run: what was asked, with which seed, which attempt.
@@ -94,7 +96,7 @@ impl RunDir {
     /// # Errors
     /// [`Error::Io`].
     pub fn create(&self) -> Result<()> {
-        std::fs::create_dir_all(&self.path).map_err(Error::io(&self.path))
+        disk::create_folder(&self.path).map_err(Error::io(&self.path))
     }
 
     /// Takes the run's claim, or says who holds it.
@@ -115,6 +117,32 @@ impl RunDir {
     #[must_use]
     pub fn checkpoints(&self) -> PathBuf {
         self.file("checkpoint")
+    }
+
+    /// The tags that people gave the run, sorted. They lie in a file of their own: tags change, results do not.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when the file is malformed.
+    pub fn tags(&self) -> Result<Vec<String>> {
+        match atomic::read_json(&self.file("tags.json")) {
+            Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+            other => other,
+        }
+    }
+
+    /// Adds and takes away tags; returns those that the run has now.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Data`].
+    pub fn tag(&self, add: &[String], take: &[String]) -> Result<Vec<String>> {
+        let before = self.tags()?;
+        let mut tags: BTreeSet<String> = before.iter().chain(add).cloned().collect();
+        tags.retain(|tag| !take.contains(tag));
+        let tags: Vec<String> = tags.into_iter().collect();
+        if tags != before {
+            atomic::write_json_shared(&self.file("tags.json"), &tags)?;
+        }
+        Ok(tags)
     }
 
     /// State of the run, by its files.
@@ -204,6 +232,18 @@ mod tests {
         assert_eq!(all_runs(dir.path()).unwrap(), runs);
         assert!(RunDir::open(dir.path()).is_err());
         assert!(all_runs(&dir.path().join("nowhere")).unwrap().is_empty());
+    }
+
+    #[test]
+    fn tags_come_and_go() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = RunDir::new(dir.path(), DIGEST, 0, 1);
+        run.create().unwrap();
+        let names = |tags: &[&str]| tags.iter().map(|t| (*t).to_owned()).collect::<Vec<_>>();
+        assert!(run.tags().unwrap().is_empty());
+        assert_eq!(run.tag(&names(&["b", "a", "b"]), &[]).unwrap(), ["a", "b"]);
+        assert_eq!(run.tag(&names(&["c"]), &names(&["a", "x"])).unwrap(), ["b", "c"]);
+        assert_eq!(run.tags().unwrap(), ["b", "c"]);
     }
 
     #[test]

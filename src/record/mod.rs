@@ -12,6 +12,7 @@
 //!   checkpoint/          two slots; the newest valid one is read
 //!   metrics.json         the judgement; rewritten when evaluated again
 //!   failure.json         why it failed, if it did
+//!   tags.json            names that people gave it
 //!   claim                who works on it now
 //! ```
 
@@ -20,6 +21,7 @@ pub mod bundle;
 pub mod checkpoint;
 pub mod claim;
 mod clock;
+pub mod code;
 pub mod events;
 mod files;
 mod folder;
@@ -27,7 +29,7 @@ pub mod manifest;
 pub mod tar;
 
 pub use claim::Claim;
-pub use clock::{rfc3339, timestamp};
+pub use clock::{rfc3339, seconds_of, timestamp};
 pub use events::{Event, EventLog, Kind};
-pub use files::{Failure, Labels, MetricsFile, Provenance, Request, Session};
+pub use files::{CodeFile, Failure, Labels, MetricsFile, Provenance, Request, Session};
 pub use folder::{RunDir, RunId, Status, all_runs, attempts};

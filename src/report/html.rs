@@ -25,20 +25,12 @@ code{font-size:13px}details{margin:.4em 0}summary{cursor:pointer}";
 /// The page.
 #[must_use]
 pub fn page(title: &str, tables: &[Table], pictures: &[Picture], runs: &[RunResult]) -> String {
-    let mut out = format!(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
-         <meta name=\"viewport\" content=\"width=device-width\"><title>{0}</title><style>{STYLE}</style></head>\n\
-         <body><h1>{0}</h1>\n",
-        escape(title)
-    );
+    let mut out = head(title);
     for table in tables {
         put_table(&mut out, table);
     }
     for picture in pictures {
-        // Each SVG comes with an XML header of its own, which does not belong inside a page.
-        let svg = picture.svg.find("<svg").map_or("", |start| &picture.svg[start..]);
-        let svg = scalable(svg);
-        let _ = writeln!(out, "<figure>{svg}<figcaption>{}</figcaption></figure>", escape(&picture.caption));
+        put_picture(&mut out, picture);
     }
     out.push_str("<h2>Runs</h2>\n");
     for run in runs {
@@ -46,6 +38,64 @@ pub fn page(title: &str, tables: &[Table], pictures: &[Picture], runs: &[RunResu
     }
     out.push_str("</body></html>\n");
     out
+}
+
+fn head(title: &str) -> String {
+    format!(
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width\"><title>{0}</title><style>{STYLE}</style></head>\n\
+         <body><h1>{0}</h1>\n",
+        escape(title)
+    )
+}
+
+/// A part of a [`plain`] page.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Part {
+    /// A heading.
+    Heading(String),
+    /// A paragraph.
+    Text(String),
+    /// Rows of cells, the first is the header.
+    Rows(Vec<Vec<String>>),
+    /// A figure.
+    Picture(Picture),
+}
+
+/// A page of headings, paragraphs, tables and figures.
+#[must_use]
+pub fn plain(title: &str, parts: &[Part]) -> String {
+    let mut out = head(title);
+    for part in parts {
+        match part {
+            Part::Heading(text) => _ = writeln!(out, "<h2>{}</h2>", escape(text)),
+            Part::Text(text) => _ = writeln!(out, "<p>{}</p>", escape(text)),
+            Part::Rows(rows) => put_rows(&mut out, rows),
+            Part::Picture(picture) => put_picture(&mut out, picture),
+        }
+    }
+    out.push_str("</body></html>\n");
+    out
+}
+
+fn put_rows(out: &mut String, rows: &[Vec<String>]) {
+    out.push_str("<div class=\"wide\"><table>");
+    for (i, row) in rows.iter().enumerate() {
+        let (open, close, tag) = if i == 0 { ("<thead>", "</thead><tbody>", "th") } else { ("", "", "td") };
+        let _ = write!(out, "{open}<tr>");
+        for cell in row {
+            let _ = write!(out, "<{tag}>{}</{tag}>", escape(cell));
+        }
+        let _ = writeln!(out, "</tr>{close}");
+    }
+    out.push_str("</tbody></table></div>\n");
+}
+
+fn put_picture(out: &mut String, picture: &Picture) {
+    // Each SVG comes with an XML header of its own, which does not belong inside a page.
+    let svg = picture.svg.find("<svg").map_or("", |start| &picture.svg[start..]);
+    let svg = scalable(svg);
+    let _ = writeln!(out, "<figure>{svg}<figcaption>{}</figcaption></figure>", escape(&picture.caption));
 }
 
 /// Gives the root element a view box in place of its fixed size, so that the figure follows the width of the page.

@@ -7,6 +7,7 @@ use super::write::Pictures;
 use crate::array::{Arrays, read_npz};
 use crate::config::spec::SamplerSpec;
 use crate::config::{Cell, Experiment};
+use crate::energy::Counts;
 use crate::error::{Error, Result};
 use crate::identity;
 use crate::metrics::MetricValue;
@@ -19,28 +20,37 @@ use crate::{exec, systems};
 /// When a run folder cannot be read.
 pub fn runs(experiment: &Experiment, results: &Path) -> Result<Vec<RunResult>> {
     let mut out = Vec::new();
-    for cell in &experiment.cells {
-        if let Some(run) = record::attempts(results, &identity::spec_digest(&cell.run), cell.seed)?.pop() {
-            out.push(result(cell, &run, results)?);
+    // Cells of one spec lie together: digests and references are looked up once for all their seeds.
+    for cells in experiment.cells.chunk_by(|a, b| a.run == b.run && a.eval.reference == b.eval.reference) {
+        let digest = identity::spec_digest(&cells[0].run);
+        let reference = exec::references::counts(results, &cells[0].run.system, &cells[0].eval.reference);
+        for cell in cells {
+            if let Some(run) = record::attempts(results, &digest, cell.seed)?.pop() {
+                out.extend(rows(cell, &run, reference.as_ref())?);
+            }
         }
     }
     Ok(out)
 }
 
-fn result(cell: &Cell, run: &RunDir, results: &Path) -> Result<RunResult> {
+/// A run is a row; with importance weights of its own kind a second one, its samples reweighted.
+fn rows(cell: &Cell, run: &RunDir, reference: Option<&Counts>) -> Result<Vec<RunResult>> {
     let status = match run.status() {
         record::Status::Complete => Status::Complete,
         record::Status::Failed => Status::Failed,
         _ => Status::Unfinished,
     };
     let metrics_path = run.file("metrics.json");
-    let metrics = if status == Status::Complete && metrics_path.exists() {
+    let (mut metrics, mut reweighted) = (Vec::new(), Vec::new());
+    if status == Status::Complete && metrics_path.exists() {
         let file: MetricsFile = atomic::read_json(&metrics_path)?;
-        let values = file.metrics.into_iter().map(serde_json::from_value::<MetricValue>);
-        values.collect::<Result<_, _>>().map_err(|e| Error::data(&metrics_path, e.to_string()))?
-    } else {
-        Vec::new()
-    };
+        let read = |values: Vec<serde_json::Value>| {
+            let values = values.into_iter().map(serde_json::from_value::<MetricValue>);
+            values.collect::<Result<_, _>>().map_err(|e| Error::data(&metrics_path, e.to_string()))
+        };
+        metrics = read(file.metrics)?;
+        reweighted = read(file.reweighted)?;
+    }
     let counts_path = run.file("counts.json");
     let failure: Option<Failure> = atomic::read_json(&run.file("failure.json")).ok();
     let kind = match &cell.run.sampler {
@@ -48,7 +58,7 @@ fn result(cell: &Cell, run: &RunDir, results: &Path) -> Result<RunResult> {
         SamplerSpec::Pita(spec) => spec.method(),
         built_in => built_in.kind(),
     };
-    Ok(RunResult {
+    let plain = RunResult {
         run_id: run.id.to_string(),
         system: cell.run.system.name.clone(),
         temperature: cell.run.system.temperature,
@@ -58,11 +68,18 @@ fn result(cell: &Cell, run: &RunDir, results: &Path) -> Result<RunResult> {
         swept: cell.swept.iter().cloned().collect(),
         metrics,
         counts: if counts_path.exists() { atomic::read_json(&counts_path)? } else { Default::default() },
-        reference: exec::references::counts(results, &cell.run.system, &cell.eval.reference),
+        reference: reference.cloned(),
         status,
         failure: failure.map(|f| f.reason),
         samples_path: (status == Status::Complete).then(|| run.file("samples.npz")),
-    })
+    };
+    let second = (!reweighted.is_empty()).then(|| RunResult {
+        label: format!("{} reweighted", plain.label),
+        metrics: reweighted,
+        samples_path: None, // figures show the samples themselves
+        ..plain.clone()
+    });
+    Ok(std::iter::once(plain).chain(second).collect())
 }
 
 /// What the figures show: per system the reference, and the first complete seed of every row.

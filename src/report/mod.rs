@@ -8,11 +8,13 @@
 //! | [`table`] | one table per system and temperature, and its file formats |
 //! | [`figures`] | pictures as SVG and PNG |
 //! | [`views`] | what they show of molecules |
+//! | [`history`] | nightly checks: every metric against date and code |
 //! | [`html`] | the self-contained page |
 //! | [`write`](mod@write) | all files of a report into a folder |
 
 pub mod baselines;
 pub mod figures;
+pub mod history;
 pub mod html;
 pub mod load;
 pub mod runs;

@@ -5,6 +5,7 @@ pub mod md;
 pub mod pita;
 pub mod reference;
 pub mod state;
+pub mod tabg;
 
 use std::sync::Arc;
 
@@ -85,5 +86,7 @@ pub fn build(spec: &RunSpec, ctx: &Context) -> Result<Box<dyn Sampler>> {
         SamplerSpec::ReplicaExchange(s) => md::build_replica_exchange(s, ctx),
         SamplerSpec::Pita(s) => pita::build(s, ctx),
         SamplerSpec::External(s) => Err(Error::Internal(format!("`{}` is a program, run by exec::external", s.name))),
+        SamplerSpec::TabgIc(s) => tabg::build_internal(s, ctx),
+        SamplerSpec::TabgCart(s) => tabg::build_cartesian(s, ctx),
     }
 }

@@ -15,6 +15,14 @@ pub fn f64s(state: &Arrays, name: &str) -> Result<Vec<f64>> {
     Ok(find(state, name)?.to_f64())
 }
 
+/// The floats of array `name`, as f32.
+///
+/// # Errors
+/// When the checkpoint lacks it.
+pub fn f32s(state: &Arrays, name: &str) -> Result<Vec<f32>> {
+    Ok(find(state, name)?.to_f32())
+}
+
 /// The integers of array `name`.
 ///
 /// # Errors

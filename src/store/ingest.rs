@@ -1,5 +1,6 @@
 //! A run folder into rows. The rows depend on the folder's files alone: ingesting twice, in any order, changes nothing.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
@@ -21,6 +22,43 @@ pub fn ingest(connection: &Connection, run: &RunDir) -> Result<()> {
     transaction.commit().map_err(|e| broken(&e))
 }
 
+/// Ingests many runs, some in each transaction: other processes get their turn in between.
+///
+/// # Errors
+/// As [`ingest`]; earlier runs are ingested then.
+pub fn ingest_all(connection: &Connection, runs: &[RunDir]) -> Result<()> {
+    const AT_A_TIME: usize = 50;
+    for some in runs.chunks(AT_A_TIME) {
+        let facts: Vec<Facts> = some.iter().map(Facts::read).collect::<Result<_>>()?;
+        let transaction =
+            Transaction::new_unchecked(connection, TransactionBehavior::Immediate).map_err(|e| broken(&e))?;
+        facts.iter().try_for_each(|facts| write(&transaction, facts))?;
+        transaction.commit().map_err(|e| broken(&e))?;
+    }
+    Ok(())
+}
+
+/// Ingests those of these complete, evaluated runs whose rows are not there or older than their files.
+///
+/// # Errors
+/// As [`ingest`].
+pub fn catch_up<'a>(connection: &Connection, runs: impl Iterator<Item = (&'a RunDir, &'a str)>) -> Result<()> {
+    let known = || -> rusqlite::Result<HashMap<String, String>> {
+        let mut statement = connection.prepare(
+            "SELECT id, (SELECT eval FROM metrics WHERE run = id LIMIT 1) FROM runs WHERE status = 'complete'",
+        )?;
+        let rows = statement.query_map([], |r| Ok((r.get(0)?, r.get::<_, Option<String>>(1)?.unwrap_or_default())))?;
+        rows.collect()
+    };
+    let known = known().map_err(|e| broken(&e))?;
+    for (run, eval) in runs {
+        if known.get(&run.id.to_string()).is_none_or(|found| found != eval) {
+            ingest(connection, run)?;
+        }
+    }
+    Ok(())
+}
+
 /// What a run folder says.
 pub(super) struct Facts {
     id: String,
@@ -32,6 +70,7 @@ pub(super) struct Facts {
     counts: Counts,
     provenance: Option<Provenance>,
     metrics: Option<MetricsFile>,
+    tags: Vec<String>,
     /// `(step, name, phase, value)`
     scalars: Vec<(u64, String, String, Option<f64>)>,
 }
@@ -59,6 +98,7 @@ impl Facts {
             counts: counts.unwrap_or_default(),
             provenance: read_if_there(&run.file("provenance.json"))?,
             metrics: read_if_there(&run.file("metrics.json"))?,
+            tags: run.tags()?,
             scalars,
         })
     }
@@ -117,7 +157,7 @@ fn write_rows(connection: &Connection, facts: &Facts) -> rusqlite::Result<()> {
         ])?;
     }
     if let Some(p) = &facts.provenance {
-        connection.prepare_cached("INSERT INTO provenance VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?.execute(
+        connection.prepare_cached("INSERT INTO provenance VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?.execute(
             params![
                 id,
                 p.spec_digest,
@@ -127,8 +167,12 @@ fn write_rows(connection: &Connection, facts: &Facts) -> rusqlite::Result<()> {
                 p.sessions.last().and_then(|s| s.end.as_ref()),
                 p.sessions.len() as i64,
                 p.wall_seconds(),
+                revision(&p.code),
             ],
         )?;
+    }
+    for tag in &facts.tags {
+        connection.prepare_cached("INSERT INTO tags VALUES (?1, ?2)")?.execute([id, tag])?;
     }
     for metric in facts.metrics.iter().flat_map(|m| &m.metrics) {
         let text = |key: &str| metric.get(key).and_then(Value::as_str).unwrap_or_default();
@@ -148,11 +192,17 @@ fn write_rows(connection: &Connection, facts: &Facts) -> rusqlite::Result<()> {
                 number("lo"),
                 number("hi"),
                 number("floor"),
-                metric.get("n").and_then(Value::as_i64),
+                metric.get("n_samples").and_then(Value::as_i64),
                 file.map(|m| &m.eval_digest),
                 file.map(|m| &m.reference_digest),
                 metric.to_string(),
             ])?;
     }
     Ok(())
+}
+
+/// `9e1c...` or `9e1c...+changes`; `None` for code that was built without git.
+fn revision(code: &Value) -> Option<String> {
+    let changes = if code["dirty"] == true { "+changes" } else { "" };
+    Some(format!("{}{changes}", code["revision"].as_str()?))
 }

@@ -2,22 +2,27 @@
 //!
 //! | file | its job |
 //! |---|---|
-//! | `schema` | tables, version, opening |
+//! | `schema` | version, opening |
+//! | `migrations` | the tables, step by step |
 //! | `ingest` | one run folder into rows, the same rows whenever and however often |
-//! | `query` | lists, prefixes of ids |
+//! | `filter` | which runs are meant |
+//! | `query` | lists, metrics, prefixes of ids |
 //! | [`views`] | views for other people's queries, with a schema that stays |
 //! | `rebuild` | all run folders into a fresh database; comparison of two databases |
 
+mod filter;
 mod ingest;
+mod migrations;
 mod query;
 mod rebuild;
 mod schema;
 pub mod views;
 
-pub use ingest::ingest;
-pub use query::{Filter, RunRow, find, list, shortest_prefixes};
+pub use filter::Filter;
+pub use ingest::{catch_up, ingest, ingest_all};
+pub use query::{Measured, RunRow, find, list, measured, select, shortest_prefixes};
 pub use rebuild::{Verified, dump, rebuild, verify};
-pub use schema::{NAME, VERSION, open, open_for_reading};
+pub use schema::{NAME, VERSION, newer, open, open_for_reading};
 pub use views::View;
 
 use crate::error::Error;

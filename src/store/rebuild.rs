@@ -28,6 +28,17 @@ pub fn rebuild(connection: &Connection, results: &Path) -> Result<usize> {
     Ok(runs.len())
 }
 
+/// Writes the rows of all run folders anew and keeps those whose folders are gone. Folders that cannot be read keep the
+/// rows they have; [`verify`] names them.
+pub(super) fn refresh(connection: &Connection, results: &Path) -> Result<()> {
+    for run in all_runs(results)? {
+        if let Ok(facts) = Facts::read(&run) {
+            ingest::write(connection, &facts)?;
+        }
+    }
+    Ok(())
+}
+
 /// Every row of every table as text, in key order.
 ///
 /// # Errors

@@ -1,18 +1,19 @@
 //! Tables, their version, and how the file is opened.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
-use super::broken;
+use super::migrations::STEPS;
+use super::{broken, rebuild};
 use crate::error::{Error, Result};
 
 /// File name in the results folder.
 pub const NAME: &str = "pita.db";
 
 /// Version of the tables, kept in `PRAGMA user_version`.
-pub const VERSION: i64 = 1;
+pub const VERSION: i64 = STEPS.len() as i64;
 
 /// How long to wait for another process's transaction.
 const BUSY: Duration = Duration::from_secs(30);
@@ -24,63 +25,37 @@ pub(super) const TABLES: &[(&str, &str)] = &[
     ("metrics", "run, metric, version"),
     ("scalars", "run, step, name"),
     ("provenance", "run"),
+    ("tags", "run, tag"),
 ];
 
-const SCHEMA: &str = "
-CREATE TABLE runs (
-    id TEXT PRIMARY KEY,            -- <spec8>-s<seed>-a<attempt>
-    spec TEXT NOT NULL,             -- spec digest
-    seed INTEGER NOT NULL,
-    attempt INTEGER NOT NULL,
-    status TEXT NOT NULL,           -- complete, failed, interrupted, claimed
-    experiment TEXT NOT NULL,
-    system TEXT NOT NULL,
-    temperature REAL NOT NULL,
-    sampler TEXT NOT NULL,
-    label TEXT NOT NULL,
-    swept TEXT NOT NULL,            -- JSON list of [setting, value]
-    evaluations INTEGER NOT NULL,   -- charged
-    reason TEXT,                    -- why it failed
-    folder TEXT NOT NULL            -- relative to the results folder
-) STRICT, WITHOUT ROWID;
-CREATE INDEX runs_by_spec ON runs (spec, seed, attempt);
-CREATE TABLE energy_counts (
-    run TEXT NOT NULL, purpose TEXT NOT NULL, count INTEGER NOT NULL,
-    PRIMARY KEY (run, purpose)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE metrics (
-    run TEXT NOT NULL, metric TEXT NOT NULL, version INTEGER NOT NULL,
-    unit TEXT NOT NULL, direction TEXT NOT NULL,
-    value REAL, lo REAL, hi REAL, floor REAL, n INTEGER,
-    eval TEXT NOT NULL, reference TEXT NOT NULL,
-    body TEXT NOT NULL,             -- the metric as in metrics.json
-    PRIMARY KEY (run, metric, version)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE scalars (
-    run TEXT NOT NULL, step INTEGER NOT NULL, name TEXT NOT NULL, phase TEXT NOT NULL, value REAL,
-    PRIMARY KEY (run, step, name)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE provenance (
-    run TEXT PRIMARY KEY, spec TEXT NOT NULL, code TEXT NOT NULL, env TEXT NOT NULL,
-    started TEXT, ended TEXT, sessions INTEGER NOT NULL, wall_seconds REAL NOT NULL
-) STRICT, WITHOUT ROWID;
-";
-
-/// Opens the database of a results folder for writing, making folder and tables if they are not there.
+/// Opens the database of a results folder for writing: makes folder and tables if they are not there, and brings tables of
+/// an older version up to date.
 ///
 /// # Errors
 /// [`Error::NewerDatabase`] (nothing is changed then), [`Error::Io`], [`Error::Store`].
 pub fn open(results: &Path) -> Result<Connection> {
     std::fs::create_dir_all(results).map_err(Error::io(results))?;
     let path = results.join(NAME);
-    let connection = Connection::open(&path).map_err(|e| cannot_open(&path, &e))?;
-    prepare(&connection, &path)?;
+    let mut connection = Connection::open(&path).map_err(|e| cannot_open(&path, &e))?;
+    let found = version(&connection, &path)?;
+    if found > VERSION {
+        return Err(Error::NewerDatabase(format!(
+            "{}: written by a newer version of pita-bench (tables of version {found}; this one knows {VERSION}), so it is \
+             only read; update pita-bench, or use another folder with --results",
+            path.display()
+        )));
+    }
+    connection.busy_timeout(BUSY).map_err(|e| cannot_open(&path, &e))?;
+    if found < VERSION {
+        migrate(&mut connection, results).map_err(|e| e.at(&path))?;
+    }
+    connection.pragma_update(None, "synchronous", "NORMAL").map_err(|e| cannot_open(&path, &e))?;
     super::views::ensure(&connection).map_err(|e| cannot_open(&path, &e))?;
     Ok(connection)
 }
 
-/// Opens the database for queries, also in a folder that cannot be written. Without one: runs there are are ingested
-/// into a fresh one, on disk if possible.
+/// Opens the database for queries, also in a folder that cannot be written, or one of a newer version ([`newer`] says so).
+/// Without one: runs there are are ingested into a fresh one, on disk if possible.
 ///
 /// # Errors
 /// [`Error::NothingSelected`] when the folder holds no runs; else as [`open`].
@@ -99,16 +74,38 @@ pub fn open_for_reading(results: &Path) -> Result<Connection> {
         return Ok(connection);
     }
     match open(results) {
-        Err(Error::Io { .. }) => {
-            // Write-ahead logging needs a writable folder; a file nobody can write to is safe to read as it is.
-            let uri = format!("file:{}?immutable=1", escape(&path));
-            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
-            let connection = Connection::open_with_flags(uri, flags).map_err(|e| cannot_open(&path, &e))?;
-            check_version(&connection, &path)?;
+        Err(Error::Io { .. } | Error::NewerDatabase(_)) => {
+            let connection = read_only(&path)?;
+            if version(&connection, &path)? < VERSION {
+                // Tables that cannot be brought up to date where they are.
+                let fresh = in_memory()?;
+                super::rebuild(&fresh, results)?;
+                return Ok(fresh);
+            }
             Ok(connection)
         }
         other => other,
     }
+}
+
+/// The version of the tables, if it is newer than what this program knows.
+///
+/// # Errors
+/// [`Error::Store`].
+pub fn newer(connection: &Connection) -> Result<Option<i64>> {
+    Ok(Some(version(connection, Path::new(NAME))?).filter(|&found| found > VERSION))
+}
+
+fn read_only(path: &Path) -> Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+    let open = |options: &str| {
+        let connection = Connection::open_with_flags(format!("file:{}{options}", escape(path)), flags)?;
+        connection.busy_timeout(BUSY)?;
+        connection.query_row("SELECT count(*) FROM sqlite_master", [], |r| r.get::<_, i64>(0))?;
+        Ok(connection)
+    };
+    // Write-ahead logging needs a writable folder; a file nobody can write to is safe to read as it is.
+    open("").or_else(|_| open("?immutable=1")).map_err(|e| cannot_open(path, &e))
 }
 
 /// An empty database with all tables that is gone with the connection.
@@ -117,41 +114,71 @@ pub fn open_for_reading(results: &Path) -> Result<Connection> {
 /// [`Error::Store`].
 pub(super) fn in_memory() -> Result<Connection> {
     let connection = Connection::open_in_memory().map_err(|e| broken(&e))?;
-    connection.execute_batch(SCHEMA).map_err(|e| broken(&e))?;
+    for step in STEPS {
+        connection.execute_batch(step).map_err(|e| broken(&e))?;
+    }
+    connection.pragma_update(None, "user_version", VERSION).map_err(|e| broken(&e))?;
     Ok(connection)
 }
 
-fn check_version(connection: &Connection, path: &Path) -> Result<i64> {
-    let version =
-        connection.pragma_query_value(None, "user_version", |r| r.get(0)).map_err(|e| cannot_open(path, &e))?;
-    if version > VERSION {
-        return Err(Error::NewerDatabase(format!(
-            "{}: written by a newer version of pita-bench (tables of version {version}; this one knows {VERSION}); \
-             update pita-bench, or use another folder with --results",
-            path.display()
-        )));
-    }
-    Ok(version)
+fn version(connection: &Connection, path: &Path) -> Result<i64> {
+    connection.pragma_query_value(None, "user_version", |r| r.get(0)).map_err(|e| cannot_open(path, &e))
 }
 
-fn prepare(connection: &Connection, path: &Path) -> Result<()> {
-    connection.busy_timeout(BUSY).map_err(|e| cannot_open(path, &e))?;
-    if check_version(connection, path)? == VERSION {
-        connection.pragma_update(None, "synchronous", "NORMAL").map_err(|e| cannot_open(path, &e))?;
-        return Ok(());
-    }
-    let create = || -> rusqlite::Result<()> {
-        connection.pragma_update(None, "journal_mode", "WAL")?;
-        connection.pragma_update(None, "synchronous", "NORMAL")?;
-        connection.execute_batch("BEGIN IMMEDIATE")?;
-        let version: i64 = connection.pragma_query_value(None, "user_version", |r| r.get(0))?;
-        if version == 0 {
-            connection.execute_batch(SCHEMA)?;
-            connection.pragma_update(None, "user_version", VERSION)?;
+/// Why a migration stopped.
+enum Stopped {
+    Sqlite(rusqlite::Error),
+    Other(Error),
+}
+
+impl Stopped {
+    fn at(self, path: &Path) -> Error {
+        match self {
+            Self::Sqlite(e) => cannot_open(path, &e),
+            Self::Other(e) => e,
         }
-        connection.execute_batch("COMMIT")
-    };
-    create().map_err(|e| cannot_open(path, &e))
+    }
+}
+
+impl From<rusqlite::Error> for Stopped {
+    fn from(e: rusqlite::Error) -> Self {
+        Self::Sqlite(e)
+    }
+}
+
+/// Brings the tables to [`VERSION`], all at once or not at all. Of many processes that start together one does it, the
+/// others wait for it.
+fn migrate(connection: &mut Connection, results: &Path) -> std::result::Result<(), Stopped> {
+    write_ahead(connection)?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let found: i64 = transaction.pragma_query_value(None, "user_version", |r| r.get(0))?;
+    for step in STEPS.iter().skip(usize::try_from(found).unwrap_or(0)) {
+        transaction.execute_batch(step)?;
+    }
+    if found < VERSION {
+        transaction.pragma_update(None, "user_version", VERSION)?;
+    }
+    if (1..VERSION).contains(&found) {
+        rebuild::refresh(&transaction, results).map_err(Stopped::Other)?;
+    }
+    Ok(transaction.commit()?)
+}
+
+/// Write-ahead logging: readers never wait for writers. The change itself needs the file for a moment and does not wait for
+/// it, so it is asked for again.
+fn write_ahead(connection: &Connection) -> rusqlite::Result<()> {
+    let begun = Instant::now();
+    loop {
+        let mode = connection.pragma_update_and_check(None, "journal_mode", "WAL", |r| r.get::<_, String>(0));
+        let busy = match &mode {
+            Ok(mode) => mode != "wal",
+            Err(e) => matches!(e.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)),
+        };
+        if !busy || begun.elapsed() > BUSY {
+            return mode.map(|_| ());
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 fn cannot_open(path: &Path, e: &rusqlite::Error) -> Error {
@@ -184,15 +211,43 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_newer_database_is_refused_and_left_alone() {
+    fn a_newer_database_is_read_and_left_alone() {
         let dir = tempfile::tempdir().unwrap();
         let connection = open(dir.path()).unwrap();
+        assert_eq!(newer(&connection).unwrap(), None);
         connection.pragma_update(None, "user_version", VERSION + 1).unwrap();
         connection.close().unwrap();
         let before = std::fs::read(dir.path().join(NAME)).unwrap();
         assert!(matches!(open(dir.path()), Err(Error::NewerDatabase(_))));
-        assert!(matches!(open_for_reading(dir.path()), Err(Error::NewerDatabase(_))));
+        let reading = open_for_reading(dir.path()).unwrap();
+        assert_eq!(newer(&reading).unwrap(), Some(VERSION + 1));
+        assert!(reading.execute("DELETE FROM runs", []).is_err());
         assert_eq!(std::fs::read(dir.path().join(NAME)).unwrap(), before);
+    }
+
+    /// Rows are kept, also those whose folders are gone; the new table and column are there.
+    #[test]
+    fn an_older_database_is_brought_up_to_date() {
+        let dir = tempfile::tempdir().unwrap();
+        let old = Connection::open(dir.path().join(NAME)).unwrap();
+        old.execute_batch(include_str!("../../tests/store/v1.sql")).unwrap();
+        let rows = |c: &Connection, sql: &str| -> i64 { c.query_row(sql, [], |r| r.get(0)).unwrap() };
+        let scalars = rows(&old, "SELECT count(*) FROM scalars");
+        assert_eq!((scalars, rows(&old, "SELECT count(*) FROM runs")), (6, 2));
+        old.close().unwrap();
+        let connection = open(dir.path()).unwrap();
+        assert_eq!(version(&connection, Path::new("")).unwrap(), VERSION);
+        assert_eq!(rows(&connection, "SELECT count(*) FROM runs"), 2);
+        assert_eq!(rows(&connection, "SELECT count(*) FROM scalars"), scalars);
+        assert_eq!(rows(&connection, "SELECT count(*) FROM provenance WHERE revision IS NULL"), 2);
+        assert_eq!(rows(&connection, "SELECT count(*) FROM tags"), 0);
+        // The same tables as a new one has.
+        let tables = |c: &Connection| -> Vec<String> {
+            let sql = "SELECT name || ': ' || (SELECT group_concat(name, ' ') FROM pragma_table_info(m.name)) \
+                       FROM sqlite_master m WHERE type = 'table' ORDER BY name";
+            c.prepare(sql).unwrap().query_map([], |r| r.get(0)).unwrap().map(Result::unwrap).collect()
+        };
+        assert_eq!(tables(&connection), tables(&in_memory().unwrap()));
     }
 
     #[test]

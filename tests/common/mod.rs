@@ -1,6 +1,8 @@
 //! Golden fixtures and comparisons shared by the integration tests.
 #![allow(dead_code, clippy::unwrap_used)] // each test binary uses a part; a failed unwrap is a failed test
 
+pub mod tabg;
+
 use std::path::PathBuf;
 
 use pita_bench::array::{Arrays, read_safetensors};

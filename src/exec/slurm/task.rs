@@ -50,6 +50,7 @@ pub fn run_entry(path: &Path, index: usize, results: &Path, quiet: bool) -> Resu
         experiment: &plan.experiment,
         checkpoint_every: Duration::from_secs(plan.checkpoint_every),
         stop: &signals::interrupted,
+        note: &|text| screen.note(text),
         late_reference: true,
     };
     let began = Instant::now();

@@ -9,11 +9,11 @@ use std::ops::Range;
 
 use multiversion::multiversion;
 
-use super::gemm::{Start, outer_columns, product};
 use super::mat::{Mat, pairs};
 use super::norm::{across, less};
 use super::plan::Plan;
 use crate::nn::fused::num::{H, Lanes, Num, Row, hadamard, one_row, times};
+use crate::nn::gemm::{Start, outer_columns, product};
 use crate::real::Real;
 
 /// Base of the rotary frequencies.

@@ -1,9 +1,9 @@
 //! A linear layer on rows with tangents: forward, reverse, gradient.
 
-use super::gemm::{Start, outer, product};
 use super::mat::Mat;
 use super::plan::{Linear, Packed};
 use crate::nn::fused::num::{H, Lanes, add_lanes};
+use crate::nn::gemm::{Start, outer, product};
 use crate::real::Real;
 
 impl Linear {

@@ -13,7 +13,7 @@
 //! |---|---|
 //! | [`plan`] | shapes, parameters in file order, where each lies in packed lanes |
 //! | [`mat`] | rows with tangents: `[components][rows][lanes of 32 features]` |
-//! | [`gemm`], [`linear`] | products with packed weights, weight gradients |
+//! | [`crate::nn::gemm`], [`linear`] | products with packed weights, weight gradients |
 //! | [`norm`], [`activation`], [`attention`] | what lies between the products, forward and reverse |
 //! | [`block`], [`reverse`] | one block, forward and reverse |
 //! | [`conditioning`], [`edges`], [`network`] | the whole network, forward and reverse |
@@ -38,7 +38,6 @@ pub mod block;
 pub mod conditioning;
 pub mod dropout;
 pub mod edges;
-pub mod gemm;
 pub mod linear;
 pub mod mat;
 pub mod network;

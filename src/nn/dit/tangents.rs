@@ -6,11 +6,11 @@
 //! sixth of all products.
 
 use super::block::{BlockTape, Forward};
-use super::gemm::{Start, product_panels};
 use super::mat::{Mat, Scalars};
 use super::network::{Memory, Network};
 use super::plan::Linear;
 use crate::nn::fused::num::{H, Lanes, Num};
+use crate::nn::gemm::{Start, product_panels};
 use crate::real::Real;
 
 /// Tokens whose directions are pushed together: their rows stay in cache between the products.

@@ -42,7 +42,7 @@ pub(super) fn dynamics<'a>(
 }
 
 /// A stable trajectory never gets near [`RUNAWAY`]: the integrator has blown up.
-fn check_stable(energies: &[f64], kt: f64, steps: u64, dt: f64) -> Result<()> {
+pub(super) fn check_stable(energies: &[f64], kt: f64, steps: u64, dt: f64) -> Result<()> {
     match energies.iter().find(|e| e.is_nan() || **e > RUNAWAY * kt) {
         None => Ok(()),
         Some(e) => Err(Error::Numerical(format!(

@@ -1,11 +1,20 @@
-//! Progressive inference-time annealing (arXiv 2506.16471).
+//! Progressive inference-time annealing (arXiv 2506.16471), and what remains of it without its parts (FKC, score scaling,
+//! MD-Diff: [`PitaSpec::method`]).
+//!
+//! | file | what |
+//! |---|---|
+//! | `sampler` | the ladder: initial data by [`crate::samplers::md::Md`], then per rung the phases below |
+//! | `buffer` | the data of one rung |
+//! | [`loss`], `train` | both losses with their gradients; batches, Adam, averaged weights |
+//! | `anneal` | weighted particles from noise to the next temperature |
+//! | `refine` | their moves on the true energy: MALA, Langevin dynamics |
 
 mod anneal;
 mod buffer;
 pub mod loss;
 mod refine;
 mod sampler;
-mod train;
+pub(super) mod train;
 
 use super::{Context, Sampler};
 use crate::config::spec::PitaSpec;

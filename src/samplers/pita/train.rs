@@ -146,7 +146,7 @@ fn draw(dim: usize, spec: &TrainSpec, rungs: &[Rung], seed: u64, step: u64) -> B
 }
 
 /// A rotation matrix uniform over SO(3), from a normal quaternion.
-fn random_rotation(draws: &mut Draws) -> [[f64; 3]; 3] {
+pub(in crate::samplers) fn random_rotation(draws: &mut Draws) -> [[f64; 3]; 3] {
     let q: [f64; 4] = std::array::from_fn(|_| draws.normal());
     let norm = q.iter().map(|x| x * x).sum::<f64>().sqrt();
     let [w, x, y, z] = q.map(|v| v / norm);
@@ -157,7 +157,8 @@ fn random_rotation(draws: &mut Draws) -> [[f64; 3]; 3] {
     ]
 }
 
-fn rotate(r: &[[f64; 3]; 3], x: &[f64]) -> impl Iterator<Item = f64> {
+/// Turns every position of a frame.
+pub(in crate::samplers) fn rotate(r: &[[f64; 3]; 3], x: &[f64]) -> impl Iterator<Item = f64> {
     x.as_chunks::<3>().0.iter().flat_map(move |p| r.map(|row| row[0] * p[0] + row[1] * p[1] + row[2] * p[2]))
 }
 

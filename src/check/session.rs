@@ -1,0 +1,136 @@
+//! Tonight's folder, and what earlier nights said.
+//!
+//! ```text
+//! results/checks/<name>/<20261125T010000Z>/    a results folder of its own: runs, references, database
+//!   session.json     begun by which code; continued by the same code after a crash
+//!   verdict.json     what was found: the night is over
+//! ```
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::verdict::Report;
+use crate::disk;
+use crate::error::{Error, Result};
+use crate::identity;
+use crate::record::{atomic, timestamp};
+
+/// `session.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Begun {
+    time: String,
+    code: String,
+}
+
+/// `verdict.json`: one night.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Past {
+    /// When it began.
+    pub time: String,
+    /// Code digest.
+    pub code: String,
+    /// Git commit, if known.
+    pub revision: Option<String>,
+    /// Machine.
+    pub cpu: String,
+    /// When the bundle that it was compared with was accepted.
+    pub accepted: Option<String>,
+    /// What was found.
+    pub report: Report,
+}
+
+impl Past {
+    /// The code as people know it: the commit, or the beginning of the digest.
+    #[must_use]
+    pub fn code(&self) -> &str {
+        let text = self.revision.as_ref().unwrap_or(&self.code);
+        text.get(..9).unwrap_or(text)
+    }
+}
+
+/// The folder of an experiment's checks.
+#[must_use]
+pub fn folder(results: &Path, name: &str) -> PathBuf {
+    results.join("checks").join(name)
+}
+
+/// Goes on with a night that this code began and did not end, or begins one.
+///
+/// # Errors
+/// [`Error::Io`].
+pub(super) fn open(checks: &Path) -> Result<PathBuf> {
+    let code = &identity::code().digest;
+    if let Some(last) = nights(checks)?.pop()
+        && !last.join("verdict.json").exists()
+        && atomic::read_json::<Begun>(&last.join("session.json")).is_ok_and(|b| b.code == *code)
+    {
+        return Ok(last);
+    }
+    let time = timestamp();
+    let stem: String = time.chars().filter(|c| !"-:".contains(*c)).collect();
+    let mut dir = checks.join(&stem);
+    for again in 2.. {
+        if !dir.exists() {
+            break;
+        }
+        dir = checks.join(format!("{stem}-{again}"));
+    }
+    disk::create_folder(&dir).map_err(Error::io(&dir))?;
+    atomic::write_json(&dir.join("session.json"), &Begun { time, code: code.clone() })?;
+    Ok(dir)
+}
+
+/// When a night began.
+pub(super) fn began(night: &Path) -> Result<String> {
+    atomic::read_json::<Begun>(&night.join("session.json")).map(|b| b.time)
+}
+
+/// Earlier nights that came to an end, oldest first.
+///
+/// # Errors
+/// [`Error::Io`], [`Error::Data`].
+pub fn past(checks: &Path) -> Result<Vec<Past>> {
+    let verdicts = nights(checks)?.into_iter().map(|n| n.join("verdict.json")).filter(|v| v.exists());
+    verdicts.map(|v| atomic::read_json(&v)).collect()
+}
+
+/// The latest night that came to an end.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn finished(checks: &Path) -> Result<Option<PathBuf>> {
+    Ok(nights(checks)?.into_iter().rfind(|n| n.join("verdict.json").exists()))
+}
+
+/// Removes runs and references of all but the latest `keep` nights; what they said is kept.
+pub(super) fn prune(checks: &Path, keep: usize) -> Result<()> {
+    let nights = nights(checks)?;
+    for night in &nights[..nights.len().saturating_sub(keep.max(1))] {
+        for entry in std::fs::read_dir(night).map_err(Error::io(night))?.flatten() {
+            let path = entry.path();
+            let kept = ["verdict.json", "session.json"].iter().any(|name| path.ends_with(name));
+            // What cannot be removed is tried again tomorrow.
+            let _ = if path.is_dir() {
+                std::fs::remove_dir_all(&path)
+            } else if kept {
+                Ok(())
+            } else {
+                std::fs::remove_file(&path)
+            };
+        }
+    }
+    Ok(())
+}
+
+/// All nights, oldest first.
+fn nights(checks: &Path) -> Result<Vec<PathBuf>> {
+    let entries = match std::fs::read_dir(checks) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(Error::io(checks))?,
+    };
+    let mut nights: Vec<PathBuf> =
+        entries.flatten().map(|e| e.path()).filter(|p| p.join("session.json").exists()).collect();
+    nights.sort();
+    Ok(nights)
+}

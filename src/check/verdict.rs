@@ -1,0 +1,567 @@
+//! Tonight against what was accepted.
+//!
+//! Metrics are compared as means over seeds. Their standard error comes from the spread over the seeds of both sides, pooled,
+//! and is at least what the bootstrap intervals of single runs say. A metric drifts when the difference is beyond the
+//! quantile of Student's t at which one check in a hundred would be a false alarm, all its metrics taken together
+//! (Bonferroni). When all bits agree nothing is left to chance.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::bundle::Bundle;
+use super::cells::{CellRecord, Side};
+use super::probe::{self, TOLERANCE};
+use super::session::Past;
+use crate::compare::{mean_and_sd, student};
+use crate::exit::ExitCode;
+use crate::identity;
+
+/// Chance of a false alarm in one check in which bits differ.
+const FALSE_ALARM: f64 = 0.01;
+
+/// What a check says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// Everything that was accepted is as it was.
+    Pass,
+    /// Some of it cannot be compared with what was run.
+    NotComparable,
+    /// Some of it was not run to its end.
+    Incomplete,
+    /// A number is not what it was.
+    Drift,
+}
+
+impl Verdict {
+    /// The process ends with this code.
+    #[must_use]
+    pub fn exit_code(self) -> ExitCode {
+        match self {
+            Self::Pass => ExitCode::Ok,
+            Self::NotComparable => ExitCode::NotComparable,
+            Self::Incomplete => ExitCode::Incomplete,
+            Self::Drift => ExitCode::Drift,
+        }
+    }
+
+    /// The word used in text.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::NotComparable => "not comparable",
+            Self::Incomplete => "incomplete",
+            Self::Drift => "drift",
+        }
+    }
+}
+
+/// How much was compared, see [`super`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Tier {
+    /// Statistical.
+    R0,
+    /// Bitwise.
+    R1,
+    /// Cross-device.
+    R2,
+}
+
+/// Something that is not as it was, or could not be compared.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Finding {
+    /// What it amounts to.
+    pub verdict: Verdict,
+    /// At which tier it was seen.
+    pub tier: Option<Tier>,
+    /// What it is about: `system | row | metric`; the same every night.
+    pub key: String,
+    /// How far, or why.
+    pub message: String,
+    /// Since when, for a drift.
+    pub since: Option<String>,
+}
+
+/// Mean and spread over seeds.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Spread {
+    /// Mean.
+    pub mean: f64,
+    /// Standard error of the mean.
+    pub error: f64,
+    /// Seeds.
+    pub n: usize,
+}
+
+/// One metric of one row.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Series {
+    /// `system | row | metric`.
+    pub key: String,
+    /// Unit.
+    pub unit: String,
+    /// Accepted.
+    pub accepted: Option<Spread>,
+    /// Tonight.
+    pub tonight: Spread,
+    /// Difference in standard errors.
+    pub errors: Option<f64>,
+    /// From how many standard errors on it is a drift.
+    pub limit: Option<f64>,
+}
+
+/// The outcome of a check.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// The worst finding.
+    pub verdict: Verdict,
+    /// Tiers that could be applied.
+    pub tiers: Vec<Tier>,
+    /// The same in words.
+    pub applied: String,
+    /// What is not as it was.
+    pub findings: Vec<Finding>,
+    /// Every metric.
+    pub series: Vec<Series>,
+    /// Cells whose bits agree with the accepted ones, and cells that there are.
+    pub same_bits: (usize, usize),
+    /// Probes.
+    pub probes: Vec<probe::Outcome>,
+}
+
+/// Compares tonight with the accepted bundle (if there is one); `past` are earlier checks, oldest first.
+#[must_use]
+pub fn judge(bundle: Option<&Bundle>, tonight: &Side, probes: Vec<probe::Outcome>, past: &[Past]) -> Report {
+    let mut judging = Judging { findings: Vec::new(), past };
+    for m in &tonight.missing {
+        let key = format!("{} | {} | seed {}", m.system, m.row, m.seed);
+        judging.find(Verdict::Incomplete, None, key, m.why.clone());
+    }
+    let Some(bundle) = bundle else {
+        let message = "nothing was accepted yet; `pita-bench accept` makes this the accepted bundle".to_owned();
+        judging.find(Verdict::NotComparable, None, "bundle".into(), message);
+        let series = rows(&tonight.cells).into_iter().flat_map(|(key, cells)| alone(&key, &cells)).collect();
+        return judging.report(Vec::new(), "nothing to compare with".into(), series, (0, tonight.cells.len()), probes);
+    };
+    let demanded = bundle.side.same_build_and_machine(tonight);
+    let (mut same_bits, mut twins) = (0, 0);
+    let mut comparable: Vec<Row<'_>> = Vec::new();
+    let (accepted, here) = (rows(&bundle.side.cells), rows(&tonight.cells));
+    for (key, was) in &accepted {
+        let Some(is) = here.get(key) else {
+            // A row without a single complete cell is incomplete, which has been said; else it was taken out.
+            if !tonight.missing.iter().any(|m| format!("{} | {}", m.system, m.row) == *key) {
+                judging.find(
+                    Verdict::NotComparable,
+                    None,
+                    key.clone(),
+                    "accepted, but no longer in the experiment".into(),
+                );
+            }
+            continue;
+        };
+        if let Some(why) = other_question(was, is, &bundle.side, tonight) {
+            judging.find(Verdict::NotComparable, None, key.clone(), why);
+            continue;
+        }
+        for cell in is {
+            let Some(twin) = was.iter().find(|w| w.seed == cell.seed) else { continue };
+            twins += 1;
+            if twin.files == cell.files {
+                same_bits += 1;
+            } else if demanded {
+                let changed: Vec<&str> = cell
+                    .files
+                    .iter()
+                    .filter(|(name, d)| twin.files.get(*name) != Some(d))
+                    .map(|(n, _)| n.as_str())
+                    .collect();
+                let message =
+                    format!("the same code on the same kind of machine made other bytes: {}", changed.join(", "));
+                let key = format!("{key} | seed {}", cell.seed);
+                judging.find(Verdict::Drift, Some(Tier::R1), key, message);
+            }
+        }
+        comparable.push(Row { key, was, is });
+    }
+    for key in here.keys().filter(|key| !accepted.contains_key(*key)) {
+        judging.find(Verdict::NotComparable, None, key.clone(), "not in the accepted bundle".into());
+    }
+    for p in probes.iter().filter(|p| !p.agrees()) {
+        let message = format!(
+            "energies of {} fixed frames differ by {:.1e} of the largest, forces by {:.1e}; {TOLERANCE:.0e} is allowed",
+            p.frames, p.energy, p.force
+        );
+        judging.find(Verdict::Drift, Some(Tier::R2), format!("{} | energies", p.system), message);
+    }
+    let bitwise = same_bits == tonight.cells.len() && same_bits > 0;
+    let series = statistics(&comparable, &mut judging);
+    let mut tiers = Vec::new();
+    tiers.extend((!comparable.is_empty() && !bitwise).then_some(Tier::R0));
+    tiers.extend((bitwise || demanded && twins > 0).then_some(Tier::R1));
+    tiers.extend((!probes.is_empty()).then_some(Tier::R2));
+    let applied =
+        words(bitwise, demanded && twins > 0, (same_bits, tonight.cells.len()), &probes, !comparable.is_empty());
+    judging.report(tiers, applied, series, (same_bits, tonight.cells.len()), probes)
+}
+
+fn words(bitwise: bool, demanded: bool, bits: (usize, usize), probes: &[probe::Outcome], compared: bool) -> String {
+    let mut parts = Vec::new();
+    if bitwise {
+        parts.push(format!("R1 (bitwise): all {} cells have the accepted bytes", bits.0));
+    } else if compared {
+        let why =
+            if demanded { "and they should: same code, same kind of machine" } else { "other code, machine or seeds" };
+        parts.push(format!("R0 (statistical): {} of {} cells have the accepted bytes, {why}", bits.0, bits.1));
+    }
+    if !probes.is_empty() {
+        let worst = probes.iter().map(|p| p.energy.max(p.force)).fold(0.0, f64::max);
+        parts.push(format!("R2 (cross-device): energies and forces of fixed frames within {worst:.1e}"));
+    }
+    parts.join("; ")
+}
+
+/// Seeds of a row on both sides.
+struct Row<'a> {
+    key: &'a str,
+    was: &'a [&'a CellRecord],
+    is: &'a [&'a CellRecord],
+}
+
+fn rows(cells: &[CellRecord]) -> BTreeMap<String, Vec<&CellRecord>> {
+    let mut rows: BTreeMap<String, Vec<&CellRecord>> = BTreeMap::new();
+    for cell in cells {
+        rows.entry(format!("{} | {}", cell.system, cell.row)).or_default().push(cell);
+    }
+    rows
+}
+
+/// Why the two sides of a row were asked different things; `None` when they were not.
+fn other_question(was: &[&CellRecord], is: &[&CellRecord], accepted: &Side, tonight: &Side) -> Option<String> {
+    let (a, b) = (was.first()?, is.first()?);
+    if a.spec != b.spec {
+        let fields = match (accepted.specs.get(&a.spec), tonight.specs.get(&b.spec)) {
+            (Some(x), Some(y)) => {
+                let all = identity::explain(x, y);
+                all.iter().take(5).map(|d| d.path.clone()).collect::<Vec<_>>().join(", ")
+            }
+            _ => String::new(),
+        };
+        return Some(format!("the settings changed since it was accepted: {fields}"));
+    }
+    if a.eval != b.eval {
+        return Some("the evaluation settings changed since it was accepted".into());
+    }
+    if a.reference != b.reference {
+        return Some("it was judged by another reference".into());
+    }
+    None
+}
+
+/// Compares every metric of comparable rows.
+fn statistics(rows: &[Row<'_>], judging: &mut Judging<'_>) -> Vec<Series> {
+    let mut pairs = Vec::new();
+    for row in rows {
+        for metric in row.is.first().iter().flat_map(|c| &c.metrics) {
+            let key = format!("{} | {}", row.key, metric.id);
+            let (was, is) = (Values::of(row.was, &metric.id), Values::of(row.is, &metric.id));
+            if was.versions.iter().chain(&is.versions).any(|v| *v != metric.version) {
+                judging.find(Verdict::NotComparable, None, key, "the metric has another version now".into());
+                continue;
+            }
+            pairs.push((key, metric.unit.clone(), was, is));
+        }
+    }
+    let alpha = FALSE_ALARM / pairs.len().max(1) as f64;
+    let mut out = Vec::new();
+    for (key, unit, was, is) in pairs {
+        if was.values.is_empty() && is.values.is_empty() {
+            continue; // not defined, then as now
+        }
+        if was.values.is_empty() != is.values.is_empty() || is.undefined != was.undefined {
+            let message = format!("defined for {} seeds, was for {}", is.values.len(), was.values.len());
+            judging.find(Verdict::Drift, Some(Tier::R0), key.clone(), message);
+            if is.values.is_empty() || was.values.is_empty() {
+                continue;
+            }
+        }
+        let (na, nb) = (was.values.len(), is.values.len());
+        let (mean_a, sd_a) = mean_and_sd(&was.values);
+        let (mean_b, sd_b) = mean_and_sd(&is.values);
+        let df = na + nb - 2;
+        let pooled = if df == 0 {
+            0.0
+        } else {
+            (((na - 1) as f64 * sd_a * sd_a + (nb - 1) as f64 * sd_b * sd_b) / df as f64).sqrt()
+        };
+        let sigma = pooled.max(0.5 * (was.bootstrap + is.bootstrap));
+        let spread = |mean: f64, n: usize| Spread { mean, error: sigma / (n as f64).sqrt(), n };
+        let error = sigma * (1.0 / na as f64 + 1.0 / nb as f64).sqrt();
+        // With one seed on each side only the bootstrap speaks, as a normal distribution.
+        let limit = student::quantile(alpha, if df == 0 { 1e9 } else { df as f64 });
+        let difference = mean_b - mean_a;
+        let errors = if difference == 0.0 { Some(0.0) } else { (error > 0.0).then(|| difference / error) };
+        match errors {
+            None => {
+                let message = format!("{mean_a} became {mean_b}, and neither has a spread to compare that with");
+                judging.find(Verdict::NotComparable, Some(Tier::R0), key.clone(), message);
+            }
+            Some(errors) if errors.abs() > limit => {
+                let message = format!(
+                    "{mean_a:.5} became {mean_b:.5} {unit} ({difference:+.5}): {:.1} standard errors, the limit is {limit:.1}",
+                    errors.abs()
+                );
+                judging.find(Verdict::Drift, Some(Tier::R0), key.clone(), message);
+            }
+            Some(_) => {}
+        }
+        out.push(Series {
+            key,
+            unit,
+            accepted: Some(spread(mean_a, na)),
+            tonight: spread(mean_b, nb),
+            errors,
+            limit: Some(limit),
+        });
+    }
+    out
+}
+
+/// The metrics of a row that has nothing to be compared with.
+fn alone(key: &str, cells: &[&CellRecord]) -> Vec<Series> {
+    let ids = cells.first().map_or(Vec::new(), |c| c.metrics.iter().map(|m| (m.id.clone(), m.unit.clone())).collect());
+    let series = |(id, unit): (String, String)| {
+        let values = Values::of(cells, &id);
+        let n = values.values.len();
+        let (mean, sd) = mean_and_sd(&values.values);
+        let error = sd.max(values.bootstrap) / (n as f64).sqrt();
+        let tonight = Spread { mean, error, n };
+        let key = format!("{key} | {id}");
+        (n > 0).then_some(Series { key, unit, accepted: None, tonight, errors: None, limit: None })
+    };
+    ids.into_iter().filter_map(series).collect()
+}
+
+/// One metric over the seeds of a row.
+struct Values {
+    values: Vec<f64>,
+    /// Seeds for which it is not defined.
+    undefined: usize,
+    versions: Vec<u32>,
+    /// Mean standard error of a run, by its bootstrap interval.
+    bootstrap: f64,
+}
+
+impl Values {
+    fn of(cells: &[&CellRecord], id: &str) -> Self {
+        /// Half a 95 % interval in standard errors.
+        const Z: f64 = 1.959_964;
+        let all: Vec<_> = cells.iter().filter_map(|c| c.metrics.iter().find(|m| m.id == id)).collect();
+        let values: Vec<f64> = all.iter().filter_map(|m| m.value).collect();
+        let errors: Vec<f64> = all.iter().filter_map(|m| Some((m.hi? - m.lo?) / (2.0 * Z))).collect();
+        Self {
+            undefined: all.len() - values.len(),
+            versions: all.iter().map(|m| m.version).collect(),
+            bootstrap: if errors.is_empty() { 0.0 } else { errors.iter().sum::<f64>() / errors.len() as f64 },
+            values,
+        }
+    }
+}
+
+/// Collects findings.
+struct Judging<'a> {
+    findings: Vec<Finding>,
+    past: &'a [Past],
+}
+
+impl Judging<'_> {
+    fn find(&mut self, verdict: Verdict, tier: Option<Tier>, key: String, message: String) {
+        let since = (verdict == Verdict::Drift).then(|| since(&key, self.past));
+        self.findings.push(Finding { verdict, tier, key, message, since });
+    }
+
+    fn report(
+        self,
+        tiers: Vec<Tier>,
+        applied: String,
+        series: Vec<Series>,
+        same_bits: (usize, usize),
+        probes: Vec<probe::Outcome>,
+    ) -> Report {
+        let verdict = self.findings.iter().map(|f| f.verdict).max().unwrap_or(Verdict::Pass);
+        Report { verdict, tiers, applied, findings: self.findings, series, same_bits, probes }
+    }
+}
+
+/// Since when a key has drifted without a break, and when it was last as accepted.
+fn since(key: &str, past: &[Past]) -> String {
+    let drifted = |p: &&Past| p.report.findings.iter().any(|f| f.verdict == Verdict::Drift && f.key == key);
+    let streak = past.iter().rev().take_while(drifted).count();
+    let name = |p: &Past| format!("{} (code {})", p.time, p.code());
+    let first = past[past.len() - streak..].first();
+    let good = past[..past.len() - streak].iter().rfind(|p| p.accepted.is_some() && !drifted(p));
+    let first = first.map_or_else(|| "tonight".to_owned(), name);
+    good.map_or_else(|| first.clone(), |good| format!("{first}; last as accepted {}", name(good)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::bundle::Acceptance;
+    use crate::check::cells::Missing;
+    use crate::identity::{code, env};
+    use crate::metrics::{Direction, MetricValue};
+
+    fn metric(id: &str, value: f64, half: f64) -> MetricValue {
+        MetricValue {
+            id: id.into(),
+            version: 1,
+            unit: "kT".into(),
+            direction: Direction::Lower,
+            value: Some(value),
+            lo: Some(value - half),
+            hi: Some(value + half),
+            floor: None,
+            n_samples: 10,
+            n_reference: 10,
+            dropped: 0,
+            reference: "r".into(),
+            note: String::new(),
+        }
+    }
+
+    /// Five seeds around `mean`, one standard deviation of 0.1 apart.
+    fn side(mean: f64, bytes: &str, code_digest: &str) -> Side {
+        let cells = [-0.126_49, -0.063_25, 0.0, 0.063_25, 0.126_49].iter().zip(0..).map(|(off, seed)| CellRecord {
+            system: "lj13".into(),
+            row: "MD".into(),
+            seed,
+            spec: "spec".into(),
+            eval: "eval".into(),
+            reference: "reference".into(),
+            files: [("samples.npz".to_owned(), format!("{bytes}{seed}"))].into(),
+            evaluations: 7,
+            metrics: vec![metric("w1", mean + off, 0.02), metric("w2", 1.0 + off, 0.02)],
+        });
+        let mut code = code().clone();
+        code.digest = code_digest.into();
+        let specs = [("spec".to_owned(), serde_json::json!({"step": 1}))].into();
+        Side { code, env: env(), specs, cells: cells.collect(), missing: Vec::new() }
+    }
+
+    fn bundle(side: Side) -> Bundle {
+        let accepted =
+            Acceptance { time: "2026-11-01T00:00:00Z".into(), reason: "r".into(), code: "c".into(), revision: None };
+        Bundle { version: 1, experiment: "x".into(), accepted, before: vec![], side, probes: BTreeMap::new() }
+    }
+
+    fn probe(energy: f64) -> Vec<probe::Outcome> {
+        vec![probe::Outcome { system: "lj13".into(), frames: 3, energy, force: 0.0 }]
+    }
+
+    fn verdict(tonight: &Side) -> Report {
+        judge(Some(&bundle(side(1.0, "bits", "old"))), tonight, probe(0.0), &[])
+    }
+
+    #[test]
+    fn limits_by_hand() {
+        // Two metrics of five seeds each: t at 0.01 / 2 with 8 degrees of freedom is 3.833; the standard error of the
+        // difference is 0.1 sqrt(2/5) = 0.06325, so 0.2424 apart is the limit.
+        let report = verdict(&side(1.24, "other", "new"));
+        assert_eq!((report.verdict, &report.tiers[..]), (Verdict::Pass, &[Tier::R0, Tier::R2][..]), "{report:#?}");
+        let series = &report.series[0];
+        assert!((series.limit.unwrap() - 3.8325).abs() < 1e-3, "{series:?}");
+        assert!((series.errors.unwrap() - 0.24 / 0.063_25).abs() < 1e-2, "{series:?}");
+        let report = verdict(&side(1.245, "other", "new"));
+        assert_eq!(report.verdict, Verdict::Drift);
+        let [finding] = &report.findings[..] else { panic!("{report:#?}") };
+        assert_eq!((finding.key.as_str(), finding.tier), ("lj13 | MD | w1", Some(Tier::R0)));
+        assert_eq!(finding.since.as_deref(), Some("tonight"));
+    }
+
+    #[test]
+    fn bits() {
+        let same = verdict(&side(1.0, "bits", "new"));
+        assert_eq!((same.verdict, &same.tiers[..], same.same_bits), (Verdict::Pass, &[Tier::R1, Tier::R2][..], (5, 5)));
+        // The same code on the same machine has no excuse.
+        let demanded = verdict(&side(1.0, "other", "old"));
+        assert_eq!(demanded.verdict, Verdict::Drift);
+        assert!(demanded.findings.iter().all(|f| f.tier == Some(Tier::R1)) && demanded.findings.len() == 5);
+        let mut elsewhere = side(1.0, "other", "old");
+        elsewhere.env.cpu = "another".into();
+        assert_eq!(verdict(&elsewhere).verdict, Verdict::Pass);
+        let off = judge(Some(&bundle(side(1.0, "bits", "old"))), &elsewhere, probe(1e-6), &[]);
+        assert_eq!((off.verdict, off.findings[0].tier), (Verdict::Drift, Some(Tier::R2)));
+    }
+
+    #[test]
+    fn what_cannot_be_compared() {
+        let changed = |change: fn(&mut CellRecord)| {
+            let mut tonight = side(1.0, "other", "new");
+            tonight.cells.iter_mut().for_each(change);
+            tonight.specs.insert("spec 2".into(), serde_json::json!({"step": 2}));
+            let report = verdict(&tonight);
+            assert_eq!(report.verdict, Verdict::NotComparable, "{report:#?}");
+            report.findings.into_iter().map(|f| f.message).collect::<Vec<_>>().join("; ")
+        };
+        assert!(changed(|c| c.spec = "spec 2".into()).contains("settings changed since it was accepted: step"));
+        assert!(changed(|c| c.eval = "other".into()).contains("evaluation settings"));
+        assert!(changed(|c| c.reference = "other".into()).contains("another reference"));
+        assert!(changed(|c| c.row = "MALA".into()).contains("no longer in the experiment"));
+        assert!(changed(|c| c.metrics[0].version = 2).contains("another version"));
+        assert_eq!(judge(None, &side(1.0, "b", "c"), vec![], &[]).verdict, Verdict::NotComparable);
+    }
+
+    #[test]
+    fn incomplete_and_undefined() {
+        let mut tonight = side(1.0, "bits", "new");
+        let lost = tonight.cells.pop().unwrap();
+        let missing = Missing { system: lost.system, row: lost.row, seed: lost.seed, why: "failed: x".into() };
+        tonight.missing.push(missing);
+        assert_eq!(verdict(&tonight).verdict, Verdict::Incomplete);
+        // A number that is not a number any more is a drift, and that weighs more.
+        tonight.cells[0].metrics[0].value = None;
+        assert_eq!(verdict(&tonight).verdict, Verdict::Drift);
+    }
+
+    #[test]
+    fn since_when() {
+        let night = |time: &str, mean: f64, past: &[Past]| {
+            let report = judge(Some(&bundle(side(1.0, "bits", "old"))), &side(mean, "other", "new"), vec![], past);
+            Past {
+                time: time.into(),
+                code: format!("code of {time}"),
+                revision: None,
+                cpu: "c".into(),
+                accepted: Some("2026-11-01T00:00:00Z".into()),
+                report,
+            }
+        };
+        let mut past = Vec::new();
+        for (time, mean) in [("1", 3.0), ("2", 1.0), ("3", 2.0), ("4", 2.1)] {
+            past.push(night(time, mean, &past));
+        }
+        let said = |i: usize| past[i].report.findings.iter().find_map(|f| f.since.clone());
+        assert_eq!(said(0).as_deref(), Some("tonight"));
+        assert_eq!(said(1), None);
+        assert_eq!(said(2).as_deref(), Some("tonight; last as accepted 2 (code code of 2)"));
+        assert_eq!(said(3).as_deref(), Some("3 (code code of 3); last as accepted 2 (code code of 2)"));
+    }
+
+    #[test]
+    fn one_seed_without_intervals_cannot_be_judged() {
+        let single = |value: f64| {
+            let mut one = side(1.0, if value == 1.0 { "a" } else { "b" }, "new");
+            one.cells.truncate(1);
+            one.cells[0].metrics = vec![MetricValue { lo: None, hi: None, ..metric("w1", value, 0.0) }];
+            one
+        };
+        let judged = |value: f64| judge(Some(&bundle(single(1.0))), &single(value), vec![], &[]).verdict;
+        assert_eq!(judged(1.0), Verdict::Pass);
+        let mut other = single(1.5);
+        other.code.digest = "newer".into();
+        assert_eq!(judge(Some(&bundle(single(1.0))), &other, vec![], &[]).verdict, Verdict::NotComparable);
+    }
+}

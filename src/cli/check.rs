@@ -1,0 +1,189 @@
+//! `pita-bench check` and `pita-bench accept`: is everything as it was accepted?
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::{Globals, output, report};
+use crate::check::{self, Past, Verdict};
+use crate::config::{self, Experiment};
+use crate::error::{Error, Result};
+use crate::exec;
+use crate::exit::ExitCode;
+use crate::identity;
+use crate::plan::Flags;
+use crate::record::atomic;
+use crate::report::history;
+
+/// Arguments of `check`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  pita-bench check experiments/nightly.toml
+  pita-bench check experiments/nightly.toml --json | jq .report.verdict
+  pita-bench accept experiments/nightly.toml --reason 'new resampling, reviewed in #12'
+
+The verdict and its exit code: pass 0; drift 6, a number is not what it was; not comparable 7, other settings than those that
+were accepted, or nothing accepted yet; incomplete 19, a cell failed. Interrupted is 5: the same command goes on.
+
+Tiers: R0 statistical, R1 bitwise (demanded of the same code on the same kind of machine), R2 energies and forces of fixed
+frames, on any machine. The check says which it could apply.")]
+pub struct Args {
+    /// Experiment and bundle.
+    #[command(flatten)]
+    what: What,
+    /// Cells at a time
+    #[arg(short, long, default_value_t = 1)]
+    jobs: usize,
+    /// Nights whose runs are kept; what they said is always kept
+    #[arg(long, default_value_t = 7, value_name = "N")]
+    keep: usize,
+    /// Seconds between checkpoints
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    checkpoint_every: u64,
+}
+
+/// Arguments of `accept`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  pita-bench accept experiments/nightly.toml --reason 'first bundle, compared with the published values'
+
+Takes the runs of the latest check that came to an end. The reason, the date and the code are kept in accepted.json, those of
+earlier bundles too.")]
+pub struct AcceptArgs {
+    /// Experiment and bundle.
+    #[command(flatten)]
+    what: What,
+    /// Why these numbers are right
+    #[arg(long)]
+    reason: String,
+}
+
+#[derive(Debug, clap::Args)]
+struct What {
+    /// Experiment file
+    file: PathBuf,
+    /// Profile of the experiment file
+    #[arg(short, long)]
+    profile: Option<String>,
+    /// Override a setting; may be given again
+    #[arg(short = 's', long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Folder of accepted bundles (default: `accepted` in the results folder)
+    #[arg(long, value_name = "DIR")]
+    accepted: Option<PathBuf>,
+}
+
+impl What {
+    fn experiment(&self) -> Result<Experiment> {
+        config::load(&self.file, self.profile.as_deref(), &self.set)
+    }
+
+    fn bundle(&self, experiment: &Experiment, globals: &Globals) -> PathBuf {
+        let accepted = self.accepted.clone().unwrap_or_else(|| globals.results.join("accepted"));
+        accepted.join(&experiment.name)
+    }
+}
+
+/// Runs `check`.
+///
+/// # Errors
+/// Bad experiment files, interruptions, full disks. What was found is in the exit code.
+pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
+    let experiment = args.what.experiment()?;
+    let sweep = exec::Options {
+        jobs: args.jobs,
+        flags: Flags::default(),
+        checkpoint_every: Duration::from_secs(args.checkpoint_every),
+        quiet: globals.quiet,
+        ..exec::Options::default()
+    };
+    let options = check::Options { accepted: args.what.bundle(&experiment, globals), sweep, keep: args.keep };
+    let (night, found) = check::check(&experiment, &globals.results, &options)?;
+    let page = pages(&experiment, &night, globals)?;
+    let verdict = found.report.verdict;
+    if globals.json {
+        let mut value = json!(found);
+        value["exit_code"] = json!(verdict.exit_code().code());
+        value["folder"] = json!(night);
+        output::json(&value)?;
+    } else {
+        output::line(text(&experiment, &found, &night, &page))?;
+    }
+    Ok(verdict.exit_code())
+}
+
+/// Runs `accept`.
+///
+/// # Errors
+/// [`Error::NothingSelected`] without a complete check, [`Error::Refused`] when that was made by another build or on another
+/// machine; files that cannot be written.
+pub fn accept(args: &AcceptArgs, globals: &Globals) -> Result<()> {
+    let experiment = args.what.experiment()?;
+    let checks = check::folder(&globals.results, &experiment.name);
+    let night = check::finished(&checks)?.ok_or_else(|| {
+        let file = args.what.file.display();
+        Error::NothingSelected(format!("nothing to accept: run `pita-bench check {file}` first"))
+    })?;
+    let (here, env) = (&identity::code().digest, identity::env());
+    if check::past(&checks)?.pop().is_some_and(|last| last.code != *here || last.cpu != env.cpu) {
+        let file = args.what.file.display();
+        return Err(Error::Refused(format!(
+            "the latest check was made by another build or on another machine; run `pita-bench check {file}` with this one \
+             first, so that the bundle says truly where its numbers come from"
+        )));
+    }
+    let dir = args.what.bundle(&experiment, globals);
+    let bundle = check::accept(&experiment, &night, &dir, &args.reason)?;
+    if globals.json {
+        return output::json(&json!({"accepted": bundle.accepted, "before": bundle.before, "folder": dir}));
+    }
+    let cells = bundle.side.cells.len();
+    output::line(format!("accepted {cells} cells of {} in {}", experiment.name, dir.display()))
+}
+
+/// Writes the history page, and the ordinary report of tonight's runs; returns the page's path.
+fn pages(experiment: &Experiment, night: &Path, globals: &Globals) -> Result<PathBuf> {
+    let past = check::past(&check::folder(&globals.results, &experiment.name))?;
+    let folder = globals.results.join("reports").join(&experiment.name);
+    std::fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
+    if let Err(e) = report::files(experiment, &folder, night)
+        && !globals.quiet
+    {
+        eprintln!("note: no tables and figures: {e}");
+    }
+    let page = folder.join("history.html");
+    let title = format!("{}: nightly checks", experiment.title);
+    atomic::write(&page, history::page(&title, &past)?.as_bytes())?;
+    Ok(page)
+}
+
+fn text(experiment: &Experiment, found: &Past, night: &Path, page: &Path) -> String {
+    let report = &found.report;
+    let mut lines = vec![format!("{}: {}", experiment.name, report.verdict.word())];
+    let accepted = found.accepted.as_deref().unwrap_or("nothing");
+    lines.push(format!("compared with {accepted}; applied: {}", report.applied));
+    for kind in [Verdict::Drift, Verdict::Incomplete, Verdict::NotComparable] {
+        for f in report.findings.iter().filter(|f| f.verdict == kind) {
+            let since = f.since.as_ref().map_or(String::new(), |s| format!("; since {s}"));
+            let tier = f.tier.map_or(String::new(), |t| format!(" ({t:?})"));
+            lines.push(format!("{}{tier}  {}: {}{since}", kind.word(), f.key, f.message));
+        }
+    }
+    let mut rows = vec![["METRIC", "ACCEPTED", "TONIGHT", "ERRORS", "LIMIT"].map(String::from).to_vec()];
+    for s in &report.series {
+        let spread =
+            |s: &check::Spread| format!("{} ± {}", output::number(Some(s.mean)), output::number(Some(s.error)));
+        let errors = |x: Option<f64>| x.map_or_else(|| "-".into(), |x| format!("{x:.1}"));
+        let accepted = s.accepted.as_ref().map_or_else(|| "-".into(), spread);
+        rows.push(vec![s.key.clone(), accepted, spread(&s.tonight), errors(s.errors), errors(s.limit)]);
+    }
+    if rows.len() > 1 {
+        lines.push(String::new());
+        lines.push(output::columns(&rows));
+    }
+    lines.push(format!("\n{}\n{}", night.display(), page.display()));
+    lines.join("\n")
+}

@@ -1,0 +1,74 @@
+//! `report --compare`: the same experiment by two versions of the code.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use serde_json::json;
+
+use super::output::{self, Shape};
+use super::{Globals, diff};
+use crate::compare::{self, Row};
+use crate::config::Experiment;
+use crate::error::{Error, Result};
+use crate::identity;
+use crate::record::atomic;
+use crate::report::html::{self, Part};
+use crate::store::{self, Filter, Measured};
+
+/// Compares the runs of two versions, writes `compare.{md,csv,json,html}` and prints the table.
+///
+/// # Errors
+/// [`Error::NothingSelected`] when a version has no evaluated run of the experiment; files that cannot be written.
+pub fn compare(experiment: &Experiment, versions: [&str; 2], out: Option<&Path>, globals: &Globals) -> Result<()> {
+    let connection = globals.database()?;
+    // Seeds of one spec lie together.
+    let specs: BTreeSet<String> = experiment
+        .cells
+        .chunk_by(|a, b| a.run == b.run)
+        .map(|cells| identity::spec_digest(&cells[0].run)[..8].to_owned())
+        .collect();
+    let side = |version: &str| -> Result<Vec<Measured>> {
+        let filter = if version.starts_with('@') || version.contains('=') {
+            Filter::parse(version)?
+        } else {
+            Filter { code: Some(version.to_owned()), ..Filter::default() }
+        };
+        let mut found = store::measured(&connection, &filter)?;
+        found.retain(|m| m.run.get(..8).is_some_and(|spec| specs.contains(spec)));
+        if found.is_empty() {
+            let file = experiment.path.display();
+            return Err(Error::NothingSelected(format!(
+                "no evaluated run of {file} by `{version}`; `pita-bench ls --json` lists code and revision of each run"
+            )));
+        }
+        Ok(found)
+    };
+    let (a, b) = (side(versions[0])?, side(versions[1])?);
+    let rows = compare::compare(&a, &b);
+    let folder = out.map_or_else(|| globals.results.join("reports").join(&experiment.name), Path::to_path_buf);
+    std::fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
+    let title = format!("{}: {} and {}", experiment.title, versions[0], versions[1]);
+    let table = |shape: Shape| diff::table(&rows, versions[0], versions[1], shape);
+    let (md, csv) = (Shape { md: true, csv: false }, Shape { md: false, csv: true });
+    let markdown = format!("# {title}\n\n{}\n\n{}\n", sentence(&rows), md.table(&table(md)));
+    let value = json!({"a": versions[0], "b": versions[1], "metrics": rows});
+    let page = html::plain(&title, &[Part::Text(sentence(&rows)), Part::Rows(table(Shape::default()))]);
+    atomic::write(&folder.join("compare.md"), markdown.as_bytes())?;
+    atomic::write(&folder.join("compare.csv"), (csv.table(&table(csv)) + "\n").as_bytes())?;
+    atomic::write_json(&folder.join("compare.json"), &value)?;
+    atomic::write(&folder.join("compare.html"), page.as_bytes())?;
+    if globals.json {
+        return output::json(&value);
+    }
+    output::line(format!("{markdown}\n{}", folder.join("compare.html").display()))
+}
+
+/// How many metrics got better, worse, or neither.
+fn sentence(rows: &[Row]) -> String {
+    let mut counts = std::collections::BTreeMap::new();
+    for row in rows {
+        *counts.entry(row.verdict).or_insert(0) += 1;
+    }
+    let parts: Vec<String> = counts.iter().map(|(verdict, n): (_, &i32)| format!("{n} {}", verdict.word())).collect();
+    format!("{} values compared, B against A: {}.", rows.len(), parts.join(", "))
+}

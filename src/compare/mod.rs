@@ -1,0 +1,319 @@
+//! Two sides against each other: two runs, two selections of runs, two versions of the code.
+//!
+//! A side's value of a metric is that of its one run, with the 95 % interval of the samples, or the mean over several runs,
+//! with the 95 % interval of Student's t over them. The interval of the difference combines the distances to the ends of both
+//! intervals (MOVER: Zou and Donner, Statistics in Medicine 27, 1693, 2008); where it holds zero, the two are tied.
+
+pub mod student;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use crate::store::Measured;
+
+/// A value with its 95 % interval.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Estimate {
+    /// The value: of a run, or the mean over runs.
+    pub value: f64,
+    /// Lower end; absent when nothing says how uncertain the value is.
+    pub lo: Option<f64>,
+    /// Upper end.
+    pub hi: Option<f64>,
+    /// Runs behind it.
+    pub runs: usize,
+}
+
+/// What can be said of side B, seen from side A.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// B is better.
+    Better,
+    /// B is worse.
+    Worse,
+    /// The difference is inside the noise, or both are at the noise floor.
+    Tie,
+    /// They differ, and neither way is better.
+    Different,
+    /// Other version of the metric, or other reference.
+    NotComparable,
+    /// One side has no value, or no interval.
+    Unknown,
+}
+
+impl Verdict {
+    /// The word used in tables.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Better => "better",
+            Self::Worse => "worse",
+            Self::Tie => "tie",
+            Self::Different => "different",
+            Self::NotComparable => "not comparable",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// One metric of both sides.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Row {
+    /// System and temperature, such as `lj13 at T = 1`.
+    pub place: String,
+    /// Row of the table; of both sides, where they differ.
+    pub label: String,
+    /// Metric.
+    pub id: String,
+    /// Unit.
+    pub unit: String,
+    /// Side A.
+    pub a: Option<Estimate>,
+    /// Side B.
+    pub b: Option<Estimate>,
+    /// B minus A, with its 95 % interval.
+    pub difference: Option<Estimate>,
+    /// Noise floor: the larger of both sides.
+    pub floor: Option<f64>,
+    /// About B.
+    pub verdict: Verdict,
+    /// Why it is not comparable, or what to keep in mind.
+    pub note: String,
+}
+
+/// What belongs to one row of one side.
+type Group<'a> = BTreeMap<(String, String), BTreeMap<&'a str, Vec<&'a Measured>>>;
+
+/// Compares two sides: two single methods whatever they are called, else each method with the one of the same name on the
+/// same system. Rows in the order of systems, methods, metrics.
+#[must_use]
+pub fn compare(a: &[Measured], b: &[Measured]) -> Vec<Row> {
+    let (a, b) = (grouped(a), grouped(b));
+    let mut rows = Vec::new();
+    if let (1, 1, Some((key_a, x)), Some((key_b, y))) = (a.len(), b.len(), a.first_key_value(), b.first_key_value()) {
+        let both = |x: &str, y: &str| if x == y { x.to_owned() } else { format!("{x} / {y}") };
+        pair(&both(&key_a.0, &key_b.0), &both(&key_a.1, &key_b.1), x, y, &mut rows);
+        return rows;
+    }
+    for (key, x) in &a {
+        if let Some(y) = b.get(key) {
+            pair(&key.0, &key.1, x, y, &mut rows);
+        }
+    }
+    rows
+}
+
+fn grouped(side: &[Measured]) -> Group<'_> {
+    let mut groups = Group::new();
+    // Metrics come run by run and row by row: the key changes seldom.
+    for part in side.chunk_by(|x, y| x.system == y.system && x.temperature == y.temperature && x.label == y.label) {
+        let Some(first) = part.first() else { continue };
+        let key = (format!("{} at T = {}", first.system, first.temperature), first.label.to_string());
+        let group = groups.entry(key).or_default();
+        for m in part {
+            group.entry(&m.metric).or_default().push(m);
+        }
+    }
+    groups
+}
+
+fn pair(
+    place: &str,
+    label: &str,
+    a: &BTreeMap<&str, Vec<&Measured>>,
+    b: &BTreeMap<&str, Vec<&Measured>>,
+    rows: &mut Vec<Row>,
+) {
+    for (id, x) in a {
+        let Some(y) = b.get(id) else { continue };
+        let (left, right) = (estimate(x), estimate(y));
+        let floor = x.iter().chain(y).filter_map(|m| m.floor).reduce(f64::max);
+        let difference = left.zip(right).map(|(a, b)| difference(&a, &b));
+        let why_not = mismatch(x, y);
+        let note = if why_not.is_empty() { sizes(x, y) } else { why_not.clone() };
+        let direction = x.first().map_or("", |m| &*m.direction);
+        let verdict = match (left, right, difference) {
+            _ if !why_not.is_empty() => Verdict::NotComparable,
+            (Some(a), Some(b), Some(d)) => verdict(&a, &b, &d, direction, floor),
+            _ => Verdict::Unknown,
+        };
+        rows.push(Row {
+            place: place.to_owned(),
+            label: label.to_owned(),
+            id: (*id).to_owned(),
+            unit: x.first().map_or(String::new(), |m| m.unit.to_string()),
+            a: left,
+            b: right,
+            difference,
+            floor,
+            verdict,
+            note,
+        });
+    }
+}
+
+/// Value and interval of one side: of its one run, or over its runs.
+#[must_use]
+pub fn estimate(runs: &[&Measured]) -> Option<Estimate> {
+    let values: Vec<f64> = runs.iter().filter_map(|m| m.value).collect();
+    match values.len() {
+        0 => None,
+        1 => {
+            runs.iter().find(|m| m.value.is_some()).map(|m| Estimate { value: values[0], lo: m.lo, hi: m.hi, runs: 1 })
+        }
+        n => {
+            let (mean, sd) = mean_and_sd(&values);
+            let half = student::quantile(0.05, (n - 1) as f64) * sd / (n as f64).sqrt();
+            Some(Estimate { value: mean, lo: Some(mean - half), hi: Some(mean + half), runs: n })
+        }
+    }
+}
+
+/// Mean and sample standard deviation (0 for one value).
+#[must_use]
+pub fn mean_and_sd(values: &[f64]) -> (f64, f64) {
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    let square = values.iter().map(|x| (x - mean).powi(2)).sum::<f64>();
+    (mean, (square / (n - 1.0).max(1.0)).sqrt())
+}
+
+/// B minus A with its interval.
+fn difference(a: &Estimate, b: &Estimate) -> Estimate {
+    let value = b.value - a.value;
+    let ends = || {
+        let (a_lo, a_hi, b_lo, b_hi) = (a.lo?, a.hi?, b.lo?, b.hi?);
+        Some((value - (b.value - b_lo).hypot(a_hi - a.value), value + (b_hi - b.value).hypot(a.value - a_lo)))
+    };
+    let (lo, hi) = ends().unzip();
+    Estimate { value, lo, hi, runs: a.runs.min(b.runs) }
+}
+
+/// Why two sides cannot be compared; empty when they can.
+fn mismatch(a: &[&Measured], b: &[&Measured]) -> String {
+    let all = || a.iter().chain(b);
+    let Some(first) = all().next() else { return String::new() };
+    if all().any(|m| m.version != first.version) {
+        return "versions of the metric differ".into();
+    }
+    if all().any(|m| m.reference != first.reference) {
+        return "references differ".into();
+    }
+    String::new()
+}
+
+/// Distances shrink as samples grow: sizes that differ are worth a word.
+fn sizes(a: &[&Measured], b: &[&Measured]) -> String {
+    let sizes = |side: &[&Measured]| side.iter().filter_map(|m| m.n).collect::<BTreeSet<u64>>();
+    let (left, right) = (sizes(a), sizes(b));
+    if left == right { String::new() } else { format!("sample sizes differ: {left:?} and {right:?}") }
+}
+
+fn verdict(a: &Estimate, b: &Estimate, difference: &Estimate, direction: &str, floor: Option<f64>) -> Verdict {
+    let (Some(lo), Some(hi)) = (difference.lo, difference.hi) else {
+        return if difference.value == 0.0 { Verdict::Tie } else { Verdict::Unknown };
+    };
+    let at_floor = direction == "lower" && floor.is_some_and(|f| a.value <= f && b.value <= f);
+    match direction {
+        _ if at_floor || lo <= 0.0 && hi >= 0.0 => Verdict::Tie,
+        "lower" if hi < 0.0 => Verdict::Better,
+        "higher" if lo > 0.0 => Verdict::Better,
+        "lower" | "higher" => Verdict::Worse,
+        _ => Verdict::Different,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn measured(label: &str, direction: &str, value: f64, half: f64) -> Measured {
+        Measured {
+            run: "r".into(),
+            system: "lj13".into(),
+            temperature: 1.0,
+            label: label.into(),
+            metric: "m".into(),
+            version: 1,
+            unit: "kT".into(),
+            direction: direction.into(),
+            value: Some(value),
+            lo: Some(value - half),
+            hi: Some(value + half),
+            floor: Some(0.1),
+            reference: "r".into(),
+            n: Some(100),
+        }
+    }
+
+    fn one(a: Measured, b: Measured) -> Row {
+        compare(&[a], &[b]).remove(0)
+    }
+
+    #[test]
+    fn verdicts() {
+        let verdict = |direction: &str, a: (f64, f64), b: (f64, f64)| {
+            one(measured("x", direction, a.0, a.1), measured("y", direction, b.0, b.1)).verdict
+        };
+        assert_eq!(verdict("lower", (1.0, 0.1), (2.0, 0.2)), Verdict::Worse);
+        assert_eq!(verdict("lower", (2.0, 0.2), (1.0, 0.1)), Verdict::Better);
+        assert_eq!(verdict("higher", (1.0, 0.1), (2.0, 0.2)), Verdict::Better);
+        assert_eq!(verdict("higher", (2.0, 0.2), (1.0, 0.1)), Verdict::Worse);
+        assert_eq!(verdict("none", (2.0, 0.2), (1.0, 0.1)), Verdict::Different);
+        // 0.3 apart, uncertain by hypot(0.3, 0.4) = 0.5: a tie; 0.6 apart: not, though the intervals overlap.
+        assert_eq!(verdict("lower", (1.0, 0.3), (1.3, 0.4)), Verdict::Tie);
+        assert_eq!(verdict("lower", (1.0, 0.3), (1.6, 0.4)), Verdict::Worse);
+        assert_eq!(verdict("lower", (0.02, 0.001), (0.08, 0.001)), Verdict::Tie, "both at the floor");
+        let mut bare = measured("x", "lower", 1.0, 0.0);
+        (bare.lo, bare.hi) = (None, None);
+        assert_eq!(one(bare.clone(), measured("x", "lower", 2.0, 0.1)).verdict, Verdict::Unknown);
+        assert_eq!(one(bare.clone(), bare).verdict, Verdict::Tie, "the very same number");
+    }
+
+    #[test]
+    fn difference_by_hand() {
+        let row = one(measured("x", "lower", 1.0, 0.3), measured("x", "lower", 1.6, 0.4));
+        let d = row.difference.unwrap();
+        assert!((d.value - 0.6).abs() < 1e-15);
+        assert!((d.lo.unwrap() - 0.1).abs() < 1e-15 && (d.hi.unwrap() - 1.1).abs() < 1e-15);
+    }
+
+    #[test]
+    fn several_runs_are_averaged() {
+        let side = |values: &[f64]| values.iter().map(|v| measured("x", "lower", *v, 9.0)).collect::<Vec<_>>();
+        let row = compare(&side(&[1.0, 2.0, 3.0]), &side(&[5.0, 5.0])).remove(0);
+        let a = row.a.unwrap();
+        // Standard deviation 1, t = 4.3027 with two degrees of freedom, over sqrt(3).
+        assert!((a.value - 2.0).abs() < 1e-15 && (a.hi.unwrap() - 2.0 - 4.302_653 / 3_f64.sqrt()).abs() < 1e-5);
+        assert_eq!((a.runs, row.b.unwrap().runs), (3, 2));
+        assert_eq!(row.b.unwrap().lo, Some(5.0));
+        assert_eq!(row.verdict, Verdict::Worse);
+    }
+
+    #[test]
+    fn methods_are_matched_by_name_unless_there_is_one_on_each_side() {
+        let a = [measured("x", "lower", 1.0, 0.1), measured("y", "lower", 1.0, 0.1)];
+        let b = [measured("y", "lower", 2.0, 0.1), measured("z", "lower", 1.0, 0.1)];
+        let rows = compare(&a, &b);
+        assert_eq!((rows.len(), rows[0].label.as_str()), (1, "y"));
+        assert_eq!(compare(&a[..1], &b[..1])[0].label, "x / y");
+    }
+
+    #[test]
+    fn other_versions_are_not_comparable() {
+        let x = measured("x", "lower", 1.0, 0.1);
+        for (other, why) in [
+            (Measured { version: 2, ..x.clone() }, "versions"),
+            (Measured { reference: "q".into(), ..x.clone() }, "references"),
+        ] {
+            let row = one(x.clone(), other);
+            assert_eq!(row.verdict, Verdict::NotComparable);
+            assert!(row.note.contains(why), "{}", row.note);
+        }
+        assert_eq!(one(Measured { value: None, ..x.clone() }, x.clone()).verdict, Verdict::Unknown);
+        let row = one(Measured { n: Some(7), ..x.clone() }, x);
+        assert!(row.verdict == Verdict::Tie && row.note.contains("{7} and {100}"), "{}", row.note);
+    }
+}

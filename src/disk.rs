@@ -1,0 +1,305 @@
+//! The file operations that results depend on, and the seam through which tests make them fail.
+//!
+//! Whatever must survive a crash is written with [`replace`] (the old file or the new one, never half of one) or appended
+//! to a [`File`]. Tests set the environment variable `PITA_BENCH_FAULT` to `OPERATION:N:HOW` and run the real program:
+//!
+//! | `OPERATION` | counts, from 1 |
+//! |---|---|
+//! | `write` | writes to files |
+//! | `sync` | fsyncs of files and folders |
+//! | `rename` | renames |
+//! | `any` | all of them |
+//!
+//! | `HOW` | what happens at the N-th |
+//! |---|---|
+//! | `io` | it fails once with an I/O error |
+//! | `full` | it and all later ones fail: no space left on the device |
+//! | `kill` | the process dies on the spot |
+//!
+//! A write that fails, or in which the process dies, leaves the first half of its bytes, as a real one may.
+
+use std::io::{Error, Read, Result, Seek, SeekFrom, Write};
+use std::path::Path;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A file whose writes and syncs may be made to fail.
+#[derive(Debug)]
+pub struct File(std::fs::File);
+
+/// Creates a file, or empties it.
+///
+/// # Errors
+/// Those of the system.
+pub fn create(path: &Path) -> Result<File> {
+    std::fs::File::create(path).map(File)
+}
+
+/// Opens a file for appending, or creates it.
+///
+/// # Errors
+/// Those of the system.
+pub fn append(path: &Path) -> Result<File> {
+    std::fs::OpenOptions::new().create(true).append(true).open(path).map(File)
+}
+
+/// Replaces `path` by what `fill` writes: temporary file beside it, fsync, rename, fsync of the folder.
+///
+/// # Errors
+/// Those of the system and of `fill`; the old file is untouched then (unless only the last fsync failed).
+pub fn replace<T>(path: &Path, fill: impl FnOnce(&mut File) -> Result<T>) -> Result<T> {
+    replace_through(path, &path.with_added_extension("tmp"), fill)
+}
+
+/// [`replace`] where several processes may write the same file at once: each has a temporary file of its own. The last one
+/// stays; one that was killed leaves its temporary file.
+///
+/// # Errors
+/// As [`replace`].
+pub fn replace_shared<T>(path: &Path, fill: impl FnOnce(&mut File) -> Result<T>) -> Result<T> {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let n = COUNT.fetch_add(1, Ordering::Relaxed);
+    replace_through(path, &path.with_added_extension(format!("tmp{}-{n}", std::process::id())), fill)
+}
+
+fn replace_through<T>(path: &Path, temporary: &Path, fill: impl FnOnce(&mut File) -> Result<T>) -> Result<T> {
+    let put = || -> Result<T> {
+        let mut file = create(temporary)?;
+        let value = fill(&mut file)?;
+        file.sync()?;
+        rename(temporary, path)?;
+        Ok(value)
+    };
+    let value = put().inspect_err(|_| drop(std::fs::remove_file(temporary)))?;
+    sync_parent(path)?;
+    Ok(value)
+}
+
+/// Renames a file.
+///
+/// # Errors
+/// Those of the system.
+pub fn rename(from: &Path, to: &Path) -> Result<()> {
+    fault(Operation::Rename).map_or_else(|| std::fs::rename(from, to), Err)
+}
+
+/// Makes the directory entry of `path` durable.
+///
+/// # Errors
+/// Those of the system.
+pub fn sync_parent(path: &Path) -> Result<()> {
+    // A bare file name has the empty path as parent: the working directory.
+    let parent = path.parent().map(|p| if p.as_os_str().is_empty() { Path::new(".") } else { p });
+    parent.map_or(Ok(()), |parent| File(std::fs::File::open(parent)?).sync())
+}
+
+/// Makes a folder and those above it, durably.
+///
+/// # Errors
+/// Those of the system.
+pub fn create_folder(path: &Path) -> Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
+        create_folder(parent)?;
+    }
+    match std::fs::create_dir(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists || !path.is_dir() => Err(e),
+        _ => sync_parent(path),
+    }
+}
+
+impl File {
+    /// Makes content and length durable.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn sync(&self) -> Result<()> {
+        fault(Operation::Sync).map_or_else(|| self.0.sync_all(), Err)
+    }
+
+    /// Cuts or extends the file.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn set_len(&self, length: u64) -> Result<()> {
+        self.0.set_len(length)
+    }
+
+    /// Bytes in the file.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn len(&self) -> Result<u64> {
+        Ok(self.0.metadata()?.len())
+    }
+
+    /// Whether there are none.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn is_empty(&self) -> Result<bool> {
+        Ok(self.len()? == 0)
+    }
+}
+
+impl Write for File {
+    fn write(&mut self, bytes: &[u8]) -> Result<usize> {
+        let Some(plan) = plan() else { return self.0.write(bytes) };
+        if plan.is_due(Operation::Write) {
+            self.0.write_all(&bytes[..bytes.len() / 2])?;
+            return Err(plan.act());
+        }
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        self.0.flush()
+    }
+}
+
+impl Read for File {
+    fn read(&mut self, bytes: &mut [u8]) -> Result<usize> {
+        self.0.read(bytes)
+    }
+}
+
+impl Seek for File {
+    fn seek(&mut self, to: SeekFrom) -> Result<u64> {
+        self.0.seek(to)
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Operation {
+    Write,
+    Sync,
+    Rename,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum How {
+    Io,
+    Full,
+    Kill,
+}
+
+/// What is to fail. Absent outside tests.
+struct Plan {
+    /// `None` counts every operation.
+    operation: Option<Operation>,
+    at: u64,
+    how: How,
+    count: AtomicU64,
+}
+
+fn plan() -> Option<&'static Plan> {
+    static PLAN: OnceLock<Option<Plan>> = OnceLock::new();
+    PLAN.get_or_init(|| std::env::var("PITA_BENCH_FAULT").ok().as_deref().and_then(Plan::parse)).as_ref()
+}
+
+fn fault(operation: Operation) -> Option<Error> {
+    plan().filter(|plan| plan.is_due(operation)).map(Plan::act)
+}
+
+impl Plan {
+    fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.split(':');
+        let operation = match parts.next()? {
+            "write" => Some(Operation::Write),
+            "sync" => Some(Operation::Sync),
+            "rename" => Some(Operation::Rename),
+            "any" => None,
+            _ => return None,
+        };
+        let at = parts.next()?.parse().ok()?;
+        let how = match parts.next()? {
+            "io" => How::Io,
+            "full" => How::Full,
+            "kill" => How::Kill,
+            _ => return None,
+        };
+        Some(Self { operation, at, how, count: AtomicU64::new(0) })
+    }
+
+    fn is_due(&self, operation: Operation) -> bool {
+        if self.operation.is_some_and(|o| o != operation) {
+            return false;
+        }
+        let n = self.count.fetch_add(1, Ordering::SeqCst) + 1;
+        n == self.at || n > self.at && self.how == How::Full
+    }
+
+    fn act(&self) -> Error {
+        const EIO: i32 = 5;
+        const ENOSPC: i32 = 28;
+        match self.how {
+            How::Io => Error::from_raw_os_error(EIO),
+            How::Full => Error::from_raw_os_error(ENOSPC),
+            How::Kill => std::process::abort(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_are_counted() {
+        let once = Plan::parse("sync:2:io").unwrap();
+        let due: Vec<bool> = (0..4).map(|_| once.is_due(Operation::Sync)).collect();
+        assert_eq!(due, [false, true, false, false]);
+        assert!(!once.is_due(Operation::Write));
+        let full = Plan::parse("any:2:full").unwrap();
+        let due = [Operation::Write, Operation::Rename, Operation::Sync].map(|o| full.is_due(o));
+        assert_eq!(due, [false, true, true]);
+        assert_eq!(full.act().kind(), std::io::ErrorKind::StorageFull);
+        for bad in ["", "write", "write:x:io", "write:1", "write:1:never", "read:1:io"] {
+            assert!(Plan::parse(bad).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_failed_fill_keeps_the_old_file_and_leaves_nothing_behind() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x");
+        replace(&path, |f| f.write_all(b"old")).unwrap();
+        let failed = replace(&path, |f| {
+            f.write_all(b"half of the ne")?;
+            Err::<(), _>(Error::other("full"))
+        });
+        assert!(failed.is_err());
+        assert_eq!(std::fs::read(&path).unwrap(), b"old");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn many_writers_of_one_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x");
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..20 {
+                        replace_shared(&path, |f| f.write_all(b"whole")).unwrap();
+                    }
+                });
+            }
+        });
+        assert_eq!(std::fs::read(&path).unwrap(), b"whole");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn folders() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a/b/c");
+        create_folder(&path).unwrap();
+        create_folder(&path).unwrap();
+        std::fs::write(path.join("file"), "").unwrap();
+        assert!(create_folder(&path.join("file")).is_err());
+        assert!(create_folder(&path.join("file/below")).is_err());
+    }
+}

@@ -1,0 +1,204 @@
+//! The unit cube that the couplings work on, and Cartesian coordinates.
+//!
+//! Bonds cover 0.035 nm and angles 0.9 rad on either side of one energy-minimised structure, torsions the whole circle. Some
+//! torsions are confined to the half circle in which that structure has them: the one that places HA (chirality, so that the
+//! mirror image is outside), and hydrogens of methyl and amino groups (so that no two of them can change places).
+
+use std::f64::consts::{PI, TAU};
+
+use super::internal::{Internal, measure, place, pull_back};
+use super::{Counts, ZMatrix};
+use crate::error::{Error, Result};
+use crate::systems::Topology;
+
+/// nm per unit of a bond's coordinate: 0.007 at a standard deviation of 0.1.
+const BOND: f64 = 0.07;
+/// rad per unit of an angle's coordinate: 0.18 at a standard deviation of 0.1.
+const ANGLE: f64 = 1.8;
+
+/// The map between the unit cube and Cartesian coordinates of one molecule.
+#[derive(Debug, Clone)]
+pub struct Coordinates {
+    z: ZMatrix,
+    minimum: Internal,
+    /// Where a torsion's half circle begins, in turns from -pi.
+    loc: Vec<f64>,
+    /// 1, or 1/2 for a confined torsion.
+    scale: Vec<f64>,
+    chirality: Vec<usize>,
+    constant: f64,
+}
+
+/// Working memory of one configuration.
+#[derive(Debug, Clone)]
+pub struct Scratch {
+    q: Internal,
+    gradient: Internal,
+}
+
+impl Coordinates {
+    /// Around the energy-minimised structure `minimum [atoms, 3]`, nm.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when no Z-matrix can be built or an angle of the structure is too flat for it.
+    pub fn new(topology: &Topology, minimum: &[f64]) -> Result<Self> {
+        let z = ZMatrix::of(topology)?;
+        let mut q = Internal::zeros(&z);
+        measure(&z, minimum, &mut q);
+        if let Some(row) = q.angles.iter().position(|a| !(0.1..PI - 0.1).contains(a)) {
+            let degrees = q.angles[row].to_degrees();
+            return Err(Error::Usage(format!(
+                "internal coordinates: angle {row} of the structure is {degrees:.1} degrees"
+            )));
+        }
+        let (chirality, hydrogens) = confined(topology, &z);
+        let turns = |row: usize| (q.torsions[row] + PI) / TAU;
+        let mut loc = vec![0.0; z.rows.len()];
+        let mut scale = vec![1.0; z.rows.len()];
+        for &row in chirality.iter().chain(&hydrogens) {
+            loc[row] = if turns(row) < 0.5 { 0.0 } else { 0.5 };
+            scale[row] = 0.5;
+        }
+        let mut out = Self { minimum: q, loc, scale, chirality, constant: 0.0, z };
+        let Counts { bonds, angles, torsions } = out.counts();
+        // Each coordinate's own units, and those of the pose (two angles of it in turns), as the reference counts them.
+        out.constant = bonds as f64 * BOND.ln()
+            + angles as f64 * (ANGLE / PI).ln()
+            + out.scale.iter().map(|s: &f64| s.ln()).sum::<f64>()
+            + angles as f64 * PI.ln()
+            + (torsions + 2) as f64 * TAU.ln();
+        Ok(out)
+    }
+
+    /// The Z-matrix.
+    #[must_use]
+    pub fn z_matrix(&self) -> &ZMatrix {
+        &self.z
+    }
+
+    /// Coordinates of each kind.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        let rows = self.z.rows.len();
+        Counts { bonds: rows + 2, angles: rows + 1, torsions: rows }
+    }
+
+    /// Atoms.
+    #[must_use]
+    pub fn atoms(&self) -> usize {
+        self.z.atoms()
+    }
+
+    /// Torsions that decide about chirality.
+    #[must_use]
+    pub fn chirality(&self) -> &[usize] {
+        &self.chirality
+    }
+
+    /// `(loc, scale)` of every torsion: its turns from -pi are `loc + scale u`.
+    #[must_use]
+    pub fn constraints(&self) -> (&[f64], &[f64]) {
+        (&self.loc, &self.scale)
+    }
+
+    /// Working memory.
+    #[must_use]
+    pub fn scratch(&self) -> Scratch {
+        Scratch { q: Internal::zeros(&self.z), gradient: Internal::zeros(&self.z) }
+    }
+
+    /// Decodes `u [dim]` into `x [atoms, 3]` (nm, canonical pose); returns `ln |dx/du|`, pose included.
+    pub fn decode(&self, u: &[f64], x: &mut [f64], scratch: &mut Scratch) -> f64 {
+        self.internal(u, &mut scratch.q);
+        place(&self.z, &scratch.q, x);
+        scratch.q.log_jacobian() + self.constant
+    }
+
+    /// `ln |dx/du|` alone.
+    pub fn log_jacobian(&self, u: &[f64], scratch: &mut Scratch) -> f64 {
+        self.internal(u, &mut scratch.q);
+        scratch.q.log_jacobian() + self.constant
+    }
+
+    fn internal(&self, u: &[f64], q: &mut Internal) {
+        let (bonds, rest) = u.split_at(q.bonds.len());
+        let (angles, torsions) = rest.split_at(q.angles.len());
+        for (q, (u, min)) in q.bonds.iter_mut().zip(bonds.iter().zip(&self.minimum.bonds)) {
+            *q = (u - 0.5) * BOND + min;
+        }
+        for (q, (u, min)) in q.angles.iter_mut().zip(angles.iter().zip(&self.minimum.angles)) {
+            *q = (u - 0.5) * ANGLE + min;
+        }
+        for (row, (q, u)) in q.torsions.iter_mut().zip(torsions).enumerate() {
+            *q = (self.loc[row] + self.scale[row] * u) * TAU - PI;
+        }
+    }
+
+    /// Encodes `x [atoms, 3]` into `u [dim]`; returns `ln |dx/du|`, or `None` where the flow has no density: a coordinate
+    /// outside the unit cube (a bond or angle far off, the wrong chirality, hydrogens that changed places) or not finite.
+    pub fn encode(&self, x: &[f64], u: &mut [f64], scratch: &mut Scratch) -> Option<f64> {
+        let q = &mut scratch.q;
+        measure(&self.z, x, q);
+        let (bonds, rest) = u.split_at_mut(q.bonds.len());
+        let (angles, torsions) = rest.split_at_mut(q.angles.len());
+        for (u, (q, min)) in bonds.iter_mut().zip(q.bonds.iter().zip(&self.minimum.bonds)) {
+            *u = (q - min) / BOND + 0.5;
+        }
+        for (u, (q, min)) in angles.iter_mut().zip(q.angles.iter().zip(&self.minimum.angles)) {
+            *u = (q - min) / ANGLE + 0.5;
+        }
+        for (row, (u, q)) in torsions.iter_mut().zip(&q.torsions).enumerate() {
+            *u = ((q + PI) / TAU - self.loc[row]) / self.scale[row];
+        }
+        u.iter().all(|u| (0.0..=1.0).contains(u)).then(|| scratch.q.log_jacobian() + self.constant)
+    }
+
+    /// Reverse pass of [`Coordinates::decode`]: the derivative of `x . x_bar + factor ln |dx/du|` with respect to `u`. `x` is
+    /// what `decode` made of `u`; `x_bar` is used up.
+    pub fn pull_back(
+        &self,
+        u: &[f64],
+        x: &[f64],
+        x_bar: &mut [f64],
+        factor: f64,
+        u_bar: &mut [f64],
+        scratch: &mut Scratch,
+    ) {
+        let Scratch { q, gradient } = scratch;
+        self.internal(u, q);
+        for part in [&mut gradient.bonds, &mut gradient.angles, &mut gradient.torsions] {
+            part.fill(0.0);
+        }
+        pull_back(&self.z, q, x, x_bar, gradient);
+        q.log_jacobian_gradient(factor, gradient);
+        let torsions = gradient.torsions.iter().zip(&self.scale).map(|(g, s)| g * s * TAU);
+        let all = gradient.bonds.iter().map(|g| g * BOND).chain(gradient.angles.iter().map(|g| g * ANGLE));
+        for (bar, g) in u_bar.iter_mut().zip(all.chain(torsions)) {
+            *bar = g;
+        }
+    }
+}
+
+/// Rows whose torsion is confined to a half circle: chirality, then hydrogens.
+fn confined(topology: &Topology, z: &ZMatrix) -> (Vec<usize>, Vec<usize>) {
+    let atom = |i: usize| &topology.atoms[i];
+    let row_of = |i: usize| z.rows.iter().position(|row| row[0] == i);
+    let neighbours = topology.neighbours();
+    let chiral = |row: &usize| {
+        let [placed, bonded, ..] = z.rows[*row];
+        atom(placed).name == "HA" && atom(bonded).name == "CA"
+    };
+    let chirality = (0..z.rows.len()).filter(chiral).collect();
+    let mut hydrogens = Vec::new();
+    for (i, bonded) in neighbours.iter().enumerate() {
+        let group: Vec<usize> = bonded.iter().copied().filter(|&j| atom(j).element == "H").collect();
+        if !["C", "N"].contains(&atom(i).element.as_str()) || group.len() < 2 {
+            continue;
+        }
+        let mut rows: Vec<usize> = group.into_iter().filter_map(row_of).collect();
+        rows.sort_unstable();
+        // Of three, the first is free: the other two are placed relative to it.
+        hydrogens.extend(rows.iter().skip(rows.len().saturating_sub(2)));
+    }
+    (chirality, hydrogens)
+}

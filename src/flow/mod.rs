@@ -1,0 +1,45 @@
+//! Normalizing flow on internal coordinates (Boltzmann generator): exact densities of molecular configurations.
+//!
+//! ```text
+//! z --couplings--> u --constraints, scaling--> bonds, angles, torsions --placement--> x          ln q(x) = ln p(z) - sum ln|det|
+//! ```
+//!
+//! As TA-BG (Schopmans and Friederich 2025, arXiv 2501.19077) has it, on `dim = 3 atoms - 6` coordinates in [0, 1]: first all
+//! bonds, then all angles, then all torsions.
+//!
+//! | file | what |
+//! |---|---|
+//! | [`zmatrix`] | which atom is placed by which three others |
+//! | [`internal`] | bonds, angles, torsions from and to Cartesian coordinates; log-Jacobian, derivative |
+//! | [`coordinates`] | scaling to the unit cube around a minimised structure; chirality, hydrogen permutations |
+//! | [`prior`] | truncated normal (bonds, angles), uniform (torsions) |
+//! | [`spline`] | monotone rational-quadratic splines, both ways, with derivatives |
+//! | [`shape`] | splits and couplings |
+//! | [`packing`] | parameters in packed lanes, from and to named arrays |
+//! | [`conditioner`] | the perceptron that gives a coupling its spline parameters |
+//! | [`network`] | all couplings in both directions, and their reverse pass |
+//! | [`adam`] | the optimiser on packed parameters |
+//! | [`tarflow`] | the other flow: causal transformers on Cartesian coordinates |
+//!
+//! Networks and splines run in `T` (f32 in production, f64 in tests), coordinates and log-determinants in f64. Rows (samples)
+//! go through in tiles; sums over rows run in a fixed order, so that no bit depends on the number of threads.
+
+pub mod adam;
+pub mod conditioner;
+pub mod coordinates;
+pub mod internal;
+pub mod network;
+pub mod packing;
+pub mod prior;
+pub mod shape;
+pub mod spline;
+pub mod tarflow;
+pub mod zmatrix;
+
+pub use adam::PackedAdam;
+pub use coordinates::Coordinates;
+pub use network::{Flow, Tape, Toward};
+pub use packing::{Packing, Weights};
+pub use prior::Prior;
+pub use shape::{Counts, Shape};
+pub use zmatrix::ZMatrix;

@@ -1,0 +1,176 @@
+//! What the flow consists of: splits and couplings.
+
+use super::packing::{Init, Linear, Packing};
+use super::spline::{BINS, GROUP, PARAMETERS, UNIT_SLOPE};
+use crate::nn::fused::num::H;
+use crate::rng::{Purpose, Stream};
+
+/// Linear layers of a conditioner.
+pub const LAYERS: usize = 6;
+/// Keys the splits and shifts: they are part of the architecture, the same in every run.
+const ARCHITECTURE: u64 = 321;
+
+/// Coordinates of each kind; a row holds first all bonds, then all angles, then all torsions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counts {
+    /// Bonds.
+    pub bonds: usize,
+    /// Angles.
+    pub angles: usize,
+    /// Torsions.
+    pub torsions: usize,
+}
+
+impl Counts {
+    /// All of them.
+    #[must_use]
+    pub fn dim(self) -> usize {
+        self.bonds + self.angles + self.torsions
+    }
+
+    /// The first torsion.
+    #[must_use]
+    pub fn first_torsion(self) -> usize {
+        self.bonds + self.angles
+    }
+}
+
+/// A split of all coordinates: the first part is transformed by coupling `a` given the second, then the reverse.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Split(pub Vec<usize>, pub Vec<usize>);
+
+impl Split {
+    /// Of each kind `floor(n/2)` in the given order, and the ascending rest.
+    #[must_use]
+    pub fn new(counts: Counts, first: [&[usize]; 3]) -> Self {
+        let starts = [0, counts.bonds, counts.first_torsion()];
+        let sizes = [counts.bonds, counts.angles, counts.torsions];
+        let mut split = Self(Vec::new(), Vec::new());
+        for kind in 0..3 {
+            split.0.extend(first[kind].iter().map(|i| starts[kind] + i));
+            split.1.extend((0..sizes[kind]).filter(|i| !first[kind].contains(i)).map(|i| starts[kind] + i));
+        }
+        split
+    }
+}
+
+/// One coupling: some coordinates are transformed by splines whose parameters depend on the others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Coupling {
+    /// What is transformed, in the order of the conditioner's outputs: torsions last.
+    pub transformed: Vec<usize>,
+    /// How many of those are no torsions.
+    pub straight: usize,
+    /// The torsions that it depends on.
+    pub circular_inputs: Vec<usize>,
+    /// The bonds and angles that it depends on.
+    pub straight_inputs: Vec<usize>,
+    /// The conditioner's layers.
+    pub layers: [Linear; LAYERS],
+}
+
+impl Coupling {
+    /// Groups of 16 transformed coordinates.
+    #[must_use]
+    pub fn groups(&self) -> usize {
+        self.transformed.len().div_ceil(GROUP)
+    }
+
+    /// Inputs of the conditioner.
+    #[must_use]
+    pub fn inputs(&self) -> usize {
+        2 * self.circular_inputs.len() + self.straight_inputs.len()
+    }
+
+    /// Outputs of the conditioner in the reference's order.
+    #[must_use]
+    pub fn outputs(&self) -> usize {
+        3 * BINS * self.transformed.len() + self.straight
+    }
+
+    /// Where output `j` of the reference's order lies among the packed outputs: parameter by parameter for each group.
+    #[must_use]
+    pub fn place(&self, j: usize) -> usize {
+        let n = self.transformed.len();
+        let (coordinate, parameter) = if j < 3 * BINS * n {
+            let (kind, rest) = (j / (BINS * n), j % (BINS * n));
+            (rest / BINS, kind * BINS + rest % BINS)
+        } else {
+            (j - 3 * BINS * n, 3 * BINS)
+        };
+        ((coordinate / GROUP) * PARAMETERS + parameter) * GROUP + coordinate % GROUP
+    }
+}
+
+/// The whole architecture.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Shape {
+    /// Coordinates.
+    pub counts: Counts,
+    /// Two couplings per block: `a`, `b`.
+    pub couplings: Vec<Coupling>,
+    /// What is added to all torsions after a block, in turns.
+    pub shifts: Vec<f64>,
+    /// All parameters.
+    pub packing: Packing,
+}
+
+impl Shape {
+    /// `blocks` blocks with random splits and shifts, `hidden` features in the conditioners (a multiple of 32).
+    #[must_use]
+    pub fn new(counts: Counts, blocks: usize, hidden: usize) -> Self {
+        let stream = Stream::new(ARCHITECTURE, Purpose::Weights, 0);
+        let half = |n: usize, item: u32| {
+            let mut draws = stream.at(item);
+            let mut left: Vec<usize> = (0..n).collect();
+            (0..n / 2).map(|_| left.swap_remove(draws.below(left.len()))).collect::<Vec<_>>()
+        };
+        let mut splits = Vec::new();
+        let mut shifts = Vec::new();
+        for b in 0..blocks as u32 {
+            let halves = [half(counts.bonds, 4 * b), half(counts.angles, 4 * b + 1), half(counts.torsions, 4 * b + 2)];
+            splits.push(Split::new(counts, [&halves[0], &halves[1], &halves[2]]));
+            // A shift that f32 holds exactly is the same shift in both precisions.
+            shifts.push(f64::from(stream.at(4 * b + 3).uniform() as f32));
+        }
+        Self::with(counts, &splits, shifts, hidden)
+    }
+
+    /// With splits and shifts of one's own.
+    #[must_use]
+    pub fn with(counts: Counts, splits: &[Split], shifts: Vec<f64>, hidden: usize) -> Self {
+        let mut shape = Self { counts, couplings: Vec::new(), shifts, packing: Packing::default() };
+        for (block, Split(first, second)) in splits.iter().enumerate() {
+            shape.coupling(&format!("block{block}.a"), first, second, hidden);
+            shape.coupling(&format!("block{block}.b"), second, first, hidden);
+        }
+        shape
+    }
+
+    fn coupling(&mut self, name: &str, transformed: &[usize], given: &[usize], hidden: usize) {
+        let circular = self.counts.first_torsion();
+        let (straight_inputs, circular_inputs) = given.iter().copied().partition(|&i| i < circular);
+        let mut coupling = Coupling {
+            transformed: transformed.to_vec(),
+            straight: transformed.iter().filter(|&&i| i < circular).count(),
+            circular_inputs,
+            straight_inputs,
+            layers: [Linear::default(); LAYERS],
+        };
+        let (inputs, outputs) = (coupling.inputs(), coupling.outputs());
+        let places = (0..outputs).map(|j| coupling.place(j)).collect();
+        let packed_outputs = (coupling.groups() * PARAMETERS * GROUP).div_ceil(H);
+        let linear = |packing: &mut Packing, i: usize, inputs, outputs, init, places| {
+            packing.linear(&format!("{name}.lin{i}"), inputs, outputs, init, places)
+        };
+        let packing = &mut self.packing;
+        coupling.layers[0] = linear(packing, 0, inputs, hidden, Init::Default, None);
+        for i in 1..LAYERS - 1 {
+            coupling.layers[i] = linear(packing, i, hidden, hidden, Init::Default, None);
+        }
+        // Every spline begins as the identity: equal bins, slope 1 at all knots.
+        let (init, places) = (Init::Constant(UNIT_SLOPE), Some((places, packed_outputs)));
+        coupling.layers[LAYERS - 1] = linear(packing, LAYERS - 1, hidden, outputs, init, places);
+        self.couplings.push(coupling);
+    }
+}

@@ -1,0 +1,293 @@
+//! The whole TarFlow: encoding in one pass, its reverse pass, decoding token by token.
+
+use rayon::prelude::*;
+
+use super::attention::{Scratch, Sizes};
+use super::layer::{Bars, Record, fit, linear, linear_reverse};
+use super::shape::{BlockShape, TarShape};
+use crate::flow::packing::{Linear, Panel, Weights, panels};
+use crate::nn::fused::num::{H, Lanes, add_lanes};
+use crate::nn::gemm::outer_columns;
+use crate::real::Real;
+
+/// Rows (tokens of all configurations) of a tile in training, about.
+const ROWS: usize = 132;
+/// Tiles whose activations are kept at once.
+const TILES: usize = 8;
+
+/// A TarFlow.
+#[derive(Debug)]
+pub struct TarFlow {
+    /// Its architecture.
+    pub shape: TarShape,
+}
+
+/// Working memory of encoding with a reverse pass.
+#[derive(Debug, Clone)]
+pub struct TarTape<T> {
+    tiles: Vec<Tile<T>>,
+}
+
+impl<T> Default for TarTape<T> {
+    fn default() -> Self {
+        Self { tiles: Vec::new() }
+    }
+}
+
+/// Derivatives of a loss with respect to what encoding gives.
+pub struct Seeds<'a, T> {
+    /// Gets the `z` of a configuration and writes the derivatives with respect to it.
+    pub z: &'a (dyn Fn(&[T], &mut [T]) + Sync),
+    /// With respect to every `ln|dz/dx|`.
+    pub log_det: f64,
+}
+
+/// What a tile keeps of a block.
+#[derive(Debug, Clone)]
+struct BlockRecord<T> {
+    /// Tokens of the block's order, `[rows][lanes]`.
+    tokens: Vec<Lanes<T>>,
+    layers: Vec<Record<T>>,
+    /// What the output layer gets.
+    last: Vec<Lanes<T>>,
+    /// Log-scales and shifts.
+    out: Vec<Lanes<T>>,
+    /// What comes out, `[n, dim]`.
+    z: Vec<T>,
+}
+
+#[derive(Debug, Clone)]
+struct Tile<T> {
+    blocks: Vec<BlockRecord<T>>,
+    scratch: Scratch<T>,
+    layers: Vec<Bars<T>>,
+    input: Vec<Lanes<T>>,
+    output: Vec<Lanes<T>>,
+    inner: Vec<Lanes<T>>,
+}
+
+impl<T: Real> Tile<T> {
+    fn new(shape: &TarShape) -> Self {
+        let layers = shape.blocks.first().map_or(0, |b| b.layers.len());
+        let block = BlockRecord {
+            tokens: vec![],
+            layers: (0..layers).map(|_| Record::default()).collect(),
+            last: vec![],
+            out: vec![],
+            z: vec![],
+        };
+        Self {
+            blocks: vec![block; shape.blocks.len()],
+            scratch: Scratch::default(),
+            layers: (0..layers).map(|_| Bars::default()).collect(),
+            input: vec![],
+            output: vec![],
+            inner: vec![],
+        }
+    }
+}
+
+impl TarFlow {
+    /// A flow of this architecture.
+    #[must_use]
+    pub fn new(shape: TarShape) -> Self {
+        Self { shape }
+    }
+
+    fn sizes(&self) -> Sizes {
+        Sizes { tokens: self.shape.tokens, width: self.shape.width, head: self.shape.head }
+    }
+
+    /// Configurations of a tile.
+    fn tile(&self) -> usize {
+        (ROWS / self.shape.tokens).max(1)
+    }
+
+    /// Token at place `s` of block `b`: the odd ones go backwards.
+    pub(super) fn token(&self, b: usize, s: usize) -> usize {
+        if b.is_multiple_of(2) { s } else { self.shape.tokens - 1 - s }
+    }
+
+    /// Encodes a tile `x [n, dim]` in place through block `b`.
+    fn encode_block<T: Real>(
+        &self,
+        b: usize,
+        w: &Weights<T>,
+        x: &mut [T],
+        log_det: &mut [f64],
+        record: &mut BlockRecord<T>,
+        (h, scratch): (&mut Vec<Lanes<T>>, &mut Scratch<T>),
+    ) {
+        let (block, c, tokens, width) =
+            (&self.shape.blocks[b], self.shape.channels, self.shape.tokens, self.shape.width);
+        record.tokens.clear();
+        for x in x.chunks_exact(self.shape.dim()) {
+            for s in 0..tokens {
+                let mut lanes = Lanes([T::ZERO; H]);
+                lanes.0[..c].copy_from_slice(&x[self.token(b, s) * c..][..c]);
+                record.tokens.push(lanes);
+            }
+        }
+        linear(w, &block.input, &record.tokens, h);
+        for frame in h.chunks_exact_mut(tokens * width) {
+            for (s, row) in frame.chunks_exact_mut(width).enumerate() {
+                let position = &w.packed[block.positions + self.token(b, s) * width..][..width];
+                row.iter_mut().zip(position).for_each(|(h, p)| add_lanes(h, p));
+            }
+        }
+        for (layer, record) in block.layers.iter().zip(&mut record.layers) {
+            layer.forward(w, self.sizes(), h, record, scratch);
+        }
+        record.last.clear();
+        record.last.extend_from_slice(h);
+        linear(w, &block.output, h, &mut record.out);
+        for (i, x) in x.chunks_exact_mut(self.shape.dim()).enumerate() {
+            for s in 1..tokens {
+                let out = &record.out[i * tokens + s - 1].0;
+                for k in 0..c {
+                    let x = &mut x[self.token(b, s) * c + k];
+                    *x = (*x - out[c + k]) * (-out[k]).exp();
+                    log_det[i] -= out[k].to_f64();
+                }
+            }
+        }
+        record.z.clear();
+        record.z.extend_from_slice(x);
+    }
+
+    /// Encodes `x [n, dim]` in place; `log_det [n]` are the logarithms of the determinants `|dz/dx|`.
+    pub fn encode<T: Real>(&self, w: &Weights<T>, x: &mut [T], log_det: &mut [f64]) {
+        log_det.fill(0.0);
+        let tiles = x.par_chunks_mut(self.tile() * self.shape.dim()).zip(log_det.par_chunks_mut(self.tile()));
+        tiles.for_each_init(
+            || Tile::new(&self.shape),
+            |tile, (x, log_det)| {
+                for b in 0..self.shape.blocks.len() {
+                    let (record, inner) = (&mut tile.blocks[0], &mut tile.inner);
+                    self.encode_block(b, w, x, log_det, record, (inner, &mut tile.scratch));
+                }
+            },
+        );
+    }
+
+    /// Encodes `x [n, dim]` in place, and adds a loss's derivatives with respect to the parameters to `gradient`, from those
+    /// with respect to what comes out. The weights must be transposed.
+    pub fn encode_with_gradient<T: Real>(
+        &self,
+        w: &Weights<T>,
+        x: &mut [T],
+        log_det: &mut [f64],
+        seeds: &Seeds<'_, T>,
+        tape: &mut TarTape<T>,
+        gradient: &mut [Lanes<T>],
+    ) {
+        log_det.fill(0.0);
+        let (dim, tile) = (self.shape.dim(), self.tile());
+        tape.tiles.resize_with(TILES, || Tile::new(&self.shape));
+        for (x, log_det) in x.chunks_mut(TILES * tile * dim).zip(log_det.chunks_mut(TILES * tile)) {
+            let used = log_det.len().div_ceil(tile);
+            let tiles = &mut tape.tiles[..used];
+            let parts = x.par_chunks_mut(tile * dim).zip(log_det.par_chunks_mut(tile));
+            parts.zip(tiles.par_iter_mut()).for_each(|((x, log_det), tile)| {
+                let Tile { blocks, scratch, inner, .. } = tile;
+                for (b, record) in blocks.iter_mut().enumerate() {
+                    self.encode_block(b, w, x, log_det, record, (inner, scratch));
+                }
+            });
+            let mut bars = vec![T::ZERO; x.len()];
+            x.par_chunks(dim).zip(bars.par_chunks_mut(dim)).for_each(|(z, bar)| (seeds.z)(z, bar));
+            for b in (0..self.shape.blocks.len()).rev() {
+                let parts = bars.par_chunks_mut(tile * dim).zip(tiles.par_iter_mut());
+                parts.for_each(|(bars, tile)| self.block_reverse(b, w, bars, T::from_f64(seeds.log_det), tile));
+                self.block_gradient(b, tiles, gradient);
+            }
+        }
+    }
+
+    /// Reverse pass of block `b` on a tile: `bars [n, dim]` from derivatives with respect to `z` to those with respect to `x`.
+    fn block_reverse<T: Real>(&self, b: usize, w: &Weights<T>, bars: &mut [T], log_bar: T, tile: &mut Tile<T>) {
+        let (block, c, tokens) = (&self.shape.blocks[b], self.shape.channels, self.shape.tokens);
+        let Tile { blocks, scratch, layers, input, output, inner } = tile;
+        let record = &blocks[b];
+        output.clear();
+        fit(output, record.out.len());
+        let frames = bars.chunks_exact_mut(self.shape.dim()).zip(record.z.chunks_exact(self.shape.dim()));
+        for (i, (bar, z)) in frames.enumerate() {
+            for s in 1..tokens {
+                let row = i * tokens + s - 1;
+                let (out, to) = (&record.out[row].0, &mut output[row].0);
+                for k in 0..c {
+                    let at = self.token(b, s) * c + k;
+                    let scaled = bar[at] * (-out[k]).exp();
+                    to[k] = -(bar[at] * z[at]) - log_bar;
+                    to[c + k] = -scaled;
+                    bar[at] = scaled;
+                }
+            }
+        }
+        linear_reverse(w, &block.output, output, inner);
+        for ((layer, record), bars) in block.layers.iter().zip(&record.layers).zip(layers.iter_mut()).rev() {
+            layer.backward(w, self.sizes(), inner, record, bars, scratch);
+        }
+        linear_reverse(w, &block.input, inner, input);
+        for (i, bar) in bars.chunks_exact_mut(self.shape.dim()).enumerate() {
+            for s in 0..tokens {
+                for k in 0..c {
+                    bar[self.token(b, s) * c + k] += input[i * tokens + s].0[k];
+                }
+            }
+        }
+    }
+
+    /// Adds the gradient of block `b`'s parameters over the tiles, in their order.
+    fn block_gradient<T: Real>(&self, b: usize, tiles: &[Tile<T>], gradient: &mut [Lanes<T>]) {
+        let (block, width) = (&self.shape.blocks[b], self.shape.width);
+        for tile in tiles {
+            let rows = tile.inner.chunks_exact(width).enumerate();
+            for (row, bar) in rows {
+                let at = block.positions + self.token(b, row % self.shape.tokens) * width;
+                gradient[at..][..width].iter_mut().zip(bar).for_each(|(g, bar)| add_lanes(g, bar));
+            }
+            for (layer, bars) in block.layers.iter().zip(&tile.layers) {
+                for (firsts, norms) in [layer.norm1, layer.norm2].iter().zip(&bars.norms) {
+                    for (&first, bar) in firsts.iter().zip(norms) {
+                        gradient[first..][..width].iter_mut().zip(bar).for_each(|(g, bar)| add_lanes(g, bar));
+                    }
+                }
+            }
+        }
+        let linears = linears(block);
+        let all: Vec<Linear> = linears.iter().map(|(l, _)| *l).collect();
+        panels(&all, gradient).into_par_iter().for_each_init(Vec::new, |column, panel| {
+            let (layer, place) = linears[panel.layer];
+            let Panel { index, weight, bias, .. } = panel;
+            for tile in tiles {
+                let record = &tile.blocks[b];
+                let (x, y_bar) = match place {
+                    Place::Input => (&record.tokens, &tile.inner),
+                    Place::Output => (&record.last, &tile.output),
+                    Place::Layer(l, k) => (&record.layers[l].inputs[k], &tile.layers[l].linears[k]),
+                };
+                column.clear();
+                column.extend(y_bar.chunks_exact(layer.outputs).map(|row| row[index]));
+                column.iter().for_each(|y| add_lanes(bias, y));
+                outer_columns(x, layer.inputs, column, column.len(), weight);
+            }
+        });
+    }
+}
+
+/// Where a linear layer stands in its block.
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    Input,
+    Layer(usize, usize),
+    Output,
+}
+
+/// A block's linear layers in the order of their lanes.
+fn linears(block: &BlockShape) -> Vec<(Linear, Place)> {
+    let layers = block.layers.iter().enumerate();
+    let inner = layers.flat_map(|(l, layer)| (0..4).map(move |k| (layer.linears[k], Place::Layer(l, k))));
+    std::iter::once((block.input, Place::Input)).chain(inner).chain([(block.output, Place::Output)]).collect()
+}

@@ -1,0 +1,137 @@
+//! A metric night by night: means with their standard errors, a marker for each version of the code.
+
+use plotters::coord::Shift;
+use plotters::prelude::*;
+
+use super::Figure;
+use super::style::{self, INK, Key, LABEL, REFERENCE_FILL, TICK};
+
+/// One night.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Night {
+    /// Days since the first night.
+    pub day: f64,
+    /// Mean over seeds.
+    pub mean: f64,
+    /// Its standard error.
+    pub error: f64,
+    /// Version of the code.
+    pub code: String,
+}
+
+/// One metric over the nights.
+#[derive(Debug, Clone, PartialEq)]
+pub struct History {
+    /// Oldest first; at least one.
+    pub nights: Vec<Night>,
+    /// The accepted mean, and how far from it is a drift.
+    pub accepted: Option<(f64, f64)>,
+    /// Title of the value axis.
+    pub metric: String,
+    /// Date of the first night.
+    pub first: String,
+}
+
+/// Versions of the code that get a marker of their own; older ones share the last.
+const VERSIONS: usize = 6;
+
+impl Figure for History {
+    fn size(&self) -> (u32, u32) {
+        (1200, 520)
+    }
+
+    fn draw<DB: DrawingBackend>(&self, area: &DrawingArea<DB, Shift>) -> Result<(), String> {
+        area.fill(&WHITE).map_err(|e| e.to_string())?;
+        let mut codes: Vec<&str> = Vec::new();
+        for night in self.nights.iter().rev() {
+            if !codes.contains(&night.code.as_str()) {
+                codes.push(&night.code);
+            }
+        }
+        let number = |code: &str| codes.iter().position(|c| *c == code).unwrap_or(0).min(VERSIONS - 1);
+        let older = codes.len() > VERSIONS;
+        let mut keys: Vec<Key> = Vec::new();
+        if self.accepted.is_some() {
+            keys.push(Key::Reference("accepted, no drift".into()));
+        }
+        keys.extend(codes.iter().take(VERSIONS).enumerate().map(|(i, code)| {
+            let rest = older && i == VERSIONS - 1;
+            Key::Marker(i, if rest { format!("{code} and older") } else { (*code).to_owned() })
+        }));
+        let rest = style::legend(area, &keys)?;
+        let band = self.accepted.into_iter().flat_map(|(mean, width)| [mean - width, mean + width]);
+        let ends = self.nights.iter().flat_map(|n| [n.mean - n.error, n.mean + n.error]).chain(band);
+        let (low, high) =
+            ends.filter(|x| x.is_finite()).fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), x| (l.min(x), h.max(x)));
+        if low > high {
+            return Ok(()); // no number to draw
+        }
+        let pad = if high > low { 0.08 * (high - low) } else { 0.1 * high.abs().max(1.0) };
+        let last = self.nights.iter().map(|n| n.day).fold(0.0, f64::max).max(1.0);
+        let mut chart = ChartBuilder::on(&rest)
+            .margin_right(40)
+            .margin_top(12)
+            .margin_bottom(6)
+            .margin_left(8)
+            .x_label_area_size(80)
+            .y_label_area_size(130)
+            .build_cartesian_2d(-0.02 * last..1.02 * last, low - pad..high + pad)
+            .map_err(|e| e.to_string())?;
+        if let Some((mean, width)) = self.accepted {
+            let corners = [(-0.02 * last, mean - width), (1.02 * last, mean + width)];
+            chart.draw_series([Rectangle::new(corners, REFERENCE_FILL.filled())]).map_err(|e| e.to_string())?;
+        }
+        chart
+            .configure_mesh()
+            .bold_line_style(RGBColor(225, 225, 225))
+            .light_line_style(TRANSPARENT)
+            .axis_style(INK.stroke_width(2))
+            .x_labels(8)
+            .y_labels(5)
+            .x_label_formatter(&style::tick)
+            .y_label_formatter(&style::tick)
+            .label_style(style::text(TICK))
+            .axis_desc_style(style::text(LABEL))
+            .x_desc(format!("days since {}", self.first))
+            .y_desc(&self.metric)
+            .draw()
+            .map_err(|e| e.to_string())?;
+        let bars = self.nights.iter().map(|n| {
+            let ends = vec![(n.day, n.mean - n.error), (n.day, n.mean + n.error)];
+            PathElement::new(ends, style::colour(number(&n.code)).stroke_width(3))
+        });
+        chart.draw_series(bars).map_err(|e| e.to_string())?;
+        let markers = self
+            .nights
+            .iter()
+            .map(|n| EmptyElement::at((n.day, n.mean)) + style::marker(number(&n.code), 11.0, (0, 0)));
+        chart.draw_series(markers).map_err(|e| e.to_string())?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::figures::svg;
+
+    fn history(codes: &[&str], accepted: Option<(f64, f64)>) -> History {
+        let night =
+            |(i, code): (usize, &&str)| Night { day: i as f64, mean: 1.0, error: 0.1, code: (*code).to_owned() };
+        let nights = codes.iter().enumerate().map(night).collect();
+        History { nights, accepted, metric: "m".into(), first: "2026-11-25".into() }
+    }
+
+    #[test]
+    fn draws() {
+        let text = svg(&history(&["one", "one", "two"], Some((1.0, 0.3)))).unwrap();
+        for expected in ["accepted, no drift", "one", "two", "days since 2026-11-25"] {
+            assert!(text.contains(expected), "{expected}");
+        }
+        let many = svg(&history(&["1", "2", "3", "4", "5", "6", "7", "8"], None)).unwrap();
+        assert!(many.contains("3 and older") && !many.contains("accepted"));
+        let mut bare = history(&["x"], None);
+        bare.nights[0].mean = f64::NAN;
+        svg(&bare).unwrap();
+    }
+}

@@ -1,0 +1,160 @@
+//! The generator on Cartesian coordinates: a TarFlow on standardised positions.
+//!
+//! The flow is not invariant: it learns configurations turned at random, with a centre of mass that is normal with standard
+//! deviation `1/sqrt(atoms)` (in standardised units). Samples are centred; what is counted as `ln q` of the centred
+//! configuration is `ln q(x) - ln N(c)`, `c` the centre of mass of what was drawn: the density of the flow over that of the
+//! noise, so that weights are exact for the joint distribution of configurations and centres.
+
+use rayon::prelude::*;
+
+use super::generator::{Drawn, Generator, Loss, Target};
+use crate::energy::Metered;
+use crate::error::{Error, Result};
+use crate::flow::tarflow::{Seeds, TarFlow, TarShape, TarTape};
+use crate::flow::{Packing, Weights};
+use crate::nn::fused::num::Lanes;
+use crate::rng::{Draws, Stream};
+use crate::samplers::pita::train::{random_rotation, rotate};
+
+/// `ln sqrt(2 pi)`.
+const LN_SQRT_TAU: f64 = 0.918_938_533_204_672_7;
+
+/// A TarFlow on the configurations of one system.
+pub struct Cartesian {
+    flow: TarFlow,
+    atoms: usize,
+    /// Length of a standardised unit.
+    scale: f64,
+    tape: TarTape<f32>,
+}
+
+/// Log-density of independent standard normals.
+fn standard_normal(z: &[f32]) -> f64 {
+    -z.iter().map(|z| 0.5 * f64::from(*z).powi(2) + LN_SQRT_TAU).sum::<f64>()
+}
+
+/// Mean position of the atoms.
+fn centre_of(x: &[f32]) -> [f64; 3] {
+    let atoms = (x.len() / 3) as f64;
+    std::array::from_fn(|c| x.iter().skip(c).step_by(3).map(|x| f64::from(*x)).sum::<f64>() / atoms)
+}
+
+/// Log-density of a centre of mass, standard deviation `1/sqrt(atoms)` in each direction.
+#[must_use]
+pub fn centre_density(centre: [f64; 3], atoms: usize) -> f64 {
+    let n = atoms as f64;
+    let square: f64 = centre.iter().map(|c| c * c).sum();
+    3.0 * (0.5 * n.ln() - LN_SQRT_TAU) - 0.5 * n * square
+}
+
+impl Cartesian {
+    /// A generator for `atoms` atoms; positions are divided by `scale`.
+    #[must_use]
+    pub fn new(shape: TarShape, atoms: usize, scale: f64) -> Self {
+        Self { flow: TarFlow::new(shape), atoms, scale, tape: TarTape::default() }
+    }
+
+    fn latent(&self, stream: &Stream, items: &[u32]) -> Vec<f32> {
+        let mut z = vec![0.0; items.len() * self.row()];
+        z.par_chunks_mut(self.row()).zip(items).for_each(|(z, &item)| {
+            let mut draws = stream.at(item);
+            z.iter_mut().for_each(|z| *z = draws.normal() as f32);
+        });
+        z
+    }
+
+    /// Turned at random, with a random centre of mass.
+    fn augment(&self, row: &mut [f32], draws: &mut Draws) {
+        let rotation = random_rotation(draws);
+        let noise: [f64; 3] = std::array::from_fn(|_| draws.normal() / (self.atoms as f64).sqrt());
+        let wide: Vec<f64> = row.iter().map(|&x| f64::from(x)).collect();
+        for ((x, turned), k) in row.iter_mut().zip(rotate(&rotation, &wide)).zip([0, 1, 2].into_iter().cycle()) {
+            *x = (turned + noise[k]) as f32;
+        }
+    }
+
+    /// `ln q` of rows as they are (standardised, centre of mass included).
+    #[must_use]
+    pub fn log_density(&self, w: &Weights<f32>, rows: &[f32]) -> Vec<f64> {
+        let mut z = rows.to_vec();
+        let mut log = vec![0.0; rows.len() / self.row()];
+        self.flow.encode(w, &mut z, &mut log);
+        log.iter_mut().zip(z.chunks_exact(self.row())).for_each(|(log, z)| *log += standard_normal(z));
+        log
+    }
+}
+
+impl Generator for Cartesian {
+    fn packing(&self) -> &Packing {
+        &self.flow.shape.packing
+    }
+
+    fn row(&self) -> usize {
+        self.flow.shape.dim()
+    }
+
+    fn draw(&self, w: &Weights<f32>, stream: &Stream, items: &[u32]) -> Drawn {
+        let mut rows = self.latent(stream, items);
+        let prior: Vec<f64> = rows.par_chunks(self.row()).map(standard_normal).collect();
+        let mut log = vec![0.0; items.len()];
+        self.flow.decode(w, &mut rows, &mut log);
+        // A density over centred positions, in the system's unit of length.
+        let unit = (self.row() - 3) as f64 * self.scale.ln();
+        let mut drawn = Drawn::default();
+        for ((row, prior), log) in rows.chunks_exact(self.row()).zip(prior).zip(log) {
+            let centre = centre_of(row);
+            drawn.x.extend(
+                row.iter().zip([0, 1, 2].into_iter().cycle()).map(|(x, k)| (f64::from(*x) - centre[k]) * self.scale),
+            );
+            drawn.log_q.push(prior - log - centre_density(centre, self.atoms) - unit);
+        }
+        drawn
+    }
+
+    fn rows(&self, w: &Weights<f32>, stream: &Stream, items: &[u32]) -> Vec<f32> {
+        let mut rows = self.latent(stream, items);
+        self.flow.decode(w, &mut rows, &mut vec![0.0; items.len()]);
+        for row in rows.chunks_exact_mut(self.row()) {
+            let centre = centre_of(row);
+            row.iter_mut().zip([0, 1, 2].into_iter().cycle()).for_each(|(x, k)| *x -= centre[k] as f32);
+        }
+        rows
+    }
+
+    fn encode(&self, x: &[f64]) -> (Vec<f32>, usize) {
+        let mut rows: Vec<f32> = x.iter().map(|x| (x / self.scale) as f32).collect();
+        for row in rows.chunks_exact_mut(self.row()) {
+            let centre = centre_of(row);
+            row.iter_mut().zip([0, 1, 2].into_iter().cycle()).for_each(|(x, k)| *x -= centre[k] as f32);
+        }
+        (rows, 0)
+    }
+
+    fn forward_kl(&mut self, w: &Weights<f32>, rows: &[f32], stream: &Stream, gradient: &mut [Lanes<f32>]) -> Loss {
+        let width = self.row();
+        let n = rows.len() / width;
+        let mut x = rows.to_vec();
+        x.par_chunks_mut(width).enumerate().for_each(|(i, row)| self.augment(row, &mut stream.at(i as u32)));
+        let mut log = vec![0.0; n];
+        let per = 1.0 / n as f64;
+        let mut tape = std::mem::take(&mut self.tape);
+        let seed = |z: &[f32], bar: &mut [f32]| bar.iter_mut().zip(z).for_each(|(bar, z)| *bar = z * per as f32);
+        let seeds = Seeds { z: &seed, log_det: -per };
+        self.flow.encode_with_gradient(w, &mut x, &mut log, &seeds, &mut tape, gradient);
+        self.tape = tape;
+        let total: f64 = x.chunks_exact(width).zip(&log).map(|(z, log)| -standard_normal(z) - log).sum();
+        Loss { value: total * per, energy: f64::NAN }
+    }
+
+    fn reverse_kl(
+        &mut self,
+        _: &Weights<f32>,
+        _: &mut Metered,
+        _: &Stream,
+        _: &[u32],
+        _: Target,
+        _: &mut [Lanes<f32>],
+    ) -> Result<Loss> {
+        Err(Error::Usage("tabg-cart is trained by forward KL only".into()))
+    }
+}

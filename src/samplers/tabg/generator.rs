@@ -1,0 +1,71 @@
+//! What a flow has to offer to be annealed: draws with densities, and losses with gradients.
+
+use crate::energy::Metered;
+use crate::error::Result;
+use crate::flow::{Packing, Weights};
+use crate::nn::fused::num::Lanes;
+use crate::rng::Stream;
+
+/// Configurations drawn from a flow.
+#[derive(Debug, Clone, Default)]
+pub struct Drawn {
+    /// Positions `[n, atoms, 3]`.
+    pub x: Vec<f64>,
+    /// `ln q(x)`, `[n]`; see the generator for what is counted as a configuration.
+    pub log_q: Vec<f64>,
+}
+
+/// A loss and what went into it.
+#[derive(Debug, Clone, Copy)]
+pub struct Loss {
+    /// The mean.
+    pub value: f64,
+    /// Mean reduced energy of the samples that were kept (reverse KL only).
+    pub energy: f64,
+}
+
+/// The reverse KL: temperature and what is left out.
+#[derive(Debug, Clone, Copy)]
+pub struct Target {
+    /// `kT`.
+    pub kt: f64,
+    /// Samples of the highest energies that are left out.
+    pub drop: usize,
+}
+
+/// A flow on the configurations of one system.
+pub trait Generator: Send + Sync {
+    /// Its parameters.
+    fn packing(&self) -> &Packing;
+
+    /// Numbers in a row, its own form of a configuration.
+    fn row(&self) -> usize;
+
+    /// Configurations for the given items of a stream: the same whatever else is drawn.
+    fn draw(&self, w: &Weights<f32>, stream: &Stream, items: &[u32]) -> Drawn;
+
+    /// The same configurations as rows `[n, row]`, without densities.
+    fn rows(&self, w: &Weights<f32>, stream: &Stream, items: &[u32]) -> Vec<f32>;
+
+    /// Rows of the frames `x [n, atoms, 3]` that the flow has a density for, and how many it has none for.
+    fn encode(&self, x: &[f64]) -> (Vec<f32>, usize);
+
+    /// Negative log-likelihood of rows: its mean, and its gradient added to `gradient` (packed). Random augmentation, if any,
+    /// comes from `stream`. The weights must be transposed.
+    fn forward_kl(&mut self, w: &Weights<f32>, rows: &[f32], stream: &Stream, gradient: &mut [Lanes<f32>]) -> Loss;
+
+    /// Reverse KL of samples drawn for the given items of a stream: the mean of `u(x) - ln|dx/dz|` without the samples of the
+    /// highest energies (NaN counts as the highest), and its gradient added to `gradient`. One evaluation per sample.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::BudgetSpent`]; [`crate::error::Error::Usage`] for a flow that cannot be trained so.
+    fn reverse_kl(
+        &mut self,
+        w: &Weights<f32>,
+        energy: &mut Metered,
+        stream: &Stream,
+        items: &[u32],
+        target: Target,
+        gradient: &mut [Lanes<f32>],
+    ) -> Result<Loss>;
+}

@@ -1,0 +1,211 @@
+//! The generator on internal coordinates: a coupling flow on the unit cube, and the map to the molecule.
+
+use rayon::prelude::*;
+
+use super::energy::{cut, cut_slope};
+use super::generator::{Drawn, Generator, Loss, Target};
+use crate::energy::{Metered, Purpose};
+use crate::error::Result;
+use crate::flow::network::TILE;
+use crate::flow::{Coordinates, Flow, Packing, Prior, Shape, Tape, Toward, Weights};
+use crate::nn::fused::num::Lanes;
+use crate::rng::Stream;
+
+/// Rows whose activations are kept at once in training by maximum likelihood.
+const CHUNK: usize = 16 * TILE;
+
+/// The generator of one molecule.
+pub struct InternalModel {
+    /// From the unit cube to the molecule.
+    pub coordinates: Coordinates,
+    /// The flow on the unit cube, in f32.
+    pub flow: Flow<f32>,
+    prior: Prior,
+    tape: Tape<f32>,
+}
+
+impl InternalModel {
+    /// A generator on these coordinates.
+    #[must_use]
+    pub fn new(coordinates: Coordinates, shape: Shape) -> Self {
+        Self { prior: Prior::new(coordinates.counts()), coordinates, flow: Flow::new(shape), tape: Tape::default() }
+    }
+
+    /// Coordinates of a row.
+    #[must_use]
+    pub fn dim(&self) -> usize {
+        self.flow.dim()
+    }
+
+    /// Coordinates of a frame.
+    fn frame(&self) -> usize {
+        3 * self.coordinates.atoms()
+    }
+
+    /// Prior draws of the given items of a stream, `[n, dim]`.
+    fn latent(&self, stream: &Stream, items: &[u32]) -> Vec<f32> {
+        let mut z = vec![0.0; items.len() * self.dim()];
+        z.par_chunks_mut(self.dim()).zip(items).for_each(|(z, &item)| self.prior.draw(&mut stream.at(item), z));
+        z
+    }
+
+    /// Decodes rows; returns their `ln |dx/du|`.
+    fn decode(&self, u: &[f32], x: &mut [f64]) -> Vec<f64> {
+        let rows = u.par_chunks(self.dim()).zip(x.par_chunks_mut(self.frame()));
+        rows.map_init(
+            || (self.coordinates.scratch(), vec![0.0; self.dim()]),
+            |(scratch, wide), (u, x)| {
+                wide.iter_mut().zip(u).for_each(|(w, u)| *w = f64::from(*u));
+                self.coordinates.decode(wide, x, scratch)
+            },
+        )
+        .collect()
+    }
+
+    /// `ln q(x)` of rows of the unit cube.
+    #[must_use]
+    pub fn log_density(&self, w: &Weights<f32>, rows: &[f32]) -> Vec<f64> {
+        let mut z = rows.to_vec();
+        let mut log_q = vec![0.0; rows.len() / self.dim()];
+        self.flow.apply(Toward::Prior, w, &mut z, &mut log_q);
+        self.finish_density(rows, &z, &mut log_q);
+        log_q
+    }
+
+    /// Adds prior and coordinates to the flow's log-determinants.
+    fn finish_density(&self, rows: &[f32], z: &[f32], log_q: &mut [f64]) {
+        let dim = self.dim();
+        let parts = log_q.par_iter_mut().zip(rows.par_chunks(dim)).zip(z.par_chunks(dim));
+        parts.for_each_init(
+            || (self.coordinates.scratch(), vec![0.0; dim]),
+            |(scratch, wide), ((log_q, u), z)| {
+                wide.iter_mut().zip(u).for_each(|(w, u)| *w = f64::from(*u));
+                *log_q += self.prior.log_density(z) - self.coordinates.log_jacobian(wide, scratch);
+            },
+        );
+    }
+}
+
+impl Generator for InternalModel {
+    fn packing(&self) -> &Packing {
+        &self.flow.shape.packing
+    }
+
+    fn row(&self) -> usize {
+        self.dim()
+    }
+
+    fn draw(&self, w: &Weights<f32>, stream: &Stream, items: &[u32]) -> Drawn {
+        let mut u = self.latent(stream, items);
+        let mut log_q: Vec<f64> = u.par_chunks(self.dim()).map(|z| self.prior.log_density(z)).collect();
+        let mut log_det = vec![0.0; items.len()];
+        self.flow.apply(Toward::Data, w, &mut u, &mut log_det);
+        let mut x = vec![0.0; items.len() * self.frame()];
+        let decoded = self.decode(&u, &mut x);
+        for ((q, flow), decoded) in log_q.iter_mut().zip(log_det).zip(decoded) {
+            *q -= flow + decoded;
+        }
+        Drawn { x, log_q }
+    }
+
+    fn rows(&self, w: &Weights<f32>, stream: &Stream, items: &[u32]) -> Vec<f32> {
+        let mut rows = self.latent(stream, items);
+        self.flow.apply(Toward::Data, w, &mut rows, &mut vec![0.0; items.len()]);
+        rows
+    }
+
+    fn encode(&self, x: &[f64]) -> (Vec<f32>, usize) {
+        let dim = self.dim();
+        let frames = x.par_chunks(self.frame()).map_init(
+            || self.coordinates.scratch(),
+            |scratch, x| {
+                let mut u = vec![0.0; dim];
+                let inside = self.coordinates.encode(x, &mut u, scratch).is_some();
+                inside.then(|| u.iter().map(|u| *u as f32).collect::<Vec<f32>>())
+            },
+        );
+        let frames: Vec<Option<Vec<f32>>> = frames.collect();
+        let outside = frames.iter().filter(|f| f.is_none()).count();
+        (frames.into_iter().flatten().flatten().collect(), outside)
+    }
+
+    fn forward_kl(&mut self, w: &Weights<f32>, rows: &[f32], _: &Stream, gradient: &mut [Lanes<f32>]) -> Loss {
+        let dim = self.dim();
+        let n = rows.len() / dim;
+        let mut tape = std::mem::take(&mut self.tape);
+        let mut total = 0.0;
+        for rows in rows.chunks(CHUNK * dim) {
+            let mut z = rows.to_vec();
+            let mut log_q = vec![0.0; rows.len() / dim];
+            self.flow.record(Toward::Prior, w, &mut z, &mut log_q, &mut tape);
+            self.finish_density(rows, &z, &mut log_q);
+            total -= log_q.iter().sum::<f64>();
+            let mut bar = vec![0.0; z.len()];
+            let factor = -1.0 / n as f64;
+            z.par_chunks(dim).zip(bar.par_chunks_mut(dim)).for_each(|(z, bar)| self.prior.gradient(z, factor, bar));
+            self.flow.reverse(Toward::Prior, w, &mut tape, &mut bar, &vec![factor as f32; log_q.len()], gradient);
+        }
+        self.tape = tape;
+        Loss { value: total / n as f64, energy: f64::NAN }
+    }
+
+    fn reverse_kl(
+        &mut self,
+        w: &Weights<f32>,
+        energy: &mut Metered,
+        stream: &Stream,
+        items: &[u32],
+        target: Target,
+        gradient: &mut [Lanes<f32>],
+    ) -> Result<Loss> {
+        let (n, dim, frame) = (items.len(), self.dim(), self.frame());
+        let mut tape = std::mem::take(&mut self.tape);
+        let mut u = self.latent(stream, items);
+        let mut log_det = vec![0.0; n];
+        self.flow.record(Toward::Data, w, &mut u, &mut log_det, &mut tape);
+        let mut x = vec![0.0; n * frame];
+        let decoded = self.decode(&u, &mut x);
+        let (mut energies, mut forces) = (vec![0.0; n], vec![0.0; x.len()]);
+        energy.energy_forces(Purpose::Training, &x, &mut energies, &mut forces)?;
+
+        let reduced: Vec<f64> = energies.iter().map(|e| e / target.kt).collect();
+        let kept = lowest(&reduced, target.drop);
+        let count = kept.iter().filter(|k| **k).count() as f64;
+        let (mut loss, mut mean) = (0.0, 0.0);
+        for i in (0..n).filter(|&i| kept[i]) {
+            loss += (cut(reduced[i]) - log_det[i] - decoded[i]) / count;
+            mean += cut(reduced[i]) / count;
+        }
+        // Samples that are left out have no derivative at all, not one times zero: their forces may not be finite.
+        let factor = -1.0 / count;
+        let log_bar: Vec<f32> = kept.iter().map(|&k| if k { factor as f32 } else { 0.0 }).collect();
+        let mut bar = vec![0.0; u.len()];
+        let rows = bar.par_chunks_mut(dim).zip(u.par_chunks(dim)).zip(x.par_chunks(frame));
+        let rows = rows.zip(forces.par_chunks(frame)).zip(&reduced).zip(&kept).filter(|(_, kept)| **kept);
+        rows.for_each_init(
+            || (self.coordinates.scratch(), [vec![0.0; dim], vec![0.0; dim], vec![0.0; frame]]),
+            |(scratch, [wide, wide_bar, x_bar]), (((((bar, u), x), force), reduced), _)| {
+                wide.iter_mut().zip(u).for_each(|(w, u)| *w = f64::from(*u));
+                let slope = factor * cut_slope(*reduced) / target.kt;
+                x_bar.iter_mut().zip(force).for_each(|(bar, f)| *bar = slope * f);
+                self.coordinates.pull_back(wide, x, x_bar, factor, wide_bar, scratch);
+                bar.iter_mut().zip(wide_bar).for_each(|(bar, wide)| *bar = *wide as f32);
+            },
+        );
+        self.flow.reverse(Toward::Data, w, &mut tape, &mut bar, &log_bar, gradient);
+        self.tape = tape;
+        Ok(Loss { value: loss, energy: mean })
+    }
+}
+
+/// Which samples are kept when the `drop` of the highest energies go; NaN counts as the highest, cut energies tie in order.
+#[must_use]
+pub fn lowest(reduced: &[f64], drop: usize) -> Vec<bool> {
+    let mut order: Vec<usize> = (0..reduced.len()).collect();
+    // Positive NaN is above infinity in the total order; a negative one would be below everything.
+    let key = |i: usize| if reduced[i].is_finite() { reduced[i] } else { f64::INFINITY };
+    order.sort_by(|&a, &b| key(b).total_cmp(&key(a)));
+    let mut kept = vec![true; reduced.len()];
+    order[..drop.min(reduced.len())].iter().for_each(|&i| kept[i] = false);
+    kept
+}

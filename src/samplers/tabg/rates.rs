@@ -1,0 +1,20 @@
+//! Learning rates by step.
+
+use std::f64::consts::PI;
+
+/// `base` going down to 0 by half a cosine over `period` steps.
+#[must_use]
+pub fn cosine(base: f64, step: usize, period: usize) -> f64 {
+    0.5 * base * (1.0 + (PI * step as f64 / period as f64).cos())
+}
+
+/// Linear warm-up from 0 over `warm_up` steps, then a cosine to 0 at `period`. As in the reference, where the two are
+/// chained, the cosine begins with the full rate after the warm-up.
+#[must_use]
+pub fn warmed_cosine(base: f64, step: usize, warm_up: usize, period: usize) -> f64 {
+    if step <= warm_up && warm_up > 0 {
+        return base * step as f64 / warm_up as f64;
+    }
+    let begin = if warm_up > 0 { warm_up + 1 } else { 0 };
+    base * cosine(1.0, step, period) / cosine(1.0, begin.min(period.saturating_sub(1)), period)
+}

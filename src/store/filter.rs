@@ -1,0 +1,130 @@
+//! Which runs are meant.
+
+use crate::error::{Error, Result};
+
+/// Which runs to list; everything absent matches.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// State.
+    pub status: Option<String>,
+    /// Experiment.
+    pub experiment: Option<String>,
+    /// System.
+    pub system: Option<String>,
+    /// Sampler: its key in the experiment.
+    pub sampler: Option<String>,
+    /// Tag.
+    pub tag: Option<String>,
+    /// Beginning of the code digest or of the git commit.
+    pub code: Option<String>,
+    /// Beginning of the spec digest.
+    pub spec: Option<String>,
+    /// Seed.
+    pub seed: Option<String>,
+    /// Begun at this time or later: `2026-11-25`, or any beginning of `2026-11-25T09:00:00Z`.
+    pub since: Option<String>,
+    /// Begun at this time or earlier; a day is meant as a whole.
+    pub until: Option<String>,
+    /// Prefix of the id.
+    pub prefix: Option<String>,
+    /// At most so many.
+    pub limit: Option<usize>,
+}
+
+const KEYS: [&str; 10] = ["status", "experiment", "system", "sampler", "tag", "code", "spec", "seed", "since", "until"];
+
+impl Filter {
+    /// Reads a selection: `@TAG`, `key=value,key=value`, or the beginning of an id.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for an unknown key.
+    pub fn parse(text: &str) -> Result<Self> {
+        let mut filter = Self::default();
+        if let Some(tag) = text.strip_prefix('@') {
+            filter.tag = Some(tag.to_owned());
+            return Ok(filter);
+        }
+        if !text.contains('=') {
+            filter.prefix = Some(text.to_owned());
+            return Ok(filter);
+        }
+        for part in text.split(',') {
+            let (key, value) = part.split_once('=').unwrap_or((part, ""));
+            let field = match key.trim() {
+                "status" => &mut filter.status,
+                "experiment" => &mut filter.experiment,
+                "system" => &mut filter.system,
+                "sampler" => &mut filter.sampler,
+                "tag" => &mut filter.tag,
+                "code" => &mut filter.code,
+                "spec" => &mut filter.spec,
+                "seed" => &mut filter.seed,
+                "since" => &mut filter.since,
+                "until" => &mut filter.until,
+                unknown => {
+                    let near = crate::config::nearest(unknown, KEYS)
+                        .map_or(String::new(), |k| format!("; did you mean `{k}`?"));
+                    return Err(Error::Usage(format!(
+                        "selection `{text}`: unknown key `{unknown}`{near} known: {}",
+                        KEYS.join(", ")
+                    )));
+                }
+            };
+            if value.is_empty() || field.replace(value.trim().to_owned()).is_some() {
+                return Err(Error::Usage(format!("selection `{text}`: expected one value for `{}`", key.trim())));
+            }
+        }
+        Ok(filter)
+    }
+
+    /// The condition in SQL over `runs` and `provenance`; parameters as in [`Filter::values`].
+    pub(super) fn conditions(&self) -> String {
+        "(?1 IS NULL OR status = ?1) AND (?2 IS NULL OR experiment = ?2) AND (?3 IS NULL OR system = ?3)
+         AND (?4 IS NULL OR sampler = ?4) AND (?5 IS NULL OR substr(id, 1, length(?5)) = ?5)
+         AND (?6 IS NULL OR id IN (SELECT run FROM tags WHERE tag = ?6))
+         AND (?7 IS NULL OR substr(code, 1, length(?7)) = ?7 OR substr(revision, 1, length(?7)) = ?7)
+         AND (?8 IS NULL OR substr(runs.spec, 1, length(?8)) = ?8) AND (?9 IS NULL OR seed = CAST(?9 AS INTEGER))
+         AND (?10 IS NULL OR started >= ?10) AND (?11 IS NULL OR substr(started, 1, length(?11)) <= ?11)"
+            .to_owned()
+    }
+
+    /// Values of the parameters of [`Filter::conditions`].
+    pub(super) fn values(&self) -> [&Option<String>; 11] {
+        [
+            &self.status,
+            &self.experiment,
+            &self.system,
+            &self.sampler,
+            &self.prefix,
+            &self.tag,
+            &self.code,
+            &self.spec,
+            &self.seed,
+            &self.since,
+            &self.until,
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn selections() {
+        let text = |s: &str| Some(s.to_owned());
+        assert_eq!(Filter::parse("3f2a").unwrap(), Filter { prefix: text("3f2a"), ..Filter::default() });
+        assert_eq!(Filter::parse("@good").unwrap(), Filter { tag: text("good"), ..Filter::default() });
+        let both = Filter { system: text("lj13"), since: text("2026-11-01"), ..Filter::default() };
+        assert_eq!(Filter::parse("system=lj13, since=2026-11-01").unwrap(), both);
+        for (bad, says) in [
+            ("systm=lj13", "did you mean `system`?"),
+            ("system=", "expected one value for `system`"),
+            ("system=a,system=b", "expected one value for `system`"),
+            ("system=a,b", "unknown key `b`"),
+        ] {
+            let message = Filter::parse(bad).unwrap_err().to_string();
+            assert!(message.contains(says), "{message}");
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! How the tables came to be what they are: one step for each version. A step that has been released is never changed; a new
+//! one is added at the end. Afterwards the rows of all run folders are written anew, so a step only has to make tables and
+//! columns.
+
+/// Step `k` leads from version `k` to `k + 1`; an empty database has version 0.
+pub(super) const STEPS: &[&str] = &[TABLES, TAGS_AND_REVISIONS];
+
+const TABLES: &str = "
+CREATE TABLE runs (
+    id TEXT PRIMARY KEY,            -- <spec8>-s<seed>-a<attempt>
+    spec TEXT NOT NULL,             -- spec digest
+    seed INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    status TEXT NOT NULL,           -- complete, failed, interrupted, claimed
+    experiment TEXT NOT NULL,
+    system TEXT NOT NULL,
+    temperature REAL NOT NULL,
+    sampler TEXT NOT NULL,
+    label TEXT NOT NULL,
+    swept TEXT NOT NULL,            -- JSON list of [setting, value]
+    evaluations INTEGER NOT NULL,   -- charged
+    reason TEXT,                    -- why it failed
+    folder TEXT NOT NULL            -- relative to the results folder
+) STRICT, WITHOUT ROWID;
+CREATE INDEX runs_by_spec ON runs (spec, seed, attempt);
+CREATE TABLE energy_counts (
+    run TEXT NOT NULL, purpose TEXT NOT NULL, count INTEGER NOT NULL,
+    PRIMARY KEY (run, purpose)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE metrics (
+    run TEXT NOT NULL, metric TEXT NOT NULL, version INTEGER NOT NULL,
+    unit TEXT NOT NULL, direction TEXT NOT NULL,
+    value REAL, lo REAL, hi REAL, floor REAL, n INTEGER,
+    eval TEXT NOT NULL, reference TEXT NOT NULL,
+    body TEXT NOT NULL,             -- the metric as in metrics.json
+    PRIMARY KEY (run, metric, version)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE scalars (
+    run TEXT NOT NULL, step INTEGER NOT NULL, name TEXT NOT NULL, phase TEXT NOT NULL, value REAL,
+    PRIMARY KEY (run, step, name)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE provenance (
+    run TEXT PRIMARY KEY, spec TEXT NOT NULL, code TEXT NOT NULL, env TEXT NOT NULL,
+    started TEXT, ended TEXT, sessions INTEGER NOT NULL, wall_seconds REAL NOT NULL
+) STRICT, WITHOUT ROWID;
+";
+
+const TAGS_AND_REVISIONS: &str = "
+ALTER TABLE provenance ADD COLUMN revision TEXT; -- git commit, with +changes when the tree was not clean
+CREATE TABLE tags (
+    run TEXT NOT NULL, tag TEXT NOT NULL,
+    PRIMARY KEY (run, tag)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX tags_by_tag ON tags (tag, run);
+CREATE INDEX provenance_by_code ON provenance (code, run);
+";

@@ -1,0 +1,98 @@
+//! A throw-away folder with an experiment and its results, and the program run in it.
+#![allow(dead_code, clippy::unwrap_used)] // each test binary uses a part; a failed unwrap is a failed test
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use pita_bench::record::{self, RunDir, manifest};
+
+/// A results folder and an experiment file.
+pub struct Place {
+    pub dir: tempfile::TempDir,
+    pub experiment: PathBuf,
+}
+
+impl Place {
+    pub fn new(text: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let experiment = dir.path().join("tiny.toml");
+        std::fs::write(&experiment, text).unwrap();
+        Self { dir, experiment }
+    }
+
+    pub fn results(&self) -> PathBuf {
+        self.dir.path().join("results")
+    }
+
+    /// The program, at work in this results folder.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pita-bench"));
+        command.arg("--results").arg(self.results()).args(args);
+        command
+    }
+
+    pub fn run(&self, args: &[&str]) -> Output {
+        self.command(args).output().unwrap()
+    }
+
+    /// A sweep of the experiment, quiet, with its summary as JSON.
+    pub fn sweep_command(&self, more: &[&str]) -> Command {
+        let file = self.experiment.to_str().unwrap().to_owned();
+        let mut command = self.command(&["--quiet", "--json", "sweep", &file]);
+        command.args(more);
+        command
+    }
+
+    pub fn sweep(&self, more: &[&str]) -> Output {
+        self.sweep_command(more).output().unwrap()
+    }
+
+    /// The same in the background.
+    pub fn start(&self, more: &[&str]) -> Child {
+        self.sweep_command(more).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    }
+
+    pub fn runs(&self) -> Vec<RunDir> {
+        record::all_runs(&self.results()).unwrap()
+    }
+
+    /// Whole lines in all event logs.
+    pub fn events(&self) -> usize {
+        let count = |run: &RunDir| {
+            let bytes = std::fs::read(run.file("events.jsonl")).unwrap_or_default();
+            bytes.iter().filter(|&&b| b == b'\n').count()
+        };
+        self.runs().iter().map(count).sum()
+    }
+
+    /// What must not depend on what happened on the way: manifests, samples and metrics of every complete run, by id.
+    pub fn outcome(&self) -> Vec<(String, Vec<Vec<u8>>)> {
+        let files = [manifest::NAME, "samples.npz", "weights.safetensors", "counts.json", "metrics.json"];
+        let read = |run: &RunDir| files.map(|f| std::fs::read(run.file(f)).unwrap_or_default()).to_vec();
+        self.runs().iter().map(|run| (run.id.to_string(), read(run))).collect()
+    }
+}
+
+/// Copies a folder with all that is in it.
+pub fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), &target).unwrap();
+        }
+    }
+}
+
+/// Everything that a process said.
+pub fn text(output: &Output) -> String {
+    format!("{}\n{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+#[track_caller]
+pub fn ends_with(output: &Output, code: i32) {
+    assert_eq!(output.status.code(), Some(code), "{}", text(output));
+}

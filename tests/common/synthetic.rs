@@ -1,0 +1,96 @@
+//! Run folders made by hand, quickly.
+#![allow(dead_code, clippy::unwrap_used)] // each test binary uses a part; a failed unwrap is a failed test
+
+use std::path::Path;
+
+use pita_bench::config::spec::{MdSpec, RunSpec, SamplerSpec, SystemSpec};
+use pita_bench::energy::{Counts, Purpose};
+use pita_bench::identity;
+use pita_bench::record::{Kind, Labels, MetricsFile, Provenance, Request, RunDir, Session, events, manifest};
+use serde::Serialize;
+use serde_json::json;
+
+/// What a made-up run is like.
+#[derive(Clone)]
+pub struct Made {
+    pub stride: usize,
+    pub seed: u64,
+    pub attempt: u32,
+    pub value: f64,
+    pub revision: &'static str,
+    pub started: &'static str,
+    pub metrics: usize,
+}
+
+impl Default for Made {
+    fn default() -> Self {
+        Self {
+            stride: 100,
+            seed: 0,
+            attempt: 1,
+            value: 1.0,
+            revision: "aaaa000000000000000000000000000000000000",
+            started: "2026-11-20T01:00:00Z",
+            metrics: 1,
+        }
+    }
+}
+
+fn put(run: &RunDir, name: &str, value: &impl Serialize) {
+    std::fs::write(run.file(name), serde_json::to_vec(value).unwrap()).unwrap();
+}
+
+impl Made {
+    /// Writes the run folder, complete; nothing is synced.
+    pub fn write(&self, results: &Path) -> RunDir {
+        let sampler = SamplerSpec::Md(MdSpec { stride: self.stride, ..MdSpec::default() });
+        let spec = RunSpec { system: SystemSpec::named("lj13", 1.0), sampler };
+        let digest = identity::spec_digest(&spec);
+        let run = RunDir::new(results, &digest, self.seed, self.attempt);
+        std::fs::create_dir_all(&run.path).unwrap();
+        let labels = Labels {
+            experiment: "synthetic".into(),
+            system: "lj13".into(),
+            sampler: "md".into(),
+            label: "MD".into(),
+            swept: vec![("stride".into(), self.stride.to_string())],
+        };
+        put(&run, "spec.json", &Request { spec_digest: digest.clone(), seed: self.seed, labels, spec });
+        let code = self.revision.repeat(2)[..64].to_owned();
+        let session = Session { code_digest: code.clone(), start: self.started.into(), end: None, wall_seconds: 1.5 };
+        let provenance = Provenance {
+            spec_digest: digest,
+            code_digest: code.clone(),
+            env_digest: "e".repeat(64),
+            code: json!({"revision": self.revision, "dirty": false, "digest": code.clone()}),
+            env: json!({"cpu": "made up"}),
+            sessions: vec![session],
+        };
+        put(&run, "provenance.json", &provenance);
+        put(&run, "counts.json", &Counts([(Purpose::Sampling, 1_234_567)].into()));
+        let event = events::Event {
+            n: 0,
+            time: self.started.into(),
+            kind: Kind::Scalars { step: 1, phase: "md".into(), values: [("u".to_owned(), Some(self.value))].into() },
+        };
+        let line = serde_json::to_string(&event).unwrap() + "\n";
+        std::fs::write(run.file("events.jsonl"), line).unwrap();
+        let metric = |id: &str| {
+            json!({"id": id, "version": 1, "unit": "kT", "direction": "lower", "value": self.value,
+                "lo": self.value - 0.1, "hi": self.value + 0.1, "floor": 0.01, "n_samples": 10, "n_reference": 10,
+                "dropped": 0, "reference": "r", "note": ""})
+        };
+        let ids = ["energy-w1", "energy-w2", "distance-w2", "geo-w1-ref", "geo-w2", "mean-energy", "ess"];
+        let metrics = MetricsFile {
+            eval_digest: "e".into(),
+            reference_digest: "r".into(),
+            code_digest: code,
+            metrics: ids[..self.metrics].iter().map(|id| metric(id)).collect(),
+            eval: None,
+            reweighted: vec![],
+        };
+        put(&run, "metrics.json", &metrics);
+        std::fs::write(run.file(manifest::NAME), "").unwrap();
+        run
+    }
+}

@@ -1,0 +1,77 @@
+//! Golden fixtures of TA-BG.
+
+use std::path::PathBuf;
+
+use pita_bench::array::{Arrays, read_safetensors};
+use pita_bench::flow::shape::Split;
+use pita_bench::flow::{Counts, Flow, Shape, Weights};
+use pita_bench::real::Real;
+use pita_bench::systems::{self, System};
+
+/// The folder: `PITA_BENCH_GOLDEN_TABG` when set, so that another set with the same layout can be checked.
+pub fn folder() -> PathBuf {
+    std::env::var_os("PITA_BENCH_GOLDEN_TABG")
+        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden_tabg")), PathBuf::from)
+}
+
+/// The tensors of `<name>.safetensors`.
+pub fn golden(name: &str) -> Arrays {
+    read_safetensors(folder().join(format!("{name}.safetensors"))).unwrap()
+}
+
+/// Facts that `index.json` tells about a file.
+pub fn facts(name: &str) -> serde_json::Value {
+    let index = std::fs::read_to_string(folder().join("index.json")).unwrap();
+    let index: serde_json::Value = serde_json::from_str(&index).unwrap();
+    index["files"][name]["facts"].clone()
+}
+
+/// A tensor as f64.
+pub fn f64s(file: &Arrays, name: &str) -> Vec<f64> {
+    file.get(name).unwrap_or_else(|| panic!("no {name}")).to_f64()
+}
+
+/// An integer tensor.
+pub fn integers(file: &Arrays, name: &str) -> Vec<usize> {
+    file[name].as_i64().unwrap().iter().map(|&i| i as usize).collect()
+}
+
+/// Three tensors `[n, ..]` side by side.
+pub fn interleaved(file: &Arrays, names: [&str; 3]) -> Vec<f64> {
+    let parts = names.map(|name| (f64s(file, name), file[name].shape[1]));
+    let n = file[names[0]].shape[0];
+    (0..n).flat_map(|i| parts.iter().flat_map(move |(v, w)| v[i * w..(i + 1) * w].to_vec())).collect()
+}
+
+/// Bonds, angles and torsions of `<prefix>.*` side by side.
+pub fn rows(file: &Arrays, prefix: &str) -> Vec<f64> {
+    let names = ["bonds", "angles", "torsions"].map(|kind| format!("{prefix}.{kind}"));
+    interleaved(file, [&names[0], &names[1], &names[2]])
+}
+
+/// A built-in molecule at 300 K.
+pub fn molecule(name: &str) -> System {
+    systems::by_name(name, 300.0).unwrap()
+}
+
+/// The flow of `flow_<name>` with its weights.
+pub fn flow<T: Real>(file: &Arrays, name: &str) -> (Flow<T>, Weights<T>) {
+    let facts = facts(&format!("flow_{name}"));
+    let dims: Vec<usize> = serde_json::from_value(facts["dims"].clone()).unwrap();
+    let counts = Counts { bonds: dims[0], angles: dims[1], torsions: dims[2] };
+    let shifts = f64s(file, "shifts");
+    let splits: Vec<Split> = (0..shifts.len())
+        .map(|b| {
+            let first = ["bonds", "angles", "torsions"].map(|kind| integers(file, &format!("block{b}.split1.{kind}")));
+            let split = Split::new(counts, [&first[0], &first[1], &first[2]]);
+            let kind = |b: usize, kind: &str| integers(file, &format!("block{b}.split2.{kind}"));
+            assert_eq!(split.1[..kind(b, "bonds").len()], kind(b, "bonds"));
+            split
+        })
+        .collect();
+    let hidden = file["w.block0.a.lin1.weight"].shape[0];
+    let shape = Shape::with(counts, &splits, shifts, hidden);
+    let mut weights = Weights::from_arrays(&shape.packing, file, "w.").unwrap();
+    weights.transpose(&shape.packing);
+    (Flow::new(shape), weights)
+}
