@@ -88,16 +88,30 @@ slurm_pid() {                                   # the daemon's pid, unless its f
     [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = "$2" ] && ! slurm_gone "$pid" && echo "$pid"
 }
 
-slurm_crash() {                                 # kill -9 the controller once its state is saved, start it again
-    local dir=$1 pid before
+slurm_crash() {                                 # kill -9 the controller once what happened so far is saved, start it again
+    local dir=$1 pid called
     export SLURM_CONF=$dir/slurm.conf
-    before=$(stat -c %y "$dir/state/job_state" 2>/dev/null)
-    slurm_saved() { [ "$(stat -c %y "$dir/state/job_state" 2>/dev/null)" != "$before" ]; }
-    slurm_until 10 slurm_saved                  # it saves at most 5 s after a change; what is not saved is lost
+    called=$(date +%s)
+    # It saves at most 5 s after a change: either a save began after this call, or there was nothing left to save.
+    slurm_saved() { [ "$(stat -c %Y "$dir/state/job_state" 2>/dev/null || echo 0)" -gt $((called + 1)) ]; }
+    slurm_until 7 slurm_saved
     pid=$(slurm_pid "$dir" slurmctld) || return
     kill -9 "$pid"
     slurm_until 5 slurm_gone "$pid"
     slurmctld
+}
+
+# A task that started just before a crash is forgotten and started twice; then Slurm drains the node and holds the job.
+# This is what an administrator does about it: slurm_nudge DIR JOB
+slurm_nudge() {
+    export SLURM_CONF=$1/slurm.conf
+    case $(timeout 5 sinfo -h -o %T) in
+        drain*) timeout 5 scontrol update NodeName="$(hostname -s)" State=RESUME ;;
+    esac
+    if timeout 5 squeue -h -j "$2" -o %r | grep -q -i held; then
+        timeout 5 scontrol release "$2"
+    fi
+    return 0
 }
 
 slurm_down() {
