@@ -59,7 +59,7 @@ pub fn replace<T>(path: &Path, fill: impl FnOnce(&mut File) -> Result<T>) -> Res
 pub fn replace_shared<T>(path: &Path, fill: impl FnOnce(&mut File) -> Result<T>) -> Result<T> {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let n = COUNT.fetch_add(1, Ordering::Relaxed);
-    replace_through(path, &path.with_added_extension(format!("tmp{}-{n}", std::process::id())), fill)
+    replace_through(path, &path.with_added_extension(format!("{}-{n}.tmp", std::process::id())), fill)
 }
 
 fn replace_through<T>(path: &Path, temporary: &Path, fill: impl FnOnce(&mut File) -> Result<T>) -> Result<T> {

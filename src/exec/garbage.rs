@@ -38,7 +38,7 @@ pub fn find(results: &Path, superseded: bool) -> Result<Vec<Garbage>> {
     }
     in_references(results, &mut found)?;
     in_plans(results, &mut found)?;
-    for folder in [results.to_path_buf(), results.join("runs")] {
+    for folder in [results.to_path_buf(), results.join("runs"), results.join("code")] {
         leftovers(&folder, &mut found)?;
     }
     found.sort_by(|a, b| a.path.cmp(&b.path));

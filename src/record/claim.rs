@@ -119,7 +119,7 @@ impl Drop for Claim {
 
 /// Makes the claim's file, with its content from the first moment on, unless there is one.
 fn publish(path: &Path, me: &Holder) -> Result<bool> {
-    let draft = path.with_added_extension(format!("{}-{}", me.pid, me.token));
+    let draft = path.with_added_extension(format!("{}-{}.tmp", me.pid, me.token));
     atomic::write_json(&draft, me)?;
     let linked = std::fs::hard_link(&draft, path);
     let made = match linked {
