@@ -124,7 +124,7 @@ fn in_plans(results: &Path, found: &mut Vec<Garbage>) -> Result<()> {
 fn leftovers(folder: &Path, found: &mut Vec<Garbage>) -> Result<()> {
     for path in entries(folder)? {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let temporary = name.ends_with(".tmp") || name.ends_with(".probe") || name.starts_with(".import-");
+        let temporary = name.contains(".tmp") || name.ends_with(".probe") || name.starts_with(".import-");
         let old = std::fs::symlink_metadata(&path)
             .and_then(|m| m.modified())
             .is_ok_and(|t| SystemTime::now().duration_since(t).is_ok_and(|age| age > YOUNG));
