@@ -28,8 +28,8 @@ pub(super) const TABLES: &[(&str, &str)] = &[
     ("tags", "run, tag"),
 ];
 
-/// Opens the database of a results folder for writing: makes folder and tables if they are not there, and brings tables of
-/// an older version up to date.
+/// Opens the database of a results folder for writing: makes folder and tables if they are not there (with the rows of the
+/// runs that are), and brings tables of an older version up to date.
 ///
 /// # Errors
 /// [`Error::NewerDatabase`] (nothing is changed then), [`Error::Io`], [`Error::Store`].
@@ -61,28 +61,22 @@ pub fn open(results: &Path) -> Result<Connection> {
 /// [`Error::NothingSelected`] when the folder holds no runs; else as [`open`].
 pub fn open_for_reading(results: &Path) -> Result<Connection> {
     let path = results.join(NAME);
-    if !path.exists() {
-        if super::super::record::all_runs(results)?.is_empty() {
-            let remedy = "make some with `pita-bench sweep experiments/table1.toml`, or name another folder: --results";
-            return Err(Error::NothingSelected(format!("no runs in {}; {remedy}", results.display())));
-        }
-        let connection = match open(results) {
-            Err(Error::Io { .. }) => in_memory()?,
-            other => other?,
-        };
-        super::rebuild(&connection, results)?;
-        return Ok(connection);
+    if !path.exists() && super::super::record::all_runs(results)?.is_empty() {
+        let remedy = "make some with `pita-bench sweep experiments/table1.toml`, or name another folder: --results";
+        return Err(Error::NothingSelected(format!("no runs in {}; {remedy}", results.display())));
     }
     match open(results) {
         Err(Error::Io { .. } | Error::NewerDatabase(_)) => {
-            let connection = read_only(&path)?;
-            if version(&connection, &path)? < VERSION {
-                // Tables that cannot be brought up to date where they are.
-                let fresh = in_memory()?;
-                super::rebuild(&fresh, results)?;
-                return Ok(fresh);
+            if path.exists() {
+                let connection = read_only(&path)?;
+                if version(&connection, &path)? >= VERSION {
+                    return Ok(connection);
+                }
             }
-            Ok(connection)
+            // Tables that cannot be made, or brought up to date, where they belong.
+            let fresh = in_memory()?;
+            super::rebuild(&fresh, results)?;
+            Ok(fresh)
         }
         other => other,
     }
@@ -157,8 +151,7 @@ fn migrate(connection: &mut Connection, results: &Path) -> std::result::Result<(
     }
     if found < VERSION {
         transaction.pragma_update(None, "user_version", VERSION)?;
-    }
-    if (1..VERSION).contains(&found) {
+        // In the same transaction: nobody sees tables without the rows of the runs that are there.
         rebuild::refresh(&transaction, results).map_err(Stopped::Other)?;
     }
     Ok(transaction.commit()?)
