@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 #[path = "identity/tree.rs"]
-#[allow(dead_code)]
+#[allow(dead_code)] // the program uses more of it than this script
 mod tree;
 
 fn main() {

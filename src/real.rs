@@ -85,8 +85,7 @@ macro_rules! quadrant {
     }};
 }
 
-// Polynomial coefficients as Cephes prints them.
-#[allow(clippy::excessive_precision)]
+#[allow(clippy::excessive_precision)] // polynomial coefficients as Cephes prints them
 impl Real for f32 {
     const ZERO: Self = 0.0;
     const ONE: Self = 1.0;

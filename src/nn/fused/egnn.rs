@@ -214,7 +214,7 @@ impl<T: Real> Egnn<T> {
     }
 
     /// One sample: writes the gradient, and `U`, `dU/dh` to `scalars`.
-    #[allow(clippy::too_many_arguments)]
+    #[allow(clippy::too_many_arguments)] // disjoint borrows of the tapes and scratch of one sample
     fn energy_of(
         &self,
         w: &Weights<T>,

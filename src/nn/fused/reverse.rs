@@ -55,7 +55,7 @@ impl<T: Real, const K: usize> Reverse<T, K> {
 
     /// Pulls `cotangent` of the output of `tape` back to `self.y` and `self.noise`; with `WEIGHTS`, adds the weight
     /// gradient (last component) to `grad`. `w`: packed rows, `wt`: their transposed blocks.
-    #[allow(clippy::too_many_arguments)]
+    #[allow(clippy::too_many_arguments)] // disjoint borrows of the tapes and scratch of one sample
     pub fn run<const WEIGHTS: bool>(
         &mut self,
         shape: &Shape,
@@ -113,7 +113,7 @@ impl<T: Real, const K: usize> Reverse<T, K> {
 
     /// One layer: from cotangents of its output `self.x`, `self.h` to those of its node inputs `self.h`, differences
     /// `self.diff`, squared distances `self.d2` and initial squared distances (added to `self.first`).
-    #[allow(clippy::too_many_arguments)]
+    #[allow(clippy::too_many_arguments)] // disjoint borrows of the tapes and scratch of one sample
     fn layer<const WEIGHTS: bool>(
         &mut self,
         shape: &Shape,
@@ -221,7 +221,7 @@ fn multiply<T: Real, const K: usize>(x: &mut [Row<T, K>], y: &[Row<T, K>]) {
 
 /// Through the coordinate update to the pre-activation `z` of the coordinate network.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
-#[allow(clippy::too_many_arguments)]
+#[allow(clippy::too_many_arguments)] // disjoint borrows of the tapes and scratch of one sample
 fn displace<T: Real, const K: usize, const WEIGHTS: bool>(
     w: &[Lanes<T>],
     range: T,

@@ -146,6 +146,113 @@ impl Backbone for Mixture {
     }
 }
 
+/// A linear field that knows the centre of mass, as the transformer does: `D = M x`.
+struct Linear {
+    layout: Layout,
+    matrix: [[f64; DIM]; DIM],
+}
+
+impl Linear {
+    fn times(&self, x: &[f64]) -> Vec<f64> {
+        x.chunks_exact(DIM).flat_map(|x| self.matrix.map(|row| row.iter().zip(x).map(|(m, x)| m * x).sum())).collect()
+    }
+}
+
+impl Backbone for Linear {
+    fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    fn dim(&self) -> usize {
+        DIM
+    }
+
+    fn translation_invariant(&self) -> bool {
+        false
+    }
+
+    fn denoise(&self, _: &[f64], _: &[f64], _: &[f64], x: &[f64]) -> Result<Vec<f64>> {
+        Ok(self.times(x))
+    }
+
+    fn energy(&self, _: &[f64], _: &[f64], _: &[f64], _: &[f64]) -> Result<EnergyOut> {
+        Err(Error::Internal("no energy".into()))
+    }
+
+    fn divergence(&self, _: &[f64], h: &[f64], _: &[f64], x: &[f64]) -> Result<(Vec<f64>, Vec<f64>)> {
+        let trace: f64 = (0..DIM).map(|k| self.matrix[k][k] - 1.0).sum();
+        Ok((self.times(x), h.iter().map(|h| trace / h).collect()))
+    }
+
+    fn denoise_jvp(&self, _: &[f64], _: &[f64], _: &[f64], x: &[f64], v: &[f64]) -> Result<(Vec<f64>, Vec<f64>)> {
+        Ok((self.times(x), self.times(v)))
+    }
+
+    fn denoise_vjp(
+        &self,
+        _: &[f64],
+        _: &[f64],
+        _: &[f64],
+        _: &[f64],
+        _: Cotangent<'_>,
+        _: &mut [f64],
+    ) -> Result<Vec<f64>> {
+        Err(Error::Internal("nothing to train".into()))
+    }
+
+    fn energy_vjp(&self, _: &[f64], _: &[f64], _: &[f64], _: &[f64], _: Seeds<'_>, _: &mut [f64]) -> Result<EnergyOut> {
+        Err(Error::Internal("nothing to train".into()))
+    }
+}
+
+/// Score and divergence live on the centred subspace: with the projector `P`, `P (M - 1) x / h` and
+/// `(tr(P M) - 3) / h`; the Rademacher estimate has that mean.
+#[test]
+fn the_centre_of_mass_is_left_out() {
+    let mut draws = Stream::new(9, Purpose::Init, 0).at(0);
+    let matrix: [[f64; DIM]; DIM] = std::array::from_fn(|_| std::array::from_fn(|_| draws.normal()));
+    let net = Linear { layout: Layout::default(), matrix };
+    let (n, h) = (4_000, 0.7);
+    let mut x: Vec<f64> = (0..n * DIM).map(|_| draws.normal()).collect();
+    centre(&mut x, 2);
+    // P of two atoms: half the difference.
+    let p = |i: usize, j: usize| {
+        if i % 3 != j % 3 {
+            0.0
+        } else if i == j {
+            0.5
+        } else {
+            -0.5
+        }
+    };
+    let trace: f64 = (0..DIM).flat_map(|i| (0..DIM).map(move |j| (i, j))).map(|(i, j)| p(i, j) * matrix[j][i]).sum();
+    let want = (trace - 3.0) / h;
+    let found = |weights| {
+        let spec = AnnealSpec { weights, probes: 4, ..AnnealSpec::default() };
+        let setting = Setting {
+            net: &net,
+            params: Pair { score: &[], energy: &[] },
+            beta: 1.0,
+            gamma: Gamma::new(GammaSchedule::Constant, GAMMA),
+            schedule: Elucidating::new(SIGMA.0, SIGMA.1),
+            spec: &spec,
+            seed: 1,
+            rung: 0,
+        };
+        setting.score(&x, h, 0, true).unwrap()
+    };
+    let (score, div) = found(Weights::Exact);
+    assert!(div.iter().all(|d| (d - want).abs() < 1e-12), "{} for {want}", div[0]);
+    let mut by_hand: Vec<f64> = net.times(&x).iter().zip(&x).map(|(d, x)| (d - x) / h).collect();
+    centre(&mut by_hand, 2);
+    assert!(score.iter().zip(&by_hand).all(|(a, b)| (a - b).abs() < 1e-12));
+    let (_, estimates) = found(Weights::Hutchinson);
+    let mean = estimates.iter().sum::<f64>() / n as f64;
+    let sd = (estimates.iter().map(|e| (e - mean).powi(2)).sum::<f64>() / n as f64).sqrt();
+    assert!((mean - want).abs() < 4.0 * sd / (n as f64).sqrt(), "{mean} for {want} +- {sd}");
+    assert!((mean - (0..DIM).map(|k| matrix[k][k] - 1.0).sum::<f64>() / h).abs() > 10.0 * sd / (n as f64).sqrt());
+}
+
 /// Shares of the modes, and the mean of `r_2^2 + r_3^2`, of one annealed population.
 fn anneal(net: &Mixture, weights: Weights, steps: usize, n: usize, seed: u64) -> [f64; 4] {
     let spec =
