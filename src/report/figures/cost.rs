@@ -54,7 +54,9 @@ impl Figure for Cost {
             if high == 0.0 {
                 (0.1, 10.0)
             } else {
-                (10.0_f64.powf((low * 0.9).log10().floor()), 10.0_f64.powf((high * 1.1).log10().ceil()))
+                // A hair wider than the decades: a tick on the very edge can be lost to rounding.
+                let (low, high) = ((low * 0.9).log10().floor(), (high * 1.1).log10().ceil());
+                (10.0_f64.powf(low - 1e-6), 10.0_f64.powf(high + 1e-6))
             }
         };
         let (x_low, x_high) = decades(shown.iter().map(|p| p.evaluations).collect());

@@ -253,7 +253,9 @@ fn columns(runs: &[&RunResult], warnings: &mut Vec<String>) -> Vec<Column> {
 }
 
 fn row(label: String, runs: &[&RunResult], columns: &[Column]) -> Row {
-    let complete: Vec<&&RunResult> = runs.iter().filter(|r| r.status == Status::Complete).collect();
+    // A run whose samples are there but not judged yet is in no mean, so it is no complete seed either.
+    let judged = |r: &RunResult| r.status == Status::Complete && !r.metrics.is_empty();
+    let complete: Vec<&&RunResult> = runs.iter().filter(|r| judged(r)).collect();
     let cells = columns
         .iter()
         .map(|column| {
@@ -302,7 +304,7 @@ fn row(label: String, runs: &[&RunResult], columns: &[Column]) -> Row {
                 format!("seed {} (run {}): {reason}", r.seed, r.run_id)
             })
             .collect(),
-        unfinished: runs.iter().filter(|r| r.status == Status::Unfinished).count(),
+        unfinished: runs.iter().filter(|r| r.status != Status::Failed && !judged(r)).count(),
     }
 }
 
@@ -425,6 +427,15 @@ pub(crate) mod tests {
         assert!(pita.cells[1].at_floor && t.rows[1].cells[1].best);
         assert!(t.rows.iter().any(|r| r.published_only && r.label == "iDEM"));
         assert!(t.warnings.iter().any(|w| w.contains("1 of 3 seeds failed")));
+    }
+
+    #[test]
+    fn a_run_that_is_not_judged_yet_is_no_complete_seed() {
+        let mut runs = vec![run("pita", 1, 2.0), run("pita", 2, 4.0)];
+        runs[1].metrics.clear();
+        let t = &collect(&runs).unwrap()[0];
+        assert_eq!((t.rows[0].seeds, t.rows[0].unfinished, t.rows[0].cells[0].mean), (1, 1, Some(2.0)));
+        assert!(t.warnings.iter().any(|w| w.contains("1 seeds are not finished")));
     }
 
     #[test]
