@@ -3,6 +3,7 @@
 pub mod check;
 pub mod convert;
 pub mod db;
+pub mod device;
 pub mod diff;
 pub mod digest;
 pub mod doctor;
@@ -35,6 +36,7 @@ use crate::error::Result;
 use crate::exit::ExitCode;
 use crate::store;
 
+pub use device::DeviceArgs;
 pub use system::SystemArgs;
 
 /// Options that every verb has.

@@ -85,8 +85,7 @@ fn evaluate(potential: &dyn Potential, precision: Precision, x: &[f64]) -> Resul
 pub fn frames(what: &str, device: &Engine, cpu: &dyn Potential, x: &[f64]) -> Result<Vec<Comparison>> {
     let dim = 3 * cpu.atoms();
     let mut out = Vec::new();
-    for (precision, name, energy, force) in
-        [(Precision::F32, "f32", 1e-5, 1e-4), (Precision::F64, "f64", 1e-10, 1e-9)]
+    for (precision, name, energy, force) in [(Precision::F32, "f32", 1e-5, 1e-4), (Precision::F64, "f64", 1e-10, 1e-9)]
     {
         // In f32 the positions are rounded before anybody sees them: the CPU gets the same ones.
         let x: Vec<f64> = match precision {
@@ -132,23 +131,20 @@ pub fn jittered(system: &System, n: usize, width: f64) -> Vec<f64> {
     (0..n).flat_map(frame).collect()
 }
 
-/// Walkers of a system after `steps` steps: positions, velocities, energies.
-fn trajectory(
-    potential: &dyn Potential,
-    system: &System,
-    precision: Precision,
-    walkers: usize,
-    steps: usize,
-) -> Result<Vec<f64>> {
+/// Steps of a trajectory that is compared: few, since rounding grows.
+const STEPS: usize = 20;
+
+/// Walkers of a system after [`STEPS`] steps: positions, velocities, energies.
+fn trajectory(potential: &dyn Potential, system: &System, precision: Precision, friction: f64) -> Result<Vec<f64>> {
+    let walkers = 21;
     let dt = if system.topology.is_some() { 1e-3 } else { 5e-3 };
-    let dynamics =
-        Dynamics { dt, friction: 1.0, masses: &system.masses, precision, seed: 7, first_step: (3 << 40) + 5 };
+    let dynamics = Dynamics { dt, friction, masses: &system.masses, precision, seed: 7, first_step: (3 << 40) + 5 };
     let kt: Vec<f64> = (0..walkers).map(|i| system.kt(system.temperature) * (1.0 + 0.1 * i as f64)).collect();
     let mut x = jittered(system, walkers, 1e-3 * system.scale);
     let (mut v, mut f, mut e) = (vec![0.0; x.len()], vec![0.0; x.len()], vec![0.0; walkers]);
     potential.energy_forces(&x, &mut e, &mut f);
     let w = Walkers { kt: &kt, positions: &mut x, velocities: &mut v, forces: &mut f, energies: &mut e };
-    potential.langevin(w, &dynamics, steps);
+    potential.langevin(w, &dynamics, STEPS);
     potential.fault().map_or(Ok(()), Err)?;
     let unit = |values: Vec<f64>, unit: f64| values.into_iter().map(move |v| v / unit);
     // In units of their own size: kT, and thermal velocities.
@@ -199,7 +195,8 @@ fn random(launcher: &dyn Launch) -> std::result::Result<Vec<Comparison>, Failure
         }
     }
     let rows = [("words", 0.0), ("normals in f32", 5e-6), ("normals in f64", 1e-13)];
-    let named = |(worst, (name, allowed)): (f64, (&str, f64))| Comparison { what: format!("random {name}"), worst, allowed };
+    let named =
+        |(worst, (name, allowed)): (f64, (&str, f64))| Comparison { what: format!("random {name}"), worst, allowed };
     Ok(worst.into_iter().zip(rows).map(named).collect())
 }
 
@@ -209,7 +206,9 @@ fn random(launcher: &dyn Launch) -> std::result::Result<Vec<Comparison>, Failure
 /// When the device fails; disagreement is no error, see [`Comparison::passed`].
 pub fn compare(launcher: &Arc<dyn Launch>) -> Result<Vec<Comparison>> {
     let mut out = random(&**launcher).map_err(|f| Error::Device(format!("{f:?}")))?;
-    for (name, temperature, width) in [("lj13", 1.0, 0.02), ("lj55", 1.0, 0.02), ("aldp", 300.0, 0.005), ("al3", 300.0, 0.005)] {
+    for (name, temperature, width) in
+        [("lj13", 1.0, 0.02), ("lj55", 1.0, 0.02), ("aldp", 300.0, 0.005), ("al3", 300.0, 0.005)]
+    {
         let system = systems::by_name(name, temperature)?;
         let cpu = system.potential();
         let device = Engine::new(Arc::clone(launcher), Arc::clone(&cpu))?;
@@ -222,15 +221,14 @@ pub fn compare(launcher: &Arc<dyn Launch>) -> Result<Vec<Comparison>> {
         for (what, worst) in [("a second time", repeated), ("in another batch", alone)] {
             out.push(Comparison { what: format!("{name}: forces {what}"), worst, allowed: 0.0 });
         }
-        for (precision, what, allowed) in [(Precision::F32, "f32", 1e-2), (Precision::F64, "f64", 1e-9)] {
-            let (walkers, steps) = (21, 20);
-            let here = trajectory(&*cpu, &system, precision, walkers, steps)?;
-            let there = trajectory(&device, &system, precision, walkers, steps)?;
-            out.push(Comparison {
-                what: format!("{name}: {steps} Langevin steps in {what}"),
-                worst: apart(&here, &there),
-                allowed,
-            });
+        for (precision, friction, what, allowed) in [
+            (Precision::F32, 1.0, "Langevin steps in f32", 1e-2),
+            (Precision::F64, 1.0, "Langevin steps in f64", 1e-9),
+            (Precision::F64, 0.0, "Verlet steps in f64", 1e-9),
+        ] {
+            let here = trajectory(&*cpu, &system, precision, friction)?;
+            let there = trajectory(&device, &system, precision, friction)?;
+            out.push(Comparison { what: format!("{name}: {STEPS} {what}"), worst: apart(&here, &there), allowed });
         }
     }
     Ok(out)
@@ -246,14 +244,8 @@ pub fn rates(launcher: &Arc<dyn Launch>, batch: usize) -> Result<Vec<Rate>> {
         let system = systems::by_name(name, temperature)?;
         let device = Engine::new(Arc::clone(launcher), system.potential())?;
         let x: Vec<f32> = system.start.iter().map(|&x| x as f32).collect::<Vec<_>>().repeat(batch);
-        let dynamics = Dynamics {
-            dt,
-            friction: 1.0,
-            masses: &system.masses,
-            precision: Precision::F32,
-            seed: 1,
-            first_step: 0,
-        };
+        let dynamics =
+            Dynamics { dt, friction: 1.0, masses: &system.masses, precision: Precision::F32, seed: 1, first_step: 0 };
         let times = device.time(&x, system.kt(temperature), &dynamics, 100, 5);
         let (energy, step) = times.map_err(|f| Error::Device(format!("{f:?}")))?;
         for (what, seconds) in [("energies and forces", energy), ("Langevin walker-steps", step)] {

@@ -148,8 +148,7 @@ impl Engine {
         let mut start: Vec<f64> = x.iter().map(|&x| f64::from(x)).collect();
         let (mut v, mut f, mut e) = (vec![0.0; x.len()], vec![0.0; x.len()], vec![0.0; n]);
         let kt = vec![kt; n];
-        let walkers =
-            Walkers { kt: &kt, positions: &mut start, velocities: &mut v, forces: &mut f, energies: &mut e };
+        let walkers = Walkers { kt: &kt, positions: &mut start, velocities: &mut v, forces: &mut f, energies: &mut e };
         let constants = constants(dynamics);
         let kernel = format!("{}_langevin_f32", self.tables.kernel);
         let args = langevin_args(walkers, &constants, dynamics, 0, steps);
@@ -169,7 +168,13 @@ fn constants(d: &Dynamics<'_>) -> Vec<u8> {
     bytes_of(d.precision, &out)
 }
 
-fn langevin_args<'a>(w: Walkers<'a>, constants: &'a [u8], d: &Dynamics<'_>, first: usize, steps: usize) -> Vec<Arg<'a>> {
+fn langevin_args<'a>(
+    w: Walkers<'a>,
+    constants: &'a [u8],
+    d: &Dynamics<'_>,
+    first: usize,
+    steps: usize,
+) -> Vec<Arg<'a>> {
     vec![
         Arg::In(constants),
         Arg::Int(w.energies.len() as i32),

@@ -172,8 +172,7 @@ impl Bonded {
         let terms = terms(ff);
         let periods = terms.iter().map(|t| t.parameters.len() / 2).max().unwrap_or(0).max(1);
         let width = 1 + 2 * periods;
-        let mut out =
-            Self { kinds: vec![], atoms: vec![], parameters: vec![], starts: vec![], slots: vec![], periods };
+        let mut out = Self { kinds: vec![], atoms: vec![], parameters: vec![], starts: vec![], slots: vec![], periods };
         for kind in 0..3 {
             let these: Vec<&Term> = terms.iter().filter(|t| t.kind == kind).collect();
             for round in these.chunks(n.max(1)) {

@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::planned::{Planned, is_judged};
 use super::science::{Science, Work};
 use crate::array::{read_npz, write_npz, write_safetensors};
+use crate::device;
 use crate::error::{Error, Result};
 use crate::identity;
 use crate::plan::Action;
@@ -177,7 +178,8 @@ impl<'a> Attempt<'a> {
             }
         };
         let code_digest = code.digest.clone();
-        provenance.sessions.push(Session { code_digest, start: timestamp(), end: None, wall_seconds: 0.0 });
+        let device = device::name().map(str::to_owned);
+        provenance.sessions.push(Session { code_digest, start: timestamp(), end: None, wall_seconds: 0.0, device });
         let events = EventLog::open(&run.file("events.jsonl"))?;
         let session = Self { claim, began: Instant::now(), events, provenance };
         atomic::write_json(&run.file("provenance.json"), &session.provenance)?;
@@ -223,6 +225,10 @@ impl<'a> Attempt<'a> {
                 Ok(progress) => {
                     step += 1;
                     show(&progress);
+                    for message in device::notes() {
+                        (shop.note)(&format!("{}: {message}", run.id));
+                        self.events.append(Kind::Warning { message })?;
+                    }
                     if !progress.scalars.is_empty() {
                         let finite = |(name, x): &(String, f64)| (name.clone(), x.is_finite().then_some(*x));
                         let values = progress.scalars.iter().map(finite).collect();

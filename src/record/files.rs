@@ -70,6 +70,9 @@ pub struct Session {
     pub end: Option<String>,
     /// How long it worked.
     pub wall_seconds: f64,
+    /// The GPU that it worked on; absent for the CPU.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
 }
 
 /// `metrics.json`: how the samples were judged.
