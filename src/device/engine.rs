@@ -89,7 +89,7 @@ impl Engine {
             match run(done..n.min(done + batch)) {
                 Ok(()) => done = n.min(done + batch),
                 Err(Failure::OutOfMemory) if batch > LEAST_BATCH => {
-                    let half = batch.min(n).next_multiple_of(2) / 2;
+                    let half = batch.min(n).div_ceil(2);
                     let half = half.max(LEAST_BATCH);
                     self.batch.store(half, Ordering::Relaxed);
                     super::choice::note(format!("device memory is short: batches of {half} frames from here on"));
@@ -169,24 +169,25 @@ fn constants(d: &Dynamics<'_>) -> Vec<u8> {
 }
 
 fn langevin_args<'a>(
-    w: Walkers<'a>,
+    walkers: Walkers<'a>,
     constants: &'a [u8],
     d: &Dynamics<'_>,
     first: usize,
     steps: usize,
 ) -> Vec<Arg<'a>> {
+    let Walkers { kt, positions, velocities, forces, energies } = walkers;
     vec![
         Arg::In(constants),
-        Arg::Int(w.energies.len() as i32),
+        Arg::Int(energies.len() as i32),
         Arg::Int(first as i32),
         Arg::Int(steps as i32),
         Arg::Long(d.seed),
         Arg::Long(d.first_step),
-        Arg::In(bytemuck::cast_slice(w.kt)),
-        Arg::InOut(bytemuck::cast_slice_mut(w.positions)),
-        Arg::InOut(bytemuck::cast_slice_mut(w.velocities)),
-        Arg::InOut(bytemuck::cast_slice_mut(w.forces)),
-        Arg::InOut(bytemuck::cast_slice_mut(w.energies)),
+        Arg::In(bytemuck::cast_slice(kt)),
+        Arg::InOut(bytemuck::cast_slice_mut(positions)),
+        Arg::InOut(bytemuck::cast_slice_mut(velocities)),
+        Arg::InOut(bytemuck::cast_slice_mut(forces)),
+        Arg::InOut(bytemuck::cast_slice_mut(energies)),
     ]
 }
 
