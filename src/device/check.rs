@@ -44,6 +44,8 @@ pub struct Rate {
     pub per_second: f64,
     /// Seconds of one launch (energies) or one step of all walkers (dynamics).
     pub seconds: f64,
+    /// The seconds below which it cannot be: operations of the energy over the device's peak, or bytes over its bandwidth.
+    pub floor: Option<f64>,
 }
 
 /// Energies and forces of frames `[n, dim]`, on device and CPU.
@@ -242,14 +244,20 @@ pub fn rates(launcher: &Arc<dyn Launch>, batch: usize) -> Result<Vec<Rate>> {
     let mut out = Vec::new();
     for (name, temperature, dt) in [("lj13", 1.0, 5e-3), ("aldp", 300.0, 1e-3), ("al3", 300.0, 1e-3)] {
         let system = systems::by_name(name, temperature)?;
-        let device = Engine::new(Arc::clone(launcher), system.potential())?;
+        let cpu = system.potential();
+        let device = Engine::new(Arc::clone(launcher), Arc::clone(&cpu))?;
         let x: Vec<f32> = system.start.iter().map(|&x| x as f32).collect::<Vec<_>>().repeat(batch);
         let dynamics =
             Dynamics { dt, friction: 1.0, masses: &system.masses, precision: Precision::F32, seed: 1, first_step: 0 };
         let times = device.time(&x, system.kt(temperature), &dynamics, 100, 5);
         let (energy, step) = times.map_err(|f| Error::Device(format!("{f:?}")))?;
-        for (what, seconds) in [("energies and forces", energy), ("Langevin walker-steps", step)] {
-            out.push(Rate { what: format!("{name}: {what}"), batch, per_second: batch as f64 / seconds, seconds });
+        let flops = cpu.tables().map_or(0, |t| t.flops) as f64 * batch as f64;
+        // Positions in, forces and energies out; walkers stay where they are between the steps of a launch.
+        let bytes = ((6 * system.atoms + 1) * 4 * batch) as f64;
+        for (what, seconds, bytes) in [("energies and forces", energy, bytes), ("Langevin walker-steps", step, 0.0)] {
+            let floor = launcher.peak().map(|p| f64::max(flops / p.flops, bytes / p.bytes));
+            let per_second = batch as f64 / seconds;
+            out.push(Rate { what: format!("{name}: {what}"), batch, per_second, seconds, floor });
         }
     }
     Ok(out)

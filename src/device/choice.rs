@@ -180,7 +180,7 @@ pub fn networks() -> Result<candle_core::Device> {
 }
 
 /// Keeps something to be said and recorded.
-pub(super) fn note(text: String) {
+pub(crate) fn note(text: String) {
     let mut notes = NOTES.lock().unwrap_or_else(PoisonError::into_inner);
     if !notes.contains(&text) {
         notes.push(text);

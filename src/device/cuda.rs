@@ -13,7 +13,7 @@ use cudarc::driver::{
 };
 
 use super::choice::{Card, Found};
-use super::launch::{Arg, Call, Failure, Launch};
+use super::launch::{Arg, Call, Failure, Launch, Peak};
 use crate::error::{Error, Result};
 
 /// Our kernels: machine code for sm_80 and sm_90, PTX for newer cards.
@@ -226,5 +226,18 @@ impl Launch for Gpu {
 
     fn shared_limit(&self) -> usize {
         self.shared_limit
+    }
+
+    /// 128 multiply-adds per clock and multiprocessor: right for 8.6 and from 8.9 on; 8.0 has half of them.
+    fn peak(&self) -> Option<Peak> {
+        use CUdevice_attribute as A;
+        let context = self.stream.context();
+        let of = |attribute| context.attribute(attribute).ok().map(f64::from);
+        let lanes = if context.compute_capability().ok()? == (8, 0) { 64.0 } else { 128.0 };
+        let kilohertz = of(A::CU_DEVICE_ATTRIBUTE_CLOCK_RATE)?;
+        let processors = of(A::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)?;
+        let memory_kilohertz = of(A::CU_DEVICE_ATTRIBUTE_MEMORY_CLOCK_RATE)?;
+        let bits = of(A::CU_DEVICE_ATTRIBUTE_GLOBAL_MEMORY_BUS_WIDTH)?;
+        Some(Peak { flops: 2e3 * lanes * kilohertz * processors, bytes: 2e3 * memory_kilohertz * bits / 8.0 })
     }
 }

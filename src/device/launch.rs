@@ -39,6 +39,15 @@ pub enum Failure {
     Other(String),
 }
 
+/// The best that a device could do, by its clocks.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+pub struct Peak {
+    /// Floating-point operations per second in f32, a fused multiply-add as two.
+    pub flops: f64,
+    /// Bytes per second to and from its memory.
+    pub bytes: f64,
+}
+
 /// Something that runs kernels: a GPU, or what a test puts in its place.
 pub trait Launch: Send + Sync {
     /// Copies buffers, runs the kernel, waits, copies buffers back.
@@ -55,4 +64,9 @@ pub trait Launch: Send + Sync {
 
     /// Most shared memory of a block, in bytes.
     fn shared_limit(&self) -> usize;
+
+    /// What the device could do at best, if it tells.
+    fn peak(&self) -> Option<Peak> {
+        None
+    }
 }

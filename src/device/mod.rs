@@ -20,7 +20,8 @@ pub mod engine;
 pub mod launch;
 pub mod tables;
 
+pub(crate) use choice::note;
 pub use choice::{Choice, Found, name, networks, notes, potential, probe, select};
 pub use engine::Engine;
-pub use launch::{Arg, Call, Failure, Launch};
+pub use launch::{Arg, Call, Failure, Launch, Peak};
 pub use tables::Tables;

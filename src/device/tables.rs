@@ -26,6 +26,8 @@ pub struct Tables {
     pub reals: Vec<f64>,
     /// Reals of shared memory that a frame needs.
     pub shared: usize,
+    /// Floating-point operations of an evaluation, as the CPU's engine counts them.
+    pub flops: u64,
 }
 
 /// How frames are dealt out to blocks.
@@ -42,14 +44,14 @@ pub struct Shape {
 impl Tables {
     /// A Lennard-Jones cluster.
     #[must_use]
-    pub fn cluster(atoms: usize) -> Self {
+    pub fn cluster(atoms: usize, flops: u64) -> Self {
         let ints = vec![atoms as i32, 0, 0];
-        Self { kernel: "cluster", atoms, terms: 2, ints, reals: vec![0.0], shared: shared(atoms, 0) }
+        Self { kernel: "cluster", atoms, terms: 2, ints, reals: vec![0.0], shared: shared(atoms, 0), flops }
     }
 
     /// A force field.
     #[must_use]
-    pub fn forcefield(ff: &ForceField) -> Self {
+    pub fn forcefield(ff: &ForceField, flops: u64) -> Self {
         let n = ff.atoms();
         let bonded = Bonded::new(ff);
         let rounds = bonded.kinds.len();
@@ -83,7 +85,7 @@ impl Tables {
             reals.extend(gb.charges.iter().chain(&gb.offset_radius).chain(&gb.scaled_radius));
         }
         let inner = if ff.gb.is_some() { n * n } else { 0 };
-        Self { kernel: "forcefield", atoms: n, terms: 5, ints, reals, shared: shared(n, inner.max(12 * n)) }
+        Self { kernel: "forcefield", atoms: n, terms: 5, ints, reals, shared: shared(n, inner.max(12 * n)), flops }
     }
 
     /// How frames are dealt out, for reals of `size` bytes on a device that gives a block `limit` bytes of shared memory.

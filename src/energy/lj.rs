@@ -155,6 +155,6 @@ impl Potential for LennardJones {
     }
 
     fn tables(&self) -> Option<Tables> {
-        Some(Tables::cluster(self.atoms))
+        Some(Tables::cluster(self.atoms, self.flops()))
     }
 }

@@ -6,7 +6,7 @@ mod emulator;
 use std::sync::Arc;
 
 use emulator::{Emulator, emulator};
-use pita_bench::array::read_npz;
+use pita_bench::array::{Array, read_npz, write_npz};
 use pita_bench::device::{self, Engine, Launch, check};
 use pita_bench::energy::forcefield::Engine as Cpu;
 use pita_bench::energy::{Dynamics, Potential, Precision, Walkers};
@@ -142,6 +142,54 @@ fn short_memory_halves_batches() {
     assert!(device::notes().iter().any(|n| n.contains("batches of 256 frames")), "no note");
     let none = run(Arc::new(Emulator { memory: 1_000, ..emulator().unwrap() }));
     assert_eq!(none.1.unwrap().exit_code().code(), 20);
+}
+
+/// Without a GPU: an error with a code of its own, or the CPU with a note; the same whether the program has kernels or not.
+#[test]
+fn no_device() {
+    if device::probe().problem.is_none() {
+        eprintln!("skipped: there is a GPU");
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let frames = dir.path().join("frames.npz");
+    let system = by_name("lj13", 1.0).unwrap();
+    let x = check::jittered(&system, 3, 0.02);
+    let arrays = [("positions".to_owned(), Array::f64(&[3, 13, 3], x))].into();
+    write_npz(&frames, &arrays).unwrap();
+    let run = |variable: &str, args: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_pita-bench"));
+        command.arg("--results").arg(dir.path().join("results")).args(args).env("PITA_BENCH_DEVICE", variable);
+        let out = command.output().unwrap();
+        (out.status.code().unwrap(), String::from_utf8_lossy(&[out.stdout, out.stderr].concat()).into_owned())
+    };
+    let (input, output) = (frames.to_str().unwrap(), dir.path().join("out.npz"));
+    let energy = |more: &'static [&'static str]| {
+        [&["energy", "--system", "lj13", "--in", input, "--out"][..], &[output.to_str().unwrap()], more].concat()
+    };
+    for (variable, args, code, text) in [
+        ("", energy(&["--device", "cuda"]), 11, "no usable device"),
+        ("", energy(&["--device", "cuda:7"]), 11, "no usable device"),
+        ("cuda", energy(&[]), 11, "no usable device"),
+        ("cuda", energy(&["--device", "cpu"]), 0, "3 frames"),
+        ("", energy(&["--device", "auto"]), 0, "computing on the CPU: "),
+        ("", energy(&["--device", "gpu"]), 2, "cpu, auto, cuda or cuda:N"),
+        ("gpu", energy(&[]), 2, "cpu, auto, cuda or cuda:N"),
+        ("cpu", vec!["doctor", "--device", "cuda"], 11, "no usable device"),
+        ("cpu", vec!["doctor", "--device", "auto"], 0, "gpu"),
+        ("cpu", vec!["doctor", "--check"], 2, "add --device cuda"),
+        ("cpu", vec!["sweep", "experiments/table1.toml", "--device", "cuda"], 11, "no usable device"),
+        (
+            "cpu",
+            vec!["sweep", "experiments/table1.toml", "--launcher", "slurm", "--device", "cuda"],
+            2,
+            "PITA_BENCH_DEVICE=cuda:0",
+        ),
+    ] {
+        let variable = if variable.is_empty() { "cpu" } else { variable };
+        let (found, said) = run(variable, &args);
+        assert!(found == code && said.contains(text), "{args:?}: code {found} for {code}, {said}");
+    }
 }
 
 /// The same on a GPU.

@@ -119,6 +119,6 @@ impl Potential for Engine {
     }
 
     fn tables(&self) -> Option<device::Tables> {
-        Some(device::Tables::forcefield(&self.parameters))
+        Some(device::Tables::forcefield(&self.parameters, self.flops()))
     }
 }
