@@ -57,6 +57,12 @@ impl Provenance {
     pub fn wall_seconds(&self) -> f64 {
         self.sessions.iter().map(|s| s.wall_seconds).sum()
     }
+
+    /// Seconds of all sessions that went into recording; `None` where that was not measured.
+    #[must_use]
+    pub fn recording_seconds(&self) -> Option<f64> {
+        self.sessions.iter().map(|s| s.recording_seconds).sum()
+    }
 }
 
 /// One process's work on a run.
@@ -70,6 +76,9 @@ pub struct Session {
     pub end: Option<String>,
     /// How long it worked.
     pub wall_seconds: f64,
+    /// How much of it the sampler did not have: events, checkpoints, progress. Absent in records of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recording_seconds: Option<f64>,
 }
 
 /// `metrics.json`: how the samples were judged.

@@ -57,7 +57,13 @@ impl Made {
         };
         put(&run, "spec.json", &Request { spec_digest: digest.clone(), seed: self.seed, labels, spec });
         let code = self.revision.repeat(2)[..64].to_owned();
-        let session = Session { code_digest: code.clone(), start: self.started.into(), end: None, wall_seconds: 1.5 };
+        let session = Session {
+            code_digest: code.clone(),
+            start: self.started.into(),
+            end: None,
+            wall_seconds: 1.5,
+            recording_seconds: Some(0.25),
+        };
         let provenance = Provenance {
             spec_digest: digest,
             code_digest: code.clone(),
