@@ -52,8 +52,14 @@ fn synthetic(results: &Path, stride: usize, seed: u64, x: f64, whole: bool) -> R
     }
     atomic::write_json(&run.file("spec.json"), &request).unwrap();
     let (code, env) = (identity::code(), identity::env());
-    let session =
-        Session { code_digest: code.digest.clone(), start: "s".into(), end: None, wall_seconds: 1.5, device: None };
+    let session = Session {
+        code_digest: code.digest.clone(),
+        start: "s".into(),
+        end: None,
+        wall_seconds: 1.5,
+        recording_seconds: Some(0.25),
+        device: None,
+    };
     let provenance = Provenance {
         spec_digest: digest,
         code_digest: code.digest.clone(),

@@ -282,6 +282,12 @@ fn tables_views_and_pandas_agree() {
     let schema = text(pita(&results, &["db", "schema"]));
     assert!(schema.contains("v1_metrics: a metric of a run in each row") && schema.contains("upper end"), "{schema}");
 
+    for table in ["runs", "metrics", "counts", "scalars"] {
+        let out = dir.path().join(format!("{table}.parquet"));
+        text(pita(&results, &["export", table, "--parquet", "--out", out.to_str().unwrap()]));
+    }
+    assert_eq!(code(&pita(&results, &["export", "runs", "--parquet"])), 2, "binary files are not for the terminal");
+
     let script = format!(
         "import sys; sys.path.insert(0, r'{ROOT}/scripts')\n\
          import pita_bench as p, pandas as pd\n\
@@ -295,14 +301,22 @@ fn tables_views_and_pandas_agree() {
          assert (p.scalars(r, run)['name'] == 'md.acceptance').any()\n\
          assert p.counts(r).groupby('run')['count'].sum()[run] == p.runs(r)['evaluations'][0]\n\
          assert p.spec(r, run)['sampler']['kind'] == 'md' and len(p.provenance(r, run)['code_digest']) == 64\n\
+         for name in ('runs', 'metrics', 'counts', 'scalars'):\n\
+         \x20   a, b = p._view(r, name), pd.read_parquet(fr'{}/{{name}}.parquet')\n\
+         \x20   key = list(a.columns)\n\
+         \x20   sort = lambda f: f.astype(object).where(f.notna(), '-').sort_values(key).reset_index(drop=True)\n\
+         \x20   pd.testing.assert_frame_equal(sort(a), sort(b[key]), check_dtype=False)\n\
          print('frames agree')",
-        results.display()
+        results.display(),
+        dir.path().display()
     );
     let own = std::env::var_os("PITA_BENCH_PYTHON").map(|folder| PathBuf::from(folder).join("bin/python3"));
     let python = own.unwrap_or_else(|| "python3".into());
-    let there = Command::new(&python).args(["-c", "import pandas"]).output().is_ok_and(|o| o.status.success());
+    let there = Command::new(&python).args(["-c", "import pandas, pyarrow"]).output().is_ok_and(|o| o.status.success());
     if !there {
-        println!("skipped: python3 with pandas is not there (set PITA_BENCH_PYTHON to a virtual environment)");
+        println!(
+            "skipped: python3 with pandas and pyarrow is not there (set PITA_BENCH_PYTHON to a virtual environment)"
+        );
         assert!(!std::env::var("PITA_BENCH_REQUIRE").is_ok_and(|r| r.contains("python")));
         return;
     }

@@ -1,6 +1,6 @@
 //! `pita-bench export`: runs out of here, as one file or as tables.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::Value;
 
@@ -17,18 +17,22 @@ Examples:
   pita-bench export metrics --csv > metrics.csv
   pita-bench export runs --json --out runs.json
 
-Tables: runs, metrics, counts, scalars; `pita-bench db schema` describes their columns. Parquet is not written here:
-`scripts/pita_bench.py` gives pandas frames, and `frame.to_parquet(...)` writes them.")]
+  pita-bench export metrics --parquet --out metrics.parquet
+
+Tables: runs, metrics, counts, scalars; `pita-bench db schema` describes their columns.")]
 pub struct Args {
     /// Table.
     #[arg(value_name = "TABLE", required_unless_present = "bundle")]
     table: Option<String>,
     /// This run, all of its files, as one file.
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["table", "csv"])]
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["table", "csv", "parquet"])]
     bundle: Option<String>,
     /// Comma-separated values (the default; --json for JSON).
     #[arg(long)]
     csv: bool,
+    /// Apache Parquet, into the file that --out names.
+    #[arg(long, requires = "out", conflicts_with = "csv")]
+    parquet: bool,
     /// Where to; standard output for tables, <run id>.tar for a bundle.
     #[arg(short, long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -53,20 +57,19 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
             output::line(format!("{}: {bytes} bytes, SHA-256 {sha256}", path.display()))
         };
     }
-    if args.csv && globals.json {
-        return Err(Error::Usage("--csv and --json exclude each other".into()));
+    if (args.csv || args.parquet) && globals.json {
+        return Err(Error::Usage("--csv, --parquet and --json exclude each other".into()));
     }
     let view = View::by_name(args.table.as_deref().unwrap_or_default())?;
+    if let (true, Some(path)) = (args.parquet, &args.out) {
+        return atomic::write(path, &store::parquet(view, &connection)?);
+    }
     let rows = view.rows(&connection)?;
     let text = if globals.json { json(view, &rows)? } else { csv(view, &rows) };
     match &args.out {
         None => output::line(text.trim_end()),
-        Some(path) => put(path, &text),
+        Some(path) => atomic::write(path, text.as_bytes()),
     }
-}
-
-fn put(path: &Path, text: &str) -> Result<()> {
-    atomic::write(path, text.as_bytes())
 }
 
 /// A list of objects.

@@ -50,7 +50,9 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     if let Some(p) = &provenance {
         text += &format!("code digest  {}\nenv digest   {}\n", p.code_digest, p.env_digest);
         let started = p.sessions.first().map_or("-", |s| &s.start);
-        text += &format!("started      {started}, {:.1} s in {} session(s)\n", p.wall_seconds(), p.sessions.len());
+        text += &format!("started      {started}, {:.1} s in {} session(s)", p.wall_seconds(), p.sessions.len());
+        text += &p.recording_seconds().map_or(String::new(), |s| format!(", {s:.2} s of it for recording"));
+        text += "\n";
     }
     if let Some(reason) = &row.reason {
         text += &format!("failed       {reason}\n");

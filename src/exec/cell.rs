@@ -142,6 +142,8 @@ fn evaluate(shop: &Shop<'_>, planned: &Planned) -> Result<()> {
 struct Attempt<'a> {
     claim: &'a Claim,
     began: Instant,
+    /// Time that the sampler had.
+    sampling: Duration,
     events: EventLog,
     provenance: Provenance,
 }
@@ -178,10 +180,17 @@ impl<'a> Attempt<'a> {
             }
         };
         let code_digest = code.digest.clone();
-        let device = device::name().map(str::to_owned);
-        provenance.sessions.push(Session { code_digest, start: timestamp(), end: None, wall_seconds: 0.0, device });
+        let start = timestamp();
+        provenance.sessions.push(Session {
+            code_digest,
+            start,
+            end: None,
+            wall_seconds: 0.0,
+            recording_seconds: None,
+            device: device::name().map(str::to_owned),
+        });
         let events = EventLog::open(&run.file("events.jsonl"))?;
-        let session = Self { claim, began: Instant::now(), events, provenance };
+        let session = Self { claim, began: Instant::now(), sampling: Duration::ZERO, events, provenance };
         atomic::write_json(&run.file("provenance.json"), &session.provenance)?;
         Ok(session)
     }
@@ -196,7 +205,7 @@ impl<'a> Attempt<'a> {
             self.events.append(Kind::Warning { message })?;
         }
         self.events.append(Kind::Started { step })?;
-        let started = guarded(|| {
+        let started = self.timed(|| {
             let mut work = shop.science.start(&planned.cell, &run.path)?;
             if let Some(found) = &found {
                 work.restore(&found.state, found.counts.clone())?;
@@ -221,7 +230,7 @@ impl<'a> Attempt<'a> {
                 self.end(run)?;
                 return Ok(Outcome::Interrupted);
             }
-            match guarded(|| work.step()) {
+            match self.timed(|| work.step()) {
                 Ok(progress) => {
                     step += 1;
                     show(&progress);
@@ -255,6 +264,14 @@ impl<'a> Attempt<'a> {
         self.commit(run, step, work.as_ref())
     }
 
+    /// Calls the science, and counts the time as its own.
+    fn timed<T>(&mut self, call: impl FnOnce() -> Result<T>) -> Result<T> {
+        let began = Instant::now();
+        let done = guarded(call);
+        self.sampling += began.elapsed();
+        done
+    }
+
     fn save(&mut self, run: &RunDir, step: u64, work: &dyn Work) -> Result<()> {
         if !work.resumable() {
             return self.time(run, None);
@@ -270,7 +287,7 @@ impl<'a> Attempt<'a> {
         if !self.claim.is_held() {
             return Ok(Outcome::Skipped);
         }
-        let samples = match guarded(|| work.samples()) {
+        let samples = match self.timed(|| work.samples()) {
             Ok(samples) => samples,
             Err(e) => return self.fail(run, &e),
         };
@@ -306,6 +323,7 @@ impl<'a> Attempt<'a> {
     fn time(&mut self, run: &RunDir, end: Option<String>) -> Result<()> {
         if let Some(session) = self.provenance.sessions.last_mut() {
             session.wall_seconds = self.began.elapsed().as_secs_f64();
+            session.recording_seconds = Some((session.wall_seconds - self.sampling.as_secs_f64()).max(0.0));
             session.end = end;
         }
         atomic::write_json(&run.file("provenance.json"), &self.provenance)

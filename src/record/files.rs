@@ -57,6 +57,12 @@ impl Provenance {
     pub fn wall_seconds(&self) -> f64 {
         self.sessions.iter().map(|s| s.wall_seconds).sum()
     }
+
+    /// Seconds of all sessions that went into recording; `None` where that was not measured.
+    #[must_use]
+    pub fn recording_seconds(&self) -> Option<f64> {
+        self.sessions.iter().map(|s| s.recording_seconds).sum()
+    }
 }
 
 /// One process's work on a run.
@@ -73,6 +79,9 @@ pub struct Session {
     /// The GPU that it worked on; absent for the CPU.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device: Option<String>,
+    /// How much of it the sampler did not have: events, checkpoints, progress. Absent in records of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recording_seconds: Option<f64>,
 }
 
 /// `metrics.json`: how the samples were judged.

@@ -8,11 +8,13 @@
 //! | `filter` | which runs are meant |
 //! | `query` | lists, metrics, prefixes of ids |
 //! | [`views`] | views for other people's queries, with a schema that stays |
+//! | `parquet` | a view as a Parquet file |
 //! | `rebuild` | all run folders into a fresh database; comparison of two databases |
 
 mod filter;
 mod ingest;
 mod migrations;
+mod parquet;
 mod query;
 mod rebuild;
 mod schema;
@@ -20,6 +22,7 @@ pub mod views;
 
 pub use filter::Filter;
 pub use ingest::{catch_up, ingest, ingest_all};
+pub use parquet::encode as parquet;
 pub use query::{Measured, RunRow, find, list, measured, select, shortest_prefixes};
 pub use rebuild::{Verified, dump, rebuild, verify};
 pub use schema::{NAME, VERSION, newer, open, open_for_reading};

@@ -140,17 +140,27 @@ impl View {
         format!("CREATE VIEW {} AS\n    SELECT {}\n    FROM {}", self.name, columns.join(", "), self.from)
     }
 
+    /// The type that its table declares for each column.
+    pub(super) fn declared(&self, connection: &Connection) -> Result<Vec<String>> {
+        let statement = connection.prepare(&self.select()).map_err(|e| broken(&e))?;
+        Ok(statement.columns().map(|c| c.decl_type().unwrap_or_default().to_owned()).collect())
+    }
+
+    /// From the tables: a database that cannot be written may lack the view.
+    fn select(&self) -> String {
+        let columns: Vec<&str> = self.columns.iter().map(|(_, from, _)| *from).collect();
+        format!("SELECT {} FROM {} ORDER BY {}", columns.join(", "), self.from, self.order)
+    }
+
     /// All rows, each a list of values in the order of the columns.
     ///
     /// # Errors
     /// [`Error::Store`].
     pub fn rows(&self, connection: &Connection) -> Result<Vec<Vec<serde_json::Value>>> {
         let query = || -> rusqlite::Result<_> {
-            // From the tables: a database that cannot be written may lack the view.
-            let columns: Vec<&str> = self.columns.iter().map(|(_, from, _)| *from).collect();
-            let sql = format!("SELECT {} FROM {} ORDER BY {}", columns.join(", "), self.from, self.order);
-            let mut statement = connection.prepare(&sql)?;
-            let rows = statement.query_map([], |r| (0..columns.len()).map(|i| r.get_ref(i).map(json)).collect())?;
+            let mut statement = connection.prepare(&self.select())?;
+            let columns = 0..self.columns.len();
+            let rows = statement.query_map([], |r| columns.clone().map(|i| r.get_ref(i).map(json)).collect())?;
             rows.collect()
         };
         query().map_err(|e| broken(&e))

@@ -63,6 +63,7 @@ impl Made {
             end: None,
             wall_seconds: 1.5,
             device: None,
+            recording_seconds: Some(0.25),
         };
         let provenance = Provenance {
             spec_digest: digest,
