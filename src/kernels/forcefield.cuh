@@ -26,16 +26,20 @@ template <typename T> struct ForceField {
         const int *kinds = ints + ints[6], *atoms = kinds + ints[3] + 4 * n * round;
         T *slots = p.memory + 6 * n;
         if (p.working && atoms[p.atom] >= 0) {
-            Vec<T> x[4], f[4];
+            // Loops of four, unrolled, so that all of it stays in registers.
+            Vec<T> x[4] = {}, f[4] = {};
             const int kind = kinds[round], members = kind + 2;
-            for (int k = 0; k < members; k++) x[k] = p.at(atoms[k * n + p.atom]);
+#pragma unroll
+            for (int k = 0; k < 4; k++)
+                if (k < members) x[k] = p.at(atoms[k * n + p.atom]);
             Parameters<T> parameters = {reals + ints[9] + (size_t)width * n * round + p.atom, n};
             if (kind == BOND) terms[0] += bond(parameters, x, f);
             else if (kind == ANGLE) terms[1] += angle(parameters, x, f);
             else terms[2] += torsion(parameters, periods, x, f);
-            for (int k = 0; k < members; k++) {
+#pragma unroll
+            for (int k = 0; k < 4; k++) {
                 T *slot = slots + 3 * k * n + p.atom;
-                slot[0] = f[k].x, slot[n] = f[k].y, slot[2 * n] = f[k].z;
+                if (k < members) slot[0] = f[k].x, slot[n] = f[k].y, slot[2 * n] = f[k].z;
             }
         }
         __syncthreads();

@@ -5,28 +5,29 @@
 
 extern __shared__ double shared_memory[];
 
-#define KERNELS(FIELD, NAME, T, SUFFIX)                                                                              \
-    extern "C" __global__ void __launch_bounds__(256) NAME##_energy_forces_##SUFFIX(                                                        \
-        const int *__restrict__ ints, const T *__restrict__ reals, int n, const T *__restrict__ x, T *energies,      \
-        T *forces                                                                                                    \
-    ) {                                                                                                              \
-        energy_forces<T, FIELD>(ints, reals, n, x, energies, forces, (T *)shared_memory);                            \
-    }                                                                                                                \
-    extern "C" __global__ void __launch_bounds__(256) NAME##_langevin_##SUFFIX(                                                             \
+// BLOCKS: that many blocks of 256 threads share a multiprocessor's registers; more hide more latency, until registers spill.
+#define KERNELS(FIELD, NAME, T, SUFFIX, BLOCKS)                                                                       \
+    extern "C" __global__ void __launch_bounds__(256, BLOCKS) NAME##_energy_forces_##SUFFIX(                          \
+        const int *__restrict__ ints, const T *__restrict__ reals, int n, const T *__restrict__ x, T *energies,       \
+        T *forces                                                                                                     \
+    ) {                                                                                                               \
+        energy_forces<T, FIELD>(ints, reals, n, x, energies, forces, (T *)shared_memory);                             \
+    }                                                                                                                 \
+    extern "C" __global__ void __launch_bounds__(256, BLOCKS) NAME##_langevin_##SUFFIX(                               \
         const int *__restrict__ ints, const T *__restrict__ reals, const T *__restrict__ constants, int n, int first, \
-        int steps, unsigned long long seed, unsigned long long first_step, const double *__restrict__ kt,            \
-        double *positions, double *velocities, double *forces, double *energies                                      \
-    ) {                                                                                                              \
-        langevin<T, FIELD>(                                                                                          \
-            ints, reals, constants, n, first, steps, seed, first_step, kt, positions, velocities, forces, energies,  \
-            (T *)shared_memory                                                                                       \
-        );                                                                                                           \
+        int steps, unsigned long long seed, unsigned long long first_step, const double *__restrict__ kt,             \
+        double *positions, double *velocities, double *forces, double *energies                                       \
+    ) {                                                                                                               \
+        langevin<T, FIELD>(                                                                                           \
+            ints, reals, constants, n, first, steps, seed, first_step, kt, positions, velocities, forces, energies,   \
+            (T *)shared_memory                                                                                        \
+        );                                                                                                            \
     }
 
-KERNELS(Cluster, cluster, float, f32)
-KERNELS(Cluster, cluster, double, f64)
-KERNELS(ForceField, forcefield, float, f32)
-KERNELS(ForceField, forcefield, double, f64)
+KERNELS(Cluster, cluster, float, f32, 4)
+KERNELS(Cluster, cluster, double, f64, 2)
+KERNELS(ForceField, forcefield, float, f32, 4)
+KERNELS(ForceField, forcefield, double, f64, 2)
 
 // Words and normals of `n` items: what tests compare with src/rng.
 extern "C" __global__ void random_numbers(

@@ -13,7 +13,7 @@
 #define __device__
 #define __shared__
 #define __restrict__
-#define __launch_bounds__(threads)
+#define __launch_bounds__(threads, blocks)
 
 struct Index {
     unsigned x;
