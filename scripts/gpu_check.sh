@@ -10,6 +10,7 @@ binary=$(realpath "$1")
 mkdir -p "$2" && out=$(realpath "$2")
 work=$(mktemp -d)
 device=cuda
+export binary out work device
 trap 'rm -rf "$work"' EXIT
 began=$(date +%s)
 first=0
@@ -20,7 +21,8 @@ step() {
     local name=$1 limit=$2 start code
     shift 2
     start=$(date +%s)
-    timeout "$limit" "$@" >"$out/$name.log" 2>&1
+    # Through a shell, which knows the functions below.
+    timeout "$limit" bash -c '"$@"' step "$@" >"$out/$name.log" 2>&1
     code=$?
     echo "$name: exit code $code, $(($(date +%s) - start)) s"
     rows="$rows${rows:+, }{\"step\": \"$name\", \"code\": $code, \"seconds\": $(($(date +%s) - start))}"
@@ -73,7 +75,7 @@ stride = 2_000
 samples = 12_288
 TOML
     local whole=$work/whole cut=$work/cut code
-    run() { "${@:2}" "$binary" --results "$1" --quiet sweep "$work/experiment.toml" --device "$device" --checkpoint-every 1; }
+    run() { "${@:2}" "$binary" --results "$1" --quiet sweep "$work/experiment.toml" --device "$device" --checkpoint-every 1 >/dev/null; }
     run "$whole" env || return
     for _ in 1 2 3 4; do
         run "$cut" timeout --signal=INT 3
@@ -88,6 +90,8 @@ TOML
     stops=$(cat "$cut"/runs/*/*/*/events.jsonl | grep -c interrupted)
     printf '{"runs": %d, "stops": %d, "cut_and_resumed": "same digests"}\n' "$(wc -l <"$work/a")" "$stops" >"$out/sweep.json"
 }
+
+export -f doctor sweep
 
 if step doctor 60 doctor; then
     step gpu 300 "$binary" --results "$work/none" doctor --device "$device" --check --out "$out/gpu.json"
