@@ -4,7 +4,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::Mutex;
 
 use pita_bench::device::{Arg, Call, Failure, Launch};
 
@@ -20,46 +20,56 @@ pub struct Emulator {
 /// The compiled kernels; `None`, with the reason printed, where there is no C++ compiler. `PITA_BENCH_REQUIRE=c++` makes that a
 /// failure.
 pub fn emulator() -> Option<Emulator> {
-    static PROGRAM: OnceLock<Option<PathBuf>> = OnceLock::new();
-    let program = PROGRAM.get_or_init(compile).clone()?;
+    // Sanitizers see every access beyond a buffer.
+    let checks = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "--param", "asan-stack=0"];
+    let program = compile("main.cpp", "kernels", &checks)?.join("kernels");
     Some(Emulator { program, reversed: false, memory: usize::MAX })
 }
 
-fn compile() -> Option<PathBuf> {
+/// The folder of a `libcuda.so.1` whose GPU is the CPU; see `driver.cpp`.
+pub fn driver() -> Option<PathBuf> {
+    compile("driver.cpp", "libcuda.so.1", &["-shared", "-fPIC"])
+}
+
+/// Compiles a file beside this one into a folder of its own; with `flags` if the compiler has them.
+fn compile(source: &str, name: &str, flags: &[&str]) -> Option<PathBuf> {
     if Command::new("c++").arg("--version").output().is_err() {
         let required = std::env::var("PITA_BENCH_REQUIRE").is_ok_and(|r| r.contains("c++"));
         assert!(!required, "PITA_BENCH_REQUIRE asks for c++");
         eprintln!("skipped: no `c++` to compile the kernels with");
         return None;
     }
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _guard = ONE_AT_A_TIME.lock().unwrap();
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let source = root.join("tests/cuda/main.cpp");
-    // Named by what it is made of, and written beside its place: tests may run at the same time.
+    // Named by what it is made of, and written beside its place: other processes may do the same.
     let mut hasher = DefaultHasher::new();
+    (source, flags).hash(&mut hasher);
     for folder in ["src/kernels", "tests/cuda"] {
         let mut files: Vec<_> = std::fs::read_dir(root.join(folder)).unwrap().map(|e| e.unwrap().path()).collect();
         files.sort();
         files.iter().for_each(|file| std::fs::read(file).unwrap().hash(&mut hasher));
     }
-    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("kernels-{:x}", hasher.finish()));
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("cuda-{:x}", hasher.finish()));
+    let place = folder.join(name);
     if place.exists() {
-        return Some(place);
+        return Some(folder);
     }
-    let program = place.with_extension(std::process::id().to_string());
+    std::fs::create_dir_all(&folder).unwrap();
+    let draft = folder.join(std::process::id().to_string());
     let build = |flags: &[&str]| {
         let mut command = Command::new("c++");
         command.args(["-std=c++17", "-O1", "-Wall", "-Wno-unknown-pragmas"]).args(flags);
-        command.arg(&source).arg("-o").arg(&program).output().unwrap()
+        command.arg(root.join("tests/cuda").join(source)).arg("-o").arg(&draft).output().unwrap()
     };
-    // Sanitizers see every access beyond a buffer; not every compiler brings them.
-    let checked = build(&["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "--param", "asan-stack=0"]);
-    if !checked.status.success() {
-        let plain = build(&[]);
-        assert!(plain.status.success(), "{}", String::from_utf8_lossy(&plain.stderr));
+    let mut built = build(flags);
+    if !built.status.success() && flags.iter().any(|f| f.starts_with("-fsanitize")) {
         eprintln!("no sanitizers: accesses beyond buffers may go unseen");
+        built = build(&[]);
     }
-    std::fs::rename(program, &place).unwrap();
-    Some(place)
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    std::fs::rename(draft, place).unwrap();
+    Some(folder)
 }
 
 impl Launch for Emulator {

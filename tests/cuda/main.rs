@@ -5,7 +5,7 @@ mod emulator;
 
 use std::sync::Arc;
 
-use emulator::{Emulator, emulator};
+use emulator::{Emulator, driver, emulator};
 use pita_bench::array::{Array, read_npz, write_npz};
 use pita_bench::device::{self, Engine, Launch, check};
 use pita_bench::energy::forcefield::Engine as Cpu;
@@ -202,4 +202,77 @@ fn device_agrees() {
         }
         Err(e) => eprintln!("skipped: {e}"),
     }
+}
+
+/// A program built with the feature `cuda` (`scripts/cuda_build.sh` names it), its own calls of the driver included, on a
+/// driver whose GPU is the CPU.
+#[test]
+fn program_on_a_stand_in_for_the_driver() {
+    let Some(program) = std::env::var_os("PITA_BENCH_CUDA_BINARY") else {
+        eprintln!("skipped: PITA_BENCH_CUDA_BINARY names no program built with the feature cuda");
+        return;
+    };
+    let Some(driver) = driver() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let run = |variable: &str, args: &[&str]| {
+        let mut command = std::process::Command::new(&program);
+        command.arg("--results").arg(dir.path().join("results")).args(args).env("LD_LIBRARY_PATH", &driver);
+        if let Some((name, value)) = variable.split_once('=') {
+            command.env(name, value);
+        }
+        let out = command.output().unwrap();
+        (out.status.code(), String::from_utf8_lossy(&[out.stdout, out.stderr].concat()).into_owned())
+    };
+    for (variable, text) in [
+        ("FAKE_CUDA_VERSION=12040", "it knows CUDA 12.4, the kernels need 13.0"),
+        ("FAKE_CUDA_CARDS=0", "no GPU"),
+        ("FAKE_CUDA_CARDS=1", "no cuda:1: 1 GPU(s)"),
+        ("FAKE_CUDA_CAPABILITY=75", "compute capability 7.5; the kernels need 8.0"),
+    ] {
+        let asked = if variable == "FAKE_CUDA_CARDS=1" { "cuda:1" } else { "cuda" };
+        let (code, said) = run(variable, &["doctor", "--device", asked]);
+        assert!(code == Some(11) && said.contains(text), "{variable}: {code:?}, {said}");
+    }
+
+    let gpu = dir.path().join("gpu.json");
+    let (code, said) = run("", &["doctor", "--device", "cuda", "--check", "--out", gpu.to_str().unwrap()]);
+    assert_eq!(code, Some(0), "{said}");
+    let gpu: serde_json::Value = serde_json::from_slice(&std::fs::read(gpu).unwrap()).unwrap();
+    assert_eq!(gpu["passed"], true);
+    assert!(gpu["comparisons"].as_array().unwrap().len() > 30);
+
+    // Memory for all frames, for a part of them, for too few.
+    let frames = dir.path().join("frames.npz");
+    let x = check::jittered(&by_name("lj13", 1.0).unwrap(), 600, 0.02);
+    write_npz(&frames, &[("positions".to_owned(), Array::f64(&[600, 13, 3], x))].into()).unwrap();
+    let outputs: Vec<Vec<u8>> = ["", "FAKE_CUDA_MEMORY=250000"]
+        .iter()
+        .map(|variable| {
+            let out = dir.path().join("out.npz");
+            let (input, output) = (frames.to_str().unwrap(), out.to_str().unwrap());
+            let args = ["energy", "--system", "lj13", "--in", input, "--out", output, "--device", "cuda"];
+            let (code, said) = run(variable, &args);
+            assert_eq!(code, Some(0), "{said}");
+            assert_eq!(said.contains("note: device memory is short"), !variable.is_empty(), "{said}");
+            let (code, said) = run("FAKE_CUDA_MEMORY=9999", &args);
+            assert!(code == Some(20) && said.contains("out of device memory"), "{code:?}, {said}");
+            std::fs::read(out).unwrap()
+        })
+        .collect();
+    assert_eq!(outputs[0], outputs[1]);
+
+    let experiment = dir.path().join("tiny.toml");
+    let text = "name = 'tiny'\nseeds = [0]\nsystems.lj13 = { temperature = 1.0, reference = { copies = 2, equilibration = 20, \
+                stride = 5, samples = 40 } }\n[samplers.md]\nkind = 'md'\nwalkers = 8\nequilibration = 20\nstride = 10\nsamples = 40\n";
+    std::fs::write(&experiment, text).unwrap();
+    let (code, said) = run("", &["sweep", experiment.to_str().unwrap(), "--device", "cuda:0"]);
+    assert_eq!(code, Some(0), "{said}");
+    let mut provenances = Vec::new();
+    for spec in std::fs::read_dir(dir.path().join("results/runs")).unwrap() {
+        let file = spec.unwrap().path().join("s0/a1/provenance.json");
+        provenances.push(serde_json::from_slice::<serde_json::Value>(&std::fs::read(file).unwrap()).unwrap());
+    }
+    assert_eq!(provenances.len(), 1);
+    let named = "cuda:0 Fake, capability 9.0, CUDA 13.0";
+    assert!(provenances[0]["env"]["device"] == named && provenances[0]["sessions"][0]["device"] == named);
 }

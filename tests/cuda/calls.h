@@ -1,0 +1,46 @@
+// The kernels by name, called as the driver calls them: by an array of pointers to arguments.
+#pragma once
+#include "emulate.h"
+
+#include "../../src/kernels/kernels.cu"
+
+#include <string>
+#include <utility>
+
+template <typename... A, size_t... I>
+static void invoke(void (*kernel)(A...), void *const *args, std::index_sequence<I...>) {
+    kernel(*(A *)args[I]...);
+}
+template <typename... A> static std::function<void()> call(void (*kernel)(A...), void *const *args) {
+    return [=] { invoke(kernel, args, std::index_sequence_for<A...>()); };
+}
+
+// Nothing for an unknown name.
+static std::function<void()> find(const std::string &name, void *const *args) {
+#define KERNEL(k) if (name == #k) return call(k, args);
+    KERNEL(cluster_energy_forces_f32)
+    KERNEL(cluster_energy_forces_f64)
+    KERNEL(cluster_langevin_f32)
+    KERNEL(cluster_langevin_f64)
+    KERNEL(forcefield_energy_forces_f32)
+    KERNEL(forcefield_energy_forces_f64)
+    KERNEL(forcefield_langevin_f32)
+    KERNEL(forcefield_langevin_f64)
+    KERNEL(random_numbers)
+#undef KERNEL
+    return {};
+}
+
+// Runs a kernel; what went wrong, or null.
+static const char *run(
+    const std::string &name, unsigned blocks, unsigned threads, size_t shared, bool reversed, void *const *args
+) {
+    std::function<void()> kernel = find(name, args);
+    if (!kernel) return "no such kernel";
+    if (shared > sizeof shared_memory) return "too much shared memory";
+    if (!launch(blocks, threads, reversed, kernel)) return "threads of a block part at a barrier";
+    // Beyond what was asked for, shared memory must be as it was found.
+    for (size_t i = (shared + 7) / 8; i < sizeof shared_memory / 8; i++)
+        if (!std::isnan(shared_memory[i])) return "a kernel wrote beyond its shared memory";
+    return nullptr;
+}
