@@ -6,6 +6,7 @@ mod common;
 
 use common::close;
 use pita_bench::config::spec::{DitSpec, NetSpec};
+use pita_bench::nn::candle::CandleDit;
 use pita_bench::nn::dit::Dit;
 use pita_bench::nn::{Backbone, EnergySeed};
 use pita_bench::real::Real;
@@ -207,6 +208,35 @@ fn dropout_is_a_function_of_seed_step_and_sample() {
         let spread = (column.iter().map(|d| (d - mean).powi(2)).sum::<f64>() / 400.0).sqrt();
         assert!(spread > 0.0 && (mean - plain).abs() < 0.5 * spread, "{k}: {mean} {plain} {spread}");
     }
+}
+
+/// candle's network drops the same features: what a GPU trains is what the CPU trains.
+#[test]
+fn dropout_is_the_same_in_candle() {
+    let at = points(3);
+    let dit = DitSpec { heads: 2, cond: 8, dropout: 0.3, beta_conditioning: true };
+    let spec = NetSpec { hidden: 32, layers: 2, ..NetSpec::default() };
+    let plain = CandleDit::new(ATOMS, &spec, &dit, candle_core::DType::F64, candle_core::Device::Cpu).unwrap();
+    let (fast, slow) = (net::<f64>(0.3).in_training(7, 11).unwrap(), plain.in_training(7, 11).unwrap());
+    let params = params(fast.as_ref());
+    let v = normal(3 * DIM, 3);
+    let write = |i: usize, _: f64, _: &[f64], _: f64, out: &mut [f64]| {
+        out.copy_from_slice(&v[i * DIM..][..DIM]);
+        EnergySeed { c: 0.3, w: -0.8 }
+    };
+    let cotangent = |i: usize, _: &[f64], out: &mut [f64]| out.copy_from_slice(&v[i * DIM..][..DIM]);
+    let gradients = |net: &dyn Backbone| {
+        let (mut energy, mut score) = (vec![0.0; params.len()], vec![0.0; params.len()]);
+        net.energy_vjp(&params, &at.h, &at.beta, &at.x, &write, &mut energy).unwrap();
+        let d = net.denoise_vjp(&params, &at.h, &at.beta, &at.x, &cotangent, &mut score).unwrap();
+        (d, score, energy)
+    };
+    let (got, want) = (gradients(slow.as_ref()), gradients(fast.as_ref()));
+    close("denoiser", &got.0, &want.0, 1e-9);
+    close("gradient of the score", &got.1, &want.1, 1e-9);
+    close("gradient of the energy", &got.2, &want.2, 1e-9);
+    let without = plain.denoise(&params, &at.h, &at.beta, &at.x).unwrap();
+    assert!(common::relative(&without, &got.0) > 1e-3, "nothing was dropped");
 }
 
 /// At initialisation the output is zero (adaLN-zero): the score is that of a standard Gaussian blurred by the noise.

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::{DeviceArgs, Globals, output};
 use crate::device::Choice;
+use crate::device::check::networks;
 use crate::energy::Potential;
 use crate::error::{Error, Result};
 use crate::record::{self, Status, atomic, claim};
@@ -140,8 +141,17 @@ fn check(choice: Choice, out: Option<&Path>) -> Result<(Verdict, String)> {
         return Err(Error::Usage("--check compares a GPU with the CPU: add --device cuda".into()));
     };
     let (launcher, name) = device::choice::open(ordinal)?;
-    let comparisons = device::check::compare(&launcher)?;
-    let rates = device::check::rates(&launcher, BATCH)?;
+    let mut comparisons = device::check::compare(&launcher)?;
+    let mut rates = device::check::rates(&launcher, BATCH)?;
+    // Kernels need the driver alone; networks need more, which may be missing.
+    let networks = match device::choice::candle_device(ordinal) {
+        Ok(candle) => {
+            comparisons.extend(networks::compare(&candle)?);
+            rates.extend(networks::rates(&candle)?);
+            "networks compared".to_owned()
+        }
+        Err(e) => format!("networks not compared: {e}"),
+    };
     let wrong: Vec<String> = comparisons
         .iter()
         .filter(|c| !c.passed())
@@ -150,7 +160,7 @@ fn check(choice: Choice, out: Option<&Path>) -> Result<(Verdict, String)> {
     if let Some(out) = out {
         let record = serde_json::json!({
             "device": name, "code": identity::code(), "env": identity::env(), "passed": wrong.is_empty(),
-            "comparisons": comparisons, "rates": rates,
+            "comparisons": comparisons, "rates": rates, "networks": networks, "notes": device::notes(),
         });
         atomic::write_json(out, &record)?;
     }
@@ -158,7 +168,7 @@ fn check(choice: Choice, out: Option<&Path>) -> Result<(Verdict, String)> {
         return Err(Error::Numerical(format!("{name} disagrees with the CPU: {}", wrong.join("; "))));
     }
     let rates: Vec<String> = rates.iter().map(|r| format!("{} {:.3e}/s", r.what, r.per_second)).collect();
-    Ok((Verdict::Good, format!("{name}: {} comparisons agree; {}", comparisons.len(), rates.join(", "))))
+    Ok((Verdict::Good, format!("{name}: {} comparisons agree; {}; {networks}", comparisons.len(), rates.join(", "))))
 }
 
 /// Forces are minus the gradient of the energy, and f32 agrees with f64, for every built-in system on this CPU.

@@ -165,18 +165,27 @@ pub fn potential(cpu: Arc<dyn Potential>) -> Result<Arc<dyn Potential>> {
 /// [`Error::NoDevice`] when the GPU that was asked for cannot be used for matrix products.
 pub fn networks() -> Result<candle_core::Device> {
     let Some(selected) = SELECTED.get() else { return Ok(candle_core::Device::Cpu) };
-    match candle_core::Device::new_cuda(selected.ordinal) {
-        Ok(device) => Ok(device),
-        Err(_) => {
-            let why = "networks need libcublas.so.13 and libcurand.so.10 where the loader finds them (CUDA 13 toolkit, or \
-                       the PyPI packages nvidia-cublas and nvidia-curand and LD_LIBRARY_PATH)";
-            if !selected.or_cpu {
-                return Err(Error::NoDevice(why.into()));
-            }
-            note(format!("networks on the CPU: {why}"));
+    match candle_device(selected.ordinal) {
+        Err(e) if selected.or_cpu => {
+            note(format!("networks on the CPU: {e}"));
             Ok(candle_core::Device::Cpu)
         }
+        device => device,
     }
+}
+
+/// A GPU as candle's device.
+///
+/// # Errors
+/// [`Error::NoDevice`] where candle's libraries are missing.
+pub fn candle_device(ordinal: usize) -> Result<candle_core::Device> {
+    candle_core::Device::new_cuda(ordinal).map_err(|_| {
+        let libraries = "libcublas.so.13 and libcurand.so.10";
+        Error::NoDevice(format!(
+            "networks need {libraries} where the loader finds them (a CUDA 13 toolkit, or the PyPI packages nvidia-cublas \
+             and nvidia-curand with LD_LIBRARY_PATH set to their folders)"
+        ))
+    })
 }
 
 /// Keeps something to be said and recorded.

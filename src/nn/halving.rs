@@ -3,6 +3,7 @@
 //! Results do not depend on how a batch is cut (see [`Backbone`]), up to the order in which parameter gradients are added.
 
 use std::ops::Range;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::{Backbone, Cotangent, EnergyOut, Layout, Seeds};
@@ -13,7 +14,7 @@ use crate::error::{Error, Result};
 pub struct Halving {
     inner: Box<dyn Backbone>,
     /// Largest batch, by what is remembered of earlier calls.
-    batch: AtomicUsize,
+    batch: Arc<AtomicUsize>,
 }
 
 /// Whether a device said that its memory does not suffice, in the driver's words or cuBLAS's.
@@ -27,7 +28,7 @@ impl Halving {
     /// Wraps a network.
     #[must_use]
     pub fn new(inner: Box<dyn Backbone>) -> Self {
-        Self { inner, batch: AtomicUsize::new(usize::MAX) }
+        Self { inner, batch: Arc::new(AtomicUsize::new(usize::MAX)) }
     }
 
     /// Calls `run` with ranges of samples that cover `0..n`.
@@ -91,6 +92,11 @@ impl Backbone for Halving {
 
     fn translation_invariant(&self) -> bool {
         self.inner.translation_invariant()
+    }
+
+    /// Dropout masks go by a sample's place in the batch: a halved batch has the same masks in both halves.
+    fn in_training(&self, seed: u64, step: u64) -> Option<Box<dyn Backbone>> {
+        Some(Box::new(Self { inner: self.inner.in_training(seed, step)?, batch: Arc::clone(&self.batch) }))
     }
 
     fn denoise(&self, params: &[f64], h: &[f64], beta: &[f64], x: &[f64]) -> Result<Vec<f64>> {

@@ -1,11 +1,15 @@
-//! The DiT of ALDP and AL3 over [`Jet`]: the reference that `nn::dit` is checked against. Without dropout.
+//! The DiT of ALDP and AL3 over [`Jet`]: the reference that `nn::dit` is checked against.
 
-use candle_core::{DType, Device, Result};
+use std::sync::{Mutex, PoisonError};
+
+use candle_core::{DType, Device, Result, Tensor};
+use rayon::prelude::*;
 
 use super::Jet;
 use super::heads::{Candle, JetNet, Weights};
 use crate::config::spec::{DitSpec, NetSpec};
 use crate::nn::Layout;
+use crate::nn::dit::dropout::Dropout;
 use crate::nn::dit::plan::Plan;
 
 /// Frequencies of the sinusoidal embedding.
@@ -16,6 +20,15 @@ pub struct DitJet {
     plan: Plan,
     blocks: usize,
     hidden: usize,
+    /// In training.
+    masks: Option<Masks>,
+}
+
+/// Dropout of one training step.
+struct Masks {
+    dropout: Dropout,
+    /// What is kept, `[B, 2 blocks, n, hidden]`: every pass over a batch sees the same network.
+    kept: Mutex<Option<Tensor>>,
 }
 
 /// The DiT as a backbone.
@@ -34,7 +47,7 @@ impl CandleDit {
         device: Device,
     ) -> crate::error::Result<Self> {
         let plan = Plan::new(atoms, spec, dit)?;
-        Ok(Self::of(DitJet { plan, blocks: spec.layers, hidden: spec.hidden }, dtype, device))
+        Ok(Self::of(DitJet { plan, blocks: spec.layers, hidden: spec.hidden, masks: None }, dtype, device))
     }
 }
 
@@ -67,7 +80,7 @@ fn gelu(x: &Jet) -> Result<Jet> {
 impl DitJet {
     /// Part `index` of the modulations `name` of `c [B, cond]`, `[B, 1, hidden]`.
     fn modulation(&self, w: &Weights, c: &Jet, name: &str, index: usize) -> Result<Jet> {
-        let rows = |suffix: &str| -> Result<candle_core::Tensor> {
+        let rows = |suffix: &str| -> Result<Tensor> {
             let all = w.get(&format!("{name}.adaLN_modulation.{suffix}"))?;
             all.narrow(0, index * self.hidden, self.hidden)?.contiguous()
         };
@@ -97,6 +110,28 @@ impl DitJet {
         }
         let swapped = x.linear(&w.constant(&swap, &[head, head])?, None)?;
         x.mul(&table(f64::cos)?)?.add(&swapped.mul(&table(f64::sin)?)?)
+    }
+
+    /// What is kept of the samples `0..batch`.
+    fn kept(&self, w: &Weights, masks: &Masks, batch: usize) -> Result<Tensor> {
+        let mut known = masks.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(kept) = known.as_ref().filter(|kept| kept.dim(0).is_ok_and(|n| n == batch)) {
+            return Ok(kept.clone());
+        }
+        let (branches, n) = (2 * self.blocks, self.plan.tokens);
+        let mut bytes = vec![0; batch * branches * n * self.hidden];
+        let samples = bytes.par_chunks_mut(branches * n * self.hidden).enumerate();
+        samples.for_each(|(sample, out)| masks.dropout.kept(sample, out));
+        let kept = w.bytes(bytes, &[batch, branches, n, self.hidden])?;
+        *known = Some(kept.clone());
+        Ok(kept)
+    }
+
+    /// `a [B, n, hidden]` of a branch (attention 0, MLP 1 of block 0, ...), less what is dropped.
+    fn dropped(&self, w: &Weights, a: Jet, branch: usize) -> Result<Jet> {
+        let Some(masks) = &self.masks else { return Ok(a) };
+        let kept = self.kept(w, masks, a.value.dim(0)?)?.narrow(1, branch, 1)?.squeeze(1)?.contiguous()?;
+        a.mul(&Jet::constant(w.real(&kept)?.affine(masks.dropout.factor(), 0.0)?))
     }
 
     /// Multi-head attention of `u [B, n, hidden]`.
@@ -134,6 +169,12 @@ impl JetNet for DitJet {
         false
     }
 
+    fn in_training(&self, seed: u64, step: u64) -> Option<Self> {
+        let dropout = (self.plan.dropout > 0.0).then(|| Dropout::new(self.plan.dropout, seed, step))?;
+        let masks = Some(Masks { dropout, kept: Mutex::new(None) });
+        Some(Self { plan: self.plan.clone(), blocks: self.blocks, hidden: self.hidden, masks })
+    }
+
     fn forward(&self, w: &Weights, c_noise: &Jet, x: &Jet, beta: &Jet) -> Result<Jet> {
         let mut c = embedding_mlp(w, c_noise, "sigma_map")?;
         if self.plan.conditioned {
@@ -144,10 +185,11 @@ impl JetNet for DitJet {
         for b in 0..self.blocks {
             let name = format!("blocks.{b}");
             let u = self.modulated(w, &x, &c, (&name, "norm1"), 0)?;
-            let a = self.attention(w, &u, &name)?;
+            let a = self.dropped(w, self.attention(w, &u, &name)?, 2 * b)?;
             x = x.add(&self.modulation(w, &c, &name, 2)?.mul(&a)?)?;
             let u = self.modulated(w, &x, &c, (&name, "norm2"), 3)?;
             let e = w.linear(&gelu(&w.linear(&u, &format!("{name}.mlp.0"))?)?, &format!("{name}.mlp.2"))?;
+            let e = self.dropped(w, e, 2 * b + 1)?;
             x = x.add(&self.modulation(w, &c, &name, 5)?.mul(&e)?)?;
         }
         let u = self.modulated(w, &x, &c, ("output_layer", "norm_final"), 0)?;

@@ -18,6 +18,15 @@ pub trait JetNet: Send + Sync {
         true
     }
 
+    /// See [`Backbone::in_training`].
+    fn in_training(&self, seed: u64, step: u64) -> Option<Self>
+    where
+        Self: Sized,
+    {
+        let _ = (seed, step);
+        None
+    }
+
     /// `F [B, n, 3]` of `c_noise [B, 1]`, `x [B, n, 3]`, `beta [B, 1]`.
     ///
     /// # Errors
@@ -66,6 +75,22 @@ impl Weights<'_> {
     pub fn constant(&self, values: &[f64], shape: &[usize]) -> Result<Tensor> {
         Tensor::from_slice(values, shape, self.device)?.to_dtype(self.dtype)
     }
+
+    /// Bytes, where the weights are.
+    ///
+    /// # Errors
+    /// On device failure.
+    pub fn bytes(&self, values: Vec<u8>, shape: &[usize]) -> Result<Tensor> {
+        Tensor::from_vec(values, shape, self.device)
+    }
+
+    /// As precise as the weights.
+    ///
+    /// # Errors
+    /// On device failure.
+    pub fn real(&self, tensor: &Tensor) -> Result<Tensor> {
+        tensor.to_dtype(self.dtype)
+    }
 }
 
 /// EDM coefficients of a batch, `[B, 1]` each.
@@ -85,7 +110,7 @@ impl Precondition {
     }
 }
 
-impl<N: JetNet> Candle<N> {
+impl<N: JetNet + 'static> Candle<N> {
     /// The heads of `net`, computing in `dtype`.
     #[must_use]
     pub fn of(net: N, dtype: DType, device: Device) -> Self {
@@ -96,12 +121,19 @@ impl<N: JetNet> Candle<N> {
         Weights { layout: self.net.layout(), tensors, dtype: self.dtype, device: &self.device }
     }
 
+    /// Rounded before it is copied: half the bytes go to a device.
     fn tensor(&self, values: &[f64], shape: &[usize]) -> Result<Tensor> {
-        Tensor::from_slice(values, shape, &self.device)?.to_dtype(self.dtype)
+        match self.dtype {
+            DType::F32 => Tensor::from_vec(values.iter().map(|&x| x as f32).collect(), shape, &self.device),
+            dtype => Tensor::from_slice(values, shape, &self.device)?.to_dtype(dtype),
+        }
     }
 
     fn flat(t: &Tensor) -> Result<Vec<f64>> {
-        t.to_dtype(DType::F64)?.flatten_all()?.to_vec1()
+        match t.dtype() {
+            DType::F32 => Ok(t.flatten_all()?.to_vec1::<f32>()?.into_iter().map(f64::from).collect()),
+            _ => t.to_dtype(DType::F64)?.flatten_all()?.to_vec1(),
+        }
     }
 
     /// Parameters as plain tensors: nothing is recorded for them in reverse mode.
@@ -222,7 +254,7 @@ impl<N: JetNet> Candle<N> {
     }
 }
 
-impl<N: JetNet> Backbone for Candle<N> {
+impl<N: JetNet + 'static> Backbone for Candle<N> {
     fn layout(&self) -> &Layout {
         self.net.layout()
     }
@@ -233,6 +265,10 @@ impl<N: JetNet> Backbone for Candle<N> {
 
     fn translation_invariant(&self) -> bool {
         self.net.translation_invariant()
+    }
+
+    fn in_training(&self, seed: u64, step: u64) -> Option<Box<dyn Backbone>> {
+        Some(Box::new(Self::of(self.net.in_training(seed, step)?, self.dtype, self.device.clone())))
     }
 
     fn denoise(&self, params: &[f64], h: &[f64], beta: &[f64], x: &[f64]) -> crate::error::Result<Vec<f64>> {

@@ -22,10 +22,26 @@ impl Dropout {
         Self { stream: Stream::new(seed, Purpose::Dropout, step), below }
     }
 
+    /// What a kept feature is multiplied with, so that the mean stays.
+    #[must_use]
+    pub fn factor(&self) -> f64 {
+        65_536.0 / f64::from(65_536 - self.below)
+    }
+
+    /// Which features of a sample are kept (1) or dropped (0): all masks of [`Dropout::fill`] in a row, `[blocks, 2, tokens,
+    /// features]`.
+    pub fn kept(&self, sample: usize, out: &mut [u8]) {
+        let mut draws = self.stream.at(sample as u32);
+        for pair in out.as_chunks_mut::<2>().0 {
+            let bits = draws.bits();
+            *pair = [bits & 0xffff, bits >> 16].map(|bits| u8::from(bits >= self.below));
+        }
+    }
+
     /// Fills the rows `first..first + tokens` of every block's masks (of the attention branch, then of the MLP's) for a
     /// sample: 0, or what keeps the mean.
     pub fn fill<T: Real>(&self, sample: usize, first: usize, tokens: usize, masks: &mut [[Mat<T>; 2]]) {
-        let kept = T::from_f64(65_536.0 / f64::from(65_536 - self.below));
+        let kept = T::from_f64(self.factor());
         let mut draws = self.stream.at(sample as u32);
         for mask in masks.iter_mut().flatten() {
             for row in first..first + tokens {

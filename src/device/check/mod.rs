@@ -3,6 +3,8 @@
 //! Limits are those that the project promises: in f32 energies to 1e-5 of their largest term and forces to 1e-4 of the
 //! largest component; in f64 what rounding leaves.
 
+pub mod networks;
+
 use std::sync::Arc;
 
 use serde::Serialize;

@@ -1,0 +1,131 @@
+//! Networks through candle on a device against the same on the CPU, and how long a training step takes.
+
+use std::time::Instant;
+
+use candle_core::{DType, Device};
+
+use super::{Comparison, Rate, worse};
+use crate::config::spec::NetSpec;
+use crate::error::Result;
+use crate::nn::candle::{CandleDit, CandleEgnn};
+use crate::nn::{Backbone, EnergySeed, Halving};
+use crate::rng::{Purpose, Stream};
+
+/// A network, its number of particles and the batch of a training step that is timed.
+type Case = (&'static str, usize, NetSpec, usize);
+
+fn cases() -> [Case; 2] {
+    [("egnn, 13 particles", 13, NetSpec::default(), 512), ("dit, 22 particles", 22, NetSpec::dit(), 256)]
+}
+
+fn build(atoms: usize, spec: &NetSpec, device: Device) -> Result<Box<dyn Backbone>> {
+    Ok(match &spec.dit {
+        None => Box::new(CandleEgnn::new(atoms, spec, DType::F32, device)),
+        Some(dit) => Box::new(CandleDit::new(atoms, spec, dit, DType::F32, device)?),
+    })
+}
+
+/// Parameters, then `h`, `beta`, `x` and directions of a batch.
+struct Inputs {
+    params: Vec<f64>,
+    h: Vec<f64>,
+    beta: Vec<f64>,
+    x: Vec<f64>,
+    v: Vec<f64>,
+}
+
+impl Inputs {
+    fn new(net: &dyn Backbone, batch: usize) -> Self {
+        let normal = |n: usize, step: u64| {
+            let mut draws = Stream::new(5, Purpose::Init, step).at(0);
+            (0..n).map(|_| draws.normal()).collect::<Vec<f64>>()
+        };
+        // Moved away from the zeros of the initialisation.
+        let init = net.layout().init(&Stream::new(3, Purpose::Weights, 0));
+        let params = init.iter().zip(normal(init.len(), 1)).map(|(w, z)| w + 0.02 * z).collect();
+        let h = (0..batch).map(|i| 0.05 * 1.4_f64.powi(i as i32 % 12)).collect();
+        let (x, v) = (normal(batch * net.dim(), 2), normal(batch * net.dim(), 3));
+        Self { params, h, beta: vec![1.0; batch], x, v }
+    }
+
+    /// Gradients of both losses of a training step, the score's and the energy's, after their values.
+    fn step(&self, net: &dyn Backbone) -> Result<[Vec<f64>; 4]> {
+        let dim = net.dim();
+        let (mut score, mut energy) = (vec![0.0; self.params.len()], vec![0.0; self.params.len()]);
+        let cotangent = |i: usize, _: &[f64], out: &mut [f64]| out.copy_from_slice(&self.v[i * dim..][..dim]);
+        let seed = |i: usize, _: f64, _: &[f64], _: f64, v: &mut [f64]| {
+            v.copy_from_slice(&self.v[i * dim..][..dim]);
+            EnergySeed { c: 0.3, w: -0.8 }
+        };
+        let d = net.denoise_vjp(&self.params, &self.h, &self.beta, &self.x, &cotangent, &mut score)?;
+        let u = net.energy_vjp(&self.params, &self.h, &self.beta, &self.x, &seed, &mut energy)?;
+        Ok([d, u.grad, score, energy])
+    }
+}
+
+/// Denoiser, gradient of the energy, and both parameter gradients, relative to their largest entry.
+///
+/// # Errors
+/// When a device fails.
+pub fn compare(device: &Device) -> Result<Vec<Comparison>> {
+    let mut out = Vec::new();
+    for (name, atoms, spec, _) in cases() {
+        let (here, there) = (build(atoms, &spec, Device::Cpu)?, build(atoms, &spec, device.clone())?);
+        let inputs = Inputs::new(&*here, 3);
+        let (want, got) = (inputs.step(&*here)?, inputs.step(&*there)?);
+        let again = inputs.step(&*there)?;
+        for (k, what) in ["denoiser", "force", "gradient of the score", "gradient of the energy"].iter().enumerate() {
+            let scale = want[k].iter().fold(0.0, |m, v| f64::max(m, v.abs()));
+            let worst = want[k].iter().zip(&got[k]).map(|(a, b)| (a - b).abs() / scale).fold(0.0, worse);
+            out.push(Comparison { what: format!("{name}: {what} in f32"), worst, allowed: 1e-4 });
+        }
+        let differ = got.iter().flatten().zip(again.iter().flatten()).filter(|(a, b)| a != b).count();
+        out.push(Comparison { what: format!("{name}: a second time"), worst: differ as f64, allowed: 0.0 });
+        let (first, second) = (inputs.divergence(&*here)?, inputs.divergence(&*there)?);
+        let scale = first.iter().fold(1.0, |m, v| f64::max(m, v.abs()));
+        let worst = first.iter().zip(&second).map(|(a, b)| (a - b).abs() / scale).fold(0.0, worse);
+        out.push(Comparison { what: format!("{name}: divergence in f32"), worst, allowed: 1e-4 });
+    }
+    Ok(out)
+}
+
+impl Inputs {
+    fn divergence(&self, net: &dyn Backbone) -> Result<Vec<f64>> {
+        Ok(net.divergence(&self.params, &self.h, &self.beta, &self.x)?.1)
+    }
+}
+
+/// Seconds of the gradients of a training step, copies included, and samples per second.
+///
+/// # Errors
+/// When the device fails.
+pub fn rates(device: &Device) -> Result<Vec<Rate>> {
+    let mut out = Vec::new();
+    for (name, atoms, spec, batch) in cases() {
+        let net = Halving::new(build(atoms, &spec, device.clone())?);
+        let inputs = Inputs::new(&net, batch);
+        inputs.step(&net)?;
+        let began = Instant::now();
+        let repeats = 3;
+        for _ in 0..repeats {
+            inputs.step(&net)?;
+        }
+        let seconds = began.elapsed().as_secs_f64() / f64::from(repeats);
+        let what = format!("{name}: training samples, both losses, through candle");
+        out.push(Rate { what, batch, per_second: batch as f64 / seconds, seconds, floor: None });
+    }
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The CPU agrees with itself: the comparison runs, and nothing of it is random.
+    #[test]
+    fn cpu_agrees_with_itself() {
+        let comparisons = compare(&Device::Cpu).unwrap();
+        assert_eq!(comparisons.len(), 12);
+        assert!(comparisons.iter().all(|c| c.worst == 0.0), "{comparisons:?}");
+    }
+}
