@@ -1,5 +1,5 @@
-//! Build script: embeds what is compiled (see `identity::Code`). It never fails the build: what cannot be found out,
-//! such as the commit without git, is left empty.
+//! Build script: embeds what is compiled (see `identity::Code`). What cannot be found
+//! out, such as the commit without git, is left empty. With the feature `cuda` it also compiles the kernels.
 
 use std::path::Path;
 use std::process::Command;
@@ -33,12 +33,36 @@ fn main() {
     embed("TARGET", &var("TARGET"));
     embed("PROFILE", &var("PROFILE"));
 
+    if std::env::var_os("CARGO_FEATURE_CUDA").is_some() {
+        kernels(root);
+    }
     for input in tree::INPUTS {
         watch(&root.join(input));
     }
     if let Some(git) = &git {
         git.watch();
     }
+}
+
+/// `kernels.fatbin`: the kernels of `src/kernels` as machine code for sm_80 and sm_90, and as PTX for newer cards. Here the
+/// build fails without a compiler: a program that was asked to have kernels must have them.
+fn kernels(root: &Path) {
+    let source = root.join("src/kernels/kernels.cu");
+    let out = Path::new(&std::env::var("OUT_DIR").unwrap_or_default()).join("kernels.fatbin");
+    println!("cargo:rerun-if-env-changed=NVCC");
+    println!("cargo:rerun-if-env-changed=CUDA_HOME");
+    let nvcc = std::env::var_os("NVCC").unwrap_or_else(|| "nvcc".into());
+    let mut command = Command::new(&nvcc);
+    command.args(["-std=c++17", "-O3", "-fatbin"]);
+    command.args(["-gencode", "arch=compute_80,code=sm_80", "-gencode", "arch=compute_90,code=sm_90"]);
+    command.args(["-gencode", "arch=compute_90,code=compute_90", "-o"]);
+    let failed = match command.arg(&out).arg(&source).output() {
+        Ok(done) if done.status.success() => return,
+        Ok(done) => String::from_utf8_lossy(&done.stderr).into_owned(),
+        Err(e) => format!("{}: {e}; run `. scripts/cuda_build_env.sh` first", nvcc.display()),
+    };
+    eprintln!("{}: {failed}", source.display());
+    std::process::exit(1);
 }
 
 /// `parts.txt`: what the tree and lock digests are made of, so that a difference can be traced to a file or a crate.

@@ -83,6 +83,12 @@ pub enum Error {
     /// Somebody else's program failed, or did not keep to the protocol.
     #[error("{0}")]
     Command(String),
+    /// The device that was asked for cannot be had: no driver, no GPU, the wrong one, a program built without support.
+    #[error("no usable device: {0}")]
+    NoDevice(String),
+    /// The device failed while it worked: out of memory, a fault, gone.
+    #[error("device: {0}")]
+    Device(String),
     /// A tensor operation failed: a bug of ours.
     #[error("tensor operation: {0}")]
     Tensor(#[from] candle_core::Error),
@@ -140,6 +146,8 @@ impl Error {
             Self::NothingSelected(_) => ExitCode::NothingSelected,
             Self::Interrupted => ExitCode::Interrupted,
             Self::Refused(_) => ExitCode::Refused,
+            Self::NoDevice(_) => ExitCode::NoDevice,
+            Self::Device(_) => ExitCode::DeviceFailed,
             Self::Tensor(_) | Self::Internal(_) => ExitCode::Internal,
         }
     }

@@ -44,6 +44,8 @@ pub enum ExitCode {
     InputOutput = 18,
     /// A check could not run everything that it had to compare.
     Incomplete = 19,
+    /// The device failed while it worked: out of memory, or lost.
+    DeviceFailed = 20,
     /// The reader of our output went away.
     BrokenPipe = 141,
 }

@@ -22,6 +22,7 @@
 //! | [`compare`] | two runs, selections or code versions: better, worse, or a tie within the noise |
 //! | [`report`] | tables, figures, the HTML page |
 //! | [`systems`], [`energy`] | what is sampled (clusters, molecules from OpenMM XML); energies behind a meter that counts |
+//! | [`device`] | the same energies and dynamics on an NVIDIA GPU (kernels in `src/kernels`); networks through candle |
 //! | [`samplers`] | Langevin, MALA, replica exchange, PITA, TA-BG; reference ensembles; free energies |
 //! | [`nn`] | EGNN and DiT with EDM preconditioning: candle reference and fused CPU engines |
 //! | [`flow`] | normalizing flow on internal coordinates |
@@ -37,6 +38,7 @@ pub mod check;
 pub mod cli;
 pub mod compare;
 pub mod config;
+pub mod device;
 pub mod diffusion;
 pub mod disk;
 pub mod energy;

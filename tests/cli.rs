@@ -58,6 +58,7 @@ fn synthetic(results: &Path, stride: usize, seed: u64, x: f64, whole: bool) -> R
         end: None,
         wall_seconds: 1.5,
         recording_seconds: Some(0.25),
+        device: None,
     };
     let provenance = Provenance {
         spec_digest: digest,

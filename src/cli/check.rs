@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{Globals, output, report};
+use super::{DeviceArgs, Globals, output, report};
 use crate::check::{self, Past, Verdict};
 use crate::config::{self, Experiment};
 use crate::error::{Error, Result};
@@ -42,6 +42,8 @@ pub struct Args {
     /// Seconds between checkpoints
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     checkpoint_every: u64,
+    #[command(flatten)]
+    device: DeviceArgs,
 }
 
 /// Arguments of `accept`.
@@ -93,6 +95,7 @@ impl What {
 /// Bad experiment files, interruptions, full disks. What was found is in the exit code.
 pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
     let experiment = args.what.experiment()?;
+    args.device.select(globals.quiet)?;
     let sweep = exec::Options {
         jobs: args.jobs,
         flags: Flags::default(),

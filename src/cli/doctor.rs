@@ -1,15 +1,16 @@
 //! `pita-bench doctor`: is everything here as it should be?
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde::Serialize;
 
-use super::{Globals, output};
+use super::{DeviceArgs, Globals, output};
+use crate::device::Choice;
 use crate::energy::Potential;
 use crate::error::{Error, Result};
 use crate::record::{self, Status, atomic, claim};
-use crate::{identity, store, systems};
+use crate::{device, identity, store, systems};
 
 /// Arguments of `doctor`.
 #[derive(Debug, clap::Args)]
@@ -17,9 +18,19 @@ use crate::{identity, store, systems};
 Examples:
   pita-bench doctor
   pita-bench doctor --results /scratch/results --json
+  pita-bench doctor --device cuda --check --out gpu.json
 
 Ends with the exit code of the first thing that is broken; what is only missing (Slurm, OpenMM) breaks nothing.")]
-pub struct Args {}
+pub struct Args {
+    #[command(flatten)]
+    device: DeviceArgs,
+    /// Compare the GPU with the CPU, kernel by kernel, and measure its speed; needs --device
+    #[arg(long)]
+    check: bool,
+    /// Write what --check found here, as JSON
+    #[arg(long, value_name = "FILE", requires = "check")]
+    out: Option<PathBuf>,
+}
 
 /// One thing that was looked at.
 #[derive(Serialize)]
@@ -41,7 +52,7 @@ enum Verdict {
 ///
 /// # Errors
 /// The first thing that is broken.
-pub fn run(_: &Args, globals: &Globals) -> Result<()> {
+pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let (mut checks, mut first) = (Vec::new(), None);
     let mut add = |name, result: Result<(Verdict, String)>| {
         let (verdict, found) = result.unwrap_or_else(|e| {
@@ -54,6 +65,10 @@ pub fn run(_: &Args, globals: &Globals) -> Result<()> {
     add("program", Ok(program()));
     add("machine", Ok(machine()));
     add("energies", energies());
+    add("gpu", gpu(args.device.choice()?));
+    if args.check {
+        add("gpu check", check(args.device.choice()?, args.out.as_deref()));
+    }
     add("results folder", folder(&globals.results));
     add("file locks", locks(&globals.results));
     add("database", database(&globals.results));
@@ -95,6 +110,55 @@ fn machine() -> (Verdict, String) {
     let text =
         format!("{}, {} cores, {} threads, {} MiB, up to {simd}", env.cpu, env.cores, env.threads, env.memory_mib);
     (if env.threads > env.cores { Verdict::Note } else { Verdict::Good }, text)
+}
+
+/// Driver and cards; broken only where a GPU was asked for.
+fn gpu(choice: Choice) -> Result<(Verdict, String)> {
+    let found = device::probe();
+    let driver = found.driver.map(|v| format!("driver for CUDA {v}"));
+    let cards = found.cards.iter().map(|c| {
+        let (major, minor) = c.capability;
+        format!("cuda:{} {}, {} MiB, capability {major}.{minor}", c.ordinal, c.name, c.memory_mib)
+    });
+    let text: Vec<String> = driver.into_iter().chain(cards).chain(found.problem.clone()).collect();
+    match (choice, found.problem) {
+        (Choice::Cuda(ordinal), _) => {
+            let (_, name) = device::choice::open(ordinal)?;
+            Ok((Verdict::Good, format!("{}; {name} is usable", text.join("; "))))
+        }
+        (_, Some(_)) => Ok((Verdict::Note, text.join("; "))),
+        (_, None) => Ok((Verdict::Good, text.join("; "))),
+    }
+}
+
+/// Frames or walkers of a launch that is timed.
+const BATCH: usize = 65_536;
+
+/// Every kernel against the CPU, and its speed.
+fn check(choice: Choice, out: Option<&Path>) -> Result<(Verdict, String)> {
+    let Choice::Cuda(ordinal) = choice else {
+        return Err(Error::Usage("--check compares a GPU with the CPU: add --device cuda".into()));
+    };
+    let (launcher, name) = device::choice::open(ordinal)?;
+    let comparisons = device::check::compare(&launcher)?;
+    let rates = device::check::rates(&launcher, BATCH)?;
+    let wrong: Vec<String> = comparisons
+        .iter()
+        .filter(|c| !c.passed())
+        .map(|c| format!("{}: {:.1e} where {:.0e} is allowed", c.what, c.worst, c.allowed))
+        .collect();
+    if let Some(out) = out {
+        let record = serde_json::json!({
+            "device": name, "code": identity::code(), "env": identity::env(), "passed": wrong.is_empty(),
+            "comparisons": comparisons, "rates": rates,
+        });
+        atomic::write_json(out, &record)?;
+    }
+    if !wrong.is_empty() {
+        return Err(Error::Numerical(format!("{name} disagrees with the CPU: {}", wrong.join("; "))));
+    }
+    let rates: Vec<String> = rates.iter().map(|r| format!("{} {:.3e}/s", r.what, r.per_second)).collect();
+    Ok((Verdict::Good, format!("{name}: {} comparisons agree; {}", comparisons.len(), rates.join(", "))))
 }
 
 /// Forces are minus the gradient of the energy, and f32 agrees with f64, for every built-in system on this CPU.

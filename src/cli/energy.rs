@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Globals, SystemArgs, output};
+use super::{DeviceArgs, Globals, SystemArgs, device, output};
 use crate::array::{Array, Arrays, is_xtc, read_positions, write_npz};
 use crate::energy::Precision;
 use crate::error::{Error, Result};
@@ -15,6 +15,7 @@ Examples:
   pita-bench energy --system lj13 --in frames.npz --out energies.npz
   pita-bench energy --system lj55 --in frames.npz --out energies.npz --precision f32
   pita-bench energy --system aldp --in trajectory.xtc --out energies.npz
+  pita-bench energy --system aldp --in frames.npz --out energies.npz --device cuda:1
   pita-bench energy --xml mine.xml --pdb mine.pdb --in frames.npz --out energies.npz
 
 The input holds `positions` [n, atoms, 3], or is an xtc file; the output `energy` [n] and `forces` [n, atoms, 3].")]
@@ -30,6 +31,8 @@ pub struct Args {
     /// Precision of the arithmetic and of the output
     #[arg(long, value_enum, default_value_t = Precision::F64)]
     precision: Precision,
+    #[command(flatten)]
+    device: DeviceArgs,
 }
 
 /// Runs the verb.
@@ -37,6 +40,7 @@ pub struct Args {
 /// # Errors
 /// Unknown systems; unreadable, misshapen or non-finite frames; an output that cannot be written.
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
+    args.device.select(globals.quiet)?;
     // The energy does not depend on the temperature.
     let system = SystemArgs::build(&args.system.spec(1.0)?, globals.quiet)?;
     let x = read_positions(&args.input, system.atoms)?;
@@ -46,7 +50,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     }
     let n = x.len() / (3 * system.atoms);
     let shape = [n, system.atoms, 3];
-    let potential = system.potential();
+    let potential = crate::device::potential(system.potential())?;
     let arrays: Arrays = match args.precision {
         Precision::F64 => {
             let (mut e, mut f) = (vec![0.0; n], vec![0.0; x.len()]);
@@ -60,6 +64,8 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
             [("energy".to_owned(), Array::f32(&[n], e)), ("forces".to_owned(), Array::f32(&shape, f))].into()
         }
     };
+    potential.fault().map_or(Ok(()), Err)?;
+    device::say(globals.quiet);
     // Written beside its place and renamed: a full disk leaves no half file.
     let draft = args.output.with_extension("npz.tmp");
     write_npz(&draft, &arrays).inspect_err(|_| drop(std::fs::remove_file(&draft)))?;

@@ -3,6 +3,7 @@
 pub mod check;
 pub mod convert;
 pub mod db;
+pub mod device;
 pub mod diff;
 pub mod digest;
 pub mod doctor;
@@ -35,6 +36,7 @@ use crate::error::Result;
 use crate::exit::ExitCode;
 use crate::store;
 
+pub use device::DeviceArgs;
 pub use system::SystemArgs;
 
 /// Options that every verb has.
@@ -92,8 +94,8 @@ Examples:
   pita-bench show 3f2a                                 everything about one run
 
 Exit codes: 0 done; 2 bad command line or experiment file; 3 runs failed; 4 nothing selected; 5 interrupted,
-resumable; 6 drift; 7 not comparable; 8 refused; 9 bad data; 10 database; 12 wrong shape; 13 not finite; 14 disk full; 15 read-only;
-16 newer database; 17 wrong digest; 18 I/O error; 19 incomplete check; 1 a bug.";
+resumable; 6 drift; 7 not comparable; 8 refused; 9 bad data; 10 database; 11 no device; 12 wrong shape; 13 not finite; 14 disk full; 15 read-only;
+16 newer database; 17 wrong digest; 18 I/O error; 19 incomplete check; 20 device failed; 1 a bug.";
 
 /// The verbs.
 #[derive(Debug, Subcommand)]

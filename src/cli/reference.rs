@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use super::{Globals, SystemArgs, output};
+use super::{DeviceArgs, Globals, SystemArgs, output};
 use crate::array::{get, is_xtc, write_frames};
 use crate::config::ReferenceProfile;
 use crate::config::spec::{ReferenceSpec, SystemSpec};
@@ -44,6 +44,8 @@ pub struct Args {
     /// Also write it here: everything as an npz file, or its frames as an xtc file
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    device: DeviceArgs,
 }
 
 /// Runs the verb.
@@ -57,6 +59,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let system = SystemArgs { system: args.system.clone(), xml: args.xml.clone(), pdb: args.pdb.clone() };
     let asked = system.spec(args.temperature)?;
     SystemArgs::build(&asked, globals.quiet)?;
+    args.device.select(globals.quiet)?;
     exec::listen();
     let spec = ReferenceSpec { seed: args.seed, ..ReferenceSpec::ready_made(&asked, args.profile) };
     let made = exec::with_bar(&format!("{} reference", asked.name), globals.quiet, |show| {

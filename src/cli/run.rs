@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Globals, output};
+use super::{DeviceArgs, Globals, output};
 use crate::error::Result;
 use crate::exec::slurm;
 
@@ -21,6 +21,8 @@ pub struct Args {
     /// Entry, from 0.
     #[arg(long, value_name = "N")]
     index: usize,
+    #[command(flatten)]
+    device: DeviceArgs,
 }
 
 /// Runs the verb.
@@ -28,6 +30,7 @@ pub struct Args {
 /// # Errors
 /// A plan that is not ours, a failed run, an interrupt.
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
+    args.device.select(globals.quiet)?;
     let done = slurm::run_entry(&args.plan, args.index, &globals.results, globals.quiet)?;
     if globals.json { output::json(&serde_json::json!({ "done": done })) } else { output::line(done) }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::launch::{self, LaunchArgs, Launcher};
-use super::{Globals, output, report};
+use super::{DeviceArgs, Globals, output, report};
 use crate::config::{self, Cell, Experiment};
 use crate::error::{Error, Result};
 use crate::exec::{self, Options, Outcome, Summary};
@@ -23,6 +23,7 @@ Examples:
   pita-bench sweep experiments/table1.toml -s samplers.pita.anneal.steps=200 --seeds 0,1
   pita-bench sweep experiments/table1.toml --systems lj13 --samplers md,pita
   pita-bench sweep experiments/table1.toml --launcher slurm --sbatch=--time=240 --sbatch=--partition=cpu
+  pita-bench sweep experiments/table1.toml --device auto
   pita-bench sweep experiments/table1.toml --status
   pita-bench sweep experiments/table1.toml --collect
 
@@ -76,6 +77,8 @@ pub struct Args {
     #[arg(long, value_name = "NAME")]
     tag: Vec<String>,
     #[command(flatten)]
+    device: DeviceArgs,
+    #[command(flatten)]
     launch: LaunchArgs,
 }
 
@@ -109,7 +112,11 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
         return launch::collect(&experiment, &options, globals);
     }
     if args.launch.launcher == Launcher::Slurm && !args.dry_run {
+        args.device.leave_to_tasks()?;
         return launch::submit(&args.launch, &experiment, &options, globals);
+    }
+    if !args.dry_run {
+        args.device.select(globals.quiet)?;
     }
     let summary = exec::sweep(&experiment, &globals.results, &options)?;
     if globals.json {

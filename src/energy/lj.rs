@@ -12,6 +12,7 @@ use multiversion::multiversion;
 use super::Potential;
 use super::lanes::{self, Kernel, LANES, Row};
 use super::langevin::{self, Dynamics, Precision, Walkers};
+use crate::device::Tables;
 use crate::real::Real;
 
 /// Names of the terms, in order.
@@ -151,5 +152,9 @@ impl Potential for LennardJones {
     fn per_term(&self, positions: &[f64], terms: &mut [f64]) {
         let mut forces = vec![0.0; positions.len()];
         lanes::batch(self, positions, &mut forces, terms);
+    }
+
+    fn tables(&self) -> Option<Tables> {
+        Some(Tables::cluster(self.atoms, self.flops()))
     }
 }

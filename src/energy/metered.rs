@@ -101,7 +101,8 @@ impl Metered {
     /// Energies `[n]` and forces `[n, atoms, 3]` of `n = energies.len()` frames.
     ///
     /// # Errors
-    /// [`Error::BudgetSpent`] when fewer than `n` charged evaluations are left: nothing is evaluated or counted then.
+    /// [`Error::BudgetSpent`] when fewer than `n` charged evaluations are left: nothing is evaluated or counted then;
+    /// [`Error::Device`].
     pub fn energy_forces(
         &mut self,
         purpose: Purpose,
@@ -117,6 +118,7 @@ impl Metered {
             return Err(Error::BudgetSpent { budget });
         }
         self.potential.energy_forces(positions, energies, forces);
+        self.potential.fault().map_or(Ok(()), Err)?;
         *self.counts.0.entry(purpose).or_default() += n;
         Ok(())
     }
@@ -125,7 +127,7 @@ impl Metered {
     /// what is left of it then moves the first walkers one step more. Returns the steps that all walkers made.
     ///
     /// # Errors
-    /// [`Error::BudgetSpent`] when not a single evaluation is left.
+    /// [`Error::BudgetSpent`] when not a single evaluation is left; [`Error::Device`].
     pub fn langevin(
         &mut self,
         purpose: Purpose,
@@ -155,6 +157,7 @@ impl Metered {
                 energies: &mut energies[..walkers],
             };
             self.potential.langevin(some, &Dynamics { first_step, ..dynamics.clone() }, steps);
+            self.potential.fault().map_or(Ok(()), Err)?;
             *self.counts.0.entry(purpose).or_default() += (steps * walkers) as u64;
         }
         Ok(whole)

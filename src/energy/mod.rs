@@ -11,6 +11,9 @@ pub mod lj;
 mod metered;
 pub mod minimise;
 
+use crate::device::Tables;
+use crate::error::Error;
+
 pub use langevin::{Dynamics, Precision, Walkers};
 pub use metered::{Counts, Metered, Purpose};
 
@@ -36,4 +39,14 @@ pub trait Potential: Send + Sync {
 
     /// Per-term energies `[n, terms]` in f64 (diagnostics and golden tests; not a sampler's way in).
     fn per_term(&self, positions: &[f64], terms: &mut [f64]);
+
+    /// The parameters as kernels of a GPU read them; `None` where there are no such kernels.
+    fn tables(&self) -> Option<Tables> {
+        None
+    }
+
+    /// What went wrong since the last call, where a device computes: results are not to be used then.
+    fn fault(&self) -> Option<Error> {
+        None
+    }
 }

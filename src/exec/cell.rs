@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::planned::{Planned, is_judged};
 use super::science::{Science, Work};
 use crate::array::{read_npz, write_npz, write_safetensors};
+use crate::device;
 use crate::error::{Error, Result};
 use crate::identity;
 use crate::plan::Action;
@@ -180,7 +181,14 @@ impl<'a> Attempt<'a> {
         };
         let code_digest = code.digest.clone();
         let start = timestamp();
-        provenance.sessions.push(Session { code_digest, start, end: None, wall_seconds: 0.0, recording_seconds: None });
+        provenance.sessions.push(Session {
+            code_digest,
+            start,
+            end: None,
+            wall_seconds: 0.0,
+            recording_seconds: None,
+            device: device::name().map(str::to_owned),
+        });
         let events = EventLog::open(&run.file("events.jsonl"))?;
         let session = Self { claim, began: Instant::now(), sampling: Duration::ZERO, events, provenance };
         atomic::write_json(&run.file("provenance.json"), &session.provenance)?;
@@ -226,6 +234,10 @@ impl<'a> Attempt<'a> {
                 Ok(progress) => {
                     step += 1;
                     show(&progress);
+                    for message in device::notes() {
+                        (shop.note)(&format!("{}: {message}", run.id));
+                        self.events.append(Kind::Warning { message })?;
+                    }
                     if !progress.scalars.is_empty() {
                         let finite = |(name, x): &(String, f64)| (name.clone(), x.is_finite().then_some(*x));
                         let values = progress.scalars.iter().map(finite).collect();

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::array::{Arrays, get, read_npz, write_npz};
 use crate::config::spec::{ReferenceSpec, SystemSpec};
+use crate::device;
 use crate::disk;
 use crate::energy::{Counts, Metered};
 use crate::error::{Error, Result};
@@ -164,7 +165,7 @@ fn make(
     interrupted: &dyn Fn() -> bool,
 ) -> Result<()> {
     let sys = Arc::new(systems::build(system)?);
-    let energy = Metered::new(sys.potential(), None);
+    let energy = Metered::new(device::potential(sys.potential())?, None);
     let mut ctx = Context { system: sys, energy, seed: spec.seed };
     let mut making = Making::new(spec, &ctx)?;
     let partial = dir.with_extension("partial");

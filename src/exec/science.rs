@@ -10,6 +10,7 @@ use super::references;
 use crate::array::Arrays;
 use crate::config::Cell;
 use crate::config::spec::SamplerSpec;
+use crate::device;
 use crate::energy::{Counts, Metered};
 use crate::error::{Error, Result};
 use crate::metrics;
@@ -108,7 +109,7 @@ impl Science for Builtin {
             S::TabgCart(s) => s.budget,
         };
         let system = Arc::new(system);
-        let energy = Metered::new(system.potential(), budget);
+        let energy = Metered::new(device::potential(system.potential())?, budget);
         let context = Context { system, energy, seed: cell.seed };
         let sampler = samplers::build(&cell.run, &context)?;
         Ok(Box::new(BuiltinWork { context, sampler }))

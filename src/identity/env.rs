@@ -34,6 +34,9 @@ pub struct Env {
     pub threads: usize,
     /// Main memory in MiB; 0 when unknown.
     pub memory_mib: u64,
+    /// The GPU that computes; absent for the CPU.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
     /// Recorded environment variables that are set.
     pub vars: BTreeMap<String, String>,
     /// Digest of all the above.
@@ -52,6 +55,7 @@ pub fn env() -> Env {
         simd: simd(),
         threads: rayon::current_num_threads(),
         memory_mib: field("/proc/meminfo", "MemTotal").map_or(0, |s| kib(&s) / 1024),
+        device: crate::device::name().map(str::to_owned),
         vars: vars.collect(),
         digest: String::new(),
     };

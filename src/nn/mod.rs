@@ -12,10 +12,12 @@ mod ema;
 mod engine;
 pub mod fused;
 pub mod gemm;
+mod halving;
 mod layout;
 
 pub use adam::{Adam, clip_norm};
 pub use backbone::{Backbone, Cotangent, EnergyOut, EnergySeed, Seeds};
 pub use ema::{Ema, warm_decay};
 pub use engine::build;
+pub use halving::Halving;
 pub use layout::{Layout, Parameter};

@@ -76,6 +76,9 @@ pub struct Session {
     pub end: Option<String>,
     /// How long it worked.
     pub wall_seconds: f64,
+    /// The GPU that it worked on; absent for the CPU.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
     /// How much of it the sampler did not have: events, checkpoints, progress. Absent in records of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recording_seconds: Option<f64>,

@@ -62,6 +62,7 @@ impl Made {
             start: self.started.into(),
             end: None,
             wall_seconds: 1.5,
+            device: None,
             recording_seconds: Some(0.25),
         };
         let provenance = Provenance {

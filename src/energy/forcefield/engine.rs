@@ -4,6 +4,7 @@ use super::bonded::Bonded;
 use super::born::{Born, BornRows};
 use super::pairs::{PairRows, Pairs};
 use super::params::ForceField;
+use crate::device;
 use crate::energy::Potential;
 use crate::energy::lanes::{self, Kernel, Row};
 use crate::energy::langevin::{self, Dynamics, Precision, Walkers};
@@ -14,6 +15,7 @@ pub const TERMS: [&str; 5] = ["bond", "angle", "torsion", "nonbonded", "gb"];
 
 /// A force field ready to be evaluated, in f64 (reference) and f32 (production).
 pub struct Engine {
+    parameters: ForceField,
     double: Tables<f64>,
     single: Tables<f32>,
 }
@@ -22,7 +24,7 @@ impl Engine {
     /// Prepares both precisions.
     #[must_use]
     pub fn new(ff: &ForceField) -> Self {
-        Self { double: Tables::new(ff), single: Tables::new(ff) }
+        Self { parameters: ff.clone(), double: Tables::new(ff), single: Tables::new(ff) }
     }
 
     /// Floating-point operations of one f32 evaluation with forces, counted from the loops (a fused multiply-add is two;
@@ -114,5 +116,9 @@ impl Potential for Engine {
     fn per_term(&self, positions: &[f64], terms: &mut [f64]) {
         let mut forces = vec![0.0; positions.len()];
         lanes::batch(&self.double, positions, &mut forces, terms);
+    }
+
+    fn tables(&self) -> Option<device::Tables> {
+        Some(device::Tables::forcefield(&self.parameters, self.flops()))
     }
 }

@@ -1,0 +1,27 @@
+//! Where energies and networks are computed: on the CPU, or on an NVIDIA GPU.
+//!
+//! | file | job |
+//! |---|---|
+//! | [`choice`] | `--device`, and what it chose for this process |
+//! | [`tables`] | parameters of a potential as the kernels read them |
+//! | [`engine`] | a potential whose batches run through a [`Launch`] |
+//! | [`launch`] | what a kernel is called with |
+//! | `cuda` | the driver: memory, modules, launches (feature `cuda`; the only place with `unsafe`) |
+//! | [`check`] | device against CPU, and how fast: `doctor --device cuda --check` |
+//!
+//! The kernels are `src/kernels/*.cu`. They are also compiled as plain C++ by `tests/cuda`, which runs them without a GPU
+//! behind the same [`Launch`].
+
+pub mod check;
+pub mod choice;
+#[cfg(feature = "cuda")]
+mod cuda;
+pub mod engine;
+pub mod launch;
+pub mod tables;
+
+pub(crate) use choice::note;
+pub use choice::{Choice, Found, name, networks, notes, potential, probe, select};
+pub use engine::Engine;
+pub use launch::{Arg, Call, Failure, Launch, Peak};
+pub use tables::Tables;

@@ -1,0 +1,128 @@
+//! Kernels on the CPU: `src/kernels` compiled as plain C++ (`emulate.h`), one process per launch.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use pita_bench::device::{Arg, Call, Failure, Launch};
+
+/// A device that is none.
+pub struct Emulator {
+    pub program: PathBuf,
+    /// Whether the threads of a block take their turns from the last to the first.
+    pub reversed: bool,
+    /// Memory that it claims to have, in bytes.
+    pub memory: usize,
+}
+
+/// The compiled kernels; `None`, with the reason printed, where there is no C++ compiler. `PITA_BENCH_REQUIRE=c++` makes that a
+/// failure.
+pub fn emulator() -> Option<Emulator> {
+    static PROGRAM: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let program = PROGRAM.get_or_init(compile).clone()?;
+    Some(Emulator { program, reversed: false, memory: usize::MAX })
+}
+
+fn compile() -> Option<PathBuf> {
+    if Command::new("c++").arg("--version").output().is_err() {
+        let required = std::env::var("PITA_BENCH_REQUIRE").is_ok_and(|r| r.contains("c++"));
+        assert!(!required, "PITA_BENCH_REQUIRE asks for c++");
+        eprintln!("skipped: no `c++` to compile the kernels with");
+        return None;
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let source = root.join("tests/cuda/main.cpp");
+    // Named by what it is made of, and written beside its place: tests may run at the same time.
+    let mut hasher = DefaultHasher::new();
+    for folder in ["src/kernels", "tests/cuda"] {
+        let mut files: Vec<_> = std::fs::read_dir(root.join(folder)).unwrap().map(|e| e.unwrap().path()).collect();
+        files.sort();
+        files.iter().for_each(|file| std::fs::read(file).unwrap().hash(&mut hasher));
+    }
+    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("kernels-{:x}", hasher.finish()));
+    if place.exists() {
+        return Some(place);
+    }
+    let program = place.with_extension(std::process::id().to_string());
+    let build = |flags: &[&str]| {
+        let mut command = Command::new("c++");
+        command.args(["-std=c++17", "-O1", "-Wall", "-Wno-unknown-pragmas"]).args(flags);
+        command.arg(&source).arg("-o").arg(&program).output().unwrap()
+    };
+    // Sanitizers see every access beyond a buffer; not every compiler brings them.
+    let checked = build(&["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "--param", "asan-stack=0"]);
+    if !checked.status.success() {
+        let plain = build(&[]);
+        assert!(plain.status.success(), "{}", String::from_utf8_lossy(&plain.stderr));
+        eprintln!("no sanitizers: accesses beyond buffers may go unseen");
+    }
+    std::fs::rename(program, &place).unwrap();
+    Some(place)
+}
+
+impl Launch for Emulator {
+    fn launch(&self, call: Call<'_>) -> Result<(), Failure> {
+        let mut request =
+            format!("{} {} {} {} {}\n", call.kernel, call.blocks, call.threads, call.shared, u8::from(self.reversed))
+                .into_bytes();
+        let mut total = 0;
+        for arg in &call.args {
+            let bytes: &[u8] = match arg {
+                Arg::Int(x) => {
+                    writeln!(request, "int {x}").unwrap();
+                    continue;
+                }
+                Arg::Long(x) => {
+                    writeln!(request, "long {}", x.cast_signed()).unwrap();
+                    continue;
+                }
+                Arg::In(bytes) => bytes,
+                Arg::Out(bytes) | Arg::InOut(bytes) => bytes,
+            };
+            total += bytes.len();
+            writeln!(request, "bytes {}", bytes.len()).unwrap();
+            request.extend_from_slice(bytes);
+        }
+        if total > self.memory {
+            return Err(Failure::OutOfMemory);
+        }
+        let mut child = Command::new(&self.program)
+            .env("ASAN_OPTIONS", "detect_stack_use_after_return=0:detect_leaks=0")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // It reads everything before it writes anything.
+        child.stdin.take().unwrap().write_all(&request).unwrap();
+        let done = child.wait_with_output().unwrap();
+        if !done.status.success() {
+            return Err(Failure::Other(String::from_utf8_lossy(&done.stderr).into_owned()));
+        }
+        let mut answer = &done.stdout[..];
+        for arg in call.args {
+            let length = match &arg {
+                Arg::Int(_) | Arg::Long(_) => 0,
+                Arg::In(bytes) => bytes.len(),
+                Arg::Out(bytes) | Arg::InOut(bytes) => bytes.len(),
+            };
+            let (mine, rest) = answer.split_at(length);
+            answer = rest;
+            if let Arg::Out(bytes) | Arg::InOut(bytes) = arg {
+                bytes.copy_from_slice(mine);
+            }
+        }
+        assert!(answer.is_empty(), "an answer is longer than its buffers");
+        Ok(())
+    }
+
+    fn time(&self, _: Call<'_>, _: usize) -> Result<f64, Failure> {
+        Err(Failure::Other("the emulator has no speed".into()))
+    }
+
+    fn shared_limit(&self) -> usize {
+        99 * 1024
+    }
+}
