@@ -24,7 +24,7 @@ export RUSTC_BOOTSTRAP=1
 status=0 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 for target in ${3:-$(cargo fuzz list --fuzz-dir $folder)}; do
-    nice -n 15 cargo fuzz run --fuzz-dir $folder --sanitizer none "$target" -- \
+    nice -n 15 cargo fuzz run --fuzz-dir $folder --target-dir target/coverage --sanitizer none "$target" -- \
         -max_total_time="${2:-60}" -timeout=20 -rss_limit_mb=6000 -print_final_stats=1 >"$log" 2>&1 || {
         status=1
         tail -n 20 "$log"
