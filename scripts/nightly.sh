@@ -42,13 +42,11 @@ PITA_BENCH_KILL_ROUNDS=$rounds nice -n 10 cargo test --locked --release --test c
     grep -E "rounds,|operations tested|panicked|test result" | tee -a "$log"
 [ "${PIPESTATUS[0]}" -eq 0 ] || failed=1
 
-if [ -d fuzz ] && command -v cargo-fuzz >/dev/null; then
-    for target in $(cargo fuzz list); do
-        step "fuzz $target for $seconds s"
-        nice -n 10 cargo fuzz run "$target" -- -max_total_time="$seconds" 2>&1 | tail -n 3 | tee -a "$log"
-        [ "${PIPESTATUS[0]}" -eq 0 ] || failed=1
-    done
-fi
+# Following coverage where cargo-fuzz is there, by mutation alone where it is not.
+if command -v cargo-fuzz >/dev/null; then fuzzing=(--coverage "$seconds"); else fuzzing=("${PITA_BENCH_FUZZ_CASES:-100000}"); fi
+step "fuzzing: ${fuzzing[*]}"
+scripts/fuzz.sh "${fuzzing[@]}" 2>&1 | grep -E "cases|panicked|FAILED|ERROR|error" | tee -a "$log"
+[ "${PIPESTATUS[0]}" -eq 0 ] || failed=1
 
 # A year of logs is enough.
 find "$results/nightly" -name '*.log' -mtime +365 -delete

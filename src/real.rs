@@ -23,6 +23,8 @@ pub trait Real:
     const ZERO: Self;
     /// 1.
     const ONE: Self;
+    /// Distance from 1 to the next number.
+    const EPSILON: Self;
     /// The nearest number.
     fn from_f64(x: f64) -> Self;
     /// The number as f64 (exact).
@@ -89,6 +91,7 @@ macro_rules! quadrant {
 impl Real for f32 {
     const ZERO: Self = 0.0;
     const ONE: Self = 1.0;
+    const EPSILON: Self = f32::EPSILON;
 
     #[inline(always)]
     fn from_f64(x: f64) -> Self {
@@ -203,6 +206,7 @@ impl Real for f32 {
 impl Real for f64 {
     const ZERO: Self = 0.0;
     const ONE: Self = 1.0;
+    const EPSILON: Self = f64::EPSILON;
 
     #[inline(always)]
     fn from_f64(x: f64) -> Self {

@@ -7,8 +7,8 @@ use common::close;
 use common::tabg::{f64s, facts, flow, golden, integers, molecule, rows};
 use pita_bench::flow::{Coordinates, Flow, Tape, Toward, Weights};
 use pita_bench::nn::fused::num::{H, Lanes};
+use pita_bench::samplers::tabg::energy::lowest;
 use pita_bench::samplers::tabg::energy::{cut, cut_slope};
-use pita_bench::samplers::tabg::internal::lowest;
 use pita_bench::samplers::tabg::{rates, weights};
 use pita_bench::systems::BOLTZMANN;
 

@@ -67,6 +67,77 @@ fn f32_matches() {
     check::<f32>("tarflow22", 22, 1, 2e-5, 1e-3);
 }
 
+/// The reverse pass of decoding against finite differences of decoding itself, on the public code's weights: every parameter
+/// of the small tensors, some of the large ones, and the latent numbers.
+#[test]
+fn gradients_of_decoding_are_its_finite_differences() {
+    for (file, atoms, channels) in [("tarflow13", 13, 3), ("tarflow22", 22, 1)] {
+        let g = golden(file);
+        let shape = TarShape::new(atoms, channels, 2, 2, 32, 16).unwrap();
+        let flow = TarFlow::new(shape);
+        let dim = 3 * atoms;
+        let n = 2;
+        let latent = f64s(&g, "sample.z")[..n * dim].to_vec();
+        let slopes: Vec<f64> = (0..n * dim).map(|i| (1.3 * i as f64).sin()).collect();
+        // L = sum(slopes x + x^2 / 4) + c ln|dz/dx|
+        let c = 0.7;
+        let loss = |w: &Weights<f64>, z: &[f64]| {
+            let (mut x, mut log) = (z.to_vec(), vec![0.0; n]);
+            flow.decode(w, &mut x, &mut log);
+            let of_x: f64 = x.iter().zip(&slopes).map(|(x, s)| s * x + 0.25 * x * x).sum();
+            (of_x - c * log.iter().sum::<f64>(), x)
+        };
+        let mut w: Weights<f64> = Weights::from_arrays(&flow.shape.packing, &g, "w.").unwrap();
+        w.transpose(&flow.shape.packing);
+        let (_, mut x) = loss(&w, &latent);
+        let mut bars: Vec<f64> = x.iter().zip(&slopes).map(|(x, s)| s + 0.5 * x).collect();
+        let mut gradient = vec![Lanes([0.0; H]); flow.shape.packing.lanes];
+        flow.decode_reverse(&w, &mut x, &mut bars, c, &mut TarTape::default(), &mut gradient);
+        close("z", &x, &latent, F64);
+
+        let h = 1e-5;
+        let finite: Vec<f64> = (0..n * dim)
+            .step_by(7)
+            .map(|i| {
+                let moved = |by: f64| {
+                    let mut z = latent.clone();
+                    z[i] += by;
+                    loss(&w, &z).0
+                };
+                (moved(h) - moved(-h)) / (2.0 * h)
+            })
+            .collect();
+        let own: Vec<f64> = bars.iter().step_by(7).copied().collect();
+        close("with respect to z", &own, &finite, 1e-7);
+
+        let mut seen = 0;
+        for (name, own) in Weights::to_arrays(&flow.shape.packing, &gradient, "w.") {
+            let own = own.to_f64();
+            let picked: Vec<usize> = (0..own.len()).step_by((own.len() / 3).max(1)).collect();
+            let finite: Vec<f64> = picked
+                .iter()
+                .map(|&i| {
+                    let moved = |by: f64| {
+                        let mut arrays = g.clone();
+                        let mut values = f64s(&g, &name);
+                        values[i] += by;
+                        let shape = arrays[&name].shape.clone();
+                        arrays.insert(name.clone(), pita_bench::array::Array::f64(&shape, values));
+                        let mut w: Weights<f64> = Weights::from_arrays(&flow.shape.packing, &arrays, "w.").unwrap();
+                        w.transpose(&flow.shape.packing);
+                        loss(&w, &latent).0
+                    };
+                    (moved(h) - moved(-h)) / (2.0 * h)
+                })
+                .collect();
+            let own: Vec<f64> = picked.iter().map(|&i| own[i]).collect();
+            seen += usize::from(own.iter().any(|g| g.abs() > 1e-6));
+            close(&name, &own, &finite, 1e-6);
+        }
+        assert!(seen > 20, "only {seen} tensors have a gradient");
+    }
+}
+
 /// The published sizes.
 #[test]
 fn parameter_counts() {

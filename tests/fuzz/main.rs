@@ -12,7 +12,7 @@ mod mutate;
 mod readers;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -126,12 +126,31 @@ fn watch(name: &'static str, now: &Arc<(AtomicU64, Mutex<Instant>)>) {
 }
 
 macro_rules! readers {
-    ($($name:ident),*) => { $(
+    ($($name:ident),*) => {
+        $(
+            #[test]
+            fn $name() {
+                fuzz(&readers::$name());
+            }
+        )*
+
+        /// Writes the seeds of all readers below the folder that `PITA_BENCH_FUZZ_SEEDS` names, a file for each: where
+        /// libFuzzer begins. Every reader has a target of that name in `coverage/`.
         #[test]
-        fn $name() {
-            fuzz(&readers::$name());
+        fn seeds() {
+            let folder = std::env::var_os("PITA_BENCH_FUZZ_SEEDS").map(PathBuf::from);
+            for reader in [$(readers::$name()),*] {
+                let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/coverage/targets");
+                let code = std::fs::read_to_string(target.join(format!("{}.rs", reader.name))).unwrap();
+                assert!(code.contains(&format!("target!({})", reader.name)), "{code}");
+                let Some(folder) = &folder else { continue };
+                std::fs::create_dir_all(folder.join(reader.name)).unwrap();
+                for (i, seed) in (reader.corpus)().iter().enumerate() {
+                    std::fs::write(folder.join(reader.name).join(format!("seed-{i:03}")), seed).unwrap();
+                }
+            }
         }
-    )* };
+    };
 }
 
 readers!(config, overrides, npz, safetensors, pdb, xml, jsonl, bundle, xtc, baseline);

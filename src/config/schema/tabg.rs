@@ -29,9 +29,11 @@ pub(super) fn cartesian(f: &Fields<'_>) -> TabgCartSpec {
     let d = TabgCartSpec::default();
     TabgCartSpec {
         ladder: f.ladder("ladder", d.ladder),
+        start: f.choice("start", d.start, &STARTS),
         start_at_target: f.boolean("start_at_target", d.start_at_target),
         fine_tune: f.count("fine_tune", d.fine_tune, 0),
         flow: tarflow(&f.nested("flow")),
+        reverse_kl: reverse_kl(&f.nested("reverse_kl")),
         forward_kl: forward_kl(&f.nested("forward_kl"), &d.forward_kl),
         data: data(&f.nested("data")),
         anneal: stage(&f.nested("anneal")),

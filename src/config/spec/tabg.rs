@@ -192,19 +192,23 @@ impl Default for StageSpec {
     }
 }
 
-/// Temperature-annealed Boltzmann generator on Cartesian coordinates, started by maximum likelihood on molecular dynamics.
-/// Defaults of the flow are those published for alanine dipeptide (`transferable-samplers`).
+/// Temperature-annealed Boltzmann generator on Cartesian coordinates. Defaults of the flow are those published for alanine
+/// dipeptide (`transferable-samplers`).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TabgCartSpec {
     /// Temperatures above the target, high to low; the target is appended.
     pub ladder: Vec<f64>,
+    /// How the flow is trained at its first temperature.
+    pub start: Start,
     /// Train at the target itself, without annealing (the ladder is not used).
     pub start_at_target: bool,
     /// Further stages at the target, from the target.
     pub fine_tune: usize,
     /// The flow.
     pub flow: TarFlowSpec,
-    /// Training at the first temperature.
+    /// Training by reverse KL (`start = "reverse-kl"`).
+    pub reverse_kl: ReverseKlSpec,
+    /// Training by forward KL (`start = "forward-kl"`).
     pub forward_kl: ForwardKlSpec,
     /// Its data: molecular dynamics at the first temperature.
     pub data: MdDataSpec,
@@ -221,9 +225,11 @@ impl Default for TabgCartSpec {
         let d = TabgSpec::default();
         Self {
             ladder: d.ladder,
+            start: Start::ForwardKl,
             start_at_target: d.start_at_target,
             fine_tune: d.fine_tune,
             flow: TarFlowSpec::default(),
+            reverse_kl: d.reverse_kl,
             forward_kl: ForwardKlSpec { batch: 512, learning_rate: 1e-4, ..d.forward_kl },
             data: d.data,
             anneal: d.anneal,
@@ -239,9 +245,10 @@ impl TabgCartSpec {
     pub fn common(&self) -> TabgSpec {
         TabgSpec {
             ladder: self.ladder.clone(),
-            start: Start::ForwardKl,
+            start: self.start,
             start_at_target: self.start_at_target,
             fine_tune: self.fine_tune,
+            reverse_kl: self.reverse_kl.clone(),
             forward_kl: self.forward_kl.clone(),
             data: self.data.clone(),
             anneal: self.anneal.clone(),

@@ -13,12 +13,14 @@
 //! | [`layer`] | one transformer layer on a tile |
 //! | [`network`] | encoding and its reverse pass |
 //! | `decode` | decoding |
+//! | `reverse` | its reverse pass |
 
 pub mod attention;
 mod decode;
 pub mod layer;
 pub mod network;
 pub mod pieces;
+mod reverse;
 pub mod shape;
 
 pub use network::{Seeds, TarFlow, TarTape};

@@ -12,8 +12,6 @@ use crate::real::Real;
 
 /// Rows (tokens of all configurations) of a tile in training, about.
 const ROWS: usize = 132;
-/// Tiles whose activations are kept at once.
-const TILES: usize = 8;
 
 /// A TarFlow.
 #[derive(Debug)]
@@ -26,6 +24,11 @@ pub struct TarFlow {
 #[derive(Debug, Clone)]
 pub struct TarTape<T> {
     tiles: Vec<Tile<T>>,
+}
+
+impl<T> TarTape<T> {
+    /// Tiles whose activations are kept at once.
+    pub(super) const TILES: usize = 8;
 }
 
 impl<T> Default for TarTape<T> {
@@ -44,21 +47,22 @@ pub struct Seeds<'a, T> {
 
 /// What a tile keeps of a block.
 #[derive(Debug, Clone)]
-struct BlockRecord<T> {
+pub(super) struct BlockRecord<T> {
     /// Tokens of the block's order, `[rows][lanes]`.
     tokens: Vec<Lanes<T>>,
     layers: Vec<Record<T>>,
     /// What the output layer gets.
     last: Vec<Lanes<T>>,
     /// Log-scales and shifts.
-    out: Vec<Lanes<T>>,
+    pub(super) out: Vec<Lanes<T>>,
     /// What comes out, `[n, dim]`.
     z: Vec<T>,
 }
 
+/// Configurations that one thread works on.
 #[derive(Debug, Clone)]
-struct Tile<T> {
-    blocks: Vec<BlockRecord<T>>,
+pub(super) struct Tile<T> {
+    pub(super) blocks: Vec<BlockRecord<T>>,
     scratch: Scratch<T>,
     layers: Vec<Bars<T>>,
     input: Vec<Lanes<T>>,
@@ -99,7 +103,7 @@ impl TarFlow {
     }
 
     /// Configurations of a tile.
-    fn tile(&self) -> usize {
+    pub(super) fn tile(&self) -> usize {
         (ROWS / self.shape.tokens).max(1)
     }
 
@@ -183,17 +187,9 @@ impl TarFlow {
     ) {
         log_det.fill(0.0);
         let (dim, tile) = (self.shape.dim(), self.tile());
-        tape.tiles.resize_with(TILES, || Tile::new(&self.shape));
-        for (x, log_det) in x.chunks_mut(TILES * tile * dim).zip(log_det.chunks_mut(TILES * tile)) {
-            let used = log_det.len().div_ceil(tile);
-            let tiles = &mut tape.tiles[..used];
-            let parts = x.par_chunks_mut(tile * dim).zip(log_det.par_chunks_mut(tile));
-            parts.zip(tiles.par_iter_mut()).for_each(|((x, log_det), tile)| {
-                let Tile { blocks, scratch, inner, .. } = tile;
-                for (b, record) in blocks.iter_mut().enumerate() {
-                    self.encode_block(b, w, x, log_det, record, (inner, scratch));
-                }
-            });
+        let many = TarTape::<T>::TILES * tile;
+        for (x, log_det) in x.chunks_mut(many * dim).zip(log_det.chunks_mut(many)) {
+            let tiles = self.record(w, x, log_det, tape);
             let mut bars = vec![T::ZERO; x.len()];
             x.par_chunks(dim).zip(bars.par_chunks_mut(dim)).for_each(|(z, bar)| (seeds.z)(z, bar));
             for b in (0..self.shape.blocks.len()).rev() {
@@ -204,8 +200,35 @@ impl TarFlow {
         }
     }
 
+    /// Encodes a few tiles' configurations in place, and keeps what their reverse pass needs in the tiles that are returned.
+    pub(super) fn record<'a, T: Real>(
+        &self,
+        w: &Weights<T>,
+        x: &mut [T],
+        log_det: &mut [f64],
+        tape: &'a mut TarTape<T>,
+    ) -> &'a mut [Tile<T>] {
+        tape.tiles.resize_with(TarTape::<T>::TILES, || Tile::new(&self.shape));
+        let tiles = &mut tape.tiles[..log_det.len().div_ceil(self.tile())];
+        let parts = x.par_chunks_mut(self.tile() * self.shape.dim()).zip(log_det.par_chunks_mut(self.tile()));
+        parts.zip(tiles.par_iter_mut()).for_each(|((x, log_det), tile)| {
+            let Tile { blocks, scratch, inner, .. } = tile;
+            for (b, record) in blocks.iter_mut().enumerate() {
+                self.encode_block(b, w, x, log_det, record, (inner, scratch));
+            }
+        });
+        tiles
+    }
+
     /// Reverse pass of block `b` on a tile: `bars [n, dim]` from derivatives with respect to `z` to those with respect to `x`.
-    fn block_reverse<T: Real>(&self, b: usize, w: &Weights<T>, bars: &mut [T], log_bar: T, tile: &mut Tile<T>) {
+    pub(super) fn block_reverse<T: Real>(
+        &self,
+        b: usize,
+        w: &Weights<T>,
+        bars: &mut [T],
+        log_bar: T,
+        tile: &mut Tile<T>,
+    ) {
         let (block, c, tokens) = (&self.shape.blocks[b], self.shape.channels, self.shape.tokens);
         let Tile { blocks, scratch, layers, input, output, inner } = tile;
         let record = &blocks[b];
@@ -240,7 +263,7 @@ impl TarFlow {
     }
 
     /// Adds the gradient of block `b`'s parameters over the tiles, in their order.
-    fn block_gradient<T: Real>(&self, b: usize, tiles: &[Tile<T>], gradient: &mut [Lanes<T>]) {
+    pub(super) fn block_gradient<T: Real>(&self, b: usize, tiles: &[Tile<T>], gradient: &mut [Lanes<T>]) {
         let (block, width) = (&self.shape.blocks[b], self.shape.width);
         for tile in tiles {
             let rows = tile.inner.chunks_exact(width).enumerate();

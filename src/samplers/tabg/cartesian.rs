@@ -7,9 +7,10 @@
 
 use rayon::prelude::*;
 
+use super::energy::{cut, cut_slope, lowest};
 use super::generator::{Drawn, Generator, Loss, Target};
-use crate::energy::Metered;
-use crate::error::{Error, Result};
+use crate::energy::{Metered, Purpose};
+use crate::error::Result;
 use crate::flow::tarflow::{Seeds, TarFlow, TarShape, TarTape};
 use crate::flow::{Packing, Weights};
 use crate::nn::fused::num::Lanes;
@@ -63,6 +64,12 @@ impl Cartesian {
         z
     }
 
+    /// A row as positions without their centre, in the system's unit of length.
+    fn centred(&self, row: &[f32], centre: [f64; 3]) -> impl Iterator<Item = f64> {
+        let scale = self.scale;
+        row.iter().zip(centre.into_iter().cycle()).map(move |(x, c)| (f64::from(*x) - c) * scale)
+    }
+
     /// Turned at random, with a random centre of mass.
     fn augment(&self, row: &mut [f32], draws: &mut Draws) {
         let rotation = random_rotation(draws);
@@ -103,9 +110,7 @@ impl Generator for Cartesian {
         let mut drawn = Drawn::default();
         for ((row, prior), log) in rows.chunks_exact(self.row()).zip(prior).zip(log) {
             let centre = centre_of(row);
-            drawn.x.extend(
-                row.iter().zip([0, 1, 2].into_iter().cycle()).map(|(x, k)| (f64::from(*x) - centre[k]) * self.scale),
-            );
+            drawn.x.extend(self.centred(row, centre));
             drawn.log_q.push(prior - log - centre_density(centre, self.atoms) - unit);
         }
         drawn
@@ -148,13 +153,39 @@ impl Generator for Cartesian {
 
     fn reverse_kl(
         &mut self,
-        _: &Weights<f32>,
-        _: &mut Metered,
-        _: &Stream,
-        _: &[u32],
-        _: Target,
-        _: &mut [Lanes<f32>],
+        w: &Weights<f32>,
+        energy: &mut Metered,
+        stream: &Stream,
+        items: &[u32],
+        target: Target,
+        gradient: &mut [Lanes<f32>],
     ) -> Result<Loss> {
-        Err(Error::Usage("tabg-cart is trained by forward KL only".into()))
+        let (n, width) = (items.len(), self.row());
+        let mut rows = self.latent(stream, items);
+        let mut log_det = vec![0.0; n];
+        self.flow.decode(w, &mut rows, &mut log_det);
+        let centres: Vec<[f64; 3]> = rows.chunks_exact(width).map(centre_of).collect();
+        let x: Vec<f64> = rows.chunks_exact(width).zip(&centres).flat_map(|(row, c)| self.centred(row, *c)).collect();
+        let (mut energies, mut forces) = (vec![0.0; n], vec![0.0; x.len()]);
+        energy.energy_forces(Purpose::Training, &x, &mut energies, &mut forces)?;
+
+        let reduced: Vec<f64> = energies.iter().map(|e| e / target.kt).collect();
+        let kept = lowest(&reduced, target.drop);
+        let per = 1.0 / kept.iter().filter(|k| **k).count() as f64;
+        // Samples that are left out have no derivative at all, not one times zero: their forces may not be finite.
+        let (mut loss, mut mean, mut used, mut bars) = (0.0, 0.0, Vec::new(), Vec::new());
+        for i in (0..n).filter(|&i| kept[i]) {
+            loss += per * (cut(reduced[i]) - log_det[i] - centre_density(centres[i], self.atoms));
+            mean += per * cut(reduced[i]);
+            used.extend_from_slice(&rows[i * width..][..width]);
+            // The centre has a normal density of variance 1 / atoms, and each atom's share in it is 1 / atoms.
+            let slope = -cut_slope(reduced[i]) / target.kt * self.scale;
+            let moved = forces[i * width..][..width].iter().zip(centres[i].into_iter().cycle());
+            bars.extend(moved.map(|(force, centre)| (per * (slope * force + centre)) as f32));
+        }
+        let mut tape = std::mem::take(&mut self.tape);
+        self.flow.decode_reverse(w, &mut used, &mut bars, per, &mut tape, gradient);
+        self.tape = tape;
+        Ok(Loss { value: loss, energy: mean })
     }
 }

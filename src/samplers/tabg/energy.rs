@@ -23,3 +23,15 @@ pub fn cut_slope(u: f64) -> f64 {
         u => 1.0 / (u - HIGH + 1.0),
     }
 }
+
+/// Which samples are kept when the `drop` of the highest energies go; NaN counts as the highest, cut energies tie in order.
+#[must_use]
+pub fn lowest(reduced: &[f64], drop: usize) -> Vec<bool> {
+    let mut order: Vec<usize> = (0..reduced.len()).collect();
+    // Positive NaN is above infinity in the total order; a negative one would be below everything.
+    let key = |i: usize| if reduced[i].is_finite() { reduced[i] } else { f64::INFINITY };
+    order.sort_by(|&a, &b| key(b).total_cmp(&key(a)));
+    let mut kept = vec![true; reduced.len()];
+    order[..drop.min(reduced.len())].iter().for_each(|&i| kept[i] = false);
+    kept
+}

@@ -58,7 +58,7 @@ pub trait Generator: Send + Sync {
     /// highest energies (NaN counts as the highest), and its gradient added to `gradient`. One evaluation per sample.
     ///
     /// # Errors
-    /// [`crate::error::Error::BudgetSpent`]; [`crate::error::Error::Usage`] for a flow that cannot be trained so.
+    /// [`crate::error::Error::BudgetSpent`].
     fn reverse_kl(
         &mut self,
         w: &Weights<f32>,

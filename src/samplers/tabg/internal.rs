@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::energy::{cut, cut_slope};
+use super::energy::{cut, cut_slope, lowest};
 use super::generator::{Drawn, Generator, Loss, Target};
 use crate::energy::{Metered, Purpose};
 use crate::error::Result;
@@ -196,16 +196,4 @@ impl Generator for InternalModel {
         self.tape = tape;
         Ok(Loss { value: loss, energy: mean })
     }
-}
-
-/// Which samples are kept when the `drop` of the highest energies go; NaN counts as the highest, cut energies tie in order.
-#[must_use]
-pub fn lowest(reduced: &[f64], drop: usize) -> Vec<bool> {
-    let mut order: Vec<usize> = (0..reduced.len()).collect();
-    // Positive NaN is above infinity in the total order; a negative one would be below everything.
-    let key = |i: usize| if reduced[i].is_finite() { reduced[i] } else { f64::INFINITY };
-    order.sort_by(|&a, &b| key(b).total_cmp(&key(a)));
-    let mut kept = vec![true; reduced.len()];
-    order[..drop.min(reduced.len())].iter().for_each(|&i| kept[i] = false);
-    kept
 }

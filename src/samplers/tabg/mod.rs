@@ -6,7 +6,7 @@
 //!
 //! | file | job |
 //! |---|---|
-//! | [`energy`] | reduced energies, cut |
+//! | [`energy`] | reduced energies: cut, or left out |
 //! | [`weights`] | clipping, effective sample sizes, resampling, log-partition estimates |
 //! | [`rates`] | learning-rate schedules |
 //! | [`generator`] | what a flow has to offer: draws with densities, losses with gradients |
