@@ -167,6 +167,8 @@ impl Gpu {
             Ok(match arg {
                 Arg::Int(x) => Held::Int(*x),
                 Arg::Long(x) => Held::Long(*x),
+                Arg::Null => Held::Long(0),
+                Arg::Scratch(bytes) => Held::Buffer(self.stream.alloc_zeros(*bytes)?),
                 Arg::In(bytes) => Held::Buffer(self.stream.clone_htod(*bytes)?),
                 Arg::InOut(bytes) => Held::Buffer(self.stream.clone_htod(&**bytes)?),
                 Arg::Out(bytes) => Held::Buffer(self.stream.alloc_zeros(bytes.len())?),

@@ -37,7 +37,7 @@ pub struct Engine {
 }
 
 /// Numbers of a type as bytes, rounded from f64.
-fn bytes_of(precision: Precision, values: &[f64]) -> Vec<u8> {
+pub(super) fn bytes_of(precision: Precision, values: &[f64]) -> Vec<u8> {
     match precision {
         Precision::F32 => values.iter().flat_map(|&x| (x as f32).to_le_bytes()).collect(),
         Precision::F64 => bytemuck::cast_slice(values).to_vec(),

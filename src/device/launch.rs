@@ -7,6 +7,10 @@ pub enum Arg<'a> {
     Int(i32),
     /// `unsigned long long`.
     Long(u64),
+    /// No buffer.
+    Null,
+    /// Memory that only the kernel uses, in bytes.
+    Scratch(usize),
     /// A buffer that the kernel reads.
     In(&'a [u8]),
     /// A buffer that the kernel fills.

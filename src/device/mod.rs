@@ -5,6 +5,7 @@
 //! | [`choice`] | `--device`, and what it chose for this process |
 //! | [`tables`] | parameters of a potential as the kernels read them |
 //! | [`engine`] | a potential whose batches run through a [`Launch`] |
+//! | [`egnn`] | the EGNN, by kernels |
 //! | [`launch`] | what a kernel is called with |
 //! | `cuda` | the driver: memory, modules, launches (feature `cuda`; the only place with `unsafe`) |
 //! | [`check`] | device against CPU, and how fast: `doctor --device cuda --check` |
@@ -16,12 +17,14 @@ pub mod check;
 pub mod choice;
 #[cfg(feature = "cuda")]
 mod cuda;
+pub mod egnn;
 pub mod engine;
 pub mod launch;
 pub mod tables;
 
 pub(crate) use choice::note;
 pub use choice::{Choice, Found, name, networks, notes, potential, probe, select};
+pub use egnn::DeviceEgnn;
 pub use engine::Engine;
 pub use launch::{Arg, Call, Failure, Launch, Peak};
 pub use tables::Tables;

@@ -1,6 +1,7 @@
 // Every kernel, by name. No atomics on floating-point numbers, no dependence on the batch: results repeat bit for bit.
 #include "cluster.cuh"
 #include "dynamics.cuh"
+#include "egnn.cuh"
 #include "forcefield.cuh"
 
 extern __shared__ double shared_memory[];
@@ -40,3 +41,20 @@ extern "C" __global__ void random_numbers(
     normals(seed, purpose, step, i, block, single + 4 * i);
     normals(seed, purpose, step, i, block, twice + 4 * i);
 }
+
+#define EGNN(T, K, SUFFIX)                                                                                            \
+    extern "C" __global__ void __launch_bounds__(256, 1) egnn_##SUFFIX(                                               \
+        int n, int layers, int published, int samples, int chunk, int rows, const T *__restrict__ w,                  \
+        const T *__restrict__ wt, const T *__restrict__ noise, const T *__restrict__ beta, const T *__restrict__ y,   \
+        const T *__restrict__ cotangent, T *out, T *y_bar, T *noise_bar, T *scratch, T *grads                         \
+    ) {                                                                                                               \
+        egnn<T, K>(                                                                                                   \
+            n, layers, published, samples, chunk, rows, w, wt, noise, beta, y, cotangent, out, y_bar, noise_bar,      \
+            scratch, grads                                                                                            \
+        );                                                                                                            \
+    }
+
+EGNN(float, 1, f32)
+EGNN(float, 2, dual_f32)
+EGNN(double, 1, f64)
+EGNN(double, 2, dual_f64)

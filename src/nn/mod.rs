@@ -7,7 +7,7 @@ mod adam;
 mod backbone;
 pub mod candle;
 pub mod dit;
-mod edm;
+pub(crate) mod edm;
 mod ema;
 mod engine;
 pub mod fused;

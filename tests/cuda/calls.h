@@ -27,6 +27,10 @@ static std::function<void()> find(const std::string &name, void *const *args) {
     KERNEL(forcefield_langevin_f32)
     KERNEL(forcefield_langevin_f64)
     KERNEL(random_numbers)
+    KERNEL(egnn_f32)
+    KERNEL(egnn_dual_f32)
+    KERNEL(egnn_f64)
+    KERNEL(egnn_dual_f64)
 #undef KERNEL
     return {};
 }

@@ -1,16 +1,18 @@
-// CUDA's words for a plain C++ compiler: the threads of a block are fibers that switch at __syncthreads, in an order that may
-// be reversed, so that a missing barrier shows as a different result.
+// CUDA's words for a plain C++ compiler: the threads of a block are fibers that switch at barriers, in an order that may be
+// reversed, so that a missing barrier shows as a different result.
 #pragma once
 #include <cmath>
 #include <cstddef>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <functional>
 #include <ucontext.h>
 #include <vector>
 
 #define __global__
 #define __device__
+#define __host__
 #define __shared__
 #define __restrict__
 #define __launch_bounds__(threads, blocks)
@@ -41,26 +43,47 @@ inline void sincospif(float x, float *s, float *c) {
 
 double shared_memory[32 * 1024];
 
-// One thread of a block.
+// One thread of a block, and what it waits for.
+enum State { READY, AT_WARP, AT_BLOCK, DONE };
 struct Fiber {
     ucontext_t context;
     std::vector<char> stack;
-    unsigned barriers = 0;
-    bool done = false;
+    State state = READY;
 };
 static std::vector<Fiber> fibers;
 static ucontext_t scheduler;
 static unsigned running;
 static std::function<void()> body;
 
-inline void __syncthreads() {
-    fibers[running].barriers++;
+inline void stop(State state) {
+    fibers[running].state = state;
     swapcontext(&fibers[running].context, &scheduler);
+}
+inline void __syncthreads() { stop(AT_BLOCK); }
+inline void __syncwarp() { stop(AT_WARP); }
+
+// All threads of a warp call it.
+template <typename T> inline T __shfl_xor_sync(unsigned, T value, int lanes) {
+    static char exchanged[1024][8];
+    memcpy(exchanged[running], &value, sizeof value);
+    __syncwarp();
+    T other;
+    memcpy(&other, exchanged[running ^ lanes], sizeof other);
+    __syncwarp();
+    return other;
 }
 static void fiber_main() {
     body();
-    fibers[running].done = true;
-    swapcontext(&fibers[running].context, &scheduler);
+    stop(DONE);
+}
+
+// Whether all of the threads `first..last` are in this state; if so, and it is a barrier, they go on.
+inline bool all(unsigned first, unsigned last, State state) {
+    for (unsigned k = first; k < last; k++)
+        if (fibers[k].state != state) return false;
+    if (state != DONE)
+        for (unsigned k = first; k < last; k++) fibers[k].state = READY;
+    return true;
 }
 
 // Runs the kernel `call` on a grid; false when the threads of a block part at a barrier.
@@ -73,25 +96,23 @@ inline bool launch(unsigned blocks, unsigned threads, bool reversed, std::functi
         for (double &x : shared_memory) x = NAN;
         for (Fiber &f : fibers) {
             f.stack.resize(64 * 1024);
-            f.barriers = 0;
-            f.done = false;
+            f.state = READY;
             getcontext(&f.context);
             f.context.uc_stack.ss_sp = f.stack.data();
             f.context.uc_stack.ss_size = f.stack.size();
             f.context.uc_link = &scheduler;
             makecontext(&f.context, fiber_main, 0);
         }
-        for (bool left = true; left;) {
-            left = false;
+        while (!all(0, threads, DONE)) {
             for (unsigned k = 0; k < threads; k++) {
                 running = reversed ? threads - 1 - k : k;
-                if (fibers[running].done) continue;
+                if (fibers[running].state != READY) continue;
                 threadIdx.x = running;
                 swapcontext(&scheduler, &fibers[running].context);
-                left |= !fibers[running].done;
             }
-            for (const Fiber &f : fibers)
-                if (f.barriers != fibers[0].barriers || f.done != fibers[0].done) return false;
+            bool moved = all(0, threads, AT_BLOCK);
+            for (unsigned w = 0; w < threads; w += 32) moved |= all(w, w + 32 < threads ? w + 32 : threads, AT_WARP);
+            if (!moved && !all(0, threads, DONE)) return false;
         }
     }
     return true;

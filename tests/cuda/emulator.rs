@@ -84,6 +84,15 @@ impl Launch for Emulator {
                     writeln!(request, "int {x}").unwrap();
                     continue;
                 }
+                Arg::Null => {
+                    writeln!(request, "long 0").unwrap();
+                    continue;
+                }
+                Arg::Scratch(bytes) => {
+                    total += bytes;
+                    writeln!(request, "scratch {bytes}").unwrap();
+                    continue;
+                }
                 Arg::Long(x) => {
                     writeln!(request, "long {}", x.cast_signed()).unwrap();
                     continue;
@@ -114,7 +123,7 @@ impl Launch for Emulator {
         let mut answer = &done.stdout[..];
         for arg in call.args {
             let length = match &arg {
-                Arg::Int(_) | Arg::Long(_) => 0,
+                Arg::Int(_) | Arg::Long(_) | Arg::Null | Arg::Scratch(_) => 0,
                 Arg::In(bytes) => bytes.len(),
                 Arg::Out(bytes) | Arg::InOut(bytes) => bytes.len(),
             };

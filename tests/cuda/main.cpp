@@ -1,11 +1,13 @@
 // Runs one launch of a kernel on the CPU. Request on stdin: a line `kernel blocks threads shared reversed`, then for every
-// argument a line `int VALUE`, `long VALUE` or `bytes LENGTH` with the bytes after it. Answer on stdout: every buffer in order.
+// argument a line `int VALUE`, `long VALUE`, `scratch LENGTH`, or `bytes LENGTH` with the bytes after it. Answer on stdout: every
+// buffer in order.
 #include "calls.h"
 
 struct Argument {
     long long value = 0; // its first half is the `int`
     std::vector<char> bytes;
     void *buffer = nullptr;
+    bool scratch = false;
 };
 
 int main() {
@@ -23,6 +25,7 @@ int main() {
             a.bytes.resize(value);
             if (fread(a.bytes.data(), 1, value, stdin) != (size_t)value) return 2;
         }
+        if (kind[0] == 's') a.scratch = true, a.bytes.assign(value, (char)0xff); // it holds anything at first
         args.push_back(a);
     }
     std::vector<void *> pointers;
@@ -35,6 +38,6 @@ int main() {
         return 3;
     }
     for (const Argument &a : args)
-        if (!a.bytes.empty()) fwrite(a.bytes.data(), 1, a.bytes.size(), stdout);
+        if (!a.bytes.empty() && !a.scratch) fwrite(a.bytes.data(), 1, a.bytes.size(), stdout);
     return 0;
 }

@@ -7,9 +7,12 @@ use std::sync::Arc;
 
 use emulator::{Emulator, driver, emulator};
 use pita_bench::array::{Array, read_npz, write_npz};
-use pita_bench::device::{self, Engine, Launch, check};
+use pita_bench::config::spec::{NetSpec, NodeFeatures};
+use pita_bench::device::check::networks;
+use pita_bench::device::{self, DeviceEgnn, Engine, Launch, check};
 use pita_bench::energy::forcefield::Engine as Cpu;
 use pita_bench::energy::{Dynamics, Potential, Precision, Walkers};
+use pita_bench::nn::fused::FusedEgnn;
 use pita_bench::systems::{by_name, molecules, openmm};
 
 /// Everything that `doctor --device cuda --check` checks, with threads in both orders.
@@ -142,6 +145,21 @@ fn short_memory_halves_batches() {
     assert!(device::notes().iter().any(|n| n.contains("batches of 256 frames")), "no note");
     let none = run(Arc::new(Emulator { memory: 1_000, ..emulator().unwrap() }));
     assert_eq!(none.1.unwrap().exit_code().code(), 20);
+}
+
+/// The EGNN's heads and all their gradients in f64, against the CPU's engine in f64.
+#[test]
+fn emulated_egnn() {
+    for (reversed, layers, node_features) in [(false, 3, NodeFeatures::Fixed), (true, 1, NodeFeatures::Faithful)] {
+        let Some(emulator) = emulator() else { return };
+        let spec = NetSpec { layers, node_features, ..NetSpec::default() };
+        let cpu = FusedEgnn::<f64>::new(5, &spec).unwrap();
+        let launcher: Arc<dyn Launch> = Arc::new(Emulator { reversed, ..emulator });
+        let device = |precision| DeviceEgnn::new(Arc::clone(&launcher), 5, &spec, precision).unwrap();
+        for (precision, allowed) in [(Precision::F64, 1e-11), (Precision::F32, 1e-4)] {
+            agree(&networks::against("egnn", &cpu, &device(precision), 7, allowed).unwrap());
+        }
+    }
 }
 
 /// Without a GPU: an error with a code of its own, or the CPU with a note; the same whether the program has kernels or not.

@@ -1,13 +1,17 @@
-//! Networks through candle on a device against the same on the CPU, and how long a training step takes.
+//! Networks on a device, by kernels or through candle, against the same on the CPU, and how long a training step takes.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use candle_core::{DType, Device};
 
 use super::{Comparison, Rate, worse};
 use crate::config::spec::NetSpec;
+use crate::device::{DeviceEgnn, Launch};
+use crate::energy::Precision;
 use crate::error::Result;
 use crate::nn::candle::{CandleDit, CandleEgnn};
+use crate::nn::fused::FusedEgnn;
 use crate::nn::{Backbone, EnergySeed, Halving};
 use crate::rng::{Purpose, Stream};
 
@@ -63,7 +67,33 @@ impl Inputs {
     }
 }
 
-/// Denoiser, gradient of the energy, and both parameter gradients, relative to their largest entry.
+/// Denoiser, gradient of the energy, both parameter gradients, divergence and a directional derivative, relative to their largest
+/// entry; and whether it is the same a second time.
+///
+/// # Errors
+/// When a device fails.
+pub fn against(
+    name: &str,
+    here: &dyn Backbone,
+    there: &dyn Backbone,
+    batch: usize,
+    allowed: f64,
+) -> Result<Vec<Comparison>> {
+    let inputs = Inputs::new(here, batch);
+    let (want, got) = (inputs.all(here)?, inputs.all(there)?);
+    let mut out = Vec::new();
+    for ((what, want), (_, got)) in want.iter().zip(&got) {
+        let scale = want.iter().fold(0.0, |m, v| f64::max(m, v.abs()));
+        let worst = want.iter().zip(got).map(|(a, b)| (a - b).abs() / scale).fold(0.0, worse);
+        out.push(Comparison { what: format!("{name}: {what}"), worst, allowed });
+    }
+    let again = inputs.step(there)?;
+    let differ = got.iter().zip(&again).flat_map(|((_, a), b)| a.iter().zip(b)).filter(|(a, b)| a != b).count();
+    out.push(Comparison { what: format!("{name}: a second time"), worst: differ as f64, allowed: 0.0 });
+    Ok(out)
+}
+
+/// Networks through candle on a device, against the CPU.
 ///
 /// # Errors
 /// When a device fails.
@@ -71,22 +101,43 @@ pub fn compare(device: &Device) -> Result<Vec<Comparison>> {
     let mut out = Vec::new();
     for (name, atoms, spec, _) in cases() {
         let (here, there) = (build(atoms, &spec, Device::Cpu)?, build(atoms, &spec, device.clone())?);
-        let inputs = Inputs::new(&*here, 3);
-        let (want, got) = (inputs.step(&*here)?, inputs.step(&*there)?);
-        let again = inputs.step(&*there)?;
-        for (k, what) in ["denoiser", "force", "gradient of the score", "gradient of the energy"].iter().enumerate() {
-            let scale = want[k].iter().fold(0.0, |m, v| f64::max(m, v.abs()));
-            let worst = want[k].iter().zip(&got[k]).map(|(a, b)| (a - b).abs() / scale).fold(0.0, worse);
-            out.push(Comparison { what: format!("{name}: {what} in f32"), worst, allowed: 1e-4 });
-        }
-        let differ = got.iter().flatten().zip(again.iter().flatten()).filter(|(a, b)| a != b).count();
-        out.push(Comparison { what: format!("{name}: a second time"), worst: differ as f64, allowed: 0.0 });
-        let (first, second) = (inputs.divergence(&*here)?, inputs.divergence(&*there)?);
-        let scale = first.iter().fold(1.0, |m, v| f64::max(m, v.abs()));
-        let worst = first.iter().zip(&second).map(|(a, b)| (a - b).abs() / scale).fold(0.0, worse);
-        out.push(Comparison { what: format!("{name}: divergence in f32"), worst, allowed: 1e-4 });
+        out.extend(against(&format!("{name}, through candle"), &*here, &*there, 3, 1e-4)?);
     }
     Ok(out)
+}
+
+/// The EGNN's kernels, against the CPU.
+///
+/// # Errors
+/// When the device fails.
+pub fn compare_egnn(launcher: &Arc<dyn Launch>) -> Result<Vec<Comparison>> {
+    let spec = NetSpec::default();
+    let here = FusedEgnn::<f64>::new(13, &spec)?;
+    let mut out = Vec::new();
+    for (precision, name, allowed) in [(Precision::F32, "f32", 1e-4), (Precision::F64, "f64", 1e-10)] {
+        let there = DeviceEgnn::new(Arc::clone(launcher), 13, &spec, precision)?;
+        out.extend(against(&format!("egnn in {name}"), &here, &there, 6, allowed)?);
+    }
+    Ok(out)
+}
+
+impl Inputs {
+    /// Everything that a network is asked for, by name: first what [`Inputs::step`] gives.
+    fn all(&self, net: &dyn Backbone) -> Result<Vec<(&'static str, Vec<f64>)>> {
+        let [d, force, score, energy] = self.step(net)?;
+        let out = net.energy(&self.params, &self.h, &self.beta, &self.x)?;
+        let (_, along) = net.denoise_jvp(&self.params, &self.h, &self.beta, &self.x, &self.v)?;
+        Ok(vec![
+            ("denoiser", d),
+            ("force", force),
+            ("gradient of the score", score),
+            ("gradient of the energy", energy),
+            ("energy", out.u),
+            ("dU/dh", out.du_dh),
+            ("directional derivative", along),
+            ("divergence", self.divergence(net)?),
+        ])
+    }
 }
 
 impl Inputs {
@@ -125,7 +176,7 @@ mod tests {
     #[test]
     fn cpu_agrees_with_itself() {
         let comparisons = compare(&Device::Cpu).unwrap();
-        assert_eq!(comparisons.len(), 12);
+        assert_eq!(comparisons.len(), 18);
         assert!(comparisons.iter().all(|c| c.worst == 0.0), "{comparisons:?}");
     }
 }

@@ -55,6 +55,11 @@ impl<T: Real> FusedEgnn<T> {
         Ok(Self { shape, layout, place, scalar: PhantomData })
     }
 
+    /// For each entry of the packed layout's flat vector, its place in the parameters.
+    pub(crate) fn place(&self) -> &[usize] {
+        &self.place
+    }
+
     fn net(&self, params: &[f64]) -> Result<Egnn<T>> {
         Egnn::new(self.shape, self.place.iter().map(|&i| T::from_f64(params[i])).collect())
     }
