@@ -143,6 +143,12 @@ pub fn name() -> Option<&'static str> {
     SELECTED.get().map(|s| s.name.as_str())
 }
 
+/// What launches kernels; `None` on the CPU.
+#[must_use]
+pub fn launcher() -> Option<Arc<dyn Launch>> {
+    SELECTED.get().map(|s| Arc::clone(&s.launcher))
+}
+
 /// The potential where it is to be computed.
 ///
 /// # Errors

@@ -23,7 +23,7 @@ pub mod launch;
 pub mod tables;
 
 pub(crate) use choice::note;
-pub use choice::{Choice, Found, name, networks, notes, potential, probe, select};
+pub use choice::{Choice, Found, launcher, name, networks, notes, potential, probe, select};
 pub use egnn::DeviceEgnn;
 pub use engine::Engine;
 pub use launch::{Arg, Call, Failure, Launch, Peak};

@@ -8,21 +8,33 @@ use super::dit::Dit;
 use super::fused::FusedEgnn;
 use super::halving::Halving;
 use crate::config::spec::{Engine, NetSpec};
-use crate::device;
+use crate::device::{self, DeviceEgnn};
+use crate::energy::Precision;
 use crate::error::Result;
 
-/// Builds the backbone of `atoms` particles in production precision (f32). candle's is on the device of this process, the
-/// fused ones are on the CPU.
+/// Builds the backbone of `atoms` particles in production precision (f32). On a GPU the fused EGNN runs as kernels of ours,
+/// candle's networks through cuBLAS; the fused DiT is on the CPU everywhere.
 ///
 /// # Errors
 /// When the engine cannot have the shape asked for; [`crate::error::Error::NoDevice`].
 pub fn build(engine: Engine, atoms: usize, net: &NetSpec) -> Result<Box<dyn Backbone>> {
-    let built: Box<dyn Backbone> = match (engine, &net.dit) {
-        (Engine::Candle, None) => Box::new(CandleEgnn::new(atoms, net, DType::F32, device::networks()?)),
-        (Engine::Fused, None) => Box::new(FusedEgnn::<f32>::new(atoms, net)?),
-        (Engine::Candle, Some(dit)) => Box::new(CandleDit::new(atoms, net, dit, DType::F32, device::networks()?)?),
-        (Engine::Fused, Some(dit)) => Box::new(Dit::<f32>::new(atoms, net, dit)?),
-    };
-    let on_device = engine == Engine::Candle && device::name().is_some();
-    Ok(if on_device { Box::new(Halving::new(built)) } else { built })
+    Ok(match (engine, &net.dit) {
+        (Engine::Candle, None) => on_device(CandleEgnn::new(atoms, net, DType::F32, device::networks()?)),
+        (Engine::Candle, Some(dit)) => on_device(CandleDit::new(atoms, net, dit, DType::F32, device::networks()?)?),
+        (Engine::Fused, None) => match device::launcher() {
+            Some(launcher) => Box::new(DeviceEgnn::new(launcher, atoms, net, Precision::F32)?),
+            None => Box::new(FusedEgnn::<f32>::new(atoms, net)?),
+        },
+        (Engine::Fused, Some(dit)) => {
+            if device::launcher().is_some() {
+                device::note("the fused transformer runs on the CPU; engine = \"candle\" runs on the GPU".into());
+            }
+            Box::new(Dit::<f32>::new(atoms, net, dit)?)
+        }
+    })
+}
+
+/// In batches that fit, where there is a device.
+fn on_device(net: impl Backbone + 'static) -> Box<dyn Backbone> {
+    if device::name().is_some() { Box::new(Halving::new(Box::new(net))) } else { Box::new(net) }
 }

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <functional>
+#include <csetjmp>
 #include <ucontext.h>
 #include <vector>
 
@@ -46,18 +47,27 @@ double shared_memory[32 * 1024];
 // One thread of a block, and what it waits for.
 enum State { READY, AT_WARP, AT_BLOCK, DONE };
 struct Fiber {
-    ucontext_t context;
+    ucontext_t context; // how it begins
+    jmp_buf place;      // how it goes on: jumps need no system call
+    bool begun = false;
     std::vector<char> stack;
     State state = READY;
 };
 static std::vector<Fiber> fibers;
-static ucontext_t scheduler;
+static jmp_buf scheduler;
 static unsigned running;
 static std::function<void()> body;
 
 inline void stop(State state) {
-    fibers[running].state = state;
-    swapcontext(&fibers[running].context, &scheduler);
+    Fiber &me = fibers[running];
+    me.state = state;
+    if (!_setjmp(me.place)) _longjmp(scheduler, 1);
+}
+inline void go_on(Fiber &f) {
+    if (_setjmp(scheduler)) return;
+    if (f.begun) _longjmp(f.place, 1);
+    f.begun = true;
+    setcontext(&f.context);
 }
 inline void __syncthreads() { stop(AT_BLOCK); }
 inline void __syncwarp() { stop(AT_WARP); }
@@ -100,19 +110,30 @@ inline bool launch(unsigned blocks, unsigned threads, bool reversed, std::functi
             getcontext(&f.context);
             f.context.uc_stack.ss_sp = f.stack.data();
             f.context.uc_stack.ss_size = f.stack.size();
-            f.context.uc_link = &scheduler;
+            f.context.uc_link = nullptr;
+            f.begun = false;
             makecontext(&f.context, fiber_main, 0);
         }
         while (!all(0, threads, DONE)) {
-            for (unsigned k = 0; k < threads; k++) {
-                running = reversed ? threads - 1 - k : k;
-                if (fibers[running].state != READY) continue;
-                threadIdx.x = running;
-                swapcontext(&scheduler, &fibers[running].context);
+            bool moved = false;
+            // A warp goes on until all of it waits for the block.
+            for (unsigned w = 0; w < threads; w += 32) {
+                const unsigned first = reversed ? (threads - 1 - w) / 32 * 32 : w;
+                const unsigned last = first + 32 < threads ? first + 32 : threads;
+                for (bool ran = true; ran;) {
+                    ran = false;
+                    for (unsigned k = 0; k < last - first; k++) {
+                        running = reversed ? last - 1 - k : first + k;
+                        if (fibers[running].state != READY) continue;
+                        threadIdx.x = running;
+                        go_on(fibers[running]);
+                        ran = true;
+                    }
+                    ran |= all(first, last, AT_WARP);
+                    moved |= ran;
+                }
             }
-            bool moved = all(0, threads, AT_BLOCK);
-            for (unsigned w = 0; w < threads; w += 32) moved |= all(w, w + 32 < threads ? w + 32 : threads, AT_WARP);
-            if (!moved && !all(0, threads, DONE)) return false;
+            if (!all(0, threads, AT_BLOCK) && !moved && !all(0, threads, DONE)) return false;
         }
     }
     return true;

@@ -59,7 +59,7 @@ fn compile(source: &str, name: &str, flags: &[&str]) -> Option<PathBuf> {
     let draft = folder.join(std::process::id().to_string());
     let build = |flags: &[&str]| {
         let mut command = Command::new("c++");
-        command.args(["-std=c++17", "-O1", "-Wall", "-Wno-unknown-pragmas"]).args(flags);
+        command.args(["-std=c++17", "-O2", "-Wall", "-Wno-unknown-pragmas"]).args(flags);
         command.arg(root.join("tests/cuda").join(source)).arg("-o").arg(&draft).output().unwrap()
     };
     let mut built = build(flags);

@@ -147,24 +147,45 @@ impl Inputs {
 }
 
 /// Seconds of the gradients of a training step, copies included, and samples per second.
+fn rate(name: &str, net: &dyn Backbone, batch: usize) -> Result<Rate> {
+    let inputs = Inputs::new(net, batch);
+    inputs.step(net)?;
+    let began = Instant::now();
+    let repeats = 3;
+    for _ in 0..repeats {
+        inputs.step(net)?;
+    }
+    let seconds = began.elapsed().as_secs_f64() / f64::from(repeats);
+    let what = format!("{name}: training samples, both losses");
+    Ok(Rate { what, batch, per_second: batch as f64 / seconds, seconds, floor: None })
+}
+
+/// Networks through candle.
 ///
 /// # Errors
 /// When the device fails.
 pub fn rates(device: &Device) -> Result<Vec<Rate>> {
-    let mut out = Vec::new();
-    for (name, atoms, spec, batch) in cases() {
-        let net = Halving::new(build(atoms, &spec, device.clone())?);
-        let inputs = Inputs::new(&net, batch);
-        inputs.step(&net)?;
-        let began = Instant::now();
-        let repeats = 3;
-        for _ in 0..repeats {
-            inputs.step(&net)?;
-        }
-        let seconds = began.elapsed().as_secs_f64() / f64::from(repeats);
-        let what = format!("{name}: training samples, both losses, through candle");
-        out.push(Rate { what, batch, per_second: batch as f64 / seconds, seconds, floor: None });
-    }
+    let rate = |(name, atoms, spec, batch): Case| {
+        rate(&format!("{name}, through candle"), &Halving::new(build(atoms, &spec, device.clone())?), batch)
+    };
+    cases().into_iter().map(rate).collect()
+}
+
+/// The EGNN's kernels, and with them the energy head and the exact divergence that annealing asks for.
+///
+/// # Errors
+/// When the device fails.
+pub fn rates_egnn(launcher: &Arc<dyn Launch>) -> Result<Vec<Rate>> {
+    let (_, atoms, spec, batch) = &cases()[0];
+    let net = DeviceEgnn::new(Arc::clone(launcher), *atoms, spec, Precision::F32)?;
+    let mut out = vec![rate("egnn, 13 particles, kernels", &net, *batch)?];
+    let inputs = Inputs::new(&net, *batch);
+    let began = Instant::now();
+    inputs.divergence(&net)?;
+    net.energy(&inputs.params, &inputs.h, &inputs.beta, &inputs.x)?;
+    let seconds = began.elapsed().as_secs_f64();
+    let what = "egnn, 13 particles, kernels: annealing samples, exact divergence".to_owned();
+    out.push(Rate { what, batch: *batch, per_second: *batch as f64 / seconds, seconds, floor: None });
     Ok(out)
 }
 
