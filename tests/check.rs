@@ -275,3 +275,23 @@ fn a_killed_check_goes_on() {
     let nights = std::fs::read_dir(place.results().join("checks/tiny")).unwrap().count();
     assert_eq!(nights, 1);
 }
+
+/// The bundle of this repository is of the experiment as it is: without this a change of one of them would be noticed at night,
+/// as `not comparable`.
+#[test]
+fn the_accepted_bundle_fits_its_experiment() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let bundle = Bundle::read(&root.join("results/accepted/nightly")).unwrap().unwrap();
+    let experiment = config::load(&root.join("experiments/nightly.toml"), None, &[]).unwrap();
+    let cell = |system: &str, seed: u64, spec: String, eval: String| format!("{system} {seed} {spec} {eval}");
+    let mut wanted: Vec<String> = experiment
+        .cells
+        .iter()
+        .map(|c| cell(&c.system, c.seed, identity::spec_digest(&c.run), identity::eval_digest(&c.eval)))
+        .collect();
+    let mut accepted: Vec<String> =
+        bundle.side.cells.iter().map(|c| cell(&c.system, c.seed, c.spec.clone(), c.eval.clone())).collect();
+    wanted.sort();
+    accepted.sort();
+    assert_eq!(accepted, wanted, "run `pita-bench check experiments/nightly.toml`, then `pita-bench accept`");
+}
