@@ -16,7 +16,7 @@ use crate::nn::fused::num::Lanes;
 use crate::nn::fused::{FusedEgnn, HIDDEN, Layout as Rows};
 use crate::nn::{Backbone, Cotangent, EnergyOut, Layout, Seeds};
 
-/// Samples of a block, one after the other; their gradients are summed in order.
+/// Samples of a block, one after the other; their gradients are summed in order, then those of the blocks.
 const CHUNK: usize = 4;
 /// Samples of a launch at first; halved where memory is short.
 const BATCH: usize = 2_048;
@@ -146,7 +146,8 @@ impl DeviceEgnn {
         let back = inputs.cotangent.is_some();
         let (mut out, mut y_bar) = (buffer(inputs.y.len()), buffer(if back { inputs.y.len() } else { 0 }));
         let mut noise_bar = buffer(if back { samples * k } else { 0 });
-        let mut parts = buffer(if grad.is_some() { blocks * rows * HIDDEN } else { 0 });
+        let (mut sum, mut done) = (buffer(rows * HIDDEN), [0_u8; 4]);
+        let weighs = grad.is_some();
         let kernel = format!("egnn_{}{}", if k == 2 { "dual_" } else { "" }, if size == 4 { "f32" } else { "f64" });
         let [w, wt] = weights;
         let args = vec![
@@ -166,15 +167,13 @@ impl DeviceEgnn {
             if back { Arg::Out(&mut y_bar) } else { Arg::Null },
             if back { Arg::Out(&mut noise_bar) } else { Arg::Null },
             Arg::Scratch(blocks * self.scratch(k) * size),
-            if grad.is_some() { Arg::Out(&mut parts) } else { Arg::Null },
+            if weighs { Arg::Scratch(blocks * rows * HIDDEN * size) } else { Arg::Null },
+            if weighs { Arg::InOut(&mut done) } else { Arg::Null },
+            if weighs { Arg::Out(&mut sum) } else { Arg::Null },
         ];
-        self.launcher.launch(Call { kernel: &kernel, blocks: blocks as u32, threads: THREADS, shared: 0, args })?;
+        self.launcher.launch(Call { kernel: &kernel, blocks: blocks as u32, threads: THREADS, shared: 16, args })?;
         if let Some(grad) = grad {
-            let mut sum = vec![0.0; rows * HIDDEN];
-            for part in self.reals(&parts).chunks_exact(rows * HIDDEN) {
-                sum.iter_mut().zip(part).for_each(|(sum, g)| *sum += g);
-            }
-            let lanes: Vec<Lanes<f64>> = sum.as_chunks().0.iter().map(|row| Lanes(*row)).collect();
+            let lanes: Vec<Lanes<f64>> = self.reals(&sum).as_chunks().0.iter().map(|row| Lanes(*row)).collect();
             let mut flat = vec![0.0; self.place.len()];
             self.rows.add_packed(&lanes, &mut flat);
             self.place.iter().zip(flat).for_each(|(&i, g)| grad[i] += g);

@@ -1,7 +1,7 @@
 // The EGNN backbone F(c_noise, y, beta) and its vector-Jacobian product, as src/nn/fused/{forward,reverse}.rs: on numbers, or on
 // dual numbers, whose reverse pass gives the gradient of a gradient. A lane of a warp is one of the 32 hidden features, a warp
 // works on one edge or node at a time, a block on one sample after the other. Sums over edges and samples have one owner and one
-// order: no atomics.
+// order: no atomics on floating-point numbers.
 #pragma once
 #include "num.cuh"
 
@@ -427,17 +427,18 @@ template <typename T, int K> struct Egnn {
     }
 };
 
-// Samples block, block + 1, ... of `chunk` each. Inputs and outputs are `[sample, particle, 3, K]`; without a cotangent only
-// `out` is written, with `grads [blocks, rows, 32]` also a gradient of the weights.
+// Samples in groups of `chunk`, one for each block. Inputs and outputs are `[sample, particle, 3, K]`; without a cotangent only
+// `out` is written, with `grad [rows, 32]` also a gradient of the weights: the block that is done last adds up what all blocks
+// left in `parts [blocks, rows, 32]`, in their order, whichever it is. `done` is 0 at first; `last` is in shared memory.
 template <typename T, int K>
 __device__ inline void egnn(
     int n, int layers, int published, int samples, int chunk, int rows, const T *w, const T *wt, const T *noise, const T *beta,
-    const T *y, const T *cotangent, T *out, T *y_bar, T *noise_bar, T *scratch, T *grads
+    const T *y, const T *cotangent, T *out, T *y_bar, T *noise_bar, T *scratch, T *parts, int *done, T *grad, int *last
 ) {
     Egnn<T, K> net(n, layers, published, w, wt, scratch + blockIdx.x * Egnn<T, K>::reals(n, layers));
-    T *grad = grads ? grads + (size_t)blockIdx.x * rows * H : nullptr;
-    if (grad)
-        for (int i = threadIdx.x; i < rows * H; i += blockDim.x) grad[i] = T(0);
+    T *part = parts ? parts + (size_t)blockIdx.x * rows * H : nullptr;
+    if (part)
+        for (int i = threadIdx.x; i < rows * H; i += blockDim.x) part[i] = T(0);
     __syncthreads();
     for (int s = blockIdx.x * chunk; s < samples && s < (int)(blockIdx.x + 1) * chunk; s++) {
         const size_t at = (size_t)s * n;
@@ -446,8 +447,20 @@ __device__ inline void egnn(
         for (int i = threadIdx.x; i < n; i += blockDim.x) ((Point<T, K> *)out)[at + i] = net.x[i];
         if (cotangent) {
             for (int i = threadIdx.x; i < n; i += blockDim.x) net.x_bar[i] = ((const Point<T, K> *)cotangent)[at + i];
-            net.reverse(c, beta[s], (Point<T, K> *)y_bar + at, (Num<T, K> *)noise_bar + s, grad);
+            net.reverse(c, beta[s], (Point<T, K> *)y_bar + at, (Num<T, K> *)noise_bar + s, part);
         }
         __syncthreads();
+    }
+    if (!part) return;
+    __threadfence();
+    __syncthreads();
+    if (threadIdx.x == 0) *last = atomicAdd(done, 1) + 1 == (int)gridDim.x;
+    __syncthreads();
+    if (!*last) return;
+    __threadfence();
+    for (int i = threadIdx.x; i < rows * H; i += blockDim.x) {
+        T sum = T(0);
+        for (int b = 0; b < (int)gridDim.x; b++) sum += parts[(size_t)b * rows * H + i];
+        grad[i] = sum;
     }
 }

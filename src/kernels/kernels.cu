@@ -46,11 +46,11 @@ extern "C" __global__ void random_numbers(
     extern "C" __global__ void __launch_bounds__(256, 1) egnn_##SUFFIX(                                               \
         int n, int layers, int published, int samples, int chunk, int rows, const T *__restrict__ w,                  \
         const T *__restrict__ wt, const T *__restrict__ noise, const T *__restrict__ beta, const T *__restrict__ y,   \
-        const T *__restrict__ cotangent, T *out, T *y_bar, T *noise_bar, T *scratch, T *grads                         \
+        const T *__restrict__ cotangent, T *out, T *y_bar, T *noise_bar, T *scratch, T *parts, int *done, T *grad     \
     ) {                                                                                                               \
         egnn<T, K>(                                                                                                   \
             n, layers, published, samples, chunk, rows, w, wt, noise, beta, y, cotangent, out, y_bar, noise_bar,      \
-            scratch, grads                                                                                            \
+            scratch, parts, done, grad, (int *)shared_memory                                                          \
         );                                                                                                            \
     }
 

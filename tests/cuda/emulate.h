@@ -21,7 +21,7 @@
 struct Index {
     unsigned x;
 };
-static Index threadIdx, blockIdx, blockDim;
+static Index threadIdx, blockIdx, blockDim, gridDim;
 
 inline float rsqrtf(float x) { return 1.0f / sqrtf(x); }
 inline double rsqrt(double x) { return 1.0 / sqrt(x); }
@@ -72,6 +72,13 @@ inline void go_on(Fiber &f) {
 inline void __syncthreads() { stop(AT_BLOCK); }
 inline void __syncwarp() { stop(AT_WARP); }
 
+inline void __threadfence() {}
+inline int atomicAdd(int *place, int more) {
+    int before = *place;
+    *place += more;
+    return before;
+}
+
 // All threads of a warp call it.
 template <typename T> inline T __shfl_xor_sync(unsigned, T value, int lanes) {
     static char exchanged[1024][8];
@@ -100,6 +107,7 @@ inline bool all(unsigned first, unsigned last, State state) {
 inline bool launch(unsigned blocks, unsigned threads, bool reversed, std::function<void()> call) {
     body = call;
     blockDim.x = threads;
+    gridDim.x = blocks;
     fibers.resize(threads);
     for (blockIdx.x = 0; blockIdx.x < blocks; blockIdx.x++) {
         // Shared memory holds anything at first.
