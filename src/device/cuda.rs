@@ -192,9 +192,9 @@ impl Gpu {
             block_dim: (call.threads, 1, 1),
             shared_mem_bytes: call.shared,
         };
-        // SAFETY: number, types and sizes of the arguments are those of the kernel of this name: `device::engine` and
-        // `device::check` are the only callers, and tests/cuda runs all of their calls through the same source, compiled
-        // for the CPU with bounds checked. Buffers live until the stream has been waited for.
+        // SAFETY: number, types and sizes of the arguments are those of the kernel of this name: `device::engine`,
+        // `device::egnn` and `device::check` are the only callers, and tests/cuda runs all of their calls through the same
+        // source, compiled for the CPU with bounds checked. Buffers live until the stream has been waited for.
         unsafe { builder.launch(config) }.map(drop)
     }
 }
