@@ -25,7 +25,7 @@
 //! | [`device`] | the same energies and dynamics on an NVIDIA GPU (kernels in `src/kernels`); networks through candle |
 //! | [`samplers`] | Langevin, MALA, replica exchange, PITA, TA-BG; reference ensembles; free energies |
 //! | [`nn`] | EGNN and DiT with EDM preconditioning: candle reference and fused CPU engines |
-//! | [`flow`] | normalizing flow on internal coordinates |
+//! | [`flow`] | normalizing flows: on internal coordinates, on Cartesian ones |
 //! | [`diffusion`] | schedules, annealing terms, resampling |
 //! | [`metrics`] | Wasserstein, exact transport, molecular structure, intervals, noise floors |
 //! | [`rng`] | Philox counter streams |

@@ -14,6 +14,7 @@
 //! | [`cartesian`] | the one on Cartesian coordinates |
 //! | [`trainer`] | parameters and optimiser |
 //! | [`data`] | molecular dynamics as training data |
+//! | [`passes`] | passes over it in random order |
 //! | [`sampler`] | the phases |
 
 pub mod cartesian;
@@ -21,6 +22,7 @@ pub mod data;
 pub mod energy;
 pub mod generator;
 pub mod internal;
+pub mod passes;
 pub mod rates;
 pub mod sampler;
 pub mod trainer;

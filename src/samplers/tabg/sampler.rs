@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::data::MdData;
 use super::energy::cut;
 use super::generator::{Drawn, Generator, Target};
+use super::passes::Passes;
 use super::trainer::{Pace, Trainer};
 use super::{rates, weights};
 use crate::array::{Array, Arrays};
@@ -65,8 +66,7 @@ pub struct TaBg {
     chosen: Vec<i64>,
     /// Training data: rows of the unit cube.
     rows: Vec<f32>,
-    /// Order of the rows in this pass over them: `(stage, pass, order)`.
-    order: (usize, usize, Vec<u32>),
+    passes: Passes,
     positions: Vec<f64>,
     energies: Vec<f64>,
     log_q: Vec<f64>,
@@ -109,7 +109,7 @@ impl TaBg {
             log_w: Vec::new(),
             chosen: Vec::new(),
             rows: Vec::new(),
-            order: (0, usize::MAX, Vec::new()),
+            passes: Passes::default(),
             positions: Vec::new(),
             energies: Vec::new(),
             log_q: Vec::new(),
@@ -367,16 +367,8 @@ impl TaBg {
         // The start has a stage number of its own.
         let stage = if self.phase == Phase::Start { 0 } else { self.stage + 1 };
         while self.done < until {
-            let per_pass = available / batch;
-            let (pass, place) = (self.done / per_pass, self.done % per_pass);
-            if (self.order.0, self.order.1) != (stage, pass) || self.order.2.len() != available {
-                self.order = (stage, pass, shuffled(available, seed, stage, pass));
-            }
-            let rows: Vec<f32> = self.order.2[place * batch..][..batch]
-                .iter()
-                .flat_map(|&i| &self.rows[i as usize * dim..][..dim])
-                .copied()
-                .collect();
+            let chosen = self.passes.batch(seed, stage, self.done, batch, available).iter();
+            let rows: Vec<f32> = chosen.flat_map(|&i| &self.rows[i as usize * dim..][..dim]).copied().collect();
             self.trainer.begin(self.model.packing());
             let Trainer { weights, gradient, .. } = &mut self.trainer;
             let turn = Stream::new(seed, rng::Purpose::Rotation, ((stage as u64) << 40) | self.done as u64);
@@ -430,16 +422,6 @@ struct Weighted {
     log_w: Vec<f64>,
 }
 
-/// A random order of `n` rows, the same for the same stage and pass.
-fn shuffled(n: usize, seed: u64, stage: usize, pass: usize) -> Vec<u32> {
-    let mut draws = Stream::new(seed, rng::Purpose::Batch, ((stage as u64) << 32) | pass as u64).at(0);
-    let mut order: Vec<u32> = (0..n as u32).collect();
-    for i in (1..n).rev() {
-        order.swap(i, draws.below(i + 1));
-    }
-    order
-}
-
 impl Sampler for TaBg {
     fn step(&mut self, ctx: &mut Context) -> Result<Progress> {
         match self.phase {
@@ -484,7 +466,7 @@ impl Sampler for TaBg {
         self.positions = state::f64s(arrays, "positions")?;
         self.energies = state::f64s(arrays, "energies")?;
         self.log_q = state::f64s(arrays, "log_q")?;
-        self.order = (0, usize::MAX, Vec::new());
+        self.passes = Passes::default();
         Ok(())
     }
 
