@@ -216,7 +216,7 @@ impl<'a> Attempt<'a> {
             Ok(work) => work,
             Err(e) => return self.fail(run, &e),
         };
-        let mut saved = Instant::now();
+        let (mut saved, mut pause) = (Instant::now(), shop.checkpoint_every);
         loop {
             if self.claim.is_lost() {
                 return Ok(Outcome::Skipped);
@@ -253,12 +253,14 @@ impl<'a> Attempt<'a> {
                 }
                 Err(e) => return self.fail(run, &e),
             }
-            if saved.elapsed() >= shop.checkpoint_every {
+            if saved.elapsed() >= pause {
                 if !self.claim.is_held() {
                     return Ok(Outcome::Skipped);
                 }
+                let began = Instant::now();
                 self.save(run, step, work.as_ref())?;
                 saved = Instant::now();
+                pause = pause_after(saved - began, shop.checkpoint_every);
             }
         }
         self.commit(run, step, work.as_ref())
@@ -330,6 +332,12 @@ impl<'a> Attempt<'a> {
     }
 }
 
+/// How long to work until the next checkpoint when one took `cost`: recording may have half a percent of a run's time, but at most
+/// four times as much work is at risk as was asked for.
+fn pause_after(cost: Duration, asked: Duration) -> Duration {
+    cost.saturating_mul(200).clamp(asked, asked.saturating_mul(4))
+}
+
 /// Calls the science; a panic there becomes an error.
 pub(super) fn guarded<T>(call: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(call))
@@ -339,4 +347,19 @@ pub(super) fn guarded<T>(call: impl FnOnce() -> Result<T>) -> Result<T> {
 fn panic_text(payload: &(dyn Any + Send)) -> &str {
     let text = payload.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("without a message")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dear_checkpoints_are_rarer() {
+        let seconds = Duration::from_secs_f64;
+        assert_eq!(pause_after(seconds(0.1), seconds(30.0)), seconds(30.0));
+        assert_eq!(pause_after(seconds(0.4), seconds(30.0)), seconds(80.0));
+        assert_eq!(pause_after(seconds(9.0), seconds(30.0)), seconds(120.0));
+        assert_eq!(pause_after(seconds(9.0), Duration::ZERO), Duration::ZERO);
+        assert_eq!(pause_after(seconds(9.0), Duration::MAX), Duration::MAX);
+    }
 }
