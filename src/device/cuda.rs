@@ -39,7 +39,7 @@ fn describe(error: DriverError) -> String {
 }
 
 /// The driver's CUDA version, such as 13000.
-#[allow(unsafe_code)]
+#[allow(unsafe_code)] // a call of the driver, see below
 fn driver_version() -> std::result::Result<i32, DriverError> {
     let mut version = 0;
     // SAFETY: the function writes one `int`; it may be called before the driver is initialised.
@@ -177,7 +177,7 @@ impl Gpu {
         args.iter().map(hold).collect()
     }
 
-    #[allow(unsafe_code)]
+    #[allow(unsafe_code)] // a launch, see below
     fn run(&self, function: &CudaFunction, call: &Call<'_>, held: &[Held]) -> std::result::Result<(), DriverError> {
         let mut builder = self.stream.launch_builder(function);
         for arg in held {

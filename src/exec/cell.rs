@@ -332,7 +332,7 @@ impl<'a> Attempt<'a> {
     }
 }
 
-/// How long to work until the next checkpoint when one took `cost`: recording may have half a percent of a run's time, but at most
+/// How long to work until the next checkpoint when one took `cost`: checkpoints should take half a percent of a run's time, but at most
 /// four times as much work is at risk as was asked for.
 fn pause_after(cost: Duration, asked: Duration) -> Duration {
     cost.saturating_mul(200).clamp(asked, asked.saturating_mul(4))
