@@ -159,3 +159,52 @@ fn molecules_from_files_are_evaluated() {
     assert_eq!(ask(&["--xml", &xml, "--pdb", &pdb], "b.npz"), built_in);
     assert!((built_in["energy"].to_f64()[0] + 160.754_083).abs() < 1e-5, "the minimum of the golden set");
 }
+
+/// Both flows in a sweep: two rows each, and an effective sample size at the reference's frames; MD has no density.
+#[test]
+fn flows_in_a_sweep() {
+    let flows = r#"
+[samplers.flow]
+kind = "tabg-ic"
+start = "forward-kl"
+ladder = [600.0]
+flow = { blocks = 2, hidden = 32 }
+data = { walkers = 8, equilibration = 500, stride = 20, samples = 400 }
+forward_kl = { steps = 100, batch = 64, learning_rate = 1e-3 }
+anneal = { draws = 2_000, buffer = 200, steps = 1, batch = 64, min_effective = 1 }
+fine_tune = 0
+samples = 300
+
+[samplers.tar]
+kind = "tabg-cart"
+ladder = [600.0]
+flow = { channels = 3, blocks = 2, layers = 1, width = 32, head = 16 }
+data = { walkers = 8, equilibration = 500, stride = 20, samples = 400 }
+forward_kl = { steps = 20, batch = 64, learning_rate = 1e-3 }
+anneal = { draws = 500, buffer = 200, steps = 1, batch = 64, min_effective = 1 }
+fine_tune = 0
+samples = 300
+"#;
+    let dir = tempfile::tempdir().unwrap();
+    let experiment = dir.path().join("flows.toml");
+    let asked = EXPERIMENT
+        .replace(r#""ess"]"#, r#""ess", "forward-ess"]"#)
+        .replace("[metrics]", &format!("{flows}\n[metrics]"));
+    std::fs::write(&experiment, asked).unwrap();
+    let (file, results) = (experiment.to_str().unwrap(), dir.path().join("results"));
+    let table = succeeds(&pita(&results, &["sweep", file]));
+    assert!(table.contains("| flow reweighted |") && table.contains("| tar reweighted |"), "{table}");
+    for (sampler, has) in [("md", false), ("flow", true), ("tar", true)] {
+        let shown = succeeds(&pita(&results, &["ls", "--sampler", sampler, "--json"]));
+        let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
+        let id = shown[0]["id"].as_str().unwrap();
+        let run = succeeds(&pita(&results, &["show", id, "--json"]));
+        let run: serde_json::Value = serde_json::from_str(&run).unwrap();
+        let metrics = run["evaluation"]["metrics"].as_array().unwrap();
+        let forward = metrics.iter().find(|m| m["id"] == "forward-ess").unwrap();
+        match forward["value"].as_f64() {
+            Some(ess) => assert!(has && ess >= 0.0 && ess <= 1.0, "{forward}"),
+            None => assert!(!has && forward["note"].as_str().unwrap().contains("reference_log_weight"), "{forward}"),
+        }
+    }
+}

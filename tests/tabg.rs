@@ -218,6 +218,14 @@ fn densities_agree_both_ways() {
     }
     let (rows, outside) = model.encode(&drawn.x);
     assert_eq!(outside, 0);
+    // From the frames alone, the last of them with a bond too long for the flow.
+    let mut x = drawn.x.clone();
+    *x.last_mut().unwrap() += 10.0;
+    let of_frames = model.log_q(&trainer.weights, &x, &stream);
+    for (a, b) in of_frames[..299].iter().zip(&drawn.log_q) {
+        assert!((a - b).abs() < 5e-3, "{a} {b}");
+    }
+    assert_eq!(of_frames[299], f64::NEG_INFINITY);
     for (a, b) in rows.iter().zip(&u) {
         assert!((a - b).abs() < 1e-6 || (a - b).abs() > 1.0 - 1e-6, "{a} {b}");
     }
@@ -372,5 +380,10 @@ fn cartesian_density_is_that_of_centred_configurations() {
         let normal = -0.5 * square - 0.5 * free * std::f64::consts::TAU.ln() - free * f64::ln(scale);
         let want = normal - 1.5 * f64::ln(atoms as f64);
         assert!((log_q - want).abs() < 1e-3, "{log_q} {want}");
+    }
+    // The same of given frames, wherever they are turned and whatever centre of mass they are given.
+    let of_frames = model.log_q(&trainer.weights, &drawn.x, &Stream::new(6, rng::Purpose::Evaluation, 0));
+    for (a, b) in of_frames.iter().zip(&drawn.log_q) {
+        assert!((a - b).abs() < 1e-3, "{a} {b}");
     }
 }

@@ -126,7 +126,7 @@ fn evaluate(shop: &Shop<'_>, planned: &Planned) -> Result<()> {
     let run = &planned.run;
     manifest::verify(&run.path)?;
     let samples = read_npz(run.file("samples.npz"))?;
-    let judged = guarded(|| shop.science.judge(shop.results, &planned.cell, &samples))?;
+    let judged = guarded(|| shop.science.judge(shop.results, &planned.cell, &run.path, samples))?;
     let file = MetricsFile {
         eval_digest: planned.eval_digest.clone(),
         reference_digest: judged.reference_digest,

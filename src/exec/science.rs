@@ -7,13 +7,13 @@ use serde_json::Value;
 
 use super::external::External;
 use super::references;
-use crate::array::Arrays;
+use crate::array::{Array, Arrays, read_safetensors};
 use crate::config::Cell;
 use crate::config::spec::SamplerSpec;
 use crate::device;
 use crate::energy::{Counts, Metered};
 use crate::error::{Error, Result};
-use crate::metrics;
+use crate::metrics::{self, ReferenceSet};
 use crate::samplers::{self, Context, Progress, Sampler, Samples};
 use crate::systems::{self, System};
 
@@ -77,11 +77,11 @@ pub trait Science: Sync {
         progress: &mut dyn FnMut(&Progress),
         interrupted: &dyn Fn() -> bool,
     ) -> Result<()>;
-    /// Judges samples against the reference ensemble.
+    /// Judges the samples of a complete run, in its folder, against the reference ensemble.
     ///
     /// # Errors
     /// When samples or reference are unusable.
-    fn judge(&self, results: &Path, cell: &Cell, samples: &Arrays) -> Result<Judgement>;
+    fn judge(&self, results: &Path, cell: &Cell, run: &Path, samples: Arrays) -> Result<Judgement>;
 }
 
 /// The systems, samplers and metrics of this crate.
@@ -94,6 +94,16 @@ struct BuiltinWork {
 
 fn system(cell: &Cell) -> Result<System> {
     systems::build(&cell.run.system)
+}
+
+/// `ln p/q` at the reference's frames, where the run left a flow with a density and a metric asks for it.
+fn reference_log_weight(cell: &Cell, system: &System, run: &Path, set: &ReferenceSet) -> Result<Option<Vec<f64>>> {
+    let file = run.join("weights.safetensors");
+    if !cell.eval.metrics.iter().any(|m| m == metrics::FORWARD_ESS) || !file.exists() {
+        return Ok(None);
+    }
+    let weights = read_safetensors(file)?;
+    samplers::tabg::log_ratio(&cell.run.sampler, system, &weights, &set.positions, &set.energies, cell.seed)
 }
 
 impl Science for Builtin {
@@ -125,17 +135,21 @@ impl Science for Builtin {
         references::ensure(results, &cell.run.system, &cell.eval.reference, progress, interrupted).map(|_| ())
     }
 
-    fn judge(&self, results: &Path, cell: &Cell, samples: &Arrays) -> Result<Judgement> {
+    fn judge(&self, results: &Path, cell: &Cell, run: &Path, samples: Arrays) -> Result<Judgement> {
         let set = references::quietly(results, &cell.run.system, &cell.eval.reference)?;
         let system = system(cell)?;
+        let mut samples = samples;
+        if let Some(ratio) = reference_log_weight(cell, &system, run, &set)? {
+            samples.insert(metrics::REFERENCE_LOG_WEIGHT.into(), Array::f64(&[ratio.len()], ratio));
+        }
         let judged = |samples: &Arrays| -> Result<Vec<Value>> {
             let values = metrics::evaluate(&system, samples, &set, &cell.eval, cell.seed)?;
             let values = values.iter().map(serde_json::to_value).collect::<Result<_, _>>();
             values.map_err(|e| Error::Internal(format!("metrics as JSON: {e}")))
         };
-        let metrics = judged(samples)?;
+        let metrics = judged(&samples)?;
         let reweighted = match &cell.run.sampler {
-            SamplerSpec::TabgIc(_) | SamplerSpec::TabgCart(_) => metrics::weights::reweighted(samples, cell.seed),
+            SamplerSpec::TabgIc(_) | SamplerSpec::TabgCart(_) => metrics::weights::reweighted(&samples, cell.seed),
             _ => None,
         };
         let reweighted = reweighted.as_ref().map_or(Ok(Vec::new()), judged)?;

@@ -59,7 +59,7 @@ impl Science for Chains {
         if cell.run.system.name == "no-reference" { Err(Error::Numerical("diverged".into())) } else { Ok(()) }
     }
 
-    fn judge(&self, _: &Path, cell: &Cell, samples: &Arrays) -> Result<Judgement> {
+    fn judge(&self, _: &Path, cell: &Cell, _: &Path, samples: Arrays) -> Result<Judgement> {
         self.judged.fetch_add(1, Ordering::SeqCst);
         if cell.run.system.name == "bad-metric" {
             return Err(Error::Usage("unknown metric".into()));

@@ -4,13 +4,18 @@ use std::sync::Arc;
 
 use super::bootstrap::{Draw, subset};
 use super::compare::{Compared, Settings, Side, compare};
-use super::registry::{Direction, Metric, by_id};
+use super::registry::{Direction, FORWARD_ESS, Metric, by_id};
 use super::structure::Structure;
 use super::{MetricValue, ReferenceSet, append, floor, weights};
 use crate::array::{Arrays, get};
 use crate::config::spec::EvalSpec;
 use crate::error::{Error, Result};
 use crate::systems::System;
+
+/// Share of the largest weights that the forward effective sample size clips, as in TA-BG's public code.
+const FORWARD_CLIP: f64 = 1e-4;
+/// Name of an array beside the samples: `ln p/q` up to a constant at the reference's frames, `[n]`.
+pub const REFERENCE_LOG_WEIGHT: &str = "reference_log_weight";
 
 /// Coordinates at or beyond this count as non-finite: their squares would overflow.
 const COORDINATE_LIMIT: f64 = 1e100;
@@ -81,6 +86,9 @@ fn judge(
             value.dropped = not_finite;
             match (metric.id, samples.get("log_weight")) {
                 ("ess", _) => one_sided(&mut value, samples, "log_weight", |a| weights::ess(&a.to_f64())),
+                (FORWARD_ESS, _) => one_sided(&mut value, samples, REFERENCE_LOG_WEIGHT, |a| {
+                    weights::forward_ess(&a.to_f64(), FORWARD_CLIP)
+                }),
                 ("unique-parents", _) => {
                     one_sided(&mut value, samples, "parents", |a| a.as_i64().and_then(weights::unique_parents));
                 }

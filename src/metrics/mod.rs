@@ -34,8 +34,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-pub use evaluate::evaluate;
-pub use registry::{Direction, METRICS, Metric, by_id};
+pub use evaluate::{REFERENCE_LOG_WEIGHT, evaluate};
+pub use registry::{Direction, FORWARD_ESS, METRICS, Metric, by_id};
 
 /// An independent reference ensemble.
 #[derive(Debug, Clone, PartialEq)]

@@ -66,6 +66,9 @@ impl Metric {
     }
 }
 
+/// The metric that needs the density of the sampler at the reference's frames.
+pub const FORWARD_ESS: &str = "forward-ess";
+
 /// Every metric, in table order.
 pub const METRICS: &[Metric] = &[
     metric(
@@ -294,6 +297,15 @@ pub const METRICS: &[Metric] = &[
         Direction::Higher,
         "Effective sample size of the importance weights, (sum w)^2 / (n sum w^2); needs the array `log_weight`",
         "Kong 1992",
+    ),
+    metric(
+        FORWARD_ESS,
+        "Forward ESS",
+        "fraction",
+        Direction::Higher,
+        "Effective sample size of the weights w = p/q at the reference's frames, n^2 / (sum w sum 1/w), the largest 0.01 % \
+         clipped; only of flows with a density. Unlike ess it falls when a mode of the target is missing",
+        "TA-BG's public code",
     ),
     metric(
         "unique-parents",

@@ -23,6 +23,45 @@ pub fn ess(log_weight: &[f64]) -> Option<f64> {
     Some(sum * sum / (log_weight.len() as f64 * squares))
 }
 
+/// Sets the `floor(fraction n)` largest log-weights to the smallest of them; returns how many. NaN must have been removed.
+pub fn clip(log_w: &mut [f64], fraction: f64) -> usize {
+    let k = (fraction * log_w.len() as f64) as usize;
+    if k > 0 {
+        let mut sorted = log_w.to_vec();
+        let (_, &mut level, _) = sorted.select_nth_unstable_by(k - 1, |a, b| b.total_cmp(a));
+        log_w.iter_mut().for_each(|w| *w = w.min(level));
+    }
+    k
+}
+
+/// Forward effective sample size, `n^2 / (sum w sum 1/w)` of weights `p/q` at samples of `p`, the `floor(fraction n)` largest
+/// clipped. It is 0 where `q` misses what `p` has: a weight is infinite and not clipped.
+///
+/// `None` without samples, or when a log weight is NaN or `-inf`.
+#[must_use]
+pub fn forward_ess(log_w: &[f64], fraction: f64) -> Option<f64> {
+    if log_w.is_empty() || log_w.iter().any(|w| w.is_nan() || *w == f64::NEG_INFINITY) {
+        return None;
+    }
+    let mut log_w = log_w.to_vec();
+    clip(&mut log_w, fraction);
+    if log_w.contains(&f64::INFINITY) {
+        return Some(0.0);
+    }
+    let inverse: Vec<f64> = log_w.iter().map(|w| -w).collect();
+    Some((-log_mean_exp(&log_w) - log_mean_exp(&inverse)).exp())
+}
+
+/// `ln mean exp`: of log-weights this is the estimate of `ln Z_p / Z_q`. Minus infinity counts as a weight of zero.
+#[must_use]
+pub fn log_mean_exp(log_w: &[f64]) -> f64 {
+    let top = log_w.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    if top == f64::NEG_INFINITY {
+        return top;
+    }
+    top + (log_w.iter().map(|w| (w - top).exp()).sum::<f64>() / log_w.len() as f64).ln()
+}
+
 /// Samples resampled by their array `log_weight` (systematic resampling, as many as there were), with the indices drawn as
 /// `parents`; `None` when there are no weights or none of them is usable.
 #[must_use]
@@ -64,6 +103,15 @@ mod tests {
         assert_eq!(ess(&[]), None);
         assert_eq!(ess(&[f64::NEG_INFINITY]), None);
         assert_eq!(ess(&[0.0, f64::NAN]), None);
+        // Weights 1 and 3 at samples of p: 4 / (4 * (1 + 1/3)).
+        assert!((forward_ess(&[700.0, 700.0 + 3.0_f64.ln()], 0.0).unwrap() - 0.75).abs() < 1e-12);
+        assert_eq!(forward_ess(&[0.0, 0.0, f64::INFINITY], 0.0), Some(0.0));
+        assert!(
+            (forward_ess(&[1.0, 1.0, 1.0, f64::INFINITY], 0.5).unwrap() - 1.0).abs() < 1e-12,
+            "clipped to the next"
+        );
+        assert_eq!(forward_ess(&[], 0.0), None);
+        assert_eq!(forward_ess(&[0.0, f64::NAN], 0.0), None);
         assert_eq!(unique_parents(&[3, 3, 0, 7]), Some(0.75));
         assert_eq!(unique_parents(&[]), None);
     }

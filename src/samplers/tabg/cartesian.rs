@@ -64,6 +64,11 @@ impl Cartesian {
         z
     }
 
+    /// What turns a density of standardised rows into one of centred positions, in the system's unit of length.
+    fn unit(&self) -> f64 {
+        (self.row() - 3) as f64 * self.scale.ln()
+    }
+
     /// A row as positions without their centre, in the system's unit of length.
     fn centred(&self, row: &[f32], centre: [f64; 3]) -> impl Iterator<Item = f64> {
         let scale = self.scale;
@@ -105,13 +110,11 @@ impl Generator for Cartesian {
         let prior: Vec<f64> = rows.par_chunks(self.row()).map(standard_normal).collect();
         let mut log = vec![0.0; items.len()];
         self.flow.decode(w, &mut rows, &mut log);
-        // A density over centred positions, in the system's unit of length.
-        let unit = (self.row() - 3) as f64 * self.scale.ln();
         let mut drawn = Drawn::default();
         for ((row, prior), log) in rows.chunks_exact(self.row()).zip(prior).zip(log) {
             let centre = centre_of(row);
             drawn.x.extend(self.centred(row, centre));
-            drawn.log_q.push(prior - log - centre_density(centre, self.atoms) - unit);
+            drawn.log_q.push(prior - log - centre_density(centre, self.atoms) - self.unit());
         }
         drawn
     }
@@ -133,6 +136,16 @@ impl Generator for Cartesian {
             row.iter_mut().zip([0, 1, 2].into_iter().cycle()).for_each(|(x, k)| *x -= centre[k] as f32);
         }
         (rows, 0)
+    }
+
+    /// At a random orientation and centre of mass, as the flow has seen them in training.
+    fn log_q(&self, w: &Weights<f32>, x: &[f64], stream: &Stream) -> Vec<f64> {
+        let width = self.row();
+        let (mut rows, _) = self.encode(x);
+        rows.par_chunks_mut(width).enumerate().for_each(|(i, row)| self.augment(row, &mut stream.at(i as u32)));
+        let log_q = self.log_density(w, &rows);
+        let counted = log_q.iter().zip(rows.chunks_exact(width));
+        counted.map(|(log_q, row)| log_q - centre_density(centre_of(row), self.atoms) - self.unit()).collect()
     }
 
     fn forward_kl(&mut self, w: &Weights<f32>, rows: &[f32], stream: &Stream, gradient: &mut [Lanes<f32>]) -> Loss {

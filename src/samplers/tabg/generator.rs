@@ -50,6 +50,10 @@ pub trait Generator: Send + Sync {
     /// Rows of the frames `x [n, atoms, 3]` that the flow has a density for, and how many it has none for.
     fn encode(&self, x: &[f64]) -> (Vec<f32>, usize);
 
+    /// `ln q(x)` of frames `x [n, atoms, 3]`, `[n]`, by the same convention as [`Generator::draw`]; minus infinity where the flow
+    /// has no density. Random augmentation, if any, comes from `stream`.
+    fn log_q(&self, w: &Weights<f32>, x: &[f64], stream: &Stream) -> Vec<f64>;
+
     /// Negative log-likelihood of rows: its mean, and its gradient added to `gradient` (packed). Random augmentation, if any,
     /// comes from `stream`. The weights must be transposed.
     fn forward_kl(&mut self, w: &Weights<f32>, rows: &[f32], stream: &Stream, gradient: &mut [Lanes<f32>]) -> Loss;

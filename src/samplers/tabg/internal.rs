@@ -62,6 +62,19 @@ impl InternalModel {
         .collect()
     }
 
+    /// Rows of frames; `None` for those outside the flow's support.
+    fn encoded(&self, x: &[f64]) -> Vec<Option<Vec<f32>>> {
+        let frames = x.par_chunks(self.frame()).map_init(
+            || self.coordinates.scratch(),
+            |scratch, x| {
+                let mut u = vec![0.0; self.dim()];
+                let inside = self.coordinates.encode(x, &mut u, scratch).is_some();
+                inside.then(|| u.iter().map(|u| *u as f32).collect())
+            },
+        );
+        frames.collect()
+    }
+
     /// `ln q(x)` of rows of the unit cube.
     #[must_use]
     pub fn log_density(&self, w: &Weights<f32>, rows: &[f32]) -> Vec<f64> {
@@ -115,18 +128,17 @@ impl Generator for InternalModel {
     }
 
     fn encode(&self, x: &[f64]) -> (Vec<f32>, usize) {
-        let dim = self.dim();
-        let frames = x.par_chunks(self.frame()).map_init(
-            || self.coordinates.scratch(),
-            |scratch, x| {
-                let mut u = vec![0.0; dim];
-                let inside = self.coordinates.encode(x, &mut u, scratch).is_some();
-                inside.then(|| u.iter().map(|u| *u as f32).collect::<Vec<f32>>())
-            },
-        );
-        let frames: Vec<Option<Vec<f32>>> = frames.collect();
+        let frames = self.encoded(x);
         let outside = frames.iter().filter(|f| f.is_none()).count();
         (frames.into_iter().flatten().flatten().collect(), outside)
+    }
+
+    fn log_q(&self, w: &Weights<f32>, x: &[f64], _: &Stream) -> Vec<f64> {
+        let frames = self.encoded(x);
+        let rows: Vec<f32> = frames.iter().flatten().flatten().copied().collect();
+        let mut inside = self.log_density(w, &rows).into_iter();
+        let log_q = frames.iter().map(|frame| frame.as_ref().and_then(|_| inside.next()).unwrap_or(f64::NEG_INFINITY));
+        log_q.collect()
     }
 
     fn forward_kl(&mut self, w: &Weights<f32>, rows: &[f32], _: &Stream, gradient: &mut [Lanes<f32>]) -> Loss {

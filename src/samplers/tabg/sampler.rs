@@ -13,6 +13,7 @@ use crate::config::spec::{Start, TabgSpec};
 use crate::energy::{Metered, Purpose};
 use crate::error::{Error, Result};
 use crate::flow::Weights;
+use crate::metrics::weights::{clip, log_mean_exp};
 use crate::rng::{self, Stream};
 use crate::samplers::{Context, Progress, Sampler, Samples, state};
 use crate::systems::System;
@@ -291,10 +292,10 @@ impl TaBg {
         let spec = &self.spec.anneal;
         let drawn = self.log_w.len();
         let raw = crate::diffusion::ess(&self.log_w);
-        let log_z = weights::log_mean_exp(&self.log_w);
+        let log_z = log_mean_exp(&self.log_w);
         let kept: Vec<i64> = (0..drawn).filter(|&i| self.log_w[i].is_finite()).map(|i| i as i64).collect();
         let mut log_w: Vec<f64> = self.log_w.iter().copied().filter(|w| w.is_finite()).collect();
-        let clipped = weights::clip(&mut log_w, spec.clip);
+        let clipped = clip(&mut log_w, spec.clip);
         let ess = if kept.is_empty() { 0.0 } else { crate::diffusion::ess(&log_w) };
         let effective = ess * kept.len() as f64;
         if kept.is_empty() || effective < spec.min_effective as f64 {
@@ -399,13 +400,13 @@ impl TaBg {
         if until < total {
             return Ok(self.progress("samples", total, vec![]));
         }
-        let clip = self.spec.anneal.clip;
+        let clipped = self.spec.anneal.clip;
         let dropped = self.log_w.iter().filter(|w| !w.is_finite()).count();
         let scalars = vec![
             ("samples.ess", crate::diffusion::ess(&self.log_w)),
-            ("samples.ess_clipped", weights::reverse_ess(&self.log_w, clip)),
-            ("samples.clip", clip),
-            ("samples.log_z", weights::log_mean_exp(&self.log_w)),
+            ("samples.ess_clipped", weights::reverse_ess(&self.log_w, clipped)),
+            ("samples.clip", clipped),
+            ("samples.log_z", log_mean_exp(&self.log_w)),
             ("samples.dropped", dropped as f64),
         ];
         let mut report = self.progress("samples", total, scalars);
@@ -485,6 +486,6 @@ impl Sampler for TaBg {
     }
 
     fn weights(&self) -> Option<Arrays> {
-        Some(Weights::to_arrays(self.model.packing(), &self.trainer.weights.packed, "flow."))
+        Some(Weights::to_arrays(self.model.packing(), &self.trainer.weights.packed, super::PREFIX))
     }
 }
