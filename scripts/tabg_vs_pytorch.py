@@ -22,7 +22,10 @@ from safetensors.torch import load_file
 
 ROOT = pathlib.Path(__file__).parent.parent
 BINS, MIN = 8, 1e-3
-TOLERANCE, GRADIENT_TOLERANCE = 2e-4, 1e-3  # of the largest entry, f32 against f32
+TOLERANCE = 2e-4  # of the largest entry, f32 against f32
+# Of the norm of the whole gradient. Single entries say little: where rounding moves one row across the kink of a ReLU, a weight's
+# gradient jumps by a percent (PyTorch's in f32 does so against its own in f64). Exact values are checked in tests/golden_flow.rs.
+GRADIENT_TOLERANCE = 1e-3
 
 
 def knots(raw):
@@ -136,8 +139,9 @@ def main():
 
     loss = negative_log_likelihood(w, f, f["rows"], torsions)
     loss.backward()
-    error = max(worst(v.grad, f[f"gradient.{k}"].float()) for k, v in w.items())
-    print(f"loss: {loss.item():.5f} and {f['loss'].item():.5f}, worst gradient: {error:.1e}")
+    squares = [(((v.grad - f[f"gradient.{k}"]) ** 2).sum(), (f[f"gradient.{k}"] ** 2).sum()) for k, v in w.items()]
+    error = math.sqrt(sum(d for d, _ in squares) / sum(g for _, g in squares))
+    print(f"loss: {loss.item():.5f} and {f['loss'].item():.5f}, gradient: {error:.1e}")
     assert abs(loss.item() - f["loss"].item()) < TOLERANCE * abs(loss.item()) and error < GRADIENT_TOLERANCE
 
     adam = torch.optim.Adam(w.values(), lr=5e-6)
