@@ -203,7 +203,7 @@ samples = 300
         let metrics = run["evaluation"]["metrics"].as_array().unwrap();
         let forward = metrics.iter().find(|m| m["id"] == "forward-ess").unwrap();
         match forward["value"].as_f64() {
-            Some(ess) => assert!(has && ess >= 0.0 && ess <= 1.0, "{forward}"),
+            Some(ess) => assert!(has && (0.0..=1.0).contains(&ess), "{forward}"),
             None => assert!(!has && forward["note"].as_str().unwrap().contains("reference_log_weight"), "{forward}"),
         }
     }
