@@ -86,9 +86,7 @@ fn judge(
             value.dropped = not_finite;
             match (metric.id, samples.get("log_weight")) {
                 ("ess", _) => one_sided(&mut value, samples, "log_weight", |a| weights::ess(&a.to_f64())),
-                (FORWARD_ESS, _) => one_sided(&mut value, samples, REFERENCE_LOG_WEIGHT, |a| {
-                    weights::forward_ess(&a.to_f64(), FORWARD_CLIP)
-                }),
+                (FORWARD_ESS, _) => forward_ess(&mut value, samples),
                 ("unique-parents", _) => {
                     one_sided(&mut value, samples, "parents", |a| a.as_i64().and_then(weights::unique_parents));
                 }
@@ -183,6 +181,16 @@ fn one_sided(
                 value.note = format!("not defined: `{array}` holds no usable numbers");
             }
         }
+    }
+}
+
+/// The forward effective sample size; the note says how much of what it lacks is due to a thousandth of the frames.
+fn forward_ess(value: &mut MetricValue, samples: &Arrays) {
+    one_sided(value, samples, REFERENCE_LOG_WEIGHT, |a| weights::forward_ess(&a.to_f64(), FORWARD_CLIP));
+    (value.n_samples, value.n_reference) = (0, value.n_samples);
+    let log_w = samples.get(REFERENCE_LOG_WEIGHT).map(crate::array::Array::to_f64);
+    if let Some(ess) = log_w.and_then(|log_w| weights::forward_ess(&log_w, 1e-3)) {
+        append(&mut value.note, &format!("{ess:.4} with 0.1 % clipped"));
     }
 }
 
