@@ -22,7 +22,7 @@
 //! | [`compare`] | two runs, selections or code versions: better, worse, or a tie within the noise |
 //! | [`report`] | tables, figures, the HTML page |
 //! | [`systems`], [`energy`] | what is sampled (clusters, molecules from OpenMM XML); energies behind a meter that counts |
-//! | [`device`] | the same energies and dynamics on an NVIDIA GPU (kernels in `src/kernels`); networks through candle |
+//! | [`device`] | the same energies, dynamics and networks on an NVIDIA GPU (kernels in `src/kernels`) |
 //! | [`samplers`] | Langevin, MALA, replica exchange, PITA, TA-BG; reference ensembles; free energies |
 //! | [`nn`] | EGNN and DiT with EDM preconditioning: candle reference and fused CPU engines |
 //! | [`flow`] | normalizing flows: on internal coordinates, on Cartesian ones |

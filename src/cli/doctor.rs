@@ -143,8 +143,8 @@ fn check(choice: Choice, out: Option<&Path>) -> Result<(Verdict, String)> {
     let (launcher, name) = device::choice::open(ordinal)?;
     let mut comparisons = device::check::compare(&launcher)?;
     let mut rates = device::check::rates(&launcher, BATCH)?;
-    comparisons.extend(networks::compare_egnn(&launcher)?);
-    rates.extend(networks::rates_egnn(&launcher)?);
+    comparisons.extend(networks::compare_kernels(&launcher)?);
+    rates.extend(networks::rates_kernels(&launcher)?);
     // Kernels need the driver alone; networks need more, which may be missing.
     let networks = match device::choice::candle_device(ordinal) {
         Ok(candle) => {

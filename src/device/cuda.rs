@@ -9,11 +9,11 @@ use std::time::Instant;
 use candle_core::cuda_backend::cudarc;
 use cudarc::driver::sys::{self, CUdevice_attribute, CUfunction_attribute_enum, CUresult};
 use cudarc::driver::{
-    CudaContext, CudaFunction, CudaModule, CudaSlice, CudaStream, DriverError, LaunchConfig, PushKernelArg,
+    CudaContext, CudaFunction, CudaModule, CudaSlice, CudaStream, CudaView, DriverError, LaunchConfig, PushKernelArg,
 };
 
 use super::choice::{Card, Found};
-use super::launch::{Arg, Call, Failure, Launch, Peak};
+use super::launch::{Arg, Failure, Launch, Peak, Program};
 use crate::error::{Error, Result};
 
 /// Our kernels: machine code for sm_80 and sm_90, PTX for newer cards.
@@ -129,6 +129,42 @@ enum Held {
     Int(i32),
     Long(u64),
     Buffer(CudaSlice<u8>),
+    Part { buffer: usize, byte: usize },
+}
+
+/// An argument as a launch takes it.
+enum Pushed<'a> {
+    Int(i32),
+    Long(u64),
+    View(CudaView<'a, u8>),
+}
+
+impl Held {
+    /// As a launch takes it; `None` for a part of a buffer that the program has not.
+    fn pushed<'a>(&'a self, buffers: &'a [Self]) -> Option<Pushed<'a>> {
+        match self {
+            Self::Int(x) => Some(Pushed::Int(*x)),
+            Self::Long(x) => Some(Pushed::Long(*x)),
+            Self::Buffer(buffer) => Some(Pushed::View(buffer.as_view())),
+            Self::Part { buffer, byte } => match buffers.get(*buffer)? {
+                Self::Buffer(buffer) => buffer.try_slice(*byte..).map(Pushed::View),
+                _ => None,
+            },
+        }
+    }
+}
+
+/// A call with its arguments on the device.
+struct Ready {
+    function: CudaFunction,
+    config: LaunchConfig,
+    args: Vec<Held>,
+}
+
+/// A program with its buffers on the device.
+struct Loaded {
+    buffers: Vec<Held>,
+    calls: Vec<Ready>,
 }
 
 impl From<DriverError> for Failure {
@@ -162,50 +198,70 @@ impl Gpu {
         Ok(function)
     }
 
+    #[allow(unsafe_code)] // memory without contents, see below
     fn upload(&self, args: &[Arg<'_>]) -> std::result::Result<Vec<Held>, DriverError> {
         let hold = |arg: &Arg<'_>| {
             Ok(match arg {
                 Arg::Int(x) => Held::Int(*x),
                 Arg::Long(x) => Held::Long(*x),
                 Arg::Null => Held::Long(0),
-                Arg::Scratch(bytes) => Held::Buffer(self.stream.alloc_zeros(*bytes)?),
+                // SAFETY: any bits are bytes; kernels write such memory before they read it (tests/cuda fills it with NaN).
+                Arg::Scratch(bytes) => Held::Buffer(unsafe { self.stream.alloc(*bytes) }?),
                 Arg::In(bytes) => Held::Buffer(self.stream.clone_htod(*bytes)?),
                 Arg::InOut(bytes) => Held::Buffer(self.stream.clone_htod(&**bytes)?),
                 Arg::Out(bytes) => Held::Buffer(self.stream.alloc_zeros(bytes.len())?),
+                Arg::Part { buffer, byte } => Held::Part { buffer: *buffer, byte: *byte },
             })
         };
         args.iter().map(hold).collect()
     }
 
-    #[allow(unsafe_code)] // a launch, see below
-    fn run(&self, function: &CudaFunction, call: &Call<'_>, held: &[Held]) -> std::result::Result<(), DriverError> {
-        let mut builder = self.stream.launch_builder(function);
-        for arg in held {
-            match arg {
-                Held::Int(x) => builder.arg(x),
-                Held::Long(x) => builder.arg(x),
-                Held::Buffer(buffer) => builder.arg(buffer),
+    fn load(&self, program: &Program<'_>) -> std::result::Result<Loaded, DriverError> {
+        let ready = |call: &super::launch::Call<'_>| {
+            let config = LaunchConfig {
+                grid_dim: (call.blocks, 1, 1),
+                block_dim: (call.threads, 1, 1),
+                shared_mem_bytes: call.shared,
             };
-        }
-        let config = LaunchConfig {
-            grid_dim: (call.blocks, 1, 1),
-            block_dim: (call.threads, 1, 1),
-            shared_mem_bytes: call.shared,
+            Ok(Ready { function: self.function(&call.kernel)?, config, args: self.upload(&call.args)? })
         };
-        // SAFETY: number, types and sizes of the arguments are those of the kernel of this name: `device::engine`,
-        // `device::egnn` and `device::check` are the only callers, and tests/cuda runs all of their calls through the same
-        // source, compiled for the CPU with bounds checked. Buffers live until the stream has been waited for.
-        unsafe { builder.launch(config) }.map(drop)
+        let buffers = self.upload(&program.buffers)?;
+        Ok(Loaded { buffers, calls: program.calls.iter().map(ready).collect::<std::result::Result<_, DriverError>>()? })
+    }
+
+    /// Starts every call of a program, in order; does not wait.
+    #[allow(unsafe_code)] // a launch, see below
+    fn start(&self, loaded: &Loaded) -> std::result::Result<(), Failure> {
+        for call in &loaded.calls {
+            let args: Option<Vec<Pushed<'_>>> = call.args.iter().map(|arg| arg.pushed(&loaded.buffers)).collect();
+            let args =
+                args.ok_or_else(|| Failure::Other("a program names a part of a buffer that it has not".into()))?;
+            let mut builder = self.stream.launch_builder(&call.function);
+            for arg in &args {
+                match arg {
+                    Pushed::Int(x) => builder.arg(x),
+                    Pushed::Long(x) => builder.arg(x),
+                    Pushed::View(view) => builder.arg(view),
+                };
+            }
+            // SAFETY: number, types and sizes of the arguments are those of the kernel of this name: `device::engine`,
+            // `device::egnn`, `device::dit` and `device::check` are the only callers, and tests/cuda runs all of their calls
+            // through the same source, compiled for the CPU with bounds checked. Buffers live until the stream has been
+            // waited for: what is dropped before is freed by the stream itself, after the launch.
+            unsafe { builder.launch(call.config) }?;
+        }
+        Ok(())
     }
 }
 
 impl Launch for Gpu {
-    fn launch(&self, call: Call<'_>) -> std::result::Result<(), Failure> {
-        let function = self.function(call.kernel)?;
-        let held = self.upload(&call.args)?;
-        self.run(&function, &call, &held)?;
+    fn run(&self, program: Program<'_>) -> std::result::Result<(), Failure> {
+        let loaded = self.load(&program)?;
+        self.start(&loaded)?;
         self.stream.synchronize()?;
-        for (arg, held) in call.args.into_iter().zip(&held) {
+        let held = loaded.buffers.iter().chain(loaded.calls.iter().flat_map(|call| &call.args));
+        let args = program.buffers.into_iter().chain(program.calls.into_iter().flat_map(|call| call.args));
+        for (arg, held) in args.zip(held) {
             if let (Arg::Out(bytes) | Arg::InOut(bytes), Held::Buffer(buffer)) = (arg, held) {
                 self.stream.memcpy_dtoh(buffer, bytes)?;
             }
@@ -213,14 +269,13 @@ impl Launch for Gpu {
         Ok(self.stream.synchronize()?)
     }
 
-    fn time(&self, call: Call<'_>, repeats: usize) -> std::result::Result<f64, Failure> {
-        let function = self.function(call.kernel)?;
-        let held = self.upload(&call.args)?;
-        self.run(&function, &call, &held)?;
+    fn time(&self, program: Program<'_>, repeats: usize) -> std::result::Result<f64, Failure> {
+        let loaded = self.load(&program)?;
+        self.start(&loaded)?;
         self.stream.synchronize()?;
         let began = Instant::now();
         for _ in 0..repeats {
-            self.run(&function, &call, &held)?;
+            self.start(&loaded)?;
         }
         self.stream.synchronize()?;
         Ok(began.elapsed().as_secs_f64() / repeats as f64)

@@ -39,8 +39,21 @@ pub struct Engine {
 /// Numbers of a type as bytes, rounded from f64.
 pub(super) fn bytes_of(precision: Precision, values: &[f64]) -> Vec<u8> {
     match precision {
-        Precision::F32 => values.iter().flat_map(|&x| (x as f32).to_le_bytes()).collect(),
+        Precision::F32 => {
+            // Written in place: weights are millions of numbers, converted for every pass.
+            let mut bytes = vec![0; 4 * values.len()];
+            bytes.as_chunks_mut().0.iter_mut().zip(values).for_each(|(b, &x)| *b = (x as f32).to_le_bytes());
+            bytes
+        }
         Precision::F64 => bytemuck::cast_slice(values).to_vec(),
+    }
+}
+
+/// Numbers from bytes, as a buffer of this precision holds them.
+pub(super) fn reals_of(precision: Precision, bytes: &[u8]) -> Vec<f64> {
+    match precision {
+        Precision::F32 => bytes.as_chunks().0.iter().map(|b| f64::from(f32::from_le_bytes(*b))).collect(),
+        Precision::F64 => bytes.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b)).collect(),
     }
 }
 
@@ -78,7 +91,13 @@ impl Engine {
         let mut all = vec![Arg::In(bytemuck::cast_slice(&with.ints)), Arg::In(&with.reals)];
         all.extend(args);
         let Shape { frames, threads, shared } = with.shape;
-        Call { kernel, blocks: n.div_ceil(frames) as u32, threads: threads as u32, shared: shared as u32, args: all }
+        Call {
+            kernel: kernel.into(),
+            blocks: n.div_ceil(frames) as u32,
+            threads: threads as u32,
+            shared: shared as u32,
+            args: all,
+        }
     }
 
     /// Calls `run` with ranges of frames that cover `0..n`, smaller ones once the memory does not suffice.
@@ -144,7 +163,7 @@ impl Engine {
             Arg::Out(bytemuck::cast_slice_mut(&mut e)),
             Arg::Out(bytemuck::cast_slice_mut(&mut f)),
         ];
-        let energy = self.launcher.time(self.call(&kernel, &self.single, n, args), repeats)?;
+        let energy = self.launcher.time(self.call(&kernel, &self.single, n, args).into(), repeats)?;
         let mut start: Vec<f64> = x.iter().map(|&x| f64::from(x)).collect();
         let (mut v, mut f, mut e) = (vec![0.0; x.len()], vec![0.0; x.len()], vec![0.0; n]);
         let kt = vec![kt; n];
@@ -152,7 +171,7 @@ impl Engine {
         let constants = constants(dynamics);
         let kernel = format!("{}_langevin_f32", self.tables.kernel);
         let args = langevin_args(walkers, &constants, dynamics, 0, steps);
-        let motion = self.launcher.time(self.call(&kernel, &self.single, n, args), repeats)?;
+        let motion = self.launcher.time(self.call(&kernel, &self.single, n, args).into(), repeats)?;
         Ok((energy, motion / steps as f64))
     }
 }

@@ -1,4 +1,6 @@
-//! What a kernel is called with.
+//! What a kernel is called with, and sequences of kernels.
+
+use std::borrow::Cow;
 
 /// One argument of a kernel. Buffers are bytes of little-endian numbers, copied to the device and back.
 #[derive(Debug)]
@@ -17,13 +19,20 @@ pub enum Arg<'a> {
     Out(&'a mut [u8]),
     /// A buffer that the kernel changes.
     InOut(&'a mut [u8]),
+    /// A buffer of the program, from a byte on.
+    Part {
+        /// Which one.
+        buffer: usize,
+        /// First byte.
+        byte: usize,
+    },
 }
 
 /// One launch.
 #[derive(Debug)]
 pub struct Call<'a> {
     /// Name of the kernel in `src/kernels/kernels.cu`.
-    pub kernel: &'a str,
+    pub kernel: Cow<'a, str>,
     /// Blocks.
     pub blocks: u32,
     /// Threads per block.
@@ -32,6 +41,22 @@ pub struct Call<'a> {
     pub shared: u32,
     /// Arguments in order.
     pub args: Vec<Arg<'a>>,
+}
+
+/// Kernels that run one after the other on buffers that stay on the device: everything is copied there once, and what the
+/// kernels fill or change is copied back once, at the end.
+#[derive(Debug, Default)]
+pub struct Program<'a> {
+    /// Buffers that several calls use, each as [`Arg::Part`].
+    pub buffers: Vec<Arg<'a>>,
+    /// The calls, in order.
+    pub calls: Vec<Call<'a>>,
+}
+
+impl<'a> From<Call<'a>> for Program<'a> {
+    fn from(call: Call<'a>) -> Self {
+        Self { buffers: Vec::new(), calls: vec![call] }
+    }
 }
 
 /// Why a launch failed.
@@ -54,17 +79,25 @@ pub struct Peak {
 
 /// Something that runs kernels: a GPU, or what a test puts in its place.
 pub trait Launch: Send + Sync {
-    /// Copies buffers, runs the kernel, waits, copies buffers back.
+    /// Copies buffers, runs the kernels, waits, copies buffers back.
     ///
     /// # Errors
     /// When the device refuses; buffers hold what they held then.
-    fn launch(&self, call: Call<'_>) -> Result<(), Failure>;
+    fn run(&self, program: Program<'_>) -> Result<(), Failure>;
 
-    /// Seconds of one run of the kernel alone, without copies: the mean of `repeats`, after one to warm up.
+    /// A program of one kernel.
+    ///
+    /// # Errors
+    /// As [`Launch::run`].
+    fn launch(&self, call: Call<'_>) -> Result<(), Failure> {
+        self.run(call.into())
+    }
+
+    /// Seconds of one run of the kernels alone, without copies: the mean of `repeats`, after one to warm up.
     ///
     /// # Errors
     /// When the device refuses.
-    fn time(&self, call: Call<'_>, repeats: usize) -> Result<f64, Failure>;
+    fn time(&self, program: Program<'_>, repeats: usize) -> Result<f64, Failure>;
 
     /// Most shared memory of a block, in bytes.
     fn shared_limit(&self) -> usize;

@@ -5,8 +5,9 @@
 //! | [`choice`] | `--device`, and what it chose for this process |
 //! | [`tables`] | parameters of a potential as the kernels read them |
 //! | [`engine`] | a potential whose batches run through a [`Launch`] |
-//! | [`egnn`] | the EGNN, by kernels |
-//! | [`launch`] | what a kernel is called with |
+//! | [`heads`] | both heads of a network, made of passes through its backbone |
+//! | [`egnn`], [`dit`] | EGNN and transformer, by kernels |
+//! | [`launch`] | what a kernel is called with; programs of several kernels |
 //! | `cuda` | the driver: memory, modules, launches (feature `cuda`; the only place with `unsafe`) |
 //! | [`check`] | device against CPU, and how fast: `doctor --device cuda --check` |
 //!
@@ -17,14 +18,17 @@ pub mod check;
 pub mod choice;
 #[cfg(feature = "cuda")]
 mod cuda;
+pub mod dit;
 pub mod egnn;
 pub mod engine;
+pub mod heads;
 pub mod launch;
 pub mod tables;
 
 pub(crate) use choice::note;
 pub use choice::{Choice, Found, launcher, name, networks, notes, potential, probe, select};
+pub use dit::DeviceDit;
 pub use egnn::DeviceEgnn;
 pub use engine::Engine;
-pub use launch::{Arg, Call, Failure, Launch, Peak};
+pub use launch::{Arg, Call, Failure, Launch, Peak, Program};
 pub use tables::Tables;

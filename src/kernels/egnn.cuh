@@ -3,17 +3,13 @@
 // works on one edge or node at a time, a block on one sample after the other. Sums over edges and samples have one owner and one
 // order: no atomics on floating-point numbers.
 #pragma once
-#include "num.cuh"
+#include "warp.cuh"
 
 const int H = 32;
 // Packed rows of a layer: src/nn/fused/layout.rs.
 const int EDGE0 = 0, EDGE0_BIAS = 66, EDGE2 = 67, EDGE2_BIAS = 99, NODE0 = 100, NODE0_BIAS = 164, NODE2 = 165,
           NODE2_BIAS = 197, COORD0 = 198, COORD0_BIAS = 230, COORD2 = 231, ATT = 232, ATT_BIAS = 233, LAYER = 234, EMBED = 0,
           EMBED_BIAS = 2, FIRST = 3;
-
-template <typename T> struct alignas(16) Four {
-    T v[4];
-};
 
 // One 32 x 32 block of weights, this lane's column of it.
 template <typename T> struct Column {
@@ -36,15 +32,6 @@ template <typename T> struct Column {
         return out;
     }
 };
-
-// Sum over the lanes of a warp, the same in all of them.
-template <typename T, int K> __device__ inline Num<T, K> over_lanes(Num<T, K> x) {
-#pragma unroll
-    for (int k = 0; k < K; k++)
-#pragma unroll
-        for (int step = H / 2; step > 0; step /= 2) x.c[k] += __shfl_xor_sync(0xffffffffu, x.c[k], step);
-    return x;
-}
 
 // Rows of 32 features with tangents, `[row, K, 32]`; this lane's entry.
 template <typename T, int K> __device__ inline Num<T, K> get(const T *rows, int row, int lane) {

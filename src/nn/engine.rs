@@ -8,12 +8,12 @@ use super::dit::Dit;
 use super::fused::FusedEgnn;
 use super::halving::Halving;
 use crate::config::spec::{Engine, NetSpec};
-use crate::device::{self, DeviceEgnn};
+use crate::device::{self, DeviceDit, DeviceEgnn};
 use crate::energy::Precision;
 use crate::error::Result;
 
-/// Builds the backbone of `atoms` particles in production precision (f32). On a GPU the fused EGNN runs as kernels of ours,
-/// candle's networks through cuBLAS; the fused DiT is on the CPU everywhere.
+/// Builds the backbone of `atoms` particles in production precision (f32). On a GPU the fused engines run as kernels of ours,
+/// candle's networks through cuBLAS.
 ///
 /// # Errors
 /// When the engine cannot have the shape asked for; [`crate::error::Error::NoDevice`].
@@ -25,12 +25,10 @@ pub fn build(engine: Engine, atoms: usize, net: &NetSpec) -> Result<Box<dyn Back
             Some(launcher) => Box::new(DeviceEgnn::new(launcher, atoms, net, Precision::F32)?),
             None => Box::new(FusedEgnn::<f32>::new(atoms, net)?),
         },
-        (Engine::Fused, Some(dit)) => {
-            if device::launcher().is_some() {
-                device::note("the fused transformer runs on the CPU; engine = \"candle\" runs on the GPU".into());
-            }
-            Box::new(Dit::<f32>::new(atoms, net, dit)?)
-        }
+        (Engine::Fused, Some(dit)) => match device::launcher() {
+            Some(launcher) => Box::new(DeviceDit::new(launcher, atoms, net, dit, Precision::F32)?),
+            None => Box::new(Dit::<f32>::new(atoms, net, dit)?),
+        },
     })
 }
 

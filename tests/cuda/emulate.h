@@ -7,7 +7,6 @@
 #include <cstdlib>
 #include <cstring>
 #include <functional>
-#include <csetjmp>
 #include <ucontext.h>
 #include <vector>
 
@@ -16,6 +15,7 @@
 #define __host__
 #define __shared__
 #define __restrict__
+#define __align__(bytes) __attribute__((aligned(bytes)))
 #define __launch_bounds__(threads, blocks)
 
 struct Index {
@@ -42,30 +42,34 @@ inline void sincospif(float x, float *s, float *c) {
     *s = (float)a, *c = (float)b;
 }
 
-double shared_memory[32 * 1024];
+double __align__(16) shared_memory[32 * 1024];
 
-// One thread of a block, and what it waits for.
+// One thread of a block, and what it waits for. A fiber that is done begins the next block: making one costs system calls.
 enum State { READY, AT_WARP, AT_BLOCK, DONE };
 struct Fiber {
     ucontext_t context; // how it begins
-    jmp_buf place;      // how it goes on: jumps need no system call
+    void *place[5];     // how it goes on
     bool begun = false;
     std::vector<char> stack;
     State state = READY;
 };
-static std::vector<Fiber> fibers;
-static jmp_buf scheduler;
+static std::vector<Fiber> fibers(1024);
+static void *scheduler[5];
 static unsigned running;
 static std::function<void()> body;
 
-inline void stop(State state) {
+// The compiler's own jumps: the library's tell the sanitizers to forget a stack, each time. `noipa`: no caller may know what
+// they leave alone, and a jump out is a call, so that the compiler knows of the way back.
+#define JUMPS __attribute__((noinline, noipa, no_sanitize("address", "undefined")))
+static JUMPS void jump(void **place) { __builtin_longjmp(place, 1); }
+static JUMPS void stop(State state) {
     Fiber &me = fibers[running];
     me.state = state;
-    if (!_setjmp(me.place)) _longjmp(scheduler, 1);
+    if (!__builtin_setjmp(me.place)) jump(scheduler);
 }
-inline void go_on(Fiber &f) {
-    if (_setjmp(scheduler)) return;
-    if (f.begun) _longjmp(f.place, 1);
+static JUMPS void go_on(Fiber &f) {
+    if (__builtin_setjmp(scheduler)) return;
+    if (f.begun) jump(f.place);
     f.begun = true;
     setcontext(&f.context);
 }
@@ -90,8 +94,10 @@ template <typename T> inline T __shfl_xor_sync(unsigned, T value, int lanes) {
     return other;
 }
 static void fiber_main() {
-    body();
-    stop(DONE);
+    for (;;) {
+        body();
+        stop(DONE);
+    }
 }
 
 // Whether all of the threads `first..last` are in this state; if so, and it is a barrier, they go on.
@@ -103,25 +109,26 @@ inline bool all(unsigned first, unsigned last, State state) {
     return true;
 }
 
-// Runs the kernel `call` on a grid; false when the threads of a block part at a barrier.
-inline bool launch(unsigned blocks, unsigned threads, bool reversed, std::function<void()> call) {
+// Runs the kernel `call` on a grid, with so many bytes of shared memory; false when the threads of a block part at a barrier.
+inline bool launch(unsigned blocks, unsigned threads, size_t shared, bool reversed, std::function<void()> call) {
     body = call;
     blockDim.x = threads;
     gridDim.x = blocks;
-    fibers.resize(threads);
+    for (unsigned k = 0; k < threads; k++) {
+        Fiber &f = fibers[k];
+        if (f.begun) continue;
+        f.stack.resize(64 * 1024);
+        getcontext(&f.context);
+        f.context.uc_stack.ss_sp = f.stack.data();
+        f.context.uc_stack.ss_size = f.stack.size();
+        f.context.uc_link = nullptr;
+        makecontext(&f.context, fiber_main, 0);
+    }
+    for (double &x : shared_memory) x = NAN;
     for (blockIdx.x = 0; blockIdx.x < blocks; blockIdx.x++) {
         // Shared memory holds anything at first.
-        for (double &x : shared_memory) x = NAN;
-        for (Fiber &f : fibers) {
-            f.stack.resize(64 * 1024);
-            f.state = READY;
-            getcontext(&f.context);
-            f.context.uc_stack.ss_sp = f.stack.data();
-            f.context.uc_stack.ss_size = f.stack.size();
-            f.context.uc_link = nullptr;
-            f.begun = false;
-            makecontext(&f.context, fiber_main, 0);
-        }
+        for (size_t i = 0; i < (shared + 7) / 8; i++) shared_memory[i] = NAN;
+        for (unsigned k = 0; k < threads; k++) fibers[k].state = READY;
         while (!all(0, threads, DONE)) {
             bool moved = false;
             // A warp goes on until all of it waits for the block.

@@ -1,4 +1,4 @@
-//! Kernels on the CPU: `src/kernels` compiled as plain C++ (`emulate.h`), one process per launch.
+//! Kernels on the CPU: `src/kernels` compiled as plain C++ (`emulate.h`), one process per program.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Write;
@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 
-use pita_bench::device::{Arg, Call, Failure, Launch};
+use pita_bench::device::{Arg, Failure, Launch, Program};
+
+/// Held by tests that read `device::notes`, which belong to the whole process.
+pub static NOTES: Mutex<()> = Mutex::new(());
 
 /// A device that is none.
 pub struct Emulator {
@@ -59,7 +62,7 @@ fn compile(source: &str, name: &str, flags: &[&str]) -> Option<PathBuf> {
     let draft = folder.join(std::process::id().to_string());
     let build = |flags: &[&str]| {
         let mut command = Command::new("c++");
-        command.args(["-std=c++17", "-O2", "-Wall", "-Wno-unknown-pragmas"]).args(flags);
+        command.args(["-std=c++17", "-O3", "-Wall", "-Wno-unknown-pragmas"]).args(flags);
         command.arg(root.join("tests/cuda").join(source)).arg("-o").arg(&draft).output().unwrap()
     };
     let mut built = build(flags);
@@ -72,37 +75,44 @@ fn compile(source: &str, name: &str, flags: &[&str]) -> Option<PathBuf> {
     Some(folder)
 }
 
+/// Writes what a launch needs of a buffer or an argument; its bytes of device memory.
+fn ask(request: &mut Vec<u8>, arg: &Arg<'_>) -> usize {
+    let bytes: &[u8] = match arg {
+        Arg::Int(x) => {
+            writeln!(request, "int {x}").unwrap();
+            return 0;
+        }
+        Arg::Null => {
+            writeln!(request, "long 0").unwrap();
+            return 0;
+        }
+        Arg::Part { buffer, byte } => {
+            writeln!(request, "part {buffer} {byte}").unwrap();
+            return 0;
+        }
+        Arg::Scratch(bytes) => {
+            writeln!(request, "scratch {bytes}").unwrap();
+            return *bytes;
+        }
+        Arg::Long(x) => {
+            writeln!(request, "long {}", x.cast_signed()).unwrap();
+            return 0;
+        }
+        Arg::In(bytes) => bytes,
+        Arg::Out(bytes) | Arg::InOut(bytes) => bytes,
+    };
+    writeln!(request, "bytes {}", bytes.len()).unwrap();
+    request.extend_from_slice(bytes);
+    bytes.len()
+}
+
 impl Launch for Emulator {
-    fn launch(&self, call: Call<'_>) -> Result<(), Failure> {
-        let mut request =
-            format!("{} {} {} {} {}\n", call.kernel, call.blocks, call.threads, call.shared, u8::from(self.reversed))
-                .into_bytes();
-        let mut total = 0;
-        for arg in &call.args {
-            let bytes: &[u8] = match arg {
-                Arg::Int(x) => {
-                    writeln!(request, "int {x}").unwrap();
-                    continue;
-                }
-                Arg::Null => {
-                    writeln!(request, "long 0").unwrap();
-                    continue;
-                }
-                Arg::Scratch(bytes) => {
-                    total += bytes;
-                    writeln!(request, "scratch {bytes}").unwrap();
-                    continue;
-                }
-                Arg::Long(x) => {
-                    writeln!(request, "long {}", x.cast_signed()).unwrap();
-                    continue;
-                }
-                Arg::In(bytes) => bytes,
-                Arg::Out(bytes) | Arg::InOut(bytes) => bytes,
-            };
-            total += bytes.len();
-            writeln!(request, "bytes {}", bytes.len()).unwrap();
-            request.extend_from_slice(bytes);
+    fn run(&self, program: Program<'_>) -> Result<(), Failure> {
+        let mut request = format!("{}\n", u8::from(self.reversed)).into_bytes();
+        let mut total: usize = program.buffers.iter().map(|arg| ask(&mut request, arg)).sum();
+        for call in &program.calls {
+            writeln!(request, "call 0 {} {} {} {}", call.kernel, call.blocks, call.threads, call.shared).unwrap();
+            total += call.args.iter().map(|arg| ask(&mut request, arg)).sum::<usize>();
         }
         if total > self.memory {
             return Err(Failure::OutOfMemory);
@@ -121,9 +131,10 @@ impl Launch for Emulator {
             return Err(Failure::Other(String::from_utf8_lossy(&done.stderr).into_owned()));
         }
         let mut answer = &done.stdout[..];
-        for arg in call.args {
+        let calls = program.calls.into_iter().flat_map(|call| call.args);
+        for arg in program.buffers.into_iter().chain(calls) {
             let length = match &arg {
-                Arg::Int(_) | Arg::Long(_) | Arg::Null | Arg::Scratch(_) => 0,
+                Arg::Int(_) | Arg::Long(_) | Arg::Null | Arg::Scratch(_) | Arg::Part { .. } => 0,
                 Arg::In(bytes) => bytes.len(),
                 Arg::Out(bytes) | Arg::InOut(bytes) => bytes.len(),
             };
@@ -137,7 +148,7 @@ impl Launch for Emulator {
         Ok(())
     }
 
-    fn time(&self, _: Call<'_>, _: usize) -> Result<f64, Failure> {
+    fn time(&self, _: Program<'_>, _: usize) -> Result<f64, Failure> {
         Err(Failure::Other("the emulator has no speed".into()))
     }
 

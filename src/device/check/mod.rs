@@ -169,7 +169,7 @@ fn random(launcher: &dyn Launch) -> std::result::Result<Vec<Comparison>, Failure
     for block in 0..blocks {
         let (mut words, mut single, mut twice) = (vec![0_u32; 4 * n], vec![0_f32; 4 * n], vec![0_f64; 4 * n]);
         launcher.launch(Call {
-            kernel: "random_numbers",
+            kernel: "random_numbers".into(),
             blocks: n.div_ceil(32) as u32,
             threads: 32,
             shared: 0,

@@ -6,11 +6,12 @@ use std::time::Instant;
 use candle_core::{DType, Device};
 
 use super::{Comparison, Rate, worse};
-use crate::config::spec::NetSpec;
-use crate::device::{DeviceEgnn, Launch};
+use crate::config::spec::{DitSpec, NetSpec};
+use crate::device::{DeviceDit, DeviceEgnn, Launch};
 use crate::energy::Precision;
 use crate::error::Result;
 use crate::nn::candle::{CandleDit, CandleEgnn};
+use crate::nn::dit::Dit;
 use crate::nn::fused::FusedEgnn;
 use crate::nn::{Backbone, EnergySeed, Halving};
 use crate::rng::{Purpose, Stream};
@@ -67,8 +68,9 @@ impl Inputs {
     }
 }
 
-/// Denoiser, gradient of the energy, both parameter gradients, divergence and a directional derivative, relative to their largest
-/// entry; and whether it is the same a second time.
+/// Denoiser, gradient of the energy, both parameter gradients, a directional derivative and, where it is `exact`, the
+/// divergence (it costs as much as everything else many times over), relative to their largest entry; and whether it is the
+/// same a second time.
 ///
 /// # Errors
 /// When a device fails.
@@ -77,10 +79,11 @@ pub fn against(
     here: &dyn Backbone,
     there: &dyn Backbone,
     batch: usize,
+    exact: bool,
     allowed: f64,
 ) -> Result<Vec<Comparison>> {
     let inputs = Inputs::new(here, batch);
-    let (want, got) = (inputs.all(here)?, inputs.all(there)?);
+    let (want, got) = (inputs.all(here, exact)?, inputs.all(there, exact)?);
     let mut out = Vec::new();
     for ((what, want), (_, got)) in want.iter().zip(&got) {
         let scale = want.iter().fold(0.0, |m, v| f64::max(m, v.abs()));
@@ -101,33 +104,44 @@ pub fn compare(device: &Device) -> Result<Vec<Comparison>> {
     let mut out = Vec::new();
     for (name, atoms, spec, _) in cases() {
         let (here, there) = (build(atoms, &spec, Device::Cpu)?, build(atoms, &spec, device.clone())?);
-        out.extend(against(&format!("{name}, through candle"), &*here, &*there, 3, 1e-4)?);
+        out.extend(against(&format!("{name}, through candle"), &*here, &*there, 3, true, 1e-4)?);
     }
     Ok(out)
 }
 
-/// The EGNN's kernels, against the CPU.
+/// The kernels' networks, against the CPU: the EGNN, and of the transformer the published width without the exact divergence, a
+/// small one with it.
 ///
 /// # Errors
 /// When the device fails.
-pub fn compare_egnn(launcher: &Arc<dyn Launch>) -> Result<Vec<Comparison>> {
+pub fn compare_kernels(launcher: &Arc<dyn Launch>) -> Result<Vec<Comparison>> {
     let spec = NetSpec::default();
     let here = FusedEgnn::<f64>::new(13, &spec)?;
     let mut out = Vec::new();
     for (precision, name, allowed) in [(Precision::F32, "f32", 1e-4), (Precision::F64, "f64", 1e-10)] {
         let there = DeviceEgnn::new(Arc::clone(launcher), 13, &spec, precision)?;
-        out.extend(against(&format!("egnn in {name}"), &here, &there, 6, allowed)?);
+        out.extend(against(&format!("egnn in {name}"), &here, &there, 6, true, allowed)?);
+    }
+    for (atoms, hidden, heads, exact) in [(22, 192, 6, false), (5, 32, 2, true)] {
+        // Blocks are all alike: two of them show what six would.
+        let (net, dit) = (NetSpec { hidden, layers: 2, ..NetSpec::dit() }, DitSpec { heads, ..DitSpec::default() });
+        let here = Dit::<f64>::new(atoms, &net, &dit)?;
+        for (precision, name, allowed) in [(Precision::F32, "f32", 1e-4), (Precision::F64, "f64", 1e-9)] {
+            let there = DeviceDit::new(Arc::clone(launcher), atoms, &net, &dit, precision)?;
+            let name = format!("dit of {atoms} particles in {name}");
+            out.extend(against(&name, &here, &there, 3, exact, allowed)?);
+        }
     }
     Ok(out)
 }
 
 impl Inputs {
     /// Everything that a network is asked for, by name: first what [`Inputs::step`] gives.
-    fn all(&self, net: &dyn Backbone) -> Result<Vec<(&'static str, Vec<f64>)>> {
+    fn all(&self, net: &dyn Backbone, exact: bool) -> Result<Vec<(&'static str, Vec<f64>)>> {
         let [d, force, score, energy] = self.step(net)?;
         let out = net.energy(&self.params, &self.h, &self.beta, &self.x)?;
         let (_, along) = net.denoise_jvp(&self.params, &self.h, &self.beta, &self.x, &self.v)?;
-        Ok(vec![
+        let mut all = vec![
             ("denoiser", d),
             ("force", force),
             ("gradient of the score", score),
@@ -135,8 +149,11 @@ impl Inputs {
             ("energy", out.u),
             ("dU/dh", out.du_dh),
             ("directional derivative", along),
-            ("divergence", self.divergence(net)?),
-        ])
+        ];
+        if exact {
+            all.push(("divergence", self.divergence(net)?));
+        }
+        Ok(all)
     }
 }
 
@@ -146,8 +163,9 @@ impl Inputs {
     }
 }
 
-/// Seconds of the gradients of a training step, copies included, and samples per second.
-fn rate(name: &str, net: &dyn Backbone, batch: usize) -> Result<Rate> {
+/// Seconds of the gradients of a training step, copies included, and samples per second; `floor` is what the device would need at
+/// its peak.
+fn rate(name: &str, net: &dyn Backbone, batch: usize, floor: Option<f64>) -> Result<Rate> {
     let inputs = Inputs::new(net, batch);
     inputs.step(net)?;
     let began = Instant::now();
@@ -157,7 +175,7 @@ fn rate(name: &str, net: &dyn Backbone, batch: usize) -> Result<Rate> {
     }
     let seconds = began.elapsed().as_secs_f64() / f64::from(repeats);
     let what = format!("{name}: training samples, both losses");
-    Ok(Rate { what, batch, per_second: batch as f64 / seconds, seconds, floor: None })
+    Ok(Rate { what, batch, per_second: batch as f64 / seconds, seconds, floor })
 }
 
 /// Networks through candle.
@@ -166,26 +184,51 @@ fn rate(name: &str, net: &dyn Backbone, batch: usize) -> Result<Rate> {
 /// When the device fails.
 pub fn rates(device: &Device) -> Result<Vec<Rate>> {
     let rate = |(name, atoms, spec, batch): Case| {
-        rate(&format!("{name}, through candle"), &Halving::new(build(atoms, &spec, device.clone())?), batch)
+        rate(&format!("{name}, through candle"), &Halving::new(build(atoms, &spec, device.clone())?), batch, None)
     };
     cases().into_iter().map(rate).collect()
 }
 
-/// The EGNN's kernels, and with them the energy head and the exact divergence that annealing asks for.
+/// Floating-point operations of the transformer's products for one sample, forward and for values alone.
+fn dit_operations(net: &dyn Backbone) -> f64 {
+    let tokens = net.dim() / 3;
+    let products = net.layout().parameters.iter().filter(|p| p.shape.len() == 2);
+    let rows = |name: &str| if name.contains("sigma_map") || name.contains("adaLN") { 1 } else { tokens };
+    products.map(|p| 2.0 * (rows(&p.name) * p.shape.iter().product::<usize>()) as f64).sum()
+}
+
+/// The kernels' networks: training steps, and the energy head with the exact divergence that annealing asks for.
 ///
 /// # Errors
 /// When the device fails.
-pub fn rates_egnn(launcher: &Arc<dyn Launch>) -> Result<Vec<Rate>> {
-    let (_, atoms, spec, batch) = &cases()[0];
-    let net = DeviceEgnn::new(Arc::clone(launcher), *atoms, spec, Precision::F32)?;
-    let mut out = vec![rate("egnn, 13 particles, kernels", &net, *batch)?];
-    let inputs = Inputs::new(&net, *batch);
-    let began = Instant::now();
-    inputs.divergence(&net)?;
-    net.energy(&inputs.params, &inputs.h, &inputs.beta, &inputs.x)?;
-    let seconds = began.elapsed().as_secs_f64();
-    let what = "egnn, 13 particles, kernels: annealing samples, exact divergence".to_owned();
-    out.push(Rate { what, batch: *batch, per_second: *batch as f64 / seconds, seconds, floor: None });
+pub fn rates_kernels(launcher: &Arc<dyn Launch>) -> Result<Vec<Rate>> {
+    let [(_, atoms, spec, batch), (_, dit_atoms, dit_spec, _)] = cases();
+    let egnn = DeviceEgnn::new(Arc::clone(launcher), atoms, &spec, Precision::F32)?;
+    let shape = dit_spec.dit.clone().unwrap_or_default();
+    let dit = DeviceDit::new(Arc::clone(launcher), dit_atoms, &dit_spec, &shape, Precision::F32)?;
+    let floor = |passes: f64, samples: usize| {
+        launcher.peak().map(|peak| passes * dit_operations(&dit) * samples as f64 / peak.flops)
+    };
+    // A pass forward, backward, for the weights, each for values and for tangents: 4 for the score, 8 for the energy.
+    let training = floor(12.0, batch);
+    let (directions, samples) = (dit.dim() as f64, 64);
+    // The values, every tangent; the energy head forward and backward.
+    let annealing = floor(1.0 + directions + 2.0, samples);
+    let mut out = Vec::new();
+    let nets: [(&str, &dyn Backbone); 2] =
+        [("egnn, 13 particles, kernels", &egnn), ("dit, 22 particles, kernels", &dit)];
+    for ((name, net), (samples, training, annealing)) in
+        nets.into_iter().zip([(batch, None, None), (samples, training, annealing)])
+    {
+        out.push(rate(name, net, batch, training)?);
+        let inputs = Inputs::new(net, samples);
+        let began = Instant::now();
+        inputs.divergence(net)?;
+        net.energy(&inputs.params, &inputs.h, &inputs.beta, &inputs.x)?;
+        let seconds = began.elapsed().as_secs_f64();
+        let what = format!("{name}: annealing samples, exact divergence");
+        out.push(Rate { what, batch: samples, per_second: samples as f64 / seconds, seconds, floor: annealing });
+    }
     Ok(out)
 }
 

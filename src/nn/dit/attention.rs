@@ -19,6 +19,12 @@ use crate::real::Real;
 /// Base of the rotary frequencies.
 const ROTARY_BASE: f64 = 10_000.0;
 
+/// Angle by which feature `feature` of a head of width `head` turns for each token: both of a pair by the same.
+#[must_use]
+pub fn angle(token: usize, feature: usize, head: usize) -> f64 {
+    token as f64 * ROTARY_BASE.powf(-2.0 * (feature / 2) as f64 / head as f64)
+}
+
 /// Rotation of token `i` (interleaved pairs `(2i, 2i + 1)`, angle `token * 10000^(-2i/head)`), and the shape.
 #[derive(Debug, Clone)]
 pub struct Attention<T> {
@@ -49,10 +55,7 @@ pub struct HeadMemory<T> {
 impl<T: Real> Attention<T> {
     /// Tables for a plan.
     pub fn new(plan: &Plan) -> Self {
-        let angle = |token: usize, lane: usize| {
-            let pair = (lane % plan.head) / 2;
-            token as f64 * ROTARY_BASE.powf(-2.0 * pair as f64 / plan.head as f64)
-        };
+        let angle = |token, lane| angle(token, lane % plan.head, plan.head);
         let table = |f: &dyn Fn(usize, usize) -> f64| -> Vec<Lanes<T>> {
             (0..plan.tokens).map(|t| Lanes(std::array::from_fn(|o| T::from_f64(f(t, o))))).collect()
         };

@@ -10,7 +10,6 @@ use crate::rng::{Purpose, Stream};
 #[derive(Debug, Clone, Copy)]
 pub struct Dropout {
     stream: Stream,
-    /// A feature is dropped when its 16 random bits are below this.
     below: u32,
 }
 
@@ -18,8 +17,13 @@ impl Dropout {
     /// Drops with `probability` (rounded to 2^-16) at a training step.
     #[must_use]
     pub fn new(probability: f64, seed: u64, step: u64) -> Self {
-        let below = (probability * 65_536.0).round() as u32;
-        Self { stream: Stream::new(seed, Purpose::Dropout, step), below }
+        Self { stream: Stream::new(seed, Purpose::Dropout, step), below: Self::threshold(probability) }
+    }
+
+    /// A feature is dropped when its 16 random bits are below this.
+    #[must_use]
+    pub fn threshold(probability: f64) -> u32 {
+        (probability * 65_536.0).round() as u32
     }
 
     /// What a kept feature is multiplied with, so that the mean stays.

@@ -1,0 +1,339 @@
+//! Both heads of a network on a device (see `nn::edm`), made of passes through the bare network: [`Backbone`] for whatever gives
+//! these passes.
+//!
+//! What is differentiated for is decided on this side (the losses are closures), so a gradient is two passes: the head, then its
+//! reverse with what the loss asks for. The exact divergence pushes one tangent per coordinate, as many at once as the network
+//! takes.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::launch::Failure;
+use crate::error::{Error, Result};
+use crate::nn::edm::Edm;
+use crate::nn::{Backbone, Cotangent, EnergyOut, Layout, Seeds};
+
+/// What a pass starts from: values and tangents, one list each.
+#[derive(Debug, Clone, Default)]
+pub struct Inputs {
+    /// Noise level of each sample; its tangent only where it moves.
+    pub noise: Vec<Vec<f64>>,
+    /// Inverse temperature of each sample.
+    pub beta: Vec<f64>,
+    /// Scaled coordinates `[samples, dim]`, then as many tangents as the pass has.
+    pub y: Vec<Vec<f64>>,
+    /// Adjoint of the output, as many lists as `y`; none for a forward pass.
+    pub cotangent: Vec<Vec<f64>>,
+}
+
+/// What a pass gives, one list for the values and for each tangent.
+#[derive(Debug, Clone, Default)]
+pub struct Pass {
+    /// Output `[samples, dim]`.
+    pub out: Vec<Vec<f64>>,
+    /// Adjoint of the scaled coordinates.
+    pub y_bar: Vec<Vec<f64>>,
+    /// Adjoint of the noise levels.
+    pub noise_bar: Vec<Vec<f64>>,
+}
+
+/// A network without its heads, on a device.
+pub trait Bare: Send + Sync + Sized + 'static {
+    /// Parameters as the kernels read them.
+    type Weights;
+    /// Samples whose parameter gradients are summed together, wherever a batch is cut.
+    const CHUNK: usize;
+    /// Samples of a launch at first; halved where memory is short.
+    const BATCH: usize;
+
+    /// As [`Backbone::layout`].
+    fn layout(&self) -> &Layout;
+
+    /// As [`Backbone::dim`].
+    fn dim(&self) -> usize;
+
+    /// As [`Backbone::translation_invariant`].
+    fn translation_invariant(&self) -> bool {
+        true
+    }
+
+    /// As [`Backbone::in_training`].
+    fn in_training(&self, seed: u64, step: u64) -> Option<Self> {
+        let _ = (seed, step);
+        None
+    }
+
+    /// Most tangents of a forward pass.
+    fn tangents(&self) -> usize {
+        1
+    }
+
+    /// The parameters of a call.
+    fn weights(&self, params: &[f64]) -> Self::Weights;
+
+    /// The samples `first..` of a batch through the network; with a cotangent (and one tangent at most) also back, and with
+    /// `grad` the gradient of the parameters (last component), added to it.
+    ///
+    /// # Errors
+    /// When the device refuses; `grad` is as it was then.
+    fn launch(
+        &self,
+        weights: &Self::Weights,
+        first: usize,
+        inputs: &Inputs,
+        grad: Option<&mut [f64]>,
+    ) -> Result<Pass, Failure>;
+}
+
+/// A network on a device as a backbone.
+pub struct Heads<B> {
+    bare: B,
+    /// Largest batch, by what is remembered of earlier calls.
+    batch: Arc<AtomicUsize>,
+}
+
+impl Inputs {
+    /// A range of samples.
+    fn part(&self, range: &Range<usize>, dim: usize) -> Self {
+        let samples = |lists: &[Vec<f64>], width: usize| -> Vec<Vec<f64>> {
+            lists.iter().map(|list| list[range.start * width..range.end * width].to_vec()).collect()
+        };
+        Self {
+            noise: samples(&self.noise, 1),
+            beta: self.beta[range.clone()].to_vec(),
+            y: samples(&self.y, dim),
+            cotangent: samples(&self.cotangent, dim),
+        }
+    }
+}
+
+impl Pass {
+    /// Appends the samples of another pass.
+    fn append(&mut self, part: Self) {
+        let parts = [(&mut self.out, part.out), (&mut self.y_bar, part.y_bar), (&mut self.noise_bar, part.noise_bar)];
+        for (all, part) in parts {
+            all.resize(part.len(), Vec::new());
+            all.iter_mut().zip(part).for_each(|(all, part)| all.extend(part));
+        }
+    }
+}
+
+impl<B: Bare> Heads<B> {
+    /// The heads of a network.
+    pub fn over(bare: B) -> Self {
+        Self { bare, batch: Arc::new(AtomicUsize::new(B::BATCH)) }
+    }
+
+    /// The network without its heads.
+    pub fn bare(&self) -> &B {
+        &self.bare
+    }
+
+    /// The network on a batch, in parts that fit the device.
+    ///
+    /// # Errors
+    /// [`Error::Device`] when it fails, or when not even the smallest part fits.
+    pub fn pass(&self, params: &[f64], inputs: &Inputs, mut grad: Option<&mut [f64]>) -> Result<Pass> {
+        let weights = self.bare.weights(params);
+        let (samples, dim) = (inputs.beta.len(), self.dim());
+        // Parameter gradients are added in the same groups wherever a batch is cut.
+        let least = if grad.is_some() { B::CHUNK } else { 1 };
+        // A pass takes memory by its components; a batch is counted in pairs of a value and a tangent.
+        let pairs = inputs.y.len().max(2);
+        let mut all = Pass::default();
+        let mut done = 0;
+        while done < samples {
+            let most = (2 * self.batch.load(Ordering::Relaxed) / pairs).max(1).next_multiple_of(least);
+            let range = done..samples.min(done + most);
+            let some = inputs.part(&range, dim);
+            match self.bare.launch(&weights, done, &some, grad.as_deref_mut()) {
+                Ok(pass) => {
+                    all.append(pass);
+                    done = range.end;
+                }
+                Err(Failure::OutOfMemory) if range.len() > least => {
+                    let half = range.len().div_ceil(2).next_multiple_of(least);
+                    self.batch.fetch_min((half * pairs).div_ceil(2), Ordering::Relaxed);
+                    super::choice::note(format!(
+                        "device memory is short: networks in batches of {half} samples from here on"
+                    ));
+                }
+                Err(Failure::OutOfMemory) => return Err(Error::Device("out of device memory in the network".into())),
+                Err(Failure::Other(message)) => return Err(Error::Device(message)),
+            }
+        }
+        Ok(all)
+    }
+
+    /// Network inputs without tangents, and the coefficients of each sample.
+    fn plain(&self, h: &[f64], beta: &[f64], x: &[f64]) -> (Inputs, Vec<Edm<f64>>) {
+        let edm: Vec<Edm<f64>> = h.iter().map(|&h| Edm::new(h)).collect();
+        let y = x.chunks_exact(self.dim()).zip(&edm).flat_map(|(x, edm)| x.iter().map(|x| edm.c_in * x)).collect();
+        let noise = edm.iter().map(|edm| edm.noise).collect();
+        (Inputs { noise: vec![noise], beta: beta.to_vec(), y: vec![y], cotangent: Vec::new() }, edm)
+    }
+
+    /// Denoiser from a pass.
+    fn denoised(&self, edm: &[Edm<f64>], pass: &Pass, x: &[f64]) -> Vec<f64> {
+        let dim = self.dim();
+        let at = |(k, f): (usize, &f64)| edm[k / dim].c_skip * x[k] + edm[k / dim].c_out * f;
+        pass.out.first().into_iter().flatten().enumerate().map(at).collect()
+    }
+
+    /// Energy head; see `Egnn::energy_of` of the CPU's engine.
+    fn energies(&self, params: &[f64], h: &[f64], beta: &[f64], x: &[f64]) -> Result<EnergyOut> {
+        let (mut inputs, edm) = self.plain(h, beta, x);
+        inputs.cotangent.clone_from(&inputs.y);
+        let pass = self.pass(params, &inputs, None)?;
+        let dim = self.dim();
+        let mut all = EnergyOut { u: Vec::new(), grad: Vec::new(), du_dh: Vec::new() };
+        for (i, edm) in edm.iter().enumerate() {
+            let row = i * dim..(i + 1) * dim;
+            let (x, y, f) = (&x[row.clone()], &inputs.y[0][row.clone()], &pass.out[0][row.clone()]);
+            let pulled: Vec<f64> = pass.y_bar[0][row].iter().zip(f).map(|(r, f)| r + f).collect();
+            let (product, y2) = (inner(f, y), inner(y, y));
+            let slope = -(edm.inv_sigma * edm.c_in);
+            all.grad.extend(pulled.iter().zip(x).map(|(r, x)| edm.c_skip * x + slope * r));
+            all.u.push(0.5 * y2 - edm.inv_sigma * product);
+            let along_noise = pass.noise_bar[0][i] * 0.125 / edm.h;
+            let along_y = 0.5 * edm.c_skip * inner(&pulled, y);
+            let du_dh = edm.inv_sigma * (0.5 * product / edm.h - along_noise + along_y) - 0.5 * edm.c_skip * y2;
+            all.du_dh.push(du_dh);
+        }
+        Ok(all)
+    }
+}
+
+fn inner(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+impl<B: Bare> Backbone for Heads<B> {
+    fn layout(&self) -> &Layout {
+        self.bare.layout()
+    }
+
+    fn dim(&self) -> usize {
+        self.bare.dim()
+    }
+
+    fn translation_invariant(&self) -> bool {
+        self.bare.translation_invariant()
+    }
+
+    fn in_training(&self, seed: u64, step: u64) -> Option<Box<dyn Backbone>> {
+        Some(Box::new(Self { bare: self.bare.in_training(seed, step)?, batch: Arc::clone(&self.batch) }))
+    }
+
+    fn denoise(&self, params: &[f64], h: &[f64], beta: &[f64], x: &[f64]) -> Result<Vec<f64>> {
+        let (inputs, edm) = self.plain(h, beta, x);
+        let pass = self.pass(params, &inputs, None)?;
+        Ok(self.denoised(&edm, &pass, x))
+    }
+
+    fn energy(&self, params: &[f64], h: &[f64], beta: &[f64], x: &[f64]) -> Result<EnergyOut> {
+        self.energies(params, h, beta, x)
+    }
+
+    fn divergence(&self, params: &[f64], h: &[f64], beta: &[f64], x: &[f64]) -> Result<(Vec<f64>, Vec<f64>)> {
+        let dim = self.dim();
+        let (mut inputs, edm) = self.plain(h, beta, x);
+        let mut trace = vec![0.0; h.len()];
+        let mut value = Vec::new();
+        for first in (0..dim).step_by(self.bare.tangents()) {
+            let axes = first..dim.min(first + self.bare.tangents());
+            inputs.y.truncate(1);
+            for axis in axes.clone() {
+                let unit = |k: usize| if k % dim == axis { edm[k / dim].c_in } else { 0.0 };
+                inputs.y.push((0..x.len()).map(unit).collect());
+            }
+            let pass = self.pass(params, &inputs, None)?;
+            for (axis, slope) in axes.zip(pass.out.iter().skip(1)) {
+                for (i, (trace, edm)) in trace.iter_mut().zip(&edm).enumerate() {
+                    *trace += edm.c_skip + edm.c_out * slope[i * dim + axis];
+                }
+            }
+            if first == 0 {
+                value = self.denoised(&edm, &pass, x);
+            }
+        }
+        Ok((value, trace.iter().zip(h).map(|(t, h)| (t - dim as f64) / h).collect()))
+    }
+
+    fn denoise_jvp(
+        &self,
+        params: &[f64],
+        h: &[f64],
+        beta: &[f64],
+        x: &[f64],
+        v: &[f64],
+    ) -> Result<(Vec<f64>, Vec<f64>)> {
+        let (mut inputs, edm) = self.plain(h, beta, x);
+        let dim = self.dim();
+        inputs.y.push(v.iter().enumerate().map(|(k, v)| edm[k / dim].c_in * v).collect());
+        let pass = self.pass(params, &inputs, None)?;
+        let slope = |(k, v): (usize, &f64)| edm[k / dim].c_skip * v + edm[k / dim].c_out * pass.out[1][k];
+        let slopes = v.iter().enumerate().map(slope).collect();
+        Ok((self.denoised(&edm, &pass, x), slopes))
+    }
+
+    fn denoise_vjp(
+        &self,
+        params: &[f64],
+        h: &[f64],
+        beta: &[f64],
+        x: &[f64],
+        cotangent: Cotangent<'_>,
+        grad: &mut [f64],
+    ) -> Result<Vec<f64>> {
+        let d = self.denoise(params, h, beta, x)?;
+        let (mut inputs, edm) = self.plain(h, beta, x);
+        let dim = self.dim();
+        let mut pulled = vec![0.0; x.len()];
+        for (i, (row, out)) in d.chunks_exact(dim).zip(pulled.chunks_exact_mut(dim)).enumerate() {
+            cotangent(i, row, out);
+            out.iter_mut().for_each(|v| *v *= edm[i].c_out);
+        }
+        inputs.cotangent = vec![pulled];
+        self.pass(params, &inputs, Some(grad))?;
+        Ok(d)
+    }
+
+    fn energy_vjp(
+        &self,
+        params: &[f64],
+        h: &[f64],
+        beta: &[f64],
+        x: &[f64],
+        seed: Seeds<'_>,
+        grad: &mut [f64],
+    ) -> Result<EnergyOut> {
+        let energy = self.energies(params, h, beta, x)?;
+        let (mut inputs, edm) = self.plain(h, beta, x);
+        let dim = self.dim();
+        let (mut noise, mut y) = (Vec::new(), Vec::new());
+        let mut cotangent = vec![Vec::new(), Vec::new()];
+        let mut v = vec![0.0; dim];
+        for (i, edm) in edm.iter().enumerate() {
+            let row = i * dim..(i + 1) * dim;
+            let s = seed(i, energy.u[i], &energy.grad[row.clone()], energy.du_dh[i], &mut v);
+            // The direction (v, w) in (x, h), as the CPU's engine has it.
+            let shrink = 0.5 * s.w * edm.c_skip * edm.c_in;
+            noise.push(s.w * 0.125 / edm.h);
+            // Only <F, y> / sqrt(h) holds parameters; its factor's tangent is -w / (2 h^(3/2)), and c adds the value itself.
+            let factor = [-edm.inv_sigma, edm.inv_sigma * (0.5 * s.w / edm.h - s.c)];
+            for (v, k) in v.iter().zip(row) {
+                let (value, slope) = (inputs.y[0][k], edm.c_in * v - shrink * x[k]);
+                y.push(slope);
+                cotangent[0].push(factor[0] * value);
+                cotangent[1].push(factor[0] * slope + factor[1] * value);
+            }
+        }
+        inputs.noise.push(noise);
+        inputs.y.push(y);
+        inputs.cotangent = cotangent;
+        self.pass(params, &inputs, Some(grad))?;
+        Ok(energy)
+    }
+}

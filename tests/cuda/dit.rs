@@ -1,0 +1,166 @@
+//! The transformer's kernels, compiled for the CPU, against the CPU's engine and the golden files.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError};
+
+use pita_bench::config::spec::{DitSpec, NetSpec};
+use pita_bench::device::check::networks;
+use pita_bench::device::{self, Arg, DeviceDit, Failure, Launch, Program};
+use pita_bench::energy::Precision;
+use pita_bench::nn::dit::Dit;
+use pita_bench::nn::{Backbone, EnergySeed};
+use pita_bench::rng::{Purpose, Stream};
+
+use super::agree;
+use super::common::{close, golden, relative};
+use super::emulator::{Emulator, NOTES, emulator};
+
+/// Of the largest entry, in double precision and in single.
+const F64: f64 = 1e-9;
+const F32: f64 = 2e-5;
+
+fn spec(hidden: usize, heads: usize, dropout: f64) -> (NetSpec, DitSpec) {
+    let dit = DitSpec { heads, cond: 16, dropout, beta_conditioning: true };
+    (NetSpec { hidden, layers: 2, ..NetSpec::default() }, dit)
+}
+
+/// Values, derivatives and parameter gradients of the molecules' sizes, the divergence of small ones; the threads of a block take
+/// their turns in both orders.
+#[test]
+fn emulated_dit_agrees() {
+    let both = &[(Precision::F64, F64), (Precision::F32, F32)];
+    for (atoms, hidden, heads, batch, reversed, exact, precisions) in [
+        (22, 96, 3, 3, false, false, &both[..]),
+        (33, 96, 6, 3, true, false, &both[..1]),
+        (5, 32, 2, 4, true, true, &both[..]),
+    ] {
+        let Some(emulator) = emulator() else { return };
+        let launcher: Arc<dyn Launch> = Arc::new(Emulator { reversed, ..emulator });
+        let (net, dit) = spec(hidden, heads, 0.0);
+        let cpu = Dit::<f64>::new(atoms, &net, &dit).unwrap();
+        for &(precision, allowed) in precisions {
+            let device = DeviceDit::new(Arc::clone(&launcher), atoms, &net, &dit, precision).unwrap();
+            let name = format!("dit of {atoms} in {precision:?}");
+            agree(&networks::against(&name, &cpu, &device, batch, exact, allowed).unwrap());
+        }
+    }
+}
+
+/// Without the temperature its parameters have no gradient, and they change nothing.
+#[test]
+fn emulated_dit_without_temperature() {
+    let Some(emulator) = emulator() else { return };
+    let launcher: Arc<dyn Launch> = Arc::new(emulator);
+    let (net, dit) = spec(32, 2, 0.0);
+    let dit = DitSpec { beta_conditioning: false, ..dit };
+    let cpu = Dit::<f64>::new(4, &net, &dit).unwrap();
+    let device = DeviceDit::new(launcher, 4, &net, &dit, Precision::F64).unwrap();
+    agree(&networks::against("without temperature", &cpu, &device, 2, false, F64).unwrap());
+}
+
+/// An emulator that remembers the most memory that a program asked for.
+struct Measured {
+    inner: Emulator,
+    most: AtomicUsize,
+}
+
+impl Launch for Measured {
+    fn run(&self, program: Program<'_>) -> Result<(), Failure> {
+        let bytes = |arg: &Arg<'_>| match arg {
+            Arg::Scratch(bytes) => *bytes,
+            Arg::In(bytes) => bytes.len(),
+            Arg::Out(bytes) | Arg::InOut(bytes) => bytes.len(),
+            Arg::Int(_) | Arg::Long(_) | Arg::Null | Arg::Part { .. } => 0,
+        };
+        self.most.fetch_max(program.buffers.iter().map(bytes).sum(), Ordering::Relaxed);
+        self.inner.run(program)
+    }
+
+    fn time(&self, program: Program<'_>, repeats: usize) -> Result<f64, Failure> {
+        self.inner.time(program, repeats)
+    }
+
+    fn shared_limit(&self) -> usize {
+        self.inner.shared_limit()
+    }
+}
+
+/// In training the device drops the features that the CPU drops. Where memory is short a batch is cut, which is noted and changes
+/// no bit of what belongs to one sample, masks included; gradients are then added in another order.
+#[test]
+fn emulated_dropout_and_short_memory() {
+    let Some(inner) = emulator() else { return };
+    let _notes = NOTES.lock().unwrap_or_else(PoisonError::into_inner);
+    let (net, dit) = spec(32, 2, 0.3);
+    let (atoms, batch) = (3, 40);
+    let dim = 3 * atoms;
+    let launcher = Arc::new(Measured { inner, most: AtomicUsize::new(0) });
+    let cpu = Dit::<f64>::new(atoms, &net, &dit).unwrap().in_training(7, 11).unwrap();
+    let device = |launcher: Arc<dyn Launch>| {
+        DeviceDit::new(launcher, atoms, &net, &dit, Precision::F64).unwrap().in_training(7, 11).unwrap()
+    };
+    let normal = |n: usize, step: u64| {
+        let mut draws = Stream::new(5, Purpose::Init, step).at(0);
+        (0..n).map(|_| draws.normal()).collect::<Vec<f64>>()
+    };
+    let init = cpu.layout().init(&Stream::new(3, Purpose::Weights, 0));
+    let params: Vec<f64> = init.iter().zip(normal(init.len(), 1)).map(|(w, z)| w + 0.2 * z).collect();
+    let h: Vec<f64> = (0..batch).map(|i| 0.05 * 1.2_f64.powi(i)).collect();
+    let beta: Vec<f64> = (0..batch).map(|i| 1.0 + 0.02 * f64::from(i)).collect();
+    let (x, v) = (normal(h.len() * dim, 2), normal(h.len() * dim, 3));
+    let everything = |net: &dyn Backbone| {
+        let cotangent = |i: usize, _: &[f64], out: &mut [f64]| out.copy_from_slice(&v[i * dim..][..dim]);
+        let seed = |i: usize, _: f64, _: &[f64], _: f64, out: &mut [f64]| {
+            out.copy_from_slice(&v[i * dim..][..dim]);
+            EnergySeed { c: 0.3, w: -0.8 }
+        };
+        let mut grads = [vec![0.0; params.len()], vec![0.0; params.len()]];
+        let d = net.denoise_vjp(&params, &h, &beta, &x, &cotangent, &mut grads[0]).unwrap();
+        let e = net.energy_vjp(&params, &h, &beta, &x, &seed, &mut grads[1]).unwrap();
+        let (_, along) = net.denoise_jvp(&params, &h, &beta, &x, &v).unwrap();
+        ([d, e.u, e.grad, e.du_dh, along], grads)
+    };
+    let want = everything(&*cpu);
+    let whole = everything(&*device(Arc::<Measured>::clone(&launcher)));
+    for (got, want) in whole.0.iter().chain(&whole.1).zip(want.0.iter().chain(&want.1)) {
+        close("with dropout", got, want, F64);
+    }
+    let plain = Dit::<f64>::new(atoms, &net, &dit).unwrap().denoise(&params, &h, &beta, &x).unwrap();
+    assert!(relative(&plain, &whole.0[0]) > 1e-3, "nothing was dropped");
+
+    // What 40 samples need is 2.5 times what a chunk of 16 does.
+    let memory = launcher.most.load(Ordering::Relaxed) * 6 / 10;
+    let cut = everything(&*device(Arc::new(Emulator { memory, ..emulator().unwrap() })));
+    assert!(device::notes().iter().any(|note| note.contains("networks in batches of 16 samples")));
+    assert_eq!(cut.0, whole.0);
+    for (cut, whole) in cut.1.iter().zip(&whole.1) {
+        close("gradients of a batch that was cut", cut, whole, 1e-13);
+    }
+    let tiny = device(Arc::new(Emulator { memory: 10_000, ..emulator().unwrap() }));
+    let error = tiny.denoise(&params, &h, &beta, &x).unwrap_err().to_string();
+    assert!(error.contains("out of device memory"), "{error}");
+}
+
+/// The reference's numbers: both heads with their first derivatives on some of its samples.
+#[test]
+fn emulated_golden_dit() {
+    let Some(emulator) = emulator() else { return };
+    let launcher: Arc<dyn Launch> = Arc::new(emulator);
+    let (net, dit) = spec(32, 2, 0.1);
+    let device = DeviceDit::new(launcher, 22, &net, &dit, Precision::F64).unwrap();
+    let g = golden("nets_dit22");
+    let dim = device.dim();
+    let some = |name: &str, width: usize| -> Vec<f64> {
+        g[name].to_f64().chunks(width).step_by(13).flatten().copied().collect()
+    };
+    let (h, beta, x) = (some("h", 1), some("beta", 1), some("x", dim));
+    let weights = |head: &str| device.layout().pack(&golden(&format!("weights_dit_{head}")), "").unwrap();
+    let (score, energy) = (weights("score"), weights("energy"));
+    close("D", &device.denoise(&score, &h, &beta, &x).unwrap(), &some("D", dim), F64);
+    let e = device.energy(&energy, &h, &beta, &x).unwrap();
+    close("U", &e.u, &some("U", 1), F64);
+    close("grad_U", &e.grad, &some("grad_U", dim), F64);
+    close("dU_dh", &e.du_dh, &some("dU_dh", 1), F64);
+    let (_, div) = device.divergence(&score, &h[..1], &beta[..1], &x[..dim]).unwrap();
+    close("div_score", &div, &some("div_score", 1)[..1], F64);
+}
