@@ -68,7 +68,7 @@ __device__ inline void product(
         b_share.store(bs, b_row);
         __syncthreads();
         if (step + 1 < all) fetch(step + 1);
-#pragma unroll
+#pragma unroll 4 // all 16, and f64 spills registers even with 255 of them
         for (int q = 0; q < TILE_K; q++) {
             const Four<T> *x = (const Four<T> *)(as + q * (TILE_M + SHIFT) + row);
             const Four<T> low = x[0], high = x[1], y = *(const Four<T> *)(bs + q * (TILE_N + SHIFT) + column);

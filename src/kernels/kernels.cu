@@ -66,7 +66,7 @@ EGNN(double, 2, dual_f64)
 
 // What of the transformer needs no tangents, or takes any number of them.
 #define DIT(T, SUFFIX)                                                                                                \
-    extern "C" __global__ void __launch_bounds__(256, 2) dit_product_##SUFFIX(                                        \
+    extern "C" __global__ void __launch_bounds__(256, 1) dit_product_##SUFFIX(                                        \
         int m, int n, int k, int chunk, int terms, int a_row, int a_col, int b_row, int b_col, int biased, int add,   \
         long long a_term, long long b_term, long long c_chunk, const T *__restrict__ a, const T *__restrict__ b,      \
         const T *__restrict__ bias, T *c                                                                              \
