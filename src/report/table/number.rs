@@ -11,16 +11,22 @@ fn decimals(x: f64) -> usize {
     }
 }
 
+/// Whether a number is written with a power of ten.
+fn is_tiny(x: f64) -> bool {
+    x != 0.0 && x.abs() < 5e-4
+}
+
 /// A number with about four significant digits.
 #[must_use]
 pub fn number(x: f64) -> String {
-    if x != 0.0 && x.abs() < 5e-4 { format!("{x:.2e}") } else { format!("{x:.*}", decimals(x)) }
+    if is_tiny(x) { format!("{x:.2e}") } else { format!("{x:.*}", decimals(x)) }
 }
 
-/// `mean ± spread`, both with the same decimals.
+/// `mean ± spread`, both with the same decimals; tiny ones each with a power of ten.
 #[must_use]
 pub fn with_spread(mean: f64, spread: Option<f64>) -> String {
     match spread {
+        Some(s) if is_tiny(mean) => format!("{} ± {s:.2e}", number(mean)),
         Some(s) => format!("{} ± {s:.*}", number(mean), decimals(mean)),
         None => number(mean),
     }
@@ -61,6 +67,7 @@ mod tests {
         assert_eq!(number(-83.089_6), "-83.09");
         assert_eq!(number(0.000_012_3), "1.23e-5");
         assert_eq!(with_spread(2.26, Some(0.21)), "2.260 ± 0.210");
+        assert_eq!(with_spread(7.37e-5, Some(4.0e-6)), "7.37e-5 ± 4.00e-6");
         assert_eq!(as_published(2.4, Some(1.25)), "2.40 ± 1.25");
         assert_eq!(as_published(0.04, Some(0.0)), "0.04 ± 0.00");
         assert_eq!(as_published(0.127, None), "0.127");
