@@ -97,6 +97,7 @@ fn all_metrics_and_mirror_images() {
         let mut given = samples(&pick(1), atoms);
         let n = given["positions"].shape[0];
         given.insert("log_weight".into(), Array::f64(&[n], vec![3.0; n]));
+        given.insert("reference_log_weight".into(), Array::f64(&[2], vec![0.0, 1.0]));
         let values = run(&system, &given, &reference, &[], 40);
         // Without ancestors; and no golden frame of ALDP has 0 < phi < 2 rad.
         let defined = |v: &&MetricValue| v.id != "unique-parents" && (name, v.id.as_str()) != ("aldp", "delta-f-phi");
@@ -108,9 +109,9 @@ fn all_metrics_and_mirror_images() {
             if let (Some(lo), Some(hi)) = (v.lo, v.hi) {
                 assert!(lo <= value && value <= hi, "{v:?}");
             } else {
-                assert!(v.id == "ess" || v.id == "delta-f-phi", "{v:?}");
+                assert!(["ess", "forward-ess", "delta-f-phi"].contains(&v.id.as_str()), "{v:?}");
             }
-            let observation = ["mean-energy", "phi-population", "ess"].contains(&v.id.as_str());
+            let observation = ["mean-energy", "phi-population", "ess", "forward-ess"].contains(&v.id.as_str());
             assert_eq!(v.floor.is_none(), observation, "{v:?}");
         }
         // Equal weights change nothing.
@@ -123,6 +124,7 @@ fn all_metrics_and_mirror_images() {
         mirrored[..inverted * dim].iter_mut().for_each(|x| *x = -*x);
         let mut mirrored = samples(&mirrored, atoms);
         mirrored.insert("log_weight".into(), Array::f64(&[n], vec![3.0; n]));
+        mirrored.insert("reference_log_weight".into(), given["reference_log_weight"].clone());
         let again = run(&system, &mirrored, &reference, &[], 40);
         for (v, w) in values.iter().zip(&again) {
             if v.id == "chirality-flip-rate" {
