@@ -11,7 +11,7 @@ use super::packing::{Panel, Weights};
 use super::shape::{Coupling, LAYERS};
 use super::spline::{GROUP, Group, PARAMETERS, Raw, apply, reverse};
 use crate::nn::fused::num::{H, Lanes, add_lanes};
-use crate::nn::gemm::{Finish, Start, outer_columns, product_then};
+use crate::nn::gemm::{Start, outer_columns, product};
 use crate::real::Real;
 
 /// What one tile keeps of one coupling for the way back.
@@ -66,8 +66,10 @@ impl Coupling {
             let x = before.last().unwrap_or(&record.inputs);
             let y = &mut rest[0];
             fit(y, n * layer.outputs);
-            let finish = if rectified(i) { Finish::Rectify } else { Finish::Plain };
-            product_then(w.weight(layer), x, layer.inputs, Start::Bias(w.bias(layer)), finish, y, layer.outputs);
+            product(w.weight(layer), x, layer.inputs, Start::Bias(w.bias(layer)), y, layer.outputs);
+            if rectified(i) {
+                relu(y);
+            }
         }
         record.at.resize(n * self.groups(), [T::ZERO; GROUP]);
         splines::<T, INVERSE>(self, dim, rows, log_det, &mut record.at, &record.outputs[LAYERS - 1]);
@@ -93,11 +95,10 @@ impl Coupling {
             let y_bar = &rest[0];
             let x_bar = before.last_mut().unwrap_or(&mut bars.inputs);
             fit(x_bar, n * layer.inputs);
-            let finish = match i.checked_sub(1) {
-                Some(before) if rectified(before) => Finish::WherePositive(&record.outputs[before]),
-                _ => Finish::Plain,
-            };
-            product_then(w.transposed(layer), y_bar, layer.outputs, Start::Zero, finish, x_bar, layer.inputs);
+            product(w.transposed(layer), y_bar, layer.outputs, Start::Zero, x_bar, layer.inputs);
+            if i > 0 && rectified(i - 1) {
+                relu_reverse(&record.outputs[i - 1], x_bar);
+            }
         }
         inputs_reverse(self, dim, &record.inputs, &bars.inputs, rows_bar);
     }
@@ -160,6 +161,25 @@ fn inputs_reverse<T: Real>(c: &Coupling, dim: usize, values: &[Lanes<T>], bars: 
         }
         for (k, &i) in c.straight_inputs.iter().enumerate() {
             row[i] += get(bar, k + 2 * circular);
+        }
+    }
+}
+
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
+fn relu<T: Real>(y: &mut [Lanes<T>]) {
+    for lanes in y {
+        for o in 0..H {
+            lanes.0[o] = if lanes.0[o] > T::ZERO { lanes.0[o] } else { T::ZERO };
+        }
+    }
+}
+
+/// Clears the derivatives where the activation is off.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
+fn relu_reverse<T: Real>(y: &[Lanes<T>], bar: &mut [Lanes<T>]) {
+    for (y, bar) in y.iter().zip(bar) {
+        for o in 0..H {
+            bar.0[o] = if y.0[o] > T::ZERO { bar.0[o] } else { T::ZERO };
         }
     }
 }

@@ -23,17 +23,6 @@ pub enum Start<'a, T> {
     Add,
 }
 
-/// What happens to the sums of [`product_then`].
-#[derive(Clone, Copy)]
-pub enum Finish<'a, T> {
-    /// Nothing.
-    Plain,
-    /// Negative ones become zero.
-    Rectify,
-    /// They become zero where these `[rows, outputs]` are not positive: the way back through [`Finish::Rectify`].
-    WherePositive(&'a [Lanes<T>]),
-}
-
 /// `y[r] = start + x[r] W`; `x [rows, inputs]`, `y [rows, outputs]` in lanes, `w [outputs][32 inputs]`.
 pub fn product<T: Real>(
     w: &[Lanes<T>],
@@ -46,40 +35,13 @@ pub fn product<T: Real>(
     product_panels(w, x, inputs, start, y, outputs, 0..outputs);
 }
 
-/// [`product`] with an activation.
-pub fn product_then<T: Real>(
-    w: &[Lanes<T>],
-    x: &[Lanes<T>],
-    inputs: usize,
-    start: Start<'_, T>,
-    finish: Finish<'_, T>,
-    y: &mut [Lanes<T>],
-    outputs: usize,
-) {
-    run(w, x, inputs, start, finish, y, outputs, 0..outputs);
-}
-
 /// [`product`] for some panels of outputs; the others are left alone.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
 pub fn product_panels<T: Real>(
     w: &[Lanes<T>],
     x: &[Lanes<T>],
     inputs: usize,
     start: Start<'_, T>,
-    y: &mut [Lanes<T>],
-    outputs: usize,
-    panels: Range<usize>,
-) {
-    run(w, x, inputs, start, Finish::Plain, y, outputs, panels);
-}
-
-#[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
-#[allow(clippy::too_many_arguments)] // the three above are what is called
-fn run<T: Real>(
-    w: &[Lanes<T>],
-    x: &[Lanes<T>],
-    inputs: usize,
-    start: Start<'_, T>,
-    finish: Finish<'_, T>,
     y: &mut [Lanes<T>],
     outputs: usize,
     panels: Range<usize>,
@@ -93,42 +55,38 @@ fn run<T: Real>(
         let mut r = 0;
         if target_cfg_f!(target_feature = "avx512f") {
             while r + WIDE <= rows {
-                block::<T, WIDE>(w, x, inputs, start, finish, y, outputs, panel, r);
+                block::<T, WIDE>(w, &x[r * inputs..], inputs, start, &mut y[r * outputs..], outputs, panel);
                 r += WIDE;
             }
         }
         while r + NARROW <= rows {
-            block::<T, NARROW>(w, x, inputs, start, finish, y, outputs, panel, r);
+            block::<T, NARROW>(w, &x[r * inputs..], inputs, start, &mut y[r * outputs..], outputs, panel);
             r += NARROW;
         }
         while r < rows {
-            block::<T, 1>(w, x, inputs, start, finish, y, outputs, panel, r);
+            block::<T, 1>(w, &x[r * inputs..], inputs, start, &mut y[r * outputs..], outputs, panel);
             r += 1;
         }
     }
 }
 
-/// One panel of the `R` rows from `first` on.
+/// One panel of the first `R` rows.
 #[inline(always)]
-#[allow(clippy::too_many_arguments)] // inlined: they are the names of its caller
 fn block<T: Real, const R: usize>(
     w: &[Lanes<T>],
     x: &[Lanes<T>],
     inputs: usize,
     start: Start<'_, T>,
-    finish: Finish<'_, T>,
     y: &mut [Lanes<T>],
     outputs: usize,
     panel: usize,
-    first: usize,
 ) {
-    let (x, at) = (&x[first * inputs..], first * outputs + panel);
     let mut sums = [Lanes([T::ZERO; H]); R];
     for r in 0..R {
         match start {
             Start::Zero => {}
             Start::Bias(bias) => sums[r] = bias[panel],
-            Start::Add => sums[r] = y[at + r * outputs],
+            Start::Add => sums[r] = y[r * outputs + panel],
         }
     }
     for (c, w) in w.as_chunks::<H>().0.iter().enumerate() {
@@ -146,24 +104,9 @@ fn block<T: Real, const R: usize>(
             }
         }
     }
-    for (r, sum) in sums.iter().enumerate() {
-        let at = at + r * outputs;
-        y[at] = match finish {
-            Finish::Plain => *sum,
-            Finish::Rectify => where_positive(sum, sum),
-            Finish::WherePositive(gate) => where_positive(sum, &gate[at]),
-        };
+    for r in 0..R {
+        y[r * outputs + panel] = sums[r];
     }
-}
-
-/// Zero in the lanes where `gate` is not positive.
-#[inline(always)]
-fn where_positive<T: Real>(sum: &Lanes<T>, gate: &Lanes<T>) -> Lanes<T> {
-    let mut out = *sum;
-    for o in 0..H {
-        out.0[o] = if gate.0[o] > T::ZERO { sum.0[o] } else { T::ZERO };
-    }
-    out
 }
 
 /// Inputs of a weight gradient that are summed together.
@@ -259,19 +202,6 @@ mod tests {
         let before = y.clone();
         product(&w, &x, inputs, Start::Add, &mut y, outputs);
         assert!((y[5].0[3] - (2.0 * before[5].0[3] - bias[2].0[3])).abs() < 1e-4);
-        let (gate, mut rectified) = (numbers(rows * outputs, 6), before.clone());
-        product_then(&w, &x, inputs, Start::Bias(&bias), Finish::Rectify, &mut rectified, outputs);
-        let mut gated = before.clone();
-        product_then(&w, &x, inputs, Start::Bias(&bias), Finish::WherePositive(&gate), &mut gated, outputs);
-        let mut off = 0;
-        for (i, plain) in before.iter().enumerate() {
-            for (o, &value) in plain.0.iter().enumerate() {
-                assert_eq!(rectified[i].0[o], value.max(0.0));
-                assert_eq!(gated[i].0[o], if gate[i].0[o] > 0.0 { value } else { 0.0 });
-                off += usize::from(value < 0.0);
-            }
-        }
-        assert!(off > 100, "both signs occur");
     }
 
     #[test]
