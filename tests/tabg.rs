@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use pita_bench::array::Arrays;
 use pita_bench::config::spec::{
-    FlowSpec, ForwardKlSpec, MdDataSpec, ReverseKlSpec, RunSpec, SamplerSpec, StageSpec, Start, SystemSpec,
+    FlowSpec, ForwardKlSpec, MdDataSpec, MdSpec, ReverseKlSpec, RunSpec, SamplerSpec, StageSpec, Start, SystemSpec,
     TabgCartSpec, TabgSpec, TarFlowSpec,
 };
 use pita_bench::energy::{Metered, Purpose};
@@ -15,10 +15,10 @@ use pita_bench::flow::tarflow::TarShape;
 use pita_bench::flow::{Coordinates, Shape};
 use pita_bench::nn::fused::num::{H, Lanes};
 use pita_bench::rng::{self, Stream};
-use pita_bench::samplers::tabg::Cartesian;
 use pita_bench::samplers::tabg::generator::{Generator, Target};
 use pita_bench::samplers::tabg::internal::InternalModel;
 use pita_bench::samplers::tabg::trainer::{Pace, Trainer};
+use pita_bench::samplers::tabg::{self, Cartesian};
 use pita_bench::samplers::{Context, Sampler, build};
 use pita_bench::systems;
 
@@ -154,6 +154,29 @@ fn samples_carry_their_weights() {
     ctx.system.potential().energy_forces(&samples["positions"].to_f64(), &mut recomputed, &mut forces);
     assert_eq!(recomputed, energy);
     assert!(scalars["samples.ess_clipped"] > 0.0 && scalars["samples.ess_clipped"] <= 1.0);
+}
+
+/// The ratio of densities at given frames, from the files that a run leaves: at its own samples it is their weight.
+#[test]
+fn the_ratio_of_densities_at_samples_is_their_weight() {
+    let (mut ctx, spec) = (context(None), tiny());
+    let mut sampler = start(&spec, &ctx);
+    while !sampler.step(&mut ctx).unwrap().finished {}
+    let (samples, weights) = (sampler.samples().unwrap(), sampler.weights().unwrap());
+    let (x, energy) = (samples["positions"].to_f64(), samples["energy"].to_f64());
+    let spec = SamplerSpec::TabgIc(spec);
+    let ratio = tabg::log_ratio(&spec, &ctx.system, &weights, &x, &energy, 0).unwrap().unwrap();
+    let log_w = samples["log_weight"].to_f64();
+    let mut compared = 0;
+    // Overlaps have enormous energies, which weights cut.
+    for i in (0..log_w.len()).filter(|&i| log_w[i].abs() < 1e4) {
+        assert!((ratio[i] - log_w[i]).abs() < 1e-2, "{i}: {} {}", ratio[i], log_w[i]);
+        compared += 1;
+    }
+    assert!(compared > 10, "{compared} of {}", log_w.len());
+    assert!(
+        tabg::log_ratio(&SamplerSpec::Md(MdSpec::default()), &ctx.system, &weights, &x, &energy, 0).unwrap().is_none()
+    );
 }
 
 /// A flow that does not overlap with the next temperature ends the run, with the numbers that show it.

@@ -7,7 +7,7 @@
 //! | [`assignment`] | small exact assignment (particle matching) |
 //! | [`ot`] | exact optimal transport between point clouds |
 //! | [`alignment`] | distances up to permutation, rotation and reflection |
-//! | [`weights`] | effective sample size, unique parents |
+//! | [`weights`] | effective sample sizes, clipping, log-partition estimates, unique parents |
 //! | [`bootstrap`] | subsets and 95 % intervals |
 //! | [`floor`] | the same metric between two disjoint halves of the reference |
 //! | [`side`] | one set of frames, with what is computed from it once |

@@ -7,7 +7,7 @@
 //! | file | job |
 //! |---|---|
 //! | [`energy`] | reduced energies: cut, or left out |
-//! | [`weights`] | clipping, effective sample sizes, resampling, log-partition estimates |
+//! | [`weights`] | effective sample size, resampling |
 //! | [`rates`] | learning-rate schedules |
 //! | [`generator`] | what a flow has to offer: draws with densities, losses with gradients |
 //! | [`internal`] | the one on internal coordinates |
