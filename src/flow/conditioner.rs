@@ -1,41 +1,62 @@
 //! One coupling on one tile of rows: the perceptron that gives the spline parameters, the splines, and the way back.
 //!
-//! As in the reference no activation follows the first layer: `Lin, Lin + ReLU (four times), Lin`.
+//! As in the reference no activation follows the first layer: `Lin, Lin + ReLU (four times), Lin`. So the first two run as one,
+//! see [`super::merged`]; the products are those of the layers from the second on.
 
 // Loops index several arrays at once, see `spline`.
 #![allow(clippy::needless_range_loop)]
 
 use multiversion::multiversion;
 
-use super::packing::{Panel, Weights};
+use super::merged::Merged;
+use super::packing::{Linear, Panel, Weights, panels};
 use super::shape::{Coupling, LAYERS};
 use super::spline::{GROUP, Group, PARAMETERS, Raw, apply, reverse};
-use crate::nn::fused::num::{H, Lanes, add_lanes};
+use crate::nn::fused::num::{H, Lanes, add_lanes, one_row};
 use crate::nn::gemm::{Start, outer_columns, product};
 use crate::real::Real;
 
-/// What one tile keeps of one coupling for the way back.
+/// Matrix products of a pass.
+const PRODUCTS: usize = LAYERS - 1;
+
+/// What one tile keeps of one coupling for the way back; or, in passes without a way back, working memory: small, to stay in
+/// the cache.
 #[derive(Debug, Clone)]
 pub struct Record<T> {
+    /// Whether there is a way back.
+    kept: bool,
     /// Transformed coordinates before the splines, `[rows][groups]`.
     at: Vec<Group<T>>,
     /// Inputs of the conditioner, `[rows][lanes]`.
     inputs: Vec<Lanes<T>>,
-    /// What each layer gives (after its activation); the last are the raw spline parameters.
-    outputs: [Vec<Lanes<T>>; LAYERS],
+    /// What each product gives (after its activation); the last are the raw spline parameters.
+    outputs: [Vec<Lanes<T>>; PRODUCTS],
 }
 
-impl<T> Default for Record<T> {
-    fn default() -> Self {
-        Self { at: Vec::new(), inputs: Vec::new(), outputs: Default::default() }
+impl<T> Record<T> {
+    /// For a pass with (`kept`) or without a way back.
+    pub(super) fn new(kept: bool) -> Self {
+        Self { kept, at: Vec::new(), inputs: Vec::new(), outputs: Default::default() }
+    }
+
+    /// Input and output of product `i`.
+    fn ends(&mut self, i: usize) -> (&[Lanes<T>], &mut Vec<Lanes<T>>) {
+        let slot = |i: usize| if self.kept || i == PRODUCTS - 1 { i } else { i % 2 };
+        let (x, y) = (i.checked_sub(1).map(slot), slot(i));
+        let (low, high) = self.outputs.split_at_mut(x.unwrap_or(0).max(y));
+        match x {
+            None => (&self.inputs, &mut high[0]),
+            Some(x) if x < y => (&low[x], &mut high[0]),
+            Some(_) => (&high[0], &mut low[y]),
+        }
     }
 }
 
-/// Derivatives with respect to what each layer gives (before its activation), and to the inputs.
+/// Derivatives with respect to what each product gives (before its activation), and to the inputs.
 #[derive(Debug, Clone)]
 pub struct Bars<T> {
     inputs: Vec<Lanes<T>>,
-    outputs: [Vec<Lanes<T>>; LAYERS],
+    outputs: [Vec<Lanes<T>>; PRODUCTS],
 }
 
 impl<T> Default for Bars<T> {
@@ -49,10 +70,15 @@ fn fit<T: Real>(lanes: &mut Vec<Lanes<T>>, len: usize) {
 }
 
 impl Coupling {
+    /// The layer of product `i`.
+    fn product<T>(&self, i: usize, merged: &Merged<T>) -> Linear {
+        if i == 0 { merged.layer } else { self.layers[i + 1] }
+    }
+
     /// Transforms `rows [n, dim]` in place and adds the log-determinants to `log_det [n]`; `INVERSE` is the way to the data.
     pub(super) fn forward<T: Real, const INVERSE: bool>(
         &self,
-        w: &Weights<T>,
+        (w, merged): (&Weights<T>, &Merged<T>),
         dim: usize,
         rows: &mut [T],
         log_det: &mut [f64],
@@ -61,25 +87,26 @@ impl Coupling {
         let n = log_det.len();
         fit(&mut record.inputs, n * self.layers[0].inputs);
         inputs(self, dim, rows, &mut record.inputs);
-        for (i, layer) in self.layers.iter().enumerate() {
-            let (before, rest) = record.outputs.split_at_mut(i);
-            let x = before.last().unwrap_or(&record.inputs);
-            let y = &mut rest[0];
+        for i in 0..PRODUCTS {
+            let layer = self.product(i, merged);
+            let (weight, bias) =
+                if i == 0 { (merged.weight(), merged.bias()) } else { (w.weight(&layer), w.bias(&layer)) };
+            let (x, y) = record.ends(i);
             fit(y, n * layer.outputs);
-            product(w.weight(layer), x, layer.inputs, Start::Bias(w.bias(layer)), y, layer.outputs);
-            if rectified(i) {
+            product(weight, x, layer.inputs, Start::Bias(bias), y, layer.outputs);
+            if i < PRODUCTS - 1 {
                 relu(y);
             }
         }
         record.at.resize(n * self.groups(), [T::ZERO; GROUP]);
-        splines::<T, INVERSE>(self, dim, rows, log_det, &mut record.at, &record.outputs[LAYERS - 1]);
+        splines::<T, INVERSE>(self, dim, rows, log_det, &mut record.at, &record.outputs[PRODUCTS - 1]);
     }
 
     /// Reverse pass: `rows_bar [n, dim]` from derivatives with respect to what [`Coupling::forward`] made to those with
     /// respect to what it got; `log_bar [n]` are the derivatives with respect to the log-determinants.
     pub(super) fn backward<T: Real, const INVERSE: bool>(
         &self,
-        w: &Weights<T>,
+        (w, merged): (&Weights<T>, &Merged<T>),
         dim: usize,
         rows_bar: &mut [T],
         log_bar: &[T],
@@ -87,44 +114,54 @@ impl Coupling {
         bars: &mut Bars<T>,
     ) {
         let n = log_bar.len();
-        let last = &mut bars.outputs[LAYERS - 1];
+        let last = &mut bars.outputs[PRODUCTS - 1];
         fit(last, n * self.layers[LAYERS - 1].outputs);
-        splines_reverse::<T, INVERSE>(self, dim, rows_bar, log_bar, &record.at, &record.outputs[LAYERS - 1], last);
-        for (i, layer) in self.layers.iter().enumerate().rev() {
+        splines_reverse::<T, INVERSE>(self, dim, rows_bar, log_bar, &record.at, &record.outputs[PRODUCTS - 1], last);
+        for i in (0..PRODUCTS).rev() {
+            let layer = self.product(i, merged);
+            let transposed = if i == 0 { &merged.transposed } else { w.transposed(&layer) };
             let (before, rest) = bars.outputs.split_at_mut(i);
             let y_bar = &rest[0];
             let x_bar = before.last_mut().unwrap_or(&mut bars.inputs);
             fit(x_bar, n * layer.inputs);
-            product(w.transposed(layer), y_bar, layer.outputs, Start::Zero, x_bar, layer.inputs);
-            if i > 0 && rectified(i - 1) {
+            product(transposed, y_bar, layer.outputs, Start::Zero, x_bar, layer.inputs);
+            if i > 0 {
                 relu_reverse(&record.outputs[i - 1], x_bar);
             }
         }
         inputs_reverse(self, dim, &record.inputs, &bars.inputs, rows_bar);
     }
 
-    /// Adds one tile's part of the gradient to a panel.
-    pub(super) fn gradient<T: Real>(
+    /// The panels of the gradients of this coupling's products; `gradient` is that of all parameters.
+    pub(super) fn panels<'a, T: Real>(
         &self,
+        merged: &'a mut Merged<T>,
+        gradient: &'a mut [Lanes<T>],
+    ) -> Vec<Panel<'a, T>> {
+        let mut all = panels(&[merged.layer], &mut merged.gradient);
+        let others = panels(&self.layers[2..], gradient).into_iter();
+        all.extend(others.map(|panel| Panel { layer: panel.layer + 1, ..panel }));
+        all
+    }
+
+    /// Adds one tile's part of the gradient to a product's panel.
+    pub(super) fn gradient<T: Real>(
         panel: &mut Panel<'_, T>,
         record: &Record<T>,
         bars: &Bars<T>,
         column: &mut Vec<Lanes<T>>,
     ) {
-        let layer = panel.layer;
-        let x = if layer == 0 { &record.inputs } else { &record.outputs[layer - 1] };
+        let i = panel.layer;
+        let x = if i == 0 { &record.inputs } else { &record.outputs[i - 1] };
+        let inputs = panel.weight.len() / H;
+        let outputs = bars.outputs[i].len() / (x.len() / inputs);
         column.clear();
-        column.extend(bars.outputs[layer].chunks_exact(self.layers[layer].outputs).map(|row| row[panel.index]));
+        column.extend(bars.outputs[i].chunks_exact(outputs).map(|row| row[panel.index]));
         for y in column.iter() {
             add_lanes(panel.bias, y);
         }
-        outer_columns(x, self.layers[layer].inputs, column, column.len(), panel.weight);
+        outer_columns(x, inputs, column, column.len(), panel.weight);
     }
-}
-
-/// Whether an activation follows layer `i`.
-fn rectified(i: usize) -> bool {
-    (1..LAYERS - 1).contains(&i)
 }
 
 /// Cosines and sines of the torsions, then bonds and angles.
@@ -168,6 +205,7 @@ fn inputs_reverse<T: Real>(c: &Coupling, dim: usize, values: &[Lanes<T>], bars: 
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
 fn relu<T: Real>(y: &mut [Lanes<T>]) {
     for lanes in y {
+        let lanes = one_row(lanes);
         for o in 0..H {
             lanes.0[o] = if lanes.0[o] > T::ZERO { lanes.0[o] } else { T::ZERO };
         }
@@ -178,8 +216,10 @@ fn relu<T: Real>(y: &mut [Lanes<T>]) {
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
 fn relu_reverse<T: Real>(y: &[Lanes<T>], bar: &mut [Lanes<T>]) {
     for (y, bar) in y.iter().zip(bar) {
+        let bar = one_row(bar);
         for o in 0..H {
-            bar.0[o] = if y.0[o] > T::ZERO { bar.0[o] } else { T::ZERO };
+            // As a factor, not a choice: that would become a branch for each number.
+            bar.0[o] = bar.0[o] * if y.0[o] > T::ZERO { T::ONE } else { T::ZERO };
         }
     }
 }

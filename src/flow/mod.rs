@@ -17,6 +17,7 @@
 //! | [`shape`] | splits and couplings |
 //! | [`packing`] | parameters in packed lanes, from and to named arrays |
 //! | [`conditioner`] | the perceptron that gives a coupling its spline parameters |
+//! | `merged` | its first two layers as one |
 //! | [`network`] | all couplings in both directions, and their reverse pass |
 //! | [`adam`] | the optimiser on packed parameters |
 //! | [`tarflow`] | the other flow: causal transformers on Cartesian coordinates |
@@ -28,6 +29,7 @@ pub mod adam;
 pub mod conditioner;
 pub mod coordinates;
 pub mod internal;
+mod merged;
 pub mod network;
 pub mod packing;
 pub mod prior;

@@ -3,8 +3,9 @@
 use rayon::prelude::*;
 
 use super::conditioner::{Bars, Record};
-use super::packing::{Weights, panels};
-use super::shape::Shape;
+use super::merged::Merged;
+use super::packing::Weights;
+use super::shape::{Coupling, Shape};
 use crate::nn::dit::pool::Pool;
 use crate::nn::fused::num::Lanes;
 use crate::real::Real;
@@ -41,6 +42,7 @@ pub struct Flow<T> {
 /// What a pass over some rows keeps for its reverse pass.
 #[derive(Debug, Default)]
 pub struct Tape<T> {
+    merged: Vec<Merged<T>>,
     tiles: Vec<Tile<T>>,
     rows: usize,
 }
@@ -94,11 +96,15 @@ impl<T: Real> Flow<T> {
         }
     }
 
+    fn merged(&self, w: &Weights<T>) -> Vec<Merged<T>> {
+        self.shape.couplings.par_iter().map(|coupling| Merged::new(coupling, w)).collect()
+    }
+
     fn step(
         &self,
-        step: Step,
-        toward: Toward,
+        (step, toward): (Step, Toward),
         w: &Weights<T>,
+        merged: &[Merged<T>],
         rows: &mut [T],
         log_det: &mut [f64],
         record: &mut Record<T>,
@@ -106,10 +112,10 @@ impl<T: Real> Flow<T> {
         match (step, toward) {
             (Step::Shift(by), _) => self.shift(rows, by, toward),
             (Step::Couple(i), Toward::Data) => {
-                self.shape.couplings[i].forward::<T, true>(w, self.dim(), rows, log_det, record);
+                self.shape.couplings[i].forward::<T, true>((w, &merged[i]), self.dim(), rows, log_det, record);
             }
             (Step::Couple(i), Toward::Prior) => {
-                self.shape.couplings[i].forward::<T, false>(w, self.dim(), rows, log_det, record);
+                self.shape.couplings[i].forward::<T, false>((w, &merged[i]), self.dim(), rows, log_det, record);
             }
         }
     }
@@ -119,10 +125,11 @@ impl<T: Real> Flow<T> {
         log_det.fill(0.0);
         let tiles = rows.par_chunks_mut(TILE * self.dim()).zip(log_det.par_chunks_mut(TILE));
         let steps = self.steps(toward);
+        let merged = self.merged(w);
         tiles.for_each(|(rows, log_det)| {
-            let mut record = self.scratch.lend(Record::default);
+            let mut record = self.scratch.lend(|| Record::new(false));
             for &step in &steps {
-                self.step(step, toward, w, rows, log_det, &mut record);
+                self.step((step, toward), w, &merged, rows, log_det, &mut record);
             }
         });
     }
@@ -134,18 +141,19 @@ impl<T: Real> Flow<T> {
         let tiles = tape.rows.div_ceil(TILE);
         if tape.tiles.len() < tiles {
             let new = || Tile {
-                records: (0..self.shape.couplings.len()).map(|_| Record::default()).collect(),
+                records: (0..self.shape.couplings.len()).map(|_| Record::new(true)).collect(),
                 bars: Bars::default(),
             };
             tape.tiles.resize_with(tiles, new);
         }
-        let steps = self.steps(toward);
+        tape.merged = self.merged(w);
+        let (steps, merged) = (self.steps(toward), &tape.merged);
         let parts = rows.par_chunks_mut(TILE * self.dim()).zip(log_det.par_chunks_mut(TILE));
         parts.zip(&mut tape.tiles).for_each(|((rows, log_det), tile)| {
-            let mut none = Record::default();
+            let mut none = Record::new(false);
             for &step in &steps {
                 let record = if let Step::Couple(i) = step { &mut tile.records[i] } else { &mut none };
-                self.step(step, toward, w, rows, log_det, record);
+                self.step((step, toward), w, merged, rows, log_det, record);
             }
         });
     }
@@ -166,21 +174,34 @@ impl<T: Real> Flow<T> {
         let tiles = &mut tape.tiles[..used];
         for step in self.steps(toward).into_iter().rev() {
             let Step::Couple(i) = step else { continue }; // shifts do not change derivatives
-            let coupling = &self.shape.couplings[i];
+            let (coupling, merged) = (&self.shape.couplings[i], &mut tape.merged[i]);
             let parts = rows_bar.par_chunks_mut(TILE * dim).zip(log_bar.par_chunks(TILE));
             parts.zip(tiles.par_iter_mut()).for_each(|((rows_bar, log_bar), tile)| {
                 let Tile { records, bars } = tile;
                 match toward {
-                    Toward::Data => coupling.backward::<T, true>(w, dim, rows_bar, log_bar, &records[i], bars),
-                    Toward::Prior => coupling.backward::<T, false>(w, dim, rows_bar, log_bar, &records[i], bars),
+                    Toward::Data => {
+                        coupling.backward::<T, true>((w, &*merged), dim, rows_bar, log_bar, &records[i], bars);
+                    }
+                    Toward::Prior => {
+                        coupling.backward::<T, false>((w, &*merged), dim, rows_bar, log_bar, &records[i], bars);
+                    }
                 }
             });
             let tiles = &*tiles;
-            panels(&coupling.layers, gradient).into_par_iter().for_each_init(Vec::new, |column, mut panel| {
+            coupling.panels(merged, gradient).into_par_iter().for_each_init(Vec::new, |column, mut panel| {
                 for tile in tiles {
-                    coupling.gradient(&mut panel, &tile.records[i], &tile.bars, column);
+                    Coupling::gradient(&mut panel, &tile.records[i], &tile.bars, column);
                 }
             });
         }
+        let (mut rest, mut at) = (gradient, 0);
+        let mut parts = Vec::new();
+        for (coupling, merged) in self.shape.couplings.iter().zip(&tape.merged) {
+            let [first, _, third, ..] = &coupling.layers;
+            let (two, tail) = rest[first.weight - at..].split_at_mut(third.weight - first.weight);
+            parts.push((coupling, merged, two));
+            (rest, at) = (tail, third.weight);
+        }
+        parts.into_par_iter().for_each(|(coupling, merged, two)| merged.pull_back(coupling, w, two));
     }
 }

@@ -196,25 +196,29 @@ impl<T: Real> Weights<T> {
             (rest, at) = (tail, layer.bias);
         }
         parts.into_par_iter().for_each(|(layer, out)| {
-            let weight = &packed[layer.weight..layer.bias];
-            for o in 0..layer.outputs {
-                for i in 0..layer.inputs {
-                    let from = &weight[(o * layer.inputs + i) * H..][..H];
-                    let to = &mut out[(i * layer.outputs + o) * H..][..H];
-                    for (k, lanes) in from.iter().enumerate() {
-                        for (to, value) in to.iter_mut().zip(lanes.0) {
-                            to.0[k] = value;
-                        }
-                    }
+            transpose_panels(&packed[layer.weight..layer.bias], layer.inputs, layer.outputs, out);
+        });
+    }
+}
+
+/// Panels `[outputs][32 inputs]` as `[inputs][32 outputs]`.
+pub(super) fn transpose_panels<T: Real>(weight: &[Lanes<T>], inputs: usize, outputs: usize, out: &mut [Lanes<T>]) {
+    for o in 0..outputs {
+        for i in 0..inputs {
+            let from = &weight[(o * inputs + i) * H..][..H];
+            let to = &mut out[(i * outputs + o) * H..][..H];
+            for (k, lanes) in from.iter().enumerate() {
+                for (to, value) in to.iter_mut().zip(lanes.0) {
+                    to.0[k] = value;
                 }
             }
-        });
+        }
     }
 }
 
 /// A panel of 32 outputs of a layer's gradient: the unit that one thread sums.
 pub(super) struct Panel<'a, T> {
-    /// The layer.
+    /// The layer, or the product that it is part of.
     pub layer: usize,
     /// The panel among its outputs.
     pub index: usize,

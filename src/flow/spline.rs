@@ -12,6 +12,7 @@
 // Loops index several arrays at once; iterator adaptors would bring in closures that stay calls in vectorised code.
 #![allow(clippy::needless_range_loop)]
 
+use crate::nn::fused::num::one_row;
 use crate::real::Real;
 
 /// Bins.
@@ -50,9 +51,10 @@ fn softmax<T: Real>(raw: &[Group<T>]) -> [Group<T>; BINS] {
     for l in 0..GROUP {
         sum[l] = T::ONE / sum[l];
     }
-    for k in 0..BINS {
+    for p in &mut p {
+        let p = one_row(p);
         for l in 0..GROUP {
-            p[k][l] = p[k][l] * sum[l];
+            p[l] = p[l] * sum[l];
         }
     }
     p
@@ -263,10 +265,11 @@ pub fn reverse<T: Real, const INVERSE: bool>(
     let last = T::from_f64((BINS - 1) as f64);
     for k in 0..BINS {
         let (number, before) = (T::from_f64(k as f64), T::from_f64(k as f64 - 1.0));
+        let bar = one_row(&mut raw_bar[2 * BINS + k]);
         for l in 0..GROUP {
             let here = if bin.index[l] == number { d0_bar[l] } else { T::ZERO };
             let left = if bin.index[l] == before { d1_bar[l] } else { T::ZERO };
-            raw_bar[2 * BINS + k][l] = here + left;
+            bar[l] = here + left;
         }
     }
     for l in 0..GROUP {
@@ -298,9 +301,10 @@ fn shares<T: Real>(
             raw_bar[k][l] = bar;
         }
     }
-    for k in 0..BINS {
+    for (p, bar) in p.iter().zip(raw_bar) {
+        let bar = one_row(bar);
         for l in 0..GROUP {
-            raw_bar[k][l] = rest * p[k][l] * (raw_bar[k][l] - mean[l]);
+            bar[l] = rest * p[l] * (bar[l] - mean[l]);
         }
     }
 }

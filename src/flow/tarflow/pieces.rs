@@ -5,7 +5,7 @@
 
 use multiversion::multiversion;
 
-use crate::nn::fused::num::{H, Lanes};
+use crate::nn::fused::num::{H, Lanes, one_row};
 use crate::real::Real;
 
 /// Added to the variance.
@@ -49,6 +49,7 @@ pub fn norm<T: Real>(x: &[Lanes<T>], w: &[Lanes<T>], b: &[Lanes<T>], y: &mut [La
     for (x, y) in x.chunks_exact(width).zip(y.chunks_exact_mut(width)) {
         let (mean, per) = moments(x);
         for c in 0..width {
+            let c = one_row(c);
             for o in 0..H {
                 y[c].0[o] = ((x[c].0[o] - mean) * per).fma(w[c].0[o], b[c].0[o]);
             }

@@ -13,7 +13,7 @@ use multiversion::multiversion;
 use super::forward::{LayerTape, Shape, Tape, block, inverse_num, zero, zero_row};
 use super::kernels::{linear, linear_block};
 use super::layout::row;
-use super::num::{H, Lanes, Num, Row, add_lanes, add_scaled, dot, dot_const, dot_lanes, hadamard, times};
+use super::num::{H, Lanes, Num, Row, add_lanes, add_scaled, dot, dot_const, dot_lanes, hadamard, one_row, times};
 use super::reverse::gate;
 use crate::real::Real;
 
@@ -97,6 +97,7 @@ impl<T: Real> Divergence<T> {
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
 fn prepare<T: Real>(memory: &mut Divergence<T>, w: &[Lanes<T>], wt: &[Lanes<T>], range: T, layer: &LayerTape<T, 1>) {
     for (e, z) in memory.edge.iter_mut().enumerate() {
+        let e = one_row(e);
         let tanh = layer.tanh[e].0[0];
         let mut s = zero_row();
         add_scaled(&mut s, Num([T::ONE - tanh * tanh]), &w[row::COORD2]);
@@ -113,6 +114,7 @@ fn prepare<T: Real>(memory: &mut Divergence<T>, w: &[Lanes<T>], wt: &[Lanes<T>],
     gate::<T, 1, false>(w, layer, &memory.no_messages, &memory.other, &mut memory.edge, &mut []);
     linear::<T, false>(block(wt, row::EDGE2), memory.edge.as_flattened(), memory.pull.as_flattened_mut());
     for (pull, slope) in memory.pull.iter_mut().zip(&layer.slope1) {
+        let pull = one_row(pull);
         *pull = hadamard(pull, slope);
     }
 }
@@ -125,10 +127,12 @@ fn first<T: Real>(memory: &mut Divergence<T>, w: &[Lanes<T>], layer: &LayerTape<
     let mut along = w[row::EDGE0 + 2 * H];
     add_lanes(&mut along, &w[row::EDGE0 + 2 * H + 1]);
     for (z, slope) in memory.other.iter_mut().zip(&layer.slope1) {
+        let z = one_row(z);
         *z = hadamard(&[along], slope);
     }
     linear::<T, false>(block(w, row::EDGE2), memory.other.as_flattened(), memory.edge.as_flattened_mut());
     for (e, s) in memory.edge.iter_mut().enumerate() {
+        let e = one_row(e);
         *s = message_tangent(w, layer, e, &s[0]);
     }
     let two = T::ONE + T::ONE;
@@ -181,6 +185,7 @@ fn nodes<T: Real>(memory: &mut Divergence<T>, is_first: bool, w: &[Lanes<T>], la
     }
     for direction in memory.receive.chunks_mut(layer.h.len()) {
         for (s, slope) in direction.iter_mut().zip(&layer.slope4) {
+            let s = one_row(s);
             for o in 0..H {
                 s.0[o] = s.0[o] * slope[0].0[o];
             }

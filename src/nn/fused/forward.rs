@@ -5,7 +5,7 @@ use multiversion::multiversion;
 
 use super::kernels::{linear, silu};
 use super::layout::row;
-use super::num::{H, Lanes, Num, Row, Vec3, add_row, add_scaled, dot_const, dot3, one_row, times};
+use super::num::{H, Lanes, Num, Row, Vec3, add_lanes, add_row, add_scaled, dot_const, dot3, one_row, times};
 use crate::real::Real;
 
 /// Reach of all coordinate updates together.
@@ -157,16 +157,7 @@ impl<T: Real, const K: usize> Tape<T, K> {
     /// Runs the network on `y`, `c_noise` and beta; the output is `self.out`. `w`: packed rows.
     pub fn run(&mut self, shape: &Shape, w: &[Lanes<T>], noise: Num<T, K>, beta: T, y: &[Vec3<T, K>]) {
         let n = shape.particles;
-        let beta = Num::constant(beta);
-        for i in 0..n {
-            let mut h = zero_row();
-            h[0] = w[row::EMBED_BIAS];
-            for which in 0..2 {
-                let input = if shape.inputs.is_noise(n, i, which) { noise } else { beta };
-                add_scaled(&mut h, input, &w[row::EMBED + which]);
-            }
-            self.layers[0].h[i] = h;
-        }
+        embed(shape, w, noise, Num::constant(beta), &mut self.layers[0].h);
         self.x.copy_from_slice(y);
         for l in 0..shape.layers {
             let w = &w[row::FIRST + l * row::LAYER..][..row::LAYER];
@@ -191,9 +182,7 @@ impl<T: Real, const K: usize> Tape<T, K> {
                 silu(&w[row::NODE0_BIAS], &mut layer.s4, &mut layer.slope4);
                 for (h, old) in next.h.iter_mut().zip(&layer.h) {
                     *h = *old;
-                    for o in 0..H {
-                        h[0].0[o] += w[row::NODE2_BIAS].0[o];
-                    }
+                    add_lanes(&mut h[0], &w[row::NODE2_BIAS]);
                 }
                 linear::<T, true>(block(w, row::NODE2), layer.s4.as_flattened(), next.h.as_flattened_mut());
             }
@@ -202,6 +191,26 @@ impl<T: Real, const K: usize> Tape<T, K> {
             self.out[i] = std::array::from_fn(|c| self.x[i][c] - y[i][c]);
         }
         remove_mean(&mut self.out);
+    }
+}
+
+/// Node features before the first layer.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
+fn embed<T: Real, const K: usize>(
+    shape: &Shape,
+    w: &[Lanes<T>],
+    noise: Num<T, K>,
+    beta: Num<T, K>,
+    h: &mut [Row<T, K>],
+) {
+    let n = h.len();
+    for (i, h) in h.iter_mut().enumerate() {
+        *h = zero_row();
+        h[0] = w[row::EMBED_BIAS];
+        for which in 0..2 {
+            let input = if shape.inputs.is_noise(n, i, which) { noise } else { beta };
+            add_scaled(h, input, &w[row::EMBED + which]);
+        }
     }
 }
 
@@ -290,6 +299,7 @@ fn gate<T: Real, const K: usize>(w: &[Lanes<T>], layer: &mut LayerTape<T, K>) {
         }
         for e in start..end {
             let value = values[e - start];
+            let e = one_row(e);
             layer.gate[e] = layer.gate[e].chain(value, value * (T::ONE - value));
             layer.m[e] = times(layer.gate[e], &layer.s2[e]);
         }
@@ -297,7 +307,7 @@ fn gate<T: Real, const K: usize>(w: &[Lanes<T>], layer: &mut LayerTape<T, K>) {
     for i in 0..n {
         let mut sum = zero_row();
         for e in i * (n - 1)..(i + 1) * (n - 1) {
-            add_row(&mut sum, &layer.m[e]);
+            add_row(&mut sum, &layer.m[one_row(e)]);
         }
         layer.sum[i] = sum;
     }

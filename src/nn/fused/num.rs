@@ -134,11 +134,11 @@ pub fn dot_lanes<T: Real>(x: &Lanes<T>, y: &Lanes<T>) -> T {
     sum(&sums)
 }
 
-/// The index, hidden from the optimiser: keeps it from vectorising over rows (with slow gathers) what should be vectorised
-/// over the lanes of a row.
+/// A row or its index, hidden from the optimiser: keeps it from vectorising over rows (with slow gathers and scatters) what
+/// should be vectorised over the lanes of a row.
 #[inline(always)]
-pub fn one_row(e: usize) -> usize {
-    std::hint::black_box(e)
+pub fn one_row<R>(row: R) -> R {
+    std::hint::black_box(row)
 }
 
 /// Sum of 16 numbers, as a tree.

@@ -66,7 +66,6 @@ impl<T: Real, const K: usize> Reverse<T, K> {
         cotangent: &[Vec3<T, K>],
         grad: &mut [Lanes<T>],
     ) {
-        let n = shape.particles;
         self.x.copy_from_slice(cotangent);
         remove_mean(&mut self.x);
         for (y, x) in self.y.iter_mut().zip(&self.x) {
@@ -93,22 +92,7 @@ impl<T: Real, const K: usize> Reverse<T, K> {
                 y[c] += x[c];
             }
         }
-        self.noise = zero();
-        for i in 0..n {
-            for which in 0..2 {
-                let noise = shape.inputs.is_noise(n, i, which);
-                if noise {
-                    self.noise += dot_const(&w[row::EMBED + which], &self.h[i]);
-                }
-                if WEIGHTS {
-                    let input = if noise { inputs.0 } else { Num::constant(inputs.1) };
-                    add_last(&mut grad[row::EMBED + which], input, &self.h[i]);
-                }
-            }
-            if WEIGHTS {
-                add_lanes(&mut grad[row::EMBED_BIAS], &self.h[i][K - 1]);
-            }
-        }
+        self.noise = embed::<T, K, WEIGHTS>(shape, w, inputs, &self.h, grad);
     }
 
     /// One layer: from cotangents of its output `self.x`, `self.h` to those of its node inputs `self.h`, differences
@@ -205,6 +189,34 @@ fn differences<T: Real, const K: usize>(
     }
 }
 
+/// Through the embedding of the nodes; returns the cotangent of `c_noise`.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
+fn embed<T: Real, const K: usize, const WEIGHTS: bool>(
+    shape: &Shape,
+    w: &[Lanes<T>],
+    inputs: (Num<T, K>, T),
+    h: &[Row<T, K>],
+    grad: &mut [Lanes<T>],
+) -> Num<T, K> {
+    let mut along_noise = zero();
+    for (i, h) in h.iter().enumerate() {
+        for which in 0..2 {
+            let noise = shape.inputs.is_noise(shape.particles, i, which);
+            if noise {
+                along_noise += dot_const(&w[row::EMBED + which], h);
+            }
+            if WEIGHTS {
+                let input = if noise { inputs.0 } else { Num::constant(inputs.1) };
+                add_last(&mut grad[row::EMBED + which], input, h);
+            }
+        }
+        if WEIGHTS {
+            add_lanes(&mut grad[row::EMBED_BIAS], &h[K - 1]);
+        }
+    }
+    along_noise
+}
+
 /// Gradient of a bias.
 fn add_bias<T: Real, const K: usize>(x: &[Row<T, K>], g: &mut Lanes<T>) {
     for x in x {
@@ -215,6 +227,7 @@ fn add_bias<T: Real, const K: usize>(x: &[Row<T, K>], g: &mut Lanes<T>) {
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
 fn multiply<T: Real, const K: usize>(x: &mut [Row<T, K>], y: &[Row<T, K>]) {
     for (x, y) in x.iter_mut().zip(y) {
+        let x = one_row(x);
         *x = hadamard(x, y);
     }
 }
