@@ -4,12 +4,13 @@
 //! What else goes wrong is kept until somebody asks for [`Potential::fault`], as [`crate::energy::Metered`] does after every
 //! call.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::launch::{Arg, Call, Failure, Launch};
+use super::launch::{Arg, Call, Failure, Launch, Program};
 use super::tables::{Shape, THREADS, Tables};
-use crate::energy::{Dynamics, Potential, Precision, Walkers};
+use crate::energy::{Dynamics, Exchange, Potential, Precision, Walkers, exchange};
 use crate::error::{Error, Result};
 
 /// Frames of the first batch.
@@ -100,13 +101,15 @@ impl Engine {
         }
     }
 
-    /// Calls `run` with ranges of frames that cover `0..n`, smaller ones once the memory does not suffice.
-    fn batches(&self, n: usize, mut run: impl FnMut(std::ops::Range<usize>) -> Result<(), Failure>) {
+    /// Calls `run` with ranges of frames that cover `0..n`, smaller ones once the memory does not suffice; each but the last
+    /// holds a multiple of `unit` frames.
+    fn batches(&self, n: usize, unit: usize, mut run: impl FnMut(Range<usize>) -> Result<(), Failure>) {
         let mut done = 0;
         while done < n {
             let batch = self.batch.load(Ordering::Relaxed);
-            match run(done..n.min(done + batch)) {
-                Ok(()) => done = n.min(done + batch),
+            let end = n.min(done + (batch / unit).max(1) * unit);
+            match run(done..end) {
+                Ok(()) => done = end,
                 Err(Failure::OutOfMemory) if batch > LEAST_BATCH => {
                     let half = batch.min(n).div_ceil(2);
                     let half = half.max(LEAST_BATCH);
@@ -128,7 +131,7 @@ impl Engine {
     fn evaluate<T: bytemuck::Pod>(&self, with: &Prepared, x: &[T], e: &mut [T], f: &mut [T]) {
         let dim = 3 * self.tables.atoms;
         let kernel = format!("{}_energy_forces_{}", self.tables.kernel, with.suffix);
-        self.batches(e.len(), |r| {
+        self.batches(e.len(), 1, |r| {
             let (x, f) = (&x[r.start * dim..r.end * dim], &mut f[r.start * dim..r.end * dim]);
             let n = r.len();
             let args = vec![
@@ -139,6 +142,98 @@ impl Engine {
             ];
             self.launcher.launch(self.call(&kernel, with, n, args))
         });
+    }
+
+    fn prepared(&self, precision: Precision) -> &Prepared {
+        match precision {
+            Precision::F32 => &self.single,
+            Precision::F64 => &self.double,
+        }
+    }
+
+    /// Moves walkers batch by batch: whole ladders of them, if they exchange.
+    fn start(
+        &self,
+        mut walkers: Walkers<'_>,
+        dynamics: &Dynamics<'_>,
+        steps: usize,
+        mut exchange: Option<&mut Exchange<'_>>,
+    ) {
+        if steps == 0 {
+            return;
+        }
+        let (with, constants) = (self.prepared(dynamics.precision), constants(dynamics));
+        let unit = exchange.as_ref().map_or(1, |e| e.levels);
+        self.batches(walkers.kt.len(), unit, |r| {
+            let some = exchange.as_mut().map(|e| {
+                let rounds = e.rounds(steps).len();
+                Exchange { accepted: &mut e.accepted[r.start * rounds..r.end * rounds], ..**e }
+            });
+            let walkers = walkers.part(r.clone());
+            self.launcher.run(self.motion(with, &constants, walkers, dynamics, (r.start, steps), some))
+        });
+    }
+
+    /// Steps of walkers of which the first has number `first`, and the rounds of exchange between them.
+    fn motion<'a>(
+        &'a self,
+        with: &'a Prepared,
+        constants: &'a [u8],
+        walkers: Walkers<'a>,
+        dynamics: &Dynamics<'_>,
+        (first, steps): (usize, usize),
+        exchange: Option<Exchange<'a>>,
+    ) -> Program<'a> {
+        let Walkers { kt, positions, velocities, forces, energies } = walkers;
+        let (n, dim) = (energies.len(), 3 * self.tables.atoms);
+        let mut buffers = vec![
+            Arg::In(bytemuck::cast_slice(&with.ints)),
+            Arg::In(&with.reals),
+            Arg::In(constants),
+            Arg::In(bytemuck::cast_slice(kt)),
+            Arg::InOut(bytemuck::cast_slice_mut(positions)),
+            Arg::InOut(bytemuck::cast_slice_mut(velocities)),
+            Arg::InOut(bytemuck::cast_slice_mut(forces)),
+            Arg::InOut(bytemuck::cast_slice_mut(energies)),
+        ];
+        let (mut rounds, mut levels, mut every, mut done) = (0..0, 0, 0, 0);
+        if let Some(exchange) = exchange {
+            rounds = exchange.rounds(steps);
+            (levels, every, done) = (exchange.levels, exchange.every, exchange.done);
+            buffers.push(Arg::InOut(bytemuck::cast_slice_mut(exchange.accepted)));
+        }
+        let part = |buffer| Arg::Part { buffer, byte: 0 };
+        let int = |value: usize| Arg::Int(value as i32);
+        let Shape { frames, threads, shared } = with.shape;
+        let mut calls = Vec::new();
+        let mut made = 0;
+        for round in rounds.clone().map(Some).chain([None]) {
+            let next = round.map_or(steps, |round| round * every - done);
+            if next > made {
+                let mut args = vec![part(0), part(1), part(2), int(n), int(first), int(next - made)];
+                args.extend([Arg::Long(dynamics.seed), Arg::Long(dynamics.first_step + made as u64)]);
+                args.extend((3..8).map(part));
+                calls.push(Call {
+                    kernel: format!("{}_langevin_{}", self.tables.kernel, with.suffix).into(),
+                    blocks: n.div_ceil(frames) as u32,
+                    threads: threads as u32,
+                    shared: shared as u32,
+                    args,
+                });
+            }
+            made = next;
+            let Some(round) = round else { continue };
+            let pairs = exchange::pairs(round, levels).count();
+            if pairs > 0 {
+                let place = round - rounds.start;
+                let mut args = vec![int(levels), int(dim), int(first / levels), int(rounds.len()), int(place)];
+                args.extend([Arg::Long(dynamics.seed), Arg::Long(round as u64)]);
+                args.extend((3..9).map(part));
+                let blocks = (n / levels * pairs) as u32;
+                calls.push(Call { kernel: "replica_exchange".into(), blocks, threads: 64, shared: 0, args });
+            }
+        }
+        Program { buffers, calls }
     }
 
     /// Seconds of the kernel alone for energies and forces of `x [n, dim]` in f32, and for one of `steps` steps of dynamics.
@@ -169,9 +264,8 @@ impl Engine {
         let kt = vec![kt; n];
         let walkers = Walkers { kt: &kt, positions: &mut start, velocities: &mut v, forces: &mut f, energies: &mut e };
         let constants = constants(dynamics);
-        let kernel = format!("{}_langevin_f32", self.tables.kernel);
-        let args = langevin_args(walkers, &constants, dynamics, 0, steps);
-        let motion = self.launcher.time(self.call(&kernel, &self.single, n, args).into(), repeats)?;
+        let motion = self.motion(&self.single, &constants, walkers, dynamics, (0, steps), None);
+        let motion = self.launcher.time(motion, repeats)?;
         Ok((energy, motion / steps as f64))
     }
 }
@@ -185,29 +279,6 @@ fn constants(d: &Dynamics<'_>) -> Vec<u8> {
     out.extend(d.masses.iter().map(|m| ((1.0 - keep * keep) / m).sqrt()));
     out.extend(d.masses.iter().map(|m| m / mass));
     bytes_of(d.precision, &out)
-}
-
-fn langevin_args<'a>(
-    walkers: Walkers<'a>,
-    constants: &'a [u8],
-    d: &Dynamics<'_>,
-    first: usize,
-    steps: usize,
-) -> Vec<Arg<'a>> {
-    let Walkers { kt, positions, velocities, forces, energies } = walkers;
-    vec![
-        Arg::In(constants),
-        Arg::Int(energies.len() as i32),
-        Arg::Int(first as i32),
-        Arg::Int(steps as i32),
-        Arg::Long(d.seed),
-        Arg::Long(d.first_step),
-        Arg::In(bytemuck::cast_slice(kt)),
-        Arg::InOut(bytemuck::cast_slice_mut(positions)),
-        Arg::InOut(bytemuck::cast_slice_mut(velocities)),
-        Arg::InOut(bytemuck::cast_slice_mut(forces)),
-        Arg::InOut(bytemuck::cast_slice_mut(energies)),
-    ]
 }
 
 impl Potential for Engine {
@@ -224,29 +295,12 @@ impl Potential for Engine {
     }
 
     fn langevin(&self, walkers: Walkers<'_>, dynamics: &Dynamics<'_>, steps: usize) {
-        if steps == 0 {
-            return;
-        }
-        let with = match dynamics.precision {
-            Precision::F32 => &self.single,
-            Precision::F64 => &self.double,
-        };
-        let kernel = format!("{}_langevin_{}", self.tables.kernel, with.suffix);
-        let constants = constants(dynamics);
-        let dim = 3 * self.tables.atoms;
-        let Walkers { kt, positions, velocities, forces, energies } = walkers;
-        self.batches(kt.len(), |r| {
-            let rows = r.start * dim..r.end * dim;
-            let some = Walkers {
-                kt: &kt[r.clone()],
-                positions: &mut positions[rows.clone()],
-                velocities: &mut velocities[rows.clone()],
-                forces: &mut forces[rows],
-                energies: &mut energies[r.clone()],
-            };
-            let args = langevin_args(some, &constants, dynamics, r.start, steps);
-            self.launcher.launch(self.call(&kernel, with, r.len(), args))
-        });
+        self.start(walkers, dynamics, steps, None);
+    }
+
+    fn exchange(&self, walkers: Walkers<'_>, dynamics: &Dynamics<'_>, steps: usize, exchange: &mut Exchange<'_>) {
+        let swaps = !exchange.rounds(steps).is_empty();
+        self.start(walkers, dynamics, steps, swaps.then_some(exchange));
     }
 
     fn term_names(&self) -> &'static [&'static str] {

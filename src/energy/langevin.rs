@@ -5,6 +5,8 @@
 //! `b^2 = (1 - a^2) kT/m`. It is BAOAB (Leimkuhler and Matthews 2013) seen at half steps: the positions are the same, the
 //! velocities stand half a kick behind. Noise has no component along the centre of mass, so a centre at rest stays so.
 
+use std::ops::Range;
+
 use multiversion::multiversion;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -53,6 +55,21 @@ pub struct Walkers<'a> {
     pub forces: &'a mut [f64],
     /// Unreduced energies at the positions `[n]`.
     pub energies: &'a mut [f64],
+}
+
+impl Walkers<'_> {
+    /// Some of them.
+    pub fn part(&mut self, range: Range<usize>) -> Walkers<'_> {
+        let dim = self.positions.len() / self.energies.len().max(1);
+        let rows = range.start * dim..range.end * dim;
+        Walkers {
+            kt: &self.kt[range.clone()],
+            positions: &mut self.positions[rows.clone()],
+            velocities: &mut self.velocities[rows.clone()],
+            forces: &mut self.forces[rows],
+            energies: &mut self.energies[range],
+        }
+    }
 }
 
 /// Walkers of one rayon task.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Dynamics, Potential, Walkers};
+use super::{Dynamics, Exchange, Potential, Walkers};
 use crate::error::{Error, Result};
 
 /// What an energy evaluation is for. Evaluation of metrics is recorded but not charged to the method.
@@ -118,22 +118,23 @@ impl Metered {
             return Err(Error::BudgetSpent { budget });
         }
         self.potential.energy_forces(positions, energies, forces);
-        self.potential.fault().map_or(Ok(()), Err)?;
-        *self.counts.0.entry(purpose).or_default() += n;
-        Ok(())
+        self.count(purpose, energies.len())
     }
 
     /// Langevin dynamics, see [`super::langevin`]: moves all walkers `steps` steps, or as many as the budget pays for;
-    /// what is left of it then moves the first walkers one step more. Returns the steps that all walkers made.
+    /// what is left of it then moves the first walkers one step more. Returns the steps that all walkers made. With
+    /// `exchange`, walkers swap in the course of them, see [`super::exchange`]; its `accepted` is `[n, rounds]` of the steps
+    /// that were made.
     ///
     /// # Errors
     /// [`Error::BudgetSpent`] when not a single evaluation is left; [`Error::Device`].
     pub fn langevin(
         &mut self,
         purpose: Purpose,
-        walkers: Walkers<'_>,
+        mut walkers: Walkers<'_>,
         dynamics: &Dynamics<'_>,
         steps: usize,
+        exchange: Option<&mut Exchange<'_>>,
     ) -> Result<usize> {
         let n = walkers.energies.len();
         if n == 0 || steps == 0 {
@@ -141,25 +142,25 @@ impl Metered {
         }
         let paid = self.affordable(purpose, n * steps)?;
         let (whole, rest) = (paid / n, paid % n);
-        let Walkers { kt, positions, velocities, forces, energies } = walkers;
-        let dim = positions.len() / n;
-        for (steps, walkers, first_step) in
-            [(whole, n, dynamics.first_step), (1, rest, dynamics.first_step + whole as u64)]
-        {
-            if steps == 0 || walkers == 0 {
-                continue;
+        if whole > 0 {
+            match exchange {
+                Some(exchange) => self.potential.exchange(walkers.part(0..n), dynamics, whole, exchange),
+                None => self.potential.langevin(walkers.part(0..n), dynamics, whole),
             }
-            let some = Walkers {
-                kt: &kt[..walkers],
-                positions: &mut positions[..walkers * dim],
-                velocities: &mut velocities[..walkers * dim],
-                forces: &mut forces[..walkers * dim],
-                energies: &mut energies[..walkers],
-            };
-            self.potential.langevin(some, &Dynamics { first_step, ..dynamics.clone() }, steps);
-            self.potential.fault().map_or(Ok(()), Err)?;
-            *self.counts.0.entry(purpose).or_default() += (steps * walkers) as u64;
+            self.count(purpose, whole * n)?;
+        }
+        if rest > 0 {
+            let first_step = dynamics.first_step + whole as u64;
+            self.potential.langevin(walkers.part(0..rest), &Dynamics { first_step, ..dynamics.clone() }, 1);
+            self.count(purpose, rest)?;
         }
         Ok(whole)
+    }
+
+    /// Charges `n` evaluations, unless the device failed.
+    fn count(&mut self, purpose: Purpose, n: usize) -> Result<()> {
+        self.potential.fault().map_or(Ok(()), Err)?;
+        *self.counts.0.entry(purpose).or_default() += n as u64;
+        Ok(())
     }
 }

@@ -4,6 +4,7 @@
 //! `a` in frame `f`, `dim = 3 * atoms`. Energies are *unreduced* (`E`, in the system's energy unit); the reduced energy
 //! is `u = E / kT`.
 
+pub mod exchange;
 pub mod forcefield;
 pub mod lanes;
 pub mod langevin;
@@ -14,6 +15,7 @@ pub mod minimise;
 use crate::device::Tables;
 use crate::error::Error;
 
+pub use exchange::Exchange;
 pub use langevin::{Dynamics, Precision, Walkers};
 pub use metered::{Counts, Metered, Purpose};
 
@@ -32,6 +34,12 @@ pub trait Potential: Send + Sync {
     /// of their own keep whole blocks of walkers in cache.
     fn langevin(&self, walkers: Walkers<'_>, dynamics: &Dynamics<'_>, steps: usize) {
         langevin::run_plain(self, walkers, dynamics, steps);
+    }
+
+    /// The same with rounds of replica exchange in between, see [`exchange`]. A device keeps the walkers from the first step
+    /// to the last.
+    fn exchange(&self, mut walkers: Walkers<'_>, dynamics: &Dynamics<'_>, steps: usize, exchange: &mut Exchange<'_>) {
+        exchange::run(self, &mut walkers, dynamics, steps, exchange);
     }
 
     /// Names of the additive terms, in the order of [`Potential::per_term`].

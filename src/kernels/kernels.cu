@@ -6,6 +6,7 @@
 #include "dit_rows.cuh"
 #include "dynamics.cuh"
 #include "egnn.cuh"
+#include "exchange.cuh"
 #include "forcefield.cuh"
 
 // Aligned for vectors that are read at once.
@@ -34,6 +35,15 @@ KERNELS(Cluster, cluster, float, f32, 4)
 KERNELS(Cluster, cluster, double, f64, 2)
 KERNELS(ForceField, forcefield, float, f32, 4)
 KERNELS(ForceField, forcefield, double, f64, 2)
+
+extern "C" __global__ void replica_exchange(
+    int levels, int dim, int first, int rounds, int place, unsigned long long seed, unsigned long long round,
+    const double *__restrict__ kt, double *positions, double *velocities, double *forces, double *energies, int *accepted
+) {
+    exchange(
+        levels, dim, first, rounds, place, seed, round, kt, positions, velocities, forces, energies, accepted
+    );
+}
 
 // Words and normals of `n` items: what tests compare with src/rng.
 extern "C" __global__ void random_numbers(

@@ -26,6 +26,7 @@ static std::function<void()> find(const std::string &name, void *const *args) {
     KERNEL(forcefield_energy_forces_f64)
     KERNEL(forcefield_langevin_f32)
     KERNEL(forcefield_langevin_f64)
+    KERNEL(replica_exchange)
     KERNEL(random_numbers)
     KERNEL(egnn_f32)
     KERNEL(egnn_dual_f32)

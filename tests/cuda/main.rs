@@ -14,7 +14,7 @@ use pita_bench::config::spec::{NetSpec, NodeFeatures};
 use pita_bench::device::check::networks;
 use pita_bench::device::{self, DeviceEgnn, Engine, Launch, check};
 use pita_bench::energy::forcefield::Engine as Cpu;
-use pita_bench::energy::{Dynamics, Potential, Precision, Walkers};
+use pita_bench::energy::{Dynamics, Exchange, Potential, Precision, Walkers};
 use pita_bench::nn::fused::FusedEgnn;
 use pita_bench::systems::{by_name, molecules, openmm};
 
@@ -138,7 +138,16 @@ fn short_memory_halves_batches() {
         };
         let walkers = Walkers { kt: &kt, positions: &mut x, velocities: &mut v, forces: &mut f, energies: &mut e };
         engine.langevin(walkers, &dynamics, 2);
-        (x, engine.fault())
+        // Ladders stay together: 256 is no multiple of 9.
+        let mut accepted = vec![0; 2 * 900];
+        let kt: Vec<f64> = (0..900).map(|i| 1.0 + 0.01 * f64::from(i % 9)).collect();
+        let walkers = Walkers { kt: &kt, positions: &mut x, velocities: &mut v, forces: &mut f, energies: &mut e };
+        let mut exchange = Exchange { levels: 9, every: 1, done: 0, accepted: &mut accepted };
+        engine.exchange(walkers, &Dynamics { first_step: 2, ..dynamics }, 2, &mut exchange);
+        let fault = engine.fault();
+        assert!(fault.is_some() || accepted.contains(&1));
+        x.extend(accepted.into_iter().map(f64::from));
+        (x, fault)
     };
     let whole = run(Arc::new(emulator().unwrap()));
     assert!(whole.1.is_none());

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::engine::Engine;
 use super::launch::{Arg, Call, Failure, Launch};
-use crate::energy::{Dynamics, Potential, Precision, Walkers};
+use crate::energy::{Dynamics, Exchange, Potential, Precision, Walkers};
 use crate::error::{Error, Result};
 use crate::rng::{Purpose, Stream};
 use crate::systems::{self, System};
@@ -138,22 +138,50 @@ pub fn jittered(system: &System, n: usize, width: f64) -> Vec<f64> {
 /// Steps of a trajectory that is compared: few, since rounding grows.
 const STEPS: usize = 20;
 
-/// Walkers of a system after [`STEPS`] steps: positions, velocities, energies.
-fn trajectory(potential: &dyn Potential, system: &System, precision: Precision, friction: f64) -> Result<Vec<f64>> {
-    let walkers = 21;
-    let dt = if system.topology.is_some() { 1e-3 } else { 5e-3 };
+/// Levels of the ladders that swap.
+const LEVELS: usize = 7;
+
+/// Walkers of a system after [`STEPS`] steps: positions, velocities, energies; then which of them swapped with the next one, if
+/// there is replica exchange.
+fn trajectory(
+    potential: &dyn Potential,
+    system: &System,
+    precision: Precision,
+    friction: f64,
+    exchanging: bool,
+) -> Result<(Vec<f64>, Vec<i32>)> {
+    let walkers = 3 * LEVELS;
+    let molecule = system.topology.is_some();
+    let dt = if molecule { 1e-3 } else { 5e-3 };
     let dynamics = Dynamics { dt, friction, masses: &system.masses, precision, seed: 7, first_step: (3 << 40) + 5 };
-    let kt: Vec<f64> = (0..walkers).map(|i| system.kt(system.temperature) * (1.0 + 0.1 * i as f64)).collect();
-    let mut x = jittered(system, walkers, 1e-3 * system.scale);
+    // Ladders fall by halves of the lowest temperature; energies so far apart that some neighbours swap and some do not.
+    let hotter = |i: usize| if exchanging { 0.5 * (LEVELS - i % LEVELS) as f64 } else { 0.1 * i as f64 };
+    let kt: Vec<f64> = (0..walkers).map(|i| system.kt(system.temperature) * (1.0 + hotter(i))).collect();
+    let width = if !exchanging {
+        1e-3 * system.scale
+    } else if molecule {
+        0.005
+    } else {
+        0.03
+    };
+    let mut x = jittered(system, walkers, width);
     let (mut v, mut f, mut e) = (vec![0.0; x.len()], vec![0.0; x.len()], vec![0.0; walkers]);
     potential.energy_forces(&x, &mut e, &mut f);
     let w = Walkers { kt: &kt, positions: &mut x, velocities: &mut v, forces: &mut f, energies: &mut e };
-    potential.langevin(w, &dynamics, STEPS);
+    let mut accepted = Vec::new();
+    if exchanging {
+        // Rounds 1 to 5, after steps 1, 5, ..., 17.
+        accepted.resize(5 * walkers, 0);
+        let mut exchange = Exchange { levels: LEVELS, every: 4, done: 3, accepted: &mut accepted };
+        potential.exchange(w, &dynamics, STEPS, &mut exchange);
+    } else {
+        potential.langevin(w, &dynamics, STEPS);
+    }
     potential.fault().map_or(Ok(()), Err)?;
     let unit = |values: Vec<f64>, unit: f64| values.into_iter().map(move |v| v / unit);
     // In units of their own size: kT, and thermal velocities.
     let thermal = (kt[0] / system.masses.iter().copied().fold(f64::INFINITY, f64::min)).sqrt();
-    Ok(unit(x, system.scale).chain(unit(v, thermal)).chain(unit(e, kt[0])).collect())
+    Ok((unit(x, system.scale).chain(unit(v, thermal)).chain(unit(e, kt[0])).collect(), accepted))
 }
 
 /// The largest difference of two equally long lists.
@@ -230,10 +258,19 @@ pub fn compare(launcher: &Arc<dyn Launch>) -> Result<Vec<Comparison>> {
             (Precision::F64, 1.0, "Langevin steps in f64", 1e-9),
             (Precision::F64, 0.0, "Verlet steps in f64", 1e-9),
         ] {
-            let here = trajectory(&*cpu, &system, precision, friction)?;
-            let there = trajectory(&device, &system, precision, friction)?;
+            let here = trajectory(&*cpu, &system, precision, friction, false)?.0;
+            let there = trajectory(&device, &system, precision, friction, false)?.0;
             out.push(Comparison { what: format!("{name}: {STEPS} {what}"), worst: apart(&here, &there), allowed });
         }
+        let (here, swaps) = trajectory(&*cpu, &system, Precision::F64, 1.0, true)?;
+        let (there, theirs) = trajectory(&device, &system, Precision::F64, 1.0, true)?;
+        let differ = swaps.iter().zip(&theirs).filter(|(a, b)| a != b).count() as f64;
+        // Some, not all: otherwise nothing was compared.
+        let some = swaps.contains(&1) && swaps.iter().sum::<i32>() < 3 * 3 * 5;
+        let worst = if some { differ } else { f64::NAN };
+        out.push(Comparison { what: format!("{name}: replica exchanges"), worst, allowed: 0.0 });
+        let what = format!("{name}: {STEPS} steps with exchanges in f64");
+        out.push(Comparison { what, worst: apart(&here, &there), allowed: 1e-9 });
     }
     Ok(out)
 }

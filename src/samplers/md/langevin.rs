@@ -1,7 +1,7 @@
 //! Walkers of Langevin dynamics as a sampler holds them; [`crate::energy::langevin`] moves them.
 
 use crate::array::Arrays;
-use crate::energy::{Dynamics, Metered, Purpose, Walkers};
+use crate::energy::{Dynamics, Exchange, Metered, Purpose, Walkers};
 use crate::error::Result;
 use crate::rng::{self, Stream};
 use crate::samplers::state;
@@ -94,6 +94,22 @@ impl Langevin {
         kt: &[f64],
         steps: usize,
     ) -> Result<usize> {
+        self.exchanging(energy, purpose, dynamics, kt, steps, None)
+    }
+
+    /// The same; with `exchange`, walkers swap in the course of it.
+    ///
+    /// # Errors
+    /// As [`Langevin::advance`].
+    pub fn exchanging(
+        &mut self,
+        energy: &mut Metered,
+        purpose: Purpose,
+        dynamics: &Dynamics<'_>,
+        kt: &[f64],
+        steps: usize,
+        exchange: Option<&mut Exchange<'_>>,
+    ) -> Result<usize> {
         let walkers = Walkers {
             kt,
             positions: &mut self.positions,
@@ -101,8 +117,8 @@ impl Langevin {
             forces: &mut self.forces,
             energies: &mut self.energies,
         };
-        let done =
-            energy.langevin(purpose, walkers, &Dynamics { first_step: self.steps, ..dynamics.clone() }, steps)?;
+        let dynamics = Dynamics { first_step: self.steps, ..dynamics.clone() };
+        let done = energy.langevin(purpose, walkers, &dynamics, steps, exchange)?;
         self.steps += done as u64;
         Ok(done)
     }

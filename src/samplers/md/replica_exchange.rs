@@ -1,5 +1,5 @@
 //! Temperature replica exchange: MALA or Langevin dynamics at every temperature, neighbours swap by Metropolis (Swendsen
-//! and Wang 1986; for dynamics Sugita and Okamoto 1999: velocities are scaled to the new temperature).
+//! and Wang 1986; for dynamics see [`crate::energy::exchange`]).
 
 use super::langevin::Langevin;
 use super::mala::{DualAveraging, Mala};
@@ -7,9 +7,9 @@ use super::recorder::Recorder;
 use super::{ACCEPTANCE, check_stable, copies, dynamics, stretch};
 use crate::array::Arrays;
 use crate::config::spec::{Integrator, ReplicaExchangeSpec};
-use crate::energy::Purpose;
+use crate::energy::{Exchange, Purpose, exchange};
 use crate::error::{Error, Result};
-use crate::rng::{self, Stream};
+use crate::rng;
 use crate::samplers::{Context, Progress, Sampler, Samples, state};
 
 /// `copies` independent ladders; walker `c * levels + l` is copy `c` at level `l` (0 is the hottest).
@@ -87,29 +87,22 @@ impl ReplicaExchange {
         self.round_trips as u64
     }
 
-    /// The next step at which something happens besides moving: an exchange, the end of equilibration, a frame to record.
+    /// The next step at which something happens besides moving and swapping: the end of equilibration, a frame to record.
     fn next_event(&self) -> usize {
-        let exchange = (self.done / self.spec.exchange_every + 1) * self.spec.exchange_every;
-        let recorded = if self.done < self.spec.equilibration {
+        if self.done < self.spec.equilibration {
             self.spec.equilibration
         } else {
             let sampled = self.done - self.spec.equilibration;
             self.spec.equilibration + (sampled / self.spec.stride + 1) * self.spec.stride
-        };
-        exchange.min(recorded)
+        }
     }
 
     /// Moves every walker `steps` steps, or fewer.
     fn advance(&mut self, ctx: &mut Context, steps: usize) -> Result<()> {
-        let before = self.done;
         match self.spec.integrator {
-            Integrator::Mala => self.metropolis(ctx)?,
-            Integrator::Langevin => self.dynamics(ctx, steps)?,
+            Integrator::Mala => self.metropolis(ctx),
+            Integrator::Langevin => self.dynamics(ctx, steps),
         }
-        if self.done > before && self.done.is_multiple_of(self.spec.exchange_every) {
-            self.exchange(ctx.seed);
-        }
-        Ok(())
     }
 
     /// Langevin dynamics.
@@ -121,7 +114,15 @@ impl ReplicaExchange {
             self.langevin = Langevin::new(x, &kt, &system.masses, (ctx.seed, 0), &mut ctx.energy, self.purpose)?;
         }
         let d = dynamics(system, ctx.seed, self.spec.step, self.spec.friction, self.spec.precision);
-        self.done += self.langevin.advance(&mut ctx.energy, self.purpose, &d, &kt, steps)?;
+        let (levels, every, done) = (self.kt.len(), self.spec.exchange_every, self.done);
+        let mut accepted = vec![0; kt.len() * exchange::rounds(done, steps, every).len()];
+        let mut plan = Exchange { levels, every, done, accepted: &mut accepted };
+        let made = self.langevin.exchanging(&mut ctx.energy, self.purpose, &d, &kt, steps, Some(&mut plan))?;
+        self.done += made;
+        let rounds = exchange::rounds(done, made, every);
+        for round in rounds.clone() {
+            self.note(round, |a| accepted[a * rounds.len() + round - rounds.start] != 0);
+        }
         check_stable(&self.langevin.energies, self.kt[0], self.langevin.steps, self.spec.step)
     }
 
@@ -146,6 +147,9 @@ impl ReplicaExchange {
                 self.steps[level] = if last { self.step_sizes[level].averaged() } else { tried };
             }
         }
+        if self.done.is_multiple_of(self.spec.exchange_every) {
+            self.swap(ctx.seed, self.done / self.spec.exchange_every);
+        }
         Ok(())
     }
 
@@ -157,50 +161,35 @@ impl ReplicaExchange {
         }
     }
 
-    /// Swaps the configurations of walkers `a` and `b = a + 1`.
-    fn swap(&mut self, a: usize, b: usize) {
-        let dim = 3 * self.atoms;
-        let rows = |values: &mut Vec<f64>| {
-            let (left, right) = values.split_at_mut(b * dim);
-            left[a * dim..a * dim + dim].swap_with_slice(&mut right[..dim]);
-        };
-        self.replica.swap(a, b);
-        match self.spec.integrator {
-            Integrator::Mala => {
-                self.mala.energies.swap(a, b);
-                rows(&mut self.mala.positions);
-                rows(&mut self.mala.forces);
-            }
-            Integrator::Langevin => {
-                let walkers = &mut self.langevin;
-                walkers.energies.swap(a, b);
-                rows(&mut walkers.positions);
-                rows(&mut walkers.forces);
-                rows(&mut walkers.velocities);
-                // Walker a has the temperature of its level, whoever sits there.
-                let levels = self.kt.len();
-                let hotter = (self.kt[a % levels] / self.kt[b % levels]).sqrt();
-                walkers.velocities[a * dim..b * dim].iter_mut().for_each(|v| *v *= hotter);
-                walkers.velocities[b * dim..(b + 1) * dim].iter_mut().for_each(|v| *v /= hotter);
+    /// A round of exchanges between MALA moves.
+    fn swap(&mut self, seed: u64, round: usize) {
+        let (levels, dim) = (self.kt.len(), 3 * self.atoms);
+        let mut accepted = vec![false; levels * self.spec.copies];
+        for copy in 0..self.spec.copies {
+            let first = copy * levels;
+            let energies = self.mala.energies[first..first + levels].to_vec();
+            exchange::decide(seed, round, copy, &self.kt, &energies, |level, swap| accepted[first + level] = swap);
+        }
+        for a in (0..accepted.len()).filter(|&a| accepted[a]) {
+            self.mala.energies.swap(a, a + 1);
+            for rows in [&mut self.mala.positions, &mut self.mala.forces] {
+                let (left, right) = rows[a * dim..].split_at_mut(dim);
+                left.swap_with_slice(&mut right[..dim]);
             }
         }
+        self.note(round, |a| accepted[a]);
     }
 
-    /// Swaps neighbours, even and odd pairs in turn: accept with `min(1, exp[(1/kT_a - 1/kT_b)(E_a - E_b)])`.
-    fn exchange(&mut self, seed: u64) {
+    /// Counts a round of exchanges; `swapped(a)`: whether walkers `a` and `a + 1` did.
+    fn note(&mut self, round: usize, swapped: impl Fn(usize) -> bool) {
         let levels = self.kt.len();
-        let round = self.done / self.spec.exchange_every;
-        let stream = Stream::new(seed, rng::Purpose::Exchange, round as u64);
         for copy in 0..self.spec.copies {
-            let mut draws = stream.at(copy as u32);
-            for level in (round % 2..levels - 1).step_by(2) {
-                let (a, b) = (copy * levels + level, copy * levels + level + 1);
-                let slope = 1.0 / self.kt[level] - 1.0 / self.kt[level + 1];
-                let log_ratio = slope * (self.energies()[a] - self.energies()[b]);
+            for level in exchange::pairs(round, levels) {
+                let a = copy * levels + level;
                 self.attempts[level] += 1.0;
-                if draws.uniform().ln() < log_ratio {
+                if swapped(a) {
                     self.swaps[level] += 1.0;
-                    self.swap(a, b);
+                    self.replica.swap(a, a + 1);
                 }
             }
             let (hot, cold) = (self.replica[copy * levels], self.replica[(copy + 1) * levels - 1]);
