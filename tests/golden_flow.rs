@@ -377,3 +377,35 @@ fn begins_as_the_identity() {
     flow.apply(Toward::Prior, &w, &mut rows, &mut log);
     close("round trip", &rows, &before, 1e-12);
 }
+
+/// Tiles of other sizes, the same bits: 700 rows at once or 7 at a time, and the derivatives of 700 in either tiling.
+#[test]
+fn rows_do_not_depend_on_their_batch() {
+    let counts = Counts { bonds: 5, angles: 4, torsions: 4 };
+    let shape = Shape::new(counts, 2, 32);
+    let mut draws = Stream::new(1, Purpose::Init, 0).at(0);
+    let values: Vec<f64> = (0..shape.packing.layout.len()).map(|_| 0.3 * draws.normal()).collect();
+    let arrays = shape.packing.layout.unpack(&values, "");
+    let mut w = Weights::<f32>::from_arrays(&shape.packing, &arrays, "").unwrap();
+    w.transpose(&shape.packing);
+    let flow = Flow::new(shape);
+    let (dim, n) = (counts.dim(), 700);
+    let rows: Vec<f32> = (0..n * dim).map(|_| draws.uniform() as f32).collect();
+    let run = |batch: usize| {
+        let (mut rows, mut bars, mut logs) = (rows.clone(), Vec::new(), vec![0.0; n]);
+        let mut gradient = vec![Lanes([0.0; H]); flow.shape.packing.lanes];
+        for (rows, logs) in rows.chunks_mut(batch * dim).zip(logs.chunks_mut(batch)) {
+            let mut tape = Tape::default();
+            let mut applied = rows.to_vec();
+            flow.apply(Toward::Data, &w, &mut applied, &mut vec![0.0; logs.len()]);
+            flow.record(Toward::Data, &w, rows, logs, &mut tape);
+            assert_eq!(applied, rows);
+            let mut bar = rows.to_vec();
+            flow.reverse(Toward::Data, &w, &mut tape, &mut bar, &vec![0.5; logs.len()], &mut gradient);
+            bars.extend(bar);
+        }
+        (rows, logs, bars)
+    };
+    let (whole, parts) = (run(n), run(7));
+    assert!(whole == parts && whole.0 != rows);
+}

@@ -10,8 +10,14 @@ use crate::nn::dit::pool::Pool;
 use crate::nn::fused::num::Lanes;
 use crate::real::Real;
 
-/// Rows that go through together (a multiple of the rows that the products take at once).
+/// Most rows that go through together (a multiple of the rows that the products take at once).
 pub const TILE: usize = 96;
+
+/// Rows that go through together when there are this many: small batches are cut so that several threads share them evenly.
+/// No number depends on it.
+fn tile(rows: usize) -> usize {
+    (rows / 8).next_multiple_of(12).clamp(12, TILE)
+}
 
 /// Which way to go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,7 +129,8 @@ impl<T: Real> Flow<T> {
     /// Transforms `rows [n, dim]` in place; `log_det [n]` are the logarithms of the determinants.
     pub fn apply(&self, toward: Toward, w: &Weights<T>, rows: &mut [T], log_det: &mut [f64]) {
         log_det.fill(0.0);
-        let tiles = rows.par_chunks_mut(TILE * self.dim()).zip(log_det.par_chunks_mut(TILE));
+        let tile = tile(log_det.len());
+        let tiles = rows.par_chunks_mut(tile * self.dim()).zip(log_det.par_chunks_mut(tile));
         let steps = self.steps(toward);
         let merged = self.merged(w);
         tiles.for_each(|(rows, log_det)| {
@@ -138,7 +145,8 @@ impl<T: Real> Flow<T> {
     pub fn record(&self, toward: Toward, w: &Weights<T>, rows: &mut [T], log_det: &mut [f64], tape: &mut Tape<T>) {
         log_det.fill(0.0);
         tape.rows = log_det.len();
-        let tiles = tape.rows.div_ceil(TILE);
+        let tile = tile(tape.rows);
+        let tiles = tape.rows.div_ceil(tile);
         if tape.tiles.len() < tiles {
             let new = || Tile {
                 records: (0..self.shape.couplings.len()).map(|_| Record::new(true)).collect(),
@@ -148,7 +156,7 @@ impl<T: Real> Flow<T> {
         }
         tape.merged = self.merged(w);
         let (steps, merged) = (self.steps(toward), &tape.merged);
-        let parts = rows.par_chunks_mut(TILE * self.dim()).zip(log_det.par_chunks_mut(TILE));
+        let parts = rows.par_chunks_mut(tile * self.dim()).zip(log_det.par_chunks_mut(tile));
         parts.zip(&mut tape.tiles).for_each(|((rows, log_det), tile)| {
             let mut none = Record::new(false);
             for &step in &steps {
@@ -170,12 +178,12 @@ impl<T: Real> Flow<T> {
         log_bar: &[T],
         gradient: &mut [Lanes<T>],
     ) {
-        let (dim, used) = (self.dim(), tape.rows.div_ceil(TILE));
-        let tiles = &mut tape.tiles[..used];
+        let (dim, tile) = (self.dim(), tile(tape.rows));
+        let tiles = &mut tape.tiles[..tape.rows.div_ceil(tile)];
         for step in self.steps(toward).into_iter().rev() {
             let Step::Couple(i) = step else { continue }; // shifts do not change derivatives
             let (coupling, merged) = (&self.shape.couplings[i], &mut tape.merged[i]);
-            let parts = rows_bar.par_chunks_mut(TILE * dim).zip(log_bar.par_chunks(TILE));
+            let parts = rows_bar.par_chunks_mut(tile * dim).zip(log_bar.par_chunks(tile));
             parts.zip(tiles.par_iter_mut()).for_each(|((rows_bar, log_bar), tile)| {
                 let Tile { records, bars } = tile;
                 match toward {
