@@ -112,7 +112,7 @@ mod dynamics {
     use pita_bench::config::spec::{
         HotStartSpec, Integrator, MdSpec, ReplicaExchangeSpec, RunSpec, SamplerSpec, SystemSpec,
     };
-    use pita_bench::energy::{Dynamics, Metered, Potential, Precision, Purpose};
+    use pita_bench::energy::{Dynamics, Exchange, Metered, Potential, Precision, Purpose, exchange};
     use pita_bench::error::Error;
     use pita_bench::rng;
     use pita_bench::samplers::md::langevin::Langevin;
@@ -259,6 +259,46 @@ mod dynamics {
         for (a, b) in double.positions.iter().zip(&whole.positions) {
             assert!((a - b).abs() < 1e-4, "{a} {b}");
         }
+    }
+
+    /// Rounds of exchange, one of them after the last step: energies and forces stay those of the positions, and splitting
+    /// the steps changes no bit.
+    #[test]
+    fn exchanges_keep_walkers_consistent() {
+        let system = systems::by_name("lj13", 1.0).unwrap();
+        let (levels, every) = (4, 3);
+        let kt: Vec<f64> = (0..3 * levels).map(|i| 2.0 - 0.3 * (i % levels) as f64).collect();
+        let run = |stretches: &[usize]| {
+            let mut energy = Metered::new(system.potential(), None);
+            let d = Dynamics {
+                dt: 0.005,
+                friction: 1.0,
+                masses: &system.masses,
+                precision: Precision::F64,
+                seed: 4,
+                first_step: 0,
+            };
+            let x = system.start.repeat(kt.len());
+            let mut md = Langevin::new(x, &kt, &system.masses, (4, 0), &mut energy, Purpose::Sampling).unwrap();
+            let (mut done, mut swaps) = (0, 0);
+            for &steps in stretches {
+                let rounds = exchange::rounds(done, steps, every).len();
+                let mut accepted = vec![0; kt.len() * rounds];
+                let mut plan = Exchange { levels, every, done, accepted: &mut accepted };
+                let made = md.exchanging(&mut energy, Purpose::Sampling, &d, &kt, steps, Some(&mut plan)).unwrap();
+                assert_eq!(made, steps);
+                (done, swaps) = (done + steps, swaps + accepted.iter().sum::<i32>());
+                let (mut e, mut f) = (vec![0.0; kt.len()], vec![0.0; md.positions.len()]);
+                system.potential().energy_forces(&md.positions, &mut e, &mut f);
+                for (a, b) in md.energies.iter().chain(&md.forces).zip(e.iter().chain(&f)) {
+                    assert!((a - b).abs() < 1e-9 * (1.0 + b.abs()), "{a} for {b} after {done} steps");
+                }
+            }
+            (md, swaps)
+        };
+        let whole = run(&[60]);
+        assert!(whole.1 > 5, "{} swaps", whole.1);
+        assert_eq!(run(&[3, 1, 2, 24, 30]), whole);
     }
 
     #[test]

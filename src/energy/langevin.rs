@@ -84,6 +84,9 @@ struct Task<'a> {
 
 /// Moves all walkers `steps` steps, at precision `T`. One evaluation per walker and step.
 pub fn run<T: Real, K: Kernel<T>>(kernel: &K, walkers: Walkers<'_>, dynamics: &Dynamics<'_>, steps: usize) {
+    if steps == 0 {
+        return; // the energies stay what they are
+    }
     let dim = 3 * kernel.atoms();
     let Walkers { kt, positions, velocities, forces, energies } = walkers;
     let tasks: Vec<Task<'_>> = positions

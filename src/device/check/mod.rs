@@ -170,9 +170,9 @@ fn trajectory(
     let w = Walkers { kt: &kt, positions: &mut x, velocities: &mut v, forces: &mut f, energies: &mut e };
     let mut accepted = Vec::new();
     if exchanging {
-        // Rounds 1 to 5, after steps 1, 5, ..., 17.
+        // Rounds 2 to 6, after steps 4, 8, ..., 20: the last step is followed by one.
         accepted.resize(5 * walkers, 0);
-        let mut exchange = Exchange { levels: LEVELS, every: 4, done: 3, accepted: &mut accepted };
+        let mut exchange = Exchange { levels: LEVELS, every: 4, done: 4, accepted: &mut accepted };
         potential.exchange(w, &dynamics, STEPS, &mut exchange);
     } else {
         potential.langevin(w, &dynamics, STEPS);
