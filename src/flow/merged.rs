@@ -6,7 +6,7 @@
 
 use super::packing::{Linear, Weights, transpose_panels};
 use super::shape::Coupling;
-use crate::nn::fused::num::{H, Lanes, add_lanes};
+use crate::nn::fused::num::{H, Lanes, add_all};
 use crate::nn::gemm::{Start, product};
 use crate::real::Real;
 
@@ -30,10 +30,6 @@ fn zeros<T: Real>(len: usize) -> Vec<Lanes<T>> {
 /// `[a][b]` lanes as `[b][a]`: panels as rows and back.
 fn swapped<T: Real>(lanes: &[Lanes<T>], b: usize) -> Vec<Lanes<T>> {
     (0..b).flat_map(|j| lanes[j..].iter().step_by(b).copied()).collect()
-}
-
-fn add<T: Real>(to: &mut [Lanes<T>], what: &[Lanes<T>]) {
-    to.iter_mut().zip(what).for_each(|(to, what)| add_lanes(to, what));
 }
 
 impl<T: Real> Merged<T> {
@@ -71,7 +67,7 @@ impl<T: Real> Merged<T> {
 
         let mut rows = zeros(inputs * H * hidden);
         product(w.transposed(second), &swapped(d_weight, inputs * H), outputs, Start::Zero, &mut rows, hidden);
-        add(&mut gradient[..from(first.bias)], &swapped(&rows, hidden));
+        add_all(&mut gradient[..from(first.bias)], &swapped(&rows, hidden));
         let bias = &mut gradient[from(first.bias)..from(second.weight)];
         product(w.transposed(second), d_bias, outputs, Start::Add, bias, hidden);
 
@@ -82,7 +78,7 @@ impl<T: Real> Merged<T> {
                 row.0.iter_mut().zip(d.0).for_each(|(row, d)| *row = b.fma(d, *row));
             }
         }
-        add(&mut gradient[from(second.weight)..], &swapped(&rows, outputs));
-        add(&mut gradient[from(second.bias)..][..outputs], d_bias);
+        add_all(&mut gradient[from(second.weight)..], &swapped(&rows, outputs));
+        add_all(&mut gradient[from(second.bias)..][..outputs], d_bias);
     }
 }

@@ -5,12 +5,12 @@
 use multiversion::multiversion;
 use rayon::prelude::*;
 
-use super::layer::{add_all, add_bias, fit, linear};
+use super::layer::{add_bias, fit, linear};
 use super::network::TarFlow;
 use super::pieces::{gelu, norm};
 use super::shape::MOST_TOKENS;
 use crate::flow::packing::Weights;
-use crate::nn::fused::num::{H, Lanes, add_lanes};
+use crate::nn::fused::num::{H, Lanes, add_all, add_lanes};
 use crate::nn::gemm::{Start, product};
 use crate::real::Real;
 

@@ -4,7 +4,7 @@ use super::attention::{self, Scratch, Sizes};
 use super::pieces::{gelu, gelu_reverse, norm, norm_reverse};
 use super::shape::LayerShape;
 use crate::flow::packing::{Linear, Weights};
-use crate::nn::fused::num::{H, Lanes, add_lanes};
+use crate::nn::fused::num::{H, Lanes, add_all};
 use crate::nn::gemm::{Start, product};
 use crate::real::Real;
 
@@ -56,12 +56,6 @@ pub(super) fn linear<T: Real>(w: &Weights<T>, layer: &Linear, x: &[Lanes<T>], y:
 pub(super) fn linear_reverse<T: Real>(w: &Weights<T>, layer: &Linear, y_bar: &[Lanes<T>], x_bar: &mut Vec<Lanes<T>>) {
     fit(x_bar, y_bar.len() / layer.outputs * layer.inputs);
     product(w.transposed(layer), y_bar, layer.outputs, Start::Zero, x_bar, layer.inputs);
-}
-
-pub(super) fn add_all<T: Real>(to: &mut [Lanes<T>], from: &[Lanes<T>]) {
-    for (to, from) in to.iter_mut().zip(from) {
-        add_lanes(to, from);
-    }
 }
 
 pub(super) fn add_bias<T: Real>(rows: &mut [Lanes<T>], bias: &[Lanes<T>]) {

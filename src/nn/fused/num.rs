@@ -248,6 +248,13 @@ pub fn add_lanes<T: Real>(g: &mut Lanes<T>, x: &Lanes<T>) {
     }
 }
 
+/// `to += from`, row by row.
+pub fn add_all<T: Real>(to: &mut [Lanes<T>], from: &[Lanes<T>]) {
+    for (to, from) in to.iter_mut().zip(from) {
+        add_lanes(to, from);
+    }
+}
+
 /// `g += last component of (a x)`: the gradient of a weight row.
 #[inline(always)]
 pub fn add_last<T: Real, const K: usize>(g: &mut Lanes<T>, a: Num<T, K>, x: &Row<T, K>) {
