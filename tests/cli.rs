@@ -79,6 +79,7 @@ fn synthetic(results: &Path, stride: usize, seed: u64, x: f64, whole: bool) -> R
     let metrics = MetricsFile {
         eval_digest: "e".into(),
         reference_digest: "r".into(),
+        reference_sha256: None,
         code_digest: code.digest.clone(),
         metrics: vec![metric],
         eval: None,

@@ -181,6 +181,7 @@ fn put(run: &RunDir, cell: &Cell, left: &Left) -> Option<Claim> {
     let judged = |eval: String| MetricsFile {
         eval_digest: eval,
         reference_digest: String::new(),
+        reference_sha256: None,
         code_digest: String::new(),
         metrics: vec![],
         reweighted: vec![],

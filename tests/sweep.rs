@@ -120,6 +120,16 @@ fn first_and_second_sweep_and_report() {
     ends_with(&third, 0);
     assert!(text(&third).contains("2 evaluated"), "{}", text(&third));
 
+    // So does a reference of the same settings whose frames are others than those that one run was judged against.
+    let metrics = &place.run_files("metrics.json")[0];
+    let mut judged: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(metrics).unwrap()).unwrap();
+    assert_eq!(judged["reference_sha256"].as_str().unwrap().len(), 64);
+    judged["reference_sha256"] = "0".repeat(64).into();
+    std::fs::write(metrics, judged.to_string()).unwrap();
+    let fourth = place.sweep(&["-s", "metrics.n=100"]);
+    ends_with(&fourth, 0);
+    assert!(text(&fourth).contains("1 evaluated"), "{}", text(&fourth));
+
     for file in ["table.md", "table.csv", "table.tex", "table.json", "report.html"] {
         assert!(place.results().join("reports/tiny").join(file).exists(), "{file}");
     }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use pita_bench::array::Arrays;
 use pita_bench::config::spec::{
-    FlowSpec, ForwardKlSpec, MdDataSpec, MdSpec, ReverseKlSpec, RunSpec, SamplerSpec, StageSpec, Start, SystemSpec,
-    TabgCartSpec, TabgSpec, TarFlowSpec,
+    FlowSpec, ForwardKlSpec, HotStartSpec, MdDataSpec, MdSpec, ReverseKlSpec, RunSpec, SamplerSpec, StageSpec, Start,
+    SystemSpec, TabgCartSpec, TabgSpec, TarFlowSpec,
 };
 use pita_bench::energy::{Metered, Purpose};
 use pita_bench::error::Error;
@@ -112,6 +112,8 @@ fn evaluations_are_counted_by_purpose() {
     let reverse = TabgSpec { start: Start::ReverseKl, ..tiny() };
     let counts = run(&reverse, None).1.energy.counts().0.clone();
     assert_eq!(counts, [(Purpose::Training, 240), (Purpose::Annealing, 8_200), (Purpose::Sampling, 70)].into());
+    let twice = TabgSpec { fine_tune_start: 2, ..reverse.clone() };
+    assert_eq!(run(&twice, None).1.energy.counts().0[&Purpose::Annealing], 4 * 4_100);
     let baseline = TabgSpec { start_at_target: true, ..reverse };
     let counts = run(&baseline, None).1.energy.counts().0.clone();
     assert_eq!(counts, [(Purpose::Training, 240), (Purpose::Sampling, 70)].into());
@@ -209,10 +211,27 @@ fn not_for_clusters_or_rising_ladders() {
     assert!(build("aldp", 1_300.0, tiny()).contains("must fall"));
 }
 
+/// A start that cools: while it is hot, energies count less, so the mean of the same samples is smaller by the ratio.
+#[test]
+fn a_hot_start_weakens_energies() {
+    let first = |hot_start: Option<HotStartSpec>| {
+        let mut spec = TabgSpec { start: Start::ReverseKl, ..tiny() };
+        // A learning rate of 0 would be refused; this one changes nothing in the digits compared.
+        spec.reverse_kl = ReverseKlSpec { steps: 52, learning_rate: 1e-30, hot_start, ..spec.reverse_kl };
+        let mut ctx = context(None);
+        start(&spec, &ctx).step(&mut ctx).unwrap().scalars
+    };
+    let value = |scalars: &[(String, f64)]| scalars.iter().find(|s| s.0 == "train.mean_reduced_energy").unwrap().1;
+    // The first report covers 51 steps (2,048 samples of batches of 40); all are hot but for the cooling.
+    let cold = value(&first(None));
+    let hot = value(&first(Some(HotStartSpec { temperature: 12_000.0, steps: 51 })));
+    assert!(hot < 0.7 * cold && hot > 0.1 * cold, "{hot} {cold}");
+}
+
 fn model() -> InternalModel {
     let system = systems::by_name("aldp", 300.0).unwrap();
     let coordinates = Coordinates::new(system.topology.as_ref().unwrap(), &system.start).unwrap();
-    let shape = Shape::new(coordinates.counts(), 2, 32);
+    let shape = Shape::new(coordinates.counts(), &coordinates.confined(), 2, 32);
     InternalModel::new(coordinates, shape)
 }
 

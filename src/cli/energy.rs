@@ -50,7 +50,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     }
     let n = x.len() / (3 * system.atoms);
     let shape = [n, system.atoms, 3];
-    let potential = crate::device::potential(system.potential())?;
+    let potential = crate::device::potential(&system.potential())?;
     let arrays: Arrays = match args.precision {
         Precision::F64 => {
             let (mut e, mut f) = (vec![0.0; n], vec![0.0; x.len()]);

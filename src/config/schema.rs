@@ -316,7 +316,7 @@ fn md(f: &Fields<'_>) -> MdSpec {
     }
 }
 
-fn hot_start(f: &Fields<'_>) -> Option<HotStartSpec> {
+pub(super) fn hot_start(f: &Fields<'_>) -> Option<HotStartSpec> {
     f.table()?;
     let d = HotStartSpec::default();
     let spec = HotStartSpec {

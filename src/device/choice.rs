@@ -143,26 +143,21 @@ pub fn name() -> Option<&'static str> {
     SELECTED.get().map(|s| s.name.as_str())
 }
 
-/// What launches kernels; `None` on the CPU.
-#[must_use]
-pub fn launcher() -> Option<Arc<dyn Launch>> {
-    SELECTED.get().map(|s| Arc::clone(&s.launcher))
-}
-
 /// The potential where it is to be computed.
 ///
 /// # Errors
 /// [`Error::NoDevice`] when the GPU that was asked for has no kernel for it.
-pub fn potential(cpu: Arc<dyn Potential>) -> Result<Arc<dyn Potential>> {
-    let Some(selected) = SELECTED.get() else { return Ok(cpu) };
-    match Engine::new(Arc::clone(&selected.launcher), Arc::clone(&cpu)) {
-        Ok(engine) => Ok(Arc::new(engine)),
-        Err(e) if selected.or_cpu => {
-            note(format!("energies on the CPU: {e}"));
-            Ok(cpu)
-        }
-        Err(e) => Err(e),
-    }
+pub fn potential(cpu: &Arc<dyn Potential>) -> Result<Arc<dyn Potential>> {
+    let there = |selected: &Selected| Ok(Arc::new(Engine::new(Arc::clone(&selected.launcher), Arc::clone(cpu))?) as _);
+    chosen("energies", there, || Ok(Arc::clone(cpu)))
+}
+
+/// A network where it is to be computed: by kernels of ours, or on the CPU.
+///
+/// # Errors
+/// [`Error::NoDevice`] when the GPU that was asked for cannot do it.
+pub fn network<T>(there: impl FnOnce(Arc<dyn Launch>) -> Result<T>, here: impl FnOnce() -> Result<T>) -> Result<T> {
+    chosen("networks", |selected| there(Arc::clone(&selected.launcher)), here)
 }
 
 /// The device of networks that candle evaluates.
@@ -170,13 +165,18 @@ pub fn potential(cpu: Arc<dyn Potential>) -> Result<Arc<dyn Potential>> {
 /// # Errors
 /// [`Error::NoDevice`] when the GPU that was asked for cannot be used for matrix products.
 pub fn networks() -> Result<candle_core::Device> {
-    let Some(selected) = SELECTED.get() else { return Ok(candle_core::Device::Cpu) };
-    match candle_device(selected.ordinal) {
-        Err(e) if selected.or_cpu => {
-            note(format!("networks on the CPU: {e}"));
-            Ok(candle_core::Device::Cpu)
+    chosen("networks", |selected| candle_device(selected.ordinal), || Ok(candle_core::Device::Cpu))
+}
+
+/// What is made on the chosen GPU, or on the CPU: when that was chosen, or when `auto` found a GPU that cannot do it.
+fn chosen<T>(what: &str, there: impl FnOnce(&Selected) -> Result<T>, here: impl FnOnce() -> Result<T>) -> Result<T> {
+    let Some(selected) = SELECTED.get() else { return here() };
+    match there(selected) {
+        Err(e @ Error::NoDevice(_)) if selected.or_cpu => {
+            note(format!("{what} on the CPU: {e}"));
+            here()
         }
-        device => device,
+        made => made,
     }
 }
 

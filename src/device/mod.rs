@@ -26,7 +26,7 @@ pub mod launch;
 pub mod tables;
 
 pub(crate) use choice::note;
-pub use choice::{Choice, Found, launcher, name, networks, notes, potential, probe, select};
+pub use choice::{Choice, Found, name, network, networks, notes, potential, probe, select};
 pub use dit::DeviceDit;
 pub use egnn::DeviceEgnn;
 pub use engine::Engine;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::planned::{Planned, is_judged};
+use super::references;
 use super::science::{Science, Work};
 use crate::array::{read_npz, write_npz, write_safetensors};
 use crate::device;
@@ -76,7 +77,7 @@ pub(super) fn work(shop: &Shop<'_>, planned: &Planned, show: &mut dyn FnMut(&Pro
     match run.status() {
         Status::Failed => return Ok(Outcome::Skipped), // another sweep was faster, and failed
         Status::Complete => {
-            if is_judged(run, &planned.eval_digest) {
+            if is_judged(shop.results, &planned.cell, run, &planned.eval_digest) {
                 return Ok(Outcome::Done);
             }
         }
@@ -130,6 +131,7 @@ fn evaluate(shop: &Shop<'_>, planned: &Planned) -> Result<()> {
     let file = MetricsFile {
         eval_digest: planned.eval_digest.clone(),
         reference_digest: judged.reference_digest,
+        reference_sha256: references::content(shop.results, &planned.cell.run.system, &planned.cell.eval.reference),
         code_digest: identity::code().digest.clone(),
         metrics: judged.metrics,
         eval: Some(planned.cell.eval.clone()),

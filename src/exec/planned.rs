@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::references;
 use crate::config::Cell;
 use crate::error::Result;
 use crate::identity;
@@ -32,7 +33,8 @@ pub struct Planned {
 pub fn plan(results: &Path, cell: &Cell, flags: Flags) -> Result<Planned> {
     let (spec_digest, eval_digest) = (identity::spec_digest(&cell.run), identity::eval_digest(&cell.eval));
     let latest = attempts(results, &spec_digest, cell.seed)?.pop();
-    let Decision { action, reason } = plan::decide(latest.as_ref().map(|run| facts(run, &eval_digest)), flags);
+    let Decision { action, reason } =
+        plan::decide(latest.as_ref().map(|run| facts(results, cell, run, &eval_digest)), flags);
     let reason = latest.as_ref().and_then(detail).map_or(reason.to_owned(), |detail| format!("{reason}: {detail}"));
     let attempt = match &latest {
         None => 1,
@@ -42,7 +44,7 @@ pub fn plan(results: &Path, cell: &Cell, flags: Flags) -> Result<Planned> {
     Ok(Planned { cell: cell.clone(), spec_digest, eval_digest, run, action, reason })
 }
 
-fn facts(run: &RunDir, eval_digest: &str) -> Attempt {
+fn facts(results: &Path, cell: &Cell, run: &RunDir, eval_digest: &str) -> Attempt {
     let status = match run.status() {
         Status::Complete => RunStatus::Complete,
         Status::Failed => RunStatus::Failed,
@@ -52,12 +54,16 @@ fn facts(run: &RunDir, eval_digest: &str) -> Attempt {
     // Killed before the provenance was written means killed before the first step: anybody may go on.
     let code = atomic::read_json::<Provenance>(&run.file("provenance.json")).ok().map(|p| p.code_digest);
     let same_code = code.is_none_or(|digest| digest == identity::code().digest);
-    Attempt { status, same_code, same_eval: is_judged(run, eval_digest) }
+    Attempt { status, same_code, same_eval: is_judged(results, cell, run, eval_digest) }
 }
 
-/// Whether the run has metrics by these evaluation settings.
-pub(super) fn is_judged(run: &RunDir, eval_digest: &str) -> bool {
-    atomic::read_json::<MetricsFile>(&run.file("metrics.json")).is_ok_and(|m| m.eval_digest == eval_digest)
+/// Whether the run has metrics by these evaluation settings, against the reference that is there.
+pub(super) fn is_judged(results: &Path, cell: &Cell, run: &RunDir, eval_digest: &str) -> bool {
+    let Ok(metrics) = atomic::read_json::<MetricsFile>(&run.file("metrics.json")) else { return false };
+    let now = || references::content(results, &cell.run.system, &cell.eval.reference);
+    // Unknown on either side is no reason to judge again.
+    let same_reference = metrics.reference_sha256.is_none_or(|then| now().is_none_or(|now| now == then));
+    metrics.eval_digest == eval_digest && same_reference
 }
 
 /// What the table cannot know: the reason of a failure, the holder of a claim.

@@ -165,7 +165,7 @@ fn make(
     interrupted: &dyn Fn() -> bool,
 ) -> Result<()> {
     let sys = Arc::new(systems::build(system)?);
-    let energy = Metered::new(device::potential(sys.potential())?, None);
+    let energy = Metered::new(device::potential(&sys.potential())?, None);
     let mut ctx = Context { system: sys, energy, seed: spec.seed };
     let mut making = Making::new(spec, &ctx)?;
     let partial = dir.with_extension("partial");

@@ -119,7 +119,7 @@ impl Science for Builtin {
             S::TabgCart(s) => s.budget,
         };
         let system = Arc::new(system);
-        let energy = Metered::new(device::potential(system.potential())?, budget);
+        let energy = Metered::new(device::potential(&system.potential())?, budget);
         let context = Context { system, energy, seed: cell.seed };
         let sampler = samplers::build(&cell.run, &context)?;
         Ok(Box::new(BuiltinWork { context, sampler }))

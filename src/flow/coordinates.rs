@@ -95,6 +95,12 @@ impl Coordinates {
         &self.chirality
     }
 
+    /// Torsions that are confined to a half circle.
+    #[must_use]
+    pub fn confined(&self) -> Vec<usize> {
+        (0..self.scale.len()).filter(|&row| self.scale[row] < 1.0).collect()
+    }
+
     /// `(loc, scale)` of every torsion: its turns from -pi are `loc + scale u`.
     #[must_use]
     pub fn constraints(&self) -> (&[f64], &[f64]) {

@@ -83,11 +83,12 @@ impl<T: Real> Flow<T> {
         steps
     }
 
-    /// Adds to all torsions of some rows, modulo 1.
+    /// Adds to the shifted torsions of some rows, modulo 1.
     fn shift(&self, rows: &mut [T], by: f64, toward: Toward) {
         let by = T::from_f64(by);
         for row in rows.chunks_exact_mut(self.dim()) {
-            for x in &mut row[self.shape.counts.first_torsion()..] {
+            for &i in &self.shape.shifted {
+                let x = &mut row[i];
                 match toward {
                     Toward::Data => {
                         *x += by;

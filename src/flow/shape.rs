@@ -7,8 +7,19 @@ use crate::rng::{Purpose, Stream};
 
 /// Linear layers of a conditioner.
 pub const LAYERS: usize = 6;
-/// Keys the splits and shifts: they are part of the architecture, the same in every run.
+/// Keys the splits: they are part of the architecture, the same in every run.
 const ARCHITECTURE: u64 = 321;
+
+/// Where the last block (1), the one before it (2), and so on cut the circle of a torsion, in turns from -pi, as if all later
+/// blocks only shifted. 0 blocks are not cut at all.
+///
+/// A spline leaves the ends of its interval where they are: nothing passes the cut in that block. In training by reverse KL a
+/// cut within a narrow peak can leave one side of the peak empty for good. Staggered and planar arrangements lie at
+/// multiples of 60 degrees, so the cuts lie between them, each far from the one before.
+fn cut(block: usize) -> f64 {
+    const TWELFTHS: [f64; 6] = [1.0, 7.0, 3.0, 9.0, 5.0, 11.0];
+    if block == 0 { 0.0 } else { TWELFTHS[(block - 1) % 6] / 12.0 }
+}
 
 /// Coordinates of each kind; a row holds first all bonds, then all angles, then all torsions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,16 +120,19 @@ pub struct Shape {
     pub counts: Counts,
     /// Two couplings per block: `a`, `b`.
     pub couplings: Vec<Coupling>,
-    /// What is added to all torsions after a block, in turns.
+    /// What is added to torsions after a block, in turns.
     pub shifts: Vec<f64>,
+    /// Which coordinates it is added to.
+    pub shifted: Vec<usize>,
     /// All parameters.
     pub packing: Packing,
 }
 
 impl Shape {
-    /// `blocks` blocks with random splits and shifts, `hidden` features in the conditioners (a multiple of 32).
+    /// `blocks` blocks with random splits, `hidden` features in the conditioners (a multiple of 32). The torsions `confined`
+    /// (by number among the torsions) cover an interval, not a circle: they are not shifted.
     #[must_use]
-    pub fn new(counts: Counts, blocks: usize, hidden: usize) -> Self {
+    pub fn new(counts: Counts, confined: &[usize], blocks: usize, hidden: usize) -> Self {
         let stream = Stream::new(ARCHITECTURE, Purpose::Weights, 0);
         let half = |n: usize, item: u32| {
             let mut draws = stream.at(item);
@@ -126,20 +140,23 @@ impl Shape {
             (0..n / 2).map(|_| left.swap_remove(draws.below(left.len()))).collect::<Vec<_>>()
         };
         let mut splits = Vec::new();
-        let mut shifts = Vec::new();
         for b in 0..blocks as u32 {
             let halves = [half(counts.bonds, 4 * b), half(counts.angles, 4 * b + 1), half(counts.torsions, 4 * b + 2)];
             splits.push(Split::new(counts, [&halves[0], &halves[1], &halves[2]]));
-            // A shift that f32 holds exactly is the same shift in both precisions.
-            shifts.push(f64::from(stream.at(4 * b + 3).uniform() as f32));
         }
-        Self::with(counts, &splits, shifts, hidden)
+        // A shift that f32 holds exactly is the same shift in both precisions.
+        let shift = |b: usize| f64::from((cut(blocks - b) - cut(blocks - b - 1)).rem_euclid(1.0) as f32);
+        let shifts = (0..blocks).map(shift).collect();
+        let mut shape = Self::with(counts, &splits, shifts, hidden);
+        shape.shifted.retain(|i| !confined.contains(&(i - counts.first_torsion())));
+        shape
     }
 
-    /// With splits and shifts of one's own.
+    /// With splits and shifts of one's own; all torsions are shifted.
     #[must_use]
     pub fn with(counts: Counts, splits: &[Split], shifts: Vec<f64>, hidden: usize) -> Self {
-        let mut shape = Self { counts, couplings: Vec::new(), shifts, packing: Packing::default() };
+        let shifted = (counts.first_torsion()..counts.dim()).collect();
+        let mut shape = Self { counts, couplings: Vec::new(), shifts, shifted, packing: Packing::default() };
         for (block, Split(first, second)) in splits.iter().enumerate() {
             shape.coupling(&format!("block{block}.a"), first, second, hidden);
             shape.coupling(&format!("block{block}.b"), second, first, hidden);

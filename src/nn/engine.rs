@@ -21,15 +21,19 @@ pub fn build(engine: Engine, atoms: usize, net: &NetSpec) -> Result<Box<dyn Back
     Ok(match (engine, &net.dit) {
         (Engine::Candle, None) => on_device(CandleEgnn::new(atoms, net, DType::F32, device::networks()?)),
         (Engine::Candle, Some(dit)) => on_device(CandleDit::new(atoms, net, dit, DType::F32, device::networks()?)?),
-        (Engine::Fused, None) => match device::launcher() {
-            Some(launcher) => Box::new(DeviceEgnn::new(launcher, atoms, net, Precision::F32)?),
-            None => Box::new(FusedEgnn::<f32>::new(atoms, net)?),
-        },
-        (Engine::Fused, Some(dit)) => match device::launcher() {
-            Some(launcher) => Box::new(DeviceDit::new(launcher, atoms, net, dit, Precision::F32)?),
-            None => Box::new(Dit::<f32>::new(atoms, net, dit)?),
-        },
+        (Engine::Fused, None) => device::network(
+            |launcher| Ok(boxed(DeviceEgnn::new(launcher, atoms, net, Precision::F32)?)),
+            || Ok(boxed(FusedEgnn::<f32>::new(atoms, net)?)),
+        )?,
+        (Engine::Fused, Some(dit)) => device::network(
+            |launcher| Ok(boxed(DeviceDit::new(launcher, atoms, net, dit, Precision::F32)?)),
+            || Ok(boxed(Dit::<f32>::new(atoms, net, dit)?)),
+        )?,
     })
+}
+
+fn boxed(net: impl Backbone + 'static) -> Box<dyn Backbone> {
+    Box::new(net)
 }
 
 /// In batches that fit, where there is a device.

@@ -23,7 +23,8 @@ pub struct Attempt {
     pub status: RunStatus,
     /// Whether its recorded code digest is ours.
     pub same_code: bool,
-    /// Whether its latest evaluation has the evaluation digest that is asked for (`false` without any).
+    /// Whether its latest evaluation has the evaluation digest that is asked for and is against the reference that is there
+    /// (`false` without any).
     pub same_eval: bool,
 }
 
@@ -83,10 +84,13 @@ pub fn decide(latest: Option<Attempt>, flags: Flags) -> Decision {
         (Complete, false, _) if flags.rerun_stale => (Run, "completed by other code, and --rerun-stale is given"),
         (Complete, true, true) => (Done, "complete"),
         (Complete, false, true) => (Done, "complete, by other code (--rerun-stale runs it again)"),
-        (Complete, true, false) => (Evaluate, "complete, evaluated with other settings or not at all"),
+        (Complete, true, false) => {
+            (Evaluate, "complete, evaluated with other settings, against another reference, or not at all")
+        }
         (Complete, false, false) => (
             Evaluate,
-            "complete, by other code, evaluated with other settings or not at all (--rerun-stale runs it again)",
+            "complete, by other code, evaluated with other settings, against another reference, or not at all \
+             (--rerun-stale runs it again)",
         ),
         (Interrupted, true, _) => (Resume, "interrupted"),
         (Interrupted, false, _) => (Run, "interrupted, but its checkpoint was written by other code"),

@@ -89,8 +89,11 @@ pub struct Session {
 pub struct MetricsFile {
     /// Digest of the evaluation settings.
     pub eval_digest: String,
-    /// Digest of the reference ensemble.
+    /// Digest of the reference ensemble's settings.
     pub reference_digest: String,
+    /// SHA-256 of its frames: made again by other code they may differ. Absent in records of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference_sha256: Option<String>,
     /// Digest of the code that evaluated.
     pub code_digest: String,
     /// The values, see [`crate::metrics`].

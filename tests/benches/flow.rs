@@ -26,7 +26,7 @@ const PACE: Pace = Pace { rate: 5e-6, decay: 0.0, clip: f64::INFINITY };
 fn model() -> (InternalModel, Trainer) {
     let system = systems::by_name("aldp", 300.0).unwrap();
     let coordinates = Coordinates::new(system.topology.as_ref().unwrap(), &system.start).unwrap();
-    let shape = Shape::new(coordinates.counts(), 8, 256);
+    let shape = Shape::new(coordinates.counts(), &coordinates.confined(), 8, 256);
     let mut trainer = Trainer::new(&shape.packing, 1);
     // Away from the identity, as a trained flow is. The padding stays zero.
     let mut draws = Stream::new(2, Purpose::Init, 0).at(0);

@@ -91,6 +91,7 @@ impl Made {
         let metrics = MetricsFile {
             eval_digest: "e".into(),
             reference_digest: "r".into(),
+            reference_sha256: None,
             code_digest: code,
             metrics: ids[..self.metrics].iter().map(|id| metric(id)).collect(),
             eval: None,

@@ -4,19 +4,22 @@ use super::super::fields::{Fields, Float};
 use super::super::spec::{
     FlowSpec, ForwardKlSpec, MdDataSpec, ReverseKlSpec, StageSpec, Start, TabgCartSpec, TabgSpec, TarFlowSpec,
 };
-use super::PRECISIONS;
+use super::{PRECISIONS, hot_start};
 
 pub(super) const STARTS: [(&str, Start); 2] = [("reverse-kl", Start::ReverseKl), ("forward-kl", Start::ForwardKl)];
 
 pub(super) fn internal(f: &Fields<'_>) -> TabgSpec {
     let d = TabgSpec::default();
+    let ladder = f.ladder("ladder", d.ladder);
+    let first = ladder.first().copied();
     TabgSpec {
-        ladder: f.ladder("ladder", d.ladder),
+        ladder,
         start: f.choice("start", d.start, &STARTS),
         start_at_target: f.boolean("start_at_target", d.start_at_target),
+        fine_tune_start: f.count("fine_tune_start", d.fine_tune_start, 0),
         fine_tune: f.count("fine_tune", d.fine_tune, 0),
         flow: flow(&f.nested("flow")),
-        reverse_kl: reverse_kl(&f.nested("reverse_kl")),
+        reverse_kl: reverse_kl(&f.nested("reverse_kl"), first),
         forward_kl: forward_kl(&f.nested("forward_kl"), &d.forward_kl),
         data: data(&f.nested("data")),
         anneal: stage(&f.nested("anneal")),
@@ -27,13 +30,16 @@ pub(super) fn internal(f: &Fields<'_>) -> TabgSpec {
 
 pub(super) fn cartesian(f: &Fields<'_>) -> TabgCartSpec {
     let d = TabgCartSpec::default();
+    let ladder = f.ladder("ladder", d.ladder);
+    let first = ladder.first().copied();
     TabgCartSpec {
-        ladder: f.ladder("ladder", d.ladder),
+        ladder,
         start: f.choice("start", d.start, &STARTS),
         start_at_target: f.boolean("start_at_target", d.start_at_target),
+        fine_tune_start: f.count("fine_tune_start", d.fine_tune_start, 0),
         fine_tune: f.count("fine_tune", d.fine_tune, 0),
         flow: tarflow(&f.nested("flow")),
-        reverse_kl: reverse_kl(&f.nested("reverse_kl")),
+        reverse_kl: reverse_kl(&f.nested("reverse_kl"), first),
         forward_kl: forward_kl(&f.nested("forward_kl"), &d.forward_kl),
         data: data(&f.nested("data")),
         anneal: stage(&f.nested("anneal")),
@@ -71,7 +77,8 @@ fn flow(f: &Fields<'_>) -> FlowSpec {
     spec
 }
 
-fn reverse_kl(f: &Fields<'_>) -> ReverseKlSpec {
+/// `first` is the temperature that a hot start ends at.
+fn reverse_kl(f: &Fields<'_>, first: Option<f64>) -> ReverseKlSpec {
     let d = ReverseKlSpec::default();
     let spec = ReverseKlSpec {
         steps: f.count("steps", d.steps, 1),
@@ -81,6 +88,7 @@ fn reverse_kl(f: &Fields<'_>) -> ReverseKlSpec {
         weight_decay: f.float("weight_decay", d.weight_decay, Float::NotNegative),
         clip: f.float("clip", d.clip, Float::Positive),
         drop: f.count("drop", d.drop, 0),
+        hot_start: hot_start(&f.nested("hot_start")),
     };
     if spec.drop >= spec.batch {
         let message = format!("`{}` is {}, expected less than `batch` ({})", f.name("drop"), spec.drop, spec.batch);
@@ -90,6 +98,18 @@ fn reverse_kl(f: &Fields<'_>) -> ReverseKlSpec {
         let message =
             format!("`{}` is {}, expected less than `steps` ({})", f.name("warm_up"), spec.warm_up, spec.steps);
         f.problem(&f.place("warm_up"), message, vec![]);
+    }
+    if let Some(hot) = &spec.hot_start {
+        let problem = |field: &str, is: f64, expected: String| {
+            let message = format!("`{}.{field}` is {is}, expected {expected}", f.name("hot_start"));
+            f.problem(&f.place("hot_start"), message, vec![]);
+        };
+        if hot.steps >= spec.steps {
+            problem("steps", hot.steps as f64, format!("less than `steps` of `reverse_kl` ({})", spec.steps));
+        }
+        if let Some(first) = first.filter(|first| hot.temperature <= *first) {
+            problem("temperature", hot.temperature, format!("more than the first of `ladder` ({first})"));
+        }
     }
     f.finish();
     spec

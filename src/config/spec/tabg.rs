@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Precision;
+use super::{HotStartSpec, Precision};
 
 /// How the flow is trained at its first temperature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +17,7 @@ pub enum Start {
 
 /// Temperature-annealed Boltzmann generator on internal coordinates.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct TabgSpec {
     /// Temperatures above the target, high to low; the target is appended.
     pub ladder: Vec<f64>,
@@ -24,6 +25,8 @@ pub struct TabgSpec {
     pub start: Start,
     /// Train at the target itself, without annealing (the ladder is not used).
     pub start_at_target: bool,
+    /// Stages at the first temperature, before the first one down.
+    pub fine_tune_start: usize,
     /// Further stages at the target, from the target.
     pub fine_tune: usize,
     /// The flow.
@@ -49,6 +52,7 @@ impl Default for TabgSpec {
             ladder: vec![1_200.0, 1_028.69, 881.84, 755.95, 648.04, 555.52, 476.22, 408.24, 349.96],
             start: Start::ReverseKl,
             start_at_target: false,
+            fine_tune_start: 0,
             fine_tune: 1,
             flow: FlowSpec::default(),
             reverse_kl: ReverseKlSpec::default(),
@@ -93,6 +97,9 @@ pub struct ReverseKlSpec {
     pub clip: f64,
     /// Samples of the highest energies that are left out of each batch.
     pub drop: usize,
+    /// Training begins at this temperature, and cools in equal ratios to the first one over these steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hot_start: Option<HotStartSpec>,
 }
 
 impl Default for ReverseKlSpec {
@@ -105,6 +112,7 @@ impl Default for ReverseKlSpec {
             weight_decay: 1e-5,
             clip: 100.0,
             drop: 10,
+            hot_start: None,
         }
     }
 }
@@ -195,6 +203,7 @@ impl Default for StageSpec {
 /// Temperature-annealed Boltzmann generator on Cartesian coordinates. Defaults of the flow are those published for alanine
 /// dipeptide (`transferable-samplers`).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct TabgCartSpec {
     /// Temperatures above the target, high to low; the target is appended.
     pub ladder: Vec<f64>,
@@ -202,6 +211,8 @@ pub struct TabgCartSpec {
     pub start: Start,
     /// Train at the target itself, without annealing (the ladder is not used).
     pub start_at_target: bool,
+    /// Stages at the first temperature, before the first one down.
+    pub fine_tune_start: usize,
     /// Further stages at the target, from the target.
     pub fine_tune: usize,
     /// The flow.
@@ -227,6 +238,7 @@ impl Default for TabgCartSpec {
             ladder: d.ladder,
             start: Start::ForwardKl,
             start_at_target: d.start_at_target,
+            fine_tune_start: d.fine_tune_start,
             fine_tune: d.fine_tune,
             flow: TarFlowSpec::default(),
             reverse_kl: d.reverse_kl,
@@ -247,6 +259,7 @@ impl TabgCartSpec {
             ladder: self.ladder.clone(),
             start: self.start,
             start_at_target: self.start_at_target,
+            fine_tune_start: self.fine_tune_start,
             fine_tune: self.fine_tune,
             reverse_kl: self.reverse_kl.clone(),
             forward_kl: self.forward_kl.clone(),

@@ -79,7 +79,7 @@ impl External {
         let process = Process::start(spec, &job.file, &run.join("command.log"))?;
         let phase = format!("{} running", spec.name);
         Ok(Self {
-            energy: Metered::new(crate::device::potential(system.potential())?, spec.budget),
+            energy: Metered::new(crate::device::potential(&system.potential())?, spec.budget),
             system,
             spec: spec.clone(),
             job,

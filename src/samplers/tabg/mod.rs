@@ -94,7 +94,7 @@ fn internal_model(spec: &TabgSpec, system: &System) -> Result<Box<dyn Generator>
         Error::Usage(format!("tabg-ic: `{name}` has no bonds, so no internal coordinates; list its systems without it"))
     })?;
     let coordinates = Coordinates::new(topology, &system.start)?;
-    let shape = Shape::new(coordinates.counts(), spec.flow.blocks, spec.flow.hidden);
+    let shape = Shape::new(coordinates.counts(), &coordinates.confined(), spec.flow.blocks, spec.flow.hidden);
     Ok(Box::new(InternalModel::new(coordinates, shape)))
 }
 

@@ -1,4 +1,4 @@
-//! Learning rates by step.
+//! Learning rates and temperatures by step.
 
 use std::f64::consts::PI;
 
@@ -17,4 +17,22 @@ pub fn warmed_cosine(base: f64, step: usize, warm_up: usize, period: usize) -> f
     }
     let begin = if warm_up > 0 { warm_up + 1 } else { 0 };
     base * cosine(1.0, step, period) / cosine(1.0, begin.min(period.saturating_sub(1)), period)
+}
+
+/// From `hot` to `cold` in equal ratios over `steps` steps; `cold` from there on.
+#[must_use]
+pub fn cooled(hot: f64, cold: f64, step: usize, steps: usize) -> f64 {
+    if step >= steps { cold } else { hot * (cold / hot).powf(step as f64 / steps as f64) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cooling_is_geometric_and_ends() {
+        assert_eq!(cooled(12_000.0, 1_200.0, 0, 100), 12_000.0);
+        assert!((cooled(12_000.0, 1_200.0, 50, 100) - (12_000.0_f64 * 1_200.0).sqrt()).abs() < 1e-9);
+        assert_eq!((cooled(12_000.0, 1_200.0, 100, 100), cooled(12_000.0, 1_200.0, 7_000, 100)), (1_200.0, 1_200.0));
+    }
 }

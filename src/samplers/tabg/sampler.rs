@@ -89,6 +89,7 @@ impl TaBg {
             )));
         }
         if !spec.start_at_target {
+            temperatures.splice(..0, vec![temperatures[0]; spec.fine_tune_start]);
             temperatures.extend(vec![target; spec.fine_tune]);
         }
         if spec.budget.is_some_and(|b| b < spec.samples as u64) {
@@ -195,6 +196,13 @@ impl TaBg {
         Ok(report)
     }
 
+    /// Temperature of a step of reverse KL.
+    fn heat(&self, step: usize) -> f64 {
+        let first = self.temperatures[0];
+        let hot = self.spec.reverse_kl.hot_start.as_ref();
+        hot.map_or(first, |hot| rates::cooled(hot.temperature, first, step, hot.steps))
+    }
+
     /// Some steps of reverse KL; true when it is complete or the budget is spent.
     fn reverse_kl(&mut self, ctx: &mut Context) -> Result<(Progress, bool)> {
         let spec = self.spec.reverse_kl.clone();
@@ -209,7 +217,7 @@ impl TaBg {
             self.trainer.begin(self.model.packing());
             let stream = Stream::new(ctx.seed, rng::Purpose::TrainNoise, self.done as u64);
             let items: Vec<u32> = (0..n as u32).collect();
-            let target = Target { kt: self.system.kt(self.temperatures[0]), drop: spec.drop.min(n / 2) };
+            let target = Target { kt: self.system.kt(self.heat(self.done)), drop: spec.drop.min(n / 2) };
             let Trainer { weights, gradient, .. } = &mut self.trainer;
             let found = self.model.reverse_kl(weights, &mut ctx.energy, &stream, &items, target, gradient)?;
             let rate = rates::warmed_cosine(spec.learning_rate, self.done, spec.warm_up, spec.steps);
@@ -317,12 +325,15 @@ impl TaBg {
         let mut distinct = self.chosen.clone();
         distinct.dedup();
         self.log_w = Vec::new();
+        let passes = (spec.steps * spec.batch.min(spec.buffer)) as f64 / distinct.len() as f64;
         Ok(vec![
             ("anneal.ess", ess),
             ("anneal.ess_unclipped", raw),
             ("anneal.clipped", clipped as f64),
             ("anneal.dropped", (drawn - kept.len()) as f64),
             ("anneal.distinct", distinct.len() as f64),
+            // How often training sees each of them: after ten or twenty times it has learnt them by heart.
+            ("anneal.passes", passes),
             ("anneal.log_z", log_z),
         ])
     }
