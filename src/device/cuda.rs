@@ -129,6 +129,7 @@ enum Held {
     Int(i32),
     Long(u64),
     Buffer(CudaSlice<u8>),
+    Kept(Arc<CudaSlice<u8>>),
     Part { buffer: usize, byte: usize },
 }
 
@@ -146,8 +147,10 @@ impl Held {
             Self::Int(x) => Some(Pushed::Int(*x)),
             Self::Long(x) => Some(Pushed::Long(*x)),
             Self::Buffer(buffer) => Some(Pushed::View(buffer.as_view())),
+            Self::Kept(buffer) => Some(Pushed::View(buffer.as_view())),
             Self::Part { buffer, byte } => match buffers.get(*buffer)? {
                 Self::Buffer(buffer) => buffer.try_slice(*byte..).map(Pushed::View),
+                Self::Kept(buffer) => buffer.try_slice(*byte..).map(Pushed::View),
                 _ => None,
             },
         }
@@ -208,6 +211,7 @@ impl Gpu {
                 // SAFETY: any bits are bytes; kernels write such memory before they read it (tests/cuda fills it with NaN).
                 Arg::Scratch(bytes) => Held::Buffer(unsafe { self.stream.alloc(*bytes) }?),
                 Arg::In(bytes) => Held::Buffer(self.stream.clone_htod(*bytes)?),
+                Arg::Kept(kept) => Held::Kept(kept.there(|bytes| self.stream.clone_htod(bytes))?),
                 Arg::InOut(bytes) => Held::Buffer(self.stream.clone_htod(&**bytes)?),
                 Arg::Out(bytes) => Held::Buffer(self.stream.alloc_zeros(bytes.len())?),
                 Arg::Part { buffer, byte } => Held::Part { buffer: *buffer, byte: *byte },

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::engine::{bytes_of, reals_of};
 use super::heads::{Bare, Heads, Inputs, Pass};
-use super::launch::{Arg, Call, Failure, Launch};
+use super::launch::{Arg, Call, Failure, Kept, Launch};
 use crate::config::spec::{NetSpec, NodeFeatures};
 use crate::energy::Precision;
 use crate::error::Result;
@@ -74,7 +74,7 @@ impl Egnn {
 }
 
 impl Bare for Egnn {
-    type Weights = [Vec<u8>; 2];
+    type Weights = [Kept; 2];
     /// Samples of a block, one after the other; their gradients are summed in order, then those of the blocks.
     const CHUNK: usize = 4;
     const BATCH: usize = 2_048;
@@ -87,14 +87,14 @@ impl Bare for Egnn {
         3 * self.atoms
     }
 
-    /// Packed weights, and the same with transposed blocks, as bytes.
+    /// Packed weights, and the same with transposed blocks.
     fn weights(&self, params: &[f64]) -> Self::Weights {
         let flat: Vec<f64> = self.place.iter().map(|&i| params[i]).collect();
         let rows = self.rows.pack(&flat);
         let transposed = self.rows.transposed(&rows);
         [rows, transposed].map(|rows| {
             let flat: Vec<f64> = rows.iter().flat_map(|row| row.0).collect();
-            bytes_of(self.precision, &flat)
+            Kept::new(bytes_of(self.precision, &flat))
         })
     }
 
@@ -129,8 +129,8 @@ impl Bare for Egnn {
             Arg::Int(samples as i32),
             Arg::Int(Self::CHUNK as i32),
             Arg::Int(rows as i32),
-            Arg::In(w),
-            Arg::In(wt),
+            Arg::Kept(w),
+            Arg::Kept(wt),
             Arg::In(&noise),
             Arg::In(&beta),
             Arg::In(&y),

@@ -4,10 +4,15 @@
 //! What is differentiated for is decided on this side (the losses are closures), so a gradient is two passes: the head, then its
 //! reverse with what the loss asks for. The exact divergence pushes one tangent per coordinate, as many at once as the network
 //! takes.
+//!
+//! Parameters stay on the device while they do not change: annealing copies them there once for a rung, a training step once
+//! for each head.
 
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rayon::prelude::*;
 
 use super::launch::Failure;
 use crate::error::{Error, Result};
@@ -41,7 +46,7 @@ pub struct Pass {
 /// A network without its heads, on a device.
 pub trait Bare: Send + Sync + Sized + 'static {
     /// Parameters as the kernels read them.
-    type Weights;
+    type Weights: Send + Sync;
     /// Samples whose parameter gradients are summed together, wherever a batch is cut.
     const CHUNK: usize;
     /// Samples of a launch at first; halved where memory is short.
@@ -87,10 +92,27 @@ pub trait Bare: Send + Sync + Sized + 'static {
 }
 
 /// A network on a device as a backbone.
-pub struct Heads<B> {
+pub struct Heads<B: Bare> {
     bare: B,
-    /// Largest batch, by what is remembered of earlier calls.
-    batch: Arc<AtomicUsize>,
+    /// What is remembered of earlier calls, also by the versions of the network in training.
+    memory: Arc<Memory<B::Weights>>,
+}
+
+/// What is remembered of earlier calls.
+struct Memory<W> {
+    /// Largest batch.
+    batch: AtomicUsize,
+    /// The latest parameters and how the kernels read them, one for each head.
+    weights: Mutex<Vec<(Vec<f64>, Arc<W>)>>,
+}
+
+/// Numbers that a thread compares at a time.
+const COMPARED: usize = 1 << 16;
+
+/// Whether two lists have the same bits.
+fn same(a: &[f64], b: &[f64]) -> bool {
+    let bits = |chunk| bytemuck::cast_slice::<f64, u64>(chunk);
+    a.len() == b.len() && a.par_chunks(COMPARED).zip(b.par_chunks(COMPARED)).all(|(a, b)| bits(a) == bits(b))
 }
 
 impl Inputs {
@@ -122,7 +144,8 @@ impl Pass {
 impl<B: Bare> Heads<B> {
     /// The heads of a network.
     pub fn over(bare: B) -> Self {
-        Self { bare, batch: Arc::new(AtomicUsize::new(B::BATCH)) }
+        let memory = Memory { batch: AtomicUsize::new(B::BATCH), weights: Mutex::default() };
+        Self { bare, memory: Arc::new(memory) }
     }
 
     /// The network without its heads.
@@ -130,12 +153,26 @@ impl<B: Bare> Heads<B> {
         &self.bare
     }
 
+    /// The parameters as the kernels read them: those of the latest two calls with others are remembered.
+    fn weights(&self, params: &[f64]) -> Arc<B::Weights> {
+        let mut known = self.memory.weights.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = known.iter().position(|(of, _)| same(of, params));
+        let latest = match found {
+            Some(place) => known.remove(place),
+            None => (params.to_vec(), Arc::new(self.bare.weights(params))),
+        };
+        let weights = Arc::clone(&latest.1);
+        known.truncate(1);
+        known.insert(0, latest);
+        weights
+    }
+
     /// The network on a batch, in parts that fit the device.
     ///
     /// # Errors
     /// [`Error::Device`] when it fails, or when not even the smallest part fits.
     pub fn pass(&self, params: &[f64], inputs: &Inputs, mut grad: Option<&mut [f64]>) -> Result<Pass> {
-        let weights = self.bare.weights(params);
+        let weights = self.weights(params);
         let (samples, dim) = (inputs.beta.len(), self.dim());
         // Parameter gradients are added in the same groups wherever a batch is cut.
         let least = if grad.is_some() { B::CHUNK } else { 1 };
@@ -144,7 +181,7 @@ impl<B: Bare> Heads<B> {
         let mut all = Pass::default();
         let mut done = 0;
         while done < samples {
-            let most = (2 * self.batch.load(Ordering::Relaxed) / pairs).max(1).next_multiple_of(least);
+            let most = (2 * self.memory.batch.load(Ordering::Relaxed) / pairs).max(1).next_multiple_of(least);
             let range = done..samples.min(done + most);
             let some = inputs.part(&range, dim);
             match self.bare.launch(&weights, done, &some, grad.as_deref_mut()) {
@@ -154,7 +191,7 @@ impl<B: Bare> Heads<B> {
                 }
                 Err(Failure::OutOfMemory) if range.len() > least => {
                     let half = range.len().div_ceil(2).next_multiple_of(least);
-                    self.batch.fetch_min((half * pairs).div_ceil(2), Ordering::Relaxed);
+                    self.memory.batch.fetch_min((half * pairs).div_ceil(2), Ordering::Relaxed);
                     super::choice::note(format!(
                         "device memory is short: networks in batches of {half} samples from here on"
                     ));
@@ -223,7 +260,7 @@ impl<B: Bare> Backbone for Heads<B> {
     }
 
     fn in_training(&self, seed: u64, step: u64) -> Option<Box<dyn Backbone>> {
-        Some(Box::new(Self { bare: self.bare.in_training(seed, step)?, batch: Arc::clone(&self.batch) }))
+        Some(Box::new(Self { bare: self.bare.in_training(seed, step)?, memory: Arc::clone(&self.memory) }))
     }
 
     fn denoise(&self, params: &[f64], h: &[f64], beta: &[f64], x: &[f64]) -> Result<Vec<f64>> {

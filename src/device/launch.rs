@@ -1,6 +1,9 @@
 //! What a kernel is called with, and sequences of kernels.
 
+use std::any::Any;
 use std::borrow::Cow;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// One argument of a kernel. Buffers are bytes of little-endian numbers, copied to the device and back.
 #[derive(Debug)]
@@ -15,6 +18,8 @@ pub enum Arg<'a> {
     Scratch(usize),
     /// A buffer that the kernel reads.
     In(&'a [u8]),
+    /// The same, kept on the device from its first use on.
+    Kept(&'a Kept),
     /// A buffer that the kernel fills.
     Out(&'a mut [u8]),
     /// A buffer that the kernel changes.
@@ -26,6 +31,46 @@ pub enum Arg<'a> {
         /// First byte.
         byte: usize,
     },
+}
+
+/// Bytes that many programs read, such as a network's parameters: copied to the device once.
+pub struct Kept {
+    bytes: Vec<u8>,
+    there: Mutex<Option<Arc<dyn Any + Send + Sync>>>,
+}
+
+impl Kept {
+    /// On the host only, so far.
+    #[must_use]
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Self { bytes, there: Mutex::new(None) }
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Their copy on the device, made by `copy` when there is none: of the type that one launcher has for it.
+    ///
+    /// # Errors
+    /// Those of `copy`.
+    pub fn there<T: Any + Send + Sync, E>(&self, copy: impl FnOnce(&[u8]) -> Result<T, E>) -> Result<Arc<T>, E> {
+        let mut there = self.there.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(copy) = there.clone().and_then(|copy| copy.downcast().ok()) {
+            return Ok(copy);
+        }
+        let copy = Arc::new(copy(&self.bytes)?);
+        *there = Some(Arc::clone(&copy) as _);
+        Ok(copy)
+    }
+}
+
+impl fmt::Debug for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Kept({} bytes)", self.bytes.len())
+    }
 }
 
 /// One launch.

@@ -30,5 +30,5 @@ pub use choice::{Choice, Found, name, network, networks, notes, potential, probe
 pub use dit::DeviceDit;
 pub use egnn::DeviceEgnn;
 pub use engine::Engine;
-pub use launch::{Arg, Call, Failure, Launch, Peak, Program};
+pub use launch::{Arg, Call, Failure, Kept, Launch, Peak, Program};
 pub use tables::Tables;

@@ -14,7 +14,7 @@
 //! | [`coordinates`] | scaling to the unit cube around a minimised structure; chirality, hydrogen permutations |
 //! | [`prior`] | truncated normal (bonds, angles), uniform (torsions) |
 //! | [`spline`] | monotone rational-quadratic splines, both ways, with derivatives |
-//! | [`shape`] | splits and couplings |
+//! | [`shape`] | splits, couplings, and where the circles of torsions are cut (not as published) |
 //! | [`packing`] | parameters in packed lanes, from and to named arrays |
 //! | [`conditioner`] | the perceptron that gives a coupling its spline parameters |
 //! | `merged` | its first two layers as one |

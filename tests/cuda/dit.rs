@@ -58,10 +58,17 @@ fn emulated_dit_without_temperature() {
     agree(&networks::against("without temperature", &cpu, &device, 2, false, F64).unwrap());
 }
 
-/// An emulator that remembers the most memory that a program asked for.
+/// An emulator that remembers the most memory that a program asked for, and what it had to copy of what is kept.
 struct Measured {
     inner: Emulator,
     most: AtomicUsize,
+    copied: AtomicUsize,
+}
+
+impl Measured {
+    fn new(inner: Emulator) -> Arc<Self> {
+        Arc::new(Self { inner, most: AtomicUsize::new(0), copied: AtomicUsize::new(0) })
+    }
 }
 
 impl Launch for Measured {
@@ -69,9 +76,15 @@ impl Launch for Measured {
         let bytes = |arg: &Arg<'_>| match arg {
             Arg::Scratch(bytes) => *bytes,
             Arg::In(bytes) => bytes.len(),
+            Arg::Kept(kept) => kept.bytes().len(),
             Arg::Out(bytes) | Arg::InOut(bytes) => bytes.len(),
             Arg::Int(_) | Arg::Long(_) | Arg::Null | Arg::Part { .. } => 0,
         };
+        for arg in program.buffers.iter().chain(program.calls.iter().flat_map(|call| &call.args)) {
+            if let Arg::Kept(kept) = arg {
+                kept.there(|bytes| Ok::<_, Failure>(self.copied.fetch_add(bytes.len(), Ordering::Relaxed)))?;
+            }
+        }
         self.most.fetch_max(program.buffers.iter().map(bytes).sum(), Ordering::Relaxed);
         self.inner.run(program)
     }
@@ -94,7 +107,7 @@ fn emulated_dropout_and_short_memory() {
     let (net, dit) = spec(32, 2, 0.3);
     let (atoms, batch) = (3, 40);
     let dim = 3 * atoms;
-    let launcher = Arc::new(Measured { inner, most: AtomicUsize::new(0) });
+    let launcher = Measured::new(inner);
     let cpu = Dit::<f64>::new(atoms, &net, &dit).unwrap().in_training(7, 11).unwrap();
     let device = |launcher: Arc<dyn Launch>| {
         DeviceDit::new(launcher, atoms, &net, &dit, Precision::F64).unwrap().in_training(7, 11).unwrap()
@@ -139,6 +152,35 @@ fn emulated_dropout_and_short_memory() {
     let tiny = device(Arc::new(Emulator { memory: 10_000, ..emulator().unwrap() }));
     let error = tiny.denoise(&params, &h, &beta, &x).unwrap_err().to_string();
     assert!(error.contains("out of device memory"), "{error}");
+}
+
+/// Parameters of both heads stay on the device, in training too, until one of their numbers changes.
+#[test]
+fn emulated_parameters_are_copied_once() {
+    let Some(inner) = emulator() else { return };
+    let launcher = Measured::new(inner);
+    let (net, dit) = spec(32, 2, 0.3);
+    let device = DeviceDit::new(Arc::<Measured>::clone(&launcher), 3, &net, &dit, Precision::F64).unwrap();
+    let init = |seed: u64| {
+        let mut draws = Stream::new(seed, Purpose::Weights, 0).at(0);
+        (0..device.layout().len()).map(|_| 0.3 * draws.normal()).collect::<Vec<f64>>()
+    };
+    let (mut score, energy) = (init(1), init(2));
+    let x: Vec<f64> = (0..9).map(|k| f64::from(k).sin()).collect();
+    let value = |device: &dyn Backbone, params: &[f64]| device.denoise(params, &[0.7], &[1.2], &x).unwrap();
+    let first = value(&device, &score);
+    assert_ne!(first, value(&device, &energy));
+    assert_eq!(first, value(&device, &score));
+    value(&*device.in_training(1, 2).unwrap(), &energy);
+    let copied = || launcher.copied.load(Ordering::Relaxed) / (8 * score.len());
+    assert_eq!(copied(), 2);
+    // The last one: a changed number anywhere is seen.
+    let last = score.len() - 1;
+    score[last] += 0.5;
+    let fresh = DeviceDit::new(Arc::<Measured>::clone(&launcher), 3, &net, &dit, Precision::F64).unwrap();
+    let changed = value(&device, &score);
+    assert!(changed != first && changed == value(&fresh, &score));
+    assert_eq!(launcher.copied.load(Ordering::Relaxed) / (8 * score.len()), 4);
 }
 
 /// The reference's numbers: both heads with their first derivatives on some of its samples.

@@ -99,6 +99,7 @@ fn ask(request: &mut Vec<u8>, arg: &Arg<'_>) -> usize {
             return 0;
         }
         Arg::In(bytes) => bytes,
+        Arg::Kept(kept) => kept.bytes(),
         Arg::Out(bytes) | Arg::InOut(bytes) => bytes,
     };
     writeln!(request, "bytes {}", bytes.len()).unwrap();
@@ -136,6 +137,7 @@ impl Launch for Emulator {
             let length = match &arg {
                 Arg::Int(_) | Arg::Long(_) | Arg::Null | Arg::Scratch(_) | Arg::Part { .. } => 0,
                 Arg::In(bytes) => bytes.len(),
+                Arg::Kept(kept) => kept.bytes().len(),
                 Arg::Out(bytes) | Arg::InOut(bytes) => bytes.len(),
             };
             let (mine, rest) = answer.split_at(length);

@@ -2,7 +2,7 @@
 
 use super::places::Linear;
 use super::size_of_real;
-use crate::device::launch::{Arg, Call, Program};
+use crate::device::launch::{Arg, Call, Kept, Program};
 use crate::energy::Precision;
 use crate::nn::dit::plan::Plan;
 
@@ -129,6 +129,11 @@ impl<'a> Builder<'a> {
     /// A buffer that kernels read.
     pub fn input(&mut self, bytes: &'a [u8]) -> Place {
         self.buffer(Arg::In(bytes))
+    }
+
+    /// A buffer that stays on the device.
+    pub fn kept(&mut self, kept: &'a Kept) -> Place {
+        self.buffer(Arg::Kept(kept))
     }
 
     /// A buffer that kernels fill.

@@ -25,7 +25,7 @@ use self::passes::Run;
 use self::places::Places;
 use super::engine::{bytes_of, reals_of};
 use super::heads::{Bare, Heads, Inputs, Pass};
-use super::launch::{Failure, Launch};
+use super::launch::{Failure, Kept, Launch};
 use crate::config::spec::{DitSpec, NetSpec};
 use crate::energy::Precision;
 use crate::error::{Error, Result};
@@ -105,8 +105,8 @@ impl Dit {
 }
 
 impl Bare for Dit {
-    /// The flat parameters as bytes.
-    type Weights = Vec<u8>;
+    /// The flat parameters.
+    type Weights = Kept;
     const CHUNK: usize = 16;
     const BATCH: usize = 1_024;
 
@@ -139,17 +139,11 @@ impl Bare for Dit {
         self.dim()
     }
 
-    fn weights(&self, params: &[f64]) -> Vec<u8> {
-        bytes_of(self.precision, params)
+    fn weights(&self, params: &[f64]) -> Kept {
+        Kept::new(bytes_of(self.precision, params))
     }
 
-    fn launch(
-        &self,
-        weights: &Vec<u8>,
-        first: usize,
-        inputs: &Inputs,
-        grad: Option<&mut [f64]>,
-    ) -> Result<Pass, Failure> {
+    fn launch(&self, weights: &Kept, first: usize, inputs: &Inputs, grad: Option<&mut [f64]>) -> Result<Pass, Failure> {
         let size = size_of_real(self.precision);
         let (components, samples, back) = (inputs.y.len(), inputs.beta.len(), !inputs.cotangent.is_empty());
         let convert = |values: &[f64]| bytes_of(self.precision, values);
@@ -166,7 +160,7 @@ impl Bare for Dit {
         let (mut noise_bar, mut sum) = (buffer(0), buffer(0));
 
         let mut builder = Builder::new(self.precision);
-        let w = builder.input(weights);
+        let w = builder.kept(weights);
         let tables = builder.input(&self.tables);
         let (noise, beta, y) = (builder.input(&noise), builder.input(&beta), builder.input(&y));
         let f = builder.output(&mut out);
