@@ -76,24 +76,29 @@ def couple(w, name, f, x, inverse):
     return x.index_copy(-1, moved, y), log
 
 
-def flow(w, f, x, torsions, inverse):
+def turn(f, x, by):
+    """Adds to the torsions that are shifted, modulo 1."""
+    return x.index_copy(-1, f["shifted"], (x[:, f["shifted"]] + by) % 1)
+
+
+def flow(w, f, x, inverse):
     """Latent points to the unit cube (inverse splines) or back; with log-determinants."""
     total = 0
     blocks = range(len(f["shifts"]))
     for block in blocks if inverse else reversed(blocks):
         shift = f["shifts"][block].float()
         if not inverse:
-            x = torch.cat([x[:, :torsions], (x[:, torsions:] - shift) % 1], -1)
+            x = turn(f, x, -shift)
         for half in "ab" if inverse else "ba":
             x, log = couple(w, f"block{block}.{half}", f, x, inverse)
             total = total + log
         if inverse:
-            x = torch.cat([x[:, :torsions], (x[:, torsions:] + shift) % 1], -1)
+            x = turn(f, x, shift)
     return x, total
 
 
 def negative_log_likelihood(w, f, rows, torsions):
-    z, log = flow(w, f, rows, torsions, False)
+    z, log = flow(w, f, rows, False)
     normal = z[:, :torsions]
     constant = torsions * (math.log(0.1 * math.sqrt(2 * math.pi)) + math.log1p(-5.733031437583866e-7))
     return (((normal - 0.5) ** 2).sum(-1) / 0.02 + constant - log).mean()
@@ -129,8 +134,8 @@ def main():
     torsions = f["rows"].shape[-1] - int((f["block0.a.circular_inputs"].numel() + f["block0.b.circular_inputs"].numel()))
 
     with torch.no_grad():
-        u, log = flow(w, f, f["z"], torsions, True)
-        sampling = best(lambda: flow(w, f, f["z"], torsions, True))
+        u, log = flow(w, f, f["z"], True)
+        sampling = best(lambda: flow(w, f, f["z"], True))
     # Torsions are compared on the circle.
     difference = (u - f["u"]).abs()
     difference = torch.minimum(difference, 1 - difference)

@@ -92,14 +92,15 @@ fn best(mut f: impl FnMut()) -> f64 {
 fn beside_pytorch(model: &mut InternalModel, trainer: &mut Trainer, rows: &[f32], folder: &Path) {
     let shape = model.flow.shape.clone();
     let mut file: Arrays = Weights::to_arrays(&shape.packing, &trainer.weights.packed, "w.");
+    let indices = |v: &[usize]| Array::i64(&[v.len()], v.iter().map(|&i| i as i64).collect());
     for (i, coupling) in shape.couplings.iter().enumerate() {
-        let indices = |v: &[usize]| Array::i64(&[v.len()], v.iter().map(|&i| i as i64).collect());
         let name = format!("block{}.{}", i / 2, if i % 2 == 0 { "a" } else { "b" });
         file.insert(format!("{name}.transformed"), indices(&coupling.transformed));
         file.insert(format!("{name}.circular_inputs"), indices(&coupling.circular_inputs));
         file.insert(format!("{name}.straight_inputs"), indices(&coupling.straight_inputs));
     }
     let dim = model.dim();
+    file.insert("shifted".into(), indices(&shape.shifted));
     file.insert("shifts".into(), Array::f64(&[shape.shifts.len()], shape.shifts.clone()));
     file.insert("rows".into(), Array::f32(&[BATCH, dim], rows.to_vec()));
     // Latent points to the unit cube and back, on the flow alone.

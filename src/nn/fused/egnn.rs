@@ -296,6 +296,15 @@ impl<T: Real> Egnn<T> {
             let (edm, x, beta) = (Edm::new(h[b]), &x[b * d..][..d], beta[b]);
             self.energy_of(&w, m, &edm, beta, x, grad_x, scalars);
             let (c, a) = cotangent(b, scalars[0], grad_x, scalars[1], v);
+            if a == T::ZERO && v.iter().all(|v| *v == T::ZERO) {
+                // The value alone, as in energy matching: its parameter gradient is that of the tape at hand.
+                let factor = Num([-(edm.inv_sigma * c)]);
+                for (cotangent, y) in m.cotangent.iter_mut().zip(&m.y) {
+                    *cotangent = y.map(|y| factor * y);
+                }
+                self.pull::<1, true>(&w, m, (Num([edm.noise]), beta), grad);
+                return;
+            }
             let half = T::from_f64(0.5);
             let shrink = half * a * edm.c_skip * edm.c_in;
             dual_points(x, edm.c_in, |i| edm.c_in * v[i] - shrink * x[i], &mut dual.y);
