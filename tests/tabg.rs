@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use pita_bench::array::Arrays;
+use pita_bench::array::{Array, Arrays};
 use pita_bench::config::spec::{
     FlowSpec, ForwardKlSpec, HotStartSpec, MdDataSpec, MdSpec, ReverseKlSpec, RunSpec, SamplerSpec, StageSpec, Start,
     SystemSpec, TabgCartSpec, TabgSpec, TarFlowSpec,
@@ -168,6 +168,12 @@ fn the_ratio_of_densities_at_samples_is_their_weight() {
     let (x, energy) = (samples["positions"].to_f64(), samples["energy"].to_f64());
     let spec = SamplerSpec::TabgIc(spec);
     let ratio = tabg::log_ratio(&spec, &ctx.system, &weights, &x, &energy, 0).unwrap().unwrap();
+    // Weights of another architecture are refused, not misread.
+    let mut other = weights.clone();
+    let shifts: Vec<f64> = other["flow.shifts"].to_f64().iter().map(|s| s + 0.25).collect();
+    other.insert("flow.shifts".into(), Array::f64(&[shifts.len()], shifts));
+    let error = tabg::log_ratio(&spec, &ctx.system, &other, &x, &energy, 0).unwrap_err().to_string();
+    assert!(error.contains("`flow.shifts` is not that of this build"), "{error}");
     let log_w = samples["log_weight"].to_f64();
     let mut compared = 0;
     // Overlaps have enormous energies, which weights cut.

@@ -1,5 +1,6 @@
 //! What a flow has to offer to be annealed: draws with densities, and losses with gradients.
 
+use crate::array::Arrays;
 use crate::energy::Metered;
 use crate::error::Result;
 use crate::flow::{Packing, Weights};
@@ -37,6 +38,11 @@ pub struct Target {
 pub trait Generator: Send + Sync {
     /// Its parameters.
     fn packing(&self) -> &Packing;
+
+    /// What its parameters do not say about it, to lie beside them: none unless it can differ from one build to the next.
+    fn architecture(&self) -> Arrays {
+        Arrays::new()
+    }
 
     /// Numbers in a row, its own form of a configuration.
     fn row(&self) -> usize;

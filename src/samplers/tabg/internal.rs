@@ -4,6 +4,7 @@ use rayon::prelude::*;
 
 use super::energy::{cut, cut_slope, lowest};
 use super::generator::{Drawn, Generator, Loss, Target};
+use crate::array::{Array, Arrays};
 use crate::energy::{Metered, Purpose};
 use crate::error::Result;
 use crate::flow::network::TILE;
@@ -102,6 +103,17 @@ impl InternalModel {
 impl Generator for InternalModel {
     fn packing(&self) -> &Packing {
         &self.flow.shape.packing
+    }
+
+    /// Shifts in turns, and the columns that they are added to.
+    fn architecture(&self) -> Arrays {
+        let Shape { shifts, shifted, .. } = &self.flow.shape;
+        let shifted = shifted.iter().map(|&i| i as i64).collect();
+        [
+            ("flow.shifts".to_owned(), Array::f64(&[shifts.len()], shifts.clone())),
+            ("flow.shifted".to_owned(), Array::i64(&[self.flow.shape.shifted.len()], shifted)),
+        ]
+        .into()
     }
 
     fn row(&self) -> usize {

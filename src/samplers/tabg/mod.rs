@@ -68,7 +68,7 @@ pub fn build_cartesian(spec: &TabgCartSpec, ctx: &Context) -> Result<Box<dyn Sam
 /// samplers without one.
 ///
 /// # Errors
-/// When the weights do not fit the spec.
+/// When the weights do not fit the spec, or belong to a flow of another build.
 pub fn log_ratio(
     spec: &SamplerSpec,
     system: &System,
@@ -82,6 +82,13 @@ pub fn log_ratio(
         SamplerSpec::TabgCart(s) => cartesian_model(s, system)?,
         _ => return Ok(None),
     };
+    for (name, array) in model.architecture() {
+        if weights.get(&name) != Some(&array) {
+            return Err(Error::Numerical(format!(
+                "the run's `{name}` is not that of this build: its flow was another one; run it again with --force"
+            )));
+        }
+    }
     let weights = Weights::from_arrays(model.packing(), weights, PREFIX)?;
     let log_q = model.log_q(&weights, x, &Stream::new(seed, Purpose::Evaluation, DENSITY_STEP));
     let kt = system.kt(system.temperature);

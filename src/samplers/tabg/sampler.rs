@@ -499,6 +499,6 @@ impl Sampler for TaBg {
     fn weights(&self) -> Option<Arrays> {
         let wide = Weights::to_arrays(self.model.packing(), &self.trainer.weights.packed, super::PREFIX);
         let narrow = |a: Array| Array::f32(&a.shape.clone(), a.to_f64().iter().map(|w| *w as f32).collect());
-        Some(wide.into_iter().map(|(name, array)| (name, narrow(array))).collect())
+        Some(wide.into_iter().map(|(name, array)| (name, narrow(array))).chain(self.model.architecture()).collect())
     }
 }
