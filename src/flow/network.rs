@@ -33,7 +33,7 @@ pub enum Toward {
 enum Step {
     /// A coupling, by index.
     Couple(usize),
-    /// Adds to all torsions, in turns.
+    /// Adds to the shifted torsions, in turns.
     Shift(f64),
 }
 

@@ -8,14 +8,15 @@
 //! |---|---|
 //! | [`energy`] | reduced energies: cut, or left out |
 //! | [`weights`] | effective sample size, resampling |
-//! | [`rates`] | learning-rate schedules |
+//! | [`rates`] | schedules of learning rates and of the temperature |
 //! | [`generator`] | what a flow has to offer: draws with densities, losses with gradients |
 //! | [`internal`] | the one on internal coordinates |
 //! | [`cartesian`] | the one on Cartesian coordinates |
 //! | [`trainer`] | parameters and optimiser |
 //! | [`data`] | molecular dynamics as training data |
 //! | [`passes`] | passes over it in random order |
-//! | [`sampler`] | the phases |
+//! | `phase` | what a run is doing, as checkpoints have it |
+//! | [`sampler`] | one phase after the other |
 
 pub mod cartesian;
 pub mod data;
@@ -23,6 +24,7 @@ pub mod energy;
 pub mod generator;
 pub mod internal;
 pub mod passes;
+mod phase;
 pub mod rates;
 pub mod sampler;
 pub mod trainer;

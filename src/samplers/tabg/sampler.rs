@@ -6,6 +6,7 @@ use super::data::MdData;
 use super::energy::cut;
 use super::generator::{Drawn, Generator, Target};
 use super::passes::Passes;
+use super::phase::{PHASES, Phase};
 use super::trainer::{Pace, Trainer};
 use super::{rates, weights};
 use crate::array::{Array, Arrays};
@@ -23,28 +24,6 @@ const ROWS: usize = 2_048;
 const DRAWS: usize = 4_032;
 /// Salts of random streams: draws of stage k have salt k.
 const FINAL_SALT: u64 = 1 << 40;
-
-/// What is being done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    /// Molecular dynamics for the forward KL; counts steps.
-    Data,
-    /// Training at the first temperature; counts steps.
-    Start,
-    /// Drawing and weighting; counts draws.
-    Fill,
-    /// Resampled rows are made again; counts rows.
-    Gather,
-    /// Training on them; counts steps.
-    Train,
-    /// Drawing and weighting the result; counts draws.
-    Sample,
-    /// The result is complete.
-    Done,
-}
-
-const PHASES: [Phase; 7] =
-    [Phase::Data, Phase::Start, Phase::Fill, Phase::Gather, Phase::Train, Phase::Sample, Phase::Done];
 
 /// TA-BG as a resumable sampler, whatever its flow.
 pub struct TaBg {
