@@ -38,7 +38,7 @@ verdict=${PIPESTATUS[0]}
 
 failed=0
 step "$rounds kill rounds"
-PITA_BENCH_KILL_ROUNDS=$rounds nice -n 10 cargo test --locked --release --test crash -- --nocapture 2>&1 |
+PITA_BENCH_KILL_ROUNDS=$rounds nice -n 10 cargo test --locked --release --test it crash:: -- --nocapture 2>&1 |
     grep -E "rounds,|operations tested|panicked|test result" | tee -a "$log"
 [ "${PIPESTATUS[0]}" -eq 0 ] || failed=1
 

@@ -24,7 +24,7 @@ ROOT = pathlib.Path(__file__).parent.parent
 BINS, MIN = 8, 1e-3
 TOLERANCE = 2e-4  # of the largest entry, f32 against f32
 # Of the norm of the whole gradient. Single entries say little: where rounding moves one row across the kink of a ReLU, a weight's
-# gradient jumps by a percent (PyTorch's in f32 does so against its own in f64). Exact values are checked in tests/golden_flow.rs.
+# gradient jumps by a percent (PyTorch's in f32 does so against its own in f64). Exact values are checked in tests/it/golden_flow.rs.
 GRADIENT_TOLERANCE = 1e-3
 
 

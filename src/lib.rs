@@ -13,6 +13,7 @@
 //! |---|---|
 //! | [`cli`] | one file per verb |
 //! | [`config`] | typed experiment files, profiles, overrides, sweep expansion |
+//! | [`spec`] | the vocabulary of settings: plain data with defaults |
 //! | [`identity`] | canonical form and digests: spec, code, environment |
 //! | [`plan`] | the decision table: done, resume, run, evaluate |
 //! | [`exec`] | local workers, signals, progress; Slurm arrays; programs of others |
@@ -55,5 +56,6 @@ pub mod record;
 pub mod report;
 pub mod rng;
 pub mod samplers;
+pub mod spec;
 pub mod store;
 pub mod systems;

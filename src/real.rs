@@ -2,6 +2,18 @@
 
 use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub, SubAssign};
 
+use serde::{Deserialize, Serialize};
+
+/// Arithmetic that a setting asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// Single: positions, velocities, forces and noise.
+    F32,
+    /// Double.
+    F64,
+}
+
 /// `f32` or `f64`.
 pub trait Real:
     Copy

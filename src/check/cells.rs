@@ -6,7 +6,6 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::config::spec::RunSpec;
 use crate::config::{Cell, Experiment};
 use crate::energy::Counts;
 use crate::error::{Error, Result};
@@ -14,6 +13,7 @@ use crate::exec::references;
 use crate::identity::{self, Code, Env};
 use crate::metrics::MetricValue;
 use crate::record::{self, Failure, MetricsFile, RunDir, Status, atomic, manifest};
+use crate::spec::RunSpec;
 
 /// One complete cell.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -6,8 +6,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::array::{Array, Arrays, get, read_npz, write_npz};
-use crate::config::spec::SystemSpec;
 use crate::error::{Error, Result};
+use crate::spec::SystemSpec;
 use crate::systems;
 
 /// Largest difference of an energy or a force, relative to the largest of the probe. Arithmetic is f64 on every device;

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use super::{DeviceArgs, Globals, SystemArgs, device, output};
 use crate::array::{Array, Arrays, is_xtc, read_positions, write_npz};
-use crate::energy::Precision;
 use crate::error::{Error, Result};
+use crate::real::Precision;
 use crate::record::atomic;
 
 /// Arguments of `energy`.

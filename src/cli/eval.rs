@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use super::{Globals, SystemArgs};
 use crate::array::{Arrays, get, positions_of, read_frames, read_positions};
 use crate::config::ReferenceProfile;
-use crate::config::spec::{EvalSpec, ReferenceSpec, SystemSpec};
 use crate::error::{Error, Result};
 use crate::exec::references;
 use crate::metrics::{MetricValue, ReferenceSet, by_id, evaluate, evaluate::energies, registry::ids_for};
 use crate::report::table::number;
+use crate::spec::{EvalSpec, ReferenceSpec, SystemSpec};
 use crate::systems::System;
 
 /// Arguments of `eval`.

@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use super::{DeviceArgs, Globals, SystemArgs, output};
 use crate::array::{get, is_xtc, write_frames};
 use crate::config::ReferenceProfile;
-use crate::config::spec::{ReferenceSpec, SystemSpec};
 use crate::error::{Error, Result};
 use crate::exec::references::{self, Reference};
 use crate::exec::{self, interrupted};
 use crate::report::table::number;
+use crate::spec::{ReferenceSpec, SystemSpec};
 
 /// Arguments of `reference`.
 #[derive(Debug, clap::Args)]

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::config::spec::{MoleculeFiles, SystemSpec, TextFile};
 use crate::error::Result;
+use crate::spec::{MoleculeFiles, SystemSpec, TextFile};
 use crate::systems::{self, System};
 
 /// `--system NAME`, or `--xml FILE --pdb FILE`.

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use super::spec::Protocol;
 use crate::error::{Error, Result};
 use crate::identity::tree;
+use crate::spec::Protocol;
 
 /// Name of the file in a baseline's folder.
 pub const NAME: &str = "baseline.toml";

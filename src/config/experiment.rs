@@ -8,9 +8,9 @@ use toml::de::DeTable;
 use super::overrides::{self, Axis};
 use super::schema::{self, Settings};
 use super::source::{At, Sources, known_notes};
-use super::spec::{EvalSpec, RunSpec};
 use super::tree::{Node, Table, Value};
 use crate::error::{Error, Result};
+use crate::spec::{EvalSpec, RunSpec};
 
 /// A resolved experiment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

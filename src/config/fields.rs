@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 
 use super::baseline::{self, Baseline};
 use super::source::{At, Sources, known_notes, nearest};
-use super::spec::TextFile;
 use super::tree::{Node, Table, Value};
 use crate::error::{Error, Result};
+use crate::spec::TextFile;
 
 /// What a float may be.
 #[derive(Clone, Copy)]

@@ -1,13 +1,12 @@
 //! Experiment files: typed schema, profiles, overrides, sweep expansion.
 //!
 //! ```text
-//! text --toml--> tree (spans kept) --merge--> base + profile + overrides + sweep point --fields--> spec --> cells
+//! text --toml--> tree (spans kept) --merge--> base + profile + overrides + sweep point --fields--> [`crate::spec`] --> cells
 //! ```
 //!
 //! | file | its job |
 //! |---|---|
 //! | [`baseline`] | `baseline.toml`, and the digest of a program's files |
-//! | [`spec`] | the settings themselves, plain data with defaults |
 //! | `reference` | ready-made settings of reference ensembles |
 //! | `source` | where text came from; how a problem is shown (file, line, column, caret, nearest key) |
 //! | `tree` | a TOML value that remembers where each part was written; merging |
@@ -23,7 +22,6 @@ mod overrides;
 mod reference;
 mod schema;
 mod source;
-pub mod spec;
 mod tree;
 
 pub use experiment::{Cell, Experiment, load, load_text};

@@ -2,7 +2,7 @@
 //! 0.45 million evaluations per second). At that rate `standard` takes half an hour for ALDP and an hour for AL3, `paper` (the
 //! published length) two and a half and five hours.
 
-use super::spec::{Integrator, Precision, ReferenceSpec, ReplicaExchangeSpec, SystemSpec, TrajectorySpec};
+use crate::spec::{Integrator, Precision, ReferenceSpec, ReplicaExchangeSpec, SystemSpec, TrajectorySpec};
 use crate::systems;
 
 /// How much a reference may cost.

@@ -1,5 +1,5 @@
 //! Which fields each section of an experiment file has, and what they may be. One line per setting: to add one, add it
-//! to its struct in [`super::spec`] and here.
+//! to its struct in [`crate::spec`] and here.
 
 mod pita;
 mod tabg;
@@ -7,12 +7,12 @@ mod tabg;
 use super::fields::{Fields, Float};
 use super::reference::ReferenceProfile;
 use super::source::{At, Sources, known_notes};
-use super::spec::{
+use super::tree::Table;
+use crate::metrics::registry::IDS;
+use crate::spec::{
     EvalSpec, ExternalSpec, HotStartSpec, Integrator, MdSpec, MoleculeFiles, PitaSpec, Precision, ReferenceSpec,
     ReplicaExchangeSpec, SamplerSpec, SystemSpec, TabgCartSpec, TabgSpec, TrajectorySpec,
 };
-use super::tree::Table;
-use crate::metrics::registry::IDS;
 use crate::systems::{self, molecules};
 
 /// `samplers.*.kind`.

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use super::engine::{bytes_of, reals_of};
 use super::heads::{Bare, Heads, Inputs, Pass};
 use super::launch::{Arg, Call, Failure, Kept, Launch};
-use crate::config::spec::{NetSpec, NodeFeatures};
-use crate::energy::Precision;
 use crate::error::Result;
 use crate::nn::fused::num::Lanes;
 use crate::nn::fused::{FusedEgnn, HIDDEN, Layout as Rows};
 use crate::nn::{Backbone, Layout};
+use crate::real::Precision;
+use crate::spec::{NetSpec, NodeFeatures};
 
 /// Threads of a block: eight warps.
 const THREADS: u32 = 256;

@@ -10,8 +10,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::launch::{Arg, Call, Failure, Launch, Program};
 use super::tables::{Shape, THREADS, Tables};
-use crate::energy::{Dynamics, Exchange, Potential, Precision, Walkers, exchange};
+use crate::energy::{Dynamics, Exchange, Potential, Walkers, exchange};
 use crate::error::{Error, Result};
+use crate::real::Precision;
 
 /// Frames of the first batch.
 const BATCH: usize = 1 << 18;

@@ -1,6 +1,6 @@
 //! Annealing factor gamma(t): from `start` at noise (t = 1) to `end` at data (t = 0).
 
-use crate::config::spec::GammaSchedule;
+use crate::spec::GammaSchedule;
 
 /// A schedule of the annealing factor with its derivative.
 #[derive(Debug, Clone, Copy, PartialEq)]

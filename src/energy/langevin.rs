@@ -9,22 +9,11 @@ use std::ops::Range;
 
 use multiversion::multiversion;
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 
 use super::Potential;
 use super::lanes::{Kernel, LANES, Row, gather, rows, scatter, total};
-use crate::real::Real;
+use crate::real::{Precision, Real};
 use crate::rng::{self, Stream};
-
-/// Arithmetic of the dynamics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum Precision {
-    /// Single: positions, velocities, forces and noise.
-    F32,
-    /// Double.
-    F64,
-}
 
 /// How walkers move.
 #[derive(Debug, Clone, PartialEq)]

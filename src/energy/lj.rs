@@ -11,8 +11,9 @@ use multiversion::multiversion;
 
 use super::Potential;
 use super::lanes::{self, Kernel, LANES, Row};
-use super::langevin::{self, Dynamics, Precision, Walkers};
+use super::langevin::{self, Dynamics, Walkers};
 use crate::device::Tables;
+use crate::real::Precision;
 use crate::real::Real;
 
 /// Names of the terms, in order.

@@ -16,7 +16,7 @@ use crate::device::Tables;
 use crate::error::Error;
 
 pub use exchange::Exchange;
-pub use langevin::{Dynamics, Precision, Walkers};
+pub use langevin::{Dynamics, Walkers};
 pub use metered::{Counts, Metered, Purpose};
 
 /// A potential energy surface, evaluated for whole batches. Samplers never see it: they get a [`Metered`].

@@ -13,7 +13,6 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use crate::array::{Arrays, get, read_npz, write_npz};
-use crate::config::spec::{ReferenceSpec, SystemSpec};
 use crate::device;
 use crate::disk;
 use crate::energy::{Counts, Metered};
@@ -25,6 +24,7 @@ use crate::record::claim::Claim;
 use crate::record::{atomic, checkpoint};
 use crate::samplers::reference::{Convergence, Making};
 use crate::samplers::{Context, Progress};
+use crate::spec::{ReferenceSpec, SystemSpec};
 use crate::systems;
 
 /// Folder of the cache inside the results folder.

@@ -9,12 +9,12 @@ use super::external::External;
 use super::references;
 use crate::array::{Array, Arrays, read_safetensors};
 use crate::config::Cell;
-use crate::config::spec::SamplerSpec;
 use crate::device;
 use crate::energy::{Counts, Metered};
 use crate::error::{Error, Result};
 use crate::metrics::{self, ReferenceSet};
 use crate::samplers::{self, Context, Progress, Sampler, Samples};
+use crate::spec::SamplerSpec;
 use crate::systems::{self, System};
 
 /// One run in progress: a sampler with all that it needs.

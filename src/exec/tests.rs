@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use super::*;
 use crate::array::{Array, Arrays};
-use crate::config::spec::{EvalSpec, MdSpec, RunSpec, SamplerSpec, SystemSpec};
 use crate::config::{Cell, Experiment};
 use crate::energy::{Counts, Purpose};
 use crate::error::{Error, Result};
@@ -14,6 +13,7 @@ use crate::exit::ExitCode;
 use crate::plan::Action;
 use crate::record::{self, Kind, RunDir, Status, atomic, checkpoint, events, manifest};
 use crate::samplers::{Progress, Samples};
+use crate::spec::{EvalSpec, MdSpec, RunSpec, SamplerSpec, SystemSpec};
 use crate::store;
 
 /// Runs chains; a kill is a copy of the results folder, made when a chain reaches a step.

@@ -5,13 +5,13 @@
 //! A line before it names the kind of spec and [`VERSION`].
 //!
 //! Because defaults are left out, **changing the value of a default changes what old digests mean**: raise [`VERSION`]
-//! then. `tests/config.rs` freezes the defaults to remind of it.
+//! then. `tests/it/config.rs` freezes the defaults to remind of it.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use crate::config::spec::{EvalSpec, ReferenceSpec, RunSpec, SamplerSpec, SystemSpec};
+use crate::spec::{EvalSpec, ReferenceSpec, RunSpec, SamplerSpec, SystemSpec};
 
 /// Version of the canonical form and of the defaults it leaves out.
 const VERSION: u32 = 1;
@@ -148,7 +148,7 @@ fn write(value: &Value, out: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::spec::{MdSpec, MoleculeFiles, PitaSpec, ReplicaExchangeSpec, TabgCartSpec, TabgSpec, TextFile};
+    use crate::spec::{MdSpec, MoleculeFiles, PitaSpec, ReplicaExchangeSpec, TabgCartSpec, TabgSpec, TextFile};
 
     #[test]
     fn one_spelling() {

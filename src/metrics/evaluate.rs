@@ -8,8 +8,8 @@ use super::registry::{Direction, FORWARD_ESS, Metric, by_id};
 use super::structure::Structure;
 use super::{MetricValue, ReferenceSet, append, floor, weights};
 use crate::array::{Arrays, get};
-use crate::config::spec::EvalSpec;
 use crate::error::{Error, Result};
+use crate::spec::EvalSpec;
 use crate::systems::System;
 
 /// Share of the largest weights that the forward effective sample size clips, as in TA-BG's public code.

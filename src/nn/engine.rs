@@ -7,10 +7,10 @@ use super::candle::{CandleDit, CandleEgnn};
 use super::dit::Dit;
 use super::fused::FusedEgnn;
 use super::halving::Halving;
-use crate::config::spec::{Engine, NetSpec};
 use crate::device::{self, DeviceDit, DeviceEgnn};
-use crate::energy::Precision;
 use crate::error::Result;
+use crate::real::Precision;
+use crate::spec::{Engine, NetSpec};
 
 /// Builds the backbone of `atoms` particles in production precision (f32). On a GPU the fused engines run as kernels of ours,
 /// candle's networks through cuBLAS.

@@ -190,9 +190,9 @@ mod tests {
     use candle_core::{DType, Device};
 
     use super::*;
-    use crate::config::spec::NetSpec;
     use crate::nn::EnergySeed;
     use crate::nn::candle::CandleEgnn;
+    use crate::spec::NetSpec;
 
     /// Refuses more than three samples, as a card without memory does.
     struct Small(CandleEgnn);

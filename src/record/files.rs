@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::config::spec::{EvalSpec, RunSpec};
 use crate::identity::{Code, Parts};
+use crate::spec::{EvalSpec, RunSpec};
 
 /// `spec.json`: what was asked for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -5,13 +5,13 @@ use std::path::Path;
 use super::runs::{RunResult, Status};
 use super::write::Pictures;
 use crate::array::{Arrays, read_npz};
-use crate::config::spec::SamplerSpec;
 use crate::config::{Cell, Experiment};
 use crate::energy::Counts;
 use crate::error::{Error, Result};
 use crate::identity;
 use crate::metrics::MetricValue;
 use crate::record::{self, Failure, MetricsFile, RunDir, atomic};
+use crate::spec::SamplerSpec;
 use crate::{exec, systems};
 
 /// The runs of an experiment's cells: the latest attempt of each, none where a cell was never run.

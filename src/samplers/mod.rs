@@ -10,9 +10,9 @@ pub mod tabg;
 use std::sync::Arc;
 
 use crate::array::Arrays;
-use crate::config::spec::{RunSpec, SamplerSpec};
 use crate::energy::Metered;
 use crate::error::{Error, Result};
+use crate::spec::{RunSpec, SamplerSpec};
 use crate::systems::System;
 
 /// What a sampler may use while it works.

@@ -7,11 +7,11 @@ use super::md::langevin::Langevin;
 use super::md::{ReplicaExchange, dynamics};
 use super::{Context, Progress, Sampler, Samples, state};
 use crate::array::{Array, Arrays};
-use crate::config::spec::{ReferenceSpec, ReplicaExchangeSpec, TrajectorySpec};
 use crate::energy::{Counts, Purpose};
 use crate::error::{Error, Result};
 use crate::metrics::structure::Structure;
 use crate::metrics::structure::dihedrals::angles;
+use crate::spec::{ReferenceSpec, ReplicaExchangeSpec, TrajectorySpec};
 
 /// How far a reference can be trusted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

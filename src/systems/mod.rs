@@ -9,12 +9,12 @@ pub mod topology;
 
 use std::sync::Arc;
 
-use crate::config::spec::SystemSpec;
 use crate::energy::Potential;
 use crate::energy::forcefield::Engine;
 use crate::energy::lj::LennardJones;
 use crate::energy::minimise::Minimise;
 use crate::error::{Error, Result};
+use crate::spec::SystemSpec;
 
 pub use molecules::Molecule;
 pub use topology::Topology;

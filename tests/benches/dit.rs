@@ -4,12 +4,12 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use pita_bench::config::spec::NetSpec;
 use pita_bench::diffusion::Elucidating;
 use pita_bench::nn::Backbone;
 use pita_bench::nn::dit::Dit;
 use pita_bench::rng::{Purpose, Stream};
 use pita_bench::samplers::pita::loss::{Batch, LossWeights, Pair, loss};
+use pita_bench::spec::NetSpec;
 
 const BATCH: usize = 64;
 const PARTICLES: usize = 16;

@@ -9,7 +9,8 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use pita_bench::energy::forcefield::Engine;
-use pita_bench::energy::{Dynamics, Precision, Walkers};
+use pita_bench::energy::{Dynamics, Walkers};
+use pita_bench::real::Precision;
 use pita_bench::rng::{Purpose, Stream};
 use pita_bench::systems::{by_name, molecules};
 

@@ -7,11 +7,11 @@ use std::path::Path;
 use std::time::Instant;
 
 use pita_bench::array::{Array, Arrays, write_safetensors};
-use pita_bench::config::spec::{Engine, NetSpec};
 use pita_bench::diffusion::Elucidating;
 use pita_bench::nn::{self, Backbone};
 use pita_bench::rng::{Purpose, Stream};
 use pita_bench::samplers::pita::loss::{Batch, LossWeights, Pair, loss};
+use pita_bench::spec::{Engine, NetSpec};
 
 /// A network and the sizes of its two steps.
 struct Case {

@@ -1,6 +1,10 @@
 //! Golden fixtures and comparisons shared by the integration tests.
+
 #![allow(dead_code, clippy::unwrap_used)] // each test binary uses a part; a failed unwrap is a failed test
 
+pub mod evaluator;
+pub mod place;
+pub mod synthetic;
 pub mod tabg;
 
 use std::path::PathBuf;

@@ -1,5 +1,4 @@
 //! A throw-away folder with an experiment and its results, and the program run in it.
-#![allow(dead_code, clippy::unwrap_used)] // each test binary uses a part; a failed unwrap is a failed test
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};

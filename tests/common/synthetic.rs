@@ -1,12 +1,11 @@
 //! Run folders made by hand, quickly.
-#![allow(dead_code, clippy::unwrap_used)] // each test binary uses a part; a failed unwrap is a failed test
 
 use std::path::Path;
 
-use pita_bench::config::spec::{MdSpec, RunSpec, SamplerSpec, SystemSpec};
 use pita_bench::energy::{Counts, Purpose};
 use pita_bench::identity;
 use pita_bench::record::{Kind, Labels, MetricsFile, Provenance, Request, RunDir, Session, events, manifest};
+use pita_bench::spec::{MdSpec, RunSpec, SamplerSpec, SystemSpec};
 use serde::Serialize;
 use serde_json::json;
 

@@ -3,13 +3,13 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError};
 
-use pita_bench::config::spec::{DitSpec, NetSpec};
 use pita_bench::device::check::networks;
 use pita_bench::device::{self, Arg, DeviceDit, Failure, Launch, Program};
-use pita_bench::energy::Precision;
 use pita_bench::nn::dit::Dit;
 use pita_bench::nn::{Backbone, EnergySeed};
+use pita_bench::real::Precision;
 use pita_bench::rng::{Purpose, Stream};
+use pita_bench::spec::{DitSpec, NetSpec};
 
 use super::agree;
 use super::common::{close, golden, relative};

@@ -10,12 +10,13 @@ use std::sync::{Arc, PoisonError};
 
 use emulator::{Emulator, NOTES, driver, emulator};
 use pita_bench::array::{Array, read_npz, write_npz};
-use pita_bench::config::spec::{NetSpec, NodeFeatures};
 use pita_bench::device::check::networks;
 use pita_bench::device::{self, DeviceEgnn, Engine, Launch, check};
 use pita_bench::energy::forcefield::Engine as Cpu;
-use pita_bench::energy::{Dynamics, Exchange, Potential, Precision, Walkers};
+use pita_bench::energy::{Dynamics, Exchange, Potential, Walkers};
 use pita_bench::nn::fused::FusedEgnn;
+use pita_bench::real::Precision;
+use pita_bench::spec::{NetSpec, NodeFeatures};
 use pita_bench::systems::{by_name, molecules, openmm};
 
 /// Everything that `doctor --device cuda --check` checks, with threads in both orders.

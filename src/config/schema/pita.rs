@@ -1,11 +1,11 @@
 //! The settings of PITA.
 
 use super::super::fields::{Fields, Float};
-use super::super::spec::{
+use super::{INTEGRATORS, PRECISIONS};
+use crate::spec::{
     AnnealSpec, BackboneKind, Engine, GammaSchedule, InitialSpec, NetSpec, NodeFeatures, PitaSpec, RefineSpec,
     RelaxSpec, Resampling, TrainOn, TrainSpec, Weights,
 };
-use super::{INTEGRATORS, PRECISIONS};
 
 /// PITA, or one of the methods that share its code: what is not written is as in `d`.
 pub(super) fn settings(f: &Fields<'_>, d: PitaSpec) -> PitaSpec {

@@ -1,10 +1,10 @@
 //! The settings of TA-BG.
 
 use super::super::fields::{Fields, Float};
-use super::super::spec::{
+use super::{PRECISIONS, hot_start};
+use crate::spec::{
     FlowSpec, ForwardKlSpec, MdDataSpec, ReverseKlSpec, StageSpec, Start, TabgCartSpec, TabgSpec, TarFlowSpec,
 };
-use super::{PRECISIONS, hot_start};
 
 pub(super) const STARTS: [(&str, Start); 2] = [("reverse-kl", Start::ReverseKl), ("forward-kl", Start::ForwardKl)];
 

@@ -11,8 +11,9 @@ use serde::Serialize;
 
 use super::engine::Engine;
 use super::launch::{Arg, Call, Failure, Launch};
-use crate::energy::{Dynamics, Exchange, Potential, Precision, Walkers};
+use crate::energy::{Dynamics, Exchange, Potential, Walkers};
 use crate::error::{Error, Result};
+use crate::real::Precision;
 use crate::rng::{Purpose, Stream};
 use crate::systems::{self, System};
 

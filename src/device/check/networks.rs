@@ -6,15 +6,15 @@ use std::time::Instant;
 use candle_core::{DType, Device};
 
 use super::{Comparison, Rate, worse};
-use crate::config::spec::{DitSpec, NetSpec};
 use crate::device::{DeviceDit, DeviceEgnn, Launch};
-use crate::energy::Precision;
 use crate::error::Result;
 use crate::nn::candle::{CandleDit, CandleEgnn};
 use crate::nn::dit::Dit;
 use crate::nn::fused::FusedEgnn;
 use crate::nn::{Backbone, EnergySeed, Halving};
+use crate::real::Precision;
 use crate::rng::{Purpose, Stream};
+use crate::spec::{DitSpec, NetSpec};
 
 /// A network, its number of particles and the batch of a training step that is timed.
 type Case = (&'static str, usize, NetSpec, usize);

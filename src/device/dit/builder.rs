@@ -3,8 +3,8 @@
 use super::places::Linear;
 use super::size_of_real;
 use crate::device::launch::{Arg, Call, Kept, Program};
-use crate::energy::Precision;
 use crate::nn::dit::plan::Plan;
+use crate::real::Precision;
 
 /// Threads of a block; the product's tiles are made for them.
 pub const THREADS: usize = 256;

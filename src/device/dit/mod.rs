@@ -26,14 +26,14 @@ use self::places::Places;
 use super::engine::{bytes_of, reals_of};
 use super::heads::{Bare, Heads, Inputs, Pass};
 use super::launch::{Failure, Kept, Launch};
-use crate::config::spec::{DitSpec, NetSpec};
-use crate::energy::Precision;
 use crate::error::{Error, Result};
 use crate::nn::Layout;
 use crate::nn::dit::attention::angle;
 use crate::nn::dit::dropout::Dropout;
 use crate::nn::dit::plan::Plan;
 use crate::nn::fused::HIDDEN as LANES;
+use crate::real::Precision;
+use crate::spec::{DitSpec, NetSpec};
 
 /// The DiT as a backbone.
 pub type DeviceDit = Heads<Dit>;

@@ -7,7 +7,8 @@ use super::params::ForceField;
 use crate::device;
 use crate::energy::Potential;
 use crate::energy::lanes::{self, Kernel, Row};
-use crate::energy::langevin::{self, Dynamics, Precision, Walkers};
+use crate::energy::langevin::{self, Dynamics, Walkers};
+use crate::real::Precision;
 use crate::real::Real;
 
 /// Names of the terms, in order.

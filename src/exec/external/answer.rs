@@ -2,12 +2,12 @@
 
 use super::job::Job;
 use crate::array::{Array, positions_of, read_npz};
-use crate::config::spec::{ExternalSpec, Protocol};
 use crate::energy::Counts;
 use crate::error::{Error, Result};
 use crate::metrics::evaluate::energies;
 use crate::record::atomic;
 use crate::samplers::Samples;
+use crate::spec::{ExternalSpec, Protocol};
 use crate::systems::System;
 
 /// Median difference in kT from which the energies that a program reports are those of something else.

@@ -7,9 +7,9 @@ use serde_json::Value;
 
 use crate::array::{Array, write_npz};
 use crate::config::Cell;
-use crate::config::spec::{ExternalSpec, Protocol, SystemSpec};
 use crate::error::{Error, Result};
 use crate::record::atomic;
+use crate::spec::{ExternalSpec, Protocol, SystemSpec};
 use crate::systems::{System, molecules};
 
 /// Version of `job.json` and of the messages.

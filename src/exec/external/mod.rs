@@ -37,10 +37,10 @@ use self::process::{Heard, Process};
 use super::science::Work;
 use crate::array::Arrays;
 use crate::config::Cell;
-use crate::config::spec::{ExternalSpec, Protocol};
 use crate::energy::{Counts, Metered};
 use crate::error::{Error, Result};
 use crate::samplers::{Progress, Samples};
+use crate::spec::{ExternalSpec, Protocol};
 use crate::systems::System;
 
 /// Longest stay in one step: signals are looked at in between.

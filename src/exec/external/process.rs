@@ -9,8 +9,8 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::time::{Duration, Instant};
 
-use crate::config::spec::{ExternalSpec, Protocol};
 use crate::error::{Error, Result};
+use crate::spec::{ExternalSpec, Protocol};
 
 /// Longest line that is read, in bytes.
 const LONGEST: u64 = 256 << 20;

@@ -7,10 +7,10 @@ use rayon::prelude::*;
 
 use super::Jet;
 use super::heads::{Candle, JetNet, Weights};
-use crate::config::spec::{DitSpec, NetSpec};
 use crate::nn::Layout;
 use crate::nn::dit::dropout::Dropout;
 use crate::nn::dit::plan::Plan;
+use crate::spec::{DitSpec, NetSpec};
 
 /// Frequencies of the sinusoidal embedding.
 const FREQUENCIES: usize = 128;

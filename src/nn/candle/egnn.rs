@@ -4,8 +4,8 @@ use candle_core::{DType, Device, Result};
 
 use super::Jet;
 use super::heads::{Candle, JetNet, Weights};
-use crate::config::spec::{NetSpec, NodeFeatures};
 use crate::nn::Layout;
+use crate::spec::{NetSpec, NodeFeatures};
 
 /// Range of all coordinate updates together; each layer may move a particle's partners by `RANGE / layers`.
 const RANGE: f64 = 15.0;

@@ -11,12 +11,12 @@ use super::network::{Memory, Network};
 use super::plan::{Packed, Plan};
 use super::pool::{Loan, Pool};
 use super::tangents::Tangents;
-use crate::config::spec::{DitSpec, NetSpec};
 use crate::error::Result;
 use crate::nn::edm::Edm;
 use crate::nn::fused::num::{H, Lanes, Num, add_lanes};
 use crate::nn::{Backbone, Cotangent, EnergyOut, EnergySeed, Layout, Seeds};
 use crate::real::Real;
+use crate::spec::{DitSpec, NetSpec};
 
 /// Samples that go through the network together: enough rows for the products, few enough for the cache.
 const MICRO: usize = 8;

@@ -3,10 +3,10 @@
 use std::ops::Range;
 
 use super::super::layout::Layout;
-use crate::config::spec::{DitSpec, NetSpec};
 use crate::error::{Error, Result};
 use crate::nn::fused::num::{H, Lanes};
 use crate::real::Real;
+use crate::spec::{DitSpec, NetSpec};
 
 /// Features of a sinusoidal embedding: cosines, then sines.
 pub const FREQUENCIES: usize = 256;

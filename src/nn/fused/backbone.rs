@@ -3,10 +3,10 @@
 use std::marker::PhantomData;
 
 use super::{Egnn, NodeInputs, Real, Shape};
-use crate::config::spec::{NetSpec, NodeFeatures};
 use crate::error::{Error, Result};
 use crate::nn::candle::egnn_layout;
 use crate::nn::{Backbone, Cotangent, EnergyOut, Layout, Seeds};
+use crate::spec::{NetSpec, NodeFeatures};
 
 /// The fused EGNN as a backbone, computing in `T` (f32 in production, f64 in tests).
 pub struct FusedEgnn<T> {

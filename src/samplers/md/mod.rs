@@ -7,9 +7,9 @@ mod replica_exchange;
 mod sampler;
 
 use super::{Context, Sampler};
-use crate::config::spec::{MdSpec, Precision, ReplicaExchangeSpec};
 use crate::energy::{Dynamics, Purpose};
 use crate::error::{Error, Result};
+use crate::spec::{MdSpec, Precision, ReplicaExchangeSpec};
 use crate::systems::System;
 
 pub use replica_exchange::ReplicaExchange;

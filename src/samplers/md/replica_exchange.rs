@@ -6,11 +6,11 @@ use super::mala::{DualAveraging, Mala};
 use super::recorder::Recorder;
 use super::{ACCEPTANCE, check_stable, copies, dynamics, stretch};
 use crate::array::Arrays;
-use crate::config::spec::{Integrator, ReplicaExchangeSpec};
 use crate::energy::{Exchange, Purpose, exchange};
 use crate::error::{Error, Result};
 use crate::rng;
 use crate::samplers::{Context, Progress, Sampler, Samples, state};
+use crate::spec::{Integrator, ReplicaExchangeSpec};
 
 /// `copies` independent ladders; walker `c * levels + l` is copy `c` at level `l` (0 is the hottest).
 pub struct ReplicaExchange {

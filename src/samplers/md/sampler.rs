@@ -5,11 +5,11 @@ use super::mala::{DualAveraging, Mala};
 use super::recorder::Recorder;
 use super::{ACCEPTANCE, check_stable, copies, dynamics, stretch};
 use crate::array::Arrays;
-use crate::config::spec::{Integrator, MdSpec};
 use crate::energy::Purpose;
 use crate::error::{Error, Result};
 use crate::rng;
 use crate::samplers::{Context, Progress, Sampler, Samples, state};
+use crate::spec::{Integrator, MdSpec};
 
 /// What a run of dynamics is for.
 #[derive(Debug, Clone, Copy)]

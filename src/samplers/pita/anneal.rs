@@ -2,13 +2,13 @@
 
 use super::loss::Pair;
 use crate::array::Arrays;
-use crate::config::spec::{AnnealSpec, Resampling, Weights};
 use crate::diffusion::sde::{Local, centre, clamp_above, drift_a, drift_x, log_kernel_ratio};
 use crate::diffusion::{Elucidating, Gamma, ess, systematic, systematic_faithful};
 use crate::error::{Error, Result};
 use crate::nn::Backbone;
 use crate::rng::{Purpose, Stream};
 use crate::samplers::state;
+use crate::spec::{AnnealSpec, Resampling, Weights};
 
 /// Particles that a network call takes at once (results do not depend on it).
 const CHUNK: usize = 512;

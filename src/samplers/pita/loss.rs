@@ -1,10 +1,10 @@
 //! The training losses of the score and energy heads, with their parameter gradients.
 
-use crate::config::spec::TrainSpec;
 use crate::diffusion::Elucidating;
 use crate::diffusion::sde::centre;
 use crate::error::Result;
 use crate::nn::{Backbone, EnergySeed};
+use crate::spec::TrainSpec;
 
 /// Reduced energies above this are left out of energy matching (overlaps say nothing and swamp the mean).
 pub const ENERGY_CUT: f64 = 1_000.0;

@@ -17,8 +17,8 @@ mod sampler;
 pub(super) mod train;
 
 use super::{Context, Sampler};
-use crate::config::spec::PitaSpec;
 use crate::error::Result;
+use crate::spec::PitaSpec;
 
 pub use sampler::Pita;
 

@@ -2,7 +2,6 @@
 
 use super::buffer::Buffer;
 use crate::array::Arrays;
-use crate::config::spec::{RefineSpec, RelaxSpec};
 use crate::diffusion::sde::{centre, quantile};
 use crate::energy::Purpose;
 use crate::error::Result;
@@ -12,6 +11,7 @@ use crate::samplers::md::mala::{DualAveraging, Mala};
 use crate::samplers::md::{self, dynamics};
 use crate::samplers::pita::loss::mean;
 use crate::samplers::{Context, state};
+use crate::spec::{RefineSpec, RelaxSpec};
 
 /// Dual averaging begins at ten times its first step and shrinks towards that (Hoffman and Gelman 2014).
 const BOLDNESS: f64 = 10.0;

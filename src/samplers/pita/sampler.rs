@@ -8,7 +8,6 @@ use super::loss::mean;
 use super::refine::{Plan, Refinement};
 use super::train::{Rung, Trainer};
 use crate::array::{Array, Arrays};
-use crate::config::spec::{Integrator, PitaSpec, TrainOn};
 use crate::diffusion::{Elucidating, Gamma};
 use crate::energy::Purpose;
 use crate::error::{Error, Result};
@@ -18,6 +17,7 @@ use crate::samplers::free_energy::{Side, bennett};
 use crate::samplers::md::mala::Mala;
 use crate::samplers::md::{Md, Role};
 use crate::samplers::{Context, Progress, Sampler, Samples, state};
+use crate::spec::{Integrator, PitaSpec, TrainOn};
 use crate::systems::System;
 
 /// Particles whose reduced energy is further than this from zero are dropped.

@@ -3,12 +3,12 @@
 use super::buffer::Buffer;
 use super::loss::{Batch, LossTerms, LossWeights, Pair, loss, mean};
 use crate::array::Arrays;
-use crate::config::spec::{TrainOn, TrainSpec};
 use crate::diffusion::Elucidating;
 use crate::error::{Error, Result};
 use crate::nn::{Adam, Backbone, Ema, clip_norm};
 use crate::rng::{Draws, Purpose, Stream};
 use crate::samplers::state;
+use crate::spec::{TrainOn, TrainSpec};
 
 /// Training noise: `ln sigma ~ N(-1.2, 1.2^2)` (EDM).
 const LOG_SIGMA: (f64, f64) = (-1.2, 1.2);

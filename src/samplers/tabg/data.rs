@@ -2,12 +2,12 @@
 
 use super::generator::Generator;
 use crate::array::{Array, Arrays};
-use crate::config::spec::MdDataSpec;
 use crate::energy::Purpose;
 use crate::error::{Error, Result};
 use crate::samplers::md::langevin::Langevin;
 use crate::samplers::md::{check_stable, copies, dynamics};
 use crate::samplers::{Context, state};
+use crate::spec::MdDataSpec;
 
 /// Dynamics of one [`MdData::advance`]: about 50,000 evaluations.
 const STRETCH: usize = 50_000;

@@ -32,11 +32,11 @@ pub mod weights;
 
 use super::{Context, Sampler};
 use crate::array::Arrays;
-use crate::config::spec::{SamplerSpec, TabgCartSpec, TabgSpec};
 use crate::error::{Error, Result};
 use crate::flow::tarflow::TarShape;
 use crate::flow::{Coordinates, Shape, Weights};
 use crate::rng::{Purpose, Stream};
+use crate::spec::{SamplerSpec, TabgCartSpec, TabgSpec};
 use crate::systems::System;
 
 pub use cartesian::Cartesian;

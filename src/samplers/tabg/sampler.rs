@@ -10,13 +10,13 @@ use super::phase::{PHASES, Phase};
 use super::trainer::{Pace, Trainer};
 use super::{rates, weights};
 use crate::array::{Array, Arrays};
-use crate::config::spec::{Start, TabgSpec};
 use crate::energy::{Metered, Purpose};
 use crate::error::{Error, Result};
 use crate::flow::Weights;
 use crate::metrics::weights::{clip, log_mean_exp};
 use crate::rng::{self, Stream};
 use crate::samplers::{Context, Progress, Sampler, Samples, state};
+use crate::spec::{Start, TabgSpec};
 use crate::systems::System;
 
 /// Rows per call of [`Sampler::step`] in training, and draws per call: below a second each.

@@ -7,9 +7,9 @@
 use std::path::Path;
 
 use super::{Topology, elements, openmm, pdb};
-use crate::config::spec::MoleculeFiles;
 use crate::energy::forcefield::ForceField;
 use crate::error::{Error, Result};
+use crate::spec::MoleculeFiles;
 
 /// A mass this far from its element's is another element, amu. (Force fields round to 0.01.)
 const MASS_TOLERANCE: f64 = 0.1;

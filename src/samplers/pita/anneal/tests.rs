@@ -4,8 +4,8 @@
 use rayon::prelude::*;
 
 use super::*;
-use crate::config::spec::GammaSchedule;
 use crate::nn::{Cotangent, EnergyOut, Layout, Seeds};
+use crate::spec::GammaSchedule;
 
 /// Two atoms: the centred subspace is the relative vector `r = (x_1 - x_2)/sqrt(2)`, three-dimensional and orthonormal.
 const DIM: usize = 6;

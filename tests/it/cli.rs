@@ -1,0 +1,349 @@
+//! Through the binary: verbs over recorded runs, exit codes, JSON on success and on failure.
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::Instant;
+
+use pita_bench::array::{Array, read_positions, write_npz};
+use pita_bench::energy::{Counts, Purpose};
+use pita_bench::identity;
+use pita_bench::record::{EventLog, Kind, Labels, MetricsFile, Provenance, Request, RunDir, Session, atomic, manifest};
+use pita_bench::spec::{MdSpec, RunSpec, SamplerSpec, SystemSpec};
+use pita_bench::store;
+use serde_json::{Value, json};
+
+const TABLE1: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/experiments/table1.toml");
+
+fn pita(results: &Path, args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pita-bench"));
+    command.arg("--results").arg(results).args(args).output().unwrap()
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().unwrap_or_else(|| panic!("ended by a signal: {output:?}"))
+}
+
+/// The one JSON value on stdout.
+fn value(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {output:?}"))
+}
+
+/// A complete run with a metric at `x`, made by hand.
+fn synthetic(results: &Path, stride: usize, seed: u64, x: f64, whole: bool) -> RunDir {
+    let sampler = SamplerSpec::Md(MdSpec { stride, ..MdSpec::default() });
+    let spec = RunSpec { system: SystemSpec::named("lj13", 1.0), sampler };
+    let digest = identity::spec_digest(&spec);
+    let run = RunDir::new(results, &digest, seed, 1);
+    std::fs::create_dir_all(&run.path).unwrap();
+    let labels = Labels {
+        experiment: "synthetic".into(),
+        system: "lj13".into(),
+        sampler: "md".into(),
+        label: "MD".into(),
+        swept: vec![("stride".into(), stride.to_string())],
+    };
+    let request = Request { spec_digest: digest.clone(), seed, labels, spec };
+    if !whole {
+        std::fs::write(run.file("spec.json"), serde_json::to_vec(&request).unwrap()).unwrap();
+        std::fs::write(run.file(manifest::NAME), "").unwrap();
+        return run;
+    }
+    atomic::write_json(&run.file("spec.json"), &request).unwrap();
+    let (code, env) = (identity::code(), identity::env());
+    let session = Session {
+        code_digest: code.digest.clone(),
+        start: "s".into(),
+        end: None,
+        wall_seconds: 1.5,
+        recording_seconds: Some(0.25),
+        device: None,
+    };
+    let provenance = Provenance {
+        spec_digest: digest,
+        code_digest: code.digest.clone(),
+        env_digest: env.digest.clone(),
+        code: json!(code),
+        env: json!(env),
+        sessions: vec![session],
+    };
+    atomic::write_json(&run.file("provenance.json"), &provenance).unwrap();
+    let counts = Counts([(Purpose::Sampling, 1_234_567), (Purpose::Evaluation, 5)].into());
+    atomic::write_json(&run.file("counts.json"), &counts).unwrap();
+    let mut log = EventLog::open(&run.file("events.jsonl")).unwrap();
+    log.append(Kind::Scalars { step: 1, phase: "md".into(), values: [("u".to_owned(), Some(x))].into() }).unwrap();
+    write_npz(run.file("samples.npz"), &[("positions".to_owned(), Array::f64(&[1], vec![x]))].into()).unwrap();
+    let metric = json!({"id": "energy-w1", "version": 1, "unit": "kT", "direction": "lower", "value": x,
+        "lo": x - 0.1, "hi": x + 0.1, "floor": 0.01, "n_samples": 10, "reference": "r"});
+    let metrics = MetricsFile {
+        eval_digest: "e".into(),
+        reference_digest: "r".into(),
+        reference_sha256: None,
+        code_digest: code.digest.clone(),
+        metrics: vec![metric],
+        eval: None,
+        reweighted: vec![],
+    };
+    atomic::write_json(&run.file("metrics.json"), &metrics).unwrap();
+    manifest::write(&run.path).unwrap();
+    run
+}
+
+#[test]
+fn reading_verbs() {
+    let dir = tempfile::tempdir().unwrap();
+    let a = synthetic(dir.path(), 100, 0, 1.0, true);
+    let b = synthetic(dir.path(), 200, 0, 2.0, true);
+    synthetic(dir.path(), 100, 1, 1.05, true);
+    let [id_a, id_b] = [&a, &b].map(|r| r.id.to_string());
+
+    let listed = value(&pita(dir.path(), &["ls", "--json"])); // without a database: it is made
+    assert_eq!(listed.as_array().unwrap().len(), 3);
+    assert!(listed.as_array().unwrap().iter().all(|r| r["evaluations"] == 1_234_567 && r["status"] == "complete"));
+    let text = String::from_utf8(pita(dir.path(), &["ls", "--system", "lj13"]).stdout).unwrap();
+    assert!(text.lines().count() == 4 && text.contains("1,234,567"), "{text}");
+    assert_eq!(code(&pita(dir.path(), &["ls", "--system", "al3"])), 4);
+
+    let shown = value(&pita(dir.path(), &["show", &id_b[..5], "--json"]));
+    assert_eq!((&shown["run"]["id"], &shown["counts"]["sampling"]), (&json!(id_b), &json!(1_234_567)));
+    assert_eq!(shown["files"]["samples.npz"].as_str().unwrap().len(), 64);
+    assert!(String::from_utf8(pita(dir.path(), &["show", &id_b]).stdout).unwrap().contains("energy-w1"));
+
+    let ambiguous = pita(dir.path(), &["show", &id_a[..9], "--json"]);
+    assert_eq!((code(&ambiguous), &value(&ambiguous)["error"]["exit_code"]), (2, &json!(2)));
+    assert!(value(&ambiguous)["error"]["message"].as_str().unwrap().contains(&id_a));
+    assert_eq!(code(&pita(dir.path(), &["show", "zzz"])), 4);
+
+    let verdict =
+        |x: &str, y: &str| value(&pita(dir.path(), &["diff", x, y, "--json"]))["metrics"][0]["verdict"].clone();
+    assert_eq!(verdict(&id_a, &id_b), "worse");
+    assert_eq!(verdict(&id_b, &id_a), "better");
+    assert_eq!(verdict(&id_a, &format!("{}-s1", &id_a[..8])), "tie");
+    let why = value(&pita(dir.path(), &["explain", &id_a, &id_b, "--json"]));
+    let fields: Vec<_> = why["differences"].as_array().unwrap().iter().map(|d| d["path"].clone()).collect();
+    assert_eq!(fields, ["spec.sampler.stride"]);
+
+    assert_eq!(code(&pita(dir.path(), &["db", "verify"])), 0);
+    let before = store::dump(&store::open(dir.path()).unwrap()).unwrap();
+    std::fs::write(dir.path().join(store::NAME), "not a database ".repeat(1_000)).unwrap();
+    assert_eq!(code(&pita(dir.path(), &["ls"])), 10);
+    assert_eq!(value(&pita(dir.path(), &["db", "rebuild", "--json"]))["runs"], 3);
+    assert_eq!(store::dump(&store::open(dir.path()).unwrap()).unwrap(), before);
+    std::fs::write(a.file("samples.npz"), "changed").unwrap();
+    let damaged = pita(dir.path(), &["db", "verify", "--json"]);
+    assert_eq!((code(&damaged), value(&damaged)["intact"].as_u64()), (17, Some(2)));
+}
+
+#[test]
+fn exit_codes() {
+    let dir = tempfile::tempdir().unwrap();
+    assert_eq!(code(&pita(dir.path(), &["--help"])), 0);
+    assert_eq!(code(&pita(dir.path(), &["nonsense"])), 2);
+    let usage = pita(dir.path(), &["nonsense", "--json"]);
+    assert_eq!((code(&usage), &value(&usage)["error"]["exit_code"]), (2, &json!(2)));
+    let nothing = pita(dir.path(), &["ls", "--json"]);
+    assert_eq!((code(&nothing), &value(&nothing)["error"]["exit_code"]), (4, &json!(4)));
+    assert_eq!(code(&pita(dir.path(), &["sweep", "no-such-file.toml"])), 9);
+
+    let connection = store::open(dir.path()).unwrap();
+    connection.pragma_update(None, "user_version", store::VERSION + 1).unwrap();
+    connection.close().unwrap();
+    // Read, with a word about it; never written.
+    let refused = pita(dir.path(), &["db", "rebuild", "--json"]);
+    assert_eq!((code(&refused), &value(&refused)["error"]["exit_code"]), (16, &json!(16)));
+    let read = pita(dir.path(), &["ls"]);
+    assert_eq!(code(&read), 4, "{read:?}");
+    assert!(String::from_utf8_lossy(&read.stderr).contains("newer version of pita-bench"), "{read:?}");
+}
+
+#[test]
+fn dry_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let results = dir.path().join("results");
+    let plan = value(&pita(&results, &["sweep", TABLE1, "--dry-run", "--json"]));
+    let cells = plan["cells"].as_array().unwrap();
+    assert!(!cells.is_empty() && cells.iter().all(|c| c["action"] == "run" && c["reason"] == "never run"), "{plan}");
+    let text = String::from_utf8(pita(&results, &["sweep", TABLE1, "--dry-run"]).stdout).unwrap();
+    assert!(text.contains(&format!("{0} of {0} cells would run", cells.len())), "{text}");
+    assert!(!results.exists());
+}
+
+#[test]
+fn a_read_only_folder() {
+    let dir = tempfile::tempdir().unwrap();
+    let results = dir.path().join("results");
+    synthetic(&results, 100, 0, 1.0, true);
+    assert_eq!(code(&pita(&results, &["ls"])), 0);
+    let mut permissions = std::fs::metadata(&results).unwrap().permissions();
+    permissions.set_readonly(true);
+    std::fs::set_permissions(&results, permissions).unwrap();
+    if std::fs::write(results.join("probe"), "").is_ok() {
+        println!("skipped: this user (root?) may write to read-only folders");
+        return;
+    }
+    assert_eq!(code(&pita(&results, &["ls"])), 0, "reading is possible");
+    assert_eq!(code(&pita(&results, &["sweep", TABLE1])), 15);
+}
+
+/// Reader gone: exit code 141, and not a word on stderr.
+#[test]
+fn broken_pipe() {
+    let dir = tempfile::tempdir().unwrap();
+    synthetic(dir.path(), 100, 0, 1.0, true);
+    for args in [["ls"].as_slice(), &["ls", "--json"], &["--help"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pita-bench"));
+        command.arg("--results").arg(dir.path()).args(args).stdout(writer).stderr(Stdio::piped());
+        let output = command.output().unwrap();
+        assert_eq!((code(&output), output.stderr.len()), (141, 0), "{args:?}: {output:?}");
+    }
+}
+
+/// The target is 0.2 s; the bound is loose because tests share the machine.
+#[test]
+fn ls_of_ten_thousand_runs() {
+    let dir = tempfile::tempdir().unwrap();
+    for stride in 1..=100 {
+        for seed in 0..100 {
+            synthetic(dir.path(), stride, seed, 1.0, false);
+        }
+    }
+    assert_eq!(value(&pita(dir.path(), &["db", "rebuild", "--json"]))["runs"], 10_000);
+    let began = Instant::now();
+    let output = pita(dir.path(), &["ls"]);
+    let took = began.elapsed();
+    println!("ls over 10,000 runs: {took:?}");
+    assert_eq!(output.stdout.iter().filter(|&&b| b == b'\n').count(), 10_001);
+    assert!(took.as_secs_f64() < 2.0, "{took:?}");
+}
+
+/// `--xml --pdb` in place of `--system`: what is wrong with the files or the options, each with its exit code.
+#[test]
+fn molecules_from_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let (xml, pdb) =
+        (include_str!("../../src/systems/molecules/aldp.xml"), include_str!("../../src/systems/molecules/aldp.pdb"));
+    let (good, names) = (file("a.xml", xml), file("a.pdb", pdb));
+    let frames = dir.path().join("x.npz");
+    write_npz(&frames, &[("positions".to_owned(), Array::f64(&[0, 22, 3], vec![]))].into()).unwrap();
+    let out = dir.path().join("y.npz");
+    let energy = |options: &[&str]| {
+        let files = ["--in", frames.to_str().unwrap(), "--out", out.to_str().unwrap()];
+        let output = pita(dir.path(), &[&["energy"], options, &files].concat());
+        (code(&output), String::from_utf8(output.stderr).unwrap())
+    };
+    let cut = file("cut.xml", &xml[..9_000]);
+    let pme =
+        file("pme.xml", &xml.replace("method=\"1\" name=\"NonbondedForce\"", "method=\"4\" name=\"NonbondedForce\""));
+    let fewer = file("fewer.pdb", &pdb.lines().filter(|l| !l.contains(" HB3 ")).collect::<Vec<_>>().join("\n"));
+    let nan = file("nan.pdb", &pdb.replace("   0.974", "     nan"));
+    let none = dir.path().join("none.xml");
+    for (options, expected, message) in [
+        (vec!["--xml", &cut, "--pdb", &names], 9, "not XML, or cut short"),
+        (vec!["--xml", &pme, "--pdb", &names], 9, "<Force> NonbondedForce: uses method 4 (PME)"),
+        (vec!["--xml", &good, "--pdb", &fewer], 12, "the XML has 22 particles, the PDB 21 atoms"),
+        (vec!["--xml", &good, "--pdb", &nan], 13, "line 11: x (columns 31 to 38) is \"nan\", expected a finite number"),
+        (vec!["--xml", none.to_str().unwrap(), "--pdb", &names], 9, "none.xml: No such file"),
+        (vec!["--xml", &good], 2, "--pdb <FILE>"),
+        (vec!["--pdb", &names], 2, "--xml <FILE>"),
+        (vec!["--xml", &good, "--pdb", &names, "--system", "aldp"], 2, "cannot be used with"),
+        (vec![], 2, "--system <NAME>"),
+        (vec!["--system", "al4"], 2, "unknown system `al4`; known: lj13, lj55, aldp, al3"),
+    ] {
+        let (code, text) = energy(&options);
+        assert_eq!(code, expected, "{options:?}: {text}");
+        assert!(text.contains(message), "{options:?}: {text}");
+    }
+}
+
+#[test]
+fn transport_between_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let write = |name: &str, shape: &[usize], x: &[f64]| {
+        write_npz(path(name), &[("points".to_owned(), Array::f64(shape, x.to_vec()))].into()).unwrap();
+    };
+    write("a.npz", &[2, 2], &[0.0, 0.0, 3.0, 0.0]);
+    write("b.npz", &[2, 2], &[-3.0, 1.0, 0.0, 1.0]);
+    write("line.npz", &[4], &[0.0; 4]);
+    write("nan.npz", &[1, 2], &[0.0, f64::NAN]);
+    let ot = |b: &str, rest: &[&str]| {
+        let (a, b) = (path("a.npz"), path(b));
+        pita(dir.path(), &[&["ot", "--a", &a, "--b", &b, "--json"], rest].concat())
+    };
+    // In the plane everything moves by (-3, 1) or one point by (0, 1) and one by (-6, 1); round the torus 6 is 2 pi - 6.
+    let seam = std::f64::consts::TAU - 6.0;
+    let cases = [("euclidean", "2", 10f64.sqrt()), ("torus", "2", (0.5 * (1.0 + seam * seam + 1.0)).sqrt())];
+    for (metric, p, want) in cases {
+        let output = value(&ot("b.npz", &["--metric", metric, "-p", p]));
+        assert!((output["distance"].as_f64().unwrap() - want).abs() < 1e-14, "{output}");
+        assert_eq!((output["n_a"].as_u64(), output["n_b"].as_u64()), (Some(2), Some(2)));
+    }
+    assert_eq!(code(&ot("line.npz", &["--metric", "torus"])), 12);
+    assert_eq!(code(&ot("nan.npz", &["--metric", "torus"])), 13);
+    assert_eq!(code(&ot("b.npz", &["--metric", "torus", "-p", "3"])), 2);
+}
+
+/// `convert` there and back, with the names for viewers; `energy` and `eval` take what it writes; what is refused, and how.
+#[test]
+fn trajectories_of_viewers() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/physics/aldp_golden.npz");
+    let run = |args: &[&str]| {
+        let output = pita(dir.path(), args);
+        (code(&output), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+    };
+    let (xtc, pdb, npz) = (at("a.xtc"), at("a.pdb"), at("a.npz"));
+    let (status, text) = run(&["convert", "--system", "aldp", "--in", golden, "--out", &xtc, "--out-pdb", &pdb]);
+    assert_eq!(status, 0, "{text}");
+    assert!(text.contains("left out"), "{text}");
+    assert!(std::fs::read_to_string(&pdb).unwrap().contains("CONECT"));
+    assert_eq!(run(&["convert", "--system", "aldp", "--in", &xtc, "--out", &npz]).0, 0);
+    let (x, y) = (read_positions(golden, 22).unwrap(), read_positions(&npz, 22).unwrap());
+    assert!(x.len() == y.len() && x.iter().zip(&y).all(|(x, y)| (x - y).abs() < 0.51e-6));
+    // The names are those of the built-in molecule: a force field of one's own takes them.
+    let xml = concat!(env!("CARGO_MANIFEST_DIR"), "/src/systems/molecules/aldp.xml");
+    let energies = at("e.npz");
+    let (status, text) = run(&["energy", "--xml", xml, "--pdb", &pdb, "--in", &xtc, "--out", &energies]);
+    assert_eq!(status, 0, "{text}");
+    let (status, text) = run(&[
+        "eval",
+        "--system",
+        "aldp",
+        "--temperature",
+        "300",
+        "--samples",
+        &xtc,
+        "--reference",
+        &xtc,
+        "--metrics",
+        "energy-w1",
+        "--bootstrap",
+        "0",
+        "--json",
+    ]);
+    assert_eq!(status, 0, "{text}");
+
+    let cut = at("cut.xtc");
+    let bytes = std::fs::read(&xtc).unwrap();
+    std::fs::write(&cut, &bytes[..bytes.len() - 9]).unwrap();
+    for (system, input, output, expected, message) in [
+        ("al3", &xtc, &npz, 12, "expected [n, 33, 3]"),
+        ("aldp", &cut, &npz, 9, "is cut short"),
+        ("aldp", &xtc, &at("a.dcd"), 2, "written as .npz or .xtc"),
+        ("aldp", &xtc, &xtc, 2, "--out names the input file"),
+        ("aldp", &at("none.xtc"), &npz, 9, "none.xtc"),
+    ] {
+        let (code, text) = run(&["convert", "--system", system, "--in", input, "--out", output]);
+        assert_eq!(code, expected, "{text}");
+        assert!(text.contains(message), "{text}");
+    }
+    let (status, text) = run(&["energy", "--system", "aldp", "--in", &xtc, "--out", &at("e.xtc")]);
+    assert!(status == 2 && text.contains("holds no energies"), "{text}");
+}

@@ -1,0 +1,32 @@
+//! Everything but a GPU, fuzzed readers and a cluster, in one binary: one link instead of two dozen.
+#![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod check;
+mod cli;
+mod compare;
+mod concurrency;
+mod config;
+mod crash;
+mod dit;
+mod external;
+mod forcefield;
+mod forcefield_reader;
+mod fused;
+mod golden_dit;
+mod golden_flow;
+mod golden_nets;
+mod golden_pita;
+mod golden_tabg;
+mod golden_tarflow;
+mod metrics;
+mod outside;
+mod peptides;
+mod physics;
+mod pita;
+mod properties;
+mod structure;
+mod sweep;
+mod tabg;

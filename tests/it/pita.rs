@@ -1,0 +1,208 @@
+//! PITA from end to end on a tiny ladder: exact resume, independence of threads, counts, and every weight kind.
+
+use std::sync::Arc;
+
+use pita_bench::array::Arrays;
+use pita_bench::energy::{Metered, Purpose};
+use pita_bench::error::Error;
+use pita_bench::nn;
+use pita_bench::rng::{self, Stream};
+use pita_bench::samplers::{Context, Sampler, build};
+use pita_bench::spec::{
+    AnnealSpec, DitSpec, Engine, InitialSpec, Integrator, NetSpec, PitaSpec, Precision, RefineSpec, RelaxSpec,
+    Resampling, RunSpec, SamplerSpec, SystemSpec, TrainOn, TrainSpec, Weights,
+};
+use pita_bench::systems;
+
+fn tiny() -> PitaSpec {
+    PitaSpec {
+        ladder: vec![4.0, 3.0],
+        initial: InitialSpec { samples: 60, walkers: 20, equilibration: 200, stride: 5, ..InitialSpec::default() },
+        train: TrainSpec { first_steps: 25, steps: 12, batch: 8, ..TrainSpec::default() },
+        anneal: AnnealSpec { steps: 12, ..AnnealSpec::default() },
+        refine: RefineSpec { steps: 3, ..RefineSpec::default() },
+        particles: 40,
+        samples: 50,
+        ..PitaSpec::default()
+    }
+}
+
+/// Alanine dipeptide with everything that molecules have and clusters have not: the transformer, Langevin dynamics for the
+/// initial data and for relaxation, one network per rung.
+fn tiny_molecule() -> PitaSpec {
+    PitaSpec {
+        ladder: vec![1_200.0, 755.95],
+        initial: InitialSpec {
+            integrator: Integrator::Langevin,
+            step: 0.001,
+            friction: 0.3,
+            precision: Precision::F32,
+            samples: 60,
+            walkers: 20,
+            equilibration: 200,
+            stride: 50,
+        },
+        net: NetSpec {
+            hidden: 32,
+            layers: 1,
+            dit: Some(DitSpec { heads: 1, beta_conditioning: false, ..DitSpec::default() }),
+            ..NetSpec::default()
+        },
+        train: TrainSpec { rungs: TrainOn::Newest, target_score: 0.01, sigma_min: 0.01, ..tiny().train },
+        anneal: AnnealSpec { steps: 8, weights: Weights::None, final_resampling: false, ..AnnealSpec::default() },
+        refine: RefineSpec { steps: 120, ..RefineSpec::default() },
+        relax: RelaxSpec { steps: 300, step: 0.001, friction: 1.0, precision: Precision::F64 },
+        ..tiny()
+    }
+}
+
+/// The systems of these tests: a cluster, or alanine dipeptide for what has a transformer.
+fn system(spec: &PitaSpec) -> SystemSpec {
+    if spec.net.dit.is_some() { SystemSpec::named("aldp", 555.52) } else { SystemSpec::named("lj13", 2.0) }
+}
+
+fn context(spec: &PitaSpec, budget: Option<u64>) -> Context {
+    let system = Arc::new(systems::build(&system(spec)).unwrap());
+    Context { energy: Metered::new(system.potential(), budget), system, seed: 11 }
+}
+
+fn start(spec: &PitaSpec, ctx: &Context) -> Box<dyn Sampler> {
+    build(&RunSpec { system: system(spec), sampler: SamplerSpec::Pita(spec.clone()) }, ctx).unwrap()
+}
+
+fn run(spec: &PitaSpec) -> (Arrays, Context) {
+    let mut ctx = context(spec, None);
+    let mut sampler = start(spec, &ctx);
+    while !sampler.step(&mut ctx).unwrap().finished {}
+    (sampler.samples().unwrap(), ctx)
+}
+
+/// Stopped after every single step and continued in a fresh sampler: the same bits at the end.
+#[test]
+fn resume_anywhere_is_exact() {
+    for spec in [tiny(), tiny_molecule()] {
+        let (whole, _) = run(&spec);
+        let mut ctx = context(&spec, None);
+        let mut sampler = start(&spec, &ctx);
+        loop {
+            let finished = sampler.step(&mut ctx).unwrap().finished;
+            let state = sampler.state().unwrap();
+            sampler = start(&spec, &ctx);
+            sampler.restore(&state).unwrap();
+            if finished {
+                break;
+            }
+        }
+        assert_eq!(sampler.samples().unwrap(), whole);
+    }
+}
+
+#[test]
+fn threads_do_not_matter() {
+    for spec in [tiny(), tiny_molecule()] {
+        let with = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| run(&spec).0)
+        };
+        assert_eq!(with(1), with(3));
+    }
+}
+
+/// Relaxation is counted, costs one evaluation a step, and leaves particles whose energies are theirs.
+#[test]
+fn molecules_are_relaxed_on_the_true_energy() {
+    let (samples, ctx) = run(&tiny_molecule());
+    let counts = &ctx.energy.counts().0;
+    assert_eq!(counts[&Purpose::InitialData], 20 * (1 + 200 + 3 * 50));
+    assert_eq!(counts[&Purpose::Refinement], (120 + 300) * (40 + 50));
+    let (x, e) = (samples["positions"].to_f64(), samples["energy"].to_f64());
+    let kt = ctx.system.kt(555.52);
+    assert!(e.len() > 25 && e.iter().all(|e| e.abs() < 1_000.0 * kt), "{} of 50 are left", e.len());
+    let (mut again, mut f) = (vec![0.0; e.len()], vec![0.0; x.len()]);
+    ctx.system.potential().energy_forces(&x, &mut again, &mut f);
+    // Centred after the last evaluation: the same up to rounding.
+    assert!(e.iter().zip(&again).all(|(a, b)| (a - b).abs() < 1e-6 * b.abs().max(1.0)));
+}
+
+/// Without a ladder: data at the target, trained on and sampled with gamma = 1.
+#[test]
+fn no_ladder_is_a_plain_diffusion_model() {
+    let spec =
+        PitaSpec { ladder: vec![], refine: RefineSpec { steps: 0, ..RefineSpec::default() }, ..tiny_score_model() };
+    let (samples, ctx) = run(&spec);
+    let counts = &ctx.energy.counts().0;
+    assert_eq!(counts[&Purpose::InitialData], 20 * (1 + 200 + 15));
+    assert_eq!(counts[&Purpose::Annealing], 50);
+    assert_eq!(counts.get(&Purpose::Refinement), None);
+    assert!(!samples["energy"].to_f64().is_empty());
+}
+
+fn tiny_score_model() -> PitaSpec {
+    let d = PitaSpec::score_scaling();
+    PitaSpec {
+        train: TrainSpec { energy_score: 0.0, energy_matching: 0.0, ..tiny().train },
+        anneal: AnnealSpec { steps: 12, ..d.anneal },
+        ..tiny()
+    }
+}
+
+/// What a network says of a sample does not depend on who else is in the batch.
+#[test]
+fn batch_does_not_matter() {
+    for engine in [Engine::Candle, Engine::Fused] {
+        let net = nn::build(engine, 13, &NetSpec::default()).unwrap();
+        let params = net.layout().init(&Stream::new(1, rng::Purpose::Weights, 0));
+        let mut draws = Stream::new(2, rng::Purpose::Init, 0).at(0);
+        let x: Vec<f64> = (0..20 * 39).map(|_| draws.normal()).collect();
+        let (h, beta) = (vec![0.5; 20], vec![1.0; 20]);
+        let all = net.energy(&params, &h, &beta, &x).unwrap();
+        let one = net.energy(&params, &h[..1], &beta[..1], &x[7 * 39..8 * 39]).unwrap();
+        assert_eq!((one.u[0], &one.grad[..]), (all.u[7], &all.grad[7 * 39..8 * 39]), "{engine:?}");
+    }
+}
+
+/// By hand: 20 walkers x (1 + 200 + 3 x 5) moves; 40 and 50 particles evaluated once and moved 3 times.
+#[test]
+fn evaluations_are_counted() {
+    let (samples, ctx) = run(&tiny());
+    let counts = &ctx.energy.counts().0;
+    assert_eq!(counts[&Purpose::InitialData], 20 * (1 + 200 + 15));
+    assert_eq!(counts[&Purpose::Annealing], 40 + 50);
+    assert_eq!(counts[&Purpose::Refinement], 3 * (40 + 50));
+    assert_eq!(samples["positions"].shape, [50, 13, 3]);
+    // The energies that come with the samples are those of the samples.
+    let (x, n) = (samples["positions"].to_f64(), 50);
+    let (mut e, mut f) = (vec![0.0; n], vec![0.0; x.len()]);
+    ctx.system.potential().energy_forces(&x, &mut e, &mut f);
+    assert_eq!(e, samples["energy"].to_f64());
+}
+
+#[test]
+fn a_budget_stops_the_run() {
+    let mut ctx = context(&tiny(), Some(1_000));
+    let mut sampler = start(&tiny(), &ctx);
+    let error = loop {
+        match sampler.step(&mut ctx) {
+            Ok(p) => assert!(!p.finished),
+            Err(e) => break e,
+        }
+    };
+    assert!(matches!(error, Error::BudgetSpent { budget: 1_000 }));
+    assert_eq!(ctx.energy.counts().charged(), 1_000);
+}
+
+#[test]
+fn every_weight_kind_runs() {
+    for (weights, resampling, clamp_quantile) in [
+        (Weights::Exact, Resampling::EveryStep, 0.9), // the reference's
+        (Weights::Exact, Resampling::Ess, 1.0),
+        (Weights::Hutchinson, Resampling::Ess, 1.0),
+        (Weights::KernelRatio, Resampling::Ess, 1.0),
+        (Weights::None, Resampling::Ess, 1.0),
+    ] {
+        let anneal = AnnealSpec { steps: 6, weights, resampling, clamp_quantile, ..AnnealSpec::default() };
+        // One rung: the hardly trained nets of this test would make nothing that a second rung could learn from.
+        let (samples, _) = run(&PitaSpec { anneal, ladder: vec![4.0], ..tiny() });
+        assert!(samples["energy"].to_f64().iter().all(|e| e.is_finite()), "{weights:?}");
+    }
+}
