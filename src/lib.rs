@@ -47,6 +47,7 @@ pub mod error;
 pub mod exec;
 pub mod exit;
 pub mod flow;
+pub mod guide;
 pub mod identity;
 pub mod metrics;
 pub mod nn;
