@@ -33,7 +33,7 @@ pub struct Args {
     /// Apache Parquet, into the file that --out names.
     #[arg(long, requires = "out", conflicts_with = "csv")]
     parquet: bool,
-    /// Where to; standard output for tables, <run id>.tar for a bundle.
+    /// Where to; standard output for tables, RUN.tar for a bundle.
     #[arg(short, long, value_name = "FILE")]
     out: Option<PathBuf>,
 }

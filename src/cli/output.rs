@@ -24,7 +24,7 @@ pub fn line(text: impl AsRef<str>) -> Result<()> {
 /// Prints a value as indented JSON.
 ///
 /// # Errors
-/// As [`line`].
+/// As [`line()`].
 pub fn json(value: &impl Serialize) -> Result<()> {
     line(serde_json::to_string_pretty(value).map_err(|e| Error::Internal(format!("JSON: {e}")))?)
 }

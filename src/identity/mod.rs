@@ -1,10 +1,10 @@
 //! Who a run is: canonical bytes of what was asked, and three digests kept apart.
 //!
 //! - **spec**: what was asked ([`spec_digest`], [`eval_digest`], [`reference_digest`])
-//! - **code**: what was compiled ([`code`], embedded by the build script)
-//! - **env**: where it ran ([`env`])
+//! - **code**: what was compiled ([`code()`], embedded by the build script)
+//! - **env**: where it ran ([`env()`])
 //!
-//! One opaque digest would rerun everything for a comment and could not be explained; [`explain`] names the fields
+//! One opaque digest would rerun everything for a comment and could not be explained; [`explain()`] names the fields
 //! that differ.
 
 mod canonical;
