@@ -8,6 +8,10 @@ use std::process::Command;
 #[allow(dead_code)] // the program uses more of it than this script
 mod tree;
 
+#[path = "identity/covers.rs"]
+#[allow(dead_code)]
+mod covers;
+
 fn main() {
     let root = std::env::var("CARGO_MANIFEST_DIR").unwrap_or_else(|_| String::from("."));
     let root = Path::new(&root);
@@ -26,6 +30,8 @@ fn main() {
     embed("DIRTY", git.as_ref().and_then(Git::dirty).map_or("", |dirty| if dirty { "true" } else { "false" }));
     write_parts(root, &files);
     embed("TREE", &tree::digest(root, &files));
+    embed("SAMPLING", &tree::digest(root, &covers::covered(covers::SAMPLING, &files)));
+    embed("EVALUATION", &tree::digest(root, &covers::covered(covers::EVALUATION, &files)));
     embed("LOCK", &tree::file_digest(&root.join("Cargo.lock")));
     embed("FEATURES", &features.join(","));
     embed("RUSTC", String::from_utf8_lossy(&version).trim());

@@ -1,10 +1,13 @@
 //! `pita-bench explain`: in which settings, code or environment two runs differ.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::Globals;
 use super::output::{self, Shape};
 use crate::error::Result;
+use crate::identity::covers::{EVALUATION, SAMPLING, covers};
 use crate::identity::{self, Difference};
 use crate::record::{MetricsFile, Provenance, Request, RunDir, atomic, code};
 use crate::store;
@@ -16,7 +19,8 @@ Examples:
   pita-bench explain 3f2a 91bc
 
 Fields are spec.* (what was asked), eval.* (how it was judged), code.* (what was compiled, down to the source file and the
-crate), env.* (where it ran).")]
+crate), env.* (where it ran). Below them stands, for code, which modules differ and what they can change: samples (the run is
+stale), metrics (it is evaluated again), or neither.")]
 pub struct Args {
     /// Run id, or a unique beginning of one.
     a: String,
@@ -56,8 +60,12 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     };
     let (a, b) = (side(&args.a)?, side(&args.b)?);
     let (differences, note) = differences(&a, &b);
+    let changes = changes(&differences);
     if globals.json {
-        return output::json(&json!({"a": a.id, "b": b.id, "differences": differences, "note": note}));
+        let changes: serde_json::Map<String, Value> =
+            changes.into_iter().map(|(what, modules)| (what.to_owned(), json!(modules))).collect();
+        let value = json!({"a": a.id, "b": b.id, "differences": differences, "code": changes, "note": note});
+        return output::json(&value);
     }
     if differences.is_empty() {
         let (a, b) = (a.id, b.id);
@@ -72,6 +80,10 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         rows.push(vec![d.path.clone(), left, right]);
     }
     output::line(args.shape.table(&rows))?;
+    if !changes.is_empty() {
+        let line = |(what, modules): &(&str, Vec<String>)| format!("code that can change {what}: {}", modules.join(", "));
+        output::line(format!("\n{}", changes.iter().map(line).collect::<Vec<_>>().join("\n")))?;
+    }
     note.map_or(Ok(()), |note| output::line(format!("\n{note}")))
 }
 
@@ -98,6 +110,37 @@ fn differences(a: &Side, b: &Side) -> (Vec<Difference>, Option<String>) {
     }
     found.sort_by(|x, y| x.path.cmp(&y.path));
     (found, None)
+}
+
+/// What the differing code can change: `samples`, `metrics`, `neither`, each with its modules and their files.
+fn changes(differences: &[Difference]) -> Vec<(&'static str, Vec<String>)> {
+    let files: Vec<&str> = differences.iter().filter_map(|d| d.path.strip_prefix("code.files.")).collect();
+    let crates: Vec<&str> = differences.iter().filter_map(|d| d.path.strip_prefix("code.crates.")).collect();
+    let mut found = Vec::new();
+    for what in ["samples", "metrics", "neither"] {
+        let mut modules: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for file in &files {
+            let (samples, metrics) = (covers(SAMPLING, file), covers(EVALUATION, file));
+            if what == "samples" && samples || what == "metrics" && metrics || what == "neither" && !samples && !metrics {
+                modules.entry(module(file)).or_default().push(file);
+            }
+        }
+        let mut named: Vec<String> =
+            modules.iter().map(|(module, files)| format!("{module} ({})", files.join(", "))).collect();
+        if what != "neither" && !crates.is_empty() {
+            named.push(format!("Cargo.lock ({})", crates.join(", ")));
+        }
+        if !named.is_empty() {
+            found.push((what, named));
+        }
+    }
+    found
+}
+
+/// The module of a source file: `energy` for `src/energy/lj.rs`.
+fn module(file: &str) -> &str {
+    let inside = file.strip_prefix("src/").unwrap_or(file);
+    inside.split('/').next().unwrap_or(inside).trim_end_matches(".rs")
 }
 
 fn shown(value: Option<&Value>) -> String {
@@ -142,6 +185,25 @@ mod tests {
         let unknown = Side { parts: None, ..side("0.11.1", "bb", "2") };
         assert!(differences(&one, &unknown).1.unwrap().contains("not recorded"));
         assert_eq!(differences(&one, &side("other", "other", "1")), (vec![], None), "one digest, one code");
+    }
+
+    #[test]
+    fn what_differing_code_can_change() {
+        let difference = |path: &str| Difference { path: path.into(), left: None, right: None };
+        let said = |paths: &[&str]| -> Vec<String> {
+            let all: Vec<Difference> = paths.iter().map(|p| difference(p)).collect();
+            changes(&all).into_iter().map(|(what, modules)| format!("{what}: {}", modules.join(", "))).collect()
+        };
+        assert_eq!(said(&["code.files.src/cli/ls.rs", "env.cpu"]), ["neither: cli (src/cli/ls.rs)"]);
+        assert_eq!(
+            said(&["code.files.src/energy/lj.rs", "code.files.src/samplers/md/mod.rs", "code.files.src/metrics/side.rs"]),
+            [
+                "samples: energy (src/energy/lj.rs), samplers (src/samplers/md/mod.rs)",
+                "metrics: energy (src/energy/lj.rs), metrics (src/metrics/side.rs)"
+            ]
+        );
+        assert_eq!(said(&["code.crates.rayon"]), ["samples: Cargo.lock (rayon)", "metrics: Cargo.lock (rayon)"]);
+        assert!(said(&["spec.sampler.step"]).is_empty());
     }
 
     #[test]

@@ -174,6 +174,8 @@ impl<'a> Attempt<'a> {
                 Provenance {
                     spec_digest: planned.spec_digest.clone(),
                     code_digest: code.digest.clone(),
+                    sampling_digest: code.sampling.clone(),
+                    evaluation_digest: code.evaluation.clone(),
                     env_digest: env.digest.clone(),
                     code: json(serde_json::to_value(code))?,
                     env: json(serde_json::to_value(&env))?,

@@ -52,8 +52,8 @@ fn facts(results: &Path, cell: &Cell, run: &RunDir, eval_digest: &str) -> Attemp
         Status::Interrupted => RunStatus::Interrupted,
     };
     // Killed before the provenance was written means killed before the first step: anybody may go on.
-    let code = atomic::read_json::<Provenance>(&run.file("provenance.json")).ok().map(|p| p.code_digest);
-    let same_code = code.is_none_or(|digest| digest == identity::code().digest);
+    let code = atomic::read_json::<Provenance>(&run.file("provenance.json")).ok().map(|p| p.sampling_digest);
+    let same_code = code.is_none_or(|digest| digest == identity::code().sampling);
     Attempt { status, same_code, same_eval: is_judged(results, cell, run, eval_digest) }
 }
 

@@ -27,8 +27,15 @@ pub struct Code {
     pub target: String,
     /// `debug` or `release`.
     pub profile: String,
-    /// Digest of all the above but `revision` and `dirty`: committing does not change what is compiled.
+    /// Digest of all the above but `revision` and `dirty`: committing does not change what is compiled. Decides nothing.
     pub digest: String,
+    /// The same over the sources that can change samples ([`super::covers::SAMPLING`]). Empty in records of versions
+    /// that had one digest for everything.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub sampling: String,
+    /// The same over the sources that can change metrics of given samples ([`super::covers::EVALUATION`]).
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub evaluation: String,
 }
 
 impl Code {
@@ -44,9 +51,10 @@ impl Code {
         }
     }
 
-    fn compute_digest(&self) -> String {
-        let Self { tree_digest, lock_digest, features, rustc, rustflags, target, profile, .. } = self;
-        sha256_hex(canonical(&(tree_digest, lock_digest, features, rustc, rustflags, target, profile)))
+    /// Digest of sources with the digest `tree`, and of all else that decides what is compiled.
+    fn with(&self, tree: &str) -> String {
+        let Self { lock_digest, features, rustc, rustflags, target, profile, .. } = self;
+        sha256_hex(canonical(&(tree, lock_digest, features, rustc, rustflags, target, profile)))
     }
 }
 
@@ -71,8 +79,12 @@ pub fn code() -> &'static Code {
             target: env!("PITA_BENCH_TARGET").to_owned(),
             profile: env!("PITA_BENCH_PROFILE").to_owned(),
             digest: String::new(),
+            sampling: String::new(),
+            evaluation: String::new(),
         };
-        code.digest = code.compute_digest();
+        code.digest = code.with(&code.tree_digest);
+        code.sampling = code.with(env!("PITA_BENCH_SAMPLING"));
+        code.evaluation = code.with(env!("PITA_BENCH_EVALUATION"));
         code
     })
 }
@@ -82,13 +94,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn digest_covers_what_is_compiled_but_not_the_commit() {
+    fn digests_cover_what_is_compiled_but_not_the_commit() {
         let code = code().clone();
-        assert_eq!(code.digest.len(), 64);
+        let all = [&code.digest, &code.sampling, &code.evaluation];
+        assert!(all.iter().all(|d| d.len() == 64) && all[0] != all[1] && all[1] != all[2] && all[0] != all[2]);
         let committed = Code { revision: Some("0".repeat(40)), dirty: Some(false), ..code.clone() };
-        assert_eq!(committed.compute_digest(), code.digest);
+        assert_eq!(committed.with(&code.tree_digest), code.digest);
+        assert_ne!(code.with("other sources"), code.digest);
         let others = [
-            Code { tree_digest: String::new(), ..code.clone() },
             Code { lock_digest: String::new(), ..code.clone() },
             Code { features: vec!["x".into()], ..code.clone() },
             Code { rustc: String::new(), ..code.clone() },
@@ -96,7 +109,16 @@ mod tests {
             Code { target: String::new(), ..code.clone() },
             Code { profile: String::new(), ..code.clone() },
         ];
-        assert!(others.iter().all(|other| other.compute_digest() != code.digest));
+        assert!(others.iter().all(|other| other.with(&code.tree_digest) != code.digest));
+    }
+
+    /// A record of a version that knew one digest only.
+    #[test]
+    fn older_records_are_read() {
+        let mut value = serde_json::to_value(code()).unwrap();
+        value.as_object_mut().unwrap().retain(|name, _| name != "sampling" && name != "evaluation");
+        let old: Code = serde_json::from_value(value).unwrap();
+        assert_eq!((old.digest.as_str(), old.sampling.as_str()), (code().digest.as_str(), ""));
     }
 
     #[test]

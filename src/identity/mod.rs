@@ -1,7 +1,8 @@
 //! Who a run is: canonical bytes of what was asked, and three digests kept apart.
 //!
 //! - **spec**: what was asked ([`spec_digest`], [`eval_digest`], [`reference_digest`])
-//! - **code**: what was compiled ([`code()`], embedded by the build script)
+//! - **code**: what was compiled ([`code()`], embedded by the build script): all of it, what can change samples, what can
+//!   change how they are judged ([`covers`])
 //! - **env**: where it ran ([`env()`])
 //!
 //! One opaque digest would rerun everything for a comment and could not be explained; [`explain()`] names the fields
@@ -9,6 +10,7 @@
 
 mod canonical;
 mod code;
+pub mod covers;
 mod env;
 mod explain;
 mod parts;

@@ -12,6 +12,8 @@
 //! | interrupted | other | | run: a checkpoint is continued only by the code that wrote it |
 //! | failed | | | run, unless failed runs are to be kept |
 //!
+//! Code is what can change samples ([`crate::identity::covers`]): a changed table or help text leaves every run done.
+//!
 //! `--force` runs everything that is not running elsewhere. A run is always a new attempt: nothing recorded before is
 //! altered.
 

@@ -21,7 +21,7 @@ pub enum RunStatus {
 pub struct Attempt {
     /// How it stands.
     pub status: RunStatus,
-    /// Whether its recorded code digest is ours.
+    /// Whether its samples are by our code: the recorded sampling digest is ours.
     pub same_code: bool,
     /// Whether its latest evaluation has the evaluation digest that is asked for and is against the reference that is there
     /// (`false` without any).

@@ -41,6 +41,13 @@ pub struct Provenance {
     pub spec_digest: String,
     /// Digest of what was compiled.
     pub code_digest: String,
+    /// Digest of the code that can change samples: whether the run is stale, and who may continue it. Empty in records of
+    /// versions that had one digest for everything; such code is not ours.
+    #[serde(default)]
+    pub sampling_digest: String,
+    /// Digest of the code that can change metrics.
+    #[serde(default)]
+    pub evaluation_digest: String,
     /// Digest of the environment.
     pub env_digest: String,
     /// What was compiled.

@@ -67,6 +67,8 @@ impl Made {
         let provenance = Provenance {
             spec_digest: digest,
             code_digest: code.clone(),
+            sampling_digest: code.clone(),
+            evaluation_digest: code.clone(),
             env_digest: "e".repeat(64),
             code: json!({"revision": self.revision, "dirty": false, "digest": code.clone()}),
             env: json!({"cpu": "made up"}),

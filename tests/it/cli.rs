@@ -61,6 +61,8 @@ fn synthetic(results: &Path, stride: usize, seed: u64, x: f64, whole: bool) -> R
     let provenance = Provenance {
         spec_digest: digest,
         code_digest: code.digest.clone(),
+        sampling_digest: code.sampling.clone(),
+        evaluation_digest: code.evaluation.clone(),
         env_digest: env.digest.clone(),
         code: json!(code),
         env: json!(env),

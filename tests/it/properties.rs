@@ -163,7 +163,9 @@ fn put(run: &RunDir, cell: &Cell, left: &Left) -> Option<Claim> {
     }
     let code = |code: &str| Provenance {
         spec_digest: digest.clone(),
-        code_digest: code.to_owned(),
+        code_digest: String::new(),
+        sampling_digest: code.to_owned(),
+        evaluation_digest: String::new(),
         env_digest: String::new(),
         code: Value::Null,
         env: Value::Null,
@@ -171,7 +173,7 @@ fn put(run: &RunDir, cell: &Cell, left: &Left) -> Option<Claim> {
     };
     let provenance = run.file("provenance.json");
     match left.provenance {
-        0 => atomic::write_json(&provenance, &code(&identity::code().digest)).unwrap(),
+        0 => atomic::write_json(&provenance, &code(&identity::code().sampling)).unwrap(),
         1 => atomic::write_json(&provenance, &code("other")).unwrap(),
         2 => std::fs::write(&provenance, "{\"spec_dig").unwrap(),
         _ => {}

@@ -38,7 +38,7 @@ fn side(mean: f64, bytes: &str, code_digest: &str) -> Side {
         metrics: vec![metric("w1", mean + off, 0.02), metric("w2", 1.0 + off, 0.02)],
     });
     let mut code = code().clone();
-    code.digest = code_digest.into();
+    code.sampling = code_digest.into();
     let specs = [("spec".to_owned(), serde_json::json!({"step": 1}))].into();
     Side { code, env: env(), specs, cells: cells.collect(), missing: Vec::new() }
 }
@@ -153,6 +153,6 @@ fn one_seed_without_intervals_cannot_be_judged() {
     let judged = |value: f64| judge(Some(&bundle(single(1.0))), &single(value), vec![], &[]).verdict;
     assert_eq!(judged(1.0), Verdict::Pass);
     let mut other = single(1.5);
-    other.code.digest = "newer".into();
+    other.code.sampling = "newer".into();
     assert_eq!(judge(Some(&bundle(single(1.0))), &other, vec![], &[]).verdict, Verdict::NotComparable);
 }
