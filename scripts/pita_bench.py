@@ -54,7 +54,7 @@ def run_folder(results, run):
 
 
 def _status(folder):
-    for name, word in [("MANIFEST.sha256", "complete"), ("failure.json", "failed"), ("claim", "claimed")]:
+    for name, word in [("MANIFEST.sha256", "complete"), ("failure.json", "failed"), ("claim", "running")]:
         if (folder / name).exists():
             return word
     return "interrupted"
@@ -101,16 +101,27 @@ def runs(results="results", folders=False):
     return pd.DataFrame(rows)
 
 
+def evaluations(folder):
+    """The evaluations of a run folder, newest first, as the manifest seals them."""
+    manifest = folder / "MANIFEST.sha256"
+    names = [line.split("  ", 1)[1] for line in manifest.read_text().splitlines()] if manifest.exists() else []
+    names = [n for n in reversed(names) if n.startswith("evaluations/") or n == "metrics.json"]
+    if "metrics.json" not in names and (folder / "metrics.json").exists():
+        names.append("metrics.json")  # of an older version
+    return [json.loads((folder / name).read_text()) for name in names]
+
+
 def metrics(results="results", folders=False):
-    """One row for each metric of each run."""
+    """One row for each metric of the newest evaluation of each run."""
     frame = None if folders else _view(results, "metrics")
     if frame is not None:
         return frame
     rows = []
     for name, folder in run_folders(results).items():
-        judged = _read(folder / "metrics.json")
-        if judged is None:
+        judged = evaluations(folder)
+        if not judged:
             continue
+        judged = judged[0]
         _, head = _head(name, folder)
         head = {k: head[k] for k in ["run", "system", "temperature", "sampler", "label", "swept", "seed", "status"]}
         counts = _read(folder / "counts.json") or {}

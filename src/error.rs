@@ -71,6 +71,9 @@ pub enum Error {
     /// Refused by a safety option.
     #[error("{0}")]
     Refused(String),
+    /// Complete cells that were not judged as was asked, and were not to be.
+    #[error("{0}")]
+    NotEvaluated(String),
     /// The energy budget of a run is spent (a sampler may turn this into a clean stop).
     #[error("energy budget of {budget} evaluations is spent")]
     BudgetSpent {
@@ -144,6 +147,7 @@ impl Error {
                 ExitCode::RunsFailed
             }
             Self::NothingSelected(_) => ExitCode::NothingSelected,
+            Self::NotEvaluated(_) => ExitCode::NotEvaluated,
             Self::Interrupted => ExitCode::Interrupted,
             Self::Refused(_) => ExitCode::Refused,
             Self::NoDevice(_) => ExitCode::NoDevice,

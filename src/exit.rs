@@ -46,6 +46,8 @@ pub enum ExitCode {
     Incomplete = 19,
     /// The device failed while it worked: out of memory, or lost.
     DeviceFailed = 20,
+    /// Complete cells are not evaluated as the file asks (`report --no-evaluate`).
+    NotEvaluated = 21,
     /// The reader of our output went away.
     BrokenPipe = 141,
 }

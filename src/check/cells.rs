@@ -9,11 +9,15 @@ use serde_json::Value;
 use crate::config::{Cell, Experiment};
 use crate::energy::Counts;
 use crate::error::{Error, Result};
-use crate::exec::references;
+use crate::exec::{self, references};
 use crate::identity::{self, Code, Env};
 use crate::metrics::MetricValue;
-use crate::record::{self, Failure, MetricsFile, RunDir, Status, atomic, manifest};
+use crate::record::evaluation::{self, Found};
+use crate::record::{self, Evaluation, Failure, RunDir, Status, atomic, manifest};
 use crate::spec::RunSpec;
+
+/// Files whose bytes the same code makes again on the same kind of machine.
+const BITS: [&str; 3] = ["counts.json", "samples.npz", "weights.safetensors"];
 
 /// One complete cell.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -119,31 +123,29 @@ fn record(cell: &Cell, spec: &str, results: &Path) -> Result<std::result::Result
         return Ok(Err(reason(&run)));
     }
     manifest::verify(&run.path)?;
-    let eval = identity::eval_digest(&cell.eval);
-    let path = run.file("metrics.json");
-    let judged: MetricsFile = match atomic::read_json(&path) {
-        Err(Error::Io { .. }) => return Ok(Err("complete, but not evaluated".into())),
-        other => other?,
+    let yardstick = exec::Asked::of(results, cell)?.yardstick;
+    let judged: Evaluation = match evaluation::find(&run, &yardstick, cell.seed)? {
+        Found::Own(judged) => judged,
+        Found::OtherCode(_) => return Ok(Err("complete, but evaluated by other code".into())),
+        Found::Missing => return Ok(Err("complete, but not evaluated with these settings".into())),
     };
-    if judged.eval_digest != eval {
-        return Ok(Err("complete, but evaluated with other settings".into()));
-    }
     let read = |values: Vec<Value>| -> Result<Vec<MetricValue>> {
         let values: std::result::Result<_, _> = values.into_iter().map(serde_json::from_value).collect();
-        values.map_err(|e| Error::data(&path, e.to_string()))
+        values.map_err(|e| Error::data(run.file(&evaluation::name(&judged.digest)), e.to_string()))
     };
-    let mut metrics = read(judged.metrics)?;
-    metrics
-        .extend(read(judged.reweighted)?.into_iter().map(|m| MetricValue { id: format!("{} reweighted", m.id), ..m }));
+    let mut metrics = read(judged.metrics.clone())?;
+    metrics.extend(
+        read(judged.reweighted.clone())?.into_iter().map(|m| MetricValue { id: format!("{} reweighted", m.id), ..m }),
+    );
     let counts: Counts = atomic::read_json(&run.file("counts.json"))?;
-    // spec.json also holds labels, which may be renamed.
-    let files = manifest::read(&run.path)?.into_iter().filter(|(_, name)| name != "spec.json");
+    // Of what the manifest lists, these follow from spec, seed and code alone; spec.json also holds labels.
+    let files = manifest::read(&run.path)?.into_iter().filter(|(_, name)| BITS.contains(&name.as_str()));
     Ok(Ok(CellRecord {
         system: cell.system.clone(),
         row: cell.row(),
         seed: cell.seed,
         spec: spec.to_owned(),
-        eval,
+        eval: yardstick.settings,
         reference: references::content(results, &cell.run.system, &cell.eval.reference).unwrap_or_default(),
         files: files.map(|(digest, name)| (name, digest)).collect(),
         evaluations: counts.charged(),

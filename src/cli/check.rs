@@ -14,7 +14,7 @@ use crate::exit::ExitCode;
 use crate::identity;
 use crate::plan::Flags;
 use crate::record::atomic;
-use crate::report::history;
+use crate::report::{history, load};
 
 /// Arguments of `check`.
 #[derive(Debug, clap::Args)]
@@ -152,7 +152,8 @@ fn pages(experiment: &Experiment, night: &Path, globals: &Globals) -> Result<Pat
     let past = check::past(&check::folder(&globals.results, &experiment.name))?;
     let folder = globals.results.join("reports").join(&experiment.name);
     std::fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
-    if let Err(e) = report::files(experiment, &folder, night)
+    let shown = load::runs(experiment, night).and_then(|loaded| report::files(experiment, &folder, night, &loaded));
+    if let Err(e) = shown
         && !globals.quiet
     {
         eprintln!("note: no tables and figures: {e}");

@@ -109,7 +109,11 @@ fn verify(globals: &Globals) -> Result<ExitCode> {
         output::json(&value)?;
         return Ok(error.map_or(ExitCode::Ok, |e| e.exit_code()));
     }
-    output::line(format!("{} runs, {} complete and intact", found.runs, found.intact))?;
+    let mut parts = vec![format!("{} runs", found.runs), format!("{} complete and intact", found.intact)];
+    for (n, what) in [(found.interrupted, "interrupted, resumable"), (found.running, "running")] {
+        parts.extend((n > 0).then(|| format!("{n} {what}")));
+    }
+    output::line(parts.join(", "))?;
     error.map_or(Ok(ExitCode::Ok), Err)
 }
 

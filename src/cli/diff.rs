@@ -7,7 +7,7 @@ use super::ls::Only;
 use super::output::{self, Shape};
 use crate::compare::{self, Row, Verdict};
 use crate::error::{Error, Result};
-use crate::store::{self, Filter, Measured, RunRow};
+use crate::store::{self, Filter, Owner, RunRow};
 
 /// Arguments of `diff`.
 #[derive(Debug, clap::Args)]
@@ -20,7 +20,8 @@ Examples:
 
 A and B are runs (any unique beginning of an id) or selections, see `pita-bench ls --help`. A selection stands for the mean
 over its runs; methods are matched by name and system unless there is one on each side. The verdict is about B: better or worse
-than A, or a tie when the 95 % interval of the difference holds zero or both are within the noise floor.")]
+than A, or a tie when the 95 % interval of the difference holds zero or both are within the noise floor. Of the evaluations of
+a run the one is taken that both sides have; where they have none in common, that is said.")]
 pub struct Args {
     /// Run id, unique beginning of one, or a selection.
     a: String,
@@ -34,12 +35,12 @@ pub struct Args {
     shape: Shape,
 }
 
-/// One side: what it is called, and its metrics.
+/// One side: what it is called, and its runs.
 struct Side {
     name: String,
     json: serde_json::Value,
     evaluations: Option<u64>,
-    metrics: Vec<Measured>,
+    runs: Vec<Owner>,
 }
 
 /// Runs the verb.
@@ -49,7 +50,8 @@ struct Side {
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let connection = globals.database()?;
     let (a, b) = (side(&connection, &args.a, &args.only)?, side(&connection, &args.b, &args.only)?);
-    let rows = compare::compare(&a.metrics, &b.metrics);
+    let (left, right, notes) = store::shared(&connection, &a.runs, &b.runs)?;
+    let rows = compare::compare(&left, &right);
     if rows.is_empty() {
         return Err(Error::NothingSelected(format!(
             "{} and {} have no method with a metric in common; `pita-bench ls` lists the runs",
@@ -57,7 +59,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         )));
     }
     if globals.json {
-        return output::json(&json!({"a": a.json, "b": b.json, "metrics": rows}));
+        return output::json(&json!({"a": a.json, "b": b.json, "metrics": rows, "notes": notes}));
     }
     let mut table = table(&rows, &a.name, &b.name, args.shape);
     if let (Some(x), Some(y), false) = (a.evaluations, b.evaluations, args.shape.csv) {
@@ -69,7 +71,11 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         line[right] = output::grouped(y);
         table.push(line);
     }
-    output::line(args.shape.table(&table))
+    output::line(args.shape.table(&table))?;
+    if !globals.quiet {
+        notes.iter().for_each(|note| eprintln!("note: {note}"));
+    }
+    Ok(())
 }
 
 fn side(connection: &rusqlite::Connection, text: &str, only: &Only) -> Result<Side> {
@@ -79,22 +85,20 @@ fn side(connection: &rusqlite::Connection, text: &str, only: &Only) -> Result<Si
     if single {
         let row: RunRow = store::find(connection, text)?;
         let exactly = Filter { prefix: Some(row.id.clone()), ..filter };
-        let mut metrics = store::measured(connection, &exactly)?;
-        metrics.retain(|m| *m.run == *row.id);
-        if metrics.is_empty() {
+        let mut runs = store::owners(connection, &exactly)?;
+        runs.retain(|owner| *owner.run == *row.id);
+        if runs.is_empty() {
             let remedy = "sweep its experiment again to evaluate it";
             return Err(Error::NothingSelected(format!("{} is {} and has no metrics; {remedy}", row.id, row.status)));
         }
-        return Ok(Side { name: row.id.clone(), evaluations: Some(row.evaluations), json: json!(row), metrics });
+        return Ok(Side { name: row.id.clone(), evaluations: Some(row.evaluations), json: json!(row), runs });
     }
-    let metrics = store::measured(connection, &filter)?;
-    if metrics.is_empty() {
+    let runs = store::owners(connection, &filter)?;
+    if runs.is_empty() {
         return Err(Error::NothingSelected(format!("no evaluated run matches `{text}`; `pita-bench ls` lists them")));
     }
-    let mut runs: Vec<&str> = metrics.iter().map(|m| &*m.run).collect();
-    runs.dedup();
     let json = json!({"selection": text, "runs": runs.len()});
-    Ok(Side { name: text.to_owned(), evaluations: None, json, metrics })
+    Ok(Side { name: text.to_owned(), evaluations: None, json, runs })
 }
 
 /// The comparison as rows of a table, the header first.

@@ -9,7 +9,7 @@ use super::output::{self, Shape};
 use crate::error::Result;
 use crate::identity::covers::{EVALUATION, SAMPLING, covers};
 use crate::identity::{self, Difference};
-use crate::record::{MetricsFile, Provenance, Request, RunDir, atomic, code};
+use crate::record::{Provenance, Request, RunDir, atomic, code, evaluation};
 use crate::store;
 
 /// Arguments of `explain`.
@@ -18,7 +18,7 @@ use crate::store;
 Examples:
   pita-bench explain 3f2a 91bc
 
-Fields are spec.* (what was asked), eval.* (how it was judged), code.* (what was compiled, down to the source file and the
+Fields are spec.* (what was asked), eval.* (how it was judged last), code.* (what was compiled, down to the source file and the
 crate), env.* (where it ran). Below them stands, for code, which modules differ and what they can change: samples (the run is
 stale), metrics (it is evaluated again), or neither.")]
 pub struct Args {
@@ -50,9 +50,9 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         let run = RunDir::open(&globals.results.join(&row.folder))?;
         let request: Request = atomic::read_json(&run.file("spec.json"))?;
         let p: Provenance = atomic::read_json(&run.file("provenance.json"))?;
-        let metrics: Option<MetricsFile> = atomic::read_json(&run.file("metrics.json")).ok();
+        let newest = evaluation::all(&run)?.into_iter().next();
         let mut facts = json!({"spec": request.spec, "seed": request.seed, "code": p.code, "env": p.env});
-        if let Some(eval) = metrics.and_then(|m| m.eval) {
+        if let Some(eval) = newest.and_then(|e| e.eval) {
             facts["eval"] = json!(eval);
         }
         let parts = code::recall(&globals.results, &p.code_digest).map(|file| json!({"code": file.parts}));
@@ -81,7 +81,8 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     }
     output::line(args.shape.table(&rows))?;
     if !changes.is_empty() {
-        let line = |(what, modules): &(&str, Vec<String>)| format!("code that can change {what}: {}", modules.join(", "));
+        let line =
+            |(what, modules): &(&str, Vec<String>)| format!("code that can change {what}: {}", modules.join(", "));
         output::line(format!("\n{}", changes.iter().map(line).collect::<Vec<_>>().join("\n")))?;
     }
     note.map_or(Ok(()), |note| output::line(format!("\n{note}")))
@@ -121,7 +122,8 @@ fn changes(differences: &[Difference]) -> Vec<(&'static str, Vec<String>)> {
         let mut modules: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for file in &files {
             let (samples, metrics) = (covers(SAMPLING, file), covers(EVALUATION, file));
-            if what == "samples" && samples || what == "metrics" && metrics || what == "neither" && !samples && !metrics {
+            if what == "samples" && samples || what == "metrics" && metrics || what == "neither" && !samples && !metrics
+            {
                 modules.entry(module(file)).or_default().push(file);
             }
         }
@@ -196,7 +198,11 @@ mod tests {
         };
         assert_eq!(said(&["code.files.src/cli/ls.rs", "env.cpu"]), ["neither: cli (src/cli/ls.rs)"]);
         assert_eq!(
-            said(&["code.files.src/energy/lj.rs", "code.files.src/samplers/md/mod.rs", "code.files.src/metrics/side.rs"]),
+            said(&[
+                "code.files.src/energy/lj.rs",
+                "code.files.src/samplers/md/mod.rs",
+                "code.files.src/metrics/side.rs"
+            ]),
             [
                 "samples: energy (src/energy/lj.rs), samplers (src/samplers/md/mod.rs)",
                 "metrics: energy (src/energy/lj.rs), metrics (src/metrics/side.rs)"

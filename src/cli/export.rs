@@ -19,7 +19,7 @@ Examples:
 
   pita-bench export metrics --parquet --out metrics.parquet
 
-Tables: runs, metrics, counts, scalars; `pita-bench db schema` describes their columns.")]
+Tables: runs, metrics (newest evaluation), evaluations (all of them), experiments, counts, scalars; `pita-bench db schema` describes their columns.")]
 pub struct Args {
     /// Table.
     #[arg(value_name = "TABLE", required_unless_present = "bundle")]

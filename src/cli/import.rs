@@ -13,8 +13,8 @@ use crate::store;
 Examples:
   pita-bench import 3f2a91bc-s0-a1.tar
 
-Every digest is checked, and nothing is written outside the results folder. A run that is here already is left as it is;
-else it becomes the next attempt at its cell.")]
+Every digest is checked, and nothing is written outside the results folder. A run that is here already is left as it is, but
+for evaluations that it lacks; else it becomes the next attempt at its cell.")]
 pub struct Args {
     /// Bundles, as `pita-bench export --bundle` writes them.
     #[arg(required = true, value_name = "FILE")]
@@ -32,11 +32,16 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         let imported = bundle::import(&globals.results, file)?;
         store::ingest(&connection, &imported.run)?;
         if !globals.json && !globals.quiet {
-            let what = if imported.known { "was here already" } else { "imported" };
+            let what = match (imported.known, imported.evaluations) {
+                (false, _) => "imported".to_owned(),
+                (true, 0) => "was here already".to_owned(),
+                (true, n) => format!("was here already; brought {n} evaluation(s)"),
+            };
             output::line(format!("{}  {what} ({} in {})", imported.run.id, imported.was, file.display()))?;
         }
         all.push(serde_json::json!({
             "file": file, "run": imported.run.id.to_string(), "was": imported.was, "known": imported.known,
+            "evaluations": imported.evaluations,
         }));
     }
     if globals.json { output::json(&all) } else { Ok(()) }

@@ -33,10 +33,10 @@ pub struct Args {
 /// Options that narrow a selection.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Only {
-    /// Only this state: complete, failed, interrupted, claimed
+    /// Only this state: running, interrupted, failed, damaged, complete
     #[arg(long)]
     status: Option<String>,
-    /// Only this experiment
+    /// Only runs that this experiment asked for, whichever asked first
     #[arg(long)]
     experiment: Option<String>,
     /// Only this system
@@ -63,16 +63,8 @@ impl Only {
     /// The filter of a selection, narrowed.
     ///
     /// # Errors
-    /// [`Error::Usage`] when both say something else, or a date is none.
+    /// [`Error::Usage`] when both say something else, for a state that there is not, and for a date that never was.
     pub fn narrow(&self, mut filter: Filter) -> Result<Filter> {
-        for (name, date) in [("since", &self.since), ("until", &self.until)] {
-            let fits = |d: &String| d.len() >= 4 && d.bytes().all(|b| b.is_ascii_digit() || b"-:TZ".contains(&b));
-            if date.as_ref().is_some_and(|d| !fits(d)) {
-                return Err(Error::Usage(format!(
-                    "--{name}: expected a date such as 2026-11-25 or 2026-11-25T09:00:00Z"
-                )));
-            }
-        }
         for (name, from, to) in [
             ("status", &self.status, &mut filter.status),
             ("experiment", &self.experiment, &mut filter.experiment),
@@ -93,7 +85,7 @@ impl Only {
         if let Some(name) = &filter.tag {
             tag::name(name)?;
         }
-        Ok(filter)
+        filter.checked()
     }
 }
 

@@ -60,6 +60,7 @@ impl Globals {
     /// See [`store::open_for_reading`].
     pub fn database(&self) -> Result<Connection> {
         let connection = store::open_for_reading(&self.results)?;
+        store::settle(&connection, &self.results)?;
         if let Some(version) = store::newer(&connection)?
             && !self.quiet
         {

@@ -3,16 +3,22 @@
 use std::path::{Path, PathBuf};
 
 use super::{Globals, output, versions};
-use crate::config::{self, Experiment};
+use crate::config::{self, Cell, Experiment};
 use crate::error::{Error, Result};
-use crate::report::{Table, collect, load, write::write};
+use crate::exec::{self, Options, references};
+use crate::identity;
+use crate::report::load::{self, Loaded};
+use crate::report::{Table, collect, write::write};
 
 /// Arguments of `report`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   pita-bench report experiments/table1.toml
-  pita-bench report experiments/table1.toml --compare 9e1c0d 77ab12   two commits, each run with `sweep --rerun-stale`")]
+  pita-bench report experiments/table1.toml --compare 9e1c0d 77ab12   two commits, each run with `sweep --rerun-stale`
+
+A table shows the evaluation that its own file asks for: metrics, sample sizes, reference, by this code. Complete cells that
+lack it are evaluated first (their reference is made if it is not there); --no-evaluate says what is missing instead.")]
 pub struct Args {
     /// Experiment file, such as experiments/table1.toml
     pub experiment: PathBuf,
@@ -25,30 +31,54 @@ pub struct Args {
     /// Folder of the report (default: in the results folder, under `reports`)
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// Show only what is evaluated already; exit code 21 when something is missing
+    #[arg(long, conflicts_with = "compare")]
+    pub no_evaluate: bool,
     /// Put two versions of the code side by side: beginnings of git commits or code digests, or selections such as @tag
     #[arg(long, num_args = 2, value_names = ["REV1", "REV2"])]
     pub compare: Option<Vec<String>>,
 }
 
+/// Whether a report may judge samples.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Evaluate {
+    /// What the table lacks is computed first.
+    Missing,
+    /// Only what there is is shown; what is missing is said, as an error.
+    Never,
+    /// The same, but whoever asks knows what is missing.
+    Done,
+}
+
 /// Runs the verb.
 ///
 /// # Errors
-/// Bad experiment files; no runs to report; files that cannot be written.
+/// Bad experiment files; no runs to report; files that cannot be written; [`Error::NotEvaluated`].
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let experiment = config::load(&args.experiment, args.profile.as_deref(), &args.set)?;
+    let evaluate = if args.no_evaluate { Evaluate::Never } else { Evaluate::Missing };
     match args.compare.as_deref() {
         Some([a, b]) => versions::compare(&experiment, [a, b], args.out.as_deref(), globals),
-        _ => present(&experiment, args.out.as_deref(), globals),
+        _ => present(&experiment, args.out.as_deref(), evaluate, globals),
     }
 }
 
 /// Writes the report of an experiment and prints its tables.
 ///
 /// # Errors
-/// No runs to report; files that cannot be read or written.
-pub fn present(experiment: &Experiment, out: Option<&Path>, globals: &Globals) -> Result<()> {
+/// No runs to report; files that cannot be read or written; what could not be evaluated.
+pub fn present(experiment: &Experiment, out: Option<&Path>, evaluate: Evaluate, globals: &Globals) -> Result<()> {
     let out = out.map_or_else(|| globals.results.join("reports").join(&experiment.name), Path::to_path_buf);
-    let (tables, files) = files(experiment, &out, &globals.results)?;
+    let mut loaded = load::runs(experiment, &globals.results)?;
+    let mut failed = None;
+    if evaluate == Evaluate::Missing {
+        let cells = to_judge(&loaded, &globals.results);
+        if !cells.is_empty() {
+            failed = judge(experiment, cells, globals)?;
+            loaded = load::runs(experiment, &globals.results)?;
+        }
+    }
+    let (tables, files) = files(experiment, &out, &globals.results, &loaded)?;
     let text = if globals.json {
         let value = serde_json::json!({ "files": files, "tables": tables });
         format!("{value}\n")
@@ -57,15 +87,52 @@ pub fn present(experiment: &Experiment, out: Option<&Path>, globals: &Globals) -
         let files: Vec<String> = files.iter().map(|f| f.display().to_string()).collect();
         format!("{}\n{}\n", tables.join("\n"), files.join("\n"))
     };
-    output::line(text.trim_end())
+    output::line(text.trim_end())?;
+    let missing = loaded.lacking.iter().filter(|l| !l.by_other_code).count();
+    match failed {
+        Some(error) => Err(error),
+        None if evaluate == Evaluate::Never && missing > 0 => Err(Error::NotEvaluated(format!(
+            "{missing} of {} complete cells are not evaluated as {} asks; leave out --no-evaluate to do that",
+            loaded.runs.iter().filter(|r| r.status == crate::report::Status::Complete).count(),
+            experiment.path.display()
+        ))),
+        None => Ok(()),
+    }
 }
 
-/// Writes the report of the runs in `results` into `out`; returns its tables and files.
+/// The complete cells to be evaluated. An evaluation by other code is made anew where the reference is there; else it is
+/// shown as what it is.
+fn to_judge(loaded: &Loaded, results: &Path) -> Vec<Cell> {
+    let there = |cell: &Cell| {
+        let digest = identity::reference_digest(&cell.run.system, &cell.eval.reference);
+        references::exists(results, &digest)
+    };
+    loaded.lacking.iter().filter(|l| !l.by_other_code || there(&l.cell)).map(|l| l.cell.clone()).collect()
+}
+
+/// Evaluates cells as the experiment asks. Gives the error of those that failed; the others are evaluated then.
+fn judge(experiment: &Experiment, cells: Vec<Cell>, globals: &Globals) -> Result<Option<Error>> {
+    if !globals.quiet {
+        eprintln!("note: {} complete cells are not evaluated as the file asks: evaluating them", cells.len());
+    }
+    let options = Options { only_evaluate: true, wait: false, quiet: globals.quiet, ..Options::default() };
+    match exec::sweep(&Experiment { cells, ..experiment.clone() }, &globals.results, &options)?.error {
+        Some(Error::Interrupted) => Err(Error::Interrupted),
+        error => Ok(error),
+    }
+}
+
+/// Writes the report of loaded runs into `out`; returns its tables and files.
 ///
 /// # Errors
 /// No runs to report; files that cannot be read or written.
-pub fn files(experiment: &Experiment, out: &Path, results: &Path) -> Result<(Vec<Table>, Vec<PathBuf>)> {
-    let runs = load::runs(experiment, results)?;
+pub fn files(
+    experiment: &Experiment,
+    out: &Path,
+    results: &Path,
+    loaded: &Loaded,
+) -> Result<(Vec<Table>, Vec<PathBuf>)> {
+    let runs = &loaded.runs;
     if runs.is_empty() {
         return Err(Error::NothingSelected(format!(
             "no runs of {} are recorded in {}; run `pita-bench sweep {0}` first",
@@ -73,8 +140,8 @@ pub fn files(experiment: &Experiment, out: &Path, results: &Path) -> Result<(Vec
             results.display()
         )));
     }
-    let pictures = load::pictures(experiment, results, &runs)?;
-    let tables = collect(&runs)?;
-    let files = write(out, &experiment.title, &tables, &pictures, &runs)?;
+    let pictures = load::pictures(experiment, results, runs)?;
+    let tables = collect(runs)?;
+    let files = write(out, &experiment.title, &tables, &pictures, runs)?;
     Ok((tables, files))
 }

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use super::{Globals, digest, output};
 use crate::energy::Counts;
 use crate::error::{Error, Result};
-use crate::record::{MetricsFile, Provenance, Request, RunDir, atomic, manifest};
-use crate::store;
+use crate::record::{Evaluation, Provenance, Request, RunDir, atomic, evaluation, manifest};
+use crate::{identity, store};
 
 /// Arguments of `show`.
 #[derive(Debug, clap::Args)]
@@ -33,14 +33,14 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let run = RunDir::open(&globals.results.join(&row.folder))?;
     let request: Request = atomic::read_json(&run.file("spec.json"))?;
     let provenance: Option<Provenance> = atomic::read_json(&run.file("provenance.json")).ok();
-    let metrics: Option<MetricsFile> = atomic::read_json(&run.file("metrics.json")).ok();
+    let evaluations = evaluation::all(&run)?;
     let counts: Counts = atomic::read_json(&run.file("counts.json")).unwrap_or_default();
     let files = if run.file(manifest::NAME).exists() { manifest::read(&run.path)? } else { Vec::new() };
     if globals.json {
         let files: serde_json::Map<String, Value> = files.into_iter().map(|(d, f)| (f, json!(d))).collect();
         return output::json(&json!({
             "run": row, "spec": request.spec, "counts": counts, "charged": counts.charged(),
-            "evaluation": metrics, "provenance": provenance, "files": files, "path": run.path,
+            "evaluation": evaluations.first(), "evaluations": evaluations, "provenance": provenance, "files": files, "path": run.path,
         }));
     }
 
@@ -48,7 +48,12 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     text += &format!("folder       {}\n", run.path.display());
     text += &format!("spec digest  {}\n", request.spec_digest);
     if let Some(p) = &provenance {
-        text += &format!("code digest  {}\nenv digest   {}\n", p.code_digest, p.env_digest);
+        text += &format!(
+            "code digest  {}\nsampling     {}\nenv digest   {}\n",
+            p.code_digest,
+            or_dash(&p.sampling_digest),
+            p.env_digest
+        );
         let started = p.sessions.first().map_or("-", |s| &s.start);
         text += &format!("started      {started}, {:.1} s in {} session(s)", p.wall_seconds(), p.sessions.len());
         text += &p.recording_seconds().map_or(String::new(), |s| format!(", {s:.2} s of it for recording"));
@@ -70,16 +75,8 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         rows.push(vec!["charged".into(), output::grouped(counts.charged())]);
         text += &indented(&rows);
     }
-    if let Some(m) = &metrics {
-        text += "\n\nmetrics\n";
-        let mut rows = vec![["metric", "value", "95 % interval", "floor", "unit"].map(String::from).to_vec()];
-        for v in &m.metrics {
-            let number = |key: &str| output::number(v[key].as_f64());
-            let word = |key: &str| v[key].as_str().unwrap_or_default().to_owned();
-            let interval = format!("{} .. {}", number("lo"), number("hi"));
-            rows.push(vec![word("id"), number("value"), interval, number("floor"), word("unit")]);
-        }
-        text += &indented(&rows);
+    for evaluation in &evaluations {
+        text += &format!("\n\nevaluation {}\n{}", heading(evaluation), indented(&metrics(evaluation)));
     }
     if !files.is_empty() {
         text += "\n\nfiles\n";
@@ -87,6 +84,31 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         text += &indented(&rows);
     }
     output::line(text)
+}
+
+/// What tells one evaluation from another.
+fn heading(evaluation: &Evaluation) -> String {
+    let digest = evaluation.digest.get(..16).unwrap_or(&evaluation.digest);
+    let sizes = evaluation.eval.as_ref().map_or(String::new(), |eval| {
+        format!("  n = {}, geo_n = {}, ot_n = {}, bootstrap = {}", eval.n, eval.geo_n, eval.ot_n, eval.bootstrap)
+    });
+    let ours = evaluation.evaluation_code == identity::code().evaluation;
+    format!("{digest}{sizes}{}", if ours { "" } else { "  by other code" })
+}
+
+fn metrics(evaluation: &Evaluation) -> Vec<Vec<String>> {
+    let mut rows = vec![["metric", "value", "95 % interval", "floor", "unit"].map(String::from).to_vec()];
+    for v in &evaluation.metrics {
+        let number = |key: &str| output::number(v[key].as_f64());
+        let word = |key: &str| v[key].as_str().unwrap_or_default().to_owned();
+        let interval = format!("{} .. {}", number("lo"), number("hi"));
+        rows.push(vec![word("id"), number("value"), interval, number("floor"), word("unit")]);
+    }
+    rows
+}
+
+fn or_dash(text: &str) -> &str {
+    if text.is_empty() { "-" } else { text }
 }
 
 pub(super) fn indented(rows: &[Vec<String>]) -> String {

@@ -95,6 +95,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
         dry_run: args.dry_run,
         fail_fast: args.fail_fast,
         require_clean: args.require_clean,
+        only_evaluate: false,
         flags: Flags { force: args.force, rerun_stale: args.rerun_stale, retry_failed: !args.keep_failed },
         seeds: args.seeds.clone(),
         checkpoint_every: Duration::from_secs(args.checkpoint_every),
@@ -131,7 +132,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
     }
     let shown = match summary.exit_code() {
         ExitCode::Interrupted => Ok(()),
-        _ => report::present(&experiment, None, globals),
+        _ => report::present(&experiment, None, report::Evaluate::Done, globals),
     };
     // What went wrong in the sweep comes first: without runs there is nothing to show.
     match summary.error {

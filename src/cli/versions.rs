@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::identity;
 use crate::record::atomic;
 use crate::report::html::{self, Part};
-use crate::store::{self, Filter, Measured};
+use crate::store::{self, Filter, Owner};
 
 /// Compares the runs of two versions, writes `compare.{md,csv,json,html}` and prints the table.
 ///
@@ -27,14 +27,14 @@ pub fn compare(experiment: &Experiment, versions: [&str; 2], out: Option<&Path>,
         .chunk_by(|a, b| a.run == b.run)
         .map(|cells| identity::spec_digest(&cells[0].run)[..8].to_owned())
         .collect();
-    let side = |version: &str| -> Result<Vec<Measured>> {
+    let side = |version: &str| -> Result<Vec<Owner>> {
         let filter = if version.starts_with('@') || version.contains('=') {
             Filter::parse(version)?
         } else {
             Filter { code: Some(version.to_owned()), ..Filter::default() }
         };
-        let mut found = store::measured(&connection, &filter)?;
-        found.retain(|m| m.run.get(..8).is_some_and(|spec| specs.contains(spec)));
+        let mut found = store::owners(&connection, &filter)?;
+        found.retain(|owner| owner.run.get(..8).is_some_and(|spec| specs.contains(spec)));
         if found.is_empty() {
             let file = experiment.path.display();
             return Err(Error::NothingSelected(format!(
@@ -44,15 +44,19 @@ pub fn compare(experiment: &Experiment, versions: [&str; 2], out: Option<&Path>,
         Ok(found)
     };
     let (a, b) = (side(versions[0])?, side(versions[1])?);
-    let rows = compare::compare(&a, &b);
+    let (left, right, notes) = store::shared(&connection, &a, &b)?;
+    let rows = compare::compare(&left, &right);
     let folder = out.map_or_else(|| globals.results.join("reports").join(&experiment.name), Path::to_path_buf);
     std::fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
     let title = format!("{}: {} and {}", experiment.title, versions[0], versions[1]);
     let table = |shape: Shape| diff::table(&rows, versions[0], versions[1], shape);
     let (md, csv) = (Shape { md: true, csv: false }, Shape { md: false, csv: true });
-    let markdown = format!("# {title}\n\n{}\n\n{}\n", sentence(&rows), md.table(&table(md)));
-    let value = json!({"a": versions[0], "b": versions[1], "metrics": rows});
-    let page = html::plain(&title, &[Part::Text(sentence(&rows)), Part::Rows(table(Shape::default()))]);
+    let said: String = notes.iter().map(|note| format!("\n- {note}")).collect();
+    let markdown = format!("# {title}\n\n{}\n\n{}\n{said}", sentence(&rows), md.table(&table(md)));
+    let value = json!({"a": versions[0], "b": versions[1], "metrics": rows, "notes": notes});
+    let mut parts = vec![Part::Text(sentence(&rows)), Part::Rows(table(Shape::default()))];
+    parts.extend(notes.into_iter().map(Part::Text));
+    let page = html::plain(&title, &parts);
     atomic::write(&folder.join("compare.md"), markdown.as_bytes())?;
     atomic::write(&folder.join("compare.csv"), (csv.table(&table(csv)) + "\n").as_bytes())?;
     atomic::write_json(&folder.join("compare.json"), &value)?;

@@ -204,11 +204,19 @@ fn mismatch(a: &[&Measured], b: &[&Measured]) -> String {
     String::new()
 }
 
-/// Distances shrink as samples grow: sizes that differ are worth a word.
+/// Distances shrink as samples grow: sizes that differ are worth a word, and so is all else that may have moved a number.
 fn sizes(a: &[&Measured], b: &[&Measured]) -> String {
     let sizes = |side: &[&Measured]| side.iter().filter_map(|m| m.n).collect::<BTreeSet<u64>>();
     let (left, right) = (sizes(a), sizes(b));
-    if left == right { String::new() } else { format!("sample sizes differ: {left:?} and {right:?}") }
+    let mut all = a.iter().chain(b);
+    let first = all.next().map(|m| &m.yardstick);
+    if left != right {
+        format!("sample sizes differ: {left:?} and {right:?}")
+    } else if all.any(|m| Some(&m.yardstick) != first) {
+        "evaluated with other settings or by other code".into()
+    } else {
+        String::new()
+    }
 }
 
 fn verdict(a: &Estimate, b: &Estimate, difference: &Estimate, direction: &str, floor: Option<f64>) -> Verdict {
@@ -244,6 +252,7 @@ mod tests {
             hi: Some(value + half),
             floor: Some(0.1),
             reference: "r".into(),
+            yardstick: "y".into(),
             n: Some(100),
         }
     }

@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::planned::{Planned, is_judged};
-use super::references;
+use super::planned::{Asked, Planned, judged, labels};
 use super::science::{Science, Work};
 use crate::array::{read_npz, write_npz, write_safetensors};
 use crate::device;
@@ -16,8 +15,8 @@ use crate::error::{Error, Result};
 use crate::identity;
 use crate::plan::Action;
 use crate::record::{
-    Claim, EventLog, Failure, Kind, Labels, MetricsFile, Provenance, Request, RunDir, Session, Status, atomic,
-    checkpoint, events, manifest, timestamp,
+    Claim, Evaluation, EventLog, Failure, Kind, Provenance, Request, RunDir, Session, Status, atomic, checkpoint,
+    evaluation, events, manifest, timestamp,
 };
 use crate::samplers::Progress;
 
@@ -56,6 +55,8 @@ pub(super) struct Shop<'a> {
     pub stop: &'a (dyn Fn() -> bool + Sync),
     /// A line for people.
     pub note: &'a (dyn Fn(&str) + Sync),
+    /// Told when work on a run begins: its claim is held, and its `spec.json` is there.
+    pub begun: &'a (dyn Fn(&RunDir) -> Result<()> + Sync),
     /// The reference may still have to be made, or waited for, when the samples are there.
     pub late_reference: bool,
 }
@@ -75,18 +76,21 @@ pub(super) fn work(shop: &Shop<'_>, planned: &Planned, show: &mut dyn FnMut(&Pro
     let Ok(claim) = run.claim()? else { return Ok(Outcome::Skipped) };
     let mut outcome = Outcome::Evaluated;
     match run.status() {
-        Status::Failed => return Ok(Outcome::Skipped), // another sweep was faster, and failed
+        Status::Failed | Status::Damaged => return Ok(Outcome::Skipped), // another sweep was faster, and failed
         Status::Complete => {
-            if is_judged(shop.results, &planned.cell, run, &planned.eval_digest) {
+            if judged(run, &planned.asked.yardstick, planned.cell.seed).is_some() {
                 return Ok(Outcome::Done);
             }
+            (shop.begun)(run)?;
         }
         Status::Claimed | Status::Interrupted if is_finished(run)? => {
             seal(run)?;
             outcome = Outcome::Ran;
         }
         Status::Claimed | Status::Interrupted => {
-            match Attempt::begin(shop, planned, &claim)?.sample(shop, planned, show)? {
+            let attempt = Attempt::begin(shop, planned, &claim)?;
+            (shop.begun)(run)?;
+            match attempt.sample(shop, planned, show)? {
                 Outcome::Ran => outcome = Outcome::Ran,
                 ended => return Ok(ended),
             }
@@ -122,22 +126,20 @@ fn seal(run: &RunDir) -> Result<()> {
     checkpoint::remove(&run.checkpoints())
 }
 
-/// Judges the samples of a committed run, after checking that they are what was committed.
+/// Judges the samples of a committed run, after checking that they are what was committed. Other evaluations stay.
 fn evaluate(shop: &Shop<'_>, planned: &Planned) -> Result<()> {
-    let run = &planned.run;
-    manifest::verify(&run.path)?;
+    let (run, cell) = (&planned.run, &planned.cell);
+    manifest::verify_some(&run.path, |name| !evaluation::is_name(name))?;
     let samples = read_npz(run.file("samples.npz"))?;
-    let judged = guarded(|| shop.science.judge(shop.results, &planned.cell, &run.path, samples))?;
-    let file = MetricsFile {
-        eval_digest: planned.eval_digest.clone(),
-        reference_digest: judged.reference_digest,
-        reference_sha256: references::content(shop.results, &planned.cell.run.system, &planned.cell.eval.reference),
-        code_digest: identity::code().digest.clone(),
+    let judged = guarded(|| shop.science.judge(shop.results, cell, &run.path, samples))?;
+    // The reference may have been made meanwhile: what is written down is the one that is there now.
+    let yardstick = Asked::of(shop.results, cell)?.yardstick;
+    let evaluation = Evaluation {
         metrics: judged.metrics,
-        eval: Some(planned.cell.eval.clone()),
         reweighted: judged.reweighted,
+        ..Evaluation::new(&yardstick, cell.seed, &cell.eval)
     };
-    atomic::write_json(&run.file("metrics.json"), &file)
+    evaluation::keep(run, &evaluation)
 }
 
 /// This process's part of a run.
@@ -155,14 +157,8 @@ impl<'a> Attempt<'a> {
         let (run, cell) = (&planned.run, &planned.cell);
         let request = run.file("spec.json");
         if !request.exists() {
-            let labels = Labels {
-                experiment: shop.experiment.to_owned(),
-                system: cell.system.clone(),
-                sampler: cell.sampler.clone(),
-                label: cell.label.clone(),
-                swept: cell.swept.clone(),
-            };
-            let spec_digest = planned.spec_digest.clone();
+            let labels = labels(shop.experiment, cell);
+            let spec_digest = planned.asked.spec_digest.clone();
             atomic::write_json(&request, &Request { spec_digest, seed: cell.seed, labels, spec: cell.run.clone() })?;
         }
         let json = |value: serde_json::Result<_>| value.map_err(|e| Error::Internal(format!("provenance: {e}")));
@@ -172,7 +168,7 @@ impl<'a> Attempt<'a> {
             Err(_) => {
                 let env = identity::env();
                 Provenance {
-                    spec_digest: planned.spec_digest.clone(),
+                    spec_digest: planned.asked.spec_digest.clone(),
                     code_digest: code.digest.clone(),
                     sampling_digest: code.sampling.clone(),
                     evaluation_digest: code.evaluation.clone(),

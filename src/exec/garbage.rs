@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::references;
 use super::slurm::{Kind, PlanFile};
 use crate::error::{Error, Result};
-use crate::record::{self, RunDir, Status, claim};
+use crate::record::{self, RunDir, Status, claim, evaluation};
 
 /// Younger files may still be written.
 const YOUNG: Duration = Duration::from_secs(3_600);
@@ -79,6 +79,7 @@ fn in_run(run: &RunDir, superseded: bool, found: &mut Vec<Garbage>) -> Result<()
             }
         }
     }
+    leftovers(&run.file(evaluation::FOLDER), found)?;
     leftovers(&run.path, found)
 }
 

@@ -28,7 +28,7 @@ mod tests;
 mod wait;
 
 pub use cell::Outcome;
-pub use planned::{Planned, plan};
+pub use planned::{Asked, Planned, plan};
 pub use progress::with_bar;
 pub use science::{Builtin, Judgement, Science, Work};
 pub use signals::{interrupted, listen};

@@ -5,25 +5,60 @@ use std::path::Path;
 use super::references;
 use crate::config::Cell;
 use crate::error::Result;
-use crate::identity;
+use crate::identity::{self, Yardstick};
 use crate::plan::{self, Action, Attempt, Decision, Flags, RunStatus};
-use crate::record::{Failure, MetricsFile, Provenance, RunDir, Status, atomic, attempts, claim};
+use crate::record::evaluation::{self, Found};
+use crate::record::{Failure, Labels, Provenance, RunDir, Status, atomic, attempts, claim};
 
 /// A cell with the attempt that it concerns.
 #[derive(Debug, Clone)]
 pub struct Planned {
     /// The cell.
     pub cell: Cell,
-    /// Its spec digest.
-    pub spec_digest: String,
-    /// Its evaluation digest.
-    pub eval_digest: String,
+    /// What it asks for.
+    pub asked: Asked,
+    /// How its experiment calls it; more than one where several of its cells are the same run.
+    pub names: Vec<Labels>,
     /// The attempt: the latest one, or the one to be begun.
     pub run: RunDir,
+    /// Digest of the evaluation that the cell asks for, if the attempt has it.
+    pub evaluation: Option<String>,
     /// What to do.
     pub action: Action,
     /// Why.
     pub reason: String,
+}
+
+/// What a cell asks for, whatever its seed.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// Its spec digest.
+    pub spec_digest: String,
+    /// What its samples are measured with. Its content is that of the reference that is there now.
+    pub yardstick: Yardstick,
+}
+
+impl Asked {
+    /// By the settings of a cell and the reference that is there.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Usage`] for an unknown metric.
+    pub fn of(results: &Path, cell: &Cell) -> Result<Self> {
+        let content = references::content(results, &cell.run.system, &cell.eval.reference);
+        let yardstick = Yardstick::new(&cell.run.system, &cell.eval, content)?;
+        Ok(Self { spec_digest: identity::spec_digest(&cell.run), yardstick })
+    }
+}
+
+/// How an experiment calls a cell.
+pub(super) fn labels(experiment: &str, cell: &Cell) -> Labels {
+    Labels {
+        experiment: experiment.to_owned(),
+        system: cell.system.clone(),
+        sampler: cell.sampler.clone(),
+        label: cell.label.clone(),
+        swept: cell.swept.clone(),
+    }
 }
 
 /// Decides about one cell by what its run folders say.
@@ -31,39 +66,43 @@ pub struct Planned {
 /// # Errors
 /// When the run folders cannot be read.
 pub fn plan(results: &Path, cell: &Cell, flags: Flags) -> Result<Planned> {
-    let (spec_digest, eval_digest) = (identity::spec_digest(&cell.run), identity::eval_digest(&cell.eval));
-    let latest = attempts(results, &spec_digest, cell.seed)?.pop();
-    let Decision { action, reason } =
-        plan::decide(latest.as_ref().map(|run| facts(results, cell, run, &eval_digest)), flags);
+    plan_asked(results, cell, &Asked::of(results, cell)?, flags)
+}
+
+/// [`plan`] where what is asked for is known.
+pub(super) fn plan_asked(results: &Path, cell: &Cell, asked: &Asked, flags: Flags) -> Result<Planned> {
+    let latest = attempts(results, &asked.spec_digest, cell.seed)?.pop();
+    let evaluation = latest.as_ref().and_then(|run| judged(run, &asked.yardstick, cell.seed));
+    let facts = latest.as_ref().map(|run| facts(run, evaluation.is_some()));
+    let Decision { action, reason } = plan::decide(facts, flags);
     let reason = latest.as_ref().and_then(detail).map_or(reason.to_owned(), |detail| format!("{reason}: {detail}"));
     let attempt = match &latest {
         None => 1,
         Some(run) => run.id.attempt + u32::from(action == Action::Run),
     };
-    let run = RunDir::new(results, &spec_digest, cell.seed, attempt);
-    Ok(Planned { cell: cell.clone(), spec_digest, eval_digest, run, action, reason })
+    let run = RunDir::new(results, &asked.spec_digest, cell.seed, attempt);
+    Ok(Planned { cell: cell.clone(), asked: asked.clone(), names: Vec::new(), run, evaluation, action, reason })
 }
 
-fn facts(results: &Path, cell: &Cell, run: &RunDir, eval_digest: &str) -> Attempt {
+fn facts(run: &RunDir, same_eval: bool) -> Attempt {
     let status = match run.status() {
         Status::Complete => RunStatus::Complete,
-        Status::Failed => RunStatus::Failed,
+        Status::Failed | Status::Damaged => RunStatus::Failed,
         Status::Claimed => RunStatus::Running,
         Status::Interrupted => RunStatus::Interrupted,
     };
     // Killed before the provenance was written means killed before the first step: anybody may go on.
     let code = atomic::read_json::<Provenance>(&run.file("provenance.json")).ok().map(|p| p.sampling_digest);
     let same_code = code.is_none_or(|digest| digest == identity::code().sampling);
-    Attempt { status, same_code, same_eval: is_judged(results, cell, run, eval_digest) }
+    Attempt { status, same_code, same_eval }
 }
 
-/// Whether the run has metrics by these evaluation settings, against the reference that is there.
-pub(super) fn is_judged(results: &Path, cell: &Cell, run: &RunDir, eval_digest: &str) -> bool {
-    let Ok(metrics) = atomic::read_json::<MetricsFile>(&run.file("metrics.json")) else { return false };
-    let now = || references::content(results, &cell.run.system, &cell.eval.reference);
-    // Unknown on either side is no reason to judge again.
-    let same_reference = metrics.reference_sha256.is_none_or(|then| now().is_none_or(|now| now == then));
-    metrics.eval_digest == eval_digest && same_reference
+/// Digest of the run's evaluation by this yardstick, by our code. A damaged one is none: it is made again.
+pub(super) fn judged(run: &RunDir, yardstick: &Yardstick, seed: u64) -> Option<String> {
+    match evaluation::find(run, yardstick, seed) {
+        Ok(Found::Own(evaluation)) => Some(evaluation.digest),
+        _ => None,
+    }
 }
 
 /// What the table cannot know: the reason of a failure, the holder of a claim.
@@ -71,6 +110,6 @@ fn detail(run: &RunDir) -> Option<String> {
     match run.status() {
         Status::Failed => atomic::read_json::<Failure>(&run.file("failure.json")).ok().map(|f| f.reason),
         Status::Claimed => claim::holder(&run.file("claim")).map(|h| h.to_string()),
-        Status::Complete | Status::Interrupted => None,
+        Status::Complete | Status::Interrupted | Status::Damaged => None,
     }
 }

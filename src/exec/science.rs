@@ -51,8 +51,6 @@ pub trait Work: Send {
 
 /// How samples were judged.
 pub struct Judgement {
-    /// Digest of the reference ensemble.
-    pub reference_digest: String,
     /// The values as JSON objects.
     pub metrics: Vec<Value>,
     /// The same for the samples after resampling by their importance weights, where that is another row of the table.
@@ -153,7 +151,7 @@ impl Science for Builtin {
             _ => None,
         };
         let reweighted = reweighted.as_ref().map_or(Ok(Vec::new()), judged)?;
-        Ok(Judgement { reference_digest: set.digest, metrics, reweighted })
+        Ok(Judgement { metrics, reweighted })
     }
 }
 

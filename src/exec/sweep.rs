@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::cell::{Outcome, Shop, guarded, work};
-use super::planned::{Planned, plan};
+use super::planned::{Asked, Planned, labels, plan_asked};
 use super::progress::Screen;
 use super::science::{Builtin, Science};
 use super::{signals, wait};
@@ -30,6 +30,8 @@ pub struct Options {
     pub fail_fast: bool,
     /// Refuse a build with uncommitted changes.
     pub require_clean: bool,
+    /// Judge complete runs, and run nothing.
+    pub only_evaluate: bool,
     /// What to run again.
     pub flags: Flags,
     /// Only these seeds; all when absent.
@@ -51,6 +53,7 @@ impl Default for Options {
             dry_run: false,
             fail_fast: false,
             require_clean: false,
+            only_evaluate: false,
             flags: Flags::default(),
             seeds: None,
             checkpoint_every: Duration::from_secs(30),
@@ -134,8 +137,12 @@ pub fn sweep_with(
         return Ok(summary);
     }
     let screen = Screen::new(options.quiet);
-    let todo: Vec<usize> =
-        (0..planned.len()).filter(|&i| !matches!(planned[i].action, Action::Done | Action::Skip)).collect();
+    let is_todo = |action: Action| match action {
+        Action::Done | Action::Skip => false,
+        Action::Evaluate => true,
+        Action::Resume | Action::Run => !options.only_evaluate,
+    };
+    let todo: Vec<usize> = (0..planned.len()).filter(|&i| is_todo(planned[i].action)).collect();
     for (i, p) in planned.iter().enumerate() {
         match p.action {
             Action::Done => summary.cells[i].outcome = Some(Outcome::Done),
@@ -148,11 +155,12 @@ pub fn sweep_with(
         opened => opened?,                                              // before hours of work, not after them
     };
     // A sweep that was killed between a run's last file and its rows left them out.
-    let done = planned.iter().filter(|p| p.action == Action::Done).map(|p| (&p.run, p.eval_digest.as_str()));
+    let done = planned.iter().filter(|p| p.action == Action::Done).map(|p| (&p.run, p.evaluation.as_deref()));
     store::catch_up(&connection, done)?;
-    for p in planned.iter().filter(|p| p.action == Action::Done && !options.tags.is_empty()) {
-        tag(p, &options.tags)?;
-        store::ingest(&connection, &p.run)?;
+    for p in planned.iter().filter(|p| p.action != Action::Run && p.run.file("spec.json").exists()) {
+        if name_it(p, &options.tags)? {
+            store::ingest(&connection, &p.run)?;
+        }
     }
     let left_alone = planned.iter().any(|p| p.action == Action::Skip);
     if todo.is_empty() && !(options.wait && left_alone) {
@@ -174,6 +182,7 @@ pub fn sweep_with(
         checkpoint_every: options.checkpoint_every,
         stop: &stopped,
         note: &|text| screen.note(text),
+        begun: &|run| store::under_way(&lock(&database), run),
         late_reference: false,
     };
     let attend = |p: &Planned| {
@@ -182,7 +191,7 @@ pub fn sweep_with(
         let mut outcome = guarded(|| work(&shop, p, &mut |progress| bar.show(progress)));
         drop(bar);
         if p.run.file("spec.json").exists() {
-            let recorded = tag(p, &options.tags).and_then(|()| store::ingest(&lock(&database), &p.run));
+            let recorded = name_it(p, &options.tags).and_then(|_| store::ingest(&lock(&database), &p.run));
             if let Err(e) = recorded {
                 outcome = outcome.and(Err(e));
             }
@@ -265,14 +274,17 @@ fn verdict(summary: &Summary, interrupted: bool) -> Option<Error> {
 /// Plans every distinct cell of the chosen seeds.
 pub(super) fn plan_all(experiment: &Experiment, results: &Path, options: &Options) -> Result<Vec<Planned>> {
     let mut planned: Vec<Planned> = Vec::new();
-    let mut seen = std::collections::BTreeSet::new();
-    for cell in &experiment.cells {
-        if options.seeds.as_ref().is_some_and(|s| !s.contains(&cell.seed)) {
-            continue;
-        }
-        let p = plan(results, cell, options.flags)?;
-        if seen.insert((p.spec_digest.clone(), cell.seed)) {
-            planned.push(p); // the same run under two names is one run
+    let mut seen: BTreeMap<(String, u64), usize> = BTreeMap::new();
+    // Cells of one spec lie together: what they ask for is worked out once for all their seeds.
+    for cells in experiment.cells.chunk_by(|a, b| a.run == b.run && a.eval == b.eval) {
+        let asked = Asked::of(results, &cells[0])?;
+        for cell in cells.iter().filter(|cell| options.seeds.as_ref().is_none_or(|s| s.contains(&cell.seed))) {
+            // Under two names it is one run.
+            let at = *seen.entry((asked.spec_digest.clone(), cell.seed)).or_insert(planned.len());
+            if at == planned.len() {
+                planned.push(plan_asked(results, cell, &asked, options.flags)?);
+            }
+            planned[at].names.push(labels(&experiment.name, cell));
         }
     }
     if planned.is_empty() {
@@ -312,8 +324,16 @@ pub(super) struct Ended {
     pub(super) seconds: f64,
 }
 
-fn tag(p: &Planned, tags: &[String]) -> Result<()> {
-    if tags.is_empty() { Ok(()) } else { p.run.tag(tags, &[]).map(|_| ()) }
+/// Writes down that the experiment asked for the run, and its tags; says whether anything changed.
+fn name_it(p: &Planned, tags: &[String]) -> Result<bool> {
+    let mut changed = false;
+    for labels in &p.names {
+        changed |= p.run.join(labels)?;
+    }
+    if !tags.is_empty() {
+        changed |= p.run.tags()? != p.run.tag(tags, &[])?;
+    }
+    Ok(changed)
 }
 
 fn report(p: &Planned) -> CellReport {

@@ -31,13 +31,16 @@ pub(super) fn until_done(
         pending.retain(|&i| {
             let ended = match plan(results, &planned[i].cell, flags) {
                 Err(e) => Ended { outcome: Err(e), seconds: 0.0 },
-                Ok(now) => match now.action {
+                Ok(mut now) => match now.action {
                     Action::Done => Ended { outcome: Ok(Outcome::Done), seconds: 0.0 },
                     Action::Skip if now.run.status() == crate::record::Status::Failed => {
                         Ended { outcome: Ok(Outcome::Failed { message: now.reason }), seconds: 0.0 }
                     }
                     Action::Skip => return true,
-                    Action::Run | Action::Resume | Action::Evaluate => attend(&now),
+                    Action::Run | Action::Resume | Action::Evaluate => {
+                        now.names.clone_from(&planned[i].names);
+                        attend(&now)
+                    }
                 },
             };
             if matches!(ended.outcome, Ok(Outcome::Skipped)) {

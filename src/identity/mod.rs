@@ -3,6 +3,7 @@
 //! - **spec**: what was asked ([`spec_digest`], [`eval_digest`], [`reference_digest`])
 //! - **code**: what was compiled ([`code()`], embedded by the build script): all of it, what can change samples, what can
 //!   change how they are judged ([`covers`])
+//! - **evaluation**: what samples were measured with ([`Yardstick`])
 //! - **env**: where it ran ([`env()`])
 //!
 //! One opaque digest would rerun everything for a comment and could not be explained; [`explain()`] names the fields
@@ -15,9 +16,11 @@ mod env;
 mod explain;
 mod parts;
 pub mod tree;
+mod yardstick;
 
 pub use canonical::{canonical, eval_digest, reference_digest, sha256_hex, spec_digest};
 pub use code::{Code, code};
 pub use env::{Env, env};
 pub use explain::{Difference, explain};
 pub use parts::{Parts, parts};
+pub use yardstick::{Yardstick, evaluation_digest};

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! <run id>/bundle.json       run, and name, size and SHA-256 of every file that follows, in this order
-//! <run id>/spec.json ...     the files of the run folder, see [`FILES`]
+//! <run id>/spec.json ...     the files of the run folder, see [`FILES`], and its evaluations
 //! ```
 //!
 //! A bundle may come from anybody. It is unpacked into a fresh folder, file by file, and only what `bundle.json` announces,
@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{Request, RunDir, Status, atomic, manifest, tar};
+use super::{Request, RunDir, Status, atomic, evaluation, manifest, tar};
 use crate::disk;
 use crate::error::{Error, Result};
 use crate::identity;
@@ -32,7 +32,8 @@ pub const FILES: &[&str] = &[
     "events.jsonl",
     "MANIFEST.sha256",
 ];
-const FORMAT: u32 = 1;
+/// Version 1 had no evaluations, but one `metrics.json`.
+const FORMAT: u32 = 2;
 const INDEX: &str = "bundle.json";
 /// Largest index.
 const INDEX_BYTES: u64 = 1 << 20;
@@ -55,7 +56,7 @@ pub struct Index {
 /// A file of the bundle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Item {
-    /// Name, one of [`FILES`].
+    /// Name, one of [`FILES`] or that of an evaluation.
     pub name: String,
     /// Bytes.
     pub size: u64,
@@ -78,12 +79,16 @@ pub fn write(run: &RunDir, path: &Path) -> Result<()> {
         }
     }
     let request: Request = atomic::read_json(&run.file("spec.json"))?;
+    let mut names: Vec<String> = FILES.iter().map(|name| (*name).to_owned()).collect();
+    if run.status() == Status::Complete {
+        names.extend(manifest::read(&run.path)?.into_iter().map(|(_, name)| name).filter(|n| evaluation::is_name(n)));
+    }
     let mut files = Vec::new();
-    for name in FILES {
-        let file = run.file(name);
+    for name in names {
+        let file = run.file(&name);
         if file.exists() {
             let size = std::fs::metadata(&file).map_err(Error::io(&file))?.len();
-            files.push(Item { name: (*name).to_owned(), size, sha256: atomic::sha256_file(&file)? });
+            files.push(Item { name, size, sha256: atomic::sha256_file(&file)? });
         }
     }
     let index =
@@ -140,8 +145,8 @@ pub fn unpack<W: Write>(input: &mut impl Read, mut open: impl FnMut(&str) -> std
     input.read_exact(&mut head).map_err(cut)?;
     tar::read_padding(input, first.size).map_err(cut)?;
     let index: Index = serde_json::from_slice(&head).map_err(|e| format!("has a malformed {INDEX}: {e}"))?;
-    if index.format != FORMAT {
-        return Err(format!("is of version {}, this program knows {FORMAT}", index.format));
+    if index.format == 0 || index.format > FORMAT {
+        return Err(format!("is of version {}, this program knows 1 to {FORMAT}", index.format));
     }
     if index.run != folder {
         return Err(format!("is of run `{}`, in a folder `{folder}`", index.run.escape_default()));
@@ -149,7 +154,8 @@ pub fn unpack<W: Write>(input: &mut impl Read, mut open: impl FnMut(&str) -> std
     let mut seen: Vec<&str> = Vec::new();
     for item in &index.files {
         let name = item.name.as_str();
-        if !FILES.contains(&name) || seen.contains(&name) {
+        let known = FILES.contains(&name) || evaluation::is_name(name);
+        if !known || seen.contains(&name) {
             return Err(format!("announces a file `{}`, which no run folder has", name.escape_default()));
         }
         seen.push(name);
@@ -199,6 +205,8 @@ pub struct Imported {
     pub was: String,
     /// Whether it was here already.
     pub known: bool,
+    /// Evaluations that it brought to a run that was here.
+    pub evaluations: usize,
 }
 
 /// Makes a bundle a run of this results folder: the next attempt at its cell, unless it is here already.
@@ -217,7 +225,10 @@ pub fn import(results: &Path, path: &Path) -> Result<Imported> {
 }
 
 fn take_in(results: &Path, path: &Path, input: &mut impl Read, fresh: &Path) -> Result<Imported> {
+    let folder = fresh.join(evaluation::FOLDER);
+    std::fs::create_dir(&folder).map_err(Error::io(&folder))?;
     let index = unpack(input, |name| File::create_new(fresh.join(name))).map_err(|m| Error::data(path, m))?;
+    let _ = std::fs::remove_dir(&folder); // a run without evaluations has no folder of them
     let wrong = |message: String| Error::Digest { path: path.to_path_buf(), message };
     let request: Request = atomic::read_json(&fresh.join("spec.json"))
         .map_err(|e| Error::data(path, format!("holds no usable spec.json: {e}")))?;
@@ -233,14 +244,18 @@ fn take_in(results: &Path, path: &Path, input: &mut impl Read, fresh: &Path) -> 
         if !["spec.json", "counts.json", "samples.npz"].iter().all(|name| listed.iter().any(|l| l == name)) {
             return Err(wrong("its manifest lacks spec, counts or samples".into()));
         }
+        let loose = |item: &&Item| evaluation::is_name(&item.name) && !listed.contains(&item.name);
+        if let Some(item) = index.files.iter().find(loose) {
+            return Err(wrong(format!("its manifest lacks {}", item.name)));
+        }
     } else if !fresh.join("failure.json").exists() {
         return Err(Error::data(path, "holds neither MANIFEST.sha256 nor failure.json: the run had not ended"));
     }
-    let proof = if complete { manifest::NAME } else { "failure.json" };
-    let ours = std::fs::read(fresh.join(proof)).map_err(Error::io(fresh))?;
     let here = super::attempts(results, &found, index.seed)?;
-    if let Some(run) = here.iter().find(|r| std::fs::read(r.file(proof)).is_ok_and(|theirs| theirs == ours)) {
-        return Ok(Imported { run: run.clone(), was: index.run, known: true });
+    let ours = proof(fresh)?;
+    if let Some(run) = here.iter().find(|r| proof(&r.path).is_ok_and(|theirs| theirs == ours)) {
+        let evaluations = if complete { adopt(fresh, run)? } else { 0 };
+        return Ok(Imported { run: run.clone(), was: index.run, known: true, evaluations });
     }
     let mut attempt = here.last().map_or(1, |r| r.id.attempt + 1);
     loop {
@@ -250,10 +265,42 @@ fn take_in(results: &Path, path: &Path, input: &mut impl Read, fresh: &Path) -> 
         match std::fs::rename(fresh, &run.path) {
             Ok(()) => {
                 disk::sync_parent(&run.path).map_err(Error::io(&run.path))?;
-                return Ok(Imported { run, was: index.run, known: false });
+                return Ok(Imported { run, was: index.run, known: false, evaluations: 0 });
             }
             Err(_) if run.path.exists() => attempt += 1, // begun meanwhile
             Err(e) => return Err(Error::io(&run.path)(e)),
         }
     }
+}
+
+/// What tells an ended run from others: its manifest without evaluations, which come and go; else its failure.
+fn proof(run: &Path) -> Result<Vec<u8>> {
+    if !run.join(manifest::NAME).exists() {
+        let path = run.join("failure.json");
+        return std::fs::read(&path).map_err(Error::io(&path));
+    }
+    let mut lines = manifest::read(run)?;
+    lines.retain(|(_, name)| !evaluation::is_name(name) && name != evaluation::LEGACY);
+    Ok(lines.iter().flat_map(|(digest, name)| format!("{digest}  {name}\n").into_bytes()).collect())
+}
+
+/// Takes over the evaluations of an unpacked bundle that its run here does not have; returns their number.
+fn adopt(fresh: &Path, run: &RunDir) -> Result<usize> {
+    let here: Vec<String> = manifest::read(&run.path)?.into_iter().map(|(_, name)| name).collect();
+    let theirs = manifest::read(fresh)?.into_iter().map(|(_, name)| name);
+    let new: Vec<String> = theirs.filter(|name| evaluation::is_name(name) && !here.contains(name)).collect();
+    if new.is_empty() {
+        return Ok(0);
+    }
+    let _claim = match run.claim()? {
+        Ok(claim) => claim,
+        Err(holder) => return Err(Error::Refused(format!("{} is worked on by {holder}; import again later", run.id))),
+    };
+    let folder = run.file(evaluation::FOLDER);
+    disk::create_folder(&folder).map_err(Error::io(&folder))?;
+    for name in &new {
+        atomic::persist(&fresh.join(name), &run.file(name))?;
+    }
+    manifest::seal(&run.path, &new.iter().map(String::as_str).collect::<Vec<_>>())?;
+    Ok(new.len())
 }

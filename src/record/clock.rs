@@ -23,6 +23,21 @@ pub fn rfc3339(seconds: u64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", second / 3_600, second / 60 % 60, second % 60)
 }
 
+/// Whether text is a time such as `2026-11-25T09:00:00Z`, or a beginning of one that ends with a whole part, from the year
+/// on: `2026-11`, `2026-11-25T09`.
+#[must_use]
+pub fn is_time(text: &str) -> bool {
+    const WHOLE: &str = "0000-01-01T00:00:00Z";
+    let ends = [4, 7, 10, 13, 16, 19, 20];
+    if !text.is_ascii() || !ends.contains(&text.len()) {
+        return false;
+    }
+    let fits = |(found, form): (u8, u8)| if form.is_ascii_digit() { found.is_ascii_digit() } else { found == form };
+    // A day that there is not is another one when it is written again.
+    let time = format!("{text}{}", &WHOLE[text.len()..]);
+    text.bytes().zip(WHOLE.bytes()).all(fits) && text >= "1970" && rfc3339(seconds_of(&time)) == time
+}
+
 /// The inverse of [`rfc3339`]; 0 for text that is no such time.
 #[must_use]
 pub fn seconds_of(time: &str) -> u64 {
@@ -40,7 +55,7 @@ pub fn seconds_of(time: &str) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{rfc3339, seconds_of};
+    use super::{is_time, rfc3339, seconds_of};
 
     #[test]
     fn there_and_back() {
@@ -58,5 +73,32 @@ mod tests {
         assert_eq!(rfc3339(951_782_400), "2000-02-29T00:00:00Z");
         assert_eq!(rfc3339(1_735_689_599), "2024-12-31T23:59:59Z");
         assert_eq!(rfc3339(4_107_542_400), "2100-03-01T00:00:00Z");
+    }
+
+    #[test]
+    fn times_and_their_beginnings() {
+        for good in ["2026", "2026-11", "2026-11-25", "2024-02-29", "2026-11-25T09", "2026-11-25T23:59:59Z", "1970"] {
+            assert!(is_time(good), "{good}");
+        }
+        for bad in [
+            "",
+            "26",
+            "yesterday",
+            "2026-1",
+            "2026-13",
+            "2026-00-01",
+            "2026-02-29",
+            "2026-11-31",
+            "2026-11-25T24",
+            "2026-11-25 09",
+            "2026-11-25T09:60",
+            "2026/11/25",
+            "----",
+            "2026-11-25T09:00:00+",
+            "1969",
+            "２０２６",
+        ] {
+            assert!(!is_time(bad), "{bad}");
+        }
     }
 }

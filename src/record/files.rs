@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::identity::{Code, Parts};
-use crate::spec::{EvalSpec, RunSpec};
+use crate::spec::RunSpec;
 
 /// `spec.json`: what was asked for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -89,28 +89,6 @@ pub struct Session {
     /// How much of it the sampler did not have: events, checkpoints, progress. Absent in records of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recording_seconds: Option<f64>,
-}
-
-/// `metrics.json`: how the samples were judged.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct MetricsFile {
-    /// Digest of the evaluation settings.
-    pub eval_digest: String,
-    /// Digest of the reference ensemble's settings.
-    pub reference_digest: String,
-    /// SHA-256 of its frames: made again by other code they may differ. Absent in records of older versions.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reference_sha256: Option<String>,
-    /// Digest of the code that evaluated.
-    pub code_digest: String,
-    /// The values, see [`crate::metrics`].
-    pub metrics: Vec<Value>,
-    /// Those of the samples resampled by their importance weights, for methods whose weights are a row of their own.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub reweighted: Vec<Value>,
-    /// The evaluation settings; absent in records of older versions.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub eval: Option<EvalSpec>,
 }
 
 /// `code/<16 digits of the code digest>.json` in the results folder: what a build consists of, once for all its runs.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Claim, atomic, claim, manifest};
+use super::{Claim, Labels, Request, atomic, claim, manifest};
 use crate::disk;
 use crate::error::{Error, Result};
 
@@ -39,17 +39,23 @@ pub enum Status {
     Claimed,
     /// Begun, not ended, nobody works on it.
     Interrupted,
+    /// Its files are not what they were when they were written.
+    Damaged,
 }
 
 impl Status {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Claimed, Self::Interrupted, Self::Failed, Self::Damaged, Self::Complete];
+
     /// The word used in tables and in the database.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             Self::Complete => "complete",
             Self::Failed => "failed",
-            Self::Claimed => "claimed",
+            Self::Claimed => "running",
             Self::Interrupted => "interrupted",
+            Self::Damaged => "damaged",
         }
     }
 }
@@ -128,6 +134,42 @@ impl RunDir {
             Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
             other => other,
         }
+    }
+
+    /// The experiments that asked for the run, each with its labels there: the first one first. It stands in `spec.json`, the
+    /// others in a file of their own.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Data`].
+    pub fn experiments(&self) -> Result<Vec<Labels>> {
+        let mut all = vec![atomic::read_json::<Request>(&self.file("spec.json"))?.labels];
+        for labels in self.later_experiments()? {
+            if !all.contains(&labels) {
+                all.push(labels);
+            }
+        }
+        Ok(all)
+    }
+
+    fn later_experiments(&self) -> Result<Vec<Labels>> {
+        match atomic::read_json(&self.file("experiments.json")) {
+            Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+            other => other,
+        }
+    }
+
+    /// Writes down that an experiment asked for the run under these labels; says whether that was new.
+    ///
+    /// # Errors
+    /// As [`RunDir::experiments`].
+    pub fn join(&self, labels: &Labels) -> Result<bool> {
+        if self.experiments()?.contains(labels) {
+            return Ok(false);
+        }
+        let mut later = self.later_experiments()?;
+        later.push(labels.clone());
+        atomic::write_json_shared(&self.file("experiments.json"), &later)?;
+        Ok(true)
     }
 
     /// Adds and takes away tags; returns those that the run has now.

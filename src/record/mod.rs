@@ -6,13 +6,14 @@
 //!   counts.json          energy evaluations by purpose                 } for the same spec, seed and code,
 //!   samples.npz          the result                                    } however often the run was interrupted
 //!   weights.safetensors  trained networks, if any                      }
-//!   MANIFEST.sha256      `sha256sum -c` format, written last: the run is committed
+//!   MANIFEST.sha256      `sha256sum -c` format, written last: the run is committed; evaluations are added as they are made
 //!   provenance.json      spec, code and env digests; when, where, how long
 //!   events.jsonl         append-only log
 //!   checkpoint/          two slots; the newest valid one is read
-//!   metrics.json         the judgement; rewritten when evaluated again
+//!   evaluations/         how the samples were judged, a file for each way of judging (metrics.json in older versions)
 //!   failure.json         why it failed, if it did
 //!   tags.json            names that people gave it
+//!   experiments.json     other experiments that asked for it, with their labels
 //!   claim                who works on it now
 //! ```
 
@@ -22,6 +23,7 @@ pub mod checkpoint;
 pub mod claim;
 mod clock;
 pub mod code;
+pub mod evaluation;
 pub mod events;
 mod files;
 mod folder;
@@ -29,7 +31,8 @@ pub mod manifest;
 pub mod tar;
 
 pub use claim::Claim;
-pub use clock::{rfc3339, seconds_of, timestamp};
+pub use clock::{is_time, rfc3339, seconds_of, timestamp};
+pub use evaluation::Evaluation;
 pub use events::{Event, EventLog, Kind};
-pub use files::{CodeFile, Failure, Labels, MetricsFile, Provenance, Request, Session};
+pub use files::{CodeFile, Failure, Labels, Provenance, Request, Session};
 pub use folder::{RunDir, RunId, Status, all_runs, attempts};

@@ -8,48 +8,84 @@ use crate::array::{Arrays, read_npz};
 use crate::config::{Cell, Experiment};
 use crate::energy::Counts;
 use crate::error::{Error, Result};
+use crate::exec::{self, Asked};
 use crate::identity;
 use crate::metrics::MetricValue;
-use crate::record::{self, Failure, MetricsFile, RunDir, atomic};
+use crate::record::evaluation::{self, Found};
+use crate::record::{self, Failure, RunDir, atomic};
 use crate::spec::SamplerSpec;
-use crate::{exec, systems};
+use crate::systems;
 
-/// The runs of an experiment's cells: the latest attempt of each, none where a cell was never run.
+/// The runs of an experiment, and what its table would lack.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    /// The latest attempt of each cell; none where a cell was never run.
+    pub runs: Vec<RunResult>,
+    /// Complete cells that have not been judged as the experiment asks, by this code.
+    pub lacking: Vec<Lacking>,
+}
+
+/// A complete cell without an evaluation of our own.
+#[derive(Debug)]
+pub struct Lacking {
+    /// The cell.
+    pub cell: Cell,
+    /// Whether other code has judged it so: the table can show that, and says it.
+    pub by_other_code: bool,
+}
+
+/// What the run folders have for an experiment. Nothing is computed.
 ///
 /// # Errors
 /// When a run folder cannot be read.
-pub fn runs(experiment: &Experiment, results: &Path) -> Result<Vec<RunResult>> {
-    let mut out = Vec::new();
+pub fn runs(experiment: &Experiment, results: &Path) -> Result<Loaded> {
+    let mut loaded = Loaded::default();
     // Cells of one spec lie together: digests and references are looked up once for all their seeds.
-    for cells in experiment.cells.chunk_by(|a, b| a.run == b.run && a.eval.reference == b.eval.reference) {
-        let digest = identity::spec_digest(&cells[0].run);
+    for cells in experiment.cells.chunk_by(|a, b| a.run == b.run && a.eval == b.eval) {
+        let asked = Asked::of(results, &cells[0])?;
         let reference = exec::references::counts(results, &cells[0].run.system, &cells[0].eval.reference);
         for cell in cells {
-            if let Some(run) = record::attempts(results, &digest, cell.seed)?.pop() {
-                out.extend(rows(cell, &run, reference.as_ref())?);
+            let Some(run) = record::attempts(results, &asked.spec_digest, cell.seed)?.pop() else { continue };
+            let found = match run.status() {
+                record::Status::Complete => Some(evaluation::find(&run, &asked.yardstick, cell.seed)?),
+                _ => None,
+            };
+            if let Some(Found::OtherCode(_) | Found::Missing) = found {
+                let by_other_code = !matches!(found, Some(Found::Missing));
+                loaded.lacking.push(Lacking { cell: cell.clone(), by_other_code });
             }
+            loaded.runs.extend(rows(cell, &run, reference.as_ref(), found, results)?);
         }
     }
-    Ok(out)
+    Ok(loaded)
 }
 
 /// A run is a row; with importance weights of its own kind a second one, its samples reweighted.
-fn rows(cell: &Cell, run: &RunDir, reference: Option<&Counts>) -> Result<Vec<RunResult>> {
+fn rows(
+    cell: &Cell,
+    run: &RunDir,
+    reference: Option<&Counts>,
+    found: Option<Found>,
+    results: &Path,
+) -> Result<Vec<RunResult>> {
     let status = match run.status() {
         record::Status::Complete => Status::Complete,
         record::Status::Failed => Status::Failed,
         _ => Status::Unfinished,
     };
-    let metrics_path = run.file("metrics.json");
+    let evaluated_by = match &found {
+        Some(Found::OtherCode(evaluation)) => Some(code_name(results, &evaluation.code_digest)),
+        _ => None,
+    };
     let (mut metrics, mut reweighted) = (Vec::new(), Vec::new());
-    if status == Status::Complete && metrics_path.exists() {
-        let file: MetricsFile = atomic::read_json(&metrics_path)?;
+    if let Some(Found::Own(evaluation) | Found::OtherCode(evaluation)) = found {
+        let path = run.file(&evaluation::name(&evaluation.digest));
         let read = |values: Vec<serde_json::Value>| {
             let values = values.into_iter().map(serde_json::from_value::<MetricValue>);
-            values.collect::<Result<_, _>>().map_err(|e| Error::data(&metrics_path, e.to_string()))
+            values.collect::<Result<_, _>>().map_err(|e| Error::data(&path, e.to_string()))
         };
-        metrics = read(file.metrics)?;
-        reweighted = read(file.reweighted)?;
+        metrics = read(evaluation.metrics)?;
+        reweighted = read(evaluation.reweighted)?;
     }
     let counts_path = run.file("counts.json");
     let failure: Option<Failure> = atomic::read_json(&run.file("failure.json")).ok();
@@ -70,6 +106,7 @@ fn rows(cell: &Cell, run: &RunDir, reference: Option<&Counts>) -> Result<Vec<Run
         counts: if counts_path.exists() { atomic::read_json(&counts_path)? } else { Default::default() },
         reference: reference.cloned(),
         status,
+        evaluated_by,
         failure: failure.map(|f| f.reason),
         samples_path: (status == Status::Complete).then(|| run.file("samples.npz")),
     };
@@ -82,7 +119,14 @@ fn rows(cell: &Cell, run: &RunDir, reference: Option<&Counts>) -> Result<Vec<Run
     Ok(std::iter::once(plain).chain(second).collect())
 }
 
-/// What the figures show: per system the reference, and the first complete seed of every row.
+/// A build as people know it: its commit, or the beginning of its digest.
+fn code_name(results: &Path, digest: &str) -> String {
+    let known = record::code::recall(results, digest).map(|file| file.code.short());
+    known.unwrap_or_else(|| digest.get(..9).unwrap_or(digest).to_owned())
+}
+
+/// What the figures show: per system the reference, and the first complete seed of every row. A system whose reference is
+/// not there has no figures.
 ///
 /// # Errors
 /// When samples or references cannot be read.
@@ -103,7 +147,8 @@ pub fn pictures(experiment: &Experiment, results: &Path, runs: &[RunResult]) -> 
                 methods.push((label, read_npz(path)?));
             }
         }
-        if !methods.is_empty() {
+        let digest = identity::reference_digest(spec, &cell.eval.reference);
+        if !methods.is_empty() && exec::references::exists(results, &digest) {
             let system = systems::build(spec)?;
             let reference = exec::references::quietly(results, spec, &cell.eval.reference)?;
             out.push(Pictures::new(&system, &reference, &methods)?);

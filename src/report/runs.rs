@@ -45,6 +45,9 @@ pub struct RunResult {
     pub reference: Option<Counts>,
     /// How it ended.
     pub status: Status,
+    /// The code that judged its samples, where that is not this one.
+    #[serde(default)]
+    pub evaluated_by: Option<String>,
     /// Why it failed.
     pub failure: Option<String>,
     /// Where its samples are.

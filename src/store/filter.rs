@@ -1,6 +1,7 @@
 //! Which runs are meant.
 
 use crate::error::{Error, Result};
+use crate::record::{Status, is_time};
 
 /// Which runs to list; everything absent matches.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -74,13 +75,39 @@ impl Filter {
                 return Err(Error::Usage(format!("selection `{text}`: expected one value for `{}`", key.trim())));
             }
         }
-        Ok(filter)
+        filter.checked()
     }
 
-    /// The condition in SQL over `runs` and `provenance`; parameters as in [`Filter::values`].
+    /// Refuses what can match nothing: states that there are not, dates that never were.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] with the known states, or the form of a date.
+    pub fn checked(self) -> Result<Self> {
+        let known = Status::ALL.map(Status::word);
+        if let Some(status) = self.status.as_deref().filter(|status| !known.contains(status)) {
+            let near =
+                crate::config::nearest(status, known).map_or(String::new(), |k| format!("; did you mean `{k}`?"));
+            return Err(Error::Usage(format!("no status `{status}`{near} known: {}", known.join(", "))));
+        }
+        for (name, date) in [("since", &self.since), ("until", &self.until)] {
+            if let Some(date) = date.as_deref().filter(|date| !is_time(date)) {
+                return Err(Error::Usage(format!(
+                    "{name} `{date}`: expected a date such as 2026-11-25 or 2026-11-25T09:00:00Z, or the beginning of one"
+                )));
+            }
+        }
+        Ok(self)
+    }
+
+    /// What [`Filter::conditions`] is about. A run is seen with the labels that the experiment that is asked for gave it.
+    pub(super) const FROM: &str = "runs LEFT JOIN provenance ON provenance.run = runs.id
+         LEFT JOIN memberships m ON m.run = runs.id AND m.experiment = ?2";
+
+    /// The condition in SQL over [`Filter::FROM`]; parameters as in [`Filter::values`].
     pub(super) fn conditions(&self) -> String {
-        "(?1 IS NULL OR status = ?1) AND (?2 IS NULL OR experiment = ?2) AND (?3 IS NULL OR system = ?3)
-         AND (?4 IS NULL OR sampler = ?4) AND (?5 IS NULL OR substr(id, 1, length(?5)) = ?5)
+        "(?1 IS NULL OR status = ?1) AND (?2 IS NULL OR m.run IS NOT NULL)
+         AND (?3 IS NULL OR COALESCE(m.system, runs.system) = ?3)
+         AND (?4 IS NULL OR COALESCE(m.sampler, runs.sampler) = ?4) AND (?5 IS NULL OR substr(id, 1, length(?5)) = ?5)
          AND (?6 IS NULL OR id IN (SELECT run FROM tags WHERE tag = ?6))
          AND (?7 IS NULL OR substr(code, 1, length(?7)) = ?7 OR substr(revision, 1, length(?7)) = ?7)
          AND (?8 IS NULL OR substr(runs.spec, 1, length(?8)) = ?8) AND (?9 IS NULL OR seed = CAST(?9 AS INTEGER))
@@ -122,6 +149,9 @@ mod tests {
             ("system=", "expected one value for `system`"),
             ("system=a,system=b", "expected one value for `system`"),
             ("system=a,b", "unknown key `b`"),
+            ("status=complet", "did you mean `complete`? known: running, interrupted, failed, damaged, complete"),
+            ("since=2026-13-01", "since `2026-13-01`: expected a date"),
+            ("until=2026-02-30", "until `2026-02-30`: expected a date"),
         ] {
             let message = Filter::parse(bad).unwrap_err().to_string();
             assert!(message.contains(says), "{message}");

@@ -1,6 +1,6 @@
 //! A run folder into rows. The rows depend on the folder's files alone: ingesting twice, in any order, changes nothing.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::path::Path;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
@@ -9,7 +9,9 @@ use serde_json::Value;
 use super::{broken, schema};
 use crate::energy::Counts;
 use crate::error::{Error, Result};
-use crate::record::{Failure, Kind, MetricsFile, Provenance, Request, RunDir, Status, atomic, events};
+use crate::record::{
+    Evaluation, Failure, Kind, Labels, Provenance, Request, RunDir, Status, atomic, claim, evaluation, events,
+};
 
 /// Replaces the rows of one run by what its folder says now.
 ///
@@ -20,6 +22,51 @@ pub fn ingest(connection: &Connection, run: &RunDir) -> Result<()> {
     let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate).map_err(|e| broken(&e))?;
     write(&transaction, &facts)?;
     transaction.commit().map_err(|e| broken(&e))
+}
+
+/// Has the row of a run say that somebody works on it. Only the holder of its claim may say so.
+///
+/// # Errors
+/// As [`ingest`].
+pub fn under_way(connection: &Connection, run: &RunDir) -> Result<()> {
+    let mark = || {
+        let sql = "UPDATE runs SET status = ?2 WHERE id = ?1";
+        connection.prepare_cached(sql)?.execute([run.id.to_string().as_str(), Status::Claimed.word()])
+    };
+    if mark().map_err(|e| broken(&e))? == 0 {
+        ingest(connection, run)?;
+        mark().map_err(|e| broken(&e))?;
+    }
+    Ok(())
+}
+
+/// Writes the rows of runs anew that were being worked on by a process that is gone, as their folders are now. A database
+/// that cannot be written stays as it is.
+///
+/// # Errors
+/// [`Error::Store`].
+pub fn settle(connection: &Connection, results: &Path) -> Result<()> {
+    let open = || -> rusqlite::Result<Vec<(String, String)>> {
+        let sql = "SELECT folder, status FROM runs WHERE status IN (?1, ?2)";
+        let words = [Status::Claimed.word(), Status::Interrupted.word()];
+        let mut statement = connection.prepare(sql)?;
+        let rows = statement.query_map(words, |r| Ok((r.get(0)?, r.get(1)?)))?;
+        rows.collect()
+    };
+    if connection.is_readonly("main").map_err(|e| broken(&e))? {
+        return Ok(());
+    }
+    for (folder, word) in open().map_err(|e| broken(&e))? {
+        let Ok(run) = RunDir::open(&results.join(folder)) else { continue };
+        let held = claim::holder(&run.file("claim")).is_some();
+        if run.path.exists() && held != (word == Status::Claimed.word()) {
+            // Of a folder that cannot be read the old rows are better than none.
+            let _ = if held { under_way(connection, &run) } else { ingest(connection, &run) };
+        } else if !held && run.status().word() != word && run.path.exists() {
+            let _ = ingest(connection, &run);
+        }
+    }
+    Ok(())
 }
 
 /// Ingests many runs, some in each transaction: other processes get their turn in between.
@@ -38,25 +85,29 @@ pub fn ingest_all(connection: &Connection, runs: &[RunDir]) -> Result<()> {
     Ok(())
 }
 
-/// Ingests those of these complete, evaluated runs whose rows are not there or older than their files.
+/// Ingests those of these runs, each with an evaluation that it has, whose rows are not there or older than their files.
 ///
 /// # Errors
 /// As [`ingest`].
-pub fn catch_up<'a>(connection: &Connection, runs: impl Iterator<Item = (&'a RunDir, &'a str)>) -> Result<()> {
-    let known = || -> rusqlite::Result<HashMap<String, String>> {
-        let mut statement = connection.prepare(
-            "SELECT id, (SELECT eval FROM metrics WHERE run = id LIMIT 1) FROM runs WHERE status = 'complete'",
-        )?;
-        let rows = statement.query_map([], |r| Ok((r.get(0)?, r.get::<_, Option<String>>(1)?.unwrap_or_default())))?;
+pub fn catch_up<'a>(connection: &Connection, runs: impl Iterator<Item = (&'a RunDir, Option<&'a str>)>) -> Result<()> {
+    let known = || -> rusqlite::Result<HashSet<(String, String)>> {
+        let mut statement = connection
+            .prepare("SELECT run, evaluation FROM evaluations JOIN runs ON runs.id = run WHERE status = 'complete'")?;
+        let rows = statement.query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?;
         rows.collect()
     };
     let known = known().map_err(|e| broken(&e))?;
-    for (run, eval) in runs {
-        if known.get(&run.id.to_string()).is_none_or(|found| found != eval) {
+    for (run, evaluation) in runs {
+        if evaluation.is_none_or(|digest| !known.contains(&(run.id.to_string(), short(digest).to_owned()))) {
             ingest(connection, run)?;
         }
     }
     Ok(())
+}
+
+/// A digest as the database has it.
+fn short(digest: &str) -> &str {
+    digest.get(..16).unwrap_or(digest)
 }
 
 /// What a run folder says.
@@ -66,10 +117,12 @@ pub(super) struct Facts {
     folder: String,
     status: Status,
     request: Request,
+    experiments: Vec<Labels>,
     reason: Option<String>,
     counts: Counts,
     provenance: Option<Provenance>,
-    metrics: Option<MetricsFile>,
+    /// Newest first.
+    evaluations: Vec<Evaluation>,
     tags: Vec<String>,
     /// `(step, name, phase, value)`
     scalars: Vec<(u64, String, String, Option<f64>)>,
@@ -94,10 +147,11 @@ impl Facts {
             folder: format!("runs/{}/s{}/a{}", run.id.spec, run.id.seed, run.id.attempt),
             status: run.status(),
             request: atomic::read_json(&run.file("spec.json"))?,
+            experiments: run.experiments()?,
             reason: read_if_there::<Failure>(&run.file("failure.json"))?.map(|f| f.reason),
             counts: counts.unwrap_or_default(),
             provenance: read_if_there(&run.file("provenance.json"))?,
-            metrics: read_if_there(&run.file("metrics.json"))?,
+            evaluations: evaluation::all(run)?,
             tags: run.tags()?,
             scalars,
         })
@@ -171,19 +225,48 @@ fn write_rows(connection: &Connection, facts: &Facts) -> rusqlite::Result<()> {
             ],
         )?;
     }
+    for labels in &facts.experiments {
+        connection.prepare_cached("INSERT OR IGNORE INTO memberships VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?.execute(
+            params![
+                id,
+                labels.experiment,
+                labels.system,
+                labels.sampler,
+                labels.label,
+                serde_json::json!(labels.swept).to_string(),
+            ],
+        )?;
+    }
     for tag in &facts.tags {
         connection.prepare_cached("INSERT INTO tags VALUES (?1, ?2)")?.execute([id, tag])?;
     }
-    for metric in facts.metrics.iter().flat_map(|m| &m.metrics) {
+    for (rank, evaluation) in facts.evaluations.iter().enumerate() {
+        write_evaluation(connection, id, rank, evaluation)?;
+    }
+    Ok(())
+}
+
+fn write_evaluation(connection: &Connection, run: &str, rank: usize, e: &Evaluation) -> rusqlite::Result<()> {
+    connection.prepare_cached("INSERT INTO evaluations VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?.execute(params![
+        run,
+        short(&e.digest),
+        rank as i64,
+        short(&e.yardstick),
+        e.eval_digest,
+        e.reference_digest,
+        e.reference_sha256,
+        e.evaluation_code,
+    ])?;
+    for metric in &e.metrics {
         let text = |key: &str| metric.get(key).and_then(Value::as_str).unwrap_or_default();
         let number = |key: &str| metric.get(key).and_then(Value::as_f64);
-        let file = facts.metrics.as_ref();
         connection
             .prepare_cached(
-                "INSERT OR REPLACE INTO metrics VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+                "INSERT OR REPLACE INTO metrics VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
             )?
             .execute(params![
-                id,
+                run,
+                short(&e.digest),
                 text("id"),
                 metric.get("version").and_then(Value::as_i64).unwrap_or_default(),
                 text("unit"),
@@ -193,8 +276,6 @@ fn write_rows(connection: &Connection, facts: &Facts) -> rusqlite::Result<()> {
                 number("hi"),
                 number("floor"),
                 metric.get("n_samples").and_then(Value::as_i64),
-                file.map(|m| &m.eval_digest),
-                file.map(|m| &m.reference_digest),
                 metric.to_string(),
             ])?;
     }

@@ -3,7 +3,7 @@
 //! columns.
 
 /// Step `k` leads from version `k` to `k + 1`; an empty database has version 0.
-pub(super) const STEPS: &[&str] = &[TABLES, TAGS_AND_REVISIONS];
+pub(super) const STEPS: &[&str] = &[TABLES, TAGS_AND_REVISIONS, EVALUATIONS, MEMBERSHIPS];
 
 const TABLES: &str = "
 CREATE TABLE runs (
@@ -53,4 +53,47 @@ CREATE TABLE tags (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX tags_by_tag ON tags (tag, run);
 CREATE INDEX provenance_by_code ON provenance (code, run);
+";
+
+/// A run has many evaluations. One of a version that kept one has the digest of its settings as its name until its run
+/// folder is read again.
+const EVALUATIONS: &str = "
+DROP VIEW IF EXISTS v1_metrics;
+CREATE TABLE evaluations (
+    run TEXT NOT NULL,
+    evaluation TEXT NOT NULL,       -- first 16 digits of its digest
+    rank INTEGER NOT NULL,          -- 0 is the newest of the run
+    yardstick TEXT NOT NULL,        -- first 16 digits: what it was measured with but the seed
+    eval TEXT NOT NULL,             -- digest of the settings
+    reference TEXT NOT NULL,        -- digest of the reference's settings
+    content TEXT,                   -- SHA-256 of the reference's frames
+    code TEXT NOT NULL,             -- digest of the code that can change metrics; empty when unknown
+    PRIMARY KEY (run, evaluation)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE judged (
+    run TEXT NOT NULL, evaluation TEXT NOT NULL, metric TEXT NOT NULL, version INTEGER NOT NULL,
+    unit TEXT NOT NULL, direction TEXT NOT NULL,
+    value REAL, lo REAL, hi REAL, floor REAL, n INTEGER,
+    body TEXT NOT NULL,             -- the metric as in the evaluation's file
+    PRIMARY KEY (run, evaluation, metric, version)
+) STRICT, WITHOUT ROWID;
+INSERT OR IGNORE INTO evaluations
+    SELECT run, substr(eval, 1, 16), 0, substr(eval, 1, 16), eval, reference, NULL, '' FROM metrics;
+INSERT INTO judged
+    SELECT run, substr(eval, 1, 16), metric, version, unit, direction, value, lo, hi, floor, n, body FROM metrics;
+DROP TABLE metrics;
+ALTER TABLE judged RENAME TO metrics;
+";
+
+/// A run belongs to every experiment that asked for it.
+const MEMBERSHIPS: &str = "
+CREATE TABLE memberships (
+    run TEXT NOT NULL, experiment TEXT NOT NULL,
+    system TEXT NOT NULL, sampler TEXT NOT NULL, label TEXT NOT NULL,
+    swept TEXT NOT NULL,            -- JSON list of [setting, value]
+    PRIMARY KEY (run, experiment, system, sampler, swept)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX memberships_by_experiment ON memberships (experiment, run);
+INSERT INTO memberships SELECT id, experiment, system, sampler, label, swept FROM runs;
+UPDATE runs SET status = 'running' WHERE status = 'claimed';
 ";

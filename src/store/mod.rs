@@ -6,13 +6,15 @@
 //! | `migrations` | the tables, step by step |
 //! | `ingest` | one run folder into rows, the same rows whenever and however often |
 //! | `filter` | which runs are meant |
-//! | `query` | lists, metrics, prefixes of ids |
+//! | `query` | lists, prefixes of ids |
+//! | `measured` | the metrics of two sides, by the evaluations that both have |
 //! | [`views`] | views for other people's queries, with a schema that stays |
 //! | `parquet` | a view as a Parquet file |
 //! | `rebuild` | all run folders into a fresh database; comparison of two databases |
 
 mod filter;
 mod ingest;
+mod measured;
 mod migrations;
 mod parquet;
 mod query;
@@ -21,9 +23,10 @@ mod schema;
 pub mod views;
 
 pub use filter::Filter;
-pub use ingest::{catch_up, ingest, ingest_all};
+pub use ingest::{catch_up, ingest, ingest_all, settle, under_way};
+pub use measured::{Measured, Owner, owners, shared};
 pub use parquet::encode as parquet;
-pub use query::{Measured, RunRow, find, list, measured, select, shortest_prefixes};
+pub use query::{RunRow, find, list, select, shortest_prefixes};
 pub use rebuild::{Verified, dump, rebuild, verify};
 pub use schema::{NAME, VERSION, newer, open, open_for_reading};
 pub use views::View;

@@ -1,8 +1,5 @@
 //! Lists of runs, and runs by a prefix of their id.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
 use rusqlite::{Connection, Row};
 use serde::Serialize;
 use serde_json::Value;
@@ -17,7 +14,7 @@ pub struct RunRow {
     pub id: String,
     /// State.
     pub status: String,
-    /// Experiment that first asked for it.
+    /// The experiment that is asked for, else the one that first asked for it; it gave the labels.
     pub experiment: String,
     /// System.
     pub system: String,
@@ -49,47 +46,18 @@ pub struct RunRow {
     pub code: Option<String>,
     /// Git commit.
     pub revision: Option<String>,
+    /// All experiments that asked for it.
+    pub experiments: Vec<String>,
     /// Tags.
     pub tags: Vec<String>,
 }
 
-/// One metric of one run, as in the table `metrics`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Measured {
-    /// Run id.
-    pub run: Arc<str>,
-    /// System.
-    pub system: Arc<str>,
-    /// Target temperature.
-    pub temperature: f64,
-    /// Row of the table: label and swept settings.
-    pub label: Arc<str>,
-    /// Metric id.
-    pub metric: Arc<str>,
-    /// Version of its definition.
-    pub version: u32,
-    /// Unit.
-    pub unit: Arc<str>,
-    /// `lower`, `higher` or `none`.
-    pub direction: Arc<str>,
-    /// The value.
-    pub value: Option<f64>,
-    /// Lower end of its 95 % interval.
-    pub lo: Option<f64>,
-    /// Upper end.
-    pub hi: Option<f64>,
-    /// Noise floor.
-    pub floor: Option<f64>,
-    /// Digest of the reference.
-    pub reference: Arc<str>,
-    /// Samples used.
-    pub n: Option<u64>,
-}
-
 /// Columns of [`RunRow`], in its order.
-const COLUMNS: &str = "id, status, experiment, system, temperature, sampler, label, swept, seed, attempt, evaluations, \
-                       reason, started, wall_seconds, runs.spec, folder, code, revision, \
-                       (SELECT group_concat(tag, ',') FROM (SELECT tag FROM tags WHERE run = runs.id ORDER BY tag))";
+const COLUMNS: &str = "id, status, COALESCE(m.experiment, runs.experiment), COALESCE(m.system, runs.system), \
+                       temperature, COALESCE(m.sampler, runs.sampler), COALESCE(m.label, runs.label), \
+                       COALESCE(m.swept, runs.swept), seed, attempt, evaluations, reason, started, wall_seconds, runs.spec, folder, code, revision, \
+                       (SELECT group_concat(tag, ',') FROM (SELECT tag FROM tags WHERE run = runs.id ORDER BY tag)), \
+                       (SELECT json_group_array(DISTINCT experiment) FROM memberships WHERE run = runs.id)";
 
 fn row(r: &Row<'_>) -> rusqlite::Result<RunRow> {
     Ok(RunRow {
@@ -111,6 +79,7 @@ fn row(r: &Row<'_>) -> rusqlite::Result<RunRow> {
         folder: r.get(15)?,
         code: r.get(16)?,
         revision: r.get(17)?,
+        experiments: serde_json::from_str(r.get_ref(19)?.as_str()?).unwrap_or_default(),
         tags: r.get::<_, Option<String>>(18)?.map_or_else(Vec::new, |t| t.split(',').map(String::from).collect()),
     })
 }
@@ -121,8 +90,8 @@ fn row(r: &Row<'_>) -> rusqlite::Result<RunRow> {
 /// [`Error::Store`].
 pub fn list(connection: &Connection, filter: &Filter) -> Result<Vec<RunRow>> {
     let sql = format!(
-        "SELECT {COLUMNS} FROM runs LEFT JOIN provenance ON provenance.run = runs.id WHERE {}
-         ORDER BY experiment, system, sampler, runs.spec, seed, attempt LIMIT {}",
+        "SELECT {COLUMNS} FROM {} WHERE {} GROUP BY id ORDER BY 3, 4, 6, runs.spec, seed, attempt LIMIT {}",
+        Filter::FROM,
         filter.conditions(),
         filter.limit.map_or(-1, |n| n as i64)
     );
@@ -133,116 +102,6 @@ pub fn list(connection: &Connection, filter: &Filter) -> Result<Vec<RunRow>> {
         rows.collect()
     };
     query().map_err(|e| broken(&e))
-}
-
-/// Every metric of the runs that match; of several attempts at the same spec and seed the latest.
-///
-/// # Errors
-/// [`Error::Store`].
-pub fn measured(connection: &Connection, filter: &Filter) -> Result<Vec<Measured>> {
-    let query = || -> rusqlite::Result<Vec<Measured>> {
-        let mut words = Words::default();
-        let runs = latest(connection, filter, &mut words)?;
-        let mut out = Vec::new();
-        let mut statement = connection.prepare(
-            "SELECT metric, version, unit, direction, value, lo, hi, floor, reference, n FROM metrics WHERE run = ?1
-             ORDER BY metric, version",
-        )?;
-        for run in runs {
-            let mut rows = statement.query([&*run.id])?;
-            while let Some(r) = rows.next()? {
-                let mut word = |i: usize| -> rusqlite::Result<Arc<str>> { Ok(words.get(r.get_ref(i)?.as_str()?)) };
-                out.push(Measured {
-                    run: Arc::clone(&run.id),
-                    system: Arc::clone(&run.system),
-                    temperature: run.temperature,
-                    label: Arc::clone(&run.label),
-                    metric: word(0)?,
-                    unit: word(2)?,
-                    direction: word(3)?,
-                    reference: word(8)?,
-                    version: r.get(1)?,
-                    value: r.get(4)?,
-                    lo: r.get(5)?,
-                    hi: r.get(6)?,
-                    floor: r.get(7)?,
-                    n: r.get::<_, Option<i64>>(9)?.map(|n| n as u64),
-                });
-            }
-        }
-        Ok(out)
-    };
-    query().map_err(|e| broken(&e))
-}
-
-/// What every metric of a run shares.
-struct Owner {
-    id: Arc<str>,
-    system: Arc<str>,
-    temperature: f64,
-    label: Arc<str>,
-}
-
-/// The latest attempts among the runs that match, in the order of their specs.
-fn latest(connection: &Connection, filter: &Filter, words: &mut Words) -> rusqlite::Result<Vec<Owner>> {
-    let mut statement = connection.prepare(&format!(
-        "SELECT id, system, temperature, label, swept, runs.spec, seed
-         FROM runs LEFT JOIN provenance ON provenance.run = runs.id WHERE {}
-         ORDER BY runs.spec, seed, attempt",
-        filter.conditions()
-    ))?;
-    let mut rows = statement.query(rusqlite::params_from_iter(filter.values()))?;
-    let mut out: Vec<Owner> = Vec::new();
-    let mut last: (String, i64) = Default::default();
-    while let Some(r) = rows.next()? {
-        let (spec, seed) = (r.get_ref(5)?.as_str()?, r.get(6)?);
-        if last.0 == spec && last.1 == seed {
-            out.pop(); // an earlier attempt
-        } else {
-            last = (spec.to_owned(), seed);
-        }
-        let swept = r.get_ref(4)?.as_str()?;
-        let label =
-            if swept == "[]" { words.get(r.get_ref(3)?.as_str()?) } else { words.row(r.get_ref(3)?.as_str()?, swept) };
-        out.push(Owner {
-            id: r.get_ref(0)?.as_str()?.into(),
-            system: words.get(r.get_ref(1)?.as_str()?),
-            temperature: r.get(2)?,
-            label,
-        });
-    }
-    Ok(out)
-}
-
-/// Words that occur again and again, each kept once.
-#[derive(Default)]
-struct Words {
-    all: HashMap<String, Arc<str>>,
-    rows: HashMap<String, Arc<str>>,
-}
-
-impl Words {
-    fn get(&mut self, word: &str) -> Arc<str> {
-        if let Some(known) = self.all.get(word) {
-            return Arc::clone(known);
-        }
-        let new: Arc<str> = word.into();
-        self.all.insert(word.to_owned(), Arc::clone(&new));
-        new
-    }
-
-    /// Label and swept settings as one text.
-    fn row(&mut self, label: &str, swept: &str) -> Arc<str> {
-        let key = format!("{label}{swept}");
-        if let Some(known) = self.rows.get(&key) {
-            return Arc::clone(known);
-        }
-        let settings: Vec<(String, String)> = serde_json::from_str(swept).unwrap_or_default();
-        let settings: Vec<String> = settings.iter().map(|(key, value)| format!("{key} = {value}")).collect();
-        let new: Arc<str> = format!("{label} ({})", settings.join(", ")).into();
-        self.rows.insert(key, Arc::clone(&new));
-        new
-    }
 }
 
 /// The runs of a selection ([`Filter::parse`]).

@@ -1,5 +1,6 @@
 //! All run folders into a database, and the comparison that shows that nothing was lost or invented.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use rusqlite::types::Value;
@@ -44,7 +45,12 @@ pub(super) fn refresh(connection: &Connection, results: &Path) -> Result<()> {
 /// # Errors
 /// [`crate::error::Error::Store`].
 pub fn dump(connection: &Connection) -> Result<Vec<String>> {
-    let query = || -> rusqlite::Result<Vec<String>> {
+    Ok(rows(connection)?.into_iter().map(|(_, line)| line).collect())
+}
+
+/// Every row of every table, with the run that it is about.
+fn rows(connection: &Connection) -> Result<Vec<(String, String)>> {
+    let query = || -> rusqlite::Result<Vec<(String, String)>> {
         let mut lines = Vec::new();
         for (table, key) in schema::TABLES {
             let mut statement = connection.prepare(&format!("SELECT * FROM {table} ORDER BY {key}"))?;
@@ -52,7 +58,7 @@ pub fn dump(connection: &Connection) -> Result<Vec<String>> {
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {
                 let values: Vec<Value> = (0..columns).map(|i| row.get(i)).collect::<rusqlite::Result<_>>()?;
-                lines.push(format!("{table} {values:?}"));
+                lines.push((row.get(0)?, format!("{table} {values:?}")));
             }
         }
         Ok(lines)
@@ -69,7 +75,11 @@ pub struct Verified {
     pub intact: usize,
     /// What is wrong with run files.
     pub damaged: Vec<String>,
-    /// Rows that the run folders give and the database lacks.
+    /// Runs that somebody works on.
+    pub running: usize,
+    /// Runs that were stopped: a sweep goes on with them.
+    pub interrupted: usize,
+    /// Rows that the run folders give and the database lacks. Runs under way are left out: their rows follow.
     pub missing_rows: usize,
     /// Rows that the database has and the run folders do not give.
     pub extra_rows: usize,
@@ -82,15 +92,19 @@ pub struct Verified {
 pub fn verify(connection: &Connection, results: &Path) -> Result<Verified> {
     let fresh = schema::in_memory()?;
     let runs = rebuild(&fresh, results)?;
-    let (here, expected) = (dump(connection)?, dump(&fresh)?);
-    let lacks = |a: &[String], b: &[String]| {
-        let b: std::collections::BTreeSet<_> = b.iter().collect();
-        a.iter().filter(|row| !b.contains(row)).count()
+    let (interrupted, mut under_way) = (having(&fresh, Status::Interrupted)?, having(&fresh, Status::Claimed)?);
+    under_way.extend(having(connection, Status::Claimed)?); // of complete runs: judged again
+    let ended = |rows: Vec<(String, String)>| -> BTreeSet<String> {
+        let open = |run: &String| interrupted.contains(run) || under_way.contains(run);
+        rows.into_iter().filter(|(run, _)| !open(run)).map(|(_, line)| line).collect()
     };
+    let (here, expected) = (ended(rows(connection)?), ended(rows(&fresh)?));
     let mut found = Verified {
         runs,
-        missing_rows: lacks(&expected, &here),
-        extra_rows: lacks(&here, &expected),
+        running: under_way.len(),
+        interrupted: interrupted.len(),
+        missing_rows: expected.difference(&here).count(),
+        extra_rows: here.difference(&expected).count(),
         ..Verified::default()
     };
     for run in all_runs(results)?.iter().filter(|r| r.status() == Status::Complete) {
@@ -100,4 +114,14 @@ pub fn verify(connection: &Connection, results: &Path) -> Result<Verified> {
         }
     }
     Ok(found)
+}
+
+/// Ids of the runs whose row has this status.
+fn having(connection: &Connection, status: Status) -> Result<BTreeSet<String>> {
+    let query = || -> rusqlite::Result<BTreeSet<String>> {
+        let mut statement = connection.prepare("SELECT id FROM runs WHERE status = ?1")?;
+        let rows = statement.query_map([status.word()], |r| r.get(0))?;
+        rows.collect()
+    };
+    query().map_err(|e| broken(&e))
 }

@@ -22,10 +22,12 @@ const BUSY: Duration = Duration::from_secs(30);
 pub(super) const TABLES: &[(&str, &str)] = &[
     ("runs", "id"),
     ("energy_counts", "run, purpose"),
-    ("metrics", "run, metric, version"),
+    ("evaluations", "run, rank"),
+    ("metrics", "run, evaluation, metric, version"),
     ("scalars", "run, step, name"),
     ("provenance", "run"),
     ("tags", "run, tag"),
+    ("memberships", "run, experiment, system, sampler, swept"),
 ];
 
 /// Opens the database of a results folder for writing: makes folder and tables if they are not there (with the rows of the
@@ -227,6 +229,8 @@ mod tests {
         let rows = |c: &Connection, sql: &str| -> i64 { c.query_row(sql, [], |r| r.get(0)).unwrap() };
         let scalars = rows(&old, "SELECT count(*) FROM scalars");
         assert_eq!((scalars, rows(&old, "SELECT count(*) FROM runs")), (6, 2));
+        let metrics = rows(&old, "SELECT count(*) FROM metrics");
+        assert!(metrics > 0);
         old.close().unwrap();
         let connection = open(dir.path()).unwrap();
         assert_eq!(version(&connection, Path::new("")).unwrap(), VERSION);
@@ -234,6 +238,7 @@ mod tests {
         assert_eq!(rows(&connection, "SELECT count(*) FROM scalars"), scalars);
         assert_eq!(rows(&connection, "SELECT count(*) FROM provenance WHERE revision IS NULL"), 2);
         assert_eq!(rows(&connection, "SELECT count(*) FROM tags"), 0);
+        assert_eq!(rows(&connection, "SELECT count(*) FROM metrics JOIN evaluations USING (run, evaluation)"), metrics);
         // The same tables as a new one has.
         let tables = |c: &Connection| -> Vec<String> {
             let sql = "SELECT name || ': ' || (SELECT group_concat(name, ' ') FROM pragma_table_info(m.name)) \

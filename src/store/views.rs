@@ -28,7 +28,7 @@ const SAMPLER: (&str, &str, &str) = ("sampler", "runs.sampler", "key of the samp
 const LABEL: (&str, &str, &str) = ("label", "runs.label", "how reports call the sampler");
 const SWEPT: (&str, &str, &str) = ("swept", "runs.swept", "swept settings, JSON list of [setting, value]");
 const SEED: (&str, &str, &str) = ("seed", "runs.seed", "seed");
-const STATUS: (&str, &str, &str) = ("status", "runs.status", "complete, failed, interrupted, claimed");
+const STATUS: (&str, &str, &str) = ("status", "runs.status", "complete, failed, interrupted, running, damaged");
 
 /// All views.
 pub const VIEWS: &[View] = &[
@@ -61,7 +61,7 @@ pub const VIEWS: &[View] = &[
     },
     View {
         name: "v1_metrics",
-        row: "a metric of a run",
+        row: "a metric of the newest evaluation of a run",
         columns: &[
             RUN,
             SYSTEM,
@@ -80,11 +80,58 @@ pub const VIEWS: &[View] = &[
             ("unit", "metrics.unit", "unit"),
             ("direction", "metrics.direction", "what is better: lower, higher, none"),
             ("evaluations", "runs.evaluations", "charged energy evaluations of the run"),
-            ("eval", "metrics.eval", "digest of the evaluation settings"),
-            ("reference", "metrics.reference", "digest of the reference ensemble"),
+            ("eval", "evaluations.eval", "digest of the evaluation settings"),
+            ("reference", "evaluations.reference", "digest of the reference ensemble"),
         ],
-        from: "metrics JOIN runs ON runs.id = metrics.run",
+        from: "evaluations JOIN metrics ON metrics.run = evaluations.run AND metrics.evaluation = evaluations.evaluation \
+               AND evaluations.rank = 0 JOIN runs ON runs.id = metrics.run",
         order: "runs.id, metrics.metric, metrics.version",
+    },
+    View {
+        name: "v1_evaluations",
+        row: "a metric of an evaluation of a run; a run may have many",
+        columns: &[
+            RUN,
+            SYSTEM,
+            TEMPERATURE,
+            SAMPLER,
+            LABEL,
+            SWEPT,
+            SEED,
+            ("evaluation", "evaluations.evaluation", "name of the evaluation: its file in the run folder"),
+            ("rank", "evaluations.rank", "0 is the newest of the run"),
+            ("yardstick", "evaluations.yardstick", "settings, reference and code: values by one yardstick compare"),
+            ("eval", "evaluations.eval", "digest of the evaluation settings"),
+            ("reference", "evaluations.reference", "digest of the reference ensemble's settings"),
+            ("content", "evaluations.content", "SHA-256 of its frames"),
+            ("code", "evaluations.code", "digest of the code that can change metrics; empty in older records"),
+            ("metric", "metrics.metric", "metric id"),
+            ("version", "metrics.version", "version of the metric: others do not compare"),
+            ("value", "metrics.value", "value; NULL where it is not defined"),
+            ("lo", "metrics.lo", "lower end of the 95 % interval"),
+            ("hi", "metrics.hi", "upper end"),
+            ("floor", "metrics.floor", "the metric between two halves of the reference"),
+            ("unit", "metrics.unit", "unit"),
+            ("direction", "metrics.direction", "what is better: lower, higher, none"),
+            ("n", "metrics.n", "samples used"),
+        ],
+        from: "evaluations JOIN metrics ON metrics.run = evaluations.run AND metrics.evaluation = evaluations.evaluation \
+               JOIN runs ON runs.id = metrics.run",
+        order: "runs.id, evaluations.rank, metrics.metric, metrics.version",
+    },
+    View {
+        name: "v1_experiments",
+        row: "an experiment that asked for a run, with its labels there",
+        columns: &[
+            RUN,
+            ("experiment", "memberships.experiment", "name of the experiment"),
+            ("system", "memberships.system", "key of the system in its file"),
+            ("sampler", "memberships.sampler", "key of the sampler in its file"),
+            ("label", "memberships.label", "how its reports call the sampler"),
+            ("swept", "memberships.swept", "its swept settings, JSON list of [setting, value]"),
+        ],
+        from: "memberships JOIN runs ON runs.id = memberships.run",
+        order: "memberships.experiment, runs.id, memberships.system, memberships.sampler, memberships.swept",
     },
     View {
         name: "v1_counts",
@@ -210,6 +257,12 @@ mod tests {
             "run system temperature sampler label swept seed status metric version value lo hi floor unit direction \
              evaluations eval reference"
         );
+        assert_eq!(
+            columns("evaluations"),
+            "run system temperature sampler label swept seed evaluation rank yardstick eval reference content code metric \
+             version value lo hi floor unit direction n"
+        );
+        assert_eq!(columns("experiments"), "run experiment system sampler label swept");
         assert_eq!(columns("counts"), "run system sampler label seed purpose count");
         assert_eq!(columns("v1_scalars"), "run system sampler label seed step phase name value");
         assert!(View::by_name("v2_runs").is_err());

@@ -64,9 +64,10 @@ impl Place {
         self.runs().iter().map(count).sum()
     }
 
-    /// What must not depend on what happened on the way: manifests, samples and metrics of every complete run, by id.
+    /// What must not depend on what happened on the way: manifests, which list every evaluation, and samples of every
+    /// complete run, by id.
     pub fn outcome(&self) -> Vec<(String, Vec<Vec<u8>>)> {
-        let files = [manifest::NAME, "samples.npz", "weights.safetensors", "counts.json", "metrics.json"];
+        let files = [manifest::NAME, "samples.npz", "weights.safetensors", "counts.json"];
         let read = |run: &RunDir| files.map(|f| std::fs::read(run.file(f)).unwrap_or_default()).to_vec();
         self.runs().iter().map(|run| (run.id.to_string(), read(run))).collect()
     }

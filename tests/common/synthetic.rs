@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use pita_bench::energy::{Counts, Purpose};
-use pita_bench::identity;
-use pita_bench::record::{Kind, Labels, MetricsFile, Provenance, Request, RunDir, Session, events, manifest};
-use pita_bench::spec::{MdSpec, RunSpec, SamplerSpec, SystemSpec};
+use pita_bench::identity::{self, Yardstick};
+use pita_bench::record::evaluation::{self, Evaluation};
+use pita_bench::record::{Kind, Labels, Provenance, Request, RunDir, Session, atomic, events, manifest};
+use pita_bench::spec::{EvalSpec, MdSpec, RunSpec, SamplerSpec, SystemSpec};
 use serde::Serialize;
 use serde_json::json;
 
@@ -54,6 +55,7 @@ impl Made {
             label: "MD".into(),
             swept: vec![("stride".into(), self.stride.to_string())],
         };
+        let yardstick = Yardstick::new(&spec.system, &EvalSpec::default(), None).unwrap();
         put(&run, "spec.json", &Request { spec_digest: digest.clone(), seed: self.seed, labels, spec });
         let code = self.revision.repeat(2)[..64].to_owned();
         let session = Session {
@@ -89,17 +91,16 @@ impl Made {
                 "dropped": 0, "reference": "r", "note": ""})
         };
         let ids = ["energy-w1", "energy-w2", "distance-w2", "geo-w1-ref", "geo-w2", "mean-energy", "ess"];
-        let metrics = MetricsFile {
-            eval_digest: "e".into(),
-            reference_digest: "r".into(),
-            reference_sha256: None,
-            code_digest: code,
+        let evaluation = Evaluation {
             metrics: ids[..self.metrics].iter().map(|id| metric(id)).collect(),
-            eval: None,
-            reweighted: vec![],
+            ..Evaluation::new(&yardstick, self.seed, &EvalSpec::default())
         };
-        put(&run, "metrics.json", &metrics);
-        std::fs::write(run.file(manifest::NAME), "").unwrap();
+        let name = evaluation::name(&evaluation.digest);
+        std::fs::create_dir_all(run.file(evaluation::FOLDER)).unwrap();
+        put(&run, &name, &evaluation);
+        let line = |name: &str| format!("{}  {name}\n", atomic::sha256_file(&run.file(name)).unwrap());
+        let text: String = ["counts.json", "spec.json", &name].iter().map(|name| line(name)).collect();
+        std::fs::write(run.file(manifest::NAME), text).unwrap();
         run
     }
 }

@@ -6,9 +6,10 @@ use std::time::Instant;
 
 use pita_bench::array::{Array, read_positions, write_npz};
 use pita_bench::energy::{Counts, Purpose};
-use pita_bench::identity;
-use pita_bench::record::{EventLog, Kind, Labels, MetricsFile, Provenance, Request, RunDir, Session, atomic, manifest};
-use pita_bench::spec::{MdSpec, RunSpec, SamplerSpec, SystemSpec};
+use pita_bench::identity::{self, Yardstick};
+use pita_bench::record::evaluation::{self, Evaluation};
+use pita_bench::record::{EventLog, Kind, Labels, Provenance, Request, RunDir, Session, atomic, manifest};
+use pita_bench::spec::{EvalSpec, MdSpec, RunSpec, SamplerSpec, SystemSpec};
 use pita_bench::store;
 use serde_json::{Value, json};
 
@@ -76,17 +77,11 @@ fn synthetic(results: &Path, stride: usize, seed: u64, x: f64, whole: bool) -> R
     write_npz(run.file("samples.npz"), &[("positions".to_owned(), Array::f64(&[1], vec![x]))].into()).unwrap();
     let metric = json!({"id": "energy-w1", "version": 1, "unit": "kT", "direction": "lower", "value": x,
         "lo": x - 0.1, "hi": x + 0.1, "floor": 0.01, "n_samples": 10, "reference": "r"});
-    let metrics = MetricsFile {
-        eval_digest: "e".into(),
-        reference_digest: "r".into(),
-        reference_sha256: None,
-        code_digest: code.digest.clone(),
-        metrics: vec![metric],
-        eval: None,
-        reweighted: vec![],
-    };
-    atomic::write_json(&run.file("metrics.json"), &metrics).unwrap();
     manifest::write(&run.path).unwrap();
+    let eval = EvalSpec::default();
+    let yardstick = Yardstick::new(&request.spec.system, &eval, None).unwrap();
+    let evaluation = Evaluation { metrics: vec![metric], ..Evaluation::new(&yardstick, seed, &eval) };
+    evaluation::keep(&run, &evaluation).unwrap();
     run
 }
 

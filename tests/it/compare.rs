@@ -4,8 +4,10 @@ use std::time::{Duration, Instant};
 
 use crate::common::place::{Place, ends_with, text};
 use crate::common::synthetic::Made;
-use pita_bench::record::{Labels, Request, RunDir};
-use pita_bench::{config, identity};
+use pita_bench::identity::Yardstick;
+use pita_bench::record::evaluation::{self, Evaluation};
+use pita_bench::record::{Labels, Request, RunDir, atomic};
+use pita_bench::{config, exec, identity};
 use serde_json::Value;
 
 const OLD: &str = "aaaa000000000000000000000000000000000000";
@@ -162,7 +164,8 @@ fn explain_and_show() {
     ends_with(&place.run(&["show", "ffffffff"]), 4);
 }
 
-/// Ten methods of a thousand seeds: one that was run, and copies of it under the names of all the others.
+/// Ten methods of a thousand seeds, each evaluated in three ways: one that was run, and copies of it under the names of all
+/// the others.
 fn ten_thousand() -> Place {
     let strides: Vec<String> = (1..=10).map(|s| s.to_string()).collect();
     let seeds: Vec<String> = (0..1_000).map(|s| s.to_string()).collect();
@@ -177,31 +180,44 @@ fn ten_thousand() -> Place {
     ));
     ends_with(&place.sweep(&["--seeds", "0", "-s", "samplers.md.stride=1"]), 0);
     let real = place.runs().remove(0);
+    let judged = evaluation::all(&real).unwrap().remove(0);
+    let results = std::fs::read_to_string(real.file("MANIFEST.sha256")).unwrap();
+    let results: String = results.lines().filter(|l| !l.contains("evaluations/")).map(|l| format!("{l}\n")).collect();
     let experiment = config::load(&place.experiment, None, &[]).unwrap();
     assert_eq!(experiment.cells.len(), 10_000);
+    let yardstick = exec::Asked::of(&place.results(), &experiment.cells[0]).unwrap().yardstick;
+    let others = ["n = 10", "n = 15"].map(|n| Yardstick { settings: identity::sha256_hex(n), ..yardstick.clone() });
     for cell in experiment.cells {
         let spec_digest = identity::spec_digest(&cell.run);
         let run = RunDir::new(&place.results(), &spec_digest, cell.seed, 1);
-        if run.path == real.path {
-            continue;
+        std::fs::create_dir_all(run.file("evaluations")).unwrap();
+        let mut manifest = results.clone();
+        for yardstick in others.iter().chain([&yardstick]) {
+            let all = Evaluation::new(yardstick, cell.seed, &cell.eval);
+            let text = serde_json::to_vec(&Evaluation { metrics: judged.metrics.clone(), ..all.clone() }).unwrap();
+            let name = evaluation::name(&all.digest);
+            std::fs::write(run.file(&name), &text).unwrap();
+            manifest += &format!("{}  {name}\n", atomic::sha256(&text));
         }
-        std::fs::create_dir_all(&run.path).unwrap();
-        for file in ["samples.npz", "counts.json", "metrics.json", "events.jsonl", "MANIFEST.sha256"] {
-            std::fs::hard_link(real.file(file), run.file(file)).unwrap();
+        if run.path != real.path {
+            for file in ["samples.npz", "counts.json", "events.jsonl"] {
+                std::fs::hard_link(real.file(file), run.file(file)).unwrap();
+            }
+            let mut provenance: Value =
+                serde_json::from_slice(&std::fs::read(real.file("provenance.json")).unwrap()).unwrap();
+            provenance["code"]["revision"] = if cell.seed % 2 == 0 { OLD.into() } else { NEW.into() };
+            std::fs::write(run.file("provenance.json"), provenance.to_string()).unwrap();
+            let labels = Labels {
+                experiment: "many".into(),
+                system: cell.system,
+                sampler: cell.sampler,
+                label: cell.label,
+                swept: cell.swept,
+            };
+            let request = Request { spec_digest, seed: cell.seed, labels, spec: cell.run };
+            std::fs::write(run.file("spec.json"), serde_json::to_vec(&request).unwrap()).unwrap();
         }
-        let mut provenance: Value =
-            serde_json::from_slice(&std::fs::read(real.file("provenance.json")).unwrap()).unwrap();
-        provenance["code"]["revision"] = if cell.seed % 2 == 0 { OLD.into() } else { NEW.into() };
-        std::fs::write(run.file("provenance.json"), provenance.to_string()).unwrap();
-        let labels = Labels {
-            experiment: "many".into(),
-            system: cell.system,
-            sampler: cell.sampler,
-            label: cell.label,
-            swept: cell.swept,
-        };
-        let request = Request { spec_digest, seed: cell.seed, labels, spec: cell.run };
-        std::fs::write(run.file("spec.json"), serde_json::to_vec(&request).unwrap()).unwrap();
+        std::fs::write(run.file("MANIFEST.sha256"), manifest).unwrap();
     }
     place
 }
@@ -221,7 +237,9 @@ fn ten_thousand_runs() {
     let diff = timed(&["diff", "code=aaaa", "code=bbbb"]);
     let report = timed(&["report", &file]);
     let versions = timed(&["report", &file, "--compare", "aaaa", "bbbb"]);
-    println!("10,000 runs: rebuild {rebuild:?}, ls {ls:?}, diff {diff:?}, report {report:?}, --compare {versions:?}");
+    println!(
+        "10,000 runs of three evaluations: rebuild {rebuild:?}, ls {ls:?}, diff {diff:?}, report {report:?}, --compare {versions:?}"
+    );
     assert!(ls < Duration::from_secs(2) && diff < Duration::from_secs(3), "{ls:?} {diff:?}");
     assert!(report < Duration::from_secs(20), "{report:?}");
 }

@@ -61,8 +61,10 @@ fn swept(dir: &Path) -> PathBuf {
 }
 
 fn files(run: &RunDir) -> Vec<(String, Vec<u8>)> {
-    let read = |name: &&str| Some(((*name).to_owned(), std::fs::read(run.file(name)).ok()?));
-    bundle::FILES.iter().filter_map(read).collect()
+    let sealed = record::manifest::read(&run.path).unwrap().into_iter().map(|(_, name)| name);
+    let evaluations = sealed.filter(|name| name.starts_with("evaluations/"));
+    let names = bundle::FILES.iter().map(|name| (*name).to_owned()).chain(evaluations);
+    names.filter_map(|name| Some((name.clone(), std::fs::read(run.file(&name)).ok()?))).collect()
 }
 
 #[test]
@@ -189,9 +191,9 @@ fn hostile_bundles_are_refused_and_leave_nothing() {
         ("order", whole(&index(&id, items.iter().rev().cloned().collect()), &id, &good), 9, "in place of"),
         (
             "version",
-            whole(&index(&id, items.clone()).replace("\"format\":1", "\"format\":2"), &id, &good),
+            whole(&index(&id, items.clone()).replace("\"format\":1", "\"format\":3"), &id, &good),
             9,
-            "version 2",
+            "version 3",
         ),
         ("one bit", flipped, 9, "with SHA-256"),
         (
@@ -278,7 +280,11 @@ fn tables_views_and_pandas_agree() {
     text(pita(&results, &["export", "runs", "--out", out.to_str().unwrap()]));
     assert_eq!(rows(&std::fs::read_to_string(&out).unwrap()).len(), 3);
     let schema = text(pita(&results, &["db", "schema"]));
-    assert!(schema.contains("v1_metrics: a metric of a run in each row") && schema.contains("upper end"), "{schema}");
+    assert!(
+        schema.contains("v1_metrics: a metric of the newest evaluation of a run in each row")
+            && schema.contains("upper end"),
+        "{schema}"
+    );
 
     for table in ["runs", "metrics", "counts", "scalars"] {
         let out = dir.path().join(format!("{table}.parquet"));

@@ -5,9 +5,10 @@ use std::path::Path;
 
 use pita_bench::config::Cell;
 use pita_bench::exec;
-use pita_bench::identity;
+use pita_bench::identity::{self, Yardstick};
 use pita_bench::plan::{Action, Flags};
-use pita_bench::record::{Claim, Failure, Labels, MetricsFile, Provenance, Request, RunDir, atomic, claim, manifest};
+use pita_bench::record::evaluation::{self, Evaluation};
+use pita_bench::record::{Claim, Failure, Labels, Provenance, Request, RunDir, atomic, claim, manifest};
 use pita_bench::spec::{EvalSpec, MdSpec, RunSpec, SamplerSpec, SystemSpec};
 use proptest::prelude::*;
 use serde_json::{Number, Value, json};
@@ -118,7 +119,7 @@ struct Left {
     spec: bool,
     /// Whose provenance: ours, other code's, torn, none.
     provenance: u8,
-    /// Metrics: as asked for, by other settings, torn, none.
+    /// Evaluation: as asked for, by other code, torn, none.
     metrics: u8,
     manifest: bool,
     failure: bool,
@@ -178,24 +179,23 @@ fn put(run: &RunDir, cell: &Cell, left: &Left) -> Option<Claim> {
         2 => std::fs::write(&provenance, "{\"spec_dig").unwrap(),
         _ => {}
     }
-    let judged = |eval: String| MetricsFile {
-        eval_digest: eval,
-        reference_digest: String::new(),
-        reference_sha256: None,
-        code_digest: String::new(),
-        metrics: vec![],
-        reweighted: vec![],
-        eval: None,
+    let yardstick = Yardstick::new(&cell.run.system, &cell.eval, None).unwrap();
+    let other = Yardstick { code: "other".into(), ..yardstick.clone() };
+    let text = match left.metrics {
+        0 => serde_json::to_string(&Evaluation::new(&yardstick, cell.seed, &cell.eval)).unwrap(),
+        1 => serde_json::to_string(&Evaluation::new(&other, cell.seed, &cell.eval)).unwrap(),
+        _ => "{".to_owned(),
     };
-    let metrics = run.file("metrics.json");
-    match left.metrics {
-        0 => atomic::write_json(&metrics, &judged(identity::eval_digest(&cell.eval))).unwrap(),
-        1 => atomic::write_json(&metrics, &judged("other".into())).unwrap(),
-        2 => std::fs::write(&metrics, "{").unwrap(),
-        _ => {}
+    let by = if left.metrics == 1 { &other } else { &yardstick };
+    let name = evaluation::name(&by.evaluation(cell.seed));
+    std::fs::create_dir_all(run.file(evaluation::FOLDER)).unwrap();
+    if left.metrics < 3 {
+        std::fs::write(run.file(&name), &text).unwrap();
     }
     if left.manifest {
-        std::fs::write(run.file(manifest::NAME), "").unwrap();
+        let sealed = left.metrics < 3;
+        let text = if sealed { format!("{}  {name}\n", atomic::sha256(text.as_bytes())) } else { String::new() };
+        std::fs::write(run.file(manifest::NAME), text).unwrap();
     }
     if left.failure {
         atomic::write_json(&run.file("failure.json"), &Failure { reason: "r".into(), time: "t".into() }).unwrap();

@@ -5,6 +5,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use pita_bench::array::{Array, Arrays, read_npz, write_npz};
+use pita_bench::record::atomic;
 
 const EXPERIMENT: &str = r#"
 name = "tiny"
@@ -119,15 +120,19 @@ fn first_and_second_sweep_and_report() {
     ends_with(&third, 0);
     assert!(text(&third).contains("2 evaluated"), "{}", text(&third));
 
-    // So does a reference of the same settings whose frames are others than those that one run was judged against.
-    let metrics = &place.run_files("metrics.json")[0];
-    let mut judged: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(metrics).unwrap()).unwrap();
-    assert_eq!(judged["reference_sha256"].as_str().unwrap().len(), 64);
-    judged["reference_sha256"] = "0".repeat(64).into();
-    std::fs::write(metrics, judged.to_string()).unwrap();
+    // So does a reference of the same settings whose frames are others than those that the runs were judged against.
+    let card = std::fs::read_dir(place.results().join("references")).unwrap().flatten().map(|e| e.path());
+    let npz = card.map(|p| p.join("reference.npz")).find(|p| p.exists()).unwrap();
+    let card = npz.with_file_name("reference.json");
+    let mut frames = read_npz(&npz).unwrap();
+    frames.insert("more".into(), Array::f64(&[1], vec![1.0]));
+    let before = atomic::sha256_file(&npz).unwrap();
+    write_npz(&npz, &frames).unwrap();
+    let made = std::fs::read_to_string(&card).unwrap();
+    std::fs::write(&card, made.replace(&before, &atomic::sha256_file(&npz).unwrap())).unwrap();
     let fourth = place.sweep(&["-s", "metrics.n=100"]);
     ends_with(&fourth, 0);
-    assert!(text(&fourth).contains("1 evaluated"), "{}", text(&fourth));
+    assert!(text(&fourth).contains("2 evaluated"), "{}", text(&fourth));
 
     for file in ["table.md", "table.csv", "table.tex", "table.json", "report.html"] {
         assert!(place.results().join("reports/tiny").join(file).exists(), "{file}");

@@ -28,7 +28,7 @@ pub struct Row {
     pub label: String,
     /// Seed.
     pub seed: u64,
-    /// `complete`, `not evaluated`, `failed`, `claimed`, `interrupted`, `missing`.
+    /// `complete`, `not evaluated`, `failed`, `running`, `interrupted`, `missing`.
     pub state: String,
     /// What Slurm has of it in its queue: `job_index state`.
     pub queue: Option<String>,
@@ -65,7 +65,7 @@ pub fn status(experiment: &Experiment, results: &Path, options: &Options) -> Res
             });
         }
         // A failed cell is planned as a new attempt: what counts here is the latest one there is.
-        let state = match record::attempts(results, &p.spec_digest, p.cell.seed)?.pop() {
+        let state = match record::attempts(results, &p.asked.spec_digest, p.cell.seed)?.pop() {
             None => "missing",
             Some(run) => match (run.status(), p.action) {
                 (Status::Complete, Action::Evaluate) => "not evaluated",
@@ -96,7 +96,7 @@ pub fn collect(experiment: &Experiment, results: &Path, options: &Options) -> Re
     let connection = store::open(results)?;
     let mut ingested = 0;
     for p in planned {
-        for run in record::attempts(results, &p.spec_digest, p.cell.seed)? {
+        for run in record::attempts(results, &p.asked.spec_digest, p.cell.seed)? {
             store::ingest(&connection, &run)?;
             ingested += 1;
         }

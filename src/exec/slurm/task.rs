@@ -51,6 +51,7 @@ pub fn run_entry(path: &Path, index: usize, results: &Path, quiet: bool) -> Resu
         checkpoint_every: Duration::from_secs(plan.checkpoint_every),
         stop: &signals::interrupted,
         note: &|text| screen.note(text),
+        begun: &|_| Ok(()), // tasks share no database
         late_reference: true,
     };
     let began = Instant::now();
@@ -63,6 +64,9 @@ pub fn run_entry(path: &Path, index: usize, results: &Path, quiet: bool) -> Resu
             Action::Skip => Outcome::Skipped,
             _ => work(&shop, &planned, &mut |p| bar.show(p))?,
         };
+        if planned.run.file("spec.json").exists() {
+            planned.run.join(&planned::labels(&plan.experiment, cell))?;
+        }
         match outcome {
             Outcome::Done => return Ok("complete already"),
             Outcome::Ran => return Ok("complete"),

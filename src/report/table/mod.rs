@@ -153,6 +153,7 @@ fn table(runs: &[RunResult], system: &str, temperature: f64) -> Result<Table> {
         let total = row.seeds + row.failed.len() + row.unfinished;
         warnings.push(format!("{}: {} of {total} seeds failed and are in no mean", row.label, row.failed.len()));
     }
+    warnings.extend(rows.iter().filter_map(|row| by_other_code(row, &runs)));
     for row in rows.iter().filter(|r| r.unfinished > 0) {
         warnings.push(format!("{}: {} seeds are not finished", row.label, row.unfinished));
     }
@@ -189,6 +190,16 @@ fn table(runs: &[RunResult], system: &str, temperature: f64) -> Result<Table> {
     let sources = sources(&baselines, &rows, system, temperature, &columns);
     let reference = runs.iter().find_map(|r| r.reference.as_ref()).map(Counts::charged);
     Ok(Table { title, system: system.into(), temperature, columns, rows, reference, warnings, sources })
+}
+
+/// Says which numbers of a row come from other code than this.
+fn by_other_code(row: &Row, runs: &[&RunResult]) -> Option<String> {
+    let mine = runs.iter().filter(|r| r.status == Status::Complete && r.row_label() == row.label);
+    let others: Vec<&str> = mine.filter_map(|r| r.evaluated_by.as_deref()).collect();
+    let codes: Vec<&str> = others.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
+    let count = if others.len() == row.seeds { "all".into() } else { format!("{} of {}", others.len(), row.seeds) };
+    (!others.is_empty())
+        .then(|| format!("{}: {count} seeds were evaluated by other code ({})", row.label, codes.join(", ")))
 }
 
 /// Keeps the items whose flag is set.
@@ -384,6 +395,7 @@ pub(crate) mod tests {
             counts: Counts(BTreeMap::from([(Purpose::Sampling, 1_000_000 + seed), (Purpose::Evaluation, 50)])),
             reference: Some(Counts(BTreeMap::from([(Purpose::Reference, 7_000_000)]))),
             status: Status::Complete,
+            evaluated_by: None,
             failure: None,
             samples_path: None,
         }
@@ -447,6 +459,20 @@ pub(crate) mod tests {
         assert!(t.warnings.iter().any(|w| w.contains("different definitions, references")));
         // Published rows never win.
         assert!(t.rows.iter().filter(|r| r.published_only).all(|r| r.cells.iter().all(|c| !c.best)));
+    }
+
+    #[test]
+    fn evaluations_by_other_code_are_named() {
+        let mut runs = vec![run("pita", 1, 2.0), run("pita", 2, 2.1), run("md", 1, 2.5)];
+        let warned = |runs: &[RunResult]| {
+            let all = collect(runs).unwrap().remove(0).warnings;
+            all.into_iter().filter(|w| w.contains("other code")).collect::<Vec<_>>().join("\n")
+        };
+        assert_eq!(warned(&runs), "");
+        runs[1].evaluated_by = Some("4b455f27d".into());
+        assert_eq!(warned(&runs), "PITA: 1 of 2 seeds were evaluated by other code (4b455f27d)");
+        runs[0].evaluated_by = Some("4b455f27d".into());
+        assert_eq!(warned(&runs), "PITA: all seeds were evaluated by other code (4b455f27d)");
     }
 
     /// A metric without any value has no column, unless something published stands in it.
