@@ -58,6 +58,8 @@ def main(path):
         samples = min(samples, (job["budget"] - equilibration) // stride)
     if samples < 1:
         sys.exit("the budget does not pay for a single sample")
+    if samples < job["samples"]:
+        print(json.dumps({"type": "budget-spent"}), flush=True)
 
     integrator.step(equilibration)
     positions, energy, said = [], [], time.time()

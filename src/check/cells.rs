@@ -13,7 +13,7 @@ use crate::exec::{self, references};
 use crate::identity::{self, Code, Env};
 use crate::metrics::MetricValue;
 use crate::record::evaluation::{self, Found};
-use crate::record::{self, Evaluation, Failure, RunDir, Status, atomic, manifest};
+use crate::record::{self, Evaluation, Failure, RunDir, atomic, manifest};
 use crate::spec::RunSpec;
 
 /// Files whose bytes the same code makes again on the same kind of machine.
@@ -119,7 +119,7 @@ fn spec_value(spec: &RunSpec) -> Value {
 /// The record of a cell, or why there is none.
 fn record(cell: &Cell, spec: &str, results: &Path) -> Result<std::result::Result<CellRecord, String>> {
     let Some(run) = record::attempts(results, spec, cell.seed)?.pop() else { return Ok(Err("never run".into())) };
-    if run.status() != Status::Complete {
+    if !run.status().has_samples() {
         return Ok(Err(reason(&run)));
     }
     manifest::verify(&run.path)?;

@@ -250,8 +250,9 @@ fn runs(results: &Path) -> Result<(Verdict, String)> {
     let abandoned = |r: &&record::RunDir| r.file("claim").exists() && claim::holder(&r.file("claim")).is_none();
     let stale = runs.iter().filter(abandoned).count();
     let text = format!(
-        "{} complete, {} failed, {} under way, {} interrupted, {stale} with a claim whose holder is gone",
+        "{} complete, {} partial, {} failed, {} under way, {} interrupted, {stale} with a claim whose holder is gone",
         count(Status::Complete),
+        count(Status::Partial),
         count(Status::Failed),
         count(Status::Claimed),
         count(Status::Interrupted)

@@ -33,7 +33,7 @@ pub struct Args {
 /// Options that narrow a selection.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Only {
-    /// Only this state: running, interrupted, failed, damaged, complete
+    /// Only this state: running, interrupted, failed, damaged, partial, complete
     #[arg(long)]
     status: Option<String>,
     /// Only runs that this experiment asked for, whichever asked first

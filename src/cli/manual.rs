@@ -59,7 +59,7 @@ pub fn man(args: &ManArgs, globals: &Globals) -> Result<()> {
     std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
     let verbs: Vec<clap::Command> = command.get_subcommands().cloned().collect();
     let mut pages = vec![(String::from("pita-bench"), command)];
-    for verb in verbs.into_iter().filter(|v| v.get_name() != "help") {
+    for verb in verbs.into_iter().filter(|v| v.get_name() != "help" && !v.is_hide_set()) {
         let name = format!("pita-bench-{}", verb.get_name());
         let verb = verb.name(clap::builder::Str::from(name.clone()));
         pages.push((name, verb));

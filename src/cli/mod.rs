@@ -22,6 +22,8 @@ pub mod reference;
 pub mod report;
 pub mod run;
 pub mod show;
+#[cfg(unix)]
+pub mod supervise;
 pub mod sweep;
 pub mod system;
 pub mod tag;
@@ -105,6 +107,10 @@ pub enum Verb {
     Sweep(sweep::Args),
     /// Run one entry of a frozen plan: what a task of a cluster does.
     Run(run::Args),
+    /// The parent of a program of somebody else's; not for people.
+    #[cfg(unix)]
+    #[command(hide = true)]
+    Supervise(supervise::Args),
     /// List runs.
     Ls(ls::Args),
     /// Everything about one run.
@@ -157,6 +163,8 @@ impl Cli {
         match &self.verb {
             Verb::Sweep(args) => return sweep::run(args, globals),
             Verb::Run(args) => run::run(args, globals)?,
+            #[cfg(unix)]
+            Verb::Supervise(args) => supervise::run(args)?,
             Verb::Ls(args) => ls::run(args, globals)?,
             Verb::Show(args) => show::run(args, globals)?,
             Verb::Diff(args) => diff::run(args, globals)?,

@@ -60,7 +60,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         text += "\n";
     }
     if let Some(reason) = &row.reason {
-        text += &format!("failed       {reason}\n");
+        text += &format!("{:<12} {reason}\n", row.status);
     }
     text += "\nspec\n";
     let mut fields = Vec::new();

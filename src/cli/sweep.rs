@@ -204,6 +204,7 @@ fn sentence(summary: &Summary) -> String {
     }
     let parts = [
         (summary.count(|o| matches!(o, Outcome::Ran)), "ran"),
+        (summary.count(|o| matches!(o, Outcome::Partial { .. })), "ended with fewer samples than asked for"),
         (summary.count(|o| matches!(o, Outcome::Evaluated)), "evaluated"),
         (done, "were complete already"),
         (summary.count(|o| matches!(o, Outcome::Failed { .. })), "failed"),

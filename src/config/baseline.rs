@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
 use crate::identity::tree;
-use crate::spec::Protocol;
+use crate::spec::{ExternalSpec, Protocol};
 
 /// Name of the file in a baseline's folder.
 pub const NAME: &str = "baseline.toml";
@@ -34,6 +34,9 @@ pub struct Baseline {
     /// Seconds without a line from an external one after which it is given up.
     #[serde(default = "an_hour")]
     pub timeout: u64,
+    /// MiB that the folder of an external one may hold.
+    #[serde(default = "usual_disk")]
+    pub disk: u64,
     /// Built in: settings that differ from the sampler's defaults. External: all settings there are, with their defaults.
     #[serde(default)]
     pub settings: toml::Table,
@@ -41,6 +44,10 @@ pub struct Baseline {
 
 fn an_hour() -> u64 {
     3_600
+}
+
+fn usual_disk() -> u64 {
+    ExternalSpec::DISK
 }
 
 /// How a baseline comes into the table.
@@ -80,6 +87,9 @@ pub fn parse_external(path: &Path, text: &str) -> Result<Baseline> {
     }
     if baseline.timeout == 0 {
         return bad("`timeout` is 0, expected seconds");
+    }
+    if baseline.disk == 0 || baseline.disk > u64::MAX >> 20 {
+        return bad("`disk` is out of range, expected MiB");
     }
     Ok(baseline)
 }

@@ -297,6 +297,7 @@ fn external(f: &Fields<'_>) -> Option<ExternalSpec> {
         samples,
         budget,
         timeout: timeout.unwrap_or(baseline.timeout),
+        disk: baseline.disk,
     })
 }
 

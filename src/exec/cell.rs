@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::planned::{Asked, Planned, judged, labels};
+use super::harvest;
+use super::planned::{Asked, Planned, judged, labels, partial};
 use super::science::{Science, Work};
 use crate::array::{read_npz, write_npz, write_safetensors};
 use crate::device;
@@ -15,10 +16,10 @@ use crate::error::{Error, Result};
 use crate::identity;
 use crate::plan::Action;
 use crate::record::{
-    Claim, Evaluation, EventLog, Failure, Kind, Provenance, Request, RunDir, Session, Status, atomic, checkpoint,
+    Claim, Evaluation, EventLog, Failure, Kind, Partial, Provenance, Request, RunDir, Session, Status, atomic, checkpoint,
     evaluation, events, manifest, timestamp,
 };
-use crate::samplers::Progress;
+use crate::samplers::{Progress, Samples};
 
 /// How a cell ended.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -28,6 +29,11 @@ pub enum Outcome {
     Done,
     /// It ran and was evaluated.
     Ran,
+    /// The same, with fewer samples than were asked for.
+    Partial {
+        /// Why.
+        message: String,
+    },
     /// It was only evaluated.
     Evaluated,
     /// Somebody else works on it.
@@ -77,7 +83,7 @@ pub(super) fn work(shop: &Shop<'_>, planned: &Planned, show: &mut dyn FnMut(&Pro
     let mut outcome = Outcome::Evaluated;
     match run.status() {
         Status::Failed | Status::Damaged => return Ok(Outcome::Skipped), // another sweep was faster, and failed
-        Status::Complete => {
+        Status::Complete | Status::Partial => {
             if judged(run, &planned.asked.yardstick, planned.cell.seed).is_some() {
                 return Ok(Outcome::Done);
             }
@@ -85,13 +91,13 @@ pub(super) fn work(shop: &Shop<'_>, planned: &Planned, show: &mut dyn FnMut(&Pro
         }
         Status::Claimed | Status::Interrupted if is_finished(run)? => {
             seal(run)?;
-            outcome = Outcome::Ran;
+            outcome = ran(run);
         }
         Status::Claimed | Status::Interrupted => {
             let attempt = Attempt::begin(shop, planned, &claim)?;
             (shop.begun)(run)?;
             match attempt.sample(shop, planned, show)? {
-                Outcome::Ran => outcome = Outcome::Ran,
+                made @ (Outcome::Ran | Outcome::Partial { .. }) => outcome = made,
                 ended => return Ok(ended),
             }
         }
@@ -118,6 +124,11 @@ pub(super) fn work(shop: &Shop<'_>, planned: &Planned, show: &mut dyn FnMut(&Pro
 /// so. Its work is not done twice.
 fn is_finished(run: &RunDir) -> Result<bool> {
     Ok(events::read(&run.file("events.jsonl"))?.iter().any(|e| matches!(e.kind, Kind::Finished { .. })))
+}
+
+/// How a run ended that is committed.
+fn ran(run: &RunDir) -> Outcome {
+    partial(run).map_or(Outcome::Ran, |message| Outcome::Partial { message })
 }
 
 /// Commits a run whose artifacts are all there.
@@ -217,6 +228,7 @@ impl<'a> Attempt<'a> {
             Err(e) => return self.fail(run, &e),
         };
         let (mut saved, mut pause) = (Instant::now(), shop.checkpoint_every);
+        let mut spent = None;
         loop {
             if self.claim.is_lost() {
                 return Ok(Outcome::Skipped);
@@ -249,6 +261,7 @@ impl<'a> Attempt<'a> {
                 }
                 Err(Error::BudgetSpent { budget }) if guarded(|| work.samples()).is_ok() => {
                     self.events.append(Kind::BudgetSpent { step, budget })?;
+                    spent = Some(format!("the energy budget of {budget} evaluations ended it"));
                     break;
                 }
                 Err(e) => return self.fail(run, &e),
@@ -263,7 +276,10 @@ impl<'a> Attempt<'a> {
                 pause = pause_after(saved - began, shop.checkpoint_every);
             }
         }
-        self.commit(run, step, work.as_ref())
+        let asked = planned.cell.run.sampler.samples();
+        self.commit(run, step, work.as_ref(), |samples| {
+            harvest::check(asked, samples, spent.or_else(|| work.shortfall()))
+        })
     }
 
     /// Calls the science, and counts the time as its own.
@@ -285,24 +301,38 @@ impl<'a> Attempt<'a> {
     }
 
     /// Artifacts, then the manifest: from there on the run is complete.
-    fn commit(mut self, run: &RunDir, step: u64, work: &dyn Work) -> Result<Outcome> {
+    fn commit(
+        mut self,
+        run: &RunDir,
+        step: u64,
+        work: &dyn Work,
+        check: impl FnOnce(&Samples) -> Result<Option<Partial>>,
+    ) -> Result<Outcome> {
         if !self.claim.is_held() {
             return Ok(Outcome::Skipped);
         }
-        let samples = match self.timed(|| work.samples()) {
-            Ok(samples) => samples,
+        let checked = self.timed(|| {
+            let samples = work.samples()?;
+            let partial = check(&samples)?;
+            Ok((samples, partial))
+        });
+        let (samples, partial) = match checked {
+            Ok(checked) => checked,
             Err(e) => return self.fail(run, &e),
         };
         write_npz(run.file("samples.npz"), &samples)?;
         if let Some(weights) = work.weights() {
             write_safetensors(run.file("weights.safetensors"), &weights)?;
         }
+        if let Some(partial) = partial {
+            atomic::write_json(&run.file("partial.json"), &partial)?;
+        }
         let counts = work.counts();
         atomic::write_json(&run.file("counts.json"), &counts)?;
         self.events.append(Kind::Finished { step, counts })?;
         self.end(run)?;
         seal(run)?;
-        Ok(Outcome::Ran)
+        Ok(ran(run))
     }
 
     fn fail(mut self, run: &RunDir, error: &Error) -> Result<Outcome> {

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
-use super::references;
+use super::{external, references};
 use super::slurm::{Kind, PlanFile};
 use crate::error::{Error, Result};
 use crate::record::{self, RunDir, Status, claim, evaluation};
@@ -33,7 +33,7 @@ pub fn find(results: &Path, superseded: bool) -> Result<Vec<Garbage>> {
     let runs = record::all_runs(results)?;
     for (i, run) in runs.iter().enumerate() {
         let same = |r: &&RunDir| (&r.id.spec, r.id.seed) == (&run.id.spec, run.id.seed);
-        let later = runs[i + 1..].iter().take_while(same).any(|r| r.status() == Status::Complete);
+        let later = runs[i + 1..].iter().take_while(same).any(|r| r.status().has_samples());
         in_run(run, later && superseded, &mut found)?;
     }
     in_references(results, &mut found)?;
@@ -63,9 +63,13 @@ fn in_run(run: &RunDir, superseded: bool, found: &mut Vec<Garbage>) -> Result<()
     if claim::holder(&run.file("claim")).is_some() {
         return Ok(()); // somebody works here, whatever the other files say
     }
-    let ended = matches!(status, Status::Complete | Status::Failed);
-    if superseded && status != Status::Complete {
+    let ended = status.has_samples() || status == Status::Failed;
+    if superseded && !status.has_samples() {
         add(&run.path, "an attempt that did not complete; a later one did", found);
+        let program = external::work_folder(&run.path);
+        if program.exists() {
+            add(&program, "the folder of a program that has ended", found);
+        }
         return Ok(());
     }
     if ended {
@@ -77,6 +81,10 @@ fn in_run(run: &RunDir, superseded: bool, found: &mut Vec<Garbage>) -> Result<()
             if run.file(name).exists() {
                 add(&run.file(name), why, found);
             }
+        }
+        let program = external::work_folder(&run.path);
+        if program.exists() {
+            add(&program, "the folder of a program that has ended", found);
         }
     }
     leftovers(&run.file(evaluation::FOLDER), found)?;
@@ -111,7 +119,7 @@ fn in_plans(results: &Path, found: &mut Vec<Garbage>) -> Result<()> {
             let (kind, digest, seed) = entry.key();
             done &= match kind {
                 Kind::Reference => references::exists(results, &digest),
-                Kind::Run => record::attempts(results, &digest, seed)?.iter().any(|r| r.status() == Status::Complete),
+                Kind::Run => record::attempts(results, &digest, seed)?.iter().any(|r| r.status().has_samples()),
             };
         }
         if done {

@@ -6,6 +6,7 @@
 //! | [`garbage`] | what nobody needs any more |
 //! | `planned` | one cell, the attempt it concerns, what to do with it and why |
 //! | `cell` | one cell from claim to ingest |
+//! | `harvest` | what a sampler made, beside what it was asked for |
 //! | `external` | somebody else's program as a sampler |
 //! | [`slurm`] | past one machine: frozen plans as Slurm arrays |
 //! | `science` | the only door to the science: samplers, references, metrics |
@@ -16,6 +17,7 @@
 mod cell;
 mod external;
 pub mod garbage;
+mod harvest;
 mod planned;
 mod progress;
 pub mod references;
@@ -28,6 +30,8 @@ mod tests;
 mod wait;
 
 pub use cell::Outcome;
+#[cfg(unix)]
+pub use external::supervise;
 pub use planned::{Asked, Planned, plan};
 pub use progress::with_bar;
 pub use science::{Builtin, Judgement, Science, Work};

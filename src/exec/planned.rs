@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::identity::{self, Yardstick};
 use crate::plan::{self, Action, Attempt, Decision, Flags, RunStatus};
 use crate::record::evaluation::{self, Found};
-use crate::record::{Failure, Labels, Provenance, RunDir, Status, atomic, attempts, claim};
+use crate::record::{Failure, Labels, Partial, Provenance, RunDir, Status, atomic, attempts, claim};
 
 /// A cell with the attempt that it concerns.
 #[derive(Debug, Clone)]
@@ -86,7 +86,7 @@ pub(super) fn plan_asked(results: &Path, cell: &Cell, asked: &Asked, flags: Flag
 
 fn facts(run: &RunDir, same_eval: bool) -> Attempt {
     let status = match run.status() {
-        Status::Complete => RunStatus::Complete,
+        Status::Complete | Status::Partial => RunStatus::Complete,
         Status::Failed | Status::Damaged => RunStatus::Failed,
         Status::Claimed => RunStatus::Running,
         Status::Interrupted => RunStatus::Interrupted,
@@ -105,10 +105,16 @@ pub(super) fn judged(run: &RunDir, yardstick: &Yardstick, seed: u64) -> Option<S
     }
 }
 
+/// Why a run has fewer samples than were asked for, if so.
+pub(super) fn partial(run: &RunDir) -> Option<String> {
+    atomic::read_json::<Partial>(&run.file("partial.json")).ok().map(|p| p.to_string())
+}
+
 /// What the table cannot know: the reason of a failure, the holder of a claim.
 fn detail(run: &RunDir) -> Option<String> {
     match run.status() {
         Status::Failed => atomic::read_json::<Failure>(&run.file("failure.json")).ok().map(|f| f.reason),
+        Status::Partial => partial(run),
         Status::Claimed => claim::holder(&run.file("claim")).map(|h| h.to_string()),
         Status::Complete | Status::Interrupted | Status::Damaged => None,
     }

@@ -41,6 +41,10 @@ pub trait Work: Send {
     /// # Errors
     /// When called too early.
     fn samples(&self) -> Result<Samples>;
+    /// See [`Sampler::shortfall`].
+    fn shortfall(&self) -> Option<String> {
+        None
+    }
     /// See [`Sampler::weights`].
     fn weights(&self) -> Option<Arrays>;
     /// Whether it can go on from a checkpoint; else an interrupted run begins anew.
@@ -175,6 +179,10 @@ impl Work for BuiltinWork {
 
     fn samples(&self) -> Result<Samples> {
         self.sampler.samples()
+    }
+
+    fn shortfall(&self) -> Option<String> {
+        self.sampler.shortfall()
     }
 
     fn weights(&self) -> Option<Arrays> {

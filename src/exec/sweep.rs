@@ -357,6 +357,7 @@ fn line(n: usize, of: usize, p: &Planned, outcome: &Result<Outcome>, seconds: f6
     let what = match outcome {
         Ok(Outcome::Done) => "already done".to_owned(),
         Ok(Outcome::Ran) => format!("complete in {seconds:.1} s"),
+        Ok(Outcome::Partial { message }) => format!("partial in {seconds:.1} s: {message}"),
         Ok(Outcome::Evaluated) => format!("evaluated in {seconds:.1} s"),
         Ok(Outcome::Skipped) => "skipped: somebody else works on it".to_owned(),
         Ok(Outcome::Interrupted) => "interrupted; resumable".to_owned(),

@@ -110,7 +110,9 @@ impl Work for Chain {
     }
 
     fn samples(&self) -> Result<Samples> {
-        Ok([("positions".to_owned(), Array::f64(&[1, 1, 1], vec![self.x]))].into())
+        let made = self.step as usize - usize::from(self.system == "short");
+        let x = if self.system == "not-finite" { f64::NAN } else { self.x };
+        Ok([("positions".to_owned(), Array::f64(&[made, 1, 1], vec![x; made]))].into())
     }
 
     fn weights(&self) -> Option<Arrays> {
@@ -282,13 +284,48 @@ fn a_spent_budget_is_a_clean_stop() {
     let mut limited = cell("lj13", 1_000, 0);
     let SamplerSpec::Md(spec) = &mut limited.run.sampler else { panic!() };
     spec.budget = Some(33);
-    let summary = run(dir.path(), vec![limited], &options());
-    assert_eq!(summary.cells[0].outcome, Some(Outcome::Ran));
+    let summary = run(dir.path(), vec![limited.clone()], &options());
+    let message = "6 of 1000 samples: the energy budget of 33 evaluations ended it";
+    assert_eq!(summary.cells[0].outcome, Some(Outcome::Partial { message: message.into() }));
+    assert_eq!(summary.exit_code(), ExitCode::Ok);
     let left = record::all_runs(dir.path()).unwrap().remove(0);
+    assert_eq!(left.status(), Status::Partial);
+    manifest::verify(&left.path).unwrap();
+    assert!(manifest::read(&left.path).unwrap().iter().any(|(_, name)| name == "partial.json"));
+    let row = store::find(&store::open(dir.path()).unwrap(), &summary.cells[0].id).unwrap();
+    assert_eq!((row.status.as_str(), row.reason.as_deref()), ("partial", Some(message)));
+    let again = run(dir.path(), vec![limited], &options());
+    assert_eq!(again.cells[0].outcome, Some(Outcome::Done), "it would end there again");
+    assert!(again.cells[0].reason.contains(message), "{}", again.cells[0].reason);
     let events = events::read(&left.file("events.jsonl")).unwrap();
     assert!(events.iter().any(|e| matches!(e.kind, Kind::BudgetSpent { step: 6, budget: 33 })));
     let counts: Counts = atomic::read_json(&left.file("counts.json")).unwrap();
     assert_eq!(counts.charged(), 30);
+}
+
+/// No samples, fewer than asked for, and such as are not finite: failed, with the reason; nothing is committed.
+#[test]
+fn complete_means_complete() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut nothing = cell("lj13", 1_000, 0);
+    let SamplerSpec::Md(spec) = &mut nothing.run.sampler else { panic!() };
+    spec.budget = Some(1);
+    let cells = vec![nothing, cell("short", 4, 0), cell("not-finite", 4, 0)];
+    let summary = run(dir.path(), cells, &options());
+    assert_eq!(summary.exit_code(), ExitCode::RunsFailed);
+    let expected = [
+        "none of 1000 samples was made: the energy budget of 1 evaluations ended it",
+        "3 of 4 samples were made, and no budget ended it",
+        "`positions` of sample 0 holds NaN",
+    ];
+    for (cell, message) in summary.cells.iter().zip(expected) {
+        let Some(Outcome::Failed { message: found }) = &cell.outcome else { panic!("{cell:?}") };
+        assert!(found.contains(message), "{found}");
+    }
+    for run in record::all_runs(dir.path()).unwrap() {
+        assert_eq!(run.status(), Status::Failed);
+        assert!(!run.file("samples.npz").exists() && !run.file(manifest::NAME).exists());
+    }
 }
 
 #[test]

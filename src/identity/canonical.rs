@@ -42,7 +42,7 @@ pub fn spec_digest(spec: &RunSpec) -> String {
     sampler["kind"] = json(&spec.sampler)["kind"].clone();
     if let (SamplerSpec::External(_), Some(fields)) = (&spec.sampler, sampler.as_object_mut()) {
         // A program is its files and its command, wherever they lie and whatever it is called.
-        fields.retain(|field, _| !["name", "folder", "timeout"].contains(&field.as_str()));
+        fields.retain(|field, _| !["name", "folder", "timeout", "disk"].contains(&field.as_str()));
     }
     digest("run", &serde_json::json!({ "system": system(&spec.system), "sampler": sampler }))
 }

@@ -17,6 +17,29 @@ const RECORDED: [&str; 6] = [
     "CUBLAS_WORKSPACE_CONFIG",
 ];
 
+/// Environment variables that programs of others need to be found and to work, besides [`RECORDED`]. They get no others: what
+/// is not in our record must not decide a result, and secrets are nobody's business.
+const PLUMBING: [&str; 13] = [
+    "PATH",
+    "HOME",
+    "USER",
+    "SHELL",
+    "LANG",
+    "LC_ALL",
+    "TZ",
+    "TMPDIR",
+    "XDG_CACHE_HOME",
+    "LD_LIBRARY_PATH",
+    "VIRTUAL_ENV",
+    "CONDA_PREFIX",
+    "SYSTEMROOT",
+];
+
+/// The variables of this process that programs of others get.
+pub fn passed() -> impl Iterator<Item = (&'static str, std::ffi::OsString)> {
+    PLUMBING.into_iter().chain(RECORDED).filter_map(|name| Some((name, std::env::var_os(name)?)))
+}
+
 /// The machine and its settings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Env {

@@ -20,7 +20,7 @@ mod yardstick;
 
 pub use canonical::{canonical, eval_digest, reference_digest, sha256_hex, spec_digest};
 pub use code::{Code, code};
-pub use env::{Env, env};
+pub use env::{Env, env, passed};
 pub use explain::{Difference, explain};
 pub use parts::{Parts, parts};
 pub use yardstick::{Yardstick, evaluation_digest};

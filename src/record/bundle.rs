@@ -27,6 +27,7 @@ pub const FILES: &[&str] = &[
     "counts.json",
     "samples.npz",
     "weights.safetensors",
+    "partial.json",
     "metrics.json",
     "failure.json",
     "events.jsonl",
@@ -71,7 +72,7 @@ pub struct Item {
 /// [`Error::Io`].
 pub fn write(run: &RunDir, path: &Path) -> Result<()> {
     match run.status() {
-        Status::Complete => manifest::verify(&run.path)?,
+        Status::Complete | Status::Partial => manifest::verify(&run.path)?,
         Status::Failed => {}
         other => {
             let message = format!("{} is {}: only runs that have ended travel", run.id, other.word());

@@ -1,5 +1,7 @@
 //! The JSON files of a run folder.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -98,6 +100,23 @@ pub struct CodeFile {
     pub code: Code,
     /// Its source files and crates.
     pub parts: Parts,
+}
+
+/// `partial.json`: a run that ended as it should, with fewer samples than were asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Partial {
+    /// Samples that were asked for.
+    pub asked: u64,
+    /// Samples there are.
+    pub made: u64,
+    /// Why.
+    pub reason: String,
+}
+
+impl fmt::Display for Partial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {} samples: {}", self.made, self.asked, self.reason)
+    }
 }
 
 /// `failure.json`: why a run failed.

@@ -33,6 +33,8 @@ impl fmt::Display for RunId {
 pub enum Status {
     /// Committed: the manifest is there.
     Complete,
+    /// Committed, with fewer samples than were asked for: a budget ended it.
+    Partial,
     /// Ended with an error.
     Failed,
     /// Somebody works on it.
@@ -52,11 +54,18 @@ impl Status {
     pub fn word(self) -> &'static str {
         match self {
             Self::Complete => "complete",
+            Self::Partial => "partial",
             Self::Failed => "failed",
             Self::Claimed => "running",
             Self::Interrupted => "interrupted",
             Self::Damaged => "damaged",
         }
+    }
+
+    /// Whether the run is committed: it has samples, and nothing is left to be done.
+    #[must_use]
+    pub fn has_samples(self) -> bool {
+        matches!(self, Self::Complete | Self::Partial)
     }
 }
 
@@ -191,7 +200,7 @@ impl RunDir {
     #[must_use]
     pub fn status(&self) -> Status {
         if self.file(manifest::NAME).exists() {
-            Status::Complete
+            if self.file("partial.json").exists() { Status::Partial } else { Status::Complete }
         } else if self.file("failure.json").exists() {
             Status::Failed
         } else if claim::holder(&self.file("claim")).is_some() {
@@ -301,6 +310,8 @@ mod tests {
         assert_eq!(run.status(), Status::Failed);
         std::fs::write(run.file(manifest::NAME), "").unwrap();
         assert_eq!(run.status(), Status::Complete);
+        std::fs::write(run.file("partial.json"), "{}").unwrap();
+        assert_eq!((run.status(), run.status().has_samples()), (Status::Partial, true));
         drop(claim);
     }
 }

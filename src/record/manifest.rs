@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 pub const NAME: &str = "MANIFEST.sha256";
 
 /// Files that a manifest lists, where they exist. All are functions of spec, seed and code alone.
-pub const FILES: &[&str] = &["counts.json", "samples.npz", "spec.json", "weights.safetensors"];
+pub const FILES: &[&str] = &["counts.json", "partial.json", "samples.npz", "spec.json", "weights.safetensors"];
 
 /// Commits a run: digests of all [`FILES`] there are.
 ///

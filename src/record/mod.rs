@@ -6,6 +6,7 @@
 //!   counts.json          energy evaluations by purpose                 } for the same spec, seed and code,
 //!   samples.npz          the result                                    } however often the run was interrupted
 //!   weights.safetensors  trained networks, if any                      }
+//!   partial.json         why there are fewer samples than asked, if so }
 //!   MANIFEST.sha256      `sha256sum -c` format, written last: the run is committed; evaluations are added as they are made
 //!   provenance.json      spec, code and env digests; when, where, how long
 //!   events.jsonl         append-only log
@@ -34,5 +35,5 @@ pub use claim::Claim;
 pub use clock::{is_time, rfc3339, seconds_of, timestamp};
 pub use evaluation::Evaluation;
 pub use events::{Event, EventLog, Kind};
-pub use files::{CodeFile, Failure, Labels, Provenance, Request, Session};
+pub use files::{CodeFile, Failure, Labels, Partial, Provenance, Request, Session};
 pub use folder::{RunDir, RunId, Status, all_runs, attempts};

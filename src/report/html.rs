@@ -168,6 +168,7 @@ fn put_cell(out: &mut String, cell: &Cell, row: &Row) {
 
 fn put_run(out: &mut String, run: &RunResult) {
     let status = match run.status {
+        Status::Complete if run.partial.is_some() => "partial",
         Status::Complete => "complete",
         Status::Failed => "failed",
         Status::Unfinished => "unfinished",
@@ -181,6 +182,9 @@ fn put_run(out: &mut String, run: &RunResult) {
         escape(&run.system),
         run.temperature
     );
+    if let Some(reason) = &run.partial {
+        let _ = writeln!(out, "<p class=\"warning\">{}</p>", escape(reason));
+    }
     if let Some(failure) = &run.failure {
         let _ = writeln!(out, "<p class=\"warning\">{}</p>", escape(failure));
     }

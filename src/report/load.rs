@@ -12,7 +12,7 @@ use crate::exec::{self, Asked};
 use crate::identity;
 use crate::metrics::MetricValue;
 use crate::record::evaluation::{self, Found};
-use crate::record::{self, Failure, RunDir, atomic};
+use crate::record::{self, Failure, Partial, RunDir, atomic};
 use crate::spec::SamplerSpec;
 use crate::systems;
 
@@ -69,7 +69,7 @@ fn rows(
     results: &Path,
 ) -> Result<Vec<RunResult>> {
     let status = match run.status() {
-        record::Status::Complete => Status::Complete,
+        record::Status::Complete | record::Status::Partial => Status::Complete,
         record::Status::Failed => Status::Failed,
         _ => Status::Unfinished,
     };
@@ -107,6 +107,7 @@ fn rows(
         reference: reference.cloned(),
         status,
         evaluated_by,
+        partial: atomic::read_json::<Partial>(&run.file("partial.json")).ok().map(|p| p.to_string()),
         failure: failure.map(|f| f.reason),
         samples_path: (status == Status::Complete).then(|| run.file("samples.npz")),
     };

@@ -48,6 +48,8 @@ pub struct RunResult {
     /// The code that judged its samples, where that is not this one.
     #[serde(default)]
     pub evaluated_by: Option<String>,
+    /// Why it has fewer samples than were asked for, if so.
+    pub partial: Option<String>,
     /// Why it failed.
     pub failure: Option<String>,
     /// Where its samples are.

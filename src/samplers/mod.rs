@@ -40,6 +40,9 @@ pub struct Progress {
     pub finished: bool,
 }
 
+/// The reason of a sampler whose samples end with its energy budget.
+pub const BUDGET_ENDED: &str = "the energy budget ended it";
+
 /// Samples of a finished run: `positions [n, atoms, 3]` (f64), `energy [n]`, optional `log_weight [n]`, and whatever
 /// else the sampler wants kept (extra arrays keep their names).
 pub type Samples = Arrays;
@@ -69,6 +72,12 @@ pub trait Sampler: Send {
     /// # Errors
     /// When called too early.
     fn samples(&self) -> Result<Samples>;
+
+    /// Why there are fewer samples than were asked for, where the method itself has a reason; without one a run that is
+    /// short of samples failed.
+    fn shortfall(&self) -> Option<String> {
+        None
+    }
 
     /// Trained weights to keep beside the samples, if any.
     fn weights(&self) -> Option<Arrays> {

@@ -38,6 +38,23 @@ pub struct ExternalSpec {
     pub budget: Option<u64>,
     /// Seconds without a line from it after which it is given up; not part of the identity.
     pub timeout: u64,
+    /// MiB that its folder may hold; not part of the identity.
+    #[serde(default = "disk", skip_serializing_if = "is_usual")]
+    pub disk: u64,
+}
+
+fn disk() -> u64 {
+    ExternalSpec::DISK
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // as serde wants it
+fn is_usual(disk: &u64) -> bool {
+    *disk == ExternalSpec::DISK
+}
+
+impl ExternalSpec {
+    /// MiB that a program's folder may hold where `baseline.toml` says nothing.
+    pub const DISK: u64 = 65_536;
 }
 
 impl Default for ExternalSpec {
@@ -52,6 +69,7 @@ impl Default for ExternalSpec {
             samples: 10_000,
             budget: None,
             timeout: 3_600,
+            disk: Self::DISK,
         }
     }
 }

@@ -112,6 +112,19 @@ impl SamplerSpec {
             Self::TabgCart(_) => "tabg-cart",
         }
     }
+
+    /// How many samples are asked for.
+    #[must_use]
+    pub fn samples(&self) -> usize {
+        match self {
+            Self::Md(s) => s.samples,
+            Self::ReplicaExchange(s) => s.samples,
+            Self::Pita(s) => s.samples,
+            Self::External(s) => s.samples,
+            Self::TabgIc(s) => s.samples,
+            Self::TabgCart(s) => s.samples,
+        }
+    }
 }
 
 /// How plain dynamics moves.

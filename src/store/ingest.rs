@@ -10,7 +10,7 @@ use super::{broken, schema};
 use crate::energy::Counts;
 use crate::error::{Error, Result};
 use crate::record::{
-    Evaluation, Failure, Kind, Labels, Provenance, Request, RunDir, Status, atomic, claim, evaluation, events,
+    Evaluation, Failure, Kind, Labels, Partial, Provenance, Request, RunDir, Status, atomic, claim, evaluation, events,
 };
 
 /// Replaces the rows of one run by what its folder says now.
@@ -91,8 +91,9 @@ pub fn ingest_all(connection: &Connection, runs: &[RunDir]) -> Result<()> {
 /// As [`ingest`].
 pub fn catch_up<'a>(connection: &Connection, runs: impl Iterator<Item = (&'a RunDir, Option<&'a str>)>) -> Result<()> {
     let known = || -> rusqlite::Result<HashSet<(String, String)>> {
-        let mut statement = connection
-            .prepare("SELECT run, evaluation FROM evaluations JOIN runs ON runs.id = run WHERE status = 'complete'")?;
+        let mut statement = connection.prepare(
+            "SELECT run, evaluation FROM evaluations JOIN runs ON runs.id = run WHERE status IN ('complete', 'partial')",
+        )?;
         let rows = statement.query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?;
         rows.collect()
     };
@@ -132,6 +133,7 @@ impl Facts {
     pub(super) fn read(run: &RunDir) -> Result<Self> {
         let mut counts: Option<Counts> = read_if_there(&run.file("counts.json"))?;
         let mut scalars = Vec::new();
+        let status = run.status();
         for event in events::read(&run.file("events.jsonl"))? {
             match event.kind {
                 Kind::Scalars { step, phase, values } => {
@@ -145,10 +147,13 @@ impl Facts {
             id: run.id.to_string(),
             attempt: run.id.attempt,
             folder: format!("runs/{}/s{}/a{}", run.id.spec, run.id.seed, run.id.attempt),
-            status: run.status(),
+            status,
             request: atomic::read_json(&run.file("spec.json"))?,
             experiments: run.experiments()?,
-            reason: read_if_there::<Failure>(&run.file("failure.json"))?.map(|f| f.reason),
+            reason: match status {
+                Status::Partial => read_if_there::<Partial>(&run.file("partial.json"))?.map(|p| p.to_string()),
+                _ => read_if_there::<Failure>(&run.file("failure.json"))?.map(|f| f.reason),
+            },
             counts: counts.unwrap_or_default(),
             provenance: read_if_there(&run.file("provenance.json"))?,
             evaluations: evaluation::all(run)?,

@@ -32,7 +32,7 @@ pub struct RunRow {
     pub attempt: u32,
     /// Charged energy evaluations.
     pub evaluations: u64,
-    /// Why it failed.
+    /// Why it failed, or has fewer samples than were asked for.
     pub reason: Option<String>,
     /// When work began.
     pub started: Option<String>,

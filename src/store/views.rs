@@ -28,7 +28,7 @@ const SAMPLER: (&str, &str, &str) = ("sampler", "runs.sampler", "key of the samp
 const LABEL: (&str, &str, &str) = ("label", "runs.label", "how reports call the sampler");
 const SWEPT: (&str, &str, &str) = ("swept", "runs.swept", "swept settings, JSON list of [setting, value]");
 const SEED: (&str, &str, &str) = ("seed", "runs.seed", "seed");
-const STATUS: (&str, &str, &str) = ("status", "runs.status", "complete, failed, interrupted, running, damaged");
+const STATUS: (&str, &str, &str) = ("status", "runs.status", "complete, partial, failed, interrupted, running, damaged");
 
 /// All views.
 pub const VIEWS: &[View] = &[
@@ -47,7 +47,7 @@ pub const VIEWS: &[View] = &[
             SEED,
             ("attempt", "runs.attempt", "attempt, from 1"),
             ("evaluations", "runs.evaluations", "charged energy evaluations"),
-            ("reason", "runs.reason", "why it failed"),
+            ("reason", "runs.reason", "why it failed, or has fewer samples than asked for"),
             ("started", "provenance.started", "when work began, RFC 3339 in UTC"),
             ("ended", "provenance.ended", "when it ended"),
             ("wall_seconds", "provenance.wall_seconds", "seconds of all sessions"),

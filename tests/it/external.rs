@@ -113,6 +113,10 @@ fn every_way_to_fail_has_its_message_and_nothing_hangs() {
         ("weights", "`log_weight` has shape [2], expected [1]"),
         ("infinite-weight", "`log_weight` is not finite at sample 0"),
         ("units", "other units"),
+        ("collapsed", "the energy of sample 0 is"),
+        ("link", "samples.npz: is not a regular file"),
+        ("forges", "wrote into the folder of the run"),
+        ("forges-end", "MANIFEST.sha256 was written, and has been removed"),
     ];
     let reported = [
         ("no-counts", "counts.json: was not written; expected evaluations by purpose"),
@@ -131,7 +135,7 @@ fn every_way_to_fail_has_its_message_and_nothing_hangs() {
          [samplers.files]\n{files}budget = 10\n\
          [sweep]\n\"samplers.hangs.settings.way\" = [\"silent\", \"stubborn\", \"deaf\"]\n\
          \"samplers.pipe.settings.way\" = [{}]\n\"samplers.files.settings.way\" = [{}]\n",
-        list(&asked, &["greedy", "weighted", "orphan"]),
+        list(&asked, &["greedy", "weighted", "orphan", "daemon", "environment"]),
         list(&reported, &["well", "chatter"]),
     );
     let began = Instant::now();
@@ -139,7 +143,7 @@ fn every_way_to_fail_has_its_message_and_nothing_hangs() {
     assert_eq!(output.status.code(), Some(3), "{output:?}");
     assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
     let cells = value["cells"].as_array().unwrap();
-    assert_eq!(cells.len(), 3 + asked.len() + 3 + reported.len() + 2);
+    assert_eq!(cells.len(), 3 + asked.len() + 5 + reported.len() + 2);
     for cell in cells {
         let label = cell["label"].as_str().unwrap();
         if label.starts_with("hangs") {
@@ -166,14 +170,130 @@ fn every_way_to_fail_has_its_message_and_nothing_hangs() {
     let samples = read_npz(run_dir(dir.path(), weighted).file("samples.npz")).unwrap();
     assert_eq!(samples["log_weight"].to_f64(), [-1.5]);
     assert!((samples["energy"].to_f64()[0] - minimum()).abs() < 1e-9, "the energy is ours: {:?}", samples["energy"]);
-    assert!(!run_dir(dir.path(), weighted).file("external").exists());
-    // What a program leaves behind ends with it.
-    let events =
-        std::fs::read_to_string(run_dir(dir.path(), find("pipe (settings.way = orphan)")).file("events.jsonl"));
-    let line = events.unwrap().lines().find(|l| l.contains("child")).unwrap().to_owned();
-    let pid = serde_json::from_str::<Value>(&line).unwrap()["values"]["child"].as_f64().unwrap();
+    assert!(!run_dir(dir.path(), weighted).path.with_added_extension("external").exists());
+    // What a program leaves behind ends with it, also in a session of its own, without a parent, pipes or environment.
+    for way in ["orphan", "daemon"] {
+        let pid = child(&run_dir(dir.path(), find(&format!("pipe (settings.way = {way})"))));
+        assert!(!lives(pid), "the child of `{way}` lives on: {pid}");
+    }
+    // It gets the variables of our record and what it needs to be found: no secrets, whatever it prints.
+    let log = std::fs::read_to_string(
+        run_dir(dir.path(), find("pipe (settings.way = environment)")).file("command.log"),
+    );
+    let log = log.unwrap();
+    assert!(log.contains("\nPATH=") && !log.contains("CARGO_"), "{log}");
+}
+
+/// The process that a program said it had started.
+fn child(run: &RunDir) -> i32 {
+    let events = std::fs::read_to_string(run.file("events.jsonl")).unwrap();
+    let line = events.lines().find(|l| l.contains("child")).unwrap().to_owned();
+    serde_json::from_str::<Value>(&line).unwrap()["values"]["child"].as_f64().unwrap() as i32
+}
+
+fn lives(pid: i32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    assert!(stat.is_empty() || stat.contains(") Z "), "the program's child lives on: {stat}");
+    !stat.is_empty() && !stat.contains(") Z ")
+}
+
+/// A program that deletes or fills its folder is ended at once, not when it is silent for too long.
+#[test]
+fn a_folder_deleted_or_filled() {
+    if !python("json") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let pipe = misbehaving(dir.path(), "pipe");
+    let toml = dir.path().join("pipe/baseline.toml");
+    let text = std::fs::read_to_string(&toml).unwrap();
+    std::fs::write(&toml, text.replace("timeout = ", "disk = 20\ntimeout = ")).unwrap();
+    let text = format!(
+        "{LJ13}\n[samplers.x]\n{pipe}timeout = 100\n[sweep]\n\
+         \"samplers.x.settings.way\" = [\"deletes\", \"fills\"]\n"
+    );
+    let began = Instant::now();
+    let (output, value) = sweep(dir.path(), &text, &["--jobs", "2"]);
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    assert!(began.elapsed() < Duration::from_secs(40), "{:?}", began.elapsed());
+    for cell in value["cells"].as_array().unwrap() {
+        let expected = if way(cell) == "deletes" { "deleted what it was given" } else { "filled its folder" };
+        let found = cell["message"].as_str().unwrap();
+        assert!(found.contains(expected), "{found}");
+    }
+}
+
+/// kill -9 of pita-bench takes along what a program has hidden.
+#[test]
+fn nothing_outlives_a_kill() {
+    if !python("json") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let pipe = misbehaving(dir.path(), "pipe");
+    let file = dir.path().join("x.toml");
+    let text = format!("{LJ13}\n[samplers.x]\n{pipe}timeout = 60\nsettings.way = \"silent-daemon\"\n");
+    std::fs::write(&file, text).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pita-bench"));
+    command.arg("--results").arg(dir.path().join("results")).args(["-q", "sweep"]).arg(&file).env("PATH", path());
+    let mut sweep = command.spawn().unwrap();
+    let began = Instant::now();
+    let said = |run: &RunDir| std::fs::read_to_string(run.file("events.jsonl")).is_ok_and(|e| e.contains("child"));
+    let run = loop {
+        let runs = record::all_runs(&dir.path().join("results")).unwrap_or_default();
+        if let Some(run) = runs.into_iter().find(said) {
+            break run;
+        }
+        assert!(began.elapsed() < Duration::from_secs(60));
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    let hidden = child(&run);
+    assert!(lives(hidden));
+    sweep.kill().unwrap();
+    sweep.wait().unwrap();
+    let killed = Instant::now();
+    while lives(hidden) {
+        assert!(killed.elapsed() < Duration::from_secs(20), "{hidden} lives on");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Fewer samples than asked for: failed with both numbers, or partial where the budget ended it, and shown as such.
+#[test]
+fn three_of_twenty() {
+    if !python("json") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let pipe = misbehaving(dir.path(), "pipe").replace("samples = 1", "samples = 20");
+    let text = format!(
+        "{LJ13}\n[samplers.poor]\n{pipe}budget = 10\n[samplers.rich]\n{pipe}\n[sweep]\n\
+         \"samplers.poor.settings.way\" = [\"three\", \"thrifty\"]\n\
+         \"samplers.rich.settings.way\" = [\"rich\", \"many\"]\n"
+    );
+    let (output, value) = sweep(dir.path(), &text, &[]);
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    let cell = |way_: &str| value["cells"].as_array().unwrap().iter().find(|c| way(c) == way_).unwrap();
+    for (way, outcome, message) in [
+        ("three", "failed", "ended with 3 of 20 samples; it writes {\"type\": \"budget-spent\"}"),
+        ("thrifty", "partial", "3 of 20 samples: the energy budget ended it"),
+        ("rich", "failed", "says that its budget is spent, but it has none"),
+        ("many", "failed", "25 samples were made, but 20 were asked for"),
+    ] {
+        assert_eq!(cell(way)["outcome"], outcome, "{}", cell(way));
+        let found = cell(way)["message"].as_str().unwrap();
+        assert!(found.contains(message), "{found}");
+    }
+    let said = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pita-bench"));
+        command.arg("--results").arg(dir.path().join("results")).args(args);
+        String::from_utf8(command.output().unwrap().stdout).unwrap()
+    };
+    let partial = cell("thrifty")["id"].as_str().unwrap();
+    let list = said(&["ls", "--status", "partial"]);
+    assert!(list.contains(partial) && list.lines().count() == 2, "{list}");
+    assert!(said(&["show", partial]).contains("partial      3 of 20 samples: the energy budget ended it"));
+    let table = said(&["report", dir.path().join("x.toml").to_str().unwrap()]);
+    assert!(table.contains("(1 partial)") && table.contains("is partial: 3 of 20 samples"), "{table}");
 }
 
 #[test]

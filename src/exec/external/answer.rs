@@ -1,5 +1,7 @@
 //! What a program leaves behind, checked before it is believed.
 
+use std::path::Path;
+
 use super::job::Job;
 use crate::array::{Array, positions_of, read_npz};
 use crate::energy::Counts;
@@ -10,6 +12,8 @@ use crate::samplers::Samples;
 use crate::spec::{ExternalSpec, Protocol};
 use crate::systems::System;
 
+/// Arrays that are taken over; others are left.
+const TAKEN: [&str; 4] = ["positions", "log_weight", "parents", "energy"];
 /// Median difference in kT from which the energies that a program reports are those of something else.
 const FOREIGN: f64 = 1.0;
 
@@ -27,17 +31,16 @@ pub(super) fn read(job: &Job, spec: &ExternalSpec, system: &System) -> Result<(S
 
 fn samples(job: &Job, system: &System) -> Result<Samples> {
     let path = &job.output;
-    if !path.exists() {
-        return Err(Error::data(path, "was not written; `output` in the job file says where samples belong"));
-    }
+    plain_file(path, "`output` in the job file says where samples belong")?;
     let mut arrays = read_npz(path)?;
+    arrays.retain(|name, _| TAKEN.contains(&name.as_str()));
     let positions = positions_of(&arrays, path, system.atoms)?;
     let n = positions.len() / (3 * system.atoms);
     if n == 0 {
         return Err(Error::data(path, "`positions` has no frames"));
     }
-    for name in ["log_weight", "parents", "energy"] {
-        let Some(array) = arrays.get(name) else { continue };
+    for name in &TAKEN[1..] {
+        let Some(array) = arrays.get(*name) else { continue };
         if array.shape != [n] {
             let message = format!("`{name}` has shape {:?}, expected [{n}] as `positions` has", array.shape);
             return Err(Error::shape(path, message));
@@ -48,12 +51,25 @@ fn samples(job: &Job, system: &System) -> Result<Samples> {
         return Err(Error::NonFinite { path: path.clone(), message });
     }
     let ours = energies(system, &positions);
+    if let Some(i) = ours.iter().position(|e| !e.is_finite()) {
+        let message = format!("the energy of sample {i} is {}: do atoms lie on each other?", ours[i]);
+        return Err(Error::NonFinite { path: path.clone(), message });
+    }
     if let Some(theirs) = arrays.get("energy") {
         same_energy(&theirs.to_f64(), &ours, system)?;
     }
     arrays.insert("positions".into(), Array::f64(&[n, system.atoms, 3], positions));
     arrays.insert("energy".into(), Array::f64(&[n], ours));
     Ok(arrays)
+}
+
+/// A file that is there, and is neither a link to another one nor a device.
+fn plain_file(path: &Path, remedy: &str) -> Result<()> {
+    match std::fs::symlink_metadata(path) {
+        Ok(m) if m.is_file() => Ok(()),
+        Ok(_) => Err(Error::data(path, format!("is not a regular file; {remedy}"))),
+        Err(_) => Err(Error::data(path, format!("was not written; {remedy}"))),
+    }
 }
 
 /// Another unit, another system or another order of atoms shows in the energies.
@@ -75,8 +91,8 @@ fn same_energy(theirs: &[f64], ours: &[f64], system: &System) -> Result<()> {
 fn counts(job: &Job, spec: &ExternalSpec) -> Result<Counts> {
     let path = &job.counts;
     let expected = "expected evaluations by purpose, such as {\"sampling\": 12345}";
+    plain_file(path, expected)?;
     let counts: Counts = match atomic::read_json(path) {
-        Err(Error::Io { .. }) => return Err(Error::data(path, format!("was not written; {expected}"))),
         Err(e) => return Err(Error::data(path, format!("{e}; {expected}"))),
         Ok(counts) => counts,
     };

@@ -6,6 +6,7 @@
 //! -> {"type": "energy", "id": 2, "purpose": "sampling", "file": "batch.npz"}       positions, in the folder `work`
 //! <- {"id": 2, "file": "batch.reply.npz", "left": 890}                             energy [n], forces [n, atoms, 3]
 //! <- {"id": 3, "error": "budget-spent", "left": 90}                                nothing was evaluated or counted
+//! -> {"type": "budget-spent"}                                                      there are fewer samples than asked
 //! -> {"type": "progress", "done": 5, "total": 10, "phase": "sampling", "scalars": {"acceptance": 0.6}}
 //! ```
 //!
@@ -29,6 +30,8 @@ use crate::error::{Error, Result};
 pub(super) enum Message {
     /// Evaluate a batch.
     Energy(Request),
+    /// The budget ends it before all samples are made.
+    BudgetSpent,
     /// How far it is.
     Progress {
         #[serde(default)]
@@ -73,11 +76,11 @@ impl Message {
 }
 
 impl Request {
-    /// Evaluates the batch and gives the line to answer with.
+    /// Evaluates the batch and gives the line to answer with, and whether the budget refused it.
     ///
     /// # Errors
     /// When the request is malformed.
-    pub(super) fn answer(&self, energy: &mut Metered, atoms: usize, work: &Path) -> Result<Vec<u8>> {
+    pub(super) fn answer(&self, energy: &mut Metered, atoms: usize, work: &Path) -> Result<(Vec<u8>, bool)> {
         if !self.purpose.charged() || self.purpose == Purpose::Reference {
             let purpose = json!(self.purpose);
             return Err(Error::Command(format!("purpose {purpose} is not one that a method pays for")));
@@ -85,14 +88,16 @@ impl Request {
         let positions = self.batch(atoms, work)?;
         let n = positions.len() / (3 * atoms);
         let (mut energies, mut forces) = (vec![0.0; n], vec![0.0; positions.len()]);
-        let reply = match energy.energy_forces(self.purpose, &positions, &mut energies, &mut forces) {
-            Err(Error::BudgetSpent { .. }) => json!({"id": self.id, "error": "budget-spent", "left": energy.left()}),
+        let (reply, refused) = match energy.energy_forces(self.purpose, &positions, &mut energies, &mut forces) {
+            Err(Error::BudgetSpent { .. }) => {
+                (json!({"id": self.id, "error": "budget-spent", "left": energy.left()}), true)
+            }
             Err(e) => return Err(e),
-            Ok(()) => self.reply(energies, forces, atoms, energy.left(), work)?,
+            Ok(()) => (self.reply(energies, forces, atoms, energy.left(), work)?, false),
         };
         let mut line = reply.to_string().into_bytes();
         line.push(b'\n');
-        Ok(line)
+        Ok((line, refused))
     }
 
     fn batch(&self, atoms: usize, work: &Path) -> Result<Vec<f64>> {
@@ -156,7 +161,7 @@ mod tests {
 
     fn ask(energy: &mut Metered, work: &Path, line: &Value) -> Result<Value> {
         let Ok(Message::Energy(request)) = Message::parse(&line.to_string()) else { panic!("{line}") };
-        Ok(serde_json::from_slice(&request.answer(energy, 2, work)?).unwrap())
+        Ok(serde_json::from_slice(&request.answer(energy, 2, work)?.0).unwrap())
     }
 
     #[test]

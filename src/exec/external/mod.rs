@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! <run folder>/command.log          what it wrote on stderr (and on stdout, with protocol `files`)
-//! <run folder>/external/            removed once the samples are taken over
+//! <run folder>.external/            its own, beside the run folder; removed once the samples are taken over
 //!   job.json                        what is asked: see `job`; its path is the program's last argument
 //!   system.xml, system.pdb          the molecule (none for clusters)
 //!   start.npz                       `positions [1, atoms, 3]` to start from, `masses [atoms]`
@@ -15,33 +15,50 @@
 //! |---|---|
 //! | `job` | the files that the program gets |
 //! | `process` | the process: lines without blocking, an end to it in every case |
+//! | `guard` | the process between: parent of all that the program starts |
+//! | `watch` | a look at its folder: deleted, or filled |
+//! | `run_files` | what must not change beside it: the files of the run |
 //! | `messages` | what it may say on stdout, and the answers: line-delimited JSON |
 //! | `answer` | its samples and counts, checked |
 //!
-//! Its stdin stays open as long as this process lives. It cannot be continued from the middle: an interrupted run begins
+//! It gets the environment variables of [`crate::identity::passed`] and no others. Its stdin stays open as long as this process lives. It cannot be continued from the middle: an interrupted run begins
 //! anew, with fresh counts.
 
 mod answer;
+#[cfg(unix)]
+mod guard;
 mod job;
 mod messages;
 mod process;
+mod run_files;
+mod watch;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use self::job::Job;
 use self::messages::Message;
 use self::process::{Heard, Process};
+use self::run_files::RunFiles;
+use self::watch::Watch;
 use super::science::Work;
 use crate::array::Arrays;
 use crate::config::Cell;
 use crate::energy::{Counts, Metered};
 use crate::error::{Error, Result};
-use crate::samplers::{Progress, Samples};
+use crate::samplers::{BUDGET_ENDED, Progress, Samples};
 use crate::spec::{ExternalSpec, Protocol};
 use crate::systems::System;
+
+#[cfg(unix)]
+pub use guard::supervise;
+
+/// The folder in which the program of a run works: beside the run folder, not in it.
+pub(super) fn work_folder(run: &Path) -> PathBuf {
+    run.with_added_extension("external")
+}
 
 /// Longest stay in one step: signals are looked at in between.
 const STEP: Duration = Duration::from_millis(250);
@@ -53,13 +70,17 @@ pub(super) struct External {
     energy: Metered,
     job: Job,
     process: Process,
+    watch: Watch,
+    run: RunFiles,
     progress: Progress,
+    /// The budget refused it something, or it says that it ends with it.
+    spent: bool,
     /// The answer, once it is there: samples and (with protocol `files`) counts.
     answer: Option<(Samples, Option<Counts>)>,
 }
 
 impl External {
-    /// Writes the job into the run's folder and starts the program.
+    /// Writes the job into the program's folder and starts the program.
     ///
     /// # Errors
     /// [`Error::Digest`] when the program's files are not those of the spec, [`Error::Command`] when it cannot be started.
@@ -75,8 +96,10 @@ impl External {
             return Err(Error::Digest { path: folder.to_path_buf(), message });
         }
         let system = Arc::new(system);
-        let job = Job::write(&run.join("external"), cell, spec, &system)?;
+        let job = Job::write(&work_folder(run), cell, spec, &system)?;
         let process = Process::start(spec, &job.file, &run.join("command.log"))?;
+        let needed = vec![job.file.clone(), job.work.clone()];
+        let watch = Watch::new(&work_folder(run), needed, spec.disk.saturating_mul(1 << 20));
         let phase = format!("{} running", spec.name);
         Ok(Self {
             energy: Metered::new(crate::device::potential(&system.potential())?, spec.budget),
@@ -84,7 +107,10 @@ impl External {
             spec: spec.clone(),
             job,
             process,
+            watch,
+            run: RunFiles::remember(run)?,
             progress: Progress { total: 1, phase, ..Progress::default() },
+            spent: false,
             answer: None,
         })
     }
@@ -103,7 +129,16 @@ impl External {
                 }
                 let reply = request.answer(&mut self.energy, self.system.atoms, &self.job.work);
                 let reply = reply.map_err(|e| self.broken(&format!("asked for energies: {e}")))?;
-                self.process.write(reply);
+                let (line, refused) = reply;
+                self.spent |= refused;
+                self.process.write(line);
+                Ok(None)
+            }
+            Message::BudgetSpent if self.spec.budget.is_none() => {
+                Err(self.broken("says that its budget is spent, but it has none"))
+            }
+            Message::BudgetSpent => {
+                self.spent = true;
                 Ok(None)
             }
             Message::Progress { done, total, phase, scalars } => {
@@ -125,8 +160,17 @@ impl External {
         if !status.success() {
             return Err(self.broken(&format!("ended with {status}")));
         }
+        if let Some(touched) = self.run.restore()? {
+            return Err(self.broken(&format!("wrote into the folder of the run: {touched}")));
+        }
         let answer = answer::read(&self.job, &self.spec, &self.system);
-        self.answer = Some(answer.map_err(|e| self.broken(&format!("ended, but its answer is unusable: {e}")))?);
+        let answer = answer.map_err(|e| self.broken(&format!("ended, but its answer is unusable: {e}")))?;
+        let (made, asked) = (answer.0["positions"].shape[0], self.spec.samples);
+        if made < asked && !self.spent {
+            let remedy = "it writes {\"type\": \"budget-spent\"} on stdout where its budget ends it";
+            return Err(self.broken(&format!("ended with {made} of {asked} samples; {remedy}")));
+        }
+        self.answer = Some(answer);
         self.job.remove()?;
         Ok(Progress { finished: true, ..self.progress.clone() })
     }
@@ -148,6 +192,9 @@ impl Work for External {
                     return Err(self.broken(&what));
                 }
                 Heard::Nothing => {}
+            }
+            if let Some(complaint) = self.watch.complaint() {
+                return Err(self.broken(&format!("{complaint}; it was ended")));
             }
             if Instant::now() >= until {
                 return Ok(self.progress.clone());
@@ -177,6 +224,10 @@ impl Work for External {
     fn samples(&self) -> Result<Samples> {
         let unfinished = || Error::Internal(format!("`{}` has not ended", self.spec.name));
         self.answer.as_ref().map(|(samples, _)| samples.clone()).ok_or_else(unfinished)
+    }
+
+    fn shortfall(&self) -> Option<String> {
+        self.spent.then(|| BUDGET_ENDED.into())
     }
 
     fn weights(&self) -> Option<Arrays> {

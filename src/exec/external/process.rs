@@ -1,7 +1,8 @@
 //! A child process that can neither block us nor outlive us: threads read and write its pipes, and dropping it ends it
-//! and whatever it started.
+//! and whatever it started (by the process between, see [`super::guard`]).
 
 use std::collections::VecDeque;
+use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
@@ -10,6 +11,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, s
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
+use crate::identity;
 use crate::spec::{ExternalSpec, Protocol};
 
 /// Longest line that is read, in bytes.
@@ -18,8 +20,6 @@ const LONGEST: u64 = 256 << 20;
 const LAST_WORDS: usize = 12;
 /// Bytes that one process may add to its log.
 const LOG: usize = 1 << 20;
-/// How long a process has to end by itself when it is asked to.
-const GRACE: Duration = Duration::from_secs(2);
 /// How long pipes are read after the process has ended: something that it started may hold them open.
 const DRAIN: Duration = Duration::from_secs(1);
 
@@ -65,12 +65,11 @@ impl Process {
         // A program named by a path is one beside baseline.toml, wherever we are.
         let beside = Path::new(&spec.folder).join(program);
         let is_path = program.contains(std::path::MAIN_SEPARATOR) && beside.exists();
-        let mut command = Command::new(if is_path { beside.as_os_str() } else { program.as_ref() });
+        let mut command = guarded(if is_path { beside.as_os_str() } else { program.as_ref() })?;
         command.args(arguments).arg(job).current_dir(&spec.folder);
+        command.env_clear().envs(identity::passed());
         command.env("PYTHONDONTWRITEBYTECODE", "1").env("PYTHONUNBUFFERED", "1");
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        #[cfg(unix)]
-        std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let cannot = |e: std::io::Error| {
             let (name, folder) = (&spec.name, &spec.folder);
             Error::Command(format!("`{name}` cannot be started: `{program}` in {folder}: {e}; is it installed?"))
@@ -114,7 +113,7 @@ impl Process {
             if self.status.is_none()
                 && let Ok(Some(status)) = self.child.try_wait()
             {
-                self.status = Some((status, Instant::now()));
+                self.status = Some((of_the_program(status), Instant::now()));
             }
             if let Some((status, since)) = self.status
                 && (self.open == 0 || since.elapsed() > DRAIN)
@@ -178,30 +177,49 @@ impl Process {
         }
     }
 
-    #[cfg(unix)]
-    fn signal(&self, signal: nix::sys::signal::Signal) {
-        if let Ok(group) = i32::try_from(self.child.id()) {
-            let _ = nix::sys::signal::killpg(nix::unistd::Pid::from_raw(group), signal);
-        }
-    }
+}
+
+/// The command that runs `program` below a process of its own, which ends with all that the program starts.
+#[cfg(unix)]
+fn guarded(program: &OsStr) -> Result<Command> {
+    // On Linux the link leads to this program even after its file was replaced.
+    let link = Path::new("/proc/self/exe");
+    let me = if link.exists() { link.to_path_buf() } else { std::env::current_exe().map_err(Error::io("pita-bench"))? };
+    let mut command = Command::new(me);
+    command.arg("supervise").arg("--").arg(program);
+    std::os::unix::process::CommandExt::process_group(&mut command, 0);
+    Ok(command)
+}
+
+#[cfg(not(unix))]
+fn guarded(program: &OsStr) -> Result<Command> {
+    Ok(Command::new(program))
+}
+
+/// The status of the program behind that of the process between.
+#[cfg(unix)]
+fn of_the_program(status: ExitStatus) -> ExitStatus {
+    use std::os::unix::process::ExitStatusExt;
+    let signal = status.code().map_or(0, |code| code - super::guard::SIGNALLED);
+    if (1..=64).contains(&signal) { ExitStatus::from_raw(signal) } else { status }
+}
+
+#[cfg(not(unix))]
+fn of_the_program(status: ExitStatus) -> ExitStatus {
+    status
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
         #[cfg(unix)]
+        if self.status.is_none()
+            && let Ok(child) = i32::try_from(self.child.id())
         {
-            use nix::sys::signal::Signal;
-            if self.status.is_none() {
-                self.signal(Signal::SIGTERM);
-                let asked = Instant::now();
-                while asked.elapsed() < GRACE && matches!(self.child.try_wait(), Ok(None)) {
-                    std::thread::sleep(Duration::from_millis(10));
-                }
-            }
-            // Also what it started and left behind. Once it is gone and nobody holds its pipes, the number of its group may
-            // be that of somebody else.
-            if self.status.is_none() || self.open > 0 {
-                self.signal(Signal::SIGKILL);
+            use super::guard::{GRACE, HUNT};
+            let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(child), nix::sys::signal::Signal::SIGTERM);
+            let asked = Instant::now();
+            while asked.elapsed() < GRACE + 2 * HUNT && matches!(self.child.try_wait(), Ok(None)) {
+                std::thread::sleep(Duration::from_millis(10));
             }
         }
         let _ = self.child.kill();

@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::exec::references;
 use crate::exec::sweep::{Options, plan_all};
 use crate::plan::Action;
-use crate::record::{self, Status};
+use crate::record;
 use crate::store;
 
 /// One entry.
@@ -28,7 +28,7 @@ pub struct Row {
     pub label: String,
     /// Seed.
     pub seed: u64,
-    /// `complete`, `not evaluated`, `failed`, `running`, `interrupted`, `missing`.
+    /// `complete`, `partial`, `not evaluated`, `failed`, `running`, `interrupted`, `missing`.
     pub state: String,
     /// What Slurm has of it in its queue: `job_index state`.
     pub queue: Option<String>,
@@ -67,9 +67,9 @@ pub fn status(experiment: &Experiment, results: &Path, options: &Options) -> Res
         // A failed cell is planned as a new attempt: what counts here is the latest one there is.
         let state = match record::attempts(results, &p.asked.spec_digest, p.cell.seed)?.pop() {
             None => "missing",
-            Some(run) => match (run.status(), p.action) {
-                (Status::Complete, Action::Evaluate) => "not evaluated",
-                (status, _) => status.word(),
+            Some(run) => match run.status() {
+                status if status.has_samples() && p.action == Action::Evaluate => "not evaluated",
+                status => status.word(),
             },
         };
         rows.push(Row {

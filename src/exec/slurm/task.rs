@@ -70,6 +70,7 @@ pub fn run_entry(path: &Path, index: usize, results: &Path, quiet: bool) -> Resu
         match outcome {
             Outcome::Done => return Ok("complete already"),
             Outcome::Ran => return Ok("complete"),
+            Outcome::Partial { .. } => return Ok("partial"),
             Outcome::Evaluated => return Ok("evaluated"),
             Outcome::Interrupted => return Err(Error::Interrupted),
             Outcome::Failed { message } | Outcome::Broken { message } => return Err(Error::RunsFailed(message)),

@@ -9,7 +9,7 @@ use super::Table;
 pub fn csv(tables: &[Table]) -> String {
     let mut out = String::from(
         "system,temperature,method,published_only,metric,version,unit,mean,sd,lo,hi,floor,paper,paper_sd,best,at_floor,\
-         seeds,failed,unfinished,charged_evaluations,run_ids\n",
+         seeds,failed,partial,unfinished,charged_evaluations,run_ids\n",
     );
     let full = |x: Option<f64>| x.map_or(String::new(), |x| x.to_string());
     for table in tables {
@@ -34,6 +34,7 @@ pub fn csv(tables: &[Table]) -> String {
                     cell.at_floor.to_string(),
                     row.seeds.to_string(),
                     row.failed.len().to_string(),
+                    row.partial.to_string(),
                     row.unfinished.to_string(),
                     row.charged.map_or(String::new(), |n| n.to_string()),
                     cell.run_ids.join(" "),

@@ -87,12 +87,14 @@ pub(in crate::report) fn heading(column: &Column) -> String {
 /// Label with what a reader must not overlook.
 pub(in crate::report) fn label(row: &Row) -> String {
     if row.published_only {
-        format!("{} (published)", row.label)
-    } else if row.failed.is_empty() {
-        row.label.clone()
-    } else {
-        format!("{} ({} failed)", row.label, row.failed.len())
+        return format!("{} (published)", row.label);
     }
+    let marks: Vec<String> = [(row.failed.len(), "failed"), (row.partial, "partial")]
+        .iter()
+        .filter(|(n, _)| *n > 0)
+        .map(|(n, what)| format!("{n} {what}"))
+        .collect();
+    if marks.is_empty() { row.label.clone() } else { format!("{} ({})", row.label, marks.join(", ")) }
 }
 
 /// Our value, with spread or interval.

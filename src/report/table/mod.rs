@@ -75,6 +75,8 @@ pub struct Row {
     pub seeds: usize,
     /// Failed seeds: seed, run id and reason.
     pub failed: Vec<String>,
+    /// Seeds among the complete ones with fewer samples than were asked for.
+    pub partial: usize,
     /// Seeds not run to their end.
     pub unfinished: usize,
 }
@@ -157,6 +159,11 @@ fn table(runs: &[RunResult], system: &str, temperature: f64) -> Result<Table> {
     for row in rows.iter().filter(|r| r.unfinished > 0) {
         warnings.push(format!("{}: {} seeds are not finished", row.label, row.unfinished));
     }
+    for run in &runs {
+        if let Some(reason) = &run.partial {
+            warnings.push(format!("{} seed {} (run {}) is partial: {reason}", run.row_label(), run.seed, run.run_id));
+        }
+    }
     rows.extend(baselines.iter().filter(|b| b.kind == Kind::Published).filter_map(|b| {
         let cells: Vec<Cell> = columns
             .iter()
@@ -178,6 +185,7 @@ fn table(runs: &[RunResult], system: &str, temperature: f64) -> Result<Table> {
             charged: None,
             seeds: 0,
             failed: vec![],
+            partial: 0,
             unfinished: 0,
         })
     }));
@@ -315,6 +323,7 @@ fn row(label: String, runs: &[&RunResult], columns: &[Column]) -> Row {
                 format!("seed {} (run {}): {reason}", r.seed, r.run_id)
             })
             .collect(),
+        partial: complete.iter().filter(|r| r.partial.is_some()).count(),
         unfinished: runs.iter().filter(|r| r.status != Status::Failed && !judged(r)).count(),
     }
 }
@@ -396,6 +405,7 @@ pub(crate) mod tests {
             reference: Some(Counts(BTreeMap::from([(Purpose::Reference, 7_000_000)]))),
             status: Status::Complete,
             evaluated_by: None,
+            partial: None,
             failure: None,
             samples_path: None,
         }

@@ -9,7 +9,7 @@ use crate::array::Arrays;
 use crate::energy::{Exchange, Purpose, exchange};
 use crate::error::{Error, Result};
 use crate::rng;
-use crate::samplers::{Context, Progress, Sampler, Samples, state};
+use crate::samplers::{BUDGET_ENDED, Context, Progress, Sampler, Samples, state};
 use crate::spec::{Integrator, ReplicaExchangeSpec};
 
 /// `copies` independent ladders; walker `c * levels + l` is copy `c` at level `l` (0 is the hottest).
@@ -286,5 +286,9 @@ impl Sampler for ReplicaExchange {
 
     fn samples(&self) -> Result<Samples> {
         Ok(self.recorded.samples(self.atoms))
+    }
+
+    fn shortfall(&self) -> Option<String> {
+        self.spent.then(|| BUDGET_ENDED.into())
     }
 }

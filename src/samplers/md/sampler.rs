@@ -8,7 +8,7 @@ use crate::array::Arrays;
 use crate::energy::Purpose;
 use crate::error::{Error, Result};
 use crate::rng;
-use crate::samplers::{Context, Progress, Sampler, Samples, state};
+use crate::samplers::{BUDGET_ENDED, Context, Progress, Sampler, Samples, state};
 use crate::spec::{Integrator, MdSpec};
 
 /// What a run of dynamics is for.
@@ -211,5 +211,9 @@ impl Sampler for Md {
 
     fn samples(&self) -> Result<Samples> {
         Ok(self.recorded.samples(self.atoms))
+    }
+
+    fn shortfall(&self) -> Option<String> {
+        self.spent.then(|| BUDGET_ENDED.into())
     }
 }

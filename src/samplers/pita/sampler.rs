@@ -355,6 +355,12 @@ impl Sampler for Pita {
         .into())
     }
 
+    fn shortfall(&self) -> Option<String> {
+        let dropped = self.spec.samples.saturating_sub(self.result.energy.len());
+        (self.phase == Phase::Done && dropped > 0)
+            .then(|| format!("{dropped} particles with a reduced energy beyond {REASONABLE} were dropped"))
+    }
+
     fn weights(&self) -> Option<Arrays> {
         let averaged = self.trainer.averaged();
         let mut arrays = self.net.layout().unpack(averaged.score, "score_net.");

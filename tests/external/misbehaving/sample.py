@@ -66,6 +66,39 @@ if way == "rows":
 if way == "orphan":  # leaves a child behind that holds the pipes open
     child = subprocess.Popen(["sleep", "60"])
     print(json.dumps({"type": "progress", "scalars": {"child": child.pid}}), flush=True)
+if way in ("daemon", "silent-daemon"):  # a double fork into a session of its own, with no pipe of ours
+    pids, told = os.pipe()
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            for fd in range(3):
+                os.dup2(os.open(os.devnull, os.O_RDWR), fd)
+            os.write(told, b"%d" % os.getpid())
+            os.execvpe("sleep", ["sleep", "600"], {})
+        os._exit(0)
+    os.wait()
+    print(json.dumps({"type": "progress", "scalars": {"child": int(os.read(pids, 20))}}), flush=True)
+    if way == "silent-daemon":
+        time.sleep(60)
+if way == "environment":
+    print("\n".join(f"{name}={value}" for name, value in os.environ.items()), file=sys.stderr)
+if way == "deletes":
+    import shutil
+    shutil.rmtree(os.path.dirname(sys.argv[1]))
+    time.sleep(60)
+if way == "fills":
+    with open(os.path.join(job["work"], "big"), "wb") as file:
+        for _ in range(64):
+            file.write(os.urandom(1 << 20))
+    time.sleep(60)
+if way in ("forges", "forges-end"):
+    folder = os.path.dirname(sys.argv[1])
+    name = "spec.json" if way == "forges" else "MANIFEST.sha256"
+    with open(os.path.join(folder.removesuffix(".external"), name), "w") as file:
+        file.write("{}")
+if way == "link":
+    os.symlink(job["system"]["start"], job["output"])
+    sys.exit(0)
 if way == "greedy":
     replies = [ask([row] * 3, id=i) for i in range(4)]
     assert [r.get("left") for r in replies] == [7, 4, 1, 1], replies
@@ -87,6 +120,16 @@ if way == "weights":
     well["log_weight"] = ((2,), [0.0, 0.0])
 if way == "infinite-weight":
     well["log_weight"] = ((1,), [float("inf")])
+if way == "collapsed":
+    well = {"positions": ((1, atoms, 3), [0.0] * (3 * atoms))}
+if way == "rich":
+    print(json.dumps({"type": "budget-spent"}), flush=True)
+if way in ("three", "thrifty"):  # of twenty
+    well = {"positions": ((3, atoms, 3), row * 3)}
+    if way == "thrifty":
+        print(json.dumps({"type": "budget-spent"}), flush=True)
+if way == "many":
+    well = {"positions": ((25, atoms, 3), row * 25)}
 if way == "units":
     well["energy"] = ((1,), [1e6])
 if way == "weighted":
