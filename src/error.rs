@@ -62,6 +62,9 @@ pub enum Error {
     /// Some cells of a sweep failed (each was reported on its own).
     #[error("{0}")]
     RunsFailed(String),
+    /// Runs whose files are not what they were, or cannot be read; everything else was done.
+    #[error("{0}")]
+    Damaged(String),
     /// Nothing matches what was asked for.
     #[error("{0}")]
     NothingSelected(String),
@@ -146,6 +149,7 @@ impl Error {
             Self::RunsFailed(_) | Self::BudgetSpent { .. } | Self::Numerical(_) | Self::Command(_) => {
                 ExitCode::RunsFailed
             }
+            Self::Damaged(_) => ExitCode::Damaged,
             Self::NothingSelected(_) => ExitCode::NothingSelected,
             Self::NotEvaluated(_) => ExitCode::NotEvaluated,
             Self::Interrupted => ExitCode::Interrupted,

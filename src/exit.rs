@@ -48,6 +48,8 @@ pub enum ExitCode {
     DeviceFailed = 20,
     /// Complete cells are not evaluated as the file asks (`report --no-evaluate`).
     NotEvaluated = 21,
+    /// Runs of the results folder are damaged: they are named; everything else was done.
+    Damaged = 22,
     /// The reader of our output went away.
     BrokenPipe = 141,
 }

@@ -215,7 +215,7 @@ fn an_array_stopped_killed_and_with_its_controller_gone() {
     assert_eq!(cluster.pita(&here, &["-q", "sweep", file, "--jobs", "2"]).0, 0);
     let manifests = |results: &Path| -> Vec<String> {
         let runs = record::all_runs(results).unwrap();
-        runs.iter().map(|r| std::fs::read_to_string(r.file("MANIFEST.sha256")).unwrap()).collect()
+        runs.iter().map(|r| format!("{:?}", record::manifest::results(&r.path).unwrap())).collect()
     };
     assert_eq!(manifests(&results), manifests(&here));
     note("done");

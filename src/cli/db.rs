@@ -4,8 +4,11 @@ use std::path::PathBuf;
 
 use super::{Globals, output};
 use crate::error::{Error, Result};
+use crate::exec;
+use crate::exec::recompute::{METRIC, Recomputed, recompute};
 use crate::exit::ExitCode;
-use crate::record::{self, RunDir};
+use crate::record::{self, RunDir, Status};
+use crate::samplers::Progress;
 use crate::store;
 
 /// Arguments of `db`.
@@ -29,7 +32,11 @@ enum Action {
         folders: Vec<PathBuf>,
     },
     /// Compare the database with the run folders, and the run folders with their manifests.
-    Verify,
+    Verify {
+        /// Compute energies, counts and metrics of these runs again from their samples: a selection as `ls` takes it, or all.
+        #[arg(long, value_name = "SELECTION", num_args = 0..=1, default_missing_value = "")]
+        recompute: Option<String>,
+    },
     /// Describe the views for your own queries.
     Schema,
 }
@@ -43,7 +50,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
     match &args.action {
         Action::Rebuild => rebuild(globals),
         Action::Ingest { folders } => ingest(folders, globals),
-        Action::Verify => verify(globals),
+        Action::Verify { recompute } => verify(recompute.as_deref(), globals),
         Action::Schema => schema(globals),
     }
 }
@@ -67,7 +74,7 @@ fn rebuild(globals: &Globals) -> Result<ExitCode> {
     } else {
         output::line(format!("{}: {runs} runs", path.display()))?;
     }
-    Ok(ExitCode::Ok)
+    Ok(output::damaged(&store::list(&connection, &damaged())?))
 }
 
 fn ingest(folders: &[PathBuf], globals: &Globals) -> Result<ExitCode> {
@@ -76,23 +83,30 @@ fn ingest(folders: &[PathBuf], globals: &Globals) -> Result<ExitCode> {
     } else {
         folders.iter().map(|f| RunDir::open(f)).collect::<Result<_>>()?
     };
-    store::ingest_all(&store::open(&globals.results)?, &runs)?;
+    let connection = store::open(&globals.results)?;
+    store::ingest_all(&connection, &runs)?;
     if globals.json {
         output::json(&serde_json::json!({"runs": runs.len()}))?;
     } else {
         output::line(format!("{} runs", runs.len()))?;
     }
-    Ok(ExitCode::Ok)
+    Ok(output::damaged(&store::list(&connection, &damaged())?))
 }
 
-fn verify(globals: &Globals) -> Result<ExitCode> {
+fn damaged() -> store::Filter {
+    store::Filter { status: Some(Status::Damaged.word().to_owned()), ..store::Filter::default() }
+}
+
+fn verify(recompute: Option<&str>, globals: &Globals) -> Result<ExitCode> {
     let connection = globals.database()?;
+    let again = recompute.map(|selection| again(selection, &connection, globals)).transpose()?;
     let found = store::verify(&connection, &globals.results)?;
-    let error = if let Some(first) = found.damaged.first() {
-        Some(Error::Digest {
-            path: globals.results.clone(),
-            message: format!("{} damaged run(s); the first: {first}", found.damaged.len()),
-        })
+    let wrong = again.iter().flat_map(|a| &a.wrong);
+    let damaged: Vec<&String> = found.changed.iter().chain(&found.damaged).chain(wrong).collect();
+    let error = if let Some(first) = damaged.first() {
+        let message = format!("{} damaged run(s); the first: {first}", damaged.len());
+        let changed = !found.changed.is_empty();
+        Some(if changed { Error::Digest { path: globals.results.clone(), message } } else { Error::Damaged(message) })
     } else if found.missing_rows + found.extra_rows > 0 {
         Some(Error::Store(format!(
             "the database lacks {} rows and has {} that no run folder gives; run `pita-bench db rebuild`",
@@ -103,6 +117,9 @@ fn verify(globals: &Globals) -> Result<ExitCode> {
     };
     if globals.json {
         let mut value = serde_json::json!(found);
+        if let Some(again) = &again {
+            value["recomputed"] = serde_json::json!(again);
+        }
         if let Some(error) = &error {
             value["error"] = output::error_value(error)["error"].take();
         }
@@ -114,7 +131,47 @@ fn verify(globals: &Globals) -> Result<ExitCode> {
         parts.extend((n > 0).then(|| format!("{n} {what}")));
     }
     output::line(parts.join(", "))?;
+    if let Some(again) = &again {
+        output::line(sentence(again))?;
+    }
+    for what in damaged.iter().skip(1) {
+        eprintln!("damaged: {what}");
+    }
     error.map_or(Ok(ExitCode::Ok), Err)
+}
+
+/// Computes what a selection asks for again.
+fn again(selection: &str, connection: &rusqlite::Connection, globals: &Globals) -> Result<Recomputed> {
+    let rows = if selection.is_empty() {
+        store::list(connection, &store::Filter::default())?
+    } else {
+        store::select(connection, selection)?
+    };
+    let runs: Vec<RunDir> =
+        rows.iter().map(|row| RunDir::open(&globals.results.join(&row.folder))).collect::<Result<_>>()?;
+    exec::listen();
+    exec::with_bar("verify", globals.quiet, |show| {
+        let (mut done, total) = (0, runs.len() as u64);
+        recompute(&globals.results, &runs, &exec::interrupted, &mut |run| {
+            show(&Progress { done, total, phase: run.id.to_string(), ..Progress::default() });
+            done += 1;
+        })
+    })
+}
+
+fn sentence(again: &Recomputed) -> String {
+    let mut parts = vec![
+        format!("{} runs computed again: {} energies within {:.1e} kT", again.runs, again.energies, again.energy_apart),
+        format!("{} metrics the same to the last bit", again.identical),
+    ];
+    if again.within > 0 {
+        parts.push(format!("{} made elsewhere within {METRIC:.0e}", again.within));
+    }
+    let mut text = parts.join(", ");
+    for left in &again.left {
+        text += &format!("\nnot compared: {left}");
+    }
+    text
 }
 
 fn schema(globals: &Globals) -> Result<ExitCode> {

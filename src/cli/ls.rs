@@ -3,6 +3,7 @@
 use super::output::{self, Shape};
 use super::{Globals, tag};
 use crate::error::{Error, Result};
+use crate::exit::ExitCode;
 use crate::store::{self, Filter, RunRow};
 
 /// Arguments of `ls`.
@@ -93,7 +94,7 @@ impl Only {
 ///
 /// # Errors
 /// [`Error::NothingSelected`] when no run matches.
-pub fn run(args: &Args, globals: &Globals) -> Result<()> {
+pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
     let selection = args.which.as_deref().map_or(Ok(Filter::default()), Filter::parse)?;
     let filter = Filter { limit: args.limit, ..args.only.narrow(selection)? };
     let connection = globals.database()?;
@@ -101,7 +102,12 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     if rows.is_empty() {
         return Err(Error::NothingSelected("no run matches; `pita-bench ls` without options lists all".into()));
     }
-    if globals.json { output::json(&rows) } else { output::line(table(&rows, args.shape)) }
+    if globals.json {
+        output::json(&rows)?
+    } else {
+        output::line(table(&rows, args.shape))?
+    }
+    Ok(output::damaged(&rows))
 }
 
 fn table(rows: &[RunRow], shape: Shape) -> String {
@@ -109,6 +115,10 @@ fn table(rows: &[RunRow], shape: Shape) -> String {
     let tags = shape.csv || rows.iter().any(|r| !r.tags.is_empty());
     if tags {
         header.push("TAGS");
+    }
+    let origins = shape.csv || rows.iter().any(|r| r.origin.is_some());
+    if origins {
+        header.push("IMPORTED FROM");
     }
     let mut lines = vec![header.into_iter().map(String::from).collect::<Vec<_>>()];
     for r in rows {
@@ -126,6 +136,9 @@ fn table(rows: &[RunRow], shape: Shape) -> String {
         ];
         if tags {
             line.push(r.tags.join(" "));
+        }
+        if origins {
+            line.push(r.origin.clone().unwrap_or_default());
         }
         lines.push(line);
     }

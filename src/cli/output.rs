@@ -6,6 +6,9 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::error::{Error, Result};
+use crate::exit::ExitCode;
+use crate::record::Status;
+use crate::store::RunRow;
 
 /// Prints a line.
 ///
@@ -33,6 +36,23 @@ pub fn json(value: &impl Serialize) -> Result<()> {
 #[must_use]
 pub fn error_value(error: &Error) -> serde_json::Value {
     serde_json::json!({"error": {"message": error.to_string(), "exit_code": error.exit_code().code()}})
+}
+
+/// Says on stderr which of these runs are damaged, and what can be done; the code that a verb ends with that has listed
+/// everything else.
+#[must_use]
+pub fn damaged(rows: &[RunRow]) -> ExitCode {
+    let damaged: Vec<&RunRow> = rows.iter().filter(|r| r.status == Status::Damaged.word()).collect();
+    for row in &damaged {
+        eprintln!("damaged: {}: {}", row.id, row.reason.as_deref().unwrap_or_default());
+    }
+    if damaged.is_empty() {
+        return ExitCode::Ok;
+    }
+    eprintln!(
+        "A damaged run is run again by the next sweep, as a new attempt; it can be imported again, or its folder deleted."
+    );
+    ExitCode::Damaged
 }
 
 /// Rows as aligned columns, two spaces apart; the first row is the header.

@@ -96,8 +96,20 @@ pub fn present(experiment: &Experiment, out: Option<&Path>, evaluate: Evaluate, 
             loaded.runs.iter().filter(|r| r.status == crate::report::Status::Complete).count(),
             experiment.path.display()
         ))),
-        None => Ok(()),
+        None => damage(&loaded.damaged),
     }
+}
+
+/// Damaged runs as an error, once everything else is shown.
+fn damage(damaged: &[String]) -> Result<()> {
+    if damaged.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Damaged(format!(
+        "{} runs are damaged; the next sweep runs them again, as new attempts:\n  {}",
+        damaged.len(),
+        damaged.join("\n  ")
+    )))
 }
 
 /// The complete cells to be evaluated. An evaluation by other code is made anew where the reference is there; else it is

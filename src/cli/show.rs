@@ -59,6 +59,9 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         text += &p.recording_seconds().map_or(String::new(), |s| format!(", {s:.2} s of it for recording"));
         text += "\n";
     }
+    if let Some(origin) = &row.origin {
+        text += &format!("imported     {origin}\n");
+    }
     if let Some(reason) = &row.reason {
         text += &format!("{:<12} {reason}\n", row.status);
     }

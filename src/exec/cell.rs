@@ -16,8 +16,8 @@ use crate::error::{Error, Result};
 use crate::identity;
 use crate::plan::Action;
 use crate::record::{
-    Claim, Evaluation, EventLog, Failure, Kind, Partial, Provenance, Request, RunDir, Session, Status, atomic, checkpoint,
-    evaluation, events, manifest, timestamp,
+    Claim, Evaluation, EventLog, Failure, Kind, Partial, Provenance, Request, RunDir, Session, Status, atomic,
+    checkpoint, evaluation, events, manifest, timestamp,
 };
 use crate::samplers::{Progress, Samples};
 
@@ -114,7 +114,6 @@ pub(super) fn work(shop: &Shop<'_>, planned: &Planned, show: &mut dyn FnMut(&Pro
         Err(e @ (Error::Io { .. } | Error::Digest { .. })) => Err(e),
         Err(e) => {
             let message = format!("evaluation: {e}");
-            EventLog::open(&run.file("events.jsonl"))?.append(Kind::Warning { message: message.clone() })?;
             Ok(Outcome::Failed { message })
         }
     }
@@ -123,7 +122,7 @@ pub(super) fn work(shop: &Shop<'_>, planned: &Planned, show: &mut dyn FnMut(&Pro
 /// Whether an attempt that was killed had only its manifest left to write: all artifacts are durable before the log says
 /// so. Its work is not done twice.
 fn is_finished(run: &RunDir) -> Result<bool> {
-    Ok(events::read(&run.file("events.jsonl"))?.iter().any(|e| matches!(e.kind, Kind::Finished { .. })))
+    Ok(events::finished(&run.file("events.jsonl"))?.is_some())
 }
 
 /// How a run ended that is committed.
@@ -329,7 +328,8 @@ impl<'a> Attempt<'a> {
         }
         let counts = work.counts();
         atomic::write_json(&run.file("counts.json"), &counts)?;
-        self.events.append(Kind::Finished { step, counts })?;
+        let made = samples.get("positions").map(|x| x.shape[0] as u64);
+        self.events.append(Kind::Finished { step, counts, samples: made })?;
         self.end(run)?;
         seal(run)?;
         Ok(ran(run))

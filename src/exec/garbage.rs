@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
-use super::{external, references};
 use super::slurm::{Kind, PlanFile};
+use super::{external, references};
 use crate::error::{Error, Result};
 use crate::record::{self, RunDir, Status, claim, evaluation};
 
@@ -186,7 +186,10 @@ mod tests {
         };
         let (failed, complete, working) = (run(1), run(2), run(3));
         std::fs::write(failed.file("failure.json"), "{}").unwrap();
-        std::fs::write(complete.file(manifest::NAME), "").unwrap();
+        for name in ["counts.json", "samples.npz"] {
+            std::fs::write(complete.file(name), "").unwrap();
+        }
+        manifest::write(&complete.path).unwrap();
         let claim = Claim::take(&working.file("claim")).unwrap().unwrap();
         let old = complete.file("counts.json.tmp");
         std::fs::write(&old, "half").unwrap();

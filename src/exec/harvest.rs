@@ -54,7 +54,6 @@ fn finite(samples: &Arrays) -> Result<()> {
 mod tests {
     use super::*;
 
-
     fn samples(x: &[f64], energy: &[f64], log_weight: &[f64]) -> Arrays {
         let mut arrays: Arrays = [("positions".to_owned(), Array::f64(&[x.len() / 3, 1, 3], x.to_vec()))].into();
         for (name, values) in [("energy", energy), ("log_weight", log_weight)] {

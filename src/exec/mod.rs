@@ -9,6 +9,7 @@
 //! | `harvest` | what a sampler made, beside what it was asked for |
 //! | `external` | somebody else's program as a sampler |
 //! | [`slurm`] | past one machine: frozen plans as Slurm arrays |
+//! | [`recompute`] | recorded runs, computed again from their samples |
 //! | `science` | the only door to the science: samplers, references, metrics |
 //! | `wait` | cells that other processes work on |
 //! | `signals` | Ctrl-C |
@@ -20,6 +21,7 @@ pub mod garbage;
 mod harvest;
 mod planned;
 mod progress;
+pub mod recompute;
 pub mod references;
 mod science;
 mod signals;

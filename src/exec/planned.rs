@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::identity::{self, Yardstick};
 use crate::plan::{self, Action, Attempt, Decision, Flags, RunStatus};
 use crate::record::evaluation::{self, Found};
-use crate::record::{Failure, Labels, Partial, Provenance, RunDir, Status, atomic, attempts, claim};
+use crate::record::{Failure, Labels, Partial, Provenance, RunDir, Status, atomic, attempts, claim, manifest};
 
 /// A cell with the attempt that it concerns.
 #[derive(Debug, Clone)]
@@ -87,7 +87,8 @@ pub(super) fn plan_asked(results: &Path, cell: &Cell, asked: &Asked, flags: Flag
 fn facts(run: &RunDir, same_eval: bool) -> Attempt {
     let status = match run.status() {
         Status::Complete | Status::Partial => RunStatus::Complete,
-        Status::Failed | Status::Damaged => RunStatus::Failed,
+        Status::Failed => RunStatus::Failed,
+        Status::Damaged => RunStatus::Damaged,
         Status::Claimed => RunStatus::Running,
         Status::Interrupted => RunStatus::Interrupted,
     };
@@ -116,6 +117,7 @@ fn detail(run: &RunDir) -> Option<String> {
         Status::Failed => atomic::read_json::<Failure>(&run.file("failure.json")).ok().map(|f| f.reason),
         Status::Partial => partial(run),
         Status::Claimed => claim::holder(&run.file("claim")).map(|h| h.to_string()),
-        Status::Complete | Status::Interrupted | Status::Damaged => None,
+        Status::Damaged => manifest::read(&run.path).err().map(|e| e.to_string()),
+        Status::Complete | Status::Interrupted => None,
     }
 }

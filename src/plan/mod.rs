@@ -10,6 +10,7 @@
 //! | complete | other | other | evaluate; run with `--rerun-stale` |
 //! | interrupted | same | | resume |
 //! | interrupted | other | | run: a checkpoint is continued only by the code that wrote it |
+//! | damaged | | | run |
 //! | failed | | | run, unless failed runs are to be kept |
 //!
 //! Code is what can change samples ([`crate::identity::covers`]): a changed table or help text leaves every run done.

@@ -12,6 +12,8 @@ pub enum RunStatus {
     Interrupted,
     /// Ended with an error.
     Failed,
+    /// Committed, but its files are not whole.
+    Damaged,
     /// Claimed by another process that is alive.
     Running,
 }
@@ -74,7 +76,7 @@ pub struct Decision {
 #[must_use]
 pub fn decide(latest: Option<Attempt>, flags: Flags) -> Decision {
     use Action::{Done, Evaluate, Resume, Run, Skip};
-    use RunStatus::{Complete, Failed, Interrupted, Running};
+    use RunStatus::{Complete, Damaged, Failed, Interrupted, Running};
     let Some(Attempt { status, same_code, same_eval }) = latest else {
         return Decision { action: Run, reason: "never run" };
     };
@@ -94,6 +96,7 @@ pub fn decide(latest: Option<Attempt>, flags: Flags) -> Decision {
         ),
         (Interrupted, true, _) => (Resume, "interrupted"),
         (Interrupted, false, _) => (Run, "interrupted, but its checkpoint was written by other code"),
+        (Damaged, ..) => (Run, "the latest attempt is damaged"),
         (Failed, ..) if flags.retry_failed => (Run, "the latest attempt failed"),
         (Failed, ..) => (Skip, "the latest attempt failed, and failed runs are kept"),
     };
@@ -105,7 +108,8 @@ mod tests {
     use super::*;
 
     /// Every input, against the table written out by hand: status, code, eval, force, stale, retry (`0`, `1`, `*` any).
-    const ORACLE: [(&str, Action); 11] = [
+    const ORACLE: [(&str, Action); 12] = [
+        ("damaged     * * * * *", Action::Run),
         ("running     * * * * *", Action::Skip),
         ("complete    * * 1 * *", Action::Run),
         ("complete    1 1 0 * *", Action::Done),
@@ -128,6 +132,7 @@ mod tests {
             ("complete", RunStatus::Complete),
             ("interrupted", RunStatus::Interrupted),
             ("failed", RunStatus::Failed),
+            ("damaged", RunStatus::Damaged),
         ];
         let mut seen = 0;
         for (name, status) in statuses {
@@ -152,7 +157,7 @@ mod tests {
                 seen += 1;
             }
         }
-        assert_eq!(seen, 128);
+        assert_eq!(seen, 160);
         for force in [false, true] {
             assert_eq!(decide(None, Flags { force, ..Flags::default() }).action, Action::Run);
         }

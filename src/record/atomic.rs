@@ -57,13 +57,43 @@ fn indented(value: &impl Serialize) -> Result<Vec<u8>> {
     Ok(text)
 }
 
+/// Largest JSON file that is read: an accepted bundle of a large experiment has a few MiB.
+pub const LARGEST_JSON: u64 = 64 << 20;
+
 /// Reads a JSON file.
 ///
 /// # Errors
-/// [`Error::Io`] when it cannot be read, [`Error::Data`] when it is malformed.
+/// [`Error::Io`] when it cannot be read, [`Error::Data`] when it is too large, no regular file, or malformed.
 pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
-    let bytes = std::fs::read(path).map_err(Error::io(path))?;
-    serde_json::from_slice(&bytes).map_err(|e| Error::data(path, format!("malformed JSON: {e}")))
+    parse_json(&read_bounded(path, LARGEST_JSON)?, path)
+}
+
+/// Reads JSON that lies in memory; `path` is for messages.
+///
+/// # Errors
+/// [`Error::Data`] with the place where it is malformed. Nesting ends at 128 levels.
+pub fn parse_json<T: DeserializeOwned>(bytes: &[u8], path: &Path) -> Result<T> {
+    if bytes.is_empty() {
+        return Err(Error::data(path, "is empty, expected JSON"));
+    }
+    serde_json::from_slice(bytes).map_err(|e| Error::data(path, format!("malformed JSON: {e}")))
+}
+
+/// The bytes of a regular file.
+///
+/// # Errors
+/// [`Error::Io`]; [`Error::Data`] for a folder, a device or a pipe, and for more than `limit` bytes.
+pub fn read_bounded(path: &Path, limit: u64) -> Result<Vec<u8>> {
+    if !std::fs::metadata(path).map_err(Error::io(path))?.is_file() {
+        return Err(Error::data(path, "is not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(Error::io(path))?;
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(Error::io(path))?;
+    if bytes.len() as u64 > limit {
+        return Err(Error::data(path, format!("is larger than the {} MiB that are read", limit >> 20)));
+    }
+    Ok(bytes)
 }
 
 /// SHA-256 of a file, lower-case hex.
@@ -104,6 +134,27 @@ mod tests {
     #[test]
     fn sha256_known_answer() {
         assert_eq!(sha256(b"abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    }
+
+    #[test]
+    fn what_is_no_json_is_an_error_with_its_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.json");
+        let refused = |content: &str| {
+            std::fs::write(&path, content).unwrap();
+            let Err(Error::Data { message, .. }) = read_json::<serde_json::Value>(&path) else {
+                panic!("{content:.20}")
+            };
+            message
+        };
+        assert!(refused("").contains("is empty"));
+        assert!(refused("{\n \"a\": }").contains("line 2 column 7"));
+        assert!(refused(&"[".repeat(1_000_000)).contains("recursion limit exceeded at line 1 column 128"));
+        assert!(refused(&"{\"a\":".repeat(1_000_000)).contains("recursion limit exceeded"));
+        assert!(read_json::<serde_json::Value>(dir.path()).unwrap_err().to_string().contains("not a regular file"));
+        std::fs::write(&path, vec![b' '; 10]).unwrap();
+        assert_eq!(read_bounded(&path, 10).unwrap().len(), 10);
+        assert!(read_bounded(&path, 9).unwrap_err().to_string().contains("larger than"));
     }
 
     #[test]

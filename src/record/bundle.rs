@@ -15,7 +15,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{Request, RunDir, Status, atomic, evaluation, manifest, tar};
+use super::audit::audit;
+use super::{Origin, Request, RunDir, RunId, Status, atomic, evaluation, manifest, tar, timestamp};
 use crate::disk;
 use crate::error::{Error, Result};
 use crate::identity;
@@ -239,18 +240,24 @@ fn take_in(results: &Path, path: &Path, input: &mut impl Read, fresh: &Path) -> 
         return Err(wrong(format!("its spec has digest {found}, it says {said} (made by another version?)")));
     }
     let complete = fresh.join(manifest::NAME).exists();
-    if complete {
-        manifest::verify(fresh).map_err(|e| wrong(format!("its files are not those of its manifest: {e}")))?;
-        let listed: Vec<String> = manifest::read(fresh)?.into_iter().map(|(_, name)| name).collect();
-        if !["spec.json", "counts.json", "samples.npz"].iter().all(|name| listed.iter().any(|l| l == name)) {
-            return Err(wrong("its manifest lacks spec, counts or samples".into()));
+    if !complete && !fresh.join("failure.json").exists() {
+        return Err(Error::data(path, "holds neither MANIFEST.sha256 nor failure.json: the run had not ended"));
+    }
+    let id = RunId { spec: found[..16].to_owned(), seed: index.seed, attempt: 0 };
+    audit(&RunDir { id, path: fresh.to_path_buf() }).map_err(|e| {
+        let inside = e.to_string().replace(&format!("{}/", fresh.display()), "");
+        match e {
+            Error::Io { .. } => e,
+            Error::Digest { .. } => wrong(format!("holds a run whose files are not its own: {inside}")),
+            _ => Error::data(path, format!("holds a run that is not sound: {inside}")),
         }
+    })?;
+    if complete {
+        let listed: Vec<String> = manifest::read(fresh)?.into_iter().map(|(_, name)| name).collect();
         let loose = |item: &&Item| evaluation::is_name(&item.name) && !listed.contains(&item.name);
         if let Some(item) = index.files.iter().find(loose) {
             return Err(wrong(format!("its manifest lacks {}", item.name)));
         }
-    } else if !fresh.join("failure.json").exists() {
-        return Err(Error::data(path, "holds neither MANIFEST.sha256 nor failure.json: the run had not ended"));
     }
     let here = super::attempts(results, &found, index.seed)?;
     let ours = proof(fresh)?;
@@ -258,6 +265,13 @@ fn take_in(results: &Path, path: &Path, input: &mut impl Read, fresh: &Path) -> 
         let evaluations = if complete { adopt(fresh, run)? } else { 0 };
         return Ok(Imported { run: run.clone(), was: index.run, known: true, evaluations });
     }
+    let origin = Origin {
+        bundle: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        sha256: atomic::sha256_file(path)?,
+        run: index.run.clone(),
+        time: timestamp(),
+    };
+    atomic::write_json(&fresh.join("origin.json"), &origin)?;
     let mut attempt = here.last().map_or(1, |r| r.id.attempt + 1);
     loop {
         let run = RunDir::new(results, &found, index.seed, attempt);
@@ -274,15 +288,13 @@ fn take_in(results: &Path, path: &Path, input: &mut impl Read, fresh: &Path) -> 
     }
 }
 
-/// What tells an ended run from others: its manifest without evaluations, which come and go; else its failure.
+/// What tells an ended run from others: what came out of it; else its failure.
 fn proof(run: &Path) -> Result<Vec<u8>> {
     if !run.join(manifest::NAME).exists() {
         let path = run.join("failure.json");
         return std::fs::read(&path).map_err(Error::io(&path));
     }
-    let mut lines = manifest::read(run)?;
-    lines.retain(|(_, name)| !evaluation::is_name(name) && name != evaluation::LEGACY);
-    Ok(lines.iter().flat_map(|(digest, name)| format!("{digest}  {name}\n").into_bytes()).collect())
+    Ok(manifest::results(run)?.iter().flat_map(|(digest, name)| format!("{digest}  {name}\n").into_bytes()).collect())
 }
 
 /// Takes over the evaluations of an unpacked bundle that its run here does not have; returns their number.

@@ -200,7 +200,7 @@ fn sealed(run: &RunDir) -> Result<Vec<(Option<String>, String)>> {
 
 fn read(run: &RunDir, name: &str, sealed: Option<&str>) -> Result<Evaluation> {
     let path = run.file(name);
-    let bytes = std::fs::read(&path).map_err(Error::io(&path))?;
+    let bytes = atomic::read_bounded(&path, atomic::LARGEST_JSON)?;
     if let Some(sealed) = sealed {
         let found = atomic::sha256(&bytes);
         if found != sealed {
@@ -212,5 +212,5 @@ fn read(run: &RunDir, name: &str, sealed: Option<&str>) -> Result<Evaluation> {
 }
 
 fn parse(bytes: &[u8], path: &Path) -> Result<Evaluation> {
-    serde_json::from_slice(bytes).map_err(|e| Error::data(path, format!("malformed JSON: {e}")))
+    atomic::parse_json(bytes, path)
 }

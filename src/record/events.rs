@@ -9,10 +9,13 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::timestamp;
+use super::{atomic, timestamp};
 use crate::disk::{self, File};
 use crate::energy::Counts;
 use crate::error::{Error, Result};
+
+/// Largest log that is read; a run of a million steps has a fifth of it.
+const LARGEST: u64 = 1 << 30;
 
 /// One line of the log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -79,6 +82,9 @@ pub enum Kind {
         step: u64,
         /// Evaluations by purpose.
         counts: Counts,
+        /// Number of samples; absent in records of older versions.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        samples: Option<u64>,
     },
 }
 
@@ -139,9 +145,29 @@ pub fn read(path: &Path) -> Result<Vec<Event>> {
     if path.exists() { Ok(parse(path)?.0) } else { Ok(Vec::new()) }
 }
 
+/// What a run came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finished {
+    /// Evaluations by purpose.
+    pub counts: Counts,
+    /// Number of samples; absent in records of older versions.
+    pub samples: Option<u64>,
+}
+
+/// How a log says that its run ended; `None` while it has not, or when it failed.
+///
+/// # Errors
+/// As [`read`].
+pub fn finished(path: &Path) -> Result<Option<Finished>> {
+    Ok(read(path)?.into_iter().rev().find_map(|event| match event.kind {
+        Kind::Finished { counts, samples, .. } => Some(Finished { counts, samples }),
+        _ => None,
+    }))
+}
+
 /// The whole events, and the bytes they take.
 fn parse(path: &Path) -> Result<(Vec<Event>, u64)> {
-    decode(&std::fs::read(path).map_err(Error::io(path))?, path)
+    decode(&atomic::read_bounded(path, LARGEST)?, path)
 }
 
 /// The whole events among bytes, and how many bytes they take; `path` is for messages.

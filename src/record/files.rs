@@ -119,6 +119,26 @@ impl fmt::Display for Partial {
     }
 }
 
+/// `origin.json`: where a run comes from that was not made in this results folder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// Name of the bundle's file.
+    pub bundle: String,
+    /// SHA-256 of the bundle.
+    pub sha256: String,
+    /// Its id where it was made.
+    pub run: String,
+    /// When it was imported.
+    pub time: String,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = self.sha256.get(..16).unwrap_or(&self.sha256);
+        write!(f, "{} of {} (SHA-256 {digits}), {}", self.run, self.bundle, self.time)
+    }
+}
+
 /// `failure.json`: why a run failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {

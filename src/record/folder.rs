@@ -47,7 +47,8 @@ pub enum Status {
 
 impl Status {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Claimed, Self::Interrupted, Self::Failed, Self::Damaged, Self::Complete];
+    pub const ALL: [Self; 6] =
+        [Self::Claimed, Self::Interrupted, Self::Failed, Self::Damaged, Self::Partial, Self::Complete];
 
     /// The word used in tables and in the database.
     #[must_use]
@@ -200,6 +201,9 @@ impl RunDir {
     #[must_use]
     pub fn status(&self) -> Status {
         if self.file(manifest::NAME).exists() {
+            if manifest::read(&self.path).is_err() {
+                return Status::Damaged;
+            }
             if self.file("partial.json").exists() { Status::Partial } else { Status::Complete }
         } else if self.file("failure.json").exists() {
             Status::Failed
@@ -309,6 +313,11 @@ mod tests {
         std::fs::write(run.file("failure.json"), "{}").unwrap();
         assert_eq!(run.status(), Status::Failed);
         std::fs::write(run.file(manifest::NAME), "").unwrap();
+        assert_eq!(run.status(), Status::Damaged, "an empty manifest commits nothing");
+        for name in ["counts.json", "samples.npz", "spec.json"] {
+            std::fs::write(run.file(name), "").unwrap();
+        }
+        manifest::write(&run.path).unwrap();
         assert_eq!(run.status(), Status::Complete);
         std::fs::write(run.file("partial.json"), "{}").unwrap();
         assert_eq!((run.status(), run.status().has_samples()), (Status::Partial, true));

@@ -14,11 +14,13 @@
 //!   evaluations/         how the samples were judged, a file for each way of judging (metrics.json in older versions)
 //!   failure.json         why it failed, if it did
 //!   tags.json            names that people gave it
+//!   origin.json          the bundle that it was imported from, if it was not made here
 //!   experiments.json     other experiments that asked for it, with their labels
 //!   claim                who works on it now
 //! ```
 
 pub mod atomic;
+pub mod audit;
 pub mod bundle;
 pub mod checkpoint;
 pub mod claim;
@@ -35,5 +37,5 @@ pub use claim::Claim;
 pub use clock::{is_time, rfc3339, seconds_of, timestamp};
 pub use evaluation::Evaluation;
 pub use events::{Event, EventLog, Kind};
-pub use files::{CodeFile, Failure, Labels, Partial, Provenance, Request, Session};
+pub use files::{CodeFile, Failure, Labels, Origin, Partial, Provenance, Request, Session};
 pub use folder::{RunDir, RunId, Status, all_runs, attempts};

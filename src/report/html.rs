@@ -182,6 +182,9 @@ fn put_run(out: &mut String, run: &RunResult) {
         escape(&run.system),
         run.temperature
     );
+    if let Some(origin) = &run.origin {
+        let _ = writeln!(out, "<p>imported: {}</p>", escape(origin));
+    }
     if let Some(reason) = &run.partial {
         let _ = writeln!(out, "<p class=\"warning\">{}</p>", escape(reason));
     }

@@ -12,7 +12,7 @@ use crate::exec::{self, Asked};
 use crate::identity;
 use crate::metrics::MetricValue;
 use crate::record::evaluation::{self, Found};
-use crate::record::{self, Failure, Partial, RunDir, atomic};
+use crate::record::{self, Failure, Origin, Partial, RunDir, atomic, manifest};
 use crate::spec::SamplerSpec;
 use crate::systems;
 
@@ -23,6 +23,8 @@ pub struct Loaded {
     pub runs: Vec<RunResult>,
     /// Complete cells that have not been judged as the experiment asks, by this code.
     pub lacking: Vec<Lacking>,
+    /// Runs that cannot be shown, and what is wrong with their files.
+    pub damaged: Vec<String>,
 }
 
 /// A complete cell without an evaluation of our own.
@@ -46,15 +48,20 @@ pub fn runs(experiment: &Experiment, results: &Path) -> Result<Loaded> {
         let reference = exec::references::counts(results, &cells[0].run.system, &cells[0].eval.reference);
         for cell in cells {
             let Some(run) = record::attempts(results, &asked.spec_digest, cell.seed)?.pop() else { continue };
-            let found = match run.status() {
-                record::Status::Complete => Some(evaluation::find(&run, &asked.yardstick, cell.seed)?),
-                _ => None,
+            let read = || -> Result<_> {
+                let committed = run.status().has_samples();
+                let found = committed.then(|| evaluation::find(&run, &asked.yardstick, cell.seed)).transpose()?;
+                Ok((rows(cell, &run, reference.as_ref(), found.as_ref(), results)?, found))
             };
+            let (rows, found) = read().unwrap_or_else(|e| {
+                loaded.damaged.push(format!("{}: {e}", run.id));
+                (vec![damaged(cell, &run, &e)], None)
+            });
             if let Some(Found::OtherCode(_) | Found::Missing) = found {
                 let by_other_code = !matches!(found, Some(Found::Missing));
                 loaded.lacking.push(Lacking { cell: cell.clone(), by_other_code });
             }
-            loaded.runs.extend(rows(cell, &run, reference.as_ref(), found, results)?);
+            loaded.runs.extend(rows);
         }
     }
     Ok(loaded)
@@ -65,51 +72,42 @@ fn rows(
     cell: &Cell,
     run: &RunDir,
     reference: Option<&Counts>,
-    found: Option<Found>,
+    found: Option<&Found>,
     results: &Path,
 ) -> Result<Vec<RunResult>> {
     let status = match run.status() {
         record::Status::Complete | record::Status::Partial => Status::Complete,
         record::Status::Failed => Status::Failed,
-        _ => Status::Unfinished,
+        record::Status::Damaged => return Err(manifest::read(&run.path).err().unwrap_or(Error::Interrupted)),
+        record::Status::Claimed | record::Status::Interrupted => Status::Unfinished,
     };
-    let evaluated_by = match &found {
+    let evaluated_by = match found {
         Some(Found::OtherCode(evaluation)) => Some(code_name(results, &evaluation.code_digest)),
         _ => None,
     };
     let (mut metrics, mut reweighted) = (Vec::new(), Vec::new());
     if let Some(Found::Own(evaluation) | Found::OtherCode(evaluation)) = found {
         let path = run.file(&evaluation::name(&evaluation.digest));
-        let read = |values: Vec<serde_json::Value>| {
-            let values = values.into_iter().map(serde_json::from_value::<MetricValue>);
+        let read = |values: &[serde_json::Value]| {
+            let values = values.iter().cloned().map(serde_json::from_value::<MetricValue>);
             values.collect::<Result<_, _>>().map_err(|e| Error::data(&path, e.to_string()))
         };
-        metrics = read(evaluation.metrics)?;
-        reweighted = read(evaluation.reweighted)?;
+        metrics = read(&evaluation.metrics)?;
+        reweighted = read(&evaluation.reweighted)?;
     }
     let counts_path = run.file("counts.json");
     let failure: Option<Failure> = atomic::read_json(&run.file("failure.json")).ok();
-    let kind = match &cell.run.sampler {
-        SamplerSpec::External(program) => program.name.as_str(),
-        SamplerSpec::Pita(spec) => spec.method(),
-        built_in => built_in.kind(),
-    };
     let plain = RunResult {
-        run_id: run.id.to_string(),
-        system: cell.run.system.name.clone(),
-        temperature: cell.run.system.temperature,
-        sampler: kind.to_owned(),
-        label: cell.label.clone(),
-        seed: cell.seed,
-        swept: cell.swept.iter().cloned().collect(),
         metrics,
         counts: if counts_path.exists() { atomic::read_json(&counts_path)? } else { Default::default() },
         reference: reference.cloned(),
         status,
         evaluated_by,
         partial: atomic::read_json::<Partial>(&run.file("partial.json")).ok().map(|p| p.to_string()),
+        origin: atomic::read_json::<Origin>(&run.file("origin.json")).ok().map(|o| o.to_string()),
         failure: failure.map(|f| f.reason),
         samples_path: (status == Status::Complete).then(|| run.file("samples.npz")),
+        ..blank(cell, run)
     };
     let second = (!reweighted.is_empty()).then(|| RunResult {
         label: format!("{} reweighted", plain.label),
@@ -118,6 +116,38 @@ fn rows(
         ..plain.clone()
     });
     Ok(std::iter::once(plain).chain(second).collect())
+}
+
+/// A run whose files cannot be read, as a row that says so.
+fn damaged(cell: &Cell, run: &RunDir, why: &Error) -> RunResult {
+    RunResult { status: Status::Failed, failure: Some(format!("damaged: {why}")), ..blank(cell, run) }
+}
+
+/// What a cell says about its run.
+fn blank(cell: &Cell, run: &RunDir) -> RunResult {
+    let kind = match &cell.run.sampler {
+        SamplerSpec::External(program) => program.name.as_str(),
+        SamplerSpec::Pita(spec) => spec.method(),
+        built_in => built_in.kind(),
+    };
+    RunResult {
+        run_id: run.id.to_string(),
+        system: cell.run.system.name.clone(),
+        temperature: cell.run.system.temperature,
+        sampler: kind.to_owned(),
+        label: cell.label.clone(),
+        seed: cell.seed,
+        swept: cell.swept.iter().cloned().collect(),
+        metrics: Vec::new(),
+        counts: Counts::default(),
+        reference: None,
+        status: Status::Unfinished,
+        evaluated_by: None,
+        partial: None,
+        origin: None,
+        failure: None,
+        samples_path: None,
+    }
 }
 
 /// A build as people know it: its commit, or the beginning of its digest.
@@ -145,7 +175,10 @@ pub fn pictures(experiment: &Experiment, results: &Path, runs: &[RunResult]) -> 
             if let Some(path) = &run.samples_path
                 && !methods.iter().any(|(l, _)| *l == label)
             {
-                methods.push((label, read_npz(path)?));
+                // Samples that cannot be read have no picture; `db verify` names them.
+                if let Ok(samples) = read_npz(path) {
+                    methods.push((label, samples));
+                }
             }
         }
         let digest = identity::reference_digest(spec, &cell.eval.reference);

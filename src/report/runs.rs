@@ -49,7 +49,11 @@ pub struct RunResult {
     #[serde(default)]
     pub evaluated_by: Option<String>,
     /// Why it has fewer samples than were asked for, if so.
+    #[serde(default)]
     pub partial: Option<String>,
+    /// The bundle that it was imported from, if it was not made here.
+    #[serde(default)]
+    pub origin: Option<String>,
     /// Why it failed.
     pub failure: Option<String>,
     /// Where its samples are.

@@ -149,7 +149,10 @@ mod tests {
             ("system=", "expected one value for `system`"),
             ("system=a,system=b", "expected one value for `system`"),
             ("system=a,b", "unknown key `b`"),
-            ("status=complet", "did you mean `complete`? known: running, interrupted, failed, damaged, complete"),
+            (
+                "status=complet",
+                "did you mean `complete`? known: running, interrupted, failed, damaged, partial, complete",
+            ),
             ("since=2026-13-01", "since `2026-13-01`: expected a date"),
             ("until=2026-02-30", "until `2026-02-30`: expected a date"),
         ] {

@@ -10,15 +10,16 @@ use super::{broken, schema};
 use crate::energy::Counts;
 use crate::error::{Error, Result};
 use crate::record::{
-    Evaluation, Failure, Kind, Labels, Partial, Provenance, Request, RunDir, Status, atomic, claim, evaluation, events,
+    Evaluation, Failure, Kind, Labels, Origin, Partial, Provenance, Request, RunDir, Status, atomic, claim, evaluation,
+    events, manifest,
 };
 
 /// Replaces the rows of one run by what its folder says now.
 ///
 /// # Errors
-/// [`Error::Data`] for a malformed file of the run, [`Error::Io`], [`Error::Store`].
+/// [`Error::Store`].
 pub fn ingest(connection: &Connection, run: &RunDir) -> Result<()> {
-    let facts = Facts::read(run)?; // files first: no lock is held while reading
+    let facts = Facts::read(run); // files first: no lock is held while reading
     let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate).map_err(|e| broken(&e))?;
     write(&transaction, &facts)?;
     transaction.commit().map_err(|e| broken(&e))
@@ -76,7 +77,7 @@ pub fn settle(connection: &Connection, results: &Path) -> Result<()> {
 pub fn ingest_all(connection: &Connection, runs: &[RunDir]) -> Result<()> {
     const AT_A_TIME: usize = 50;
     for some in runs.chunks(AT_A_TIME) {
-        let facts: Vec<Facts> = some.iter().map(Facts::read).collect::<Result<_>>()?;
+        let facts: Vec<Facts> = some.iter().map(Facts::read).collect();
         let transaction =
             Transaction::new_unchecked(connection, TransactionBehavior::Immediate).map_err(|e| broken(&e))?;
         facts.iter().try_for_each(|facts| write(&transaction, facts))?;
@@ -117,7 +118,11 @@ pub(super) struct Facts {
     attempt: u32,
     folder: String,
     status: Status,
-    request: Request,
+    /// Spec digest, as far as it is known.
+    spec: String,
+    seed: u64,
+    temperature: f64,
+    labels: Labels,
     experiments: Vec<Labels>,
     reason: Option<String>,
     counts: Counts,
@@ -125,15 +130,48 @@ pub(super) struct Facts {
     /// Newest first.
     evaluations: Vec<Evaluation>,
     tags: Vec<String>,
+    origin: Option<Origin>,
     /// `(step, name, phase, value)`
     scalars: Vec<(u64, String, String, Option<f64>)>,
 }
 
 impl Facts {
-    pub(super) fn read(run: &RunDir) -> Result<Self> {
+    /// What the files of a run say. One whose files cannot be read is damaged: it keeps a row, which says what is wrong with
+    /// it, and disturbs no other.
+    pub(super) fn read(run: &RunDir) -> Self {
+        Self::sound(run).unwrap_or_else(|e| Self::damaged(run, &e))
+    }
+
+    fn damaged(run: &RunDir, why: &Error) -> Self {
+        let request = atomic::read_json::<Request>(&run.file("spec.json")).ok();
+        Self {
+            id: run.id.to_string(),
+            attempt: run.id.attempt,
+            folder: folder(run),
+            status: Status::Damaged,
+            spec: request.as_ref().map_or_else(|| run.id.spec.clone(), |r| r.spec_digest.clone()),
+            seed: run.id.seed,
+            temperature: request.as_ref().map_or(0.0, |r| r.spec.system.temperature),
+            experiments: request.iter().map(|r| r.labels.clone()).collect(),
+            labels: request.map(|r| r.labels).unwrap_or_default(),
+            reason: Some(why.to_string()),
+            counts: Counts::default(),
+            provenance: None,
+            evaluations: Vec::new(),
+            tags: run.tags().unwrap_or_default(),
+            origin: read_if_there(&run.file("origin.json")).unwrap_or_default(),
+            scalars: Vec::new(),
+        }
+    }
+
+    fn sound(run: &RunDir) -> Result<Self> {
         let mut counts: Option<Counts> = read_if_there(&run.file("counts.json"))?;
         let mut scalars = Vec::new();
         let status = run.status();
+        if status == Status::Damaged {
+            manifest::read(&run.path)?; // says why
+        }
+        let request: Request = atomic::read_json(&run.file("spec.json"))?;
         for event in events::read(&run.file("events.jsonl"))? {
             match event.kind {
                 Kind::Scalars { step, phase, values } => {
@@ -146,9 +184,12 @@ impl Facts {
         Ok(Self {
             id: run.id.to_string(),
             attempt: run.id.attempt,
-            folder: format!("runs/{}/s{}/a{}", run.id.spec, run.id.seed, run.id.attempt),
+            folder: folder(run),
             status,
-            request: atomic::read_json(&run.file("spec.json"))?,
+            spec: request.spec_digest,
+            seed: request.seed,
+            temperature: request.spec.system.temperature,
+            labels: request.labels,
             experiments: run.experiments()?,
             reason: match status {
                 Status::Partial => read_if_there::<Partial>(&run.file("partial.json"))?.map(|p| p.to_string()),
@@ -158,9 +199,15 @@ impl Facts {
             provenance: read_if_there(&run.file("provenance.json"))?,
             evaluations: evaluation::all(run)?,
             tags: run.tags()?,
+            origin: read_if_there(&run.file("origin.json"))?,
             scalars,
         })
     }
+}
+
+/// Its folder, relative to the results folder.
+fn folder(run: &RunDir) -> String {
+    format!("runs/{}/s{}/a{}", run.id.spec, run.id.seed, run.id.attempt)
 }
 
 fn read_if_there<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Option<T>> {
@@ -175,28 +222,29 @@ pub(super) fn write(connection: &Connection, facts: &Facts) -> Result<()> {
 }
 
 fn write_rows(connection: &Connection, facts: &Facts) -> rusqlite::Result<()> {
-    let Facts { id, request, .. } = facts;
+    let Facts { id, labels, .. } = facts;
     for (table, _) in schema::TABLES {
         let key = if *table == "runs" { "id" } else { "run" };
         connection.prepare_cached(&format!("DELETE FROM {table} WHERE {key} = ?1"))?.execute([id])?;
     }
     connection
-        .prepare_cached("INSERT INTO runs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)")?
+        .prepare_cached("INSERT INTO runs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)")?
         .execute(params![
             id,
-            request.spec_digest,
-            request.seed as i64,
+            facts.spec,
+            facts.seed as i64,
             facts.attempt,
             facts.status.word(),
-            request.labels.experiment,
-            request.labels.system,
-            request.spec.system.temperature,
-            request.labels.sampler,
-            request.labels.label,
-            serde_json::json!(request.labels.swept).to_string(),
+            labels.experiment,
+            labels.system,
+            facts.temperature,
+            labels.sampler,
+            labels.label,
+            serde_json::json!(labels.swept).to_string(),
             facts.counts.charged() as i64,
             facts.reason,
             facts.folder,
+            facts.origin.as_ref().map(Origin::to_string),
         ])?;
     for (purpose, count) in &facts.counts.0 {
         let purpose = serde_json::json!(purpose);

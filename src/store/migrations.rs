@@ -3,7 +3,7 @@
 //! columns.
 
 /// Step `k` leads from version `k` to `k + 1`; an empty database has version 0.
-pub(super) const STEPS: &[&str] = &[TABLES, TAGS_AND_REVISIONS, EVALUATIONS, MEMBERSHIPS];
+pub(super) const STEPS: &[&str] = &[TABLES, TAGS_AND_REVISIONS, EVALUATIONS, MEMBERSHIPS, ORIGINS];
 
 const TABLES: &str = "
 CREATE TABLE runs (
@@ -96,4 +96,9 @@ CREATE TABLE memberships (
 CREATE INDEX memberships_by_experiment ON memberships (experiment, run);
 INSERT INTO memberships SELECT id, experiment, system, sampler, label, swept FROM runs;
 UPDATE runs SET status = 'running' WHERE status = 'claimed';
+";
+
+/// A run that was imported says where it comes from.
+const ORIGINS: &str = "
+ALTER TABLE runs ADD COLUMN origin TEXT; -- run and bundle; NULL for a run that was made here
 ";

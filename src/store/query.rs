@@ -48,6 +48,8 @@ pub struct RunRow {
     pub revision: Option<String>,
     /// All experiments that asked for it.
     pub experiments: Vec<String>,
+    /// Where it was imported from, if it was not made here.
+    pub origin: Option<String>,
     /// Tags.
     pub tags: Vec<String>,
 }
@@ -57,7 +59,7 @@ const COLUMNS: &str = "id, status, COALESCE(m.experiment, runs.experiment), COAL
                        temperature, COALESCE(m.sampler, runs.sampler), COALESCE(m.label, runs.label), \
                        COALESCE(m.swept, runs.swept), seed, attempt, evaluations, reason, started, wall_seconds, runs.spec, folder, code, revision, \
                        (SELECT group_concat(tag, ',') FROM (SELECT tag FROM tags WHERE run = runs.id ORDER BY tag)), \
-                       (SELECT json_group_array(DISTINCT experiment) FROM memberships WHERE run = runs.id)";
+                       (SELECT json_group_array(DISTINCT experiment) FROM memberships WHERE run = runs.id), origin";
 
 fn row(r: &Row<'_>) -> rusqlite::Result<RunRow> {
     Ok(RunRow {
@@ -80,6 +82,7 @@ fn row(r: &Row<'_>) -> rusqlite::Result<RunRow> {
         code: r.get(16)?,
         revision: r.get(17)?,
         experiments: serde_json::from_str(r.get_ref(19)?.as_str()?).unwrap_or_default(),
+        origin: r.get(20)?,
         tags: r.get::<_, Option<String>>(18)?.map_or_else(Vec::new, |t| t.split(',').map(String::from).collect()),
     })
 }

@@ -1,6 +1,6 @@
 //! All run folders into a database, and the comparison that shows that nothing was lost or invented.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use rusqlite::types::Value;
@@ -9,8 +9,8 @@ use serde::Serialize;
 
 use super::ingest::{self, Facts};
 use super::{broken, schema};
-use crate::error::Result;
-use crate::record::{all_runs, manifest};
+use crate::error::{Error, Result};
+use crate::record::{Status, all_runs, manifest};
 
 /// Replaces all rows by what the run folders say; returns the number of runs.
 ///
@@ -23,19 +23,16 @@ pub fn rebuild(connection: &Connection, results: &Path) -> Result<usize> {
         transaction.execute(&format!("DELETE FROM {table}"), []).map_err(|e| broken(&e))?;
     }
     for run in &runs {
-        ingest::write(&transaction, &Facts::read(run)?)?;
+        ingest::write(&transaction, &Facts::read(run))?;
     }
     transaction.commit().map_err(|e| broken(&e))?;
     Ok(runs.len())
 }
 
-/// Writes the rows of all run folders anew and keeps those whose folders are gone. Folders that cannot be read keep the
-/// rows they have; [`verify`] names them.
+/// Writes the rows of all run folders anew and keeps those whose folders are gone.
 pub(super) fn refresh(connection: &Connection, results: &Path) -> Result<()> {
     for run in all_runs(results)? {
-        if let Ok(facts) = Facts::read(&run) {
-            ingest::write(connection, &facts)?;
-        }
+        ingest::write(connection, &Facts::read(&run))?;
     }
     Ok(())
 }
@@ -73,7 +70,9 @@ pub struct Verified {
     pub runs: usize,
     /// Complete runs whose files all have their recorded digests.
     pub intact: usize,
-    /// What is wrong with run files.
+    /// Files that are not what they were when their run was committed.
+    pub changed: Vec<String>,
+    /// What else is wrong with run files: empty, malformed, not whole.
     pub damaged: Vec<String>,
     /// Runs that somebody works on.
     pub running: usize,
@@ -107,13 +106,31 @@ pub fn verify(connection: &Connection, results: &Path) -> Result<Verified> {
         extra_rows: here.difference(&expected).count(),
         ..Verified::default()
     };
+    let mut unreadable: BTreeMap<String, String> = reasons(&fresh)?;
     for run in all_runs(results)?.iter().filter(|r| r.status().has_samples()) {
+        let id = run.id.to_string();
         match manifest::verify(&run.path) {
+            Ok(()) if unreadable.contains_key(&id) => {}
             Ok(()) => found.intact += 1,
-            Err(e) => found.damaged.push(e.to_string()),
+            Err(e) => {
+                unreadable.remove(&id);
+                let list = if matches!(e, Error::Digest { .. }) { &mut found.changed } else { &mut found.damaged };
+                list.push(e.to_string());
+            }
         }
     }
+    found.damaged.extend(unreadable.into_values());
     Ok(found)
+}
+
+/// Why runs are damaged, by their ids.
+fn reasons(connection: &Connection) -> Result<BTreeMap<String, String>> {
+    let query = || -> rusqlite::Result<BTreeMap<String, String>> {
+        let mut statement = connection.prepare("SELECT id, COALESCE(reason, '') FROM runs WHERE status = ?1")?;
+        let rows = statement.query_map([Status::Damaged.word()], |r| Ok((r.get(0)?, r.get(1)?)))?;
+        rows.collect()
+    };
+    query().map_err(|e| broken(&e))
 }
 
 /// Ids of the runs whose row has this status.

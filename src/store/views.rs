@@ -28,7 +28,8 @@ const SAMPLER: (&str, &str, &str) = ("sampler", "runs.sampler", "key of the samp
 const LABEL: (&str, &str, &str) = ("label", "runs.label", "how reports call the sampler");
 const SWEPT: (&str, &str, &str) = ("swept", "runs.swept", "swept settings, JSON list of [setting, value]");
 const SEED: (&str, &str, &str) = ("seed", "runs.seed", "seed");
-const STATUS: (&str, &str, &str) = ("status", "runs.status", "complete, partial, failed, interrupted, running, damaged");
+const STATUS: (&str, &str, &str) =
+    ("status", "runs.status", "complete, partial, failed, interrupted, running, damaged");
 
 /// All views.
 pub const VIEWS: &[View] = &[

@@ -67,10 +67,20 @@ impl Place {
     /// What must not depend on what happened on the way: manifests, which list every evaluation, and samples of every
     /// complete run, by id.
     pub fn outcome(&self) -> Vec<(String, Vec<Vec<u8>>)> {
-        let files = [manifest::NAME, "samples.npz", "weights.safetensors", "counts.json"];
-        let read = |run: &RunDir| files.map(|f| std::fs::read(run.file(f)).unwrap_or_default()).to_vec();
+        let files = ["samples.npz", "weights.safetensors", "counts.json"];
+        let read = |run: &RunDir| {
+            let bytes = files.iter().map(|f| std::fs::read(run.file(f)).unwrap_or_default());
+            std::iter::once(sealed(run).into_bytes()).chain(bytes).collect()
+        };
         self.runs().iter().map(|run| (run.id.to_string(), read(run))).collect()
     }
+}
+
+/// The manifest of a run without what is its own: log and provenance.
+pub fn sealed(run: &RunDir) -> String {
+    let lines = manifest::read(&run.path).unwrap_or_default().into_iter();
+    let same = lines.filter(|(_, name)| !manifest::HISTORY.contains(&name.as_str()));
+    same.map(|(digest, name)| format!("{digest}  {name}\n")).collect()
 }
 
 /// Copies a folder with all that is in it.

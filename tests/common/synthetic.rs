@@ -77,14 +77,18 @@ impl Made {
             sessions: vec![session],
         };
         put(&run, "provenance.json", &provenance);
-        put(&run, "counts.json", &Counts([(Purpose::Sampling, 1_234_567)].into()));
+        let counts = Counts([(Purpose::Sampling, 1_234_567)].into());
+        put(&run, "counts.json", &counts);
         let event = events::Event {
             n: 0,
             time: self.started.into(),
             kind: Kind::Scalars { step: 1, phase: "md".into(), values: [("u".to_owned(), Some(self.value))].into() },
         };
-        let line = serde_json::to_string(&event).unwrap() + "\n";
-        std::fs::write(run.file("events.jsonl"), line).unwrap();
+        let kind = Kind::Finished { step: 1, counts: counts.clone(), samples: Some(10) };
+        let end = events::Event { n: 1, time: self.started.into(), kind };
+        let lines: String = [event, end].iter().map(|e| serde_json::to_string(e).unwrap() + "\n").collect();
+        std::fs::write(run.file("events.jsonl"), lines).unwrap();
+        std::fs::write(run.file("samples.npz"), "not looked at").unwrap();
         let metric = |id: &str| {
             json!({"id": id, "version": 1, "unit": "kT", "direction": "lower", "value": self.value,
                 "lo": self.value - 0.1, "hi": self.value + 0.1, "floor": 0.01, "n_samples": 10, "n_reference": 10,
@@ -99,7 +103,10 @@ impl Made {
         std::fs::create_dir_all(run.file(evaluation::FOLDER)).unwrap();
         put(&run, &name, &evaluation);
         let line = |name: &str| format!("{}  {name}\n", atomic::sha256_file(&run.file(name)).unwrap());
-        let text: String = ["counts.json", "spec.json", &name].iter().map(|name| line(name)).collect();
+        let text: String = ["counts.json", "events.jsonl", "provenance.json", "samples.npz", "spec.json", &name]
+            .iter()
+            .map(|name| line(name))
+            .collect();
         std::fs::write(run.file(manifest::NAME), text).unwrap();
         run
     }

@@ -364,7 +364,7 @@ pub fn jsonl() -> Reader {
             log.append(Kind::Scalars { step: 1, phase: "é \"x\"".into(), values }).unwrap();
             log.append(Kind::Checkpoint { step: 1, slot: "a".into() }).unwrap();
             log.append(Kind::Failed { reason: "because".into() }).unwrap();
-            log.append(Kind::Finished { step: 2, counts: Default::default() }).unwrap();
+            log.append(Kind::Finished { step: 2, counts: Default::default(), samples: Some(3) }).unwrap();
             vec![std::fs::read(&path).unwrap(), b"\n".to_vec()]
         },
         mutate: |corpus, draws| mutate(corpus, WORDS, draws),

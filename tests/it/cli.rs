@@ -46,7 +46,9 @@ fn synthetic(results: &Path, stride: usize, seed: u64, x: f64, whole: bool) -> R
     let request = Request { spec_digest: digest.clone(), seed, labels, spec };
     if !whole {
         std::fs::write(run.file("spec.json"), serde_json::to_vec(&request).unwrap()).unwrap();
-        std::fs::write(run.file(manifest::NAME), "").unwrap();
+        let line = |name: &&str| format!("{}  {name}\n", "0".repeat(64));
+        let text: String = ["counts.json", "samples.npz", "spec.json"].iter().map(line).collect();
+        std::fs::write(run.file(manifest::NAME), text).unwrap();
         return run;
     }
     atomic::write_json(&run.file("spec.json"), &request).unwrap();
@@ -74,6 +76,7 @@ fn synthetic(results: &Path, stride: usize, seed: u64, x: f64, whole: bool) -> R
     atomic::write_json(&run.file("counts.json"), &counts).unwrap();
     let mut log = EventLog::open(&run.file("events.jsonl")).unwrap();
     log.append(Kind::Scalars { step: 1, phase: "md".into(), values: [("u".to_owned(), Some(x))].into() }).unwrap();
+    log.append(Kind::Finished { step: 1, counts, samples: Some(1) }).unwrap();
     write_npz(run.file("samples.npz"), &[("positions".to_owned(), Array::f64(&[1], vec![x]))].into()).unwrap();
     let metric = json!({"id": "energy-w1", "version": 1, "unit": "kT", "direction": "lower", "value": x,
         "lo": x - 0.1, "hi": x + 0.1, "floor": 0.01, "n_samples": 10, "reference": "r"});

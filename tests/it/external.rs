@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
+use crate::common::place::sealed;
 use pita_bench::array::{read_npz, read_positions};
 use pita_bench::record::{self, RunDir};
 use serde_json::{Value, json};
@@ -177,9 +178,8 @@ fn every_way_to_fail_has_its_message_and_nothing_hangs() {
         assert!(!lives(pid), "the child of `{way}` lives on: {pid}");
     }
     // It gets the variables of our record and what it needs to be found: no secrets, whatever it prints.
-    let log = std::fs::read_to_string(
-        run_dir(dir.path(), find("pipe (settings.way = environment)")).file("command.log"),
-    );
+    let log =
+        std::fs::read_to_string(run_dir(dir.path(), find("pipe (settings.way = environment)")).file("command.log"));
     let log = log.unwrap();
     assert!(log.contains("\nPATH=") && !log.contains("CARGO_"), "{log}");
 }
@@ -383,13 +383,13 @@ fn openmm_md() {
     let cell = &value["cells"][0];
     assert_eq!(counts(dir.path(), cell), json!({"sampling": 540}));
     let run = run_dir(dir.path(), cell);
-    let manifest = std::fs::read(run.file("MANIFEST.sha256")).unwrap();
+    let manifest = sealed(&run);
     let samples = read_npz(run.file("samples.npz")).unwrap();
     assert_eq!(samples["positions"].shape, [22, 22, 3]);
     let (_, again) = sweep(dir.path(), &text, &["--force"]);
     let again = run_dir(dir.path(), &again["cells"][0]);
     assert_eq!(again.id.attempt, 2);
-    assert_eq!(std::fs::read(again.file("MANIFEST.sha256")).unwrap(), manifest, "the same samples again");
+    assert_eq!(sealed(&again), manifest, "the same samples again");
 }
 
 /// A stop ends the program and leaves a run that begins anew, with counts of its own.

@@ -10,6 +10,7 @@ mod compare;
 mod concurrency;
 mod config;
 mod crash;
+mod damage;
 mod dit;
 mod evaluations;
 mod external;

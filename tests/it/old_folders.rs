@@ -84,7 +84,7 @@ fn an_old_folder_is_read_where_it_lies() {
         let mean = |e: &pita_bench::record::Evaluation| e.metrics[1]["value"].as_f64().unwrap();
         assert!((mean(&all[0]) - mean(&all[1])).abs() < 1e-9, "{all:?}");
         let names: Vec<String> = manifest::read(&run.path).unwrap().into_iter().map(|(_, name)| name).collect();
-        assert_eq!(names[3], "metrics.json", "{names:?}");
+        assert_eq!(names[3..6], ["events.jsonl", "provenance.json", "metrics.json"], "{names:?}");
     }
     for (path, bytes) in before.iter().filter(|(path, _)| !path.ends_with(manifest::NAME)) {
         assert_eq!(std::fs::read(path).unwrap(), *bytes, "{}", path.display());

@@ -96,11 +96,16 @@ fn a_bundle_is_the_run_and_the_run_again() {
     let planned = value(&pita(&there, &["sweep", file.to_str().unwrap(), "--dry-run", "--json", "--seeds", "0"]));
     assert_eq!(planned["cells"][0]["action"], "done", "{planned}");
     // Another run of the same cell becomes its next attempt.
-    let mut counts: Value = atomic::read_json(&run.file("counts.json")).unwrap();
-    counts["sampling"] = json!(1);
-    atomic::write_json(&run.file("counts.json"), &counts).unwrap();
+    let counts: Value = atomic::read_json(&run.file("counts.json")).unwrap();
+    let log = std::fs::read_to_string(run.file("events.jsonl")).unwrap();
+    let other = json!({"sampling": counts["sampling"].as_u64().unwrap() + 1});
+    atomic::write_json(&run.file("counts.json"), &other).unwrap();
     let refused = pita(&results, &["export", "--bundle", &id, "--out", out]);
     assert_eq!(code(&refused), 17, "its files are not those of its manifest");
+    record::manifest::write(&run.path).unwrap();
+    let refused = pita(&results, &["export", "--bundle", &id, "--out", out]);
+    assert_eq!(code(&refused), 17, "counts are not those of its log");
+    std::fs::write(run.file("events.jsonl"), log.replace(&counts.to_string(), &other.to_string())).unwrap();
     record::manifest::write(&run.path).unwrap();
     text(pita(&results, &["export", "--bundle", &id, "--out", out]));
     let other = value(&pita(&there, &["import", out, "--json"]));
@@ -208,9 +213,14 @@ fn hostile_bundles_are_refused_and_leave_nothing() {
             17,
             "its spec has digest",
         ),
-        ("counts", replaced("counts.json", b"{\"sampling\": 1}\n"), 17, "not those of its manifest"),
-        ("manifest", replaced("MANIFEST.sha256", unlisted.as_bytes()), 17, "lacks spec, counts or samples"),
-        ("manifest up", replaced("MANIFEST.sha256", format!("{}  ../x\n", "0".repeat(64)).as_bytes()), 17, "manifest"),
+        ("counts", replaced("counts.json", b"{\"sampling\": 1}\n"), 17, "are not its own: counts.json: changed since"),
+        ("manifest", replaced("MANIFEST.sha256", unlisted.as_bytes()), 9, "is not whole: it lists no samples.npz"),
+        (
+            "manifest up",
+            replaced("MANIFEST.sha256", format!("{}  ../x\n", "0".repeat(64)).as_bytes()),
+            9,
+            "expected `<sha256>",
+        ),
         ("unfinished", whole(&index(&id, items[..1].to_vec()), &id, &good[..1]), 9, "had not ended"),
     ];
     let there = dir.path().join("there");

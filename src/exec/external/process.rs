@@ -176,7 +176,6 @@ impl Process {
             let _ = writeln!(self.log, "{text}");
         }
     }
-
 }
 
 /// The command that runs `program` below a process of its own, which ends with all that the program starts.
@@ -184,7 +183,8 @@ impl Process {
 fn guarded(program: &OsStr) -> Result<Command> {
     // On Linux the link leads to this program even after its file was replaced.
     let link = Path::new("/proc/self/exe");
-    let me = if link.exists() { link.to_path_buf() } else { std::env::current_exe().map_err(Error::io("pita-bench"))? };
+    let me =
+        if link.exists() { link.to_path_buf() } else { std::env::current_exe().map_err(Error::io("pita-bench"))? };
     let mut command = Command::new(me);
     command.arg("supervise").arg("--").arg(program);
     std::os::unix::process::CommandExt::process_group(&mut command, 0);

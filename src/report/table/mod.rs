@@ -160,6 +160,9 @@ fn table(runs: &[RunResult], system: &str, temperature: f64) -> Result<Table> {
         warnings.push(format!("{}: {} seeds are not finished", row.label, row.unfinished));
     }
     for run in &runs {
+        if let Some(origin) = &run.origin {
+            warnings.push(format!("{} seed {} (run {}) was imported: {origin}", run.row_label(), run.seed, run.run_id));
+        }
         if let Some(reason) = &run.partial {
             warnings.push(format!("{} seed {} (run {}) is partial: {reason}", run.row_label(), run.seed, run.run_id));
         }
@@ -406,6 +409,7 @@ pub(crate) mod tests {
             status: Status::Complete,
             evaluated_by: None,
             partial: None,
+            origin: None,
             failure: None,
             samples_path: None,
         }

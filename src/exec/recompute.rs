@@ -1,0 +1,215 @@
+//! Recorded runs, computed again from their samples: energies, metrics, and whether the counts can be right.
+
+use std::path::Path;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::references;
+use super::science::{Builtin, Science};
+use crate::array::Array;
+use crate::config::Cell;
+use crate::energy::Counts;
+use crate::error::{Error, Result};
+use crate::identity;
+use crate::metrics::evaluate::energies;
+use crate::record::audit::{Audited, audit};
+use crate::record::{Evaluation, Provenance, RunDir, Status};
+use crate::spec::{RunSpec, SamplerSpec};
+use crate::systems;
+
+/// How far a recorded energy may be from ours, in kT: dynamics may run in single precision.
+pub const ENERGY: f64 = 0.01;
+/// How far numbers of a metric may be apart, relative to the larger, where another machine or another build made them.
+pub const METRIC: f64 = 1e-6;
+
+/// What was computed again.
+#[derive(Debug, Default, Clone, PartialEq, Serialize)]
+pub struct Recomputed {
+    /// Runs.
+    pub runs: usize,
+    /// Energies, one for each sample.
+    pub energies: usize,
+    /// The largest difference between a recorded energy and ours, in kT.
+    pub energy_apart: f64,
+    /// Metrics whose every number is the same to the last bit.
+    pub identical: usize,
+    /// Metrics made elsewhere that agree within [`METRIC`].
+    pub within: usize,
+    /// What could not be compared, and why.
+    pub left: Vec<String>,
+    /// What is not what was recorded.
+    pub wrong: Vec<String>,
+}
+
+/// Computes the samples' energies and the metrics of runs again; `said` hears of each run.
+///
+/// # Errors
+/// [`Error::Interrupted`]. What is wrong with a run is in the result.
+pub fn recompute(
+    results: &Path,
+    runs: &[RunDir],
+    stop: &dyn Fn() -> bool,
+    said: &mut dyn FnMut(&RunDir),
+) -> Result<Recomputed> {
+    let mut found = Recomputed::default();
+    for run in runs {
+        if stop() {
+            return Err(Error::Interrupted);
+        }
+        said(run);
+        if !run.status().has_samples() {
+            if run.status() == Status::Damaged {
+                found.wrong.push(format!("{}: its manifest is not whole", run.id));
+            }
+            continue;
+        }
+        found.runs += 1;
+        if let Err(e) = audit(run).and_then(|audited| one(results, run, &audited, &mut found)) {
+            found.wrong.push(format!("{}: {e}", run.id));
+        }
+    }
+    Ok(found)
+}
+
+fn one(results: &Path, run: &RunDir, audited: &Audited, found: &mut Recomputed) -> Result<()> {
+    let Some((samples, counts)) = &audited.result else { return Ok(()) };
+    let spec = &audited.request.spec;
+    let system = systems::build(&spec.system)?;
+    let path = run.file("samples.npz");
+    let ours = energies(&system, &samples["positions"].to_f64());
+    let unused = samples.get("log_weight").map_or_else(Vec::new, Array::to_f64);
+    let recorded = samples.get("energy").map(Array::to_f64);
+    for (i, &ours) in ours.iter().enumerate() {
+        if unused.get(i) == Some(&f64::NEG_INFINITY) {
+            continue; // a draw that is in no estimate may be anything
+        }
+        if !ours.is_finite() {
+            return Err(Error::NonFinite { path, message: format!("the energy of sample {i} is {ours}") });
+        }
+        let Some(theirs) = recorded.as_ref().map(|e| e[i]) else { continue };
+        let apart = (ours - theirs).abs() / system.kt(system.temperature);
+        if apart.is_nan() || apart > ENERGY {
+            let message = format!("the energy of sample {i} is recorded as {theirs}, but it is {ours}");
+            return Err(Error::Digest { path, message });
+        }
+        found.energy_apart = found.energy_apart.max(apart);
+    }
+    found.energies += ours.len();
+    plausible(run, spec, counts, ours.len())?;
+    for evaluation in &audited.evaluations {
+        metrics(results, run, audited, evaluation, found)?;
+    }
+    Ok(())
+}
+
+/// Counts that this sampler can have come to with these settings.
+fn plausible(run: &RunDir, spec: &RunSpec, counts: &Counts, made: usize) -> Result<()> {
+    let charged = counts.charged();
+    let wrong = |message: String| Err(Error::data(run.file("counts.json"), message));
+    if charged < made as u64 {
+        return wrong(format!("{charged} evaluations cannot have made {made} samples"));
+    }
+    let (expected, budget) = match &spec.sampler {
+        SamplerSpec::Md(s) => {
+            let heating = s.hot_start.as_ref().map_or(0, |h| h.steps);
+            (Some(steps(s.walkers, heating + s.equilibration, s.samples.div_ceil(s.walkers), s.stride)), s.budget)
+        }
+        SamplerSpec::ReplicaExchange(s) => {
+            let walkers = s.copies * (s.ladder.len() + 1);
+            (Some(steps(walkers, s.equilibration, s.samples.div_ceil(s.copies), s.stride)), s.budget)
+        }
+        SamplerSpec::Pita(s) => (None, s.budget),
+        SamplerSpec::External(s) => (None, s.budget),
+        SamplerSpec::TabgIc(s) => (None, s.budget),
+        SamplerSpec::TabgCart(s) => (None, s.budget),
+    };
+    match (expected, budget) {
+        (_, Some(budget)) if charged > budget => wrong(format!("{charged} evaluations, but the budget is {budget}")),
+        (Some(expected), None) if charged != expected => {
+            wrong(format!("{charged} evaluations, but these settings make {expected}"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Evaluations of dynamics: one of each walker at its beginning, and one for each step.
+fn steps(walkers: usize, unrecorded: usize, frames: usize, stride: usize) -> u64 {
+    let steps = (frames as u64).saturating_mul(stride as u64).saturating_add(unrecorded as u64);
+    steps.saturating_add(1).saturating_mul(walkers as u64)
+}
+
+/// Judges the samples again as an evaluation says it was done.
+fn metrics(
+    results: &Path,
+    run: &RunDir,
+    audited: &Audited,
+    evaluation: &Evaluation,
+    found: &mut Recomputed,
+) -> Result<()> {
+    let request = &audited.request;
+    let short = evaluation.digest.get(..16).unwrap_or(&evaluation.digest);
+    let mut leave = |why: &str| found.left.push(format!("{}, evaluation {short}: {why}", run.id));
+    let Some(eval) = &evaluation.eval else {
+        leave("an older version did not record its settings");
+        return Ok(());
+    };
+    match references::content(results, &request.spec.system, &eval.reference) {
+        None => {
+            leave("its reference is not here");
+            return Ok(());
+        }
+        Some(here) if evaluation.reference_sha256.as_ref().is_some_and(|then| *then != here) => {
+            leave("its reference was made again since then, with other frames");
+            return Ok(());
+        }
+        Some(_) => {}
+    }
+    let cell = Cell {
+        system: request.labels.system.clone(),
+        sampler: request.labels.sampler.clone(),
+        label: request.labels.label.clone(),
+        swept: request.labels.swept.clone(),
+        seed: evaluation.seed.unwrap_or(request.seed),
+        run: request.spec.clone(),
+        eval: eval.clone(),
+    };
+    let samples = audited.result.as_ref().map(|(samples, _)| samples.clone()).unwrap_or_default();
+    let judged = Builtin.judge(results, &cell, &run.path, samples)?;
+    let same_machine =
+        audited.provenance.as_ref().is_some_and(is_here) && evaluation.evaluation_code == identity::code().evaluation;
+    let pairs = [(&evaluation.metrics, &judged.metrics), (&evaluation.reweighted, &judged.reweighted)];
+    for (then, now) in pairs {
+        for then in then {
+            let id = then["id"].as_str().unwrap_or_default();
+            let Some(now) = now.iter().find(|now| now["id"] == then["id"] && now["version"] == then["version"]) else {
+                leave(&format!("{id} has another version now"));
+                continue;
+            };
+            if now == then {
+                found.identical += 1;
+            } else if !same_machine && close(then, now) {
+                found.within += 1;
+            } else {
+                let path = run.file(&crate::record::evaluation::name(&evaluation.digest));
+                let message = format!("{id} is recorded as {}, but it is {}", then["value"], now["value"]);
+                return Err(Error::Digest { path, message });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether a run was made on a machine that computes as this one does.
+fn is_here(provenance: &Provenance) -> bool {
+    let here = serde_json::to_value(identity::env()).unwrap_or_default();
+    ["os", "cpu", "simd"].iter().all(|field| provenance.env[field] == here[field])
+}
+
+/// Whether the numbers of two metrics agree within [`METRIC`], and are missing in the same places.
+fn close(a: &Value, b: &Value) -> bool {
+    ["value", "lo", "hi", "floor"].iter().all(|field| match (a[field].as_f64(), b[field].as_f64()) {
+        (Some(a), Some(b)) => (a - b).abs() <= METRIC * a.abs().max(b.abs()),
+        (a, b) => a.is_none() && b.is_none(),
+    })
+}
