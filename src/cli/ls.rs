@@ -103,9 +103,9 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
         return Err(Error::NothingSelected("no run matches; `pita-bench ls` without options lists all".into()));
     }
     if globals.json {
-        output::json(&rows)?
+        output::json(&rows)?;
     } else {
-        output::line(table(&rows, args.shape))?
+        output::line(table(&rows, args.shape))?;
     }
     Ok(output::damaged(&rows))
 }
