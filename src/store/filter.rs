@@ -103,6 +103,11 @@ impl Filter {
     pub(super) const FROM: &str = "runs LEFT JOIN provenance ON provenance.run = runs.id
          LEFT JOIN memberships m ON m.run = runs.id AND m.experiment = ?2";
 
+    /// The grouping in SQL after the condition: an experiment may have asked for a run under several names.
+    pub(super) fn once(&self) -> &'static str {
+        if self.experiment.is_some() { "GROUP BY id" } else { "" }
+    }
+
     /// The condition in SQL over [`Filter::FROM`]; parameters as in [`Filter::values`].
     pub(super) fn conditions(&self) -> String {
         "(?1 IS NULL OR status = ?1) AND (?2 IS NULL OR m.run IS NOT NULL)

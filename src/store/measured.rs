@@ -200,9 +200,10 @@ fn latest(connection: &Connection, filter: &Filter, words: &mut Words) -> rusqli
     let mut statement = connection.prepare(&format!(
         "SELECT id, COALESCE(m.system, runs.system), temperature, COALESCE(m.label, runs.label),
              COALESCE(m.swept, runs.swept), runs.spec, seed
-         FROM {} WHERE {} GROUP BY id ORDER BY runs.spec, seed, attempt",
+         FROM {} WHERE {} {} ORDER BY runs.spec, seed, attempt",
         Filter::FROM,
-        filter.conditions()
+        filter.conditions(),
+        filter.once()
     ))?;
     let mut rows = statement.query(rusqlite::params_from_iter(filter.values()))?;
     let mut out: Vec<Owner> = Vec::new();

@@ -1,5 +1,7 @@
 //! Lists of runs, and runs by a prefix of their id.
 
+use std::collections::HashMap;
+
 use rusqlite::{Connection, Row};
 use serde::Serialize;
 use serde_json::Value;
@@ -46,7 +48,7 @@ pub struct RunRow {
     pub code: Option<String>,
     /// Git commit.
     pub revision: Option<String>,
-    /// All experiments that asked for it.
+    /// All experiments that asked for it, the first one first.
     pub experiments: Vec<String>,
     /// Where it was imported from, if it was not made here.
     pub origin: Option<String>,
@@ -57,9 +59,10 @@ pub struct RunRow {
 /// Columns of [`RunRow`], in its order.
 const COLUMNS: &str = "id, status, COALESCE(m.experiment, runs.experiment), COALESCE(m.system, runs.system), \
                        temperature, COALESCE(m.sampler, runs.sampler), COALESCE(m.label, runs.label), \
-                       COALESCE(m.swept, runs.swept), seed, attempt, evaluations, reason, started, wall_seconds, runs.spec, folder, code, revision, \
+                       COALESCE(m.swept, runs.swept), seed, attempt, evaluations, reason, started, wall_seconds, \
+                       runs.spec, folder, code, revision, \
                        (SELECT group_concat(tag, ',') FROM (SELECT tag FROM tags WHERE run = runs.id ORDER BY tag)), \
-                       (SELECT json_group_array(DISTINCT experiment) FROM memberships WHERE run = runs.id), origin";
+                       runs.experiment, origin";
 
 fn row(r: &Row<'_>) -> rusqlite::Result<RunRow> {
     Ok(RunRow {
@@ -81,7 +84,7 @@ fn row(r: &Row<'_>) -> rusqlite::Result<RunRow> {
         folder: r.get(15)?,
         code: r.get(16)?,
         revision: r.get(17)?,
-        experiments: serde_json::from_str(r.get_ref(19)?.as_str()?).unwrap_or_default(),
+        experiments: vec![r.get(19)?],
         origin: r.get(20)?,
         tags: r.get::<_, Option<String>>(18)?.map_or_else(Vec::new, |t| t.split(',').map(String::from).collect()),
     })
@@ -93,18 +96,38 @@ fn row(r: &Row<'_>) -> rusqlite::Result<RunRow> {
 /// [`Error::Store`].
 pub fn list(connection: &Connection, filter: &Filter) -> Result<Vec<RunRow>> {
     let sql = format!(
-        "SELECT {COLUMNS} FROM {} WHERE {} GROUP BY id ORDER BY 3, 4, 6, runs.spec, seed, attempt LIMIT {}",
+        "SELECT {COLUMNS} FROM {} WHERE {} {} ORDER BY 3, 4, 6, runs.spec, seed, attempt LIMIT {}",
         Filter::FROM,
         filter.conditions(),
+        filter.once(),
         filter.limit.map_or(-1, |n| n as i64)
     );
     let query = || -> rusqlite::Result<Vec<RunRow>> {
         let mut statement = connection.prepare(&sql)?;
         let values = filter.values();
         let rows = statement.query_map(rusqlite::params_from_iter(values), row)?;
-        rows.collect()
+        let mut rows: Vec<RunRow> = rows.collect::<rusqlite::Result<_>>()?;
+        let mut later = later_experiments(connection)?;
+        for row in &mut rows {
+            row.experiments.append(&mut later.remove(&row.id).unwrap_or_default());
+        }
+        Ok(rows)
     };
     query().map_err(|e| broken(&e))
+}
+
+/// By run, the experiments that asked for it after the first: few runs have any.
+fn later_experiments(connection: &Connection) -> rusqlite::Result<HashMap<String, Vec<String>>> {
+    let mut statement = connection.prepare(
+        "SELECT DISTINCT run, m.experiment FROM memberships m JOIN runs ON runs.id = run AND runs.experiment <> m.experiment
+         ORDER BY run, m.experiment",
+    )?;
+    let mut rows = statement.query([])?;
+    let mut found: HashMap<String, Vec<String>> = HashMap::new();
+    while let Some(r) = rows.next()? {
+        found.entry(r.get(0)?).or_default().push(r.get(1)?);
+    }
+    Ok(found)
 }
 
 /// The runs of a selection ([`Filter::parse`]).
