@@ -30,6 +30,7 @@
 //! | [`diffusion`] | schedules, annealing terms, resampling |
 //! | [`metrics`] | Wasserstein, exact transport, molecular structure, intervals, noise floors |
 //! | [`rng`] | Philox counter streams |
+//! | [`stats`] | intervals: over seeds, of samples; differences; Student's t |
 //! | [`real`] | f32 and f64 behind one trait, with functions that vectorise |
 //! | [`mod@array`] | named arrays: npz and safetensors |
 //! | [`disk`] | durable file operations, and the seam where tests make them fail |
@@ -58,5 +59,6 @@ pub mod report;
 pub mod rng;
 pub mod samplers;
 pub mod spec;
+pub mod stats;
 pub mod store;
 pub mod systems;

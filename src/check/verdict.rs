@@ -1,9 +1,9 @@
 //! Tonight against what was accepted.
 //!
-//! Metrics are compared as means over seeds. Their standard error comes from the spread over the seeds of both sides, pooled,
-//! and is at least what the bootstrap intervals of single runs say. A metric drifts when the difference is beyond the
-//! quantile of Student's t at which one check in a hundred would be a false alarm, all its metrics taken together
-//! (Bonferroni). When all bits agree nothing is left to chance.
+//! Metrics are compared as means over seeds, by the test that tables and `diff` use ([`crate::stats::estimate`]). A metric
+//! drifts when the difference is beyond the quantile of Student's t at which one check in a hundred would be a false alarm,
+//! all its metrics taken together (Bonferroni). When all bits agree nothing is left to chance; else the check says the
+//! smallest drift that it could have seen.
 
 use std::collections::BTreeMap;
 
@@ -13,9 +13,10 @@ use super::bundle::Bundle;
 use super::cells::{CellRecord, Side};
 use super::probe::{self, TOLERANCE};
 use super::session::Past;
-use crate::compare::{mean_and_sd, student};
 use crate::exit::ExitCode;
 use crate::identity;
+use crate::metrics::MetricValue;
+use crate::stats::{Estimate, Reading};
 
 /// Chance of a false alarm in one check in which bits differ.
 const FALSE_ALARM: f64 = 0.01;
@@ -95,6 +96,12 @@ pub struct Spread {
     pub n: usize,
 }
 
+impl Spread {
+    fn of(estimate: &Estimate) -> Self {
+        Self { mean: estimate.value, error: estimate.error.unwrap_or_default(), n: estimate.runs }
+    }
+}
+
 /// One metric of one row.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Series {
@@ -110,6 +117,23 @@ pub struct Series {
     pub errors: Option<f64>,
     /// From how many standard errors on it is a drift.
     pub limit: Option<f64>,
+    /// The smallest drift that could have been seen: the limit in the metric's unit.
+    #[serde(default)]
+    pub detectable: Option<f64>,
+}
+
+impl Series {
+    /// What a reader must know: a drift as large as the value itself would not have been seen.
+    fn blind(&self) -> Option<String> {
+        let (accepted, detectable) = (self.accepted?, self.detectable?);
+        (detectable > accepted.mean.abs()).then(|| {
+            format!(
+                "{}: with {} and {} seeds only a drift beyond {detectable:.3} {} is seen, and the value is {:.3}; more seeds see \
+                 smaller ones",
+                self.key, accepted.n, self.tonight.n, self.unit, accepted.mean
+            )
+        })
+    }
 }
 
 /// The outcome of a check.
@@ -123,6 +147,9 @@ pub struct Report {
     pub applied: String,
     /// What is not as it was.
     pub findings: Vec<Finding>,
+    /// What the check could not have seen; empty when all bits agree.
+    #[serde(default)]
+    pub warnings: Vec<String>,
     /// Every metric.
     pub series: Vec<Series>,
     /// Cells whose bits agree with the accepted ones, and cells that there are.
@@ -287,43 +314,36 @@ fn statistics(rows: &[Row<'_>], judging: &mut Judging<'_>) -> Vec<Series> {
                 continue;
             }
         }
-        let (na, nb) = (was.values.len(), is.values.len());
-        let (mean_a, sd_a) = mean_and_sd(&was.values);
-        let (mean_b, sd_b) = mean_and_sd(&is.values);
-        let df = na + nb - 2;
-        let pooled = if df == 0 {
-            0.0
-        } else {
-            (((na - 1) as f64 * sd_a * sd_a + (nb - 1) as f64 * sd_b * sd_b) / df as f64).sqrt()
-        };
-        let sigma = pooled.max(0.5 * (was.bootstrap + is.bootstrap));
-        let spread = |mean: f64, n: usize| Spread { mean, error: sigma / (n as f64).sqrt(), n };
-        let error = sigma * (1.0 / na as f64 + 1.0 / nb as f64).sqrt();
-        // With one seed on each side only the bootstrap speaks, as a normal distribution.
-        let limit = student::quantile(alpha, if df == 0 { 1e9 } else { df as f64 });
-        let difference = mean_b - mean_a;
-        let errors = if difference == 0.0 { Some(0.0) } else { (error > 0.0).then(|| difference / error) };
-        match errors {
+        let (Some(a), Some(b)) = (Estimate::of(&was.values), Estimate::of(&is.values)) else { continue };
+        let difference = a.to(&b);
+        let limit = difference.limit(alpha);
+        let error = difference.error.filter(|e| *e > 0.0);
+        let errors = if difference.value == 0.0 { Some(0.0) } else { error.map(|e| difference.value / e) };
+        match difference.differs(alpha) {
             None => {
-                let message = format!("{mean_a} became {mean_b}, and neither has a spread to compare that with");
+                let message = format!("{} became {}, and neither has a spread to compare that with", a.value, b.value);
                 judging.find(Verdict::NotComparable, Some(Tier::R0), key.clone(), message);
             }
-            Some(errors) if errors.abs() > limit => {
+            Some(true) => {
                 let message = format!(
-                    "{mean_a:.5} became {mean_b:.5} {unit} ({difference:+.5}): {:.1} standard errors, the limit is {limit:.1}",
-                    errors.abs()
+                    "{:.5} became {:.5} {unit} ({:+.5}): {:.1} standard errors, the limit is {limit:.1}",
+                    a.value,
+                    b.value,
+                    difference.value,
+                    errors.unwrap_or_default().abs()
                 );
                 judging.find(Verdict::Drift, Some(Tier::R0), key.clone(), message);
             }
-            Some(_) => {}
+            Some(false) => {}
         }
         out.push(Series {
             key,
             unit,
-            accepted: Some(spread(mean_a, na)),
-            tonight: spread(mean_b, nb),
+            accepted: Some(Spread::of(&a)),
+            tonight: Spread::of(&b),
             errors,
             limit: Some(limit),
+            detectable: error.map(|e| limit * e),
         });
     }
     out
@@ -333,40 +353,27 @@ fn statistics(rows: &[Row<'_>], judging: &mut Judging<'_>) -> Vec<Series> {
 fn alone(key: &str, cells: &[&CellRecord]) -> Vec<Series> {
     let ids = cells.first().map_or(Vec::new(), |c| c.metrics.iter().map(|m| (m.id.clone(), m.unit.clone())).collect());
     let series = |(id, unit): (String, String)| {
-        let values = Values::of(cells, &id);
-        let n = values.values.len();
-        let (mean, sd) = mean_and_sd(&values.values);
-        let error = sd.max(values.bootstrap) / (n as f64).sqrt();
-        let tonight = Spread { mean, error, n };
+        let tonight = Spread::of(&Estimate::of(&Values::of(cells, &id).values)?);
         let key = format!("{key} | {id}");
-        (n > 0).then_some(Series { key, unit, accepted: None, tonight, errors: None, limit: None })
+        Some(Series { key, unit, accepted: None, tonight, errors: None, limit: None, detectable: None })
     };
     ids.into_iter().filter_map(series).collect()
 }
 
 /// One metric over the seeds of a row.
 struct Values {
-    values: Vec<f64>,
+    values: Vec<Reading>,
     /// Seeds for which it is not defined.
     undefined: usize,
     versions: Vec<u32>,
-    /// Mean standard error of a run, by its bootstrap interval.
-    bootstrap: f64,
 }
 
 impl Values {
     fn of(cells: &[&CellRecord], id: &str) -> Self {
-        /// Half a 95 % interval in standard errors.
-        const Z: f64 = 1.959_964;
-        let all: Vec<_> = cells.iter().filter_map(|c| c.metrics.iter().find(|m| m.id == id)).collect();
-        let values: Vec<f64> = all.iter().filter_map(|m| m.value).collect();
-        let errors: Vec<f64> = all.iter().filter_map(|m| Some((m.hi? - m.lo?) / (2.0 * Z))).collect();
-        Self {
-            undefined: all.len() - values.len(),
-            versions: all.iter().map(|m| m.version).collect(),
-            bootstrap: if errors.is_empty() { 0.0 } else { errors.iter().sum::<f64>() / errors.len() as f64 },
-            values,
-        }
+        let all: Vec<&MetricValue> = cells.iter().filter_map(|c| c.metrics.iter().find(|m| m.id == id)).collect();
+        let reading = |m: &&MetricValue| Some(Reading { value: m.value?, lo: m.lo, hi: m.hi });
+        let values: Vec<Reading> = all.iter().filter_map(reading).collect();
+        Self { undefined: all.len() - values.len(), versions: all.iter().map(|m| m.version).collect(), values }
     }
 }
 
@@ -391,7 +398,9 @@ impl Judging<'_> {
         probes: Vec<probe::Outcome>,
     ) -> Report {
         let verdict = self.findings.iter().map(|f| f.verdict).max().unwrap_or(Verdict::Pass);
-        Report { verdict, tiers, applied, findings: self.findings, series, same_bits, probes }
+        let bitwise = same_bits.0 == same_bits.1;
+        let warnings = if bitwise { vec![] } else { series.iter().filter_map(Series::blind).collect() };
+        Report { verdict, tiers, applied, findings: self.findings, warnings, series, same_bits, probes }
     }
 }
 
@@ -406,5 +415,7 @@ fn since(key: &str, past: &[Past]) -> String {
     good.map_or_else(|| first.clone(), |good| format!("{first}; last as accepted {}", name(good)))
 }
 
+#[cfg(test)]
+mod agree;
 #[cfg(test)]
 mod tests;

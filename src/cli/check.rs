@@ -28,7 +28,8 @@ The verdict and its exit code: pass 0; drift 6, a number is not what it was; not
 were accepted, or nothing accepted yet; incomplete 19, a cell failed. Interrupted is 5: the same command goes on.
 
 Tiers: R0 statistical, R1 bitwise (demanded of the same code on the same kind of machine), R2 energies and forces of fixed
-frames, on any machine. The check says which it could apply.")]
+frames, on any machine. The check says which it could apply. ERRORS is the difference in standard errors, LIMIT from where on it
+is a drift, SEEN FROM the same in the metric's unit: a smaller drift cannot be told from chance with so many seeds.")]
 pub struct Args {
     /// Experiment and bundle.
     #[command(flatten)]
@@ -176,13 +177,15 @@ fn text(experiment: &Experiment, found: &Past, night: &Path, page: &Path) -> Str
             lines.push(format!("{}{tier}  {}: {}{since}", kind.word(), f.key, f.message));
         }
     }
-    let mut rows = vec![["METRIC", "ACCEPTED", "TONIGHT", "ERRORS", "LIMIT"].map(String::from).to_vec()];
+    lines.extend(report.warnings.iter().map(|w| format!("warning  {w}")));
+    let mut rows = vec![["METRIC", "ACCEPTED", "TONIGHT", "ERRORS", "LIMIT", "SEEN FROM"].map(String::from).to_vec()];
     for s in &report.series {
         let spread =
             |s: &check::Spread| format!("{} ± {}", output::number(Some(s.mean)), output::number(Some(s.error)));
         let errors = |x: Option<f64>| x.map_or_else(|| "-".into(), |x| format!("{x:.1}"));
         let accepted = s.accepted.as_ref().map_or_else(|| "-".into(), spread);
-        rows.push(vec![s.key.clone(), accepted, spread(&s.tonight), errors(s.errors), errors(s.limit)]);
+        let seen = output::number(s.detectable);
+        rows.push(vec![s.key.clone(), accepted, spread(&s.tonight), errors(s.errors), errors(s.limit), seen]);
     }
     if rows.len() > 1 {
         lines.push(String::new());

@@ -7,6 +7,7 @@ use super::ls::Only;
 use super::output::{self, Shape};
 use crate::compare::{self, Row, Verdict};
 use crate::error::{Error, Result};
+use crate::stats::Estimate;
 use crate::store::{self, Filter, Owner, RunRow};
 
 /// Arguments of `diff`.
@@ -20,7 +21,8 @@ Examples:
 
 A and B are runs (any unique beginning of an id) or selections, see `pita-bench ls --help`. A selection stands for the mean
 over its runs; methods are matched by name and system unless there is one on each side. The verdict is about B: better or worse
-than A, or a tie when the 95 % interval of the difference holds zero or both are within the noise floor. Of the evaluations of
+than A, or a tie when the 95 % interval of the difference holds zero or both are within the noise floor. Intervals over several
+runs are Student's t over them; one run alone has that of its samples, which knows nothing of other seeds. Of the evaluations of
 a run the one is taken that both sides have; where they have none in common, that is said.")]
 pub struct Args {
     /// Run id, unique beginning of one, or a selection.
@@ -126,7 +128,7 @@ pub(super) fn table(rows: &[Row], a: &str, b: &str, shape: Shape) -> Vec<Vec<Str
             format!("{} ({})", r.id, r.unit)
         });
         for estimate in [&r.a, &r.b, &r.difference] {
-            let value = |of: fn(&compare::Estimate) -> Option<f64>| shape.number(estimate.as_ref().and_then(of));
+            let value = |of: fn(&Estimate) -> Option<f64>| shape.number(estimate.as_ref().and_then(of));
             let (lo, hi) = (value(|e| e.lo), value(|e| e.hi));
             line.push(value(|e| Some(e.value)));
             if shape.csv {

@@ -1,29 +1,16 @@
-//! Two sides against each other: two runs, two selections of runs, two versions of the code.
+//! Two sides against each other: two runs, two selections of runs, two versions of the code; and the verdict that tables,
+//! `diff` and `report --compare` share.
 //!
-//! A side's value of a metric is that of its one run, with the 95 % interval of the samples, or the mean over several runs,
-//! with the 95 % interval of Student's t over them. The interval of the difference combines the distances to the ends of both
-//! intervals (MOVER: Zou and Donner, Statistics in Medicine 27, 1693, 2008); where it holds zero, the two are tied.
-
-pub mod student;
+//! A side's value is that of its run, or the mean over its runs, see [`crate::stats::estimate`]; where the interval of the
+//! difference holds zero, the two are tied.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use crate::metrics::Direction;
+use crate::stats::{Estimate, LEVEL, Reading, mean};
 use crate::store::Measured;
-
-/// A value with its 95 % interval.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Estimate {
-    /// The value: of a run, or the mean over runs.
-    pub value: f64,
-    /// Lower end; absent when nothing says how uncertain the value is.
-    pub lo: Option<f64>,
-    /// Upper end.
-    pub hi: Option<f64>,
-    /// Runs behind it.
-    pub runs: usize,
-}
 
 /// What can be said of side B, seen from side A.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -75,7 +62,7 @@ pub struct Row {
     pub b: Option<Estimate>,
     /// B minus A, with its 95 % interval.
     pub difference: Option<Estimate>,
-    /// Noise floor: the larger of both sides.
+    /// Noise floor, the mean over the runs of a side: the larger of both sides.
     pub floor: Option<f64>,
     /// About B.
     pub verdict: Verdict,
@@ -129,14 +116,18 @@ fn pair(
     for (id, x) in a {
         let Some(y) = b.get(id) else { continue };
         let (left, right) = (estimate(x), estimate(y));
-        let floor = x.iter().chain(y).filter_map(|m| m.floor).reduce(f64::max);
-        let difference = left.zip(right).map(|(a, b)| difference(&a, &b));
+        let floor = |side: &[&Measured]| mean(&side.iter().filter_map(|m| m.floor).collect::<Vec<_>>());
+        let floors = [floor(x), floor(y)];
+        let difference = left.zip(right).map(|(a, b)| a.to(&b));
         let why_not = mismatch(x, y);
         let note = if why_not.is_empty() { sizes(x, y) } else { why_not.clone() };
-        let direction = x.first().map_or("", |m| &*m.direction);
+        let direction = x.first().map_or(Direction::None, |m| direction(&m.direction));
         let verdict = match (left, right, difference) {
             _ if !why_not.is_empty() => Verdict::NotComparable,
-            (Some(a), Some(b), Some(d)) => verdict(&a, &b, &d, direction, floor),
+            (Some(a), Some(b), Some(d)) => {
+                let low = at_floor(direction, a.value, floors[0]) && at_floor(direction, b.value, floors[1]);
+                verdict(&d, direction, low)
+            }
             _ => Verdict::Unknown,
         };
         rows.push(Row {
@@ -147,48 +138,17 @@ fn pair(
             a: left,
             b: right,
             difference,
-            floor,
+            floor: floors.into_iter().flatten().reduce(f64::max),
             verdict,
             note,
         });
     }
 }
 
-/// Value and interval of one side: of its one run, or over its runs.
-#[must_use]
-pub fn estimate(runs: &[&Measured]) -> Option<Estimate> {
-    let values: Vec<f64> = runs.iter().filter_map(|m| m.value).collect();
-    match values.len() {
-        0 => None,
-        1 => {
-            runs.iter().find(|m| m.value.is_some()).map(|m| Estimate { value: values[0], lo: m.lo, hi: m.hi, runs: 1 })
-        }
-        n => {
-            let (mean, sd) = mean_and_sd(&values);
-            let half = student::quantile(0.05, (n - 1) as f64) * sd / (n as f64).sqrt();
-            Some(Estimate { value: mean, lo: Some(mean - half), hi: Some(mean + half), runs: n })
-        }
-    }
-}
-
-/// Mean and sample standard deviation (0 for one value).
-#[must_use]
-pub fn mean_and_sd(values: &[f64]) -> (f64, f64) {
-    let n = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / n;
-    let square = values.iter().map(|x| (x - mean).powi(2)).sum::<f64>();
-    (mean, (square / (n - 1.0).max(1.0)).sqrt())
-}
-
-/// B minus A with its interval.
-fn difference(a: &Estimate, b: &Estimate) -> Estimate {
-    let value = b.value - a.value;
-    let ends = || {
-        let (a_lo, a_hi, b_lo, b_hi) = (a.lo?, a.hi?, b.lo?, b.hi?);
-        Some((value - (b.value - b_lo).hypot(a_hi - a.value), value + (b_hi - b.value).hypot(a.value - a_lo)))
-    };
-    let (lo, hi) = ends().unzip();
-    Estimate { value, lo, hi, runs: a.runs.min(b.runs) }
+/// Value and interval of one side.
+fn estimate(runs: &[&Measured]) -> Option<Estimate> {
+    let reading = |m: &&Measured| Some(Reading { value: m.value?, lo: m.lo, hi: m.hi });
+    Estimate::of(&runs.iter().filter_map(reading).collect::<Vec<_>>())
 }
 
 /// Why two sides cannot be compared; empty when they can.
@@ -219,17 +179,32 @@ fn sizes(a: &[&Measured], b: &[&Measured]) -> String {
     }
 }
 
-fn verdict(a: &Estimate, b: &Estimate, difference: &Estimate, direction: &str, floor: Option<f64>) -> Verdict {
-    let (Some(lo), Some(hi)) = (difference.lo, difference.hi) else {
-        return if difference.value == 0.0 { Verdict::Tie } else { Verdict::Unknown };
-    };
-    let at_floor = direction == "lower" && floor.is_some_and(|f| a.value <= f && b.value <= f);
-    match direction {
-        _ if at_floor || lo <= 0.0 && hi >= 0.0 => Verdict::Tie,
-        "lower" if hi < 0.0 => Verdict::Better,
-        "higher" if lo > 0.0 => Verdict::Better,
-        "lower" | "higher" => Verdict::Worse,
-        _ => Verdict::Different,
+/// Whether a value is not above its noise floor.
+#[must_use]
+pub fn at_floor(direction: Direction, value: f64, floor: Option<f64>) -> bool {
+    direction == Direction::Lower && floor.is_some_and(|floor| value <= floor)
+}
+
+/// What a difference says of the side that it leads to; `at_floor`: both sides are at the noise floor.
+#[must_use]
+pub fn verdict(difference: &Estimate, direction: Direction, at_floor: bool) -> Verdict {
+    match (difference.differs(LEVEL), direction) {
+        _ if at_floor => Verdict::Tie,
+        (None, _) => Verdict::Unknown,
+        (Some(false), _) => Verdict::Tie,
+        (_, Direction::None) => Verdict::Different,
+        (_, Direction::Lower) if difference.value < 0.0 => Verdict::Better,
+        (_, Direction::Higher) if difference.value > 0.0 => Verdict::Better,
+        _ => Verdict::Worse,
+    }
+}
+
+/// A direction by its name in the database.
+fn direction(name: &str) -> Direction {
+    match name {
+        "lower" => Direction::Lower,
+        "higher" => Direction::Higher,
+        _ => Direction::None,
     }
 }
 
@@ -291,14 +266,16 @@ mod tests {
 
     #[test]
     fn several_runs_are_averaged() {
-        let side = |values: &[f64]| values.iter().map(|v| measured("x", "lower", *v, 9.0)).collect::<Vec<_>>();
-        let row = compare(&side(&[1.0, 2.0, 3.0]), &side(&[5.0, 5.0])).remove(0);
+        let side = |values: &[f64]| values.iter().map(|v| measured("x", "lower", *v, 0.1)).collect::<Vec<_>>();
+        let row = compare(&side(&[1.0, 2.0, 3.0]), &side(&[9.0, 9.0])).remove(0);
         let a = row.a.unwrap();
         // Standard deviation 1, t = 4.3027 with two degrees of freedom, over sqrt(3).
         assert!((a.value - 2.0).abs() < 1e-15 && (a.hi.unwrap() - 2.0 - 4.302_653 / 3_f64.sqrt()).abs() < 1e-5);
         assert_eq!((a.runs, row.b.unwrap().runs), (3, 2));
-        assert_eq!(row.b.unwrap().lo, Some(5.0));
         assert_eq!(row.verdict, Verdict::Worse);
+        // As far apart, but the runs themselves are uncertain by more.
+        let wide = |values: &[f64]| values.iter().map(|v| measured("x", "lower", *v, 9.0)).collect::<Vec<_>>();
+        assert_eq!(compare(&wide(&[1.0, 2.0, 3.0]), &wide(&[9.0, 9.0])).remove(0).verdict, Verdict::Tie);
     }
 
     #[test]

@@ -69,10 +69,7 @@ fn history(latest: &Series, past: &[Past]) -> History {
     });
     let unit = if latest.unit.is_empty() || latest.unit == "1" { String::new() } else { format!(" ({})", latest.unit) };
     let metric = latest.key.rsplit(" | ").next().unwrap_or_default();
-    let accepted = latest.accepted.zip(latest.limit).map(|(a, limit)| {
-        let error = a.error.hypot(latest.tonight.error);
-        (a.mean, limit * error)
-    });
+    let accepted = latest.accepted.zip(latest.detectable).map(|(a, width)| (a.mean, width));
     History {
         nights: nights.collect(),
         accepted,

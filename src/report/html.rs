@@ -142,11 +142,7 @@ fn put_table(out: &mut String, table: &Table) {
     for warning in &table.warnings {
         let _ = writeln!(out, "<p class=\"warning\">{}</p>", escape(warning));
     }
-    let _ = writeln!(
-        out,
-        "<p class=\"paper\">{}</p>",
-        escape(&markdown::LEGEND.replace("**", "").replace("[paper …]", "paper"))
-    );
+    let _ = writeln!(out, "<p class=\"paper\">{}</p>", escape(&table.caption));
 }
 
 fn put_cell(out: &mut String, cell: &Cell, row: &Row) {
@@ -244,7 +240,7 @@ mod tests {
     #[test]
     fn is_self_contained_and_escaped() {
         let mut runs = example();
-        runs[3].label = "<script>alert(1)</script>".into();
+        runs[4].label = "<script>alert(1)</script>".into();
         let svg = "<?xml version=\"1.0\"?><svg width=\"12\" height=\"7\" xmlns=\"http://www.w3.org/2000/svg\"></svg>";
         let picture = Picture { caption: "a & b".into(), svg: svg.into() };
         let page = page("Table 1", &collect(&runs).unwrap(), &[picture], &runs);
@@ -252,7 +248,7 @@ mod tests {
             assert!(!page.contains(forbidden), "{forbidden}");
         }
         for expected in
-            ["viewBox=\"0 0 12 7\"", "a &amp; b", "runs: pita1, pita2", "training diverged", "<code>abc</code>"]
+            ["viewBox=\"0 0 12 7\"", "a &amp; b", "runs: pita1, pita2, pita3", "training diverged", "<code>abc</code>"]
         {
             assert!(page.contains(expected), "{expected}");
         }

@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::figures::{self, Convergence, Cost, Point, SampleSet, Samples};
+use super::figures::{self, Bar, Convergence, Cost, Point, SampleSet, Samples};
 use super::html::{self, Picture};
 use super::runs::{RunResult, Status};
-use super::table::{Table, csv, latex, markdown};
+use super::table::{Row, Table, csv, latex, markdown};
 use super::views::{self, Panels, Views};
 use crate::array::{Arrays, get};
 use crate::error::{Error, Result};
@@ -155,7 +155,10 @@ pub fn write(
             let stem = format!("cost-{}-T{}", table.system, table.temperature);
             shown.push(Picture {
                 svg: figures::save(&cost, &folder, &stem)?,
-                caption: format!("{}: quality against cost; each marker is a run.", table.title),
+                caption: format!(
+                    "{}: quality against cost; each marker is a run, each bar the 95 % interval of a mean over seeds, as in the table.",
+                    table.title
+                ),
             });
             files.extend(["svg", "png"].map(|e| folder.join(format!("{stem}.{e}"))));
         }
@@ -177,8 +180,14 @@ fn cost(table: &Table, runs: &[RunResult]) -> Option<Cost> {
             (evaluations > 0.0 && value > 0.0).then(|| Point { label: r.row_label(), evaluations, value })
         })
         .collect();
-    let floor = table.columns.iter().find(|c| c.id == "energy-w1").and_then(|c| c.floor);
-    (!points.is_empty()).then(|| Cost { points, floor, metric: "Energy-W1 (kT)".into() })
+    let at = table.columns.iter().position(|c| c.id == "energy-w1")?;
+    let bar = |r: &Row| {
+        let estimate = r.cells[at].estimate()?;
+        Some(Bar { label: r.label.clone(), evaluations: r.charged? as f64, ends: (estimate.lo?, estimate.hi?) })
+    };
+    let bars = table.rows.iter().filter_map(bar).collect();
+    let floor = table.columns[at].floor;
+    (!points.is_empty()).then(|| Cost { points, bars, floor, metric: "Energy-W1 (kT)".into() })
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use crate::check::cells::Missing;
 use crate::identity::{code, env};
 use crate::metrics::{Direction, MetricValue};
 
-fn metric(id: &str, value: f64, half: f64) -> MetricValue {
+pub(super) fn metric(id: &str, value: f64, half: f64) -> MetricValue {
     MetricValue {
         id: id.into(),
         version: 1,
@@ -43,7 +43,7 @@ fn side(mean: f64, bytes: &str, code_digest: &str) -> Side {
     Side { code, env: env(), specs, cells: cells.collect(), missing: Vec::new() }
 }
 
-fn bundle(side: Side) -> Bundle {
+pub(super) fn bundle(side: Side) -> Bundle {
     let accepted =
         Acceptance { time: "2026-11-01T00:00:00Z".into(), reason: "r".into(), code: "c".into(), revision: None };
     Bundle { version: 1, experiment: "x".into(), accepted, before: vec![], side, probes: BTreeMap::new() }
@@ -155,4 +155,22 @@ fn one_seed_without_intervals_cannot_be_judged() {
     let mut other = single(1.5);
     other.code.sampling = "newer".into();
     assert_eq!(judge(Some(&bundle(single(1.0))), &other, vec![], &[]).verdict, Verdict::NotComparable);
+}
+
+/// With two seeds a drift as large as the value itself is not seen, and the check says so; when all bits agree it need not.
+#[test]
+fn says_what_it_cannot_see() {
+    let few = |bytes: &str, code: &str| {
+        let mut side = side(0.2, bytes, code);
+        side.cells.truncate(2);
+        side
+    };
+    let accepted = bundle(few("bits", "old"));
+    let report = judge(Some(&accepted), &few("other", "new"), vec![], &[]);
+    // Standard deviation of two seeds 0.063 / sqrt(2); the error of the difference is that; t at 0.005 with 2 degrees: 14.09.
+    let detectable = report.series[0].detectable.unwrap();
+    assert!((detectable - 14.089 * 0.063_24 / 2_f64.sqrt()).abs() < 1e-3, "{detectable}");
+    assert!(report.warnings[0].starts_with("lj13 | MD | w1: with 2 and 2 seeds"), "{:?}", report.warnings);
+    assert_eq!(report.verdict, Verdict::Pass);
+    assert!(judge(Some(&accepted), &few("bits", "new"), vec![], &[]).warnings.is_empty());
 }

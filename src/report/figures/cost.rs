@@ -17,11 +17,25 @@ pub struct Point {
     pub value: f64,
 }
 
-/// A scatter of runs, both axes logarithmic; down and left is better.
+/// Mean over the runs of a row.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Bar {
+    /// Row of the table.
+    pub label: String,
+    /// Charged energy evaluations, mean.
+    pub evaluations: f64,
+    /// The 95 % interval of the mean value.
+    pub ends: (f64, f64),
+}
+
+/// A scatter of runs, both axes logarithmic; down and left is better. Intervals are drawn as far as the axis of the runs
+/// goes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cost {
     /// Runs with positive cost and value; others are left out.
     pub points: Vec<Point>,
+    /// Intervals of the rows' means; an end at or below zero lies beyond the axis.
+    pub bars: Vec<Bar>,
     /// Noise floor.
     pub floor: Option<f64>,
     /// Title of the value axis.
@@ -90,11 +104,18 @@ impl Figure for Cost {
                 .draw_series(DashedLineSeries::new([(x_low, floor), (x_high, floor)], 10, 6, INK.stroke_width(2)))
                 .map_err(|e| e.to_string())?;
         }
+        let number = |label: &str| labels.iter().position(|l| *l == label).unwrap_or(0);
+        let bars = self.bars.iter().filter(|b| b.evaluations > 0.0 && b.ends.1 > y_low).map(|b| {
+            let ends = [b.ends.0, b.ends.1].map(|y| (b.evaluations, y.clamp(y_low, y_high)));
+            PathElement::new(ends.to_vec(), style::colour(number(&b.label)).stroke_width(3))
+        });
+        chart.draw_series(bars).map_err(|e| e.to_string())?;
         chart
-            .draw_series(shown.iter().map(|p| {
-                let i = labels.iter().position(|l| *l == p.label).unwrap_or(0);
-                EmptyElement::at((p.evaluations, p.value)) + style::marker(i, 15.0, (0, 0))
-            }))
+            .draw_series(
+                shown.iter().map(|p| {
+                    EmptyElement::at((p.evaluations, p.value)) + style::marker(number(&p.label), 15.0, (0, 0))
+                }),
+            )
             .map_err(|e| e.to_string())?;
         Ok(())
     }

@@ -21,7 +21,7 @@ use std::path::Path;
 use plotters::prelude::*;
 
 pub use convergence::Convergence;
-pub use cost::{Cost, Point};
+pub use cost::{Bar, Cost, Point};
 pub use energies::Energies;
 pub use histogram::Histogram;
 pub use history::{History, Night};

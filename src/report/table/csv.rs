@@ -8,7 +8,7 @@ use super::Table;
 #[must_use]
 pub fn csv(tables: &[Table]) -> String {
     let mut out = String::from(
-        "system,temperature,method,published_only,metric,version,unit,mean,sd,lo,hi,floor,paper,paper_sd,best,at_floor,\
+        "system,temperature,method,published_only,metric,version,unit,mean,sd,lo,hi,error,freedom,floor,paper,paper_sd,best,at_floor,\
          seeds,failed,partial,unfinished,charged_evaluations,run_ids\n",
     );
     let full = |x: Option<f64>| x.map_or(String::new(), |x| x.to_string());
@@ -27,6 +27,8 @@ pub fn csv(tables: &[Table]) -> String {
                     full(cell.sd),
                     full(cell.lo),
                     full(cell.hi),
+                    full(cell.error),
+                    full(cell.freedom),
                     full(cell.floor),
                     full(cell.paper),
                     full(cell.paper_sd),
@@ -59,13 +61,21 @@ mod tests {
     #[test]
     fn every_line_has_every_field() {
         let mut runs = example();
-        runs[3].label = "MD, \"long\"".into();
+        runs[4].label = "MD, \"long\"".into();
         let text = csv(&collect(&runs).unwrap());
         let header = text.lines().next().unwrap().matches(',').count();
         assert!(text.contains("\"MD, \"\"long\"\"\""));
         for line in text.lines().filter(|l| !l.contains('"')) {
             assert_eq!(line.matches(',').count(), header, "{line}");
         }
-        assert!(text.contains("lj13,1,PITA,false,energy-w2,1,kT,3,1.4142135623730951,1.8,4.2,0.1,2.26,0.21,true,false,2,1,0,1000002,pita1 pita2"), "{text}");
+        let line = text.lines().nth(1).unwrap();
+        let [_, interval] = line.split("kT,3,1,").collect::<Vec<_>>()[..] else { panic!("{line}") };
+        let numbers: Vec<f64> = interval.split(',').take(4).map(|x| x.parse().unwrap()).collect();
+        // Student's t with two degrees of freedom: 4.3027 standard errors of 1 / sqrt(3).
+        let error = 1.0 / 3_f64.sqrt();
+        for (found, expected) in numbers.iter().zip([3.0 - 4.302_653 * error, 3.0 + 4.302_653 * error, error, 2.0]) {
+            assert!((found - expected).abs() < 1e-5, "{line}");
+        }
+        assert!(line.ends_with(",0.1,2.26,0.21,true,false,3,1,0,0,1000002,pita1 pita2 pita3"), "{line}");
     }
 }

@@ -8,12 +8,7 @@ use super::{Cell, Row, Table, as_published, grouped, markdown, number};
 #[must_use]
 pub fn latex(table: &Table) -> String {
     let mut out = String::from("\\begin{table}\n\\centering\n");
-    let _ = writeln!(
-        out,
-        "\\caption{{{}. Mean $\\pm$ standard deviation over seeds, or value and 95\\,\\% interval; bold: best or not \
-         distinguishable from it; $^\\circ$: not above the noise floor; brackets: published.}}",
-        escape(&table.title)
-    );
+    let _ = writeln!(out, "\\caption{{{}. {}}}", escape(&table.title), escape(&table.caption));
     let _ = writeln!(out, "\\begin{{tabular}}{{l{}r}}\n\\toprule", "c".repeat(table.columns.len()));
     out.push_str("Method");
     for column in &table.columns {
@@ -64,6 +59,8 @@ fn escape(text: &str) -> String {
             '~' => out.push_str("\\textasciitilde{}"),
             '^' => out.push_str("\\textasciicircum{}"),
             '±' => out.push_str("$\\pm$"),
+            '°' => out.push_str("$^\\circ$"),
+            '…' => out.push_str("\\ldots{}"),
             '↓' => out.push_str("$\\downarrow$"),
             '↑' => out.push_str("$\\uparrow$"),
             c => out.push(c),
@@ -80,10 +77,12 @@ mod tests {
     #[test]
     fn is_escaped_and_rectangular() {
         let mut runs = example();
-        runs[3].label = "MD_50%".into();
+        for run in &mut runs[4..] {
+            run.label = "MD_50%".into();
+        }
         let text = latex(&collect(&runs).unwrap()[0]);
-        assert!(text.contains("MD\\_50\\% & \\textbf{2.500 (2.300 to 2.700)}"), "{text}");
-        assert!(text.contains("\\textbf{3.000 $\\pm$ 1.414} [2.26 $\\pm$ 0.21]"), "{text}");
+        assert!(text.contains("MD\\_50\\% & \\textbf{2.500 $\\pm$ 0.253}"), "{text}");
+        assert!(text.contains("\\textbf{3.000 $\\pm$ 2.484} [2.26 $\\pm$ 0.21]"), "{text}");
         for line in text.lines().filter(|l| l.ends_with("\\\\")) {
             assert_eq!(line.matches(" & ").count(), 3, "{line}");
         }

@@ -5,13 +5,7 @@ use std::fmt::Write;
 use super::{Cell, Column, Row, Table, as_published, grouped, number, with_spread};
 use crate::metrics::Direction;
 
-/// How to read the table.
-pub(in crate::report) const LEGEND: &str = "Mean ± standard deviation over seeds; with one seed, value and 95 % interval. \
-    **Bold**: best, or not distinguishable from the best (intervals overlap, or both within the noise floor). \
-    °: not above the noise floor, which is the same metric between two disjoint halves of the reference. \
-    [paper …]: published value. Energy evaluations: one is one configuration; mean over seeds, charged purposes only.";
-
-/// The table with its legend, energy evaluations, warnings and the runs behind each cell.
+/// The table with its caption, energy evaluations, warnings and the runs behind each cell.
 #[must_use]
 pub fn markdown(table: &Table) -> String {
     let mut out = format!("## {}\n\n| method | seeds |", table.title);
@@ -36,7 +30,7 @@ pub fn markdown(table: &Table) -> String {
         }
         let _ = writeln!(out, " {} |", table.reference.map_or("–".into(), grouped));
     }
-    let _ = write!(out, "\n{LEGEND}\n");
+    let _ = write!(out, "\n{}\n", table.caption.replacen("Bold:", "**Bold**:", 1));
     out.push_str("\n### Energy evaluations by purpose\n\n");
     for row in table.rows.iter().filter(|r| !r.published_only) {
         let parts: Vec<String> =
@@ -97,11 +91,11 @@ pub(in crate::report) fn label(row: &Row) -> String {
     if marks.is_empty() { row.label.clone() } else { format!("{} ({})", row.label, marks.join(", ")) }
 }
 
-/// Our value, with spread or interval.
+/// Our value with its interval.
 pub(in crate::report) fn ours(cell: &Cell, row: &Row) -> Option<String> {
-    match (cell.mean, cell.sd, cell.lo, cell.hi) {
-        (Some(mean), Some(sd), ..) => Some(with_spread(mean, Some(sd))),
-        (Some(mean), None, Some(lo), Some(hi)) => Some(format!("{} ({} to {})", number(mean), number(lo), number(hi))),
+    match (cell.mean, cell.lo, cell.hi) {
+        (Some(mean), Some(lo), Some(hi)) if cell.run_ids.len() > 1 => Some(with_spread(mean, Some(0.5 * (hi - lo)))),
+        (Some(mean), Some(lo), Some(hi)) => Some(format!("{} ({} to {})", number(mean), number(lo), number(hi))),
         (Some(mean), ..) => Some(number(mean)),
         (None, ..) if row.seeds == 0 && !row.failed.is_empty() => Some("failed".into()),
         _ => None,
@@ -133,13 +127,14 @@ mod tests {
     fn shows_paper_floor_failures_and_runs() {
         let text = markdown(&collect(&example()).unwrap()[0]);
         for expected in [
-            "| PITA (1 failed) | 2 | **3.000 ± 1.414** [paper 2.26 ± 0.21] | **0.0500 ± 0.0000**° [paper 0.04 ± 0.00] | 1,000,002 |",
-            "| MD | 1 | **2.500 (2.300 to 2.700)** |",
+            "| PITA (1 failed) | 3 | **3.000 ± 2.484** [paper 2.26 ± 0.21] | **0.0500 ± 0.0127**° [paper 0.04 ± 0.00] | 1,000,002 |",
+            "| MD | 3 | **2.500 ± 0.253** |",
             "| *reference (noise floor)* | – | 0.1000 | 0.1000 | 7,000,000 |",
             "| iDEM (published) | – | [paper 30.78 ± 24.46] | [paper 0.127] | – |",
-            "- PITA: seed 3 (run pita3): training diverged \\| at step 7",
-            "- PITA, energy-w2: pita1, pita2",
+            "- PITA: seed 4 (run pita4): training diverged \\| at step 7",
+            "- PITA, energy-w2: pita1, pita2, pita3",
             "- PITA: sampling 1,000,002, evaluation 50",
+            "**Bold**: best, or not distinguishable",
         ] {
             assert!(text.contains(expected), "missing {expected:?} in\n{text}");
         }

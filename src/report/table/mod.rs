@@ -1,5 +1,6 @@
 //! One table per system and temperature: methods against metrics, published values beside ours.
 
+pub(super) mod caption;
 mod csv;
 mod latex;
 pub(super) mod markdown;
@@ -11,9 +12,11 @@ use serde::Serialize;
 
 use super::baselines::{self, Baseline, Kind};
 use super::runs::{RunResult, Status};
+use crate::compare::{self, Verdict, at_floor};
 use crate::energy::{Counts, Purpose};
 use crate::error::Result;
-use crate::metrics::{Direction, by_id};
+use crate::metrics::{Direction, MetricValue, by_id};
+use crate::stats::{Estimate, Reading, deviation, mean};
 
 pub use csv::csv;
 pub use latex::latex;
@@ -35,6 +38,8 @@ pub struct Table {
     pub rows: Vec<Row>,
     /// Energy evaluations of the reference, whose own row is the noise floor.
     pub reference: Option<u64>,
+    /// How to read it: what stands behind ±, what is bold and why not.
+    pub caption: String,
     /// What a reader must know before comparing: differing references, versions, failed seeds.
     pub warnings: Vec<String>,
     /// Where the published values come from: method, metric, source, remark.
@@ -56,7 +61,12 @@ pub struct Column {
     pub direction: Direction,
     /// Noise floor: mean over the runs that state one.
     pub floor: Option<f64>,
+    /// Rows of fewer than [`RANKED`] seeds with a value: because of them no cell is marked as best.
+    pub too_few: Vec<String>,
 }
+
+/// Fewest seeds of every row for the best of a column to be marked.
+pub const RANKED: usize = 3;
 
 /// One method.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -88,17 +98,21 @@ pub struct Cell {
     pub mean: Option<f64>,
     /// Sample standard deviation over seeds, with two or more.
     pub sd: Option<f64>,
-    /// Lowest lower end of the seeds' 95 % intervals.
+    /// Lower end of the 95 % interval, see [`crate::stats::estimate`].
     pub lo: Option<f64>,
-    /// Highest upper end.
+    /// Upper end.
     pub hi: Option<f64>,
+    /// Standard error of the mean.
+    pub error: Option<f64>,
+    /// Degrees of freedom of the error; `None` for one seed.
+    pub freedom: Option<f64>,
     /// Noise floor.
     pub floor: Option<f64>,
     /// Published value.
     pub paper: Option<f64>,
     /// Its stated spread.
     pub paper_sd: Option<f64>,
-    /// Best of our runs, or not distinguishable from it (intervals overlap, or both within the floor).
+    /// Best of our runs, or not distinguishable from it ([`compare::verdict`]); never where [`Column::too_few`] names a row.
     pub best: bool,
     /// Not above the noise floor.
     pub at_floor: bool,
@@ -106,6 +120,15 @@ pub struct Cell {
     pub run_ids: Vec<String>,
     /// Remarks of the runs, without repetition.
     pub note: String,
+}
+
+impl Cell {
+    /// Our value with its interval.
+    #[must_use]
+    pub fn estimate(&self) -> Option<Estimate> {
+        let Self { lo, hi, error, freedom, .. } = *self;
+        Some(Estimate { value: self.mean?, lo, hi, error, freedom, runs: self.run_ids.len() })
+    }
 }
 
 /// Builds the tables of a set of runs, in order of first appearance.
@@ -148,8 +171,12 @@ fn table(runs: &[RunResult], system: &str, temperature: f64) -> Result<Table> {
             row
         })
         .collect();
-    for (c, column) in columns.iter().enumerate() {
-        mark_best(&mut rows, c, column.direction);
+    for (c, column) in columns.iter_mut().enumerate() {
+        let few = rows.iter().filter(|r| (1..RANKED).contains(&r.cells[c].run_ids.len()));
+        column.too_few = few.map(|r| r.label.clone()).collect();
+        if column.too_few.is_empty() {
+            mark_best(&mut rows, c, column.direction);
+        }
     }
     for row in rows.iter().filter(|r| !r.failed.is_empty()) {
         let total = row.seeds + row.failed.len() + row.unfinished;
@@ -200,7 +227,8 @@ fn table(runs: &[RunResult], system: &str, temperature: f64) -> Result<Table> {
     let title = format!("{system} at T = {temperature}");
     let sources = sources(&baselines, &rows, system, temperature, &columns);
     let reference = runs.iter().find_map(|r| r.reference.as_ref()).map(Counts::charged);
-    Ok(Table { title, system: system.into(), temperature, columns, rows, reference, warnings, sources })
+    let caption = caption::caption(&columns);
+    Ok(Table { title, system: system.into(), temperature, columns, rows, reference, caption, warnings, sources })
 }
 
 /// Says which numbers of a row come from other code than this.
@@ -253,6 +281,7 @@ fn columns(runs: &[&RunResult], warnings: &mut Vec<String>) -> Vec<Column> {
                 unit: value.unit.clone(),
                 direction: value.direction,
                 floor: None,
+                too_few: vec![],
             });
         }
         let known = identities.entry(&value.id).or_default();
@@ -285,19 +314,21 @@ fn row(label: String, runs: &[&RunResult], columns: &[Column]) -> Row {
                 .iter()
                 .filter_map(|run| run.metrics.iter().find(|m| m.id == column.id).map(|m| (&run.run_id, m)))
                 .collect();
-            let values: Vec<f64> = found.iter().filter_map(|(_, m)| m.value).collect();
+            let reading = |m: &MetricValue| Some(Reading { value: m.value?, lo: m.lo, hi: m.hi });
+            let readings: Vec<Reading> = found.iter().filter_map(|(_, m)| reading(m)).collect();
+            let estimate = Estimate::of(&readings);
             let notes: BTreeSet<&str> =
                 found.iter().map(|(_, m)| m.note.as_str()).filter(|note| !note.is_empty()).collect();
             let floor = mean(&found.iter().filter_map(|(_, m)| m.floor).collect::<Vec<_>>());
-            let mean = mean(&values);
             Cell {
-                mean,
-                sd: deviation(&values),
-                lo: found.iter().filter_map(|(_, m)| m.lo).reduce(f64::min),
-                hi: found.iter().filter_map(|(_, m)| m.hi).reduce(f64::max),
+                mean: estimate.map(|e| e.value),
+                sd: deviation(&readings.iter().map(|r| r.value).collect::<Vec<_>>()),
+                lo: estimate.and_then(|e| e.lo),
+                hi: estimate.and_then(|e| e.hi),
+                error: estimate.and_then(|e| e.error),
+                freedom: estimate.and_then(|e| e.freedom),
                 floor,
-                at_floor: column.direction == Direction::Lower
-                    && mean.zip(floor).is_some_and(|(mean, floor)| mean <= floor),
+                at_floor: estimate.is_some_and(|e| at_floor(column.direction, e.value, floor)),
                 run_ids: found.iter().filter(|(_, m)| m.value.is_some()).map(|(id, _)| (*id).clone()).collect(),
                 note: notes.into_iter().collect::<Vec<_>>().join("; "),
                 ..Cell::default()
@@ -338,19 +369,14 @@ fn mark_best(rows: &mut [Row], column: usize, direction: Direction) {
         Direction::Higher => -1.0,
         Direction::None => return,
     };
-    let found = rows.iter().map(|r| &r.cells[column]).filter(|c| c.mean.is_some());
-    let Some(best) = found.min_by(|a, b| (a.mean.unwrap_or(0.0) * sign).total_cmp(&(b.mean.unwrap_or(0.0) * sign)))
-    else {
+    let found = rows.iter().filter_map(|r| Some((r.cells[column].estimate()?, r.cells[column].at_floor)));
+    let Some((best, best_at_floor)) = found.min_by(|a, b| (a.0.value * sign).total_cmp(&(b.0.value * sign))) else {
         return;
     };
-    let best = best.clone();
-    let range = |c: &Cell| (c.lo.or(c.mean), c.hi.or(c.mean));
-    for cell in rows.iter_mut().map(|r| &mut r.cells[column]).filter(|c| c.mean.is_some()) {
-        let overlap = match (range(cell), range(&best)) {
-            ((Some(lo), Some(hi)), (Some(best_lo), Some(best_hi))) => lo <= best_hi && best_lo <= hi,
-            _ => false,
-        };
-        cell.best = cell.mean == best.mean || overlap || (cell.at_floor && best.at_floor);
+    for cell in rows.iter_mut().map(|r| &mut r.cells[column]) {
+        let Some(estimate) = cell.estimate() else { continue };
+        let verdict = compare::verdict(&best.to(&estimate), direction, cell.at_floor && best_at_floor);
+        cell.best = verdict == Verdict::Tie;
     }
 }
 
@@ -360,20 +386,9 @@ pub fn purpose(purpose: Purpose) -> String {
     serde_json::to_value(purpose).ok().and_then(|v| v.as_str().map(String::from)).unwrap_or_default()
 }
 
-fn mean(values: &[f64]) -> Option<f64> {
-    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
-}
-
-fn deviation(values: &[f64]) -> Option<f64> {
-    let mean = mean(values)?;
-    let squares: f64 = values.iter().map(|v| (v - mean).powi(2)).sum();
-    (values.len() > 1).then(|| (squares / (values.len() - 1) as f64).sqrt())
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::metrics::MetricValue;
 
     pub(crate) fn value(id: &str, value: f64, half: f64) -> MetricValue {
         let metric = by_id(id).unwrap();
@@ -415,19 +430,22 @@ pub(crate) mod tests {
         }
     }
 
+    /// PITA with three seeds and one that failed, MD with three.
     pub(crate) fn example() -> Vec<RunResult> {
-        let mut failed = run("pita", 3, 0.0);
+        let mut failed = run("pita", 4, 0.0);
         failed.status = Status::Failed;
         failed.failure = Some("training diverged | at step 7".into());
         failed.metrics.clear();
-        vec![run("pita", 1, 2.0), run("pita", 2, 4.0), failed, run("md", 1, 2.5)]
+        let pita = [(1, 2.0), (2, 4.0), (3, 3.0)].map(|(seed, w2)| run("pita", seed, w2));
+        let md = [(1, 2.4), (2, 2.6), (3, 2.5)].map(|(seed, w2)| run("md", seed, w2));
+        [&pita[..], &[failed], &md].concat()
     }
 
     /// A metric that one method lacks is no difference of definitions; another sample size is.
     #[test]
     fn undefined_values_are_not_compared() {
         let mut runs = example();
-        let undefined = runs[3].metrics.iter_mut().find(|m| m.id == "energy-w2").unwrap();
+        let undefined = runs[4].metrics.iter_mut().find(|m| m.id == "energy-w2").unwrap();
         (undefined.value, undefined.n_reference) = (None, 0);
         let warns = |runs: &[RunResult]| collect(runs).unwrap()[0].warnings.iter().any(|w| w.contains("sample sizes"));
         assert!(!warns(&runs));
@@ -441,18 +459,19 @@ pub(crate) mod tests {
         assert_eq!(tables.len(), 1);
         let t = &tables[0];
         let pita = &t.rows[0];
-        assert_eq!((pita.seeds, pita.failed.len()), (2, 1));
-        assert_eq!((pita.cells[0].mean, pita.cells[0].sd), (Some(3.0), Some(2.0_f64.sqrt())));
-        assert_eq!((pita.cells[0].lo, pita.cells[0].hi), (Some(1.8), Some(4.2)));
+        assert_eq!((pita.seeds, pita.failed.len()), (3, 1));
+        assert_eq!((pita.cells[0].mean, pita.cells[0].sd), (Some(3.0), Some(1.0)));
+        // Student's t with two degrees of freedom, over sqrt(3).
+        assert!((pita.cells[0].hi.unwrap() - 3.0 - 4.302_653 / 3_f64.sqrt()).abs() < 1e-5);
         assert_eq!((pita.cells[0].paper, pita.cells[0].paper_sd), (Some(2.26), Some(0.21)));
-        assert_eq!(pita.cells[0].run_ids, ["pita1", "pita2"]);
+        assert_eq!(pita.cells[0].run_ids, ["pita1", "pita2", "pita3"]);
         assert_eq!(pita.charged, Some(1_000_002));
-        // MD is lower, and PITA's interval overlaps MD's: both are best.
+        // MD is lower, and PITA cannot be told from it: both are best.
         assert!(pita.cells[0].best && t.rows[1].cells[0].best);
         // Distances lie under the floor of 0.1.
         assert!(pita.cells[1].at_floor && t.rows[1].cells[1].best);
         assert!(t.rows.iter().any(|r| r.published_only && r.label == "iDEM"));
-        assert!(t.warnings.iter().any(|w| w.contains("1 of 3 seeds failed")));
+        assert!(t.warnings.iter().any(|w| w.contains("1 of 4 seeds failed")));
     }
 
     #[test]
@@ -466,8 +485,11 @@ pub(crate) mod tests {
 
     #[test]
     fn clear_losers_are_not_marked_and_mixed_references_warn() {
-        let mut runs = vec![run("pita", 1, 9.0), run("md", 1, 2.0)];
-        runs[1].metrics[0].reference = "other".into();
+        let mut runs = example();
+        runs.iter_mut().filter(|r| r.sampler == "pita" && !r.metrics.is_empty()).for_each(|r| {
+            r.metrics[0].value = r.metrics[0].value.map(|v| v + 9.0);
+        });
+        runs[4].metrics[0].reference = "other".into();
         let t = &collect(&runs).unwrap()[0];
         assert!(!t.rows[0].cells[0].best && t.rows[1].cells[0].best);
         assert!(t.warnings.iter().any(|w| w.contains("different definitions, references")));
@@ -487,6 +509,17 @@ pub(crate) mod tests {
         assert_eq!(warned(&runs), "PITA: 1 of 2 seeds were evaluated by other code (4b455f27d)");
         runs[0].evaluated_by = Some("4b455f27d".into());
         assert_eq!(warned(&runs), "PITA: all seeds were evaluated by other code (4b455f27d)");
+    }
+
+    /// With two seeds nothing is said about who is best, and the caption says why.
+    #[test]
+    fn few_seeds_are_not_ranked() {
+        let mut runs = example();
+        runs.pop();
+        let t = &collect(&runs).unwrap()[0];
+        assert!(t.rows.iter().all(|r| r.cells.iter().all(|c| !c.best)));
+        assert_eq!(t.columns[0].too_few, ["MD"]);
+        assert!(t.caption.contains("Nothing is bold") && t.caption.contains("MD"), "{}", t.caption);
     }
 
     /// A metric without any value has no column, unless something published stands in it.

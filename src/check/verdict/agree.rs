@@ -1,0 +1,140 @@
+//! Tables, `diff` and checks never contradict each other on the same numbers.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::tests::{bundle, metric};
+use super::*;
+use crate::compare::{self, Verdict as Seen};
+use crate::energy::Counts;
+use crate::identity::{code, env};
+use crate::metrics::{Direction, MetricValue};
+use crate::report::{RunResult, Status, collect};
+use crate::stats::LEVEL;
+use crate::store::Measured;
+
+/// Values with half widths of their intervals, over the seeds of a method.
+type Seeds = Vec<(f64, f64)>;
+
+fn value(direction: Direction, (value, half): (f64, f64)) -> MetricValue {
+    let name = if direction == Direction::Lower { "energy-w1" } else { "ess" };
+    MetricValue { direction, floor: Some(0.05), ..metric(name, value, half) }
+}
+
+fn runs(name: &str, direction: Direction, seeds: &Seeds) -> Vec<RunResult> {
+    let run = |(seed, at): (usize, &(f64, f64))| RunResult {
+        run_id: format!("{name}{seed}"),
+        system: "lj13".into(),
+        temperature: 1.0,
+        sampler: name.into(),
+        label: name.into(),
+        seed: seed as u64,
+        swept: BTreeMap::new(),
+        metrics: vec![value(direction, *at)],
+        counts: Counts::default(),
+        reference: None,
+        status: Status::Complete,
+        evaluated_by: None,
+        partial: None,
+        origin: None,
+        failure: None,
+        samples_path: None,
+    };
+    seeds.iter().enumerate().map(run).collect()
+}
+
+fn measured(direction: Direction, seeds: &Seeds) -> Vec<Measured> {
+    let of = |(seed, at): (usize, &(f64, f64))| {
+        let m = value(direction, *at);
+        Measured {
+            run: format!("r{seed}").into(),
+            system: "lj13".into(),
+            temperature: 1.0,
+            label: "x".into(),
+            metric: m.id.into(),
+            version: m.version,
+            unit: m.unit.into(),
+            direction: if direction == Direction::Lower { "lower" } else { "higher" }.into(),
+            value: m.value,
+            lo: m.lo,
+            hi: m.hi,
+            floor: m.floor,
+            reference: m.reference.into(),
+            yardstick: "y".into(),
+            n: Some(10),
+        }
+    };
+    seeds.iter().enumerate().map(of).collect()
+}
+
+fn side(direction: Direction, seeds: &Seeds, bytes: &str) -> Side {
+    let cell = |(seed, at): (usize, &(f64, f64))| CellRecord {
+        system: "lj13".into(),
+        row: "x".into(),
+        seed: seed as u64,
+        spec: "spec".into(),
+        eval: "eval".into(),
+        reference: "reference".into(),
+        files: [("samples.npz".to_owned(), format!("{bytes}{seed}"))].into(),
+        evaluations: 7,
+        metrics: vec![value(direction, *at)],
+    };
+    let cells = seeds.iter().enumerate().map(cell).collect();
+    let mut code = code().clone();
+    code.digest = bytes.into();
+    Side { code, env: env(), specs: BTreeMap::new(), cells, missing: Vec::new() }
+}
+
+/// One to five seeds around a common value, from far apart to all but equal.
+fn seeds() -> impl Strategy<Value = Seeds> {
+    let near = prop::sample::select(vec![0.01, 0.1, 1.0, 3.0]);
+    (0.0..4.0, near.clone(), prop::collection::vec((-1.0..1.0, near), 1..6)).prop_map(|(middle, spread, seeds)| {
+        seeds.into_iter().map(|(offset, half)| (f64::abs(middle + spread * offset), half * spread)).collect()
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(600))]
+
+    #[test]
+    fn never_contradict(a in seeds(), b in seeds(), lower in any::<bool>()) {
+        let direction = if lower { Direction::Lower } else { Direction::Higher };
+        let estimate = |s: &Seeds| Estimate::of(
+            &s.iter().map(|&(value, half)| Reading { value, lo: Some(value - half), hi: Some(value + half) }).collect::<Vec<_>>(),
+        ).unwrap();
+        let (x, y) = (estimate(&a), estimate(&b));
+        let difference = x.to(&y);
+
+        let seen = compare::compare(&measured(direction, &a), &measured(direction, &b)).remove(0);
+        let at_floor = lower && x.value <= 0.05 && y.value <= 0.05;
+        let apart = difference.differs(LEVEL).unwrap();
+        prop_assert_eq!(seen.verdict == Seen::Tie, !apart || at_floor);
+        prop_assert_eq!(seen.verdict == Seen::Better, apart && !at_floor && (y.value < x.value) == lower);
+        // The other way round the same is said.
+        let back = compare::compare(&measured(direction, &b), &measured(direction, &a)).remove(0);
+        let mirrored = match seen.verdict { Seen::Better => Seen::Worse, Seen::Worse => Seen::Better, other => other };
+        prop_assert_eq!(back.verdict, mirrored);
+
+        let all = [runs("a", direction, &a), runs("b", direction, &b)].concat();
+        let table = collect(&all).unwrap().remove(0);
+        let cells: Vec<_> = table.rows.iter().filter(|r| !r.published_only).map(|r| &r.cells[0]).collect();
+        prop_assert_eq!((cells[0].lo, cells[1].hi), (seen.a.unwrap().lo, seen.b.unwrap().hi), "intervals");
+        if a.len().min(b.len()) < 3 {
+            prop_assert!(cells.iter().all(|c| !c.best));
+        } else {
+            prop_assert_eq!(cells[0].best && cells[1].best, seen.verdict == Seen::Tie);
+            prop_assert_eq!(!cells[0].best, seen.verdict == Seen::Better);
+            prop_assert_eq!(!cells[1].best, seen.verdict == Seen::Worse);
+        }
+
+        // One metric: the check's level is one in a hundred.
+        let report = judge(Some(&bundle(side(direction, &a, "old"))), &side(direction, &b, "new"), vec![], &[]);
+        let drift = report.verdict == Verdict::Drift;
+        prop_assert_eq!(drift, difference.differs(FALSE_ALARM).unwrap());
+        prop_assert!(!drift || apart, "what a check calls a drift no table calls a tie");
+        let series = &report.series[0];
+        prop_assert_eq!(drift, series.tonight.mean != series.accepted.unwrap().mean
+            && (series.tonight.mean - series.accepted.unwrap().mean).abs() > series.detectable.unwrap());
+    }
+}

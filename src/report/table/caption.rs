@@ -1,0 +1,42 @@
+//! How to read a table: one text for every format.
+
+use super::{Column, RANKED};
+use crate::metrics::Direction;
+
+/// The caption of a table with these columns, as plain text.
+pub fn caption(columns: &[Column]) -> String {
+    let bold = bold(columns);
+    format!(
+        "Mean over seeds ± half of its 95 % interval: Student's t with seeds - 1 degrees of freedom; the variance of a seed is \
+         the larger of the variance between seeds and the mean sampling variance within them. With one seed, the value and the \
+         95 % interval of its samples, which knows nothing of other seeds. {bold} °: not above the noise floor, which is the \
+         same metric between two disjoint halves of the reference. [paper …]: published value with its stated spread. Energy \
+         evaluations: one is one configuration; mean over seeds, charged purposes only."
+    )
+}
+
+/// What is bold; and where nothing is, why not.
+fn bold(columns: &[Column]) -> String {
+    let ranked = || columns.iter().filter(|c| c.direction != Direction::None);
+    let few: Vec<&Column> = ranked().filter(|c| !c.too_few.is_empty()).collect();
+    let mut text = String::new();
+    if few.len() < ranked().count() {
+        text.push_str(
+            "Bold: best, or not distinguishable from the best (Welch's test at 5 %, or both within the noise floor).",
+        );
+    }
+    if !few.is_empty() {
+        let mut rows: Vec<&str> = few.iter().flat_map(|c| &c.too_few).map(String::as_str).collect();
+        rows.sort_unstable();
+        rows.dedup();
+        let whole = few.len() == ranked().count();
+        let titles = few.iter().map(|c| c.title.as_str()).collect::<Vec<_>>().join(", ");
+        let place = if whole { String::new() } else { format!(" in {titles}") };
+        let gap = if whole { "" } else { " " };
+        text.push_str(&format!(
+            "{gap}Nothing is bold{place}: fewer than {RANKED} seeds of {} cannot tell who is best.",
+            rows.join(", ")
+        ));
+    }
+    text
+}
