@@ -33,6 +33,7 @@
 //! | [`stats`] | intervals: over seeds, of samples; differences; Student's t |
 //! | [`real`] | f32 and f64 behind one trait, with functions that vectorise |
 //! | [`mod@array`] | named arrays: npz and safetensors |
+//! | [`words`] | the nearest known word |
 //! | [`disk`] | durable file operations, and the seam where tests make them fail |
 
 pub mod array;
@@ -62,3 +63,4 @@ pub mod spec;
 pub mod stats;
 pub mod store;
 pub mod systems;
+pub mod words;

@@ -49,6 +49,10 @@ pub struct Args {
     /// Bootstrap replicates behind the intervals; 0 for no intervals
     #[arg(long, value_name = "N")]
     pub bootstrap: Option<usize>,
+    /// Samples are frames of so many walkers in the order of time, one frame of each at a time (1: one trajectory):
+    /// intervals then know of their correlation
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub walkers: Option<u64>,
     /// Seed of subsets and replicates
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
@@ -78,11 +82,12 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         by_id(id)?;
     }
     let samples = read_samples(&args.samples, system.atoms)?;
+    let walkers = args.walkers.map(|n| usize::try_from(n).unwrap_or(usize::MAX));
     let reference = match &args.reference {
         Some(path) => read_reference(path, &system)?,
         None => reference_set(globals, &asked, &spec)?,
     };
-    let values = evaluate(&system, &samples, &reference, &spec, args.seed)?;
+    let values = evaluate(&system, &samples, &reference, &spec, args.seed, walkers)?;
     let text = if globals.json { json(&values)? } else { table(&values) };
     std::io::stdout().write_all(text.as_bytes()).map_err(Error::io("stdout"))
 }
@@ -151,7 +156,8 @@ fn table(values: &[MetricValue]) -> String {
             (Some(lo), Some(hi)) => format!("{} to {}", number(lo), number(hi)),
             _ => "-".into(),
         };
-        let n = if v.n_reference == 0 { v.n_samples.to_string() } else { format!("{}/{}", v.n_samples, v.n_reference) };
+        let ours = v.n_effective.map_or(v.n_samples.to_string(), |e| format!("{} (worth {e})", v.n_samples));
+        let n = if v.n_reference == 0 { ours } else { format!("{ours}/{}", v.n_reference) };
         [v.id.clone(), shown(v.value), v.unit.clone(), interval, shown(v.floor), n, v.note.clone()]
     }));
     let widths: Vec<usize> = (0..7).map(|c| rows.iter().map(|r| r[c].chars().count()).max().unwrap_or(0)).collect();
@@ -186,6 +192,7 @@ mod tests {
             hi: None,
             floor: None,
             n_samples: 0,
+            n_effective: None,
             n_reference: 0,
             dropped: 0,
             reference: String::new(),

@@ -5,10 +5,11 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use super::baseline::{self, Baseline};
-use super::source::{At, Sources, known_notes, nearest};
+use super::source::{At, Sources, known_notes};
 use super::tree::{Node, Table, Value};
 use crate::error::{Error, Result};
 use crate::spec::TextFile;
+use crate::words::nearest;
 
 /// What a float may be.
 #[derive(Clone, Copy)]

@@ -26,4 +26,3 @@ mod tree;
 
 pub use experiment::{Cell, Experiment, load, load_text};
 pub use reference::ReferenceProfile;
-pub use source::nearest;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::baseline;
 use crate::error::{Error, Result};
+use crate::words::nearest;
 
 /// A piece of text in one of the [`Sources`].
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -145,19 +146,6 @@ fn floor(text: &str, i: usize) -> usize {
     i
 }
 
-/// The known word that `word` was probably meant to be, if any is close (Jaro-Winkler similarity).
-#[must_use]
-pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let mut best: Option<(f64, &str)> = None;
-    for candidate in known {
-        let score = strsim::jaro_winkler(&word.to_lowercase(), candidate);
-        if score > best.map_or(0.65, |(s, _)| s) {
-            best = Some((score, candidate));
-        }
-    }
-    best.map(|(_, candidate)| candidate)
-}
-
 /// Notes for an unknown word: the nearest known one, and all of them.
 pub(super) fn known_notes<'a>(word: &str, known: impl IntoIterator<Item = &'a str> + Clone) -> Vec<String> {
     let near = nearest(word, known.clone()).map(|near| format!("did you mean `{near}`?"));
@@ -177,12 +165,5 @@ mod tests {
         sources.problem(&At::new(0, &(start..text.len() - 1)), "bad", vec!["note".into()]);
         let message = sources.check().unwrap_err().to_string();
         assert_eq!(message, "x.toml:2:6: bad\n2 | \tµ = [1,\n  | \t    ^^^\n  = note");
-    }
-
-    #[test]
-    fn nearest_word() {
-        assert_eq!(nearest("stpes", ["seed", "steps", "step"]), Some("steps"));
-        assert_eq!(nearest("Ladder", ["ladder", "copies"]), Some("ladder"));
-        assert_eq!(nearest("qqq", ["ladder", "copies"]), None);
     }
 }

@@ -101,7 +101,8 @@ fn system(cell: &Cell) -> Result<System> {
 /// `ln p/q` at the reference's frames, where the run left a flow with a density and a metric asks for it.
 fn reference_log_weight(cell: &Cell, system: &System, run: &Path, set: &ReferenceSet) -> Result<Option<Vec<f64>>> {
     let file = run.join("weights.safetensors");
-    if !cell.eval.metrics.iter().any(|m| m == metrics::FORWARD_ESS) || !file.exists() {
+    let needed = |id: &String| metrics::by_id(id).is_ok_and(|m| m.array == Some(metrics::REFERENCE_LOG_WEIGHT));
+    if !cell.eval.metrics.iter().any(needed) || !file.exists() {
         return Ok(None);
     }
     let weights = read_safetensors(file)?;
@@ -144,17 +145,17 @@ impl Science for Builtin {
         if let Some(ratio) = reference_log_weight(cell, &system, run, &set)? {
             samples.insert(metrics::REFERENCE_LOG_WEIGHT.into(), Array::f64(&[ratio.len()], ratio));
         }
-        let judged = |samples: &Arrays| -> Result<Vec<Value>> {
-            let values = metrics::evaluate(&system, samples, &set, &cell.eval, cell.seed)?;
+        let judged = |samples: &Arrays, walkers: Option<usize>| -> Result<Vec<Value>> {
+            let values = metrics::evaluate(&system, samples, &set, &cell.eval, cell.seed, walkers)?;
             let values = values.iter().map(serde_json::to_value).collect::<Result<_, _>>();
             values.map_err(|e| Error::Internal(format!("metrics as JSON: {e}")))
         };
-        let metrics = judged(&samples)?;
+        let metrics = judged(&samples, cell.run.sampler.walkers())?;
         let reweighted = match &cell.run.sampler {
             SamplerSpec::TabgIc(_) | SamplerSpec::TabgCart(_) => metrics::weights::reweighted(&samples, cell.seed),
             _ => None,
         };
-        let reweighted = reweighted.as_ref().map_or(Ok(Vec::new()), judged)?;
+        let reweighted = reweighted.as_ref().map_or(Ok(Vec::new()), |samples| judged(samples, None))?;
         Ok(Judgement { metrics, reweighted })
     }
 }

@@ -1,10 +1,13 @@
 //! Subsets and 95 % intervals, from Philox streams: the same on every machine and thread count.
 //!
-//! Samples are resampled as if they were independent; for correlated samples (one MCMC chain) intervals are too narrow.
+//! Frames of dynamics are correlated in time: a replicate draws as many of them as they are worth independent samples
+//! ([`crate::stats::series`]), as the m out of n bootstrap does. Frames of the reference count as independent: it is sampled
+//! with long strides.
 
 use rayon::prelude::*;
 
 use crate::rng::{Purpose, Stream};
+use crate::stats::{LEVEL, deviation, student};
 
 /// What a draw of [`Purpose::Evaluation`] is for: steps of the stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,12 +38,12 @@ pub fn subset(total: usize, n: usize, seed: u64, draw: Draw) -> Vec<usize> {
     all
 }
 
-/// How often each of `n` items occurs in bootstrap replicate number `replicate`.
+/// How often each of `n` items occurs among the `drawn` of bootstrap replicate number `replicate`.
 #[must_use]
-pub fn counts(n: usize, seed: u64, draw: Draw, replicate: usize) -> Vec<u32> {
+pub fn counts(n: usize, drawn: usize, seed: u64, draw: Draw, replicate: usize) -> Vec<u32> {
     let mut draws = Stream::new(seed, Purpose::Evaluation, draw as u64).at(replicate as u32);
     let mut counts = vec![0; n];
-    for _ in 0..n {
+    for _ in 0..drawn {
         counts[draws.below(n)] += 1;
     }
     counts
@@ -74,13 +77,13 @@ pub fn interval(
 
 /// 95 % interval of `value` from the same statistic on [`BLOCKS`] disjoint blocks of the data: Student's t on the
 /// blocks' spread over sqrt(blocks), around `value` (blocks are smaller, so their mean is biased, their spread is not).
+///
+/// Blocks are drawn at random from the whole, so that what their frames have in common by correlation does not show in their
+/// spread: it is made wider by the root of `correlation`, frames over the independent ones that they are worth.
 #[must_use]
-pub fn block_interval(value: f64, blocks: &[f64; BLOCKS]) -> (f64, f64) {
-    // 0.975 quantile of Student's t with BLOCKS - 1 = 4 degrees of freedom.
-    const T: f64 = 2.776_445;
-    let mean = blocks.iter().sum::<f64>() / BLOCKS as f64;
-    let variance = blocks.iter().map(|b| (b - mean).powi(2)).sum::<f64>() / (BLOCKS - 1) as f64;
-    let half = T * (variance / BLOCKS as f64).sqrt();
+pub fn block_interval(value: f64, blocks: &[f64; BLOCKS], correlation: f64) -> (f64, f64) {
+    let t = student::quantile(LEVEL, (BLOCKS - 1) as f64);
+    let half = t * deviation(blocks).unwrap_or(0.0) * (correlation / BLOCKS as f64).sqrt();
     (value - half, value + half)
 }
 
@@ -123,7 +126,7 @@ mod tests {
             let x: Vec<f64> = (0..n).map(|_| draws.normal()).collect();
             let mean = x.iter().sum::<f64>() / n as f64;
             let (lo, hi) = interval(mean, 400, |r| {
-                let counts = counts(n, trial, Draw::ReplicateSamples, r);
+                let counts = counts(n, n, trial, Draw::ReplicateSamples, r);
                 Some(x.iter().zip(&counts).map(|(x, &c)| x * f64::from(c)).sum::<f64>() / n as f64)
             })
             .unwrap();
@@ -137,9 +140,11 @@ mod tests {
     #[test]
     fn blocks_by_hand() {
         // Standard deviation of 1..5 is sqrt(2.5); over sqrt(5) that is sqrt(0.5).
-        let (lo, hi) = block_interval(10.0, &[1.0, 2.0, 3.0, 4.0, 5.0]);
+        let (lo, hi) = block_interval(10.0, &[1.0, 2.0, 3.0, 4.0, 5.0], 1.0);
         assert!((hi - 10.0 - 2.776_445 * 0.5_f64.sqrt()).abs() < 1e-9);
         assert!((lo + hi - 20.0).abs() < 1e-12);
+        let wide = block_interval(10.0, &[1.0, 2.0, 3.0, 4.0, 5.0], 4.0);
+        assert!((wide.1 - 10.0 - 2.0 * (hi - 10.0)).abs() < 1e-12);
         assert_eq!(interval(0.0, 10, |_| Some(1.0)), None);
         assert_eq!(interval(0.0, 50, |r| (r != 30).then_some(1.0)), None);
     }

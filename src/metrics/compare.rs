@@ -1,15 +1,10 @@
-//! Two sets of frames against each other: every metric of positions and energies by id, with its interval.
+//! What the comparison of two sets of frames gives, and how it gets its interval.
 
-use super::alignment::{PairCost, pair_costs};
-use super::bootstrap::{self, BLOCKS, Draw};
-use super::wasserstein::{Pooled, pooled};
-use super::{ot, structure};
-use crate::error::Result;
-
-pub use super::side::Side;
+use super::bootstrap::{self, Draw};
+use crate::stats::series;
 
 /// Sizes and seed that a value depends on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Settings {
     /// Samples per side of one-dimensional metrics.
     pub n: usize,
@@ -21,6 +16,33 @@ pub struct Settings {
     pub bootstrap: usize,
     /// Seed of subsets and replicates.
     pub seed: u64,
+    /// How far the samples are correlated: they are `None` where they are independent.
+    pub correlation: Option<Correlation>,
+}
+
+/// Samples of dynamics, in time.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Correlation {
+    /// Frames that the samples were drawn from.
+    pub total: usize,
+    /// Their statistical inefficiency.
+    pub inefficiency: f64,
+}
+
+impl Settings {
+    /// The independent samples that `n` samples are worth.
+    #[must_use]
+    pub fn effective(&self, n: usize) -> usize {
+        match self.correlation {
+            None => n,
+            Some(c) => (series::effective(n, c.total, c.inefficiency).round() as usize).clamp(n.min(1), n),
+        }
+    }
+
+    /// Samples over the independent ones that they are worth.
+    pub(super) fn excess(&self, n: usize) -> f64 {
+        n as f64 / self.effective(n).max(1) as f64
+    }
 }
 
 /// Value of a metric, and its interval.
@@ -51,29 +73,6 @@ impl Compared {
     }
 }
 
-/// Computes a metric of `a` (samples) against `b` (reference), with an interval if `bootstrap > 0`.
-///
-/// # Errors
-/// [`Error::Numerical`](crate::error::Error::Numerical) when optimal transport fails,
-/// [`Error::Internal`](crate::error::Error::Internal) for a metric that is not of positions and energies.
-pub fn compare(id: &str, a: &Side, b: &Side, settings: Settings) -> Result<Compared> {
-    let energies = |found: Compared| Compared { dropped: a.len() - a.kept().groups(), ..found };
-    let mut found = match id {
-        "energy-w1" => energies(on_the_line(1, a.kept(), b.kept(), settings)),
-        "energy-w2" => energies(on_the_line(2, a.kept(), b.kept(), settings)),
-        "distance-w2" => on_the_line(2, a.distances(), b.distances(), settings),
-        "mean-energy" => energies(mean_energy(a.kept(), b.kept(), settings)),
-        "mean-energy-diff" => energies(mean_difference(a.kept(), b.kept(), settings)),
-        "geo-w1-ref" => geometric(PairCost::OnePass, a, b, settings)?,
-        "geo-w2" => geometric(PairCost::IteratedSquared, a, b, settings)?,
-        _ => return structure::compare(id, a, b, settings),
-    };
-    if found.value.is_none() {
-        found.note = "no usable samples".into();
-    }
-    Ok(found)
-}
-
 /// A statistic of one side of `n` frames: its value, and its interval from `statistic(counts)` on bootstrap replicates.
 pub(super) fn bootstrap_one(
     n: usize,
@@ -83,7 +82,7 @@ pub(super) fn bootstrap_one(
 ) -> Compared {
     let interval = value.and_then(|value| {
         bootstrap::interval(value, settings.bootstrap, |r| {
-            statistic(&bootstrap::counts(n, settings.seed, Draw::ReplicateSamples, r))
+            statistic(&bootstrap::counts(n, settings.effective(n), settings.seed, Draw::ReplicateSamples, r))
         })
     });
     Compared { value, interval, used: (n, 0), ..Compared::default() }
@@ -99,8 +98,8 @@ pub(super) fn bootstrap_both(
     let interval = value.and_then(|value| {
         bootstrap::interval(value, settings.bootstrap, |r| {
             statistic(
-                &bootstrap::counts(n.0, settings.seed, Draw::ReplicateSamples, r),
-                &bootstrap::counts(n.1, settings.seed, Draw::ReplicateReference, r),
+                &bootstrap::counts(n.0, settings.effective(n.0), settings.seed, Draw::ReplicateSamples, r),
+                &bootstrap::counts(n.1, n.1, settings.seed, Draw::ReplicateReference, r),
             )
         })
     });
@@ -115,60 +114,7 @@ pub(super) fn absolute(signed: Compared) -> Compared {
     Compared { value: signed.value.map(f64::abs), interval: signed.interval.map(fold), ..signed }
 }
 
-fn on_the_line(p: u32, a: &Pooled, b: &Pooled, settings: Settings) -> Compared {
-    bootstrap_both((a.groups(), b.groups()), pooled(p, a, None, b, None), settings, |in_a, in_b| {
-        pooled(p, a, Some(in_a), b, Some(in_b))
-    })
-}
-
-/// Mean, or `None` without values.
-fn mean(values: &[f64]) -> Option<f64> {
-    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
-}
-
-/// Mean of a replicate: every group is one value, and groups were numbered before sorting, so any order will do.
-fn weighted_mean(values: &[f64], counts: &[u32]) -> f64 {
-    values.iter().zip(counts).map(|(v, &c)| v * f64::from(c)).sum::<f64>() / values.len() as f64
-}
-
-fn mean_difference(a: &Pooled, b: &Pooled, settings: Settings) -> Compared {
-    let value = mean(a.values()).zip(mean(b.values())).map(|(a, b)| a - b);
-    absolute(bootstrap_both((a.groups(), b.groups()), value, settings, |in_a, in_b| {
-        Some(weighted_mean(a.values(), in_a) - weighted_mean(b.values(), in_b))
-    }))
-}
-
-/// Mean reduced energy of one side; the note tells the reference's.
-fn mean_energy(a: &Pooled, b: &Pooled, settings: Settings) -> Compared {
-    let mut found =
-        bootstrap_one(a.groups(), mean(a.values()), settings, |counts| Some(weighted_mean(a.values(), counts)));
-    found.note = match mean(b.values()) {
-        Some(mean) => format!("reference mean {mean:.4} kT"),
-        None => "the reference has no usable energies".into(),
-    };
-    found
-}
-
-/// Exact transport over frames; the interval comes from disjoint blocks of the one cost matrix.
-fn geometric(kind: PairCost, a: &Side, b: &Side, settings: Settings) -> Result<Compared> {
-    let n = settings.geo_n.min(a.len()).min(b.len());
-    if n == 0 {
-        return Ok(Compared::default());
-    }
-    let cost = pair_costs(kind, a.first(n), b.first(n), a.atoms());
-    let finish = |mean: f64| if kind == PairCost::OnePass { mean } else { mean.sqrt() };
-    let value = finish(ot::mean_cost(&cost, n)?);
-    let size = n / BLOCKS;
-    let interval = if settings.bootstrap > 0 && size >= 10 {
-        let mut blocks = [0.0; BLOCKS];
-        for (k, block) in blocks.iter_mut().enumerate() {
-            let inside = k * size..(k + 1) * size;
-            let part: Vec<f64> = inside.clone().flat_map(|i| cost[i * n..][inside.clone()].to_vec()).collect();
-            *block = finish(ot::mean_cost(&part, size)?);
-        }
-        Some(bootstrap::block_interval(value, &blocks))
-    } else {
-        None
-    };
-    Ok(Compared { value: Some(value), interval, used: (n, n), ..Compared::default() })
+/// Items of a bootstrap replicate.
+pub(super) fn drawn(counts: &[u32]) -> f64 {
+    counts.iter().map(|&c| f64::from(c)).sum()
 }

@@ -3,19 +3,17 @@
 use std::sync::Arc;
 
 use super::bootstrap::{Draw, subset};
-use super::compare::{Compared, Settings, Side, compare};
-use super::registry::{Direction, FORWARD_ESS, Metric, by_id};
+use super::compare::{Compared, Correlation, Settings};
+use super::compute::Compute;
+use super::order::{Order, Places};
+use super::registry::{Direction, Metric, by_id};
+use super::side::Side;
 use super::structure::Structure;
-use super::{MetricValue, ReferenceSet, append, floor, weights};
+use super::{MetricValue, ReferenceSet, append, floor};
 use crate::array::{Arrays, get};
 use crate::error::{Error, Result};
 use crate::spec::EvalSpec;
 use crate::systems::System;
-
-/// Share of the largest weights that the forward effective sample size clips, as in TA-BG's public code.
-const FORWARD_CLIP: f64 = 1e-4;
-/// Name of an array beside the samples: `ln p/q` up to a constant at the reference's frames, `[n]`.
-pub const REFERENCE_LOG_WEIGHT: &str = "reference_log_weight";
 
 /// Coordinates at or beyond this count as non-finite: their squares would overflow.
 const COORDINATE_LIMIT: f64 = 1e100;
@@ -24,7 +22,9 @@ const COORDINATE_LIMIT: f64 = 1e100;
 ///
 /// Energies are recomputed in f64 (evaluation: not charged to the method). At most `spec.n` samples and reference
 /// frames are used, drawn without replacement; the same reference frames for all methods at the same seed. Samples
-/// with non-finite positions or energies are left out and counted. No value is ever NaN.
+/// with non-finite positions or energies are left out and counted. No value is ever NaN. Intervals take into account how far
+/// samples of dynamics are correlated in time: `walkers` says how many walkers took turns in them, frame by frame; `None`
+/// stands for independent samples.
 ///
 /// # Errors
 /// [`Error::Usage`] for an unknown metric; [`Error::Data`] or [`Error::Shape`] when `positions` is missing or does
@@ -35,6 +35,7 @@ pub fn evaluate(
     reference: &ReferenceSet,
     spec: &EvalSpec,
     seed: u64,
+    walkers: Option<usize>,
 ) -> Result<Vec<MetricValue>> {
     let kt = system.kt(system.temperature);
     let subject = Subject {
@@ -45,7 +46,7 @@ pub fn evaluate(
         energies: &|positions| energies(system, positions),
         structure: Structure::of(system)?,
     };
-    judge(&subject, samples, reference, spec, seed)
+    judge(&subject, samples, reference, spec, seed, walkers)
 }
 
 /// What [`judge`] needs of a system.
@@ -65,14 +66,23 @@ fn judge(
     reference: &ReferenceSet,
     spec: &EvalSpec,
     seed: u64,
+    walkers: Option<usize>,
 ) -> Result<Vec<MetricValue>> {
     let metrics = spec.metrics.iter().map(|id| by_id(id)).collect::<Result<Vec<_>>>()?;
-    let settings = Settings { n: spec.n, geo_n: spec.geo_n, ot_n: spec.ot_n, bootstrap: spec.bootstrap, seed };
+    let settings =
+        Settings { n: spec.n, geo_n: spec.geo_n, ot_n: spec.ot_n, bootstrap: spec.bootstrap, seed, correlation: None };
     let structure = subject.structure.clone().map(|s| s.with_tica(reference.tica.clone())).transpose()?.map(Arc::new);
 
-    let (usable, not_finite) = usable(samples, subject.atoms)?;
+    let reduced = |side: &Side| -> Vec<f64> {
+        (subject.energies)(side.positions()).into_iter().map(|e| e / subject.kt).collect()
+    };
+    let (usable, kept, frames) = usable(samples, subject.atoms)?;
+    let order = walkers.map(|walkers| {
+        let places = Places { kept: &kept, frames, walkers };
+        Order::new(&usable, &reduced(&usable), &places, structure.as_deref())
+    });
     let ours = usable.select(&subset(usable.len(), spec.n, seed, Draw::Samples));
-    let reduced = (subject.energies)(ours.positions()).into_iter().map(|e| e / subject.kt).collect();
+    let reduced = reduced(&ours);
     let ours = ours.with_energies(reduced).with_structure(structure.clone());
 
     let whole = whole(reference, subject)?.with_structure(structure);
@@ -83,17 +93,22 @@ fn judge(
         .into_iter()
         .map(|metric| {
             let mut value = blank(metric, subject.length_unit, &reference.digest);
-            value.dropped = not_finite;
-            match (metric.id, samples.get("log_weight")) {
-                ("ess", _) => one_sided(&mut value, samples, "log_weight", |a| weights::ess(&a.to_f64())),
-                (FORWARD_ESS, _) => forward_ess(&mut value, samples),
-                ("unique-parents", _) => {
-                    one_sided(&mut value, samples, "parents", |a| a.as_i64().and_then(weights::unique_parents));
+            value.dropped = frames - kept.len();
+            match (metric.array.map(|name| (name, samples.get(name))), metric.compute) {
+                (Some((name, None)), _) => value.note = format!("not defined: the samples have no array `{name}`"),
+                (Some((name, Some(array))), Compute::Array(of)) => {
+                    let mut found = of(array);
+                    if found.value.is_none() {
+                        found.note = format!("`{name}` holds no usable numbers");
+                    }
+                    fill(&mut value, found);
                 }
-                ("rama-kl-weighted", None) => missing(&mut value, "log_weight"),
                 _ => {
                     value.floor = floor::floor(metric, settings, &reference.digest, &subject.name, &halves)?;
-                    fill(&mut value, compare(metric.id, &ours, &truth, settings)?);
+                    let correlation = order.map(|o| Correlation { total: usable.len(), inefficiency: o.of(metric) });
+                    let settings = Settings { correlation, ..settings };
+                    fill(&mut value, metric.compare(&ours, &truth, settings)?);
+                    value.n_effective = correlation.map(|_| settings.effective(value.n_samples));
                 }
             }
             if value.dropped > 0 {
@@ -104,8 +119,8 @@ fn judge(
         .collect()
 }
 
-/// The samples with finite positions, and how many have not.
-fn usable(samples: &Arrays, atoms: usize) -> Result<(Side, usize)> {
+/// The samples with finite positions, which of all they are, and how many there are in all.
+fn usable(samples: &Arrays, atoms: usize) -> Result<(Side, Vec<usize>, usize)> {
     let dim = 3 * atoms;
     let all = positions(samples, atoms)?;
     let frames = all.len() / dim;
@@ -118,7 +133,7 @@ fn usable(samples: &Arrays, atoms: usize) -> Result<(Side, usize)> {
         let message = format!("`log_weight` has {} entries, expected {frames} as `positions` has", weights.len());
         return Err(Error::shape("samples", message));
     }
-    Ok((Side::new(atoms, all, vec![]).with_log_weight(log_weight).select(&finite), frames - finite.len()))
+    Ok((Side::new(atoms, all, vec![]).with_log_weight(log_weight).select(&finite), finite, frames))
 }
 
 /// All of the reference.
@@ -161,39 +176,6 @@ fn fill(value: &mut MetricValue, found: Compared) {
     };
 }
 
-fn missing(value: &mut MetricValue, array: &str) {
-    value.note = format!("not defined: the samples have no array `{array}`");
-}
-
-/// Fills a metric of one optional array; absent arrays make it "not defined".
-fn one_sided(
-    value: &mut MetricValue,
-    samples: &Arrays,
-    array: &str,
-    metric: impl Fn(&crate::array::Array) -> Option<f64>,
-) {
-    match samples.get(array) {
-        None => missing(value, array),
-        Some(a) => {
-            value.n_samples = a.len();
-            value.value = metric(a).filter(|v| v.is_finite());
-            if value.value.is_none() {
-                value.note = format!("not defined: `{array}` holds no usable numbers");
-            }
-        }
-    }
-}
-
-/// The forward effective sample size; the note says how much of what it lacks is due to a thousandth of the frames.
-fn forward_ess(value: &mut MetricValue, samples: &Arrays) {
-    one_sided(value, samples, REFERENCE_LOG_WEIGHT, |a| weights::forward_ess(&a.to_f64(), FORWARD_CLIP));
-    (value.n_samples, value.n_reference) = (0, value.n_samples);
-    let log_w = samples.get(REFERENCE_LOG_WEIGHT).map(crate::array::Array::to_f64);
-    if let Some(ess) = log_w.and_then(|log_w| weights::forward_ess(&log_w, 1e-3)) {
-        append(&mut value.note, &format!("{ess:.4} with 0.1 % clipped"));
-    }
-}
-
 fn blank(metric: &Metric, length_unit: &str, digest: &str) -> MetricValue {
     MetricValue {
         id: metric.id.into(),
@@ -205,6 +187,7 @@ fn blank(metric: &Metric, length_unit: &str, digest: &str) -> MetricValue {
         hi: None,
         floor: None,
         n_samples: 0,
+        n_effective: None,
         n_reference: 0,
         dropped: 0,
         reference: digest.into(),
@@ -264,6 +247,16 @@ mod tests {
     }
 
     fn run(samples: &Arrays, metrics: &[&str], reference: &ReferenceSet, seed: u64) -> Vec<MetricValue> {
+        run_of(samples, metrics, reference, seed, None)
+    }
+
+    fn run_of(
+        samples: &Arrays,
+        metrics: &[&str],
+        reference: &ReferenceSet,
+        seed: u64,
+        walkers: Option<usize>,
+    ) -> Vec<MetricValue> {
         let subject = Subject {
             name: "test".into(),
             atoms: ATOMS,
@@ -279,7 +272,7 @@ mod tests {
             bootstrap: 100,
             ..EvalSpec::default()
         };
-        judge(&subject, samples, reference, &spec, seed).unwrap()
+        judge(&subject, samples, reference, &spec, seed, walkers).unwrap()
     }
 
     const ALL: [&str; 9] = [
@@ -337,6 +330,40 @@ mod tests {
 
         let none = run(&arrays(vec![f64::NAN; 12]), &ALL, &reference("b"), 0);
         assert!(none.iter().all(|v| v.value.is_none() && !v.note.is_empty()));
+    }
+
+    /// Coordinates of first-order autoregression, whose squares and so energies are correlated by rho^t = 0.9^t: frames are
+    /// worth a nineteenth of them. Intervals hold the mean energy of 3 kT as often as they should.
+    #[test]
+    fn intervals_of_dynamics() {
+        let (walkers, frames, rho) = (8, 250, 0.9_f64.sqrt());
+        let trials = 120;
+        let (mut held, mut naive, mut worth) = (0, 0, 0);
+        let reference = reference("e");
+        for trial in 0..trials {
+            let mut x = vec![0.0; walkers * frames * 3 * ATOMS];
+            for lane in 0..walkers * 3 * ATOMS {
+                let mut draws = Stream::new(100 + trial, Purpose::Dynamics, lane as u64).at(0);
+                let mut now = draws.normal();
+                for f in 0..frames {
+                    x[f * walkers * 3 * ATOMS + lane] = now;
+                    now = rho * now + (1.0 - rho * rho).sqrt() * draws.normal();
+                }
+            }
+            let samples = arrays(x);
+            let inside = |v: &MetricValue| i32::from(v.lo.unwrap() < 3.0 && 3.0 < v.hi.unwrap());
+            let known = &run_of(&samples, &["mean-energy"], &reference, trial, Some(walkers))[0];
+            let unknown = &run(&samples, &["mean-energy"], &reference, trial)[0];
+            assert_eq!((known.value, unknown.n_effective), (unknown.value, None));
+            held += inside(known);
+            naive += inside(unknown);
+            worth += known.n_effective.unwrap();
+        }
+        // A thousand of two thousand frames: 1000 / (1 + 999 / 1999 * 18) = 100.
+        assert!((worth as f64 / (100.0 * trials as f64) - 1.0).abs() < 0.15, "{worth}");
+        // Binomial(120, 0.95): mean 114, standard deviation 2.4.
+        assert!(held >= 106, "{held}");
+        assert!(naive < 85, "{naive}");
     }
 
     #[test]

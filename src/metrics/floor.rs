@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use std::sync::{LazyLock, Mutex};
 
 use super::bootstrap::{Draw, subset};
-use super::compare::{Settings, Side, compare};
+use super::compare::Settings;
 use super::registry::{Direction, Metric};
+use super::side::Side;
 use crate::error::Result;
 
 /// Two disjoint random halves of a reference: at most `n` frames each.
@@ -20,7 +21,7 @@ pub fn halves(reference: &Side, n: usize, seed: u64) -> (Side, Side) {
 
 /// Floors already computed in this process, by (metric, version, settings, reference digest, system): the methods of
 /// a table share them.
-type Known = BTreeMap<(&'static str, u32, Settings, String, String), Option<f64>>;
+type Known = BTreeMap<(&'static str, u32, [u64; 4], String, String), Option<f64>>;
 static KNOWN: LazyLock<Mutex<Known>> = LazyLock::new(Mutex::default);
 
 /// The floor of `metric` between [`halves`]; `None` for plain observations. `system` names system and temperature; a
@@ -38,14 +39,15 @@ pub fn floor(
     if metric.direction == Direction::None {
         return Ok(None);
     }
-    let settings = Settings { bootstrap: 0, ..settings };
-    let key = (metric.id, metric.version, settings, digest.to_owned(), system.to_owned());
+    let settings = Settings { bootstrap: 0, correlation: None, ..settings };
+    let sizes = [settings.n as u64, settings.geo_n as u64, settings.ot_n as u64, settings.seed];
+    let key = (metric.id, metric.version, sizes, digest.to_owned(), system.to_owned());
     // A poisoned lock only means that another evaluation panicked: the map itself is whole.
     let known = || KNOWN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     if let Some(&value) = known().get(&key) {
         return Ok(value);
     }
-    let value = compare(metric.id, &halves.0, &halves.1, settings)?.value;
+    let value = metric.compare(&halves.0, &halves.1, settings)?.value;
     if !digest.is_empty() {
         known().insert(key, value);
     }

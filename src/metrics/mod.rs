@@ -2,7 +2,9 @@
 //!
 //! | file | job |
 //! |---|---|
-//! | [`registry`] | which metrics there are: id, version, unit, direction, source |
+//! | [`registry`] | which metrics there are: id, version, unit, direction, source, function |
+//! | [`compute`] | the kinds of function that a metric can have |
+//! | `particles` | metrics of energies, distances and whole configurations |
 //! | [`wasserstein`] | exact Wasserstein distances on the line |
 //! | [`assignment`] | small exact assignment (particle matching) |
 //! | [`ot`] | exact optimal transport between point clouds |
@@ -10,20 +12,26 @@
 //! | [`weights`] | effective sample sizes, clipping, log-partition estimates, unique parents |
 //! | [`bootstrap`] | subsets and 95 % intervals |
 //! | [`floor`] | the same metric between two disjoint halves of the reference |
+//! | [`order`] | frames in time: how far they are correlated |
 //! | [`side`] | one set of frames, with what is computed from it once |
-//! | [`mod@compare`] | two sets of frames against each other |
-//! | [`structure`] | the same for molecules: dihedrals, Ramachandran, TICA, chirality, bonds, basins |
+//! | [`compare`] | what a comparison of two sets gives, and how it gets its interval |
+//! | [`structure`] | metrics of molecules: dihedrals, Ramachandran, TICA, chirality, bonds, basins |
+//! | `arrays` | metrics of one array beside the samples |
 //! | [`mod@evaluate`] | all of it for one set of samples |
 //!
 //! All energies here are reduced, `u = E / kT` at the evaluated temperature.
 
 pub mod alignment;
+mod arrays;
 pub mod assignment;
 pub mod bootstrap;
 pub mod compare;
+pub mod compute;
 pub mod evaluate;
 pub mod floor;
+pub mod order;
 pub mod ot;
+mod particles;
 pub mod registry;
 pub mod side;
 pub mod structure;
@@ -34,8 +42,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-pub use evaluate::{REFERENCE_LOG_WEIGHT, evaluate};
-pub use registry::{Direction, FORWARD_ESS, METRICS, Metric, by_id};
+pub use evaluate::evaluate;
+pub use registry::{Direction, METRICS, Metric, REFERENCE_LOG_WEIGHT, by_id};
 
 /// An independent reference ensemble.
 #[derive(Debug, Clone, PartialEq)]
@@ -72,6 +80,9 @@ pub struct MetricValue {
     pub floor: Option<f64>,
     /// Samples used.
     pub n_samples: usize,
+    /// Independent samples that they are worth, where they are frames of dynamics.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub n_effective: Option<usize>,
     /// Reference frames used.
     pub n_reference: usize,
     /// Samples left out: non-finite; energy metrics: a reduced energy outside ±1,000; structural metrics: mixed chirality.

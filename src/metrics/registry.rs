@@ -2,7 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::alignment::PairCost;
+use super::compute::Compute;
+use super::structure::chirality::Hand;
+use super::structure::ramachandran::Pairing;
+use super::structure::tica::Kind;
+use super::structure::{self, basins};
+use super::{arrays, particles};
 use crate::error::{Error, Result};
+use crate::words;
 
 /// Which way a metric improves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,7 +37,7 @@ pub enum Scope {
 }
 
 /// Identity and description of a metric.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize)]
 pub struct Metric {
     /// Id in experiment files and tables.
     pub id: &'static str,
@@ -43,6 +51,11 @@ pub struct Metric {
     pub direction: Direction,
     /// What it makes sense for.
     pub scope: Scope,
+    /// The array beside the samples without which it is not defined.
+    pub array: Option<&'static str>,
+    /// How it is computed.
+    #[serde(skip)]
+    pub compute: Compute,
     /// What it measures.
     pub description: &'static str,
     /// Where the definition comes from.
@@ -54,20 +67,25 @@ const fn metric(
     title: &'static str,
     unit: &'static str,
     direction: Direction,
+    compute: Compute,
     description: &'static str,
     source: &'static str,
 ) -> Metric {
-    Metric { id, title, version: 1, unit, direction, scope: Scope::All, description, source }
+    Metric { id, title, version: 1, unit, direction, scope: Scope::All, array: None, compute, description, source }
 }
 
 impl Metric {
     const fn of(self, scope: Scope) -> Self {
         Self { scope, ..self }
     }
+
+    const fn needing(self, array: &'static str) -> Self {
+        Self { array: Some(array), ..self }
+    }
 }
 
-/// The metric that needs the density of the sampler at the reference's frames.
-pub const FORWARD_ESS: &str = "forward-ess";
+/// Name of an array beside the samples: `ln p/q` up to a constant at the reference's frames, `[n]`.
+pub const REFERENCE_LOG_WEIGHT: &str = "reference_log_weight";
 
 /// Every metric, in table order.
 pub const METRICS: &[Metric] = &[
@@ -76,6 +94,7 @@ pub const METRICS: &[Metric] = &[
         "Energy-W1",
         "kT",
         Direction::Lower,
+        Compute::Energies(|a, b, s| particles::on_the_line(1, a, b, s)),
         "1-Wasserstein distance between reduced energies of samples and reference; |u| > 1000 dropped and counted",
         "PITA's public code (energy distances); dropping instead of zeroing outliers is ours",
     ),
@@ -84,6 +103,7 @@ pub const METRICS: &[Metric] = &[
         "Energy-W2",
         "kT",
         Direction::Lower,
+        Compute::Energies(|a, b, s| particles::on_the_line(2, a, b, s)),
         "2-Wasserstein distance (root of the mean squared cost) between reduced energies",
         "PITA's public code (energy distances)",
     ),
@@ -92,6 +112,7 @@ pub const METRICS: &[Metric] = &[
         "Distance-W2",
         "length",
         Direction::Lower,
+        Compute::Sides(|a, b, s| Ok(particles::on_the_line(2, a.distances(), b.distances(), s))),
         "2-Wasserstein distance between all interatomic distances of all samples, pooled",
         "PITA's public code; iDEM logs it without the square root",
     )
@@ -101,6 +122,7 @@ pub const METRICS: &[Metric] = &[
         "Geometric-W (reference code)",
         "length",
         Direction::Lower,
+        Compute::Sides(|a, b, s| particles::geometric(PairCost::OnePass, a, b, s)),
         "Exact transport over samples; cost: match particles on unaligned distances, then Kabsch with reflections, \
          norm of the flat difference, not squared",
         "PITA's and iDEM's public code (`eot`)",
@@ -111,6 +133,7 @@ pub const METRICS: &[Metric] = &[
         "Geometric-W2",
         "length",
         Direction::Lower,
+        Compute::Sides(|a, b, s| particles::geometric(PairCost::IteratedSquared, a, b, s)),
         "Exact transport over samples; squared cost minimised over permutation, rotation and reflection by alternating \
          matching and Kabsch from several starts; square root",
         "this project",
@@ -121,6 +144,7 @@ pub const METRICS: &[Metric] = &[
         "Mean energy",
         "kT",
         Direction::None,
+        Compute::Energies(particles::mean_energy),
         "Mean reduced energy of the samples; the reference's mean stands in the note",
         "PITA's public code",
     ),
@@ -129,6 +153,7 @@ pub const METRICS: &[Metric] = &[
         "Mean energy error",
         "kT",
         Direction::Lower,
+        Compute::Energies(particles::mean_difference),
         "Absolute difference of the mean reduced energies of samples and reference",
         "PITA's public code (mean distance)",
     ),
@@ -137,6 +162,7 @@ pub const METRICS: &[Metric] = &[
         "T-W2",
         "rad",
         Direction::Lower,
+        Compute::Frames(structure::torus),
         "Exact transport between the torus points (all phi, all psi) of samples and reference; squared shorter way round, \
          summed over angles; square root",
         "PITA's public code (torus distances)",
@@ -147,6 +173,7 @@ pub const METRICS: &[Metric] = &[
         "Rama-KL",
         "nat",
         Direction::Lower,
+        Compute::Frames(|a, b, s| Ok(structure::rama_kl(a, b, s, Pairing::Listed))),
         "KL(reference || samples) of (phi, psi) histograms, 100 x 100 over the torus, 1e-10 added to both densities; k-th \
          phi with k-th psi, mean over pairs; depends on the number of samples",
         "TA-BG's public code; the pairing is that of PITA's public plots",
@@ -157,6 +184,7 @@ pub const METRICS: &[Metric] = &[
         "Rama-KL (per residue)",
         "nat",
         Direction::Lower,
+        Compute::Frames(|a, b, s| Ok(structure::rama_kl(a, b, s, Pairing::Residue))),
         "As rama-kl, but phi and psi of the same residue; equal to it with one residue",
         "this project",
     )
@@ -166,15 +194,18 @@ pub const METRICS: &[Metric] = &[
         "Rama-KL (reweighted)",
         "nat",
         Direction::Lower,
+        Compute::Frames(|a, b, s| Ok(structure::rama_kl_weighted(a, b, s))),
         "As rama-kl, samples counted by their importance weights; needs the array `log_weight`",
         "TA-BG's public code",
     )
+    .needing("log_weight")
     .of(Scope::Molecules),
     metric(
         "rama-tv",
         "Rama-TV",
         "fraction",
         Direction::Lower,
+        Compute::Frames(|a, b, s| Ok(structure::rama_tv(a, b, s))),
         "Total variation of the histograms of rama-kl",
         "CMT (annealed flows)",
     )
@@ -184,6 +215,7 @@ pub const METRICS: &[Metric] = &[
         "TICA-W1",
         "1",
         Direction::Lower,
+        Compute::Frames(|a, b, s| structure::slow_components(1, Kind::Koopman, a, b, s)),
         "Exact transport between the first two time-lagged independent components, fitted on the reference's trajectories \
          with Koopman weights; distance not squared",
         "transferable-samplers' public code, by analogy with its W2",
@@ -194,6 +226,7 @@ pub const METRICS: &[Metric] = &[
         "TICA-W2",
         "1",
         Direction::Lower,
+        Compute::Frames(|a, b, s| structure::slow_components(2, Kind::Koopman, a, b, s)),
         "As tica-w1 with squared distance; square root",
         "transferable-samplers' public code",
     )
@@ -203,6 +236,7 @@ pub const METRICS: &[Metric] = &[
         "TICA-W1 (no Koopman weights)",
         "1",
         Direction::Lower,
+        Compute::Frames(|a, b, s| structure::slow_components(1, Kind::Plain, a, b, s)),
         "As tica-w1, fitted without weights",
         "PITA's public code as it runs: its Koopman weights never reach the fit",
     )
@@ -212,6 +246,7 @@ pub const METRICS: &[Metric] = &[
         "TICA-W2 (no Koopman weights)",
         "1",
         Direction::Lower,
+        Compute::Frames(|a, b, s| structure::slow_components(2, Kind::Plain, a, b, s)),
         "As tica-w2, fitted without weights",
         "PITA's public code as it runs: its Koopman weights never reach the fit",
     )
@@ -221,6 +256,7 @@ pub const METRICS: &[Metric] = &[
         "Bond-W1",
         "length",
         Direction::Lower,
+        Compute::Frames(|a, b, s| Ok(structure::bonds(a, b, s))),
         "Mean over bonds of the 1-Wasserstein distance between their lengths; the worst bond stands in the note",
         "this project",
     )
@@ -230,6 +266,7 @@ pub const METRICS: &[Metric] = &[
         "Angle-W1",
         "rad",
         Direction::Lower,
+        Compute::Frames(|a, b, s| Ok(structure::bond_angles(a, b, s))),
         "Mean over bond angles of the 1-Wasserstein distance between their values; the worst angle stands in the note",
         "this project",
     )
@@ -239,6 +276,7 @@ pub const METRICS: &[Metric] = &[
         "Mirror rate",
         "fraction",
         Direction::Lower,
+        Compute::Sides(|a, b, s| Ok(structure::hand_rate(a, b, s, |hand| hand != Hand::Right))),
         "Samples with a stereocentre that differs from the right configuration; mirror images are then reflected",
         "PITA's public code (1 - `correct_symmetry_rate`)",
     )
@@ -248,6 +286,7 @@ pub const METRICS: &[Metric] = &[
         "Mixed-chirality rate",
         "fraction",
         Direction::Lower,
+        Compute::Sides(|a, b, s| Ok(structure::hand_rate(a, b, s, |hand| hand == Hand::Mixed))),
         "Samples with a stereocentre that no reflection puts right; structural metrics leave them out",
         "PITA's public code (`uncorrectable_symmetry_rate`)",
     )
@@ -257,6 +296,7 @@ pub const METRICS: &[Metric] = &[
         "P(phi > 0)",
         "fraction",
         Direction::None,
+        Compute::Frames(|a, b, s| Ok(basins::population(a, b, s))),
         "Fraction of samples with phi > 0; of several phis the largest, all in the note",
         "this project",
     )
@@ -266,6 +306,7 @@ pub const METRICS: &[Metric] = &[
         "P(phi > 0) error",
         "fraction",
         Direction::Lower,
+        Compute::Frames(|a, b, s| Ok(basins::population_error(a, b, s))),
         "Absolute difference of phi-population to the reference; of several phis the largest",
         "this project",
     )
@@ -275,6 +316,7 @@ pub const METRICS: &[Metric] = &[
         "dF(phi) error",
         "kT",
         Direction::Lower,
+        Compute::Frames(|a, b, s| Ok(basins::delta_f(a, b, s))),
         "Absolute error of the free-energy difference between 0 < phi < 2 rad and the rest; of several phis the largest; \
          not defined when a basin is empty",
         "SITA's public code",
@@ -285,6 +327,7 @@ pub const METRICS: &[Metric] = &[
         "Basin coverage",
         "fraction",
         Direction::Higher,
+        Compute::Frames(|a, b, s| Ok(structure::basin_coverage(a, b, s))),
         "Mass of the reference in the 10-degree cells of (phi, psi) that samples visit, out of the fewest cells that hold \
          99 % of it; mean over pairs; depends on the number of samples",
         "this project",
@@ -295,26 +338,32 @@ pub const METRICS: &[Metric] = &[
         "ESS",
         "fraction",
         Direction::Higher,
+        Compute::Array(arrays::ess),
         "Effective sample size of the importance weights, (sum w)^2 / (n sum w^2); needs the array `log_weight`",
         "Kong 1992",
-    ),
+    )
+    .needing("log_weight"),
     metric(
-        FORWARD_ESS,
+        "forward-ess",
         "Forward ESS",
         "fraction",
         Direction::Higher,
+        Compute::Array(arrays::forward_ess),
         "Effective sample size of the weights w = p/q at the reference's frames, n^2 / (sum w sum 1/w), the largest 0.01 % \
          clipped; only of flows with a density. Unlike ess it falls when a mode of the target is missing",
         "TA-BG's public code",
-    ),
+    )
+    .needing(REFERENCE_LOG_WEIGHT),
     metric(
         "unique-parents",
         "Unique parents",
         "fraction",
         Direction::Higher,
+        Compute::Array(arrays::unique_parents),
         "Distinct ancestors left after resampling, per sample; needs the array `parents`",
         "PITA's public code (SMC diagnostics)",
-    ),
+    )
+    .needing("parents"),
 ];
 
 /// The id of every metric, in table order.
@@ -340,16 +389,8 @@ pub fn ids_for(molecule: bool) -> Vec<String> {
 /// # Errors
 /// [`Error::Usage`] for an unknown id, with the nearest and all known ones.
 pub fn by_id(id: &str) -> Result<&'static Metric> {
-    METRICS.iter().find(|m| m.id == id).ok_or_else(|| {
-        let nearest = METRICS
-            .iter()
-            .map(|m| (strsim::jaro_winkler(m.id, id), m.id))
-            .max_by(|a, b| a.0.total_cmp(&b.0))
-            .filter(|(score, _)| *score > 0.8)
-            .map_or(String::new(), |(_, near)| format!("; did you mean `{near}`?"));
-        let known: Vec<_> = METRICS.iter().map(|m| m.id).collect();
-        Error::Usage(format!("unknown metric `{id}`{nearest} Known: {}", known.join(", ")))
-    })
+    let found = METRICS.iter().find(|m| m.id == id);
+    found.ok_or_else(|| Error::Usage(words::unknown("metric", id, &IDS)))
 }
 
 #[cfg(test)]
@@ -360,7 +401,8 @@ mod tests {
     fn ids_are_unique_and_misspellings_are_helped() {
         for (i, m) in METRICS.iter().enumerate() {
             assert!(METRICS[..i].iter().all(|o| o.id != m.id));
-            assert_eq!(by_id(m.id).unwrap(), m);
+            assert_eq!(by_id(m.id).unwrap().title, m.title);
+            assert!(!matches!(m.compute, Compute::Array(_)) || m.array.is_some(), "{}: of which array?", m.id);
         }
         let message = by_id("energy_w1").unwrap_err().to_string();
         assert!(message.contains("did you mean `energy-w1`?"), "{message}");

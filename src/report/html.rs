@@ -216,7 +216,7 @@ fn put_run(out: &mut String, run: &RunResult) {
                 shown(m.value),
                 escape(&m.unit),
                 shown(m.floor),
-                m.n_samples,
+                m.n_effective.map_or(m.n_samples.to_string(), |e| format!("{} (worth {e})", m.n_samples)),
                 m.n_reference,
                 m.dropped,
                 escape(&m.reference),

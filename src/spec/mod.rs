@@ -125,6 +125,17 @@ impl SamplerSpec {
             Self::TabgCart(s) => s.samples,
         }
     }
+
+    /// Walkers that took turns in the samples, a frame of each at a time, where samples are in the order of time: dynamics
+    /// recorded as it went. `None` where samples are independent, or nothing is known of them (programs of others).
+    #[must_use]
+    pub fn walkers(&self) -> Option<usize> {
+        match self {
+            Self::Md(s) => Some(s.walkers),
+            Self::ReplicaExchange(s) => Some(s.copies),
+            Self::Pita(_) | Self::External(_) | Self::TabgIc(_) | Self::TabgCart(_) => None,
+        }
+    }
 }
 
 /// How plain dynamics moves.

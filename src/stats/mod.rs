@@ -3,9 +3,11 @@
 //! | file | job |
 //! |---|---|
 //! | [`estimate`] | a value over runs with its interval; the difference of two |
+//! | [`series`] | frames in time: how many independent samples they are worth |
 //! | [`student`] | Student's t distribution |
 
 pub mod estimate;
+pub mod series;
 pub mod student;
 
 pub use estimate::{Estimate, LEVEL, Reading};

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::record::{Status, is_time};
+use crate::words;
 
 /// Which runs to list; everything absent matches.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -63,12 +64,8 @@ impl Filter {
                 "since" => &mut filter.since,
                 "until" => &mut filter.until,
                 unknown => {
-                    let near = crate::config::nearest(unknown, KEYS)
-                        .map_or(String::new(), |k| format!("; did you mean `{k}`?"));
-                    return Err(Error::Usage(format!(
-                        "selection `{text}`: unknown key `{unknown}`{near} known: {}",
-                        KEYS.join(", ")
-                    )));
+                    let unknown = words::unknown("key", unknown, &KEYS);
+                    return Err(Error::Usage(format!("selection `{text}`: {unknown}")));
                 }
             };
             if value.is_empty() || field.replace(value.trim().to_owned()).is_some() {
@@ -85,9 +82,7 @@ impl Filter {
     pub fn checked(self) -> Result<Self> {
         let known = Status::ALL.map(Status::word);
         if let Some(status) = self.status.as_deref().filter(|status| !known.contains(status)) {
-            let near =
-                crate::config::nearest(status, known).map_or(String::new(), |k| format!("; did you mean `{k}`?"));
-            return Err(Error::Usage(format!("no status `{status}`{near} known: {}", known.join(", "))));
+            return Err(Error::Usage(words::unknown("status", status, &known)));
         }
         for (name, date) in [("since", &self.since), ("until", &self.until)] {
             if let Some(date) = date.as_deref().filter(|date| !is_time(date)) {

@@ -16,6 +16,7 @@ mod evaluations;
 mod external;
 mod forcefield;
 mod forcefield_reader;
+mod frozen_metrics;
 mod fused;
 mod golden_dit;
 mod golden_flow;

@@ -17,6 +17,7 @@ pub(super) fn metric(id: &str, value: f64, half: f64) -> MetricValue {
         hi: Some(value + half),
         floor: None,
         n_samples: 10,
+        n_effective: None,
         n_reference: 10,
         dropped: 0,
         reference: "r".into(),

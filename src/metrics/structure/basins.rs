@@ -5,7 +5,7 @@
 
 use super::Frames;
 use crate::metrics::bootstrap::{LEAST, counted};
-use crate::metrics::compare::{Compared, Settings, absolute, bootstrap_both, bootstrap_one};
+use crate::metrics::compare::{Compared, Settings, absolute, bootstrap_both, bootstrap_one, drawn};
 
 /// A part of the circle that phi may lie in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +35,7 @@ fn inside(frames: &Frames, basin: Basin) -> Vec<Vec<bool>> {
 /// Fraction inside, with multiplicities in a bootstrap replicate.
 fn fraction(inside: &[bool], counts: Option<&[u32]>) -> f64 {
     let hits: u32 = inside.iter().enumerate().filter(|(_, hit)| **hit).map(|(i, _)| counted(counts, i)).sum();
-    f64::from(hits) / inside.len() as f64
+    f64::from(hits) / counts.map_or(inside.len() as f64, drawn)
 }
 
 /// Free energy inside minus free energy outside, kT; `None` when either is empty.
@@ -60,7 +60,7 @@ fn listed(frames: &Frames, ours: &[f64], theirs: &[f64]) -> String {
 }
 
 /// Fraction of samples with phi > 0; of several phis the largest.
-pub(super) fn population(a: &Frames, b: &Frames, settings: Settings) -> Compared {
+pub(in crate::metrics) fn population(a: &Frames, b: &Frames, settings: Settings) -> Compared {
     let (ours, theirs) = (inside(a, Basin::Positive), inside(b, Basin::Positive));
     let all = |sets: &[Vec<bool>]| sets.iter().map(|s| fraction(s, None)).collect::<Vec<_>>();
     let (p, q) = (all(&ours), all(&theirs));
@@ -71,7 +71,7 @@ pub(super) fn population(a: &Frames, b: &Frames, settings: Settings) -> Compared
 }
 
 /// Absolute difference of the fractions with phi > 0; of several phis the largest.
-pub(super) fn population_error(a: &Frames, b: &Frames, settings: Settings) -> Compared {
+pub(in crate::metrics) fn population_error(a: &Frames, b: &Frames, settings: Settings) -> Compared {
     let (ours, theirs) = (inside(a, Basin::Positive), inside(b, Basin::Positive));
     let all = |sets: &[Vec<bool>]| sets.iter().map(|s| fraction(s, None)).collect::<Vec<_>>();
     let (p, q) = (all(&ours), all(&theirs));
@@ -86,7 +86,7 @@ pub(super) fn population_error(a: &Frames, b: &Frames, settings: Settings) -> Co
 }
 
 /// Absolute error of the free-energy difference between 0 < phi < 2 rad and the rest, kT; of several phis the largest.
-pub(super) fn delta_f(a: &Frames, b: &Frames, settings: Settings) -> Compared {
+pub(in crate::metrics) fn delta_f(a: &Frames, b: &Frames, settings: Settings) -> Compared {
     let (ours, theirs) = (inside(a, Basin::Left), inside(b, Basin::Left));
     let mut differences = Vec::new();
     let (mut f, mut g) = (Vec::new(), Vec::new());

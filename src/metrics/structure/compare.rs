@@ -1,13 +1,14 @@
-//! Every structural metric by id.
+//! The structural metrics.
 
 use super::chirality::Hand;
 use super::ramachandran::{BINS, Pairing, cell, coverage, kl, masses, total_variation};
 use super::tica::Kind;
-use super::{Frames, basins, transport};
-use crate::error::{Error, Result};
+use super::{Frames, transport};
+use crate::error::Result;
 use crate::metrics::bootstrap::counted;
-use crate::metrics::compare::{Compared, Settings, Side, bootstrap_both, bootstrap_one};
+use crate::metrics::compare::{Compared, Settings, bootstrap_both, bootstrap_one, drawn};
 use crate::metrics::ot::Ground;
+use crate::metrics::side::Side;
 use crate::metrics::wasserstein::{Pooled, pooled};
 
 /// Cells along each angle for `basin-coverage`: 10 degrees, so that a few thousand frames fill a basin.
@@ -15,22 +16,14 @@ const COVERAGE_BINS: usize = 36;
 /// Mass of the reference that its basins hold.
 const COVERAGE_SHARE: f64 = 0.99;
 
-/// Computes a structural metric between `a` (samples) and `b` (reference). It is undefined, with a reason, for systems
-/// without topology and for molecules without what it measures.
-pub(in crate::metrics) fn compare(id: &str, a: &Side, b: &Side, settings: Settings) -> Result<Compared> {
-    let (Some(a), Some(b)) = (a.frames(), b.frames()) else {
-        return Ok(Compared::undefined("the system has no topology"));
-    };
-    match id {
-        "chirality-flip-rate" => return Ok(hand_rate(a, settings, |hand| hand != Hand::Right)),
-        "chirality-drop-rate" => return Ok(hand_rate(a, settings, |hand| hand == Hand::Mixed)),
-        _ => {}
-    }
-    let mut found = if a.is_empty() || b.is_empty() {
-        Compared::undefined("no usable samples")
-    } else {
-        of_frames(id, a, b, settings)?
-    };
+/// A metric of frames of right handedness. It is undefined, with a reason, for systems without topology and without frames.
+pub(in crate::metrics) fn of_frames(
+    a: &Side,
+    b: &Side,
+    metric: impl FnOnce(&Frames, &Frames) -> Result<Compared>,
+) -> Result<Compared> {
+    let (Some(a), Some(b)) = (a.frames(), b.frames()) else { return Ok(no_topology()) };
+    let mut found = if a.is_empty() || b.is_empty() { Compared::undefined("no usable samples") } else { metric(a, b)? };
     found.dropped = a.dropped();
     if a.reflected() > 0 {
         found.remark(&format!("{} mirror images reflected", a.reflected()));
@@ -41,39 +34,47 @@ pub(in crate::metrics) fn compare(id: &str, a: &Side, b: &Side, settings: Settin
     Ok(found)
 }
 
-fn of_frames(id: &str, a: &Frames, b: &Frames, settings: Settings) -> Result<Compared> {
-    Ok(match id {
-        "t-w2" => return torus(a, b, settings),
-        "rama-kl" => histograms(a, b, settings, Pairing::Listed, BINS, |p, q| kl(q, p)),
-        "rama-kl-residue" => histograms(a, b, settings, Pairing::Residue, BINS, |p, q| kl(q, p)),
-        "rama-kl-weighted" => weighted_histograms(a, b, settings, Pairing::Listed, BINS, |p, q| kl(q, p)),
-        "rama-tv" => histograms(a, b, settings, Pairing::Listed, BINS, total_variation),
-        "basin-coverage" => {
-            histograms(a, b, settings, Pairing::Listed, COVERAGE_BINS, |p, q| coverage(q, p, COVERAGE_SHARE))
-        }
-        "tica-w1" => return tica(1, Kind::Koopman, a, b, settings),
-        "tica-w2" => return tica(2, Kind::Koopman, a, b, settings),
-        "tica-plain-w1" => return tica(1, Kind::Plain, a, b, settings),
-        "tica-plain-w2" => return tica(2, Kind::Plain, a, b, settings),
-        "phi-population" => basins::population(a, b, settings),
-        "phi-population-error" => basins::population_error(a, b, settings),
-        "delta-f-phi" => basins::delta_f(a, b, settings),
-        "bond-w1" => {
-            let (topology, internal) = (&a.structure().topology, &a.structure().internal);
-            let measure = |f: &Frames| internal.bond_lengths(f.positions(), topology.atoms.len());
-            coordinates(&measure(a), &measure(b), &internal.bond_names(topology), "bond", settings)
-        }
-        "angle-w1" => {
-            let (topology, internal) = (&a.structure().topology, &a.structure().internal);
-            let measure = |f: &Frames| internal.bond_angles(f.positions(), topology.atoms.len());
-            coordinates(&measure(a), &measure(b), &internal.angle_names(topology), "angle", settings)
-        }
-        _ => return Err(Error::Internal(format!("`{id}` does not compare two sets"))),
-    })
+fn no_topology() -> Compared {
+    Compared::undefined("the system has no topology")
+}
+
+/// KL(reference || samples) of their histograms.
+pub(in crate::metrics) fn rama_kl(a: &Frames, b: &Frames, settings: Settings, pairing: Pairing) -> Compared {
+    histograms(a, b, settings, pairing, BINS, |p, q| kl(q, p))
+}
+
+/// The same with the samples' importance weights, if they have any (a half of the reference has none).
+pub(in crate::metrics) fn rama_kl_weighted(a: &Frames, b: &Frames, settings: Settings) -> Compared {
+    weighted_histograms(a, b, settings, Pairing::Listed, BINS, |p, q| kl(q, p))
+}
+
+/// Total variation of their histograms.
+pub(in crate::metrics) fn rama_tv(a: &Frames, b: &Frames, settings: Settings) -> Compared {
+    histograms(a, b, settings, Pairing::Listed, BINS, total_variation)
+}
+
+/// Mass of the reference's basins in cells that samples visit.
+pub(in crate::metrics) fn basin_coverage(a: &Frames, b: &Frames, settings: Settings) -> Compared {
+    histograms(a, b, settings, Pairing::Listed, COVERAGE_BINS, |p, q| coverage(q, p, COVERAGE_SHARE))
+}
+
+/// Mean 1-Wasserstein distance of bond lengths.
+pub(in crate::metrics) fn bonds(a: &Frames, b: &Frames, settings: Settings) -> Compared {
+    let (topology, internal) = (&a.structure().topology, &a.structure().internal);
+    let measure = |f: &Frames| internal.bond_lengths(f.positions(), topology.atoms.len());
+    coordinates(&measure(a), &measure(b), &internal.bond_names(topology), "bond", settings)
+}
+
+/// Mean 1-Wasserstein distance of bond angles.
+pub(in crate::metrics) fn bond_angles(a: &Frames, b: &Frames, settings: Settings) -> Compared {
+    let (topology, internal) = (&a.structure().topology, &a.structure().internal);
+    let measure = |f: &Frames| internal.bond_angles(f.positions(), topology.atoms.len());
+    coordinates(&measure(a), &measure(b), &internal.angle_names(topology), "angle", settings)
 }
 
 /// Fraction of all samples whose handedness is counted.
-fn hand_rate(a: &Frames, settings: Settings, count: impl Fn(Hand) -> bool) -> Compared {
+pub(in crate::metrics) fn hand_rate(a: &Side, b: &Side, settings: Settings, count: impl Fn(Hand) -> bool) -> Compared {
+    let (Some(a), Some(_)) = (a.frames(), b.frames()) else { return no_topology() };
     if a.structure().chirality.centres().is_empty() {
         return Compared::undefined("the molecule has no stereocentre");
     }
@@ -84,11 +85,12 @@ fn hand_rate(a: &Frames, settings: Settings, count: impl Fn(Hand) -> bool) -> Co
     let hits: Vec<f64> = a.hands().iter().map(|&hand| f64::from(u8::from(count(hand)))).collect();
     let value = hits.iter().sum::<f64>() / n as f64;
     bootstrap_one(n, Some(value), settings, |counts| {
-        Some(hits.iter().zip(counts).map(|(hit, &c)| hit * f64::from(c)).sum::<f64>() / n as f64)
+        Some(hits.iter().zip(counts).map(|(hit, &c)| hit * f64::from(c)).sum::<f64>() / drawn(counts))
     })
 }
 
-fn torus(a: &Frames, b: &Frames, settings: Settings) -> Result<Compared> {
+/// 2-Wasserstein distance of all phi and psi on the torus.
+pub(in crate::metrics) fn torus(a: &Frames, b: &Frames, settings: Settings) -> Result<Compared> {
     let ((a, width), (b, _)) = (a.torus(), b.torus());
     if width == 0 {
         return Ok(Compared::undefined("the molecule has no phi or psi dihedral"));
@@ -96,7 +98,8 @@ fn torus(a: &Frames, b: &Frames, settings: Settings) -> Result<Compared> {
     transport::clouds(2, &a, &b, width, Ground::Torus, settings)
 }
 
-fn tica(p: u32, kind: Kind, a: &Frames, b: &Frames, settings: Settings) -> Result<Compared> {
+/// `W_p` of the first two slow components.
+pub(in crate::metrics) fn tica(p: u32, kind: Kind, a: &Frames, b: &Frames, settings: Settings) -> Result<Compared> {
     if a.structure().tica.is_none() {
         return Ok(Compared::undefined("the reference has no TICA model (it needs contiguous trajectories)"));
     }

@@ -10,11 +10,11 @@
 //! | `basins` | populations and free energies of phi basins |
 //! | `frames` | frames of right handedness; what figures draw |
 //! | `transport` | optimal transport between clouds of frames |
-//! | `compare` | every structural metric by id |
+//! | `compare` | the structural metrics |
 //!
 //! Mirror images are reflected and frames of mixed handedness left out first, before every metric here.
 
-mod basins;
+pub(super) mod basins;
 pub mod chirality;
 mod compare;
 pub mod dihedrals;
@@ -26,7 +26,10 @@ mod transport;
 
 use std::sync::Arc;
 
-pub(super) use compare::compare;
+pub(super) use compare::{
+    basin_coverage, bond_angles, bonds, hand_rate, of_frames, rama_kl, rama_kl_weighted, rama_tv,
+    tica as slow_components, torus,
+};
 pub use frames::{Frames, Panel};
 
 use crate::error::{Error, Result};

@@ -20,7 +20,7 @@ pub(super) fn clouds(p: u32, a: &[f64], b: &[f64], dim: usize, ground: Ground, s
         for (k, block) in blocks.iter_mut().enumerate() {
             *block = distance(k * size, (k + 1) * size)?;
         }
-        Some(bootstrap::block_interval(value, &blocks))
+        Some(bootstrap::block_interval(value, &blocks, settings.excess(n)))
     } else {
         None
     };

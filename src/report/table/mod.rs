@@ -319,6 +319,12 @@ fn row(label: String, runs: &[&RunResult], columns: &[Column]) -> Row {
             let estimate = Estimate::of(&readings);
             let notes: BTreeSet<&str> =
                 found.iter().map(|(_, m)| m.note.as_str()).filter(|note| !note.is_empty()).collect();
+            let worth: Vec<usize> = found.iter().filter_map(|(_, m)| m.n_effective).collect();
+            let worth = worth.iter().min().zip(worth.iter().max());
+            let worth = worth.map(|(least, most)| match least == most {
+                true => format!("samples of dynamics, worth {least} independent ones"),
+                false => format!("samples of dynamics, worth {least} to {most} independent ones"),
+            });
             let floor = mean(&found.iter().filter_map(|(_, m)| m.floor).collect::<Vec<_>>());
             Cell {
                 mean: estimate.map(|e| e.value),
@@ -330,7 +336,7 @@ fn row(label: String, runs: &[&RunResult], columns: &[Column]) -> Row {
                 floor,
                 at_floor: estimate.is_some_and(|e| at_floor(column.direction, e.value, floor)),
                 run_ids: found.iter().filter(|(_, m)| m.value.is_some()).map(|(id, _)| (*id).clone()).collect(),
-                note: notes.into_iter().collect::<Vec<_>>().join("; "),
+                note: notes.into_iter().map(String::from).chain(worth).collect::<Vec<_>>().join("; "),
                 ..Cell::default()
             }
         })
@@ -402,6 +408,7 @@ pub(crate) mod tests {
             hi: Some(value + half),
             floor: Some(0.1),
             n_samples: 100,
+            n_effective: None,
             n_reference: 100,
             dropped: 0,
             reference: "abc".into(),

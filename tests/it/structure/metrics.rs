@@ -76,7 +76,7 @@ fn run(
         bootstrap,
         ..EvalSpec::default()
     };
-    evaluate(system, samples, reference, &spec, 1).unwrap()
+    evaluate(system, samples, reference, &spec, 1, None).unwrap()
 }
 
 fn find<'a>(values: &'a [MetricValue], id: &str) -> &'a MetricValue {
@@ -305,7 +305,7 @@ fn empty_basins_and_weights() {
     let bad = run(&system, &given, &reference, &["rama-kl-weighted"], 20);
     assert!(bad[0].value.is_none() && bad[0].note.contains("no usable numbers"));
     given.insert("log_weight".into(), Array::f64(&[n - 1], vec![0.0; n - 1]));
-    assert!(evaluate(&system, &given, &reference, &EvalSpec::default(), 0).is_err());
+    assert!(evaluate(&system, &given, &reference, &EvalSpec::default(), 0, None).is_err());
 }
 
 /// Never a crash or NaN: hopeless coordinates, no topology, no TICA model, a molecule without dihedrals or stereocentres.
