@@ -1,5 +1,7 @@
 //! `pita-bench supervise`: not for people. The parent of a program of somebody else's, see [`crate::exec::supervise`].
 
+use std::ffi::OsString;
+
 use crate::error::Result;
 use crate::exec;
 
@@ -7,10 +9,10 @@ use crate::exec;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Program.
-    program: String,
+    program: OsString,
     /// Its arguments.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    arguments: Vec<String>,
+    arguments: Vec<OsString>,
 }
 
 /// Runs the verb; ends with the program's exit code.

@@ -73,7 +73,9 @@ pub fn parse(bytes: &[u8], path: &Path) -> Result<Vec<(String, String)>> {
     for line in String::from_utf8_lossy(bytes).lines() {
         let fits = |(digest, name): &(&str, &str)| {
             let hex = digest.len() == 64 && digest.bytes().all(|b| b.is_ascii_hexdigit());
-            hex && !name.is_empty() && (!name.contains(['/', '\\']) || evaluation::is_name(name)) && *name != ".."
+            hex && !name.is_empty()
+                && (!name.contains(['/', '\\']) || evaluation::is_name(name))
+                && !name.contains("..")
         };
         let Some((digest, name)) = line.split_once("  ").filter(fits) else {
             return wrong(format!("expected `<sha256>  <file>`, found `{}`", line.escape_debug()));

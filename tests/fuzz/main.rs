@@ -153,4 +153,4 @@ macro_rules! readers {
     };
 }
 
-readers!(config, overrides, npz, safetensors, pdb, xml, jsonl, bundle, xtc, baseline);
+readers!(config, overrides, npz, safetensors, pdb, xml, jsonl, record, bundle, xtc, baseline);

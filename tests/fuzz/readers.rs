@@ -5,8 +5,13 @@ use std::path::{Path, PathBuf};
 
 use pita_bench::array::{self, Array, Arrays};
 use pita_bench::config;
-use pita_bench::record::{Kind, bundle, evaluation, events, tar};
+use pita_bench::energy::{Counts, Purpose};
+use pita_bench::record::{
+    Evaluation, Failure, Kind, Labels, Origin, Partial, Provenance, Request, atomic, bundle, evaluation, events,
+    manifest, tar,
+};
 use pita_bench::rng::Draws;
+use pita_bench::spec::{EvalSpec, MdSpec, RunSpec, SamplerSpec, SystemSpec};
 use pita_bench::systems::{openmm, pdb as pdb_reader};
 
 use super::mutate::mutate;
@@ -373,6 +378,75 @@ pub fn jsonl() -> Reader {
             assert!(whole <= bytes.len() as u64, "more than there is");
             assert_eq!(bytes[..whole as usize].iter().filter(|b| **b == b'\n').count(), events.len());
             !events.is_empty()
+        },
+    }
+}
+
+/// The other files of a run folder.
+pub fn record() -> Reader {
+    const WORDS: &[&str] = &[
+        "{",
+        "}",
+        "[[[[[[[[",
+        "{\"a\":{\"a\":{\"a\":",
+        "null",
+        "1e999",
+        "-0.0",
+        "\"spec\":",
+        "\"metrics\":[",
+        "\"kind\":\"md\"",
+        "\"sampling\":",
+        "\"\\u0000\"",
+        "18446744073709551616",
+        "  ../x",
+        "  evaluations/0123456789abcdef.json",
+        "\n",
+    ];
+    fn seed(value: &impl serde::Serialize) -> Vec<u8> {
+        serde_json::to_vec_pretty(value).unwrap()
+    }
+    Reader {
+        name: "record",
+        seed: 11,
+        corpus: || {
+            let sampler = SamplerSpec::Md(MdSpec::default());
+            let spec = RunSpec { system: SystemSpec::named("lj13", 1.0), sampler };
+            let request =
+                Request { spec_digest: "0".repeat(64), seed: 3, labels: Labels::default(), spec: spec.clone() };
+            let provenance = serde_json::json!({"spec_digest": "0", "code_digest": "1", "env_digest": "2", "code": {},
+                "env": {"simd": ["avx2"]}, "sessions": [{"code_digest": "1", "start": "2026-01-01T00:00:00Z",
+                "end": null, "wall_seconds": 1.5}]});
+            let metric = serde_json::json!({"id": "energy-w1", "version": 1, "value": 0.1});
+            let evaluation = serde_json::json!({"eval_digest": "e", "reference_digest": "r", "code_digest": "c",
+                "metrics": [metric], "eval": EvalSpec::default()});
+            let text = || "x".to_owned();
+            let names = ["counts.json", "events.jsonl", "provenance.json", "samples.npz", "spec.json"];
+            let line = |name: &&str| format!("{}  {name}\n", "0".repeat(64));
+            vec![
+                seed(&request),
+                seed(&provenance),
+                seed(&Counts([(Purpose::Sampling, 12)].into())),
+                seed(&evaluation),
+                seed(&Origin { bundle: text(), sha256: text(), run: text(), time: text() }),
+                seed(&Partial { asked: 9, made: 3, reason: text() }),
+                seed(&Failure { reason: text(), time: text() }),
+                names.iter().map(line).collect::<String>().into_bytes(),
+            ]
+        },
+        mutate: |corpus, draws| mutate(corpus, WORDS, draws),
+        read: |bytes| {
+            fn is<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> bool {
+                atomic::parse_json::<T>(bytes, Path::new("x.json")).is_ok()
+            }
+            if let Ok(request) = atomic::parse_json::<Request>(bytes, Path::new("spec.json")) {
+                let _ = pita_bench::identity::spec_digest(&request.spec);
+                return true;
+            }
+            let lines = manifest::parse(bytes, Path::new(manifest::NAME));
+            let inside = |name: &str| !name.contains("..") && (!name.contains('/') || evaluation::is_name(name));
+            assert!(lines.iter().flatten().all(|(_, name)| inside(name)), "{lines:?}");
+            let json = is::<Provenance>(bytes) || is::<Counts>(bytes) || is::<Evaluation>(bytes);
+            json || is::<Origin>(bytes) || is::<Partial>(bytes) || is::<Failure>(bytes) || lines.is_ok()
         },
     }
 }

@@ -2,6 +2,7 @@
 //! (`setsid`, a double fork), ends up below this parent, and is gone when the program ends, when it is told to end, or when
 //! pita-bench is gone.
 
+use std::ffi::{OsStr, OsString};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -28,7 +29,7 @@ pub(super) const SIGNALLED: i32 = 128;
 ///
 /// # Errors
 /// [`Error::Internal`] when the system cannot make this process the parent of orphans.
-pub fn supervise(program: &str, arguments: &[String]) -> Result<i32> {
+pub fn supervise(program: &OsStr, arguments: &[OsString]) -> Result<i32> {
     static ASKED: AtomicBool = AtomicBool::new(false);
     let parent = getppid();
     adopt().map_err(|e| Error::Internal(format!("orphans cannot be adopted: {e}")))?;
@@ -39,7 +40,7 @@ pub fn supervise(program: &str, arguments: &[String]) -> Result<i32> {
     let main = match command.spawn() {
         Ok(child) => Pid::from_raw(child.id().cast_signed()), // waited for below, with all others
         Err(e) => {
-            eprintln!("`{program}` cannot be started: {e}; is it installed?");
+            eprintln!("`{}` cannot be started: {e}; is it installed?", program.display());
             return Ok(NOT_STARTED);
         }
     };
