@@ -48,6 +48,7 @@ pub const EVALUATION: &[&str] = &[
     "samplers/tabg/internal",
     "samplers/tabg/mod",
     "spec",
+    "stats",
     "systems",
 ];
 
@@ -117,7 +118,7 @@ mod tests {
     /// Whatever a covered file of the science uses is covered too, but for what cannot change a number.
     #[test]
     fn lists_are_closed_under_imports() {
-        const HARMLESS: [&str; 3] = ["disk", "error", "exit"];
+        const HARMLESS: [&str; 6] = ["disk", "error", "exit", "stop", "text", "words"];
         // References are known by the digest of their content, so what makes them need not be covered.
         const REFERENCES: &str = "src/samplers/reference.rs";
         let files = tree::files(root(), |_| true);
