@@ -65,6 +65,9 @@ pub enum Error {
     /// Runs whose files are not what they were, or cannot be read; everything else was done.
     #[error("{0}")]
     Damaged(String),
+    /// Cells that a report must have are missing.
+    #[error("{0}")]
+    CellsMissing(String),
     /// Nothing matches what was asked for.
     #[error("{0}")]
     NothingSelected(String),
@@ -150,6 +153,7 @@ impl Error {
                 ExitCode::RunsFailed
             }
             Self::Damaged(_) => ExitCode::Damaged,
+            Self::CellsMissing(_) => ExitCode::CellsMissing,
             Self::NothingSelected(_) => ExitCode::NothingSelected,
             Self::NotEvaluated(_) => ExitCode::NotEvaluated,
             Self::Interrupted => ExitCode::Interrupted,

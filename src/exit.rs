@@ -50,6 +50,8 @@ pub enum ExitCode {
     NotEvaluated = 21,
     /// Runs of the results folder are damaged: they are named; everything else was done.
     Damaged = 22,
+    /// Cells of a report are missing (`report --require-complete`).
+    CellsMissing = 23,
     /// The reader of our output went away.
     BrokenPipe = 141,
 }

@@ -138,7 +138,7 @@ pub(super) fn collect(experiment: &Experiment, options: &Options, globals: &Glob
         output::line(format!("{ingested} run folders ingested; {}", counted(&rows)))?;
     }
     if ingested > 0 {
-        report::present(experiment, None, report::Evaluate::Done, globals)?;
+        report::present(experiment, None, report::Evaluate::Done, false, globals)?;
     }
     Ok(code)
 }

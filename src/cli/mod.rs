@@ -3,6 +3,7 @@
 pub mod check;
 pub mod convert;
 pub mod db;
+pub mod describe;
 pub mod device;
 pub mod diff;
 pub mod digest;
@@ -98,7 +99,7 @@ Examples:
 
 Exit codes: 0 done; 2 bad command line or experiment file; 3 runs failed; 4 nothing selected; 5 interrupted,
 resumable; 6 drift; 7 not comparable; 8 refused; 9 bad data; 10 database; 11 no device; 12 wrong shape; 13 not finite; 14 disk full; 15 read-only;
-16 newer database; 17 wrong digest; 18 I/O error; 19 incomplete check; 20 device failed; 21 not evaluated; 22 damaged runs; 1 a bug.";
+16 newer database; 17 wrong digest; 18 I/O error; 19 incomplete check; 20 device failed; 21 not evaluated; 22 damaged runs; 23 cells of a report missing; 1 a bug.";
 
 /// The verbs.
 #[derive(Debug, Subcommand)]
@@ -137,6 +138,10 @@ pub enum Verb {
     Convert(convert::Args),
     /// Wasserstein distance between anybody's points.
     Ot(ot::Args),
+    /// List metrics or systems.
+    List(describe::ListArgs),
+    /// Everything about a metric or a system.
+    Describe(describe::DescribeArgs),
     /// Rebuild, verify or describe the run database.
     Db(db::Args),
     /// One run as one file, or all runs as a table.
@@ -178,6 +183,8 @@ impl Cli {
             Verb::Energy(args) => energy::run(args, globals)?,
             Verb::Convert(args) => convert::run(args, globals)?,
             Verb::Ot(args) => ot::run(args, globals)?,
+            Verb::List(args) => describe::list(args, globals)?,
+            Verb::Describe(args) => describe::describe(args, globals)?,
             Verb::Db(args) => return db::run(args, globals),
             Verb::Export(args) => export::run(args, globals)?,
             Verb::Import(args) => import::run(args, globals)?,

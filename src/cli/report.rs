@@ -8,7 +8,8 @@ use crate::error::{Error, Result};
 use crate::exec::{self, Options, references};
 use crate::identity;
 use crate::report::load::{self, Loaded};
-use crate::report::{Table, collect, write::write};
+use crate::report::missing::Gap;
+use crate::report::{Status, Table, collect, write::write};
 
 /// Arguments of `report`.
 #[derive(Debug, clap::Args)]
@@ -34,6 +35,9 @@ pub struct Args {
     /// Show only what is evaluated already; exit code 21 when something is missing
     #[arg(long, conflicts_with = "compare")]
     pub no_evaluate: bool,
+    /// Fail with exit code 23 when a cell is missing: never run, running, interrupted, failed, damaged or not evaluated
+    #[arg(long, conflicts_with = "compare")]
+    pub require_complete: bool,
     /// Put two versions of the code side by side: beginnings of git commits or code digests, or selections such as @tag
     #[arg(long, num_args = 2, value_names = ["REV1", "REV2"])]
     pub compare: Option<Vec<String>>,
@@ -59,15 +63,22 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let evaluate = if args.no_evaluate { Evaluate::Never } else { Evaluate::Missing };
     match args.compare.as_deref() {
         Some([a, b]) => versions::compare(&experiment, [a, b], args.out.as_deref(), globals),
-        _ => present(&experiment, args.out.as_deref(), evaluate, globals),
+        _ => present(&experiment, args.out.as_deref(), evaluate, args.require_complete, globals),
     }
 }
 
 /// Writes the report of an experiment and prints its tables.
 ///
 /// # Errors
-/// No runs to report; files that cannot be read or written; what could not be evaluated.
-pub fn present(experiment: &Experiment, out: Option<&Path>, evaluate: Evaluate, globals: &Globals) -> Result<()> {
+/// No runs to report; files that cannot be read or written; what could not be evaluated; [`Error::CellsMissing`] when all
+/// cells have to be there.
+pub fn present(
+    experiment: &Experiment,
+    out: Option<&Path>,
+    evaluate: Evaluate,
+    require_complete: bool,
+    globals: &Globals,
+) -> Result<()> {
     let out = out.map_or_else(|| globals.results.join("reports").join(&experiment.name), Path::to_path_buf);
     let mut loaded = load::runs(experiment, &globals.results)?;
     let mut failed = None;
@@ -88,16 +99,32 @@ pub fn present(experiment: &Experiment, out: Option<&Path>, evaluate: Evaluate, 
         format!("{}\n{}\n", tables.join("\n"), files.join("\n"))
     };
     output::line(text.trim_end())?;
+    if require_complete {
+        complete(experiment, &tables)?;
+    }
     let missing = loaded.lacking.iter().filter(|l| !l.by_other_code).count();
     match failed {
         Some(error) => Err(error),
         None if evaluate == Evaluate::Never && missing > 0 => Err(Error::NotEvaluated(format!(
             "{missing} of {} complete cells are not evaluated as {} asks; leave out --no-evaluate to do that",
-            loaded.runs.iter().filter(|r| r.status == crate::report::Status::Complete).count(),
+            loaded.runs.iter().filter(|r| r.status == Status::Complete).count(),
             experiment.path.display()
         ))),
         None => damage(&loaded.damaged),
     }
+}
+
+/// Missing cells as an error.
+fn complete(experiment: &Experiment, tables: &[Table]) -> Result<()> {
+    let gaps: Vec<&Gap> = tables.iter().flat_map(|t| &t.coverage.missing).collect();
+    let Some(first) = gaps.first() else { return Ok(()) };
+    Err(Error::CellsMissing(format!(
+        "{} of {} cells are missing; the first: {}, {}",
+        gaps.len(),
+        experiment.cells.len(),
+        first.method,
+        first.line()
+    )))
 }
 
 /// Damaged runs as an error, once everything else is shown.
@@ -145,7 +172,7 @@ pub fn files(
     loaded: &Loaded,
 ) -> Result<(Vec<Table>, Vec<PathBuf>)> {
     let runs = &loaded.runs;
-    if runs.is_empty() {
+    if runs.iter().all(|r| r.status == Status::NeverRun) {
         return Err(Error::NothingSelected(format!(
             "no runs of {} are recorded in {}; run `pita-bench sweep {0}` first",
             experiment.path.display(),

@@ -132,7 +132,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
     }
     let shown = match summary.exit_code() {
         ExitCode::Interrupted => Ok(()),
-        _ => report::present(&experiment, None, report::Evaluate::Done, globals),
+        _ => report::present(&experiment, None, report::Evaluate::Done, false, globals),
     };
     // What went wrong in the sweep comes first: without runs there is nothing to show.
     match summary.error {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::runs::{RunResult, Status};
+use super::runs::RunResult;
 use super::table::{Cell, Row, Table, as_published, grouped, markdown, number, purpose};
 
 /// A figure of the page.
@@ -33,7 +33,7 @@ pub fn page(title: &str, tables: &[Table], pictures: &[Picture], runs: &[RunResu
         put_picture(&mut out, picture);
     }
     out.push_str("<h2>Runs</h2>\n");
-    for run in runs {
+    for run in runs.iter().filter(|r| !r.run_id.is_empty()) {
         put_run(&mut out, run);
     }
     out.push_str("</body></html>\n");
@@ -142,6 +142,13 @@ fn put_table(out: &mut String, table: &Table) {
     for warning in &table.warnings {
         let _ = writeln!(out, "<p class=\"warning\">{}</p>", escape(warning));
     }
+    if let Some(missing) = table.coverage.sentence() {
+        let _ = writeln!(out, "<p class=\"warning\"><b>{}</b></p><ul class=\"warning\">", escape(&missing));
+        for gap in table.rows.iter().flat_map(|r| &r.missing) {
+            let _ = writeln!(out, "<li>{}: {}</li>", escape(&gap.method), escape(&gap.line()));
+        }
+        out.push_str("</ul>\n");
+    }
     let _ = writeln!(out, "<p class=\"paper\">{}</p>", escape(&table.caption));
 }
 
@@ -163,12 +170,7 @@ fn put_cell(out: &mut String, cell: &Cell, row: &Row) {
 }
 
 fn put_run(out: &mut String, run: &RunResult) {
-    let status = match run.status {
-        Status::Complete if run.partial.is_some() => "partial",
-        Status::Complete => "complete",
-        Status::Failed => "failed",
-        Status::Unfinished => "unfinished",
-    };
+    let status = if run.partial.is_some() { "partial" } else { run.status.word() };
     let _ = writeln!(
         out,
         "<details id=\"run-{0}\"><summary><code>{0}</code> {1}, seed {2}, {3} at T = {4}: {status}</summary>",
@@ -247,9 +249,14 @@ mod tests {
         for forbidden in ["<script", "src=", "href=", "url(", "@import", "<?xml"] {
             assert!(!page.contains(forbidden), "{forbidden}");
         }
-        for expected in
-            ["viewBox=\"0 0 12 7\"", "a &amp; b", "runs: pita1, pita2, pita3", "training diverged", "<code>abc</code>"]
-        {
+        for expected in [
+            "viewBox=\"0 0 12 7\"",
+            "a &amp; b",
+            "runs: pita1, pita2, pita3",
+            "training diverged",
+            "1 of 7 cells missing: 1 failed",
+            "<code>abc</code>",
+        ] {
             assert!(page.contains(expected), "{expected}");
         }
     }

@@ -19,7 +19,7 @@ use crate::systems;
 /// The runs of an experiment, and what its table would lack.
 #[derive(Debug, Default)]
 pub struct Loaded {
-    /// The latest attempt of each cell; none where a cell was never run.
+    /// The latest attempt of each cell; a cell that was never run is there as that.
     pub runs: Vec<RunResult>,
     /// Complete cells that have not been judged as the experiment asks, by this code.
     pub lacking: Vec<Lacking>,
@@ -47,7 +47,10 @@ pub fn runs(experiment: &Experiment, results: &Path) -> Result<Loaded> {
         let asked = Asked::of(results, &cells[0])?;
         let reference = exec::references::counts(results, &cells[0].run.system, &cells[0].eval.reference);
         for cell in cells {
-            let Some(run) = record::attempts(results, &asked.spec_digest, cell.seed)?.pop() else { continue };
+            let Some(run) = record::attempts(results, &asked.spec_digest, cell.seed)?.pop() else {
+                loaded.runs.extend(with_second(cell, blank(cell, None, Status::NeverRun)));
+                continue;
+            };
             let read = || -> Result<_> {
                 let committed = run.status().has_samples();
                 let found = committed.then(|| evaluation::find(&run, &asked.yardstick, cell.seed)).transpose()?;
@@ -55,7 +58,7 @@ pub fn runs(experiment: &Experiment, results: &Path) -> Result<Loaded> {
             };
             let (rows, found) = read().unwrap_or_else(|e| {
                 loaded.damaged.push(format!("{}: {e}", run.id));
-                (vec![damaged(cell, &run, &e)], None)
+                (with_second(cell, damaged(cell, &run, &e)), None)
             });
             if let Some(Found::OtherCode(_) | Found::Missing) = found {
                 let by_other_code = !matches!(found, Some(Found::Missing));
@@ -79,7 +82,8 @@ fn rows(
         record::Status::Complete | record::Status::Partial => Status::Complete,
         record::Status::Failed => Status::Failed,
         record::Status::Damaged => return Err(manifest::read(&run.path).err().unwrap_or(Error::Interrupted)),
-        record::Status::Claimed | record::Status::Interrupted => Status::Unfinished,
+        record::Status::Claimed => Status::Running,
+        record::Status::Interrupted => Status::Interrupted,
     };
     let evaluated_by = match found {
         Some(Found::OtherCode(evaluation)) => Some(code_name(results, &evaluation.code_digest)),
@@ -107,31 +111,42 @@ fn rows(
         origin: atomic::read_json::<Origin>(&run.file("origin.json")).ok().map(|o| o.to_string()),
         failure: failure.map(|f| f.reason),
         samples_path: (status == Status::Complete).then(|| run.file("samples.npz")),
-        ..blank(cell, run)
+        ..blank(cell, Some(run), status)
     };
-    let second = (!reweighted.is_empty()).then(|| RunResult {
-        label: format!("{} reweighted", plain.label),
-        metrics: reweighted,
-        samples_path: None, // figures show the samples themselves
-        ..plain.clone()
-    });
+    if status != Status::Complete {
+        return Ok(with_second(cell, plain));
+    }
+    let second = (!reweighted.is_empty()).then(|| second(&plain, reweighted));
     Ok(std::iter::once(plain).chain(second).collect())
+}
+
+/// The second row of a run: its samples reweighted. Figures show the samples themselves.
+fn second(plain: &RunResult, metrics: Vec<MetricValue>) -> RunResult {
+    let label = format!("{} reweighted", plain.label);
+    RunResult { label, metrics, samples_path: None, reweighted: true, ..plain.clone() }
+}
+
+/// A run without values, and its second row where its kind has one.
+fn with_second(cell: &Cell, plain: RunResult) -> Vec<RunResult> {
+    let two = matches!(cell.run.sampler, SamplerSpec::TabgIc(_) | SamplerSpec::TabgCart(_));
+    let second = two.then(|| second(&plain, vec![]));
+    std::iter::once(plain).chain(second).collect()
 }
 
 /// A run whose files cannot be read, as a row that says so.
 fn damaged(cell: &Cell, run: &RunDir, why: &Error) -> RunResult {
-    RunResult { status: Status::Failed, failure: Some(format!("damaged: {why}")), ..blank(cell, run) }
+    RunResult { failure: Some(why.to_string()), ..blank(cell, Some(run), Status::Damaged) }
 }
 
-/// What a cell says about its run.
-fn blank(cell: &Cell, run: &RunDir) -> RunResult {
+/// What a cell says about its run, without any result.
+fn blank(cell: &Cell, run: Option<&RunDir>, status: Status) -> RunResult {
     let kind = match &cell.run.sampler {
         SamplerSpec::External(program) => program.name.as_str(),
         SamplerSpec::Pita(spec) => spec.method(),
         built_in => built_in.kind(),
     };
     RunResult {
-        run_id: run.id.to_string(),
+        run_id: run.map_or(String::new(), |run| run.id.to_string()),
         system: cell.run.system.name.clone(),
         temperature: cell.run.system.temperature,
         sampler: kind.to_owned(),
@@ -141,11 +156,12 @@ fn blank(cell: &Cell, run: &RunDir) -> RunResult {
         metrics: Vec::new(),
         counts: Counts::default(),
         reference: None,
-        status: Status::Unfinished,
+        status,
         evaluated_by: None,
         partial: None,
         origin: None,
         failure: None,
+        reweighted: false,
         samples_path: None,
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! | file | job |
 //! |---|---|
+//! | [`missing`] | cells without a value, and why |
 //! | [`runs`] | what the report knows of a run |
 //! | [`load`] | from run folders to all of that |
 //! | [`baselines`] | published and accepted numbers, from `baselines/<name>/` |
@@ -17,6 +18,7 @@ pub mod figures;
 pub mod history;
 pub mod html;
 pub mod load;
+pub mod missing;
 pub mod runs;
 pub mod table;
 pub mod views;

@@ -16,14 +16,35 @@ pub enum Status {
     Complete,
     /// Ended with an error.
     Failed,
-    /// Not started, or stopped before its end.
-    Unfinished,
+    /// Nobody has begun it.
+    NeverRun,
+    /// Somebody works on it.
+    Running,
+    /// Begun, not ended, nobody works on it.
+    Interrupted,
+    /// Ended, but its files are not what they were.
+    Damaged,
+}
+
+impl Status {
+    /// The word used in tables.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::Failed => "failed",
+            Self::NeverRun => "never run",
+            Self::Running => "running",
+            Self::Interrupted => "interrupted",
+            Self::Damaged => "damaged",
+        }
+    }
 }
 
 /// One run (one cell of a sweep at one seed) with its metrics.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunResult {
-    /// Run id, as unique prefix or in full.
+    /// Run id, as unique prefix or in full; empty for a cell that was never run.
     pub run_id: String,
     /// System name.
     pub system: String,
@@ -54,8 +75,10 @@ pub struct RunResult {
     /// The bundle that it was imported from, if it was not made here.
     #[serde(default)]
     pub origin: Option<String>,
-    /// Why it failed.
+    /// Why it failed, or what is damaged.
     pub failure: Option<String>,
+    /// Whether this is the second row of a run: its samples reweighted.
+    pub reweighted: bool,
     /// Where its samples are.
     pub samples_path: Option<PathBuf>,
 }

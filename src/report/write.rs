@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::figures::{self, Bar, Convergence, Cost, Point, SampleSet, Samples};
 use super::html::{self, Picture};
+use super::missing::Coverage;
 use super::runs::{RunResult, Status};
 use super::table::{Row, Table, csv, latex, markdown};
 use super::views::{self, Panels, Views};
@@ -121,7 +122,8 @@ pub fn write(
         Ok::<_, Error>(())
     };
     let join = |format: fn(&Table) -> String| tables.iter().map(format).collect::<Vec<_>>().join("\n");
-    put("table.md", &format!("# {title}\n\n{}", join(markdown)))?;
+    let missing = Coverage::of(runs).sentence().map_or(String::new(), |missing| format!("**{missing}**\n\n"));
+    put("table.md", &format!("# {title}\n\n{missing}{}", join(markdown)))?;
     put("table.csv", &csv(tables))?;
     put("table.tex", &join(latex))?;
     let json = serde_json::to_string_pretty(tables).map_err(|e| Error::Internal(format!("table.json: {e}")))?;
@@ -131,9 +133,11 @@ pub fn write(
     for p in pictures {
         let place = format!("{}-T{}", p.system, p.temperature);
         let on = format!("{} at T = {}{}", p.system, p.temperature, if p.molecule.is_some() { " K" } else { "" });
+        let table = tables.iter().find(|t| t.system == p.system && t.temperature == p.temperature);
+        let missing = gaps(table);
         let mut show = |kind: &str, figure: &dyn Fn(&Path, &str) -> Result<String>, caption: &str| {
             let stem = format!("{kind}-{place}");
-            shown.push(Picture { svg: figure(&folder, &stem)?, caption: format!("{on}: {caption}") });
+            shown.push(Picture { svg: figure(&folder, &stem)?, caption: format!("{on}: {caption}{missing}") });
             files.extend(["svg", "png"].map(|e| folder.join(format!("{stem}.{e}"))));
             Ok::<_, Error>(())
         };
@@ -156,8 +160,9 @@ pub fn write(
             shown.push(Picture {
                 svg: figures::save(&cost, &folder, &stem)?,
                 caption: format!(
-                    "{}: quality against cost; each marker is a run, each bar the 95 % interval of a mean over seeds, as in the table.",
-                    table.title
+                    "{}: quality against cost; each marker is a run, each bar the 95 % interval of a mean over seeds, as in the table.{}",
+                    table.title,
+                    gaps(Some(table))
                 ),
             });
             files.extend(["svg", "png"].map(|e| folder.join(format!("{stem}.{e}"))));
@@ -170,6 +175,12 @@ pub fn write(
 }
 
 /// Energy-W1 of every complete run over its charged evaluations; `None` when no run has both.
+/// What a caption says of cells that are not there.
+fn gaps(table: Option<&Table>) -> String {
+    let missing = table.and_then(|t| t.coverage.sentence());
+    missing.map_or(String::new(), |missing| format!(" {missing}."))
+}
+
 fn cost(table: &Table, runs: &[RunResult]) -> Option<Cost> {
     let points: Vec<Point> = runs
         .iter()
@@ -268,6 +279,9 @@ mod tests {
         for file in &files {
             assert!(std::fs::metadata(file).unwrap().len() > 500, "{}", file.display());
         }
+        // What is not there is said by the page, under figures too.
+        let page = std::fs::read_to_string(out.join("report.html")).unwrap();
+        assert_eq!(page.matches("1 of 7 cells missing: 1 failed.</figcaption>").count(), 3, "samples, reference, cost");
         let svg = std::fs::read_to_string(out.join("figures/samples-lj13-T1.svg")).unwrap();
         for text in ["interatomic distance (rₘ)", "MALA, no resampling", "reduced energy E / kT"] {
             assert!(svg.contains(text), "{text}");

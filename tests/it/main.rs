@@ -25,6 +25,7 @@ mod golden_pita;
 mod golden_tabg;
 mod golden_tarflow;
 mod metrics;
+mod missing;
 mod old_folders;
 mod outside;
 mod peptides;

@@ -39,6 +39,7 @@ fn runs(name: &str, direction: Direction, seeds: &Seeds) -> Vec<RunResult> {
         partial: None,
         origin: None,
         failure: None,
+        reweighted: false,
         samples_path: None,
     };
     seeds.iter().enumerate().map(run).collect()

@@ -2,27 +2,30 @@
 
 use std::fmt::Write;
 
-use super::Table;
+use super::{Cell, Table};
+use crate::report::missing::Gap;
 
 /// Tidy CSV: every number in full, empty where there is none.
 #[must_use]
 pub fn csv(tables: &[Table]) -> String {
     let mut out = String::from(
         "system,temperature,method,published_only,metric,version,unit,mean,sd,lo,hi,error,freedom,floor,paper,paper_sd,best,at_floor,\
-         seeds,failed,partial,unfinished,charged_evaluations,run_ids\n",
+         seeds,partial,missing,charged_evaluations,run_ids,why_missing\n",
     );
     let full = |x: Option<f64>| x.map_or(String::new(), |x| x.to_string());
     for table in tables {
         for row in &table.rows {
-            for (cell, column) in row.cells.iter().zip(&table.columns) {
+            let why: Vec<String> = row.missing.iter().map(Gap::line).collect();
+            let mut line = |cell: &Cell, metric: [String; 3]| {
+                let [id, version, unit] = metric;
                 let fields = [
                     table.system.clone(),
                     table.temperature.to_string(),
                     row.label.clone(),
                     row.published_only.to_string(),
-                    column.id.clone(),
-                    column.version.to_string(),
-                    column.unit.clone(),
+                    id,
+                    version,
+                    unit,
                     full(cell.mean),
                     full(cell.sd),
                     full(cell.lo),
@@ -35,14 +38,21 @@ pub fn csv(tables: &[Table]) -> String {
                     cell.best.to_string(),
                     cell.at_floor.to_string(),
                     row.seeds.to_string(),
-                    row.failed.len().to_string(),
                     row.partial.to_string(),
-                    row.unfinished.to_string(),
+                    row.missing.len().to_string(),
                     row.charged.map_or(String::new(), |n| n.to_string()),
                     cell.run_ids.join(" "),
+                    why.join("; "),
                 ];
                 let fields: Vec<String> = fields.iter().map(|f| quoted(f)).collect();
                 let _ = writeln!(out, "{}", fields.join(","));
+            };
+            for (cell, column) in row.cells.iter().zip(&table.columns) {
+                line(cell, [column.id.clone(), column.version.to_string(), column.unit.clone()]);
+            }
+            // A row without any metric still says what it lacks.
+            if table.columns.is_empty() {
+                line(&Cell::default(), Default::default());
             }
         }
     }
@@ -76,6 +86,11 @@ mod tests {
         for (found, expected) in numbers.iter().zip([3.0 - 4.302_653 * error, 3.0 + 4.302_653 * error, error, 2.0]) {
             assert!((found - expected).abs() < 1e-5, "{line}");
         }
-        assert!(line.ends_with(",0.1,2.26,0.21,true,false,3,1,0,0,1000002,pita1 pita2 pita3"), "{line}");
+        assert!(
+            line.contains(
+                ",0.1,2.26,0.21,true,false,3,0,1,1000002,pita1 pita2 pita3,seed 4 (run pita4): failed: training"
+            ),
+            "{line}"
+        );
     }
 }

@@ -8,7 +8,8 @@ use super::{Cell, Row, Table, as_published, grouped, markdown, number};
 #[must_use]
 pub fn latex(table: &Table) -> String {
     let mut out = String::from("\\begin{table}\n\\centering\n");
-    let _ = writeln!(out, "\\caption{{{}. {}}}", escape(&table.title), escape(&table.caption));
+    let missing = table.coverage.sentence().map_or(String::new(), |missing| format!(" {missing}."));
+    let _ = writeln!(out, "\\caption{{{}.{} {}}}", escape(&table.title), escape(&missing), escape(&table.caption));
     let _ = writeln!(out, "\\begin{{tabular}}{{l{}r}}\n\\toprule", "c".repeat(table.columns.len()));
     out.push_str("Method");
     for column in &table.columns {

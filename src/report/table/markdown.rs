@@ -21,7 +21,8 @@ pub fn markdown(table: &Table) -> String {
         for cell in &row.cells {
             let _ = write!(out, " {} |", self::cell(cell, row));
         }
-        let _ = writeln!(out, " {} |", row.charged.map_or("–".into(), grouped));
+        let none = if table.columns.is_empty() { ours(&Cell::default(), row) } else { None };
+        let _ = writeln!(out, " {} |", row.charged.map(grouped).or(none).unwrap_or("–".into()));
     }
     if table.columns.iter().any(|c| c.floor.is_some()) {
         out.push_str("| *reference (noise floor)* | – |");
@@ -29,6 +30,9 @@ pub fn markdown(table: &Table) -> String {
             let _ = write!(out, " {} |", column.floor.map_or("–".into(), number));
         }
         let _ = writeln!(out, " {} |", table.reference.map_or("–".into(), grouped));
+    }
+    if let Some(missing) = table.coverage.sentence() {
+        let _ = write!(out, "\n**{missing}**\n");
     }
     let _ = write!(out, "\n{}\n", table.caption.replacen("Bold:", "**Bold**:", 1));
     out.push_str("\n### Energy evaluations by purpose\n\n");
@@ -44,12 +48,10 @@ pub fn markdown(table: &Table) -> String {
             let _ = writeln!(out, "- {}", escape(warning));
         }
     }
-    if table.rows.iter().any(|r| !r.failed.is_empty()) {
-        out.push_str("\n### Failed seeds\n\n");
-        for row in &table.rows {
-            for failed in &row.failed {
-                let _ = writeln!(out, "- {}: {}", escape(&row.label), escape(failed));
-            }
+    if table.rows.iter().any(|r| !r.missing.is_empty()) {
+        out.push_str("\n### Missing cells\n\n");
+        for gap in table.rows.iter().flat_map(|r| &r.missing) {
+            let _ = writeln!(out, "- {}: {}", escape(&gap.method), escape(&gap.line()));
         }
     }
     if !table.sources.is_empty() {
@@ -83,11 +85,14 @@ pub(in crate::report) fn label(row: &Row) -> String {
     if row.published_only {
         return format!("{} (published)", row.label);
     }
-    let marks: Vec<String> = [(row.failed.len(), "failed"), (row.partial, "partial")]
-        .iter()
-        .filter(|(n, _)| *n > 0)
-        .map(|(n, what)| format!("{n} {what}"))
-        .collect();
+    let missing = row.missing.len();
+    let mut marks = Vec::new();
+    if missing > 0 {
+        marks.push(format!("{missing} of {} missing", row.seeds + missing));
+    }
+    if row.partial > 0 {
+        marks.push(format!("{} partial", row.partial));
+    }
     if marks.is_empty() { row.label.clone() } else { format!("{} ({})", row.label, marks.join(", ")) }
 }
 
@@ -97,7 +102,10 @@ pub(in crate::report) fn ours(cell: &Cell, row: &Row) -> Option<String> {
         (Some(mean), Some(lo), Some(hi)) if cell.run_ids.len() > 1 => Some(with_spread(mean, Some(0.5 * (hi - lo)))),
         (Some(mean), Some(lo), Some(hi)) => Some(format!("{} ({} to {})", number(mean), number(lo), number(hi))),
         (Some(mean), ..) => Some(number(mean)),
-        (None, ..) if row.seeds == 0 && !row.failed.is_empty() => Some("failed".into()),
+        (None, ..) if row.seeds == 0 => {
+            let first = row.missing.first()?.state;
+            Some(if row.missing.iter().all(|gap| gap.state == first) { first } else { "missing" }.into())
+        }
         _ => None,
     }
 }
@@ -127,11 +135,12 @@ mod tests {
     fn shows_paper_floor_failures_and_runs() {
         let text = markdown(&collect(&example()).unwrap()[0]);
         for expected in [
-            "| PITA (1 failed) | 3 | **3.000 ± 2.484** [paper 2.26 ± 0.21] | **0.0500 ± 0.0127**° [paper 0.04 ± 0.00] | 1,000,002 |",
+            "| PITA (1 of 4 missing) | 3 | **3.000 ± 2.484** [paper 2.26 ± 0.21] | **0.0500 ± 0.0127**° [paper 0.04 ± 0.00] | 1,000,002 |",
             "| MD | 3 | **2.500 ± 0.253** |",
             "| *reference (noise floor)* | – | 0.1000 | 0.1000 | 7,000,000 |",
             "| iDEM (published) | – | [paper 30.78 ± 24.46] | [paper 0.127] | – |",
-            "- PITA: seed 4 (run pita4): training diverged \\| at step 7",
+            "**1 of 7 cells missing: 1 failed**",
+            "- PITA: seed 4 (run pita4): failed: training diverged \\| at step 7",
             "- PITA, energy-w2: pita1, pita2, pita3",
             "- PITA: sampling 1,000,002, evaluation 50",
             "**Bold**: best, or not distinguishable",

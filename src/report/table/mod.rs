@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::baselines::{self, Baseline, Kind};
+use super::missing::{Coverage, Gap};
 use super::runs::{RunResult, Status};
 use crate::compare::{self, Verdict, at_floor};
 use crate::energy::{Counts, Purpose};
@@ -40,7 +41,9 @@ pub struct Table {
     pub reference: Option<u64>,
     /// How to read it: what stands behind ±, what is bold and why not.
     pub caption: String,
-    /// What a reader must know before comparing: differing references, versions, failed seeds.
+    /// Which of the cells that were asked for are there.
+    pub coverage: Coverage,
+    /// What a reader must know before comparing: differing references, versions.
     pub warnings: Vec<String>,
     /// Where the published values come from: method, metric, source, remark.
     pub sources: Vec<String>,
@@ -83,12 +86,10 @@ pub struct Row {
     pub charged: Option<u64>,
     /// Complete seeds.
     pub seeds: usize,
-    /// Failed seeds: seed, run id and reason.
-    pub failed: Vec<String>,
     /// Seeds among the complete ones with fewer samples than were asked for.
     pub partial: usize,
-    /// Seeds not run to their end.
-    pub unfinished: usize,
+    /// The seeds that are in no mean.
+    pub missing: Vec<Gap>,
 }
 
 /// One method's value of one metric.
@@ -178,14 +179,7 @@ fn table(runs: &[RunResult], system: &str, temperature: f64) -> Result<Table> {
             mark_best(&mut rows, c, column.direction);
         }
     }
-    for row in rows.iter().filter(|r| !r.failed.is_empty()) {
-        let total = row.seeds + row.failed.len() + row.unfinished;
-        warnings.push(format!("{}: {} of {total} seeds failed and are in no mean", row.label, row.failed.len()));
-    }
     warnings.extend(rows.iter().filter_map(|row| by_other_code(row, &runs)));
-    for row in rows.iter().filter(|r| r.unfinished > 0) {
-        warnings.push(format!("{}: {} seeds are not finished", row.label, row.unfinished));
-    }
     for run in &runs {
         if let Some(origin) = &run.origin {
             warnings.push(format!("{} seed {} (run {}) was imported: {origin}", run.row_label(), run.seed, run.run_id));
@@ -214,9 +208,8 @@ fn table(runs: &[RunResult], system: &str, temperature: f64) -> Result<Table> {
             energy: Counts::default(),
             charged: None,
             seeds: 0,
-            failed: vec![],
             partial: 0,
-            unfinished: 0,
+            missing: vec![],
         })
     }));
     // A metric that is defined for no method says nothing here; why it is not stands in the notes of the runs.
@@ -228,7 +221,19 @@ fn table(runs: &[RunResult], system: &str, temperature: f64) -> Result<Table> {
     let sources = sources(&baselines, &rows, system, temperature, &columns);
     let reference = runs.iter().find_map(|r| r.reference.as_ref()).map(Counts::charged);
     let caption = caption::caption(&columns);
-    Ok(Table { title, system: system.into(), temperature, columns, rows, reference, caption, warnings, sources })
+    let coverage = Coverage::of(runs.iter().copied());
+    Ok(Table {
+        title,
+        system: system.into(),
+        temperature,
+        columns,
+        rows,
+        reference,
+        caption,
+        coverage,
+        warnings,
+        sources,
+    })
 }
 
 /// Says which numbers of a row come from other code than this.
@@ -305,8 +310,7 @@ fn columns(runs: &[&RunResult], warnings: &mut Vec<String>) -> Vec<Column> {
 
 fn row(label: String, runs: &[&RunResult], columns: &[Column]) -> Row {
     // A run whose samples are there but not judged yet is in no mean, so it is no complete seed either.
-    let judged = |r: &RunResult| r.status == Status::Complete && !r.metrics.is_empty();
-    let complete: Vec<&&RunResult> = runs.iter().filter(|r| judged(r)).collect();
+    let complete: Vec<&&RunResult> = runs.iter().filter(|r| Gap::of(r).is_none()).collect();
     let cells = columns
         .iter()
         .map(|column| {
@@ -321,9 +325,9 @@ fn row(label: String, runs: &[&RunResult], columns: &[Column]) -> Row {
                 found.iter().map(|(_, m)| m.note.as_str()).filter(|note| !note.is_empty()).collect();
             let worth: Vec<usize> = found.iter().filter_map(|(_, m)| m.n_effective).collect();
             let worth = worth.iter().min().zip(worth.iter().max());
-            let worth = worth.map(|(least, most)| match least == most {
-                true => format!("samples of dynamics, worth {least} independent ones"),
-                false => format!("samples of dynamics, worth {least} to {most} independent ones"),
+            let worth = worth.map(|(least, most)| {
+                let range = if least == most { least.to_string() } else { format!("{least} to {most}") };
+                format!("samples of dynamics, worth {range} independent ones")
             });
             let floor = mean(&found.iter().filter_map(|(_, m)| m.floor).collect::<Vec<_>>());
             Cell {
@@ -355,16 +359,8 @@ fn row(label: String, runs: &[&RunResult], columns: &[Column]) -> Row {
         energy: Counts(totals.into_iter().map(|(p, sum)| (p, average(sum))).collect()),
         charged,
         seeds: complete.len(),
-        failed: runs
-            .iter()
-            .filter(|r| r.status == Status::Failed)
-            .map(|r| {
-                let reason = r.failure.as_deref().unwrap_or("no reason recorded");
-                format!("seed {} (run {}): {reason}", r.seed, r.run_id)
-            })
-            .collect(),
         partial: complete.iter().filter(|r| r.partial.is_some()).count(),
-        unfinished: runs.iter().filter(|r| r.status != Status::Failed && !judged(r)).count(),
+        missing: runs.iter().copied().filter_map(Gap::of).collect(),
     }
 }
 
@@ -433,6 +429,7 @@ pub(crate) mod tests {
             partial: None,
             origin: None,
             failure: None,
+            reweighted: false,
             samples_path: None,
         }
     }
@@ -466,7 +463,7 @@ pub(crate) mod tests {
         assert_eq!(tables.len(), 1);
         let t = &tables[0];
         let pita = &t.rows[0];
-        assert_eq!((pita.seeds, pita.failed.len()), (3, 1));
+        assert_eq!((pita.seeds, pita.missing.len(), pita.missing[0].state), (3, 1, "failed"));
         assert_eq!((pita.cells[0].mean, pita.cells[0].sd), (Some(3.0), Some(1.0)));
         // Student's t with two degrees of freedom, over sqrt(3).
         assert!((pita.cells[0].hi.unwrap() - 3.0 - 4.302_653 / 3_f64.sqrt()).abs() < 1e-5);
@@ -478,7 +475,7 @@ pub(crate) mod tests {
         // Distances lie under the floor of 0.1.
         assert!(pita.cells[1].at_floor && t.rows[1].cells[1].best);
         assert!(t.rows.iter().any(|r| r.published_only && r.label == "iDEM"));
-        assert!(t.warnings.iter().any(|w| w.contains("1 of 4 seeds failed")));
+        assert_eq!(t.coverage.sentence().unwrap(), "1 of 7 cells missing: 1 failed");
     }
 
     #[test]
@@ -486,8 +483,8 @@ pub(crate) mod tests {
         let mut runs = vec![run("pita", 1, 2.0), run("pita", 2, 4.0)];
         runs[1].metrics.clear();
         let t = &collect(&runs).unwrap()[0];
-        assert_eq!((t.rows[0].seeds, t.rows[0].unfinished, t.rows[0].cells[0].mean), (1, 1, Some(2.0)));
-        assert!(t.warnings.iter().any(|w| w.contains("1 seeds are not finished")));
+        assert_eq!((t.rows[0].seeds, t.rows[0].missing.len(), t.rows[0].cells[0].mean), (1, 1, Some(2.0)));
+        assert_eq!(t.coverage.sentence().unwrap(), "1 of 2 cells missing: 1 not evaluated");
     }
 
     #[test]
@@ -516,6 +513,37 @@ pub(crate) mod tests {
         assert_eq!(warned(&runs), "PITA: 1 of 2 seeds were evaluated by other code (4b455f27d)");
         runs[0].evaluated_by = Some("4b455f27d".into());
         assert_eq!(warned(&runs), "PITA: all seeds were evaluated by other code (4b455f27d)");
+    }
+
+    /// Of a whole system that was never run there is a table, with its rows.
+    #[test]
+    fn systems_without_any_run_are_there() {
+        let mut runs = example();
+        let never = |label: &str, seed| RunResult {
+            run_id: String::new(),
+            system: "aldp".into(),
+            temperature: 300.0,
+            status: Status::NeverRun,
+            metrics: vec![],
+            ..run(label, seed, 0.0)
+        };
+        runs.extend([never("pita", 1), never("pita", 2), never("md", 1)]);
+        let tables = collect(&runs).unwrap();
+        let t = &tables[1];
+        assert_eq!(t.coverage.sentence().unwrap(), "3 of 3 cells missing: 3 never run");
+        let labels: Vec<(&str, usize)> = t.rows.iter().map(|r| (r.label.as_str(), r.missing.len())).collect();
+        assert_eq!(labels, [("PITA", 2), ("MD", 1)]);
+        assert_eq!(t.rows[0].missing[1].line(), "seed 2: never run");
+        let (md, csv, tex) = (markdown(t), csv(&tables), latex(t));
+        assert!(md.contains("**3 of 3 cells missing: 3 never run**") && md.contains("- MD: seed 1: never run"), "{md}");
+        assert!(md.contains("| PITA (2 of 2 missing) | 0 | never run |"), "{md}");
+        assert!(csv.lines().any(|l| l.starts_with("aldp,300,MD,false,") && l.contains("seed 1: never run")), "{csv}");
+        assert!(tex.contains("3 of 3 cells missing: 3 never run."), "{tex}");
+        let json = serde_json::to_value(t).unwrap();
+        assert_eq!(
+            (&json["coverage"]["cells"], &json["coverage"]["missing"][0]["state"]),
+            (&3.into(), &"never run".into())
+        );
     }
 
     /// With two seeds nothing is said about who is best, and the caption says why.
