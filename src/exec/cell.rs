@@ -323,8 +323,12 @@ impl<'a> Attempt<'a> {
         if let Some(weights) = work.weights() {
             write_safetensors(run.file("weights.safetensors"), &weights)?;
         }
-        if let Some(partial) = partial {
-            atomic::write_json(&run.file("partial.json"), &partial)?;
+        let path = run.file("partial.json");
+        match partial {
+            Some(partial) => atomic::write_json(&path, &partial)?,
+            // A process that began from nothing may have been killed here before this one did.
+            None if path.exists() => std::fs::remove_file(&path).map_err(Error::io(&path))?,
+            None => {}
         }
         let counts = work.counts();
         atomic::write_json(&run.file("counts.json"), &counts)?;

@@ -97,6 +97,7 @@ impl External {
         }
         let system = Arc::new(system);
         let job = Job::write(&work_folder(run), cell, spec, &system)?;
+        let files = RunFiles::begin(run)?;
         let process = Process::start(spec, &job.file, &run.join("command.log"))?;
         let needed = vec![job.file.clone(), job.work.clone()];
         let watch = Watch::new(&work_folder(run), needed, spec.disk.saturating_mul(1 << 20));
@@ -108,7 +109,7 @@ impl External {
             job,
             process,
             watch,
-            run: RunFiles::remember(run)?,
+            run: files,
             progress: Progress { total: 1, phase, ..Progress::default() },
             spent: false,
             answer: None,
@@ -176,8 +177,9 @@ impl External {
     }
 }
 
-impl Work for External {
-    fn step(&mut self) -> Result<Progress> {
+impl External {
+    /// Listens for a while.
+    fn listen(&mut self) -> Result<Progress> {
         let until = Instant::now() + STEP;
         loop {
             match self.process.hear(until)? {
@@ -200,6 +202,18 @@ impl Work for External {
                 return Ok(self.progress.clone());
             }
         }
+    }
+}
+
+impl Work for External {
+    fn step(&mut self) -> Result<Progress> {
+        let heard = self.listen();
+        if heard.is_err() {
+            // Whatever it forged must not outlive the failure that is recorded now.
+            self.process.end();
+            self.run.restore()?;
+        }
+        heard
     }
 
     fn counts(&self) -> Counts {

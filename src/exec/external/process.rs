@@ -166,6 +166,25 @@ impl Process {
         format!("; the end of its log (command.log):\n  {}", lines.join("\n  "))
     }
 
+    /// Ends it, and all that it started.
+    pub(super) fn end(&mut self) {
+        #[cfg(unix)]
+        if self.status.is_none()
+            && let Ok(child) = i32::try_from(self.child.id())
+        {
+            use super::guard::{GRACE, HUNT};
+            let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(child), nix::sys::signal::Signal::SIGTERM);
+            let asked = Instant::now();
+            while asked.elapsed() < GRACE + 2 * HUNT && matches!(self.child.try_wait(), Ok(None)) {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        }
+        let _ = self.child.kill();
+        if let Ok(status) = self.child.wait() {
+            self.status.get_or_insert((of_the_program(status), Instant::now()));
+        }
+    }
+
     fn note(&mut self, text: &str) {
         if self.last.len() == LAST_WORDS {
             self.last.pop_front();
@@ -211,19 +230,7 @@ fn of_the_program(status: ExitStatus) -> ExitStatus {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        #[cfg(unix)]
-        if self.status.is_none()
-            && let Ok(child) = i32::try_from(self.child.id())
-        {
-            use super::guard::{GRACE, HUNT};
-            let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(child), nix::sys::signal::Signal::SIGTERM);
-            let asked = Instant::now();
-            while asked.elapsed() < GRACE + 2 * HUNT && matches!(self.child.try_wait(), Ok(None)) {
-                std::thread::sleep(Duration::from_millis(10));
-            }
-        }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.end();
     }
 }
 

@@ -16,14 +16,16 @@ pub(super) struct RunFiles {
 }
 
 impl RunFiles {
-    /// Keeps a copy of what was asked for.
+    /// Keeps a copy of what was asked for, and removes what an earlier program left that was killed before its run ended.
     ///
     /// # Errors
     /// [`Error::Io`].
-    pub(super) fn remember(folder: &Path) -> Result<Self> {
+    pub(super) fn begin(folder: &Path) -> Result<Self> {
         let path = folder.join("spec.json");
         let request = std::fs::read(&path).map_err(Error::io(&path))?;
-        Ok(Self { folder: folder.to_path_buf(), request })
+        let files = Self { folder: folder.to_path_buf(), request };
+        files.restore()?;
+        Ok(files)
     }
 
     /// Puts back what was changed and removes what was forged; names the first such file.
@@ -58,7 +60,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let at = |name: &str| dir.path().join(name);
         std::fs::write(at("spec.json"), "asked").unwrap();
-        let files = RunFiles::remember(dir.path()).unwrap();
+        std::fs::write(at("samples.npz"), "of a process that was killed").unwrap();
+        let files = RunFiles::begin(dir.path()).unwrap();
+        assert!(!at("samples.npz").exists());
         std::fs::write(at("command.log"), "fine").unwrap();
         assert_eq!(files.restore().unwrap(), None);
         std::fs::write(at("spec.json"), "other").unwrap();
