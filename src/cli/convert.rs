@@ -50,7 +50,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
             let message = format!("--out-pdb: the atoms of {} have no names; --out-pdb is for molecules", system.name);
             return Err(Error::Usage(message));
         };
-        let frame = if n == 0 { &system.start } else { &x[..3 * system.atoms] };
+        let frame = if n == 0 { &system.given[..] } else { &x[..3 * system.atoms] };
         atomic::write(path, pdb::write(path, topology, frame)?.as_bytes())?;
     }
     let others: Vec<&str> = arrays.keys().map(String::as_str).filter(|name| *name != "positions").collect();

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use super::{DeviceArgs, Globals, SystemArgs, device, output};
-use crate::array::{Array, Arrays, is_xtc, read_positions, write_npz};
+use crate::array::{Array, Arrays, is_xtc, positions_of, read_frames, write_npz};
 use crate::error::{Error, Result};
 use crate::real::Precision;
 use crate::record::atomic;
+use crate::systems::wholeness;
 
 /// Arguments of `energy`.
 #[derive(Debug, clap::Args)]
@@ -43,7 +44,16 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     args.device.select(globals.quiet)?;
     // The energy does not depend on the temperature.
     let system = SystemArgs::build(&args.system.spec(1.0)?, globals.quiet)?;
-    let x = read_positions(&args.input, system.atoms)?;
+    let arrays = read_frames(&args.input)?;
+    let mut x = positions_of(&arrays, &args.input, system.atoms)?;
+    if let Some(topology) = &system.topology {
+        wholeness::by_box(topology, &arrays, &mut x);
+        let n = x.len() / (3 * system.atoms);
+        let wholeness::Sorted { kept, hint } = wholeness::sort(topology, &x, system.scale);
+        if let Some(hint) = hint.filter(|_| !globals.quiet) {
+            eprintln!("note: {} of {n} frames are not the molecule: {hint}", n - kept.len());
+        }
+    }
     output::not_the_input(&args.input, &args.output, "--out")?;
     if is_xtc(&args.output) {
         return Err(Error::Usage("--out: an xtc file holds no energies; name an npz file".into()));

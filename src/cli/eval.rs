@@ -4,14 +4,14 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::{Globals, SystemArgs};
-use crate::array::{Arrays, get, positions_of, read_frames, read_positions};
+use crate::array::{Arrays, get, positions_of, read_frames};
 use crate::config::ReferenceProfile;
 use crate::error::{Error, Result};
 use crate::exec::references;
 use crate::metrics::{MetricValue, ReferenceSet, by_id, evaluate, evaluate::energies, registry::ids_for};
 use crate::report::table::number;
 use crate::spec::{EvalSpec, ReferenceSpec, SystemSpec};
-use crate::systems::System;
+use crate::systems::{System, wholeness};
 
 /// Arguments of `eval`.
 #[derive(Debug, clap::Args)]
@@ -112,7 +112,11 @@ fn read_samples(path: &Path, atoms: usize) -> Result<Arrays> {
 
 /// A reference from a file: energies are computed here, its digest is that of its coordinates.
 fn read_reference(path: &Path, system: &System) -> Result<ReferenceSet> {
-    let positions = read_positions(path, system.atoms)?;
+    let arrays = read_frames(path)?;
+    let mut positions = positions_of(&arrays, path, system.atoms)?;
+    if let Some(topology) = &system.topology {
+        wholeness::by_box(topology, &arrays, &mut positions);
+    }
     if positions.len() < 6 * system.atoms {
         return Err(Error::data(path, "a reference needs at least two frames"));
     }

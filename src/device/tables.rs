@@ -1,6 +1,8 @@
 //! Parameters of a potential, laid out as the kernels of `src/kernels` read them.
 
-use crate::energy::forcefield::params::{COULOMB, ForceField, GeneralizedBorn};
+use std::collections::HashMap;
+
+use crate::energy::forcefield::params::{COULOMB, Exception, ForceField, GeneralizedBorn, Nonbonded};
 
 /// Integers before the lists: see `forcefield.cuh`.
 const HEADER: usize = 12;
@@ -111,7 +113,8 @@ fn shared(atoms: usize, passes: usize) -> usize {
 /// The scalars of the solvation, without the cutoff of pairs.
 fn solvation(gb: Option<&GeneralizedBorn>) -> [f64; SCALARS - 3] {
     let Some(gb) = gb else { return [0.0; SCALARS - 3] };
-    let [alpha, beta, gamma] = gb.tanh;
+    // All atoms have the same: see `GeneralizedBorn::is_obc`.
+    let [alpha, beta, gamma] = gb.tanh.as_ref().and_then(|tanh| tanh.first()).copied().unwrap_or_default();
     let tau = gb.coulomb * (1.0 / gb.solute - 1.0 / gb.solvent);
     let (cutoff, shift) = (gb.cutoff.unwrap_or(f64::INFINITY), gb.cutoff.map_or(0.0, f64::recip));
     [alpha, beta, gamma, gb.offset, tau, gb.surface, gb.probe, cutoff, shift]
@@ -120,20 +123,21 @@ fn solvation(gb: Option<&GeneralizedBorn>) -> [f64; SCALARS - 3] {
 /// `(a, b, qq, plain)` of every ordered pair, `[atoms - 1, atoms]`: row `k` holds the pairs (i, i + k + 1 modulo atoms).
 fn pairs(ff: &ForceField) -> Vec<f64> {
     let n = ff.atoms();
+    let own = ff.nonbonded.as_ref().map(Nonbonded::exceptions_by_pair).unwrap_or_default();
     let mut out = Vec::with_capacity(4 * n * n);
     for k in 1..n.max(1) {
         for i in 0..n {
             let j = (i + k) % n;
-            out.extend(pair(ff, i.min(j), i.max(j)));
+            let [i, j] = [i.min(j), i.max(j)];
+            out.extend(pair(ff, own.get(&[i, j]), i, j));
         }
     }
     out
 }
 
 /// `a = 4 eps s^12`, `b = 4 eps s^6`, Coulomb constant times charges, and whether the cutoff holds.
-fn pair(ff: &ForceField, i: usize, j: usize) -> [f64; 4] {
+fn pair(ff: &ForceField, own: Option<&Exception>, i: usize, j: usize) -> [f64; 4] {
     let Some(nb) = &ff.nonbonded else { return [0.0; 4] };
-    let own = nb.exceptions.iter().find(|e| e.atoms == [i, j] || e.atoms == [j, i]);
     let (charge, sigma, epsilon) = own.map_or_else(
         || {
             let sigma = f64::midpoint(nb.sigma[i], nb.sigma[j]);
@@ -209,9 +213,9 @@ fn terms(ff: &ForceField) -> Vec<Term> {
     let bonds = ff.bonds.iter().map(|b| Term { kind: 0, atoms: b.atoms.to_vec(), parameters: vec![b.k, b.r0] });
     let angles = ff.angles.iter().map(|a| Term { kind: 1, atoms: a.atoms.to_vec(), parameters: vec![a.k, a.theta0] });
     let mut out: Vec<Term> = bonds.chain(angles).collect();
-    let first = out.len();
+    let mut places = HashMap::new();
     for torsion in &ff.torsions {
-        let place = out[first..].iter().position(|t| t.atoms == torsion.atoms).map_or(out.len(), |p| first + p);
+        let place = *places.entry(torsion.atoms).or_insert(out.len());
         if place == out.len() {
             out.push(Term { kind: 2, atoms: torsion.atoms.to_vec(), parameters: vec![0.0] });
         }

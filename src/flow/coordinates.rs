@@ -1,15 +1,17 @@
 //! The unit cube that the couplings work on, and Cartesian coordinates.
 //!
 //! Bonds cover 0.035 nm and angles 0.9 rad on either side of one energy-minimised structure, torsions the whole circle. Some
-//! torsions are confined to the half circle in which that structure has them: the one that places HA (chirality, so that the
-//! mirror image is outside), and hydrogens of methyl and amino groups (so that no two of them can change places).
+//! torsions are confined to the part of the circle in which that structure has them, see `windows`: those that decide about
+//! the handedness of a centre, about the places of equal groups and about double bonds.
 
 use std::f64::consts::{PI, TAU};
 
 use super::internal::{Internal, measure, place, pull_back};
+use super::windows::windows;
 use super::{Counts, ZMatrix};
 use crate::error::{Error, Result};
 use crate::systems::Topology;
+use crate::systems::stereo::{Hand, Stereo};
 
 /// nm per unit of a bond's coordinate: 0.007 at a standard deviation of 0.1.
 const BOND: f64 = 0.07;
@@ -21,11 +23,13 @@ const ANGLE: f64 = 1.8;
 pub struct Coordinates {
     z: ZMatrix,
     minimum: Internal,
-    /// Where a torsion's half circle begins, in turns from -pi.
+    /// Where a torsion's part of the circle begins, in turns from -pi.
     loc: Vec<f64>,
-    /// 1, or 1/2 for a confined torsion.
+    /// 1, or less for a confined torsion.
     scale: Vec<f64>,
     chirality: Vec<usize>,
+    /// Judges what windows alone do not decide; `None` where they do.
+    stereo: Option<Stereo>,
     constant: f64,
 }
 
@@ -51,15 +55,10 @@ impl Coordinates {
                 "internal coordinates: angle {row} of the structure is {degrees:.1} degrees"
             )));
         }
-        let (chirality, hydrogens) = confined(topology, &z);
-        let turns = |row: usize| (q.torsions[row] + PI) / TAU;
-        let mut loc = vec![0.0; z.rows.len()];
-        let mut scale = vec![1.0; z.rows.len()];
-        for &row in chirality.iter().chain(&hydrogens) {
-            loc[row] = if turns(row) < 0.5 { 0.0 } else { 0.5 };
-            scale[row] = 0.5;
-        }
-        let mut out = Self { minimum: q, loc, scale, chirality, constant: 0.0, z };
+        let windows = windows(topology, &z, &q.torsions, minimum);
+        let (loc, scale) = windows.turns.into_iter().unzip();
+        let (chirality, stereo) = (windows.chirality, windows.stereo);
+        let mut out = Self { minimum: q, loc, scale, chirality, stereo, constant: 0.0, z };
         let Counts { bonds, angles, torsions } = out.counts();
         // Each coordinate's own units, and those of the pose (two angles of it in turns), as the reference counts them.
         out.constant = bonds as f64 * BOND.ln()
@@ -89,13 +88,20 @@ impl Coordinates {
         self.z.atoms()
     }
 
+    /// Whether a frame `x [atoms, 3]` is the right stereoisomer. The windows of torsions leave little else; where they leave
+    /// nothing else, this is not asked.
+    #[must_use]
+    pub fn right(&self, x: &[f64]) -> bool {
+        self.stereo.as_ref().is_none_or(|stereo| stereo.hand(x) == Hand::Right)
+    }
+
     /// Torsions that decide about chirality.
     #[must_use]
     pub fn chirality(&self) -> &[usize] {
         &self.chirality
     }
 
-    /// Torsions that are confined to a half circle.
+    /// Torsions that are confined to a part of the circle.
     #[must_use]
     pub fn confined(&self) -> Vec<usize> {
         (0..self.scale.len()).filter(|&row| self.scale[row] < 1.0).collect()
@@ -154,9 +160,14 @@ impl Coordinates {
             *u = (q - min) / ANGLE + 0.5;
         }
         for (row, (u, q)) in torsions.iter_mut().zip(&q.torsions).enumerate() {
-            *u = ((q + PI) / TAU - self.loc[row]) / self.scale[row];
+            let (loc, scale) = (self.loc[row], self.scale[row]);
+            let turns = (q + PI) / TAU;
+            // A window may reach over the end of the circle.
+            let turns = if loc + scale > 1.0 && turns < loc { turns + 1.0 } else { turns };
+            *u = (turns - loc) / scale;
         }
-        u.iter().all(|u| (0.0..=1.0).contains(u)).then(|| scratch.q.log_jacobian() + self.constant)
+        let inside = u.iter().all(|u| (0.0..=1.0).contains(u)) && self.right(x);
+        inside.then(|| scratch.q.log_jacobian() + self.constant)
     }
 
     /// Reverse pass of [`Coordinates::decode`]: the derivative of `x . x_bar + factor ln |dx/du|` with respect to `u`. `x` is
@@ -183,28 +194,4 @@ impl Coordinates {
             *bar = g;
         }
     }
-}
-
-/// Rows whose torsion is confined to a half circle: chirality, then hydrogens.
-fn confined(topology: &Topology, z: &ZMatrix) -> (Vec<usize>, Vec<usize>) {
-    let atom = |i: usize| &topology.atoms[i];
-    let row_of = |i: usize| z.rows.iter().position(|row| row[0] == i);
-    let neighbours = topology.neighbours();
-    let chiral = |row: &usize| {
-        let [placed, bonded, ..] = z.rows[*row];
-        atom(placed).name == "HA" && atom(bonded).name == "CA"
-    };
-    let chirality = (0..z.rows.len()).filter(chiral).collect();
-    let mut hydrogens = Vec::new();
-    for (i, bonded) in neighbours.iter().enumerate() {
-        let group: Vec<usize> = bonded.iter().copied().filter(|&j| atom(j).element == "H").collect();
-        if !["C", "N"].contains(&atom(i).element.as_str()) || group.len() < 2 {
-            continue;
-        }
-        let mut rows: Vec<usize> = group.into_iter().filter_map(row_of).collect();
-        rows.sort_unstable();
-        // Of three, the first is free: the other two are placed relative to it.
-        hydrogens.extend(rows.iter().skip(rows.len().saturating_sub(2)));
-    }
-    (chirality, hydrogens)
 }

@@ -11,7 +11,8 @@
 //! |---|---|
 //! | [`zmatrix`] | which atom is placed by which three others |
 //! | [`internal`] | bonds, angles, torsions from and to Cartesian coordinates; log-Jacobian, derivative |
-//! | [`coordinates`] | scaling to the unit cube around a minimised structure; chirality, hydrogen permutations |
+//! | [`coordinates`] | scaling to the unit cube around a minimised structure |
+//! | `windows` | the part of the circle for each torsion: chirality, equal groups, double bonds |
 //! | [`prior`] | truncated normal (bonds, angles), uniform (torsions) |
 //! | [`spline`] | monotone rational-quadratic splines, both ways, with derivatives |
 //! | [`shape`] | splits, couplings, and where the circles of torsions are cut (not as published) |
@@ -36,6 +37,7 @@ pub mod prior;
 pub mod shape;
 pub mod spline;
 pub mod tarflow;
+mod windows;
 pub mod zmatrix;
 
 pub use adam::PackedAdam;

@@ -112,7 +112,7 @@ struct Builder<'a> {
 impl<'a> Builder<'a> {
     fn new(topology: &'a Topology) -> Result<Self> {
         let neighbours = topology.neighbours();
-        let heavy = |i: usize| topology.atoms[i].element != "H";
+        let heavy = |i: usize| !topology.atoms[i].is_hydrogen();
         let peptide = (0..topology.residues.len())
             .find_map(|r| Some([topology.find(r, "N")?, topology.find(r, "CA")?, topology.find(r, "C")?]));
         let any = |all: bool| {
@@ -184,15 +184,16 @@ impl<'a> Builder<'a> {
     /// Places one more atom beside a placed one; false when there is none.
     fn along_bonds(&mut self) -> bool {
         for atom in (0..self.placed.len()).filter(|&i| !self.placed[i]) {
-            let heavy = |i: &usize| self.topology.atoms[*i].element != "H";
+            let heavy = |i: &usize| !self.topology.atoms[*i].is_hydrogen();
             let placed = |of: usize| self.neighbours[of].iter().copied().filter(|&i| self.placed[i]);
             for b in placed(atom) {
                 // The angle at `b` is with a heavy atom where there is one.
                 let Some(a) = placed(b).find(heavy).or_else(|| placed(b).next()) else { continue };
                 // Siblings on `b` come first: a hydrogen is placed relative to another one of its group.
                 let sibling = self.rows.iter().find(|row| row[1] == b && row[2] == a).map(|row| row[0]);
-                let further = placed(a).find(|&t| t != b);
-                let t = sibling.or(further).or_else(|| placed(b).find(|&t| t != a));
+                // Beside another placed neighbour of `b` the torsion tells on which side of both the atom is.
+                let beside = placed(b).find(|&t| t != a);
+                let t = sibling.or(beside).or_else(|| placed(a).find(|&t| t != b));
                 if let Some(t) = t {
                     self.push([atom, b, a, t]);
                     return true;
@@ -214,6 +215,7 @@ mod tests {
             atoms: elements.iter().map(atom).collect(),
             residues: vec![Residue { name: "LIG".into(), number: 1, chain: "A".into() }],
             bonds: bonds.to_vec(),
+            rest: Vec::new(),
         }
     }
 
@@ -226,7 +228,7 @@ mod tests {
         );
         let z = ZMatrix::of(&ethanol).unwrap();
         assert_eq!(z.seed, [0, 1, 2]);
-        assert_eq!(z.rows, [[3, 0, 1, 2], [4, 0, 1, 3], [5, 0, 1, 3], [6, 1, 0, 3], [7, 1, 0, 6], [8, 2, 1, 0]]);
+        assert_eq!(z.rows, [[3, 0, 1, 2], [4, 0, 1, 3], [5, 0, 1, 3], [6, 1, 0, 2], [7, 1, 0, 6], [8, 2, 1, 0]]);
     }
 
     #[test]

@@ -7,11 +7,15 @@
 //! Because defaults are left out, **changing the value of a default changes what old digests mean**: raise [`VERSION`]
 //! then. `tests/it/config.rs` freezes the defaults to remind of it.
 
+use std::collections::BTreeMap;
+use std::sync::{LazyLock, Mutex, PoisonError};
+
 use serde::Serialize;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use crate::spec::{EvalSpec, ReferenceSpec, RunSpec, SamplerSpec, SystemSpec};
+use crate::spec::{EvalSpec, MoleculeFiles, ReferenceSpec, RunSpec, SamplerSpec, SystemSpec};
+use crate::systems::molecules;
 
 /// Version of the canonical form and of the defaults it leaves out.
 const VERSION: u32 = 1;
@@ -65,11 +69,28 @@ pub fn reference_digest(system: &SystemSpec, reference: &ReferenceSpec) -> Strin
     digest("reference", &serde_json::json!({ "system": self::system(system), "reference": reference }))
 }
 
-/// A molecule from files is what the files hold, wherever they lie and whatever it is called.
+/// A molecule from files is what was read from them, wherever they lie and whatever it is called; files that cannot be read
+/// are their text.
 fn system(spec: &SystemSpec) -> Value {
     let Some(files) = &spec.files else { return json(spec) };
     let (xml, pdb) = (sha256_hex(&files.xml.text), sha256_hex(&files.pdb.text));
-    serde_json::json!({ "xml": xml, "pdb": pdb, "temperature": spec.temperature })
+    match molecule(files, &format!("{xml} {pdb}")) {
+        Some(molecule) => serde_json::json!({ "molecule": molecule, "temperature": spec.temperature }),
+        None => serde_json::json!({ "xml": xml, "pdb": pdb, "temperature": spec.temperature }),
+    }
+}
+
+/// Digest of a molecule, read once for files of the same text; `None` where it cannot be read.
+fn molecule(files: &MoleculeFiles, text: &str) -> Option<String> {
+    static READ: LazyLock<Mutex<BTreeMap<String, Option<String>>>> = LazyLock::new(Mutex::default);
+    // A poisoned lock only means that another reader panicked: the map itself is whole.
+    let read = || READ.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = read().get(text) {
+        return known.clone();
+    }
+    let found = molecules::from_files(files).ok().map(|molecule| sha256_hex(molecule.canonical()));
+    read().insert(text.to_owned(), found.clone());
+    found
 }
 
 /// SHA-256 as 64 hexadecimal digits.
@@ -148,7 +169,7 @@ fn write(value: &Value, out: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::{MdSpec, MoleculeFiles, PitaSpec, ReplicaExchangeSpec, TabgCartSpec, TabgSpec, TextFile};
+    use crate::spec::{MdSpec, PitaSpec, ReplicaExchangeSpec, TabgCartSpec, TabgSpec, TextFile};
 
     #[test]
     fn one_spelling() {

@@ -13,7 +13,7 @@ use super::{MetricValue, ReferenceSet, append, floor};
 use crate::array::{Arrays, get};
 use crate::error::{Error, Result};
 use crate::spec::EvalSpec;
-use crate::systems::System;
+use crate::systems::{System, Topology, wholeness};
 
 /// Coordinates at or beyond this count as non-finite: their squares would overflow.
 const COORDINATE_LIMIT: f64 = 1e100;
@@ -42,6 +42,7 @@ pub fn evaluate(
         name: format!("{} at {}", system.name, system.temperature),
         atoms: system.atoms,
         length_unit: system.length_unit,
+        scale: system.scale,
         kt,
         energies: &|positions| energies(system, positions),
         structure: Structure::of(system)?,
@@ -54,6 +55,8 @@ struct Subject<'a> {
     name: String,
     atoms: usize,
     length_unit: &'static str,
+    /// What positions are divided by in networks.
+    scale: f64,
     kt: f64,
     /// Unreduced energies of frames.
     energies: &'a dyn Fn(&[f64]) -> Vec<f64>,
@@ -76,7 +79,9 @@ fn judge(
     let reduced = |side: &Side| -> Vec<f64> {
         (subject.energies)(side.positions()).into_iter().map(|e| e / subject.kt).collect()
     };
-    let (usable, kept, frames) = usable(samples, subject.atoms)?;
+    let topology = subject.structure.as_ref().map(|s| &*s.topology);
+    let Usable { side: usable, kept, frames, impossible: hint } =
+        usable(samples, subject.atoms, topology, subject.scale)?;
     let order = walkers.map(|walkers| {
         let places = Places { kept: &kept, frames, walkers };
         Order::new(&usable, &reduced(&usable), &places, structure.as_deref())
@@ -85,7 +90,15 @@ fn judge(
     let reduced = reduced(&ours);
     let ours = ours.with_energies(reduced).with_structure(structure.clone());
 
-    let whole = whole(reference, subject)?.with_structure(structure);
+    let mut whole = whole(reference, subject)?;
+    let of_reference = possible(&whole, topology, subject.scale).map(|(kept, others, hint)| {
+        whole = whole.select(&kept);
+        (others, hint)
+    });
+    if let (true, Some((_, hint))) = (whole.is_empty(), &of_reference) {
+        return Err(Error::data("reference", format!("no frame is the molecule: {hint}")));
+    }
+    let whole = whole.with_structure(structure);
     let truth = whole.select(&subset(whole.len(), spec.n, seed, Draw::Reference));
     let halves = floor::halves(&whole, spec.n, seed);
 
@@ -111,6 +124,12 @@ fn judge(
                     value.n_effective = correlation.map(|_| settings.effective(value.n_samples));
                 }
             }
+            if let Some((n, hint)) = &hint {
+                append(&mut value.note, &format!("{n} samples are not the molecule ({hint})"));
+            }
+            if let Some((n, hint)) = &of_reference {
+                append(&mut value.note, &format!("{n} frames of the reference are not the molecule ({hint})"));
+            }
             if value.dropped > 0 {
                 append(&mut value.note, &format!("{} samples dropped", value.dropped));
             }
@@ -119,10 +138,31 @@ fn judge(
         .collect()
 }
 
-/// The samples with finite positions, which of all they are, and how many there are in all.
-fn usable(samples: &Arrays, atoms: usize) -> Result<(Side, Vec<usize>, usize)> {
+/// Frames that can be judged.
+struct Usable {
+    side: Side,
+    /// Which of all they are.
+    kept: Vec<usize>,
+    /// How many there are in all.
+    frames: usize,
+    /// How many finite ones have bonds that cannot be, and the likely cause.
+    impossible: Option<(usize, String)>,
+}
+
+/// Frames whose bonds can be, by their places; how many others there are, and the likely cause.
+fn possible(side: &Side, topology: Option<&Topology>, scale: f64) -> Option<(Vec<usize>, usize, String)> {
+    let wholeness::Sorted { kept, hint } = wholeness::sort(topology?, side.positions(), scale);
+    let others = side.len() - kept.len();
+    hint.map(|hint| (kept, others, hint))
+}
+
+/// The samples with finite positions, made whole where there is a box, whose bonds can be.
+fn usable(samples: &Arrays, atoms: usize, topology: Option<&Topology>, scale: f64) -> Result<Usable> {
     let dim = 3 * atoms;
-    let all = positions(samples, atoms)?;
+    let mut all = positions(samples, atoms)?;
+    if let Some(topology) = topology {
+        wholeness::by_box(topology, samples, &mut all);
+    }
     let frames = all.len() / dim;
     let finite: Vec<usize> =
         (0..frames).filter(|f| all[f * dim..(f + 1) * dim].iter().all(|x| x.abs() < COORDINATE_LIMIT)).collect();
@@ -133,7 +173,16 @@ fn usable(samples: &Arrays, atoms: usize) -> Result<(Side, Vec<usize>, usize)> {
         let message = format!("`log_weight` has {} entries, expected {frames} as `positions` has", weights.len());
         return Err(Error::shape("samples", message));
     }
-    Ok((Side::new(atoms, all, vec![]).with_log_weight(log_weight).select(&finite), finite, frames))
+    let side = Side::new(atoms, all, vec![]).with_log_weight(log_weight).select(&finite);
+    Ok(match possible(&side, topology, scale) {
+        Some((kept, others, hint)) => Usable {
+            side: side.select(&kept),
+            kept: kept.into_iter().map(|k| finite[k]).collect(),
+            frames,
+            impossible: Some((others, hint)),
+        },
+        None => Usable { side, kept: finite, frames, impossible: None },
+    })
 }
 
 /// All of the reference.
@@ -261,6 +310,7 @@ mod tests {
             name: "test".into(),
             atoms: ATOMS,
             length_unit: "nm",
+            scale: 1.0,
             kt: 2.0,
             energies: &|x| harmonic(x),
             structure: None,

@@ -7,7 +7,7 @@ use super::compute::Compute;
 use super::structure::chirality::Hand;
 use super::structure::ramachandran::Pairing;
 use super::structure::tica::Kind;
-use super::structure::{self, basins};
+use super::structure::{self, Rule, basins};
 use super::{arrays, particles};
 use crate::error::{Error, Result};
 use crate::words;
@@ -81,6 +81,10 @@ impl Metric {
 
     const fn needing(self, array: &'static str) -> Self {
         Self { array: Some(array), ..self }
+    }
+
+    const fn since(self, version: u32) -> Self {
+        Self { version, ..self }
     }
 }
 
@@ -276,18 +280,40 @@ pub const METRICS: &[Metric] = &[
         "Mirror rate",
         "fraction",
         Direction::Lower,
-        Compute::Sides(|a, b, s| Ok(structure::hand_rate(a, b, s, |hand| hand != Hand::Right))),
-        "Samples with a stereocentre that differs from the right configuration; mirror images are then reflected",
-        "PITA's public code (1 - `correct_symmetry_rate`)",
+        Compute::Sides(|a, b, s| Ok(structure::hand_rate(a, b, s, Rule::Graph, |hand| hand != Hand::Right))),
+        "Samples that are not the right stereoisomer, whatever equal groups are labelled; mirror images are then reflected",
+        "this project; the idea is that of PITA's public code",
     )
-    .of(Scope::Molecules),
+    .of(Scope::Molecules)
+    .since(2),
     metric(
         "chirality-drop-rate",
         "Mixed-chirality rate",
         "fraction",
         Direction::Lower,
-        Compute::Sides(|a, b, s| Ok(structure::hand_rate(a, b, s, |hand| hand == Hand::Mixed))),
-        "Samples with a stereocentre that no reflection puts right; structural metrics leave them out",
+        Compute::Sides(|a, b, s| Ok(structure::hand_rate(a, b, s, Rule::Graph, |hand| hand == Hand::Mixed))),
+        "Samples that are another stereoisomer, which no reflection puts right; structural metrics leave them out",
+        "this project; the idea is that of PITA's public code",
+    )
+    .of(Scope::Molecules)
+    .since(2),
+    metric(
+        "chirality-flip-rate-ref",
+        "Mirror rate (reference code)",
+        "fraction",
+        Direction::Lower,
+        Compute::Sides(|a, b, s| Ok(structure::hand_rate(a, b, s, Rule::Published, |hand| hand != Hand::Right))),
+        "As chirality-flip-rate, with any atom of three heavy neighbours for a stereocentre (isopropyl groups too)",
+        "PITA's public code (1 - `correct_symmetry_rate`)",
+    )
+    .of(Scope::Molecules),
+    metric(
+        "chirality-drop-rate-ref",
+        "Mixed-chirality rate (reference code)",
+        "fraction",
+        Direction::Lower,
+        Compute::Sides(|a, b, s| Ok(structure::hand_rate(a, b, s, Rule::Published, |hand| hand == Hand::Mixed))),
+        "As chirality-drop-rate, with the stereocentres of chirality-flip-rate-ref",
         "PITA's public code (`uncorrectable_symmetry_rate`)",
     )
     .of(Scope::Molecules),

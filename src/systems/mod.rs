@@ -5,9 +5,11 @@ mod elements;
 pub mod molecules;
 pub mod openmm;
 pub mod pdb;
+pub mod stereo;
 pub mod topology;
+pub mod wholeness;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use crate::energy::Potential;
 use crate::energy::forcefield::Engine;
@@ -18,6 +20,9 @@ use crate::spec::SystemSpec;
 
 pub use molecules::Molecule;
 pub use topology::Topology;
+
+/// A configuration that is made when it is first needed.
+pub type Start = LazyLock<Vec<f64>, Box<dyn FnOnce() -> Vec<f64> + Send>>;
 
 /// A system at a target temperature.
 pub struct System {
@@ -33,8 +38,10 @@ pub struct System {
     pub length_unit: &'static str,
     /// Positions are divided by this before they enter a network (data standard deviation).
     pub scale: f64,
-    /// A low-energy configuration `[atoms, 3]` to start from.
-    pub start: Vec<f64>,
+    /// A low-energy configuration `[atoms, 3]` to start from; a molecule from files is relaxed when this is first read.
+    pub start: Start,
+    /// The configuration `[atoms, 3]` that it was given with: all stereocentres are right.
+    pub given: Vec<f64>,
     /// Masses `[atoms]` in dynamics (amu for molecules, 1 for LJ).
     pub masses: Vec<f64>,
     /// Names and bonds, for molecules.
@@ -55,7 +62,8 @@ impl System {
             boltzmann: 1.0,
             length_unit: "r_m",
             scale: 1.0,
-            start,
+            given: start.clone(),
+            start: LazyLock::new(Box::new(move || start)),
             masses: vec![1.0; potential.atoms()],
             topology: None,
             notes: Vec::new(),
@@ -99,19 +107,15 @@ pub fn build(spec: &SystemSpec) -> Result<System> {
     }
 }
 
-/// Starts at the minimum next to the structure of the PDB file, whose three digits alone are worth many kT.
+/// Starts at the minimum next to the structure of the PDB file, whose three digits alone are worth many kT; at that
+/// structure itself where its energy or forces are not finite.
 fn relaxed(mut system: System) -> System {
     let settings = Minimise { force: 1.0, longest_move: 0.01, iterations: 5_000 };
-    let minimum = settings.run(&*system.potential, &system.start);
-    let (energy, force) = (minimum.energy, minimum.largest_force);
-    if !force.is_finite() {
-        system
-            .notes
-            .push("the structure was not relaxed: its energy or forces are not finite (atoms on one place?)".into());
-        return system;
-    }
-    system.notes.push(format!("the structure was relaxed: {energy:.2} kJ/mol, largest force {force:.1e} kJ/mol/nm"));
-    system.start = minimum.positions;
+    let (potential, given) = (system.potential(), system.given.clone());
+    system.start = LazyLock::new(Box::new(move || {
+        let minimum = settings.run(&*potential, &given);
+        if minimum.largest_force.is_finite() { minimum.positions } else { given }
+    }));
     system
 }
 

@@ -7,10 +7,12 @@
 //! Read are `ATOM`, `HETATM`, `TER`, `MODEL`, `ENDMDL` and `END`; everything else is skipped (bonds come from the force
 //! field, not from `CONECT`). Columns follow the format description 3.3, section "Coordinate Section".
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::Path;
 
 use super::elements;
+use super::molecules::Said;
 use super::topology::{Atom, Residue, Topology};
 use crate::error::{Error, Result};
 
@@ -19,6 +21,8 @@ use crate::error::{Error, Result};
 pub struct Pdb {
     /// Atoms and residues, without bonds.
     pub topology: Topology,
+    /// What is said about the element of each atom; where nothing is, `topology` has an empty one.
+    pub(super) said: Vec<Said>,
     /// Coordinates `[atoms, 3]`, nm.
     pub positions: Vec<f64>,
     /// What was left out.
@@ -29,13 +33,17 @@ pub struct Pdb {
 #[derive(PartialEq)]
 struct Place<'a>(&'a str, &'a str, &'a str);
 
-/// Reads the text of a PDB file; `path` is for messages.
+/// Reads the text of a PDB file; `path` is for messages. Names that a residue has more than once are numbered.
 ///
 /// # Errors
-/// [`Error::Data`] for lines that are cut short or malformed, a name that a residue has twice, an element that is not
-/// known, a file without atoms; [`Error::NonFinite`] for coordinates that are not finite. Messages name the line.
+/// [`Error::Data`] for lines that are cut short, malformed or look like atoms without being such records, a file without
+/// atoms; [`Error::NonFinite`] for coordinates that are not finite. Messages name the line.
 pub fn read(path: &Path, text: &str) -> Result<Pdb> {
-    let mut out = Pdb { topology: Topology::default(), positions: Vec::new(), notes: Vec::new() };
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    // Line ends of old editors.
+    let returns = (text.contains('\r') && !text.contains('\n')).then(|| text.replace('\r', "\n"));
+    let text = returns.as_deref().unwrap_or(text);
+    let mut out = Pdb { topology: Topology::default(), said: Vec::new(), positions: Vec::new(), notes: Vec::new() };
     // The residue being read, and the alternate location of each of its atoms.
     let (mut place, mut locations): (Option<Place<'_>>, Vec<&str>) = (None, Vec::new());
     let mut left_out = 0;
@@ -55,6 +63,11 @@ pub fn read(path: &Path, text: &str) -> Result<Pdb> {
                 }
                 break;
             }
+            _ if record.looks_like_an_atom() => {
+                let message = "looks like an atom, but does not begin with `ATOM  ` or `HETATM` in columns 1 to 6; expected \
+                               the fixed columns of the PDB format (no tabs, serial numbers in columns 7 to 11)";
+                return Err(record.error(message));
+            }
             _ => continue,
         }
         let here = Place(record.chain(), record.columns(23, 27), record.residue_name());
@@ -65,16 +78,15 @@ pub fn read(path: &Path, text: &str) -> Result<Pdb> {
         }
         let (name, location) = (record.name()?, record.columns(17, 17));
         let first = out.topology.atoms.len() - locations.len();
-        if let Some(same) = out.topology.atoms[first..].iter().position(|a| a.name == name) {
-            if location == locations[same] {
-                let residue = out.topology.residues.last().map_or("", |r| &r.name);
-                return Err(record.error(&format!("atom name `{name}` is there twice in residue {residue}")));
-            }
+        let mut same = out.topology.atoms[first..].iter().zip(&locations).filter(|(a, _)| a.name == name).peekable();
+        if same.peek().is_some() && same.all(|(_, &there)| there != location) {
             left_out += 1;
             continue;
         }
-        let residue = out.topology.residues.len() - 1;
-        out.topology.atoms.push(Atom { name: name.to_owned(), element: record.element()?.to_owned(), residue });
+        let (residue, said) = (out.topology.residues.len() - 1, record.element());
+        let element = if let Said::Element(symbol) | Said::Guess(symbol) = said { symbol } else { "" };
+        out.topology.atoms.push(Atom { name: name.to_owned(), element: element.to_owned(), residue });
+        out.said.push(said);
         out.positions.extend(record.position()?);
         locations.push(location);
     }
@@ -84,7 +96,41 @@ pub fn read(path: &Path, text: &str) -> Result<Pdb> {
     if out.topology.atoms.is_empty() {
         return Err(Error::data(path, "has no ATOM or HETATM records; expected a PDB file (mmCIF is not read)"));
     }
+    let numbered = number(&mut out.topology);
+    if numbered > 0 {
+        out.notes.push(format!(
+            "{numbered} atoms have the name of another one in their residue: they are numbered (H1, H2, ..)"
+        ));
+    }
     Ok(out)
+}
+
+/// Numbers all names that a residue has more than once, past those that it has already; returns how many.
+fn number(topology: &mut Topology) -> usize {
+    let mut counts = BTreeMap::<(usize, String), usize>::new();
+    for atom in &topology.atoms {
+        *counts.entry((atom.residue, atom.name.clone())).or_default() += 1;
+    }
+    let mut taken: BTreeSet<(usize, String)> = counts.keys().cloned().collect();
+    let mut last = BTreeMap::<(usize, String), usize>::new();
+    let mut numbered = 0;
+    for atom in &mut topology.atoms {
+        let key = (atom.residue, atom.name.clone());
+        if counts[&key] < 2 {
+            continue;
+        }
+        let last = last.entry(key).or_default();
+        let name = loop {
+            *last += 1;
+            let name = format!("{}{last}", atom.name);
+            if taken.insert((atom.residue, name.clone())) {
+                break name;
+            }
+        };
+        atom.name = name;
+        numbered += 1;
+    }
+    numbered
 }
 
 /// One `ATOM` or `HETATM` line.
@@ -153,16 +199,21 @@ impl<'a> Record<'a> {
         Ok(out)
     }
 
-    /// Columns 77 and 78, or by the atom's name where they are blank.
-    fn element(&self) -> Result<&'static str> {
-        let symbol = self.columns(77, 78);
-        if symbol.is_empty() {
-            let name = self.raw(13, 16);
-            let message = format!("no element (columns 77 and 78), and none follows from the atom name {name:?}");
-            return elements::of_name(name).ok_or_else(|| self.error(&message));
+    /// What columns 77 and 78 say, or the atom's name where they are blank or no element.
+    fn element(&self) -> Said {
+        match elements::by_symbol(self.columns(77, 78)) {
+            Some((symbol, _)) => Said::Element(symbol),
+            None => elements::of_name(self.raw(13, 16)).map_or(Said::Nothing, Said::Guess),
         }
-        let found = elements::by_symbol(symbol).map(|(symbol, _)| symbol);
-        found.ok_or_else(|| self.error(&format!("element (columns 77 and 78) is {symbol:?}, which is none")))
+    }
+
+    /// Whether a line of none of the records above would have been meant as an atom.
+    fn looks_like_an_atom(&self) -> bool {
+        let begins = |word: &str| {
+            let line = self.line.trim_start();
+            line.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word))
+        };
+        begins("ATOM") || begins("HETATM")
     }
 }
 
@@ -263,15 +314,17 @@ ENDMDL
         let nan = N.replace("2.024", "  nan");
         assert_eq!(message(&nan), "x.pdb: line 1: y (columns 39 to 46) is \"nan\", expected a finite number");
         assert!(matches!(parse(&nan), Err(Error::NonFinite { .. })));
-        assert_eq!(message(&format!("{N}{N}")), "x.pdb: line 2: atom name `N` is there twice in residue ALA");
-        assert_eq!(
-            message(&N.replace("   N\n", "  Xx\n")),
-            "x.pdb: line 1: element (columns 77 and 78) is \"Xx\", which is none"
-        );
-        assert_eq!(
-            message(&N.replace("   N\n", "\n").replace(" N  ", " Q1 ")),
-            "x.pdb: line 1: no element (columns 77 and 78), and none follows from the atom name \" Q1 \""
-        );
+        for odd in [
+            N.replace("ATOM  ", "atom  "),
+            N.replace("ATOM      1", "ATOM1000000"),
+            N.replace("ATOM  ", "ATOM\t"),
+            format!(" {N}"),
+        ] {
+            assert!(
+                message(&format!("{N}{odd}")).starts_with("x.pdb: line 2: looks like an atom, but does not"),
+                "{odd}"
+            );
+        }
         assert_eq!(
             message(&N.replace("  2  ", " A2  ")),
             "x.pdb: line 1: residue number (columns 23 to 26) is \"A2\", expected a whole number"
@@ -282,6 +335,24 @@ ENDMDL
             message("data_x\nloop_\n"),
             "x.pdb: has no ATOM or HETATM records; expected a PDB file (mmCIF is not read)"
         );
+    }
+
+    /// Marks of editors mean nothing; names that are there twice are numbered; elements that are none are not said.
+    #[test]
+    fn marks_and_names() {
+        assert_eq!(parse(&format!("\u{feff}{N}")).unwrap(), parse(N).unwrap());
+        let named = |name: &str| N.replace(" N  ", name);
+        let pdb = parse(&[N, &named(" N2 "), N, N].concat()).unwrap();
+        let names: Vec<&str> = pdb.topology.atoms.iter().map(|a| a.name.as_str()).collect();
+        assert_eq!(names, ["N1", "N2", "N3", "N4"]);
+        assert_eq!(
+            pdb.notes,
+            ["3 atoms have the name of another one in their residue: they are numbered (H1, H2, ..)"]
+        );
+        let said = |line: &str| parse(line).unwrap().said;
+        assert_eq!(said(&N.replace("   N\n", "  Xx\n")), [Said::Guess("N")]);
+        assert_eq!(said(&N.replace("   N\n", "\n").replace(" N  ", " Q1 ")), [Said::Nothing]);
+        assert_eq!(said(N), [Said::Element("N")]);
     }
 
     /// Cut anywhere, a file is read or refused, without a panic.

@@ -9,6 +9,8 @@ pub struct Topology {
     pub residues: Vec<Residue>,
     /// Bonded pairs, each once, smaller index first, sorted.
     pub bonds: Vec<[usize; 2]>,
+    /// Their lengths at rest, nm; empty where they are not known.
+    pub rest: Vec<f64>,
 }
 
 /// An atom.
@@ -16,7 +18,7 @@ pub struct Topology {
 pub struct Atom {
     /// Name, such as `CA`.
     pub name: String,
-    /// Element symbol, such as `C`.
+    /// Element symbol, such as `C`; empty for an atom of no element (a bead).
     pub element: String,
     /// Its residue, an index into [`Topology::residues`].
     pub residue: usize,
@@ -31,6 +33,14 @@ pub struct Residue {
     pub number: i64,
     /// Chain identifier.
     pub chain: String,
+}
+
+impl Atom {
+    /// Whether it is a hydrogen of any mass.
+    #[must_use]
+    pub fn is_hydrogen(&self) -> bool {
+        super::elements::is_hydrogen(&self.element)
+    }
 }
 
 impl Topology {

@@ -86,14 +86,24 @@ fn nonbonded(n: &Nonbonded, x: &[f64]) -> f64 {
 fn born(g: &GeneralizedBorn, x: &[f64]) -> f64 {
     let atoms = g.charges.len();
     let cutoff = g.cutoff.unwrap_or(f64::INFINITY);
-    let tau = g.coulomb * (1.0 / g.solute - 1.0 / g.solvent);
+    let tau = |f: f64| g.coulomb * (1.0 / g.solute - (-g.kappa * f).exp() / g.solvent);
     let mut radii = Vec::new();
     for i in 0..atoms {
         let o = g.offset_radius[i];
         let mut integral = 0.0;
         for j in (0..atoms).filter(|&j| j != i) {
             let (r, s) = (distance(x, i, j), g.scaled_radius[j]);
-            if r >= cutoff || r + s < o {
+            if r >= cutoff {
+                continue;
+            }
+            if let Some(neck) = &g.neck
+                && r < o + g.offset_radius[j] + 2.0 * g.offset + neck.reach
+            {
+                let kinds = (neck.pairs.len() as f64).sqrt() as usize;
+                let (depth, centre) = neck.pairs[neck.kind[i] * kinds + neck.kind[j]];
+                integral += depth / (1.0 + 100.0 * (r - centre).powi(2) + 300_000.0 * (r - centre).powi(6));
+            }
+            if r + s < o {
                 continue;
             }
             let (u, l) = (r + s, o.max((r - s).abs()));
@@ -104,20 +114,25 @@ fn born(g: &GeneralizedBorn, x: &[f64]) -> f64 {
             }
         }
         let psi = integral * o;
-        let [alpha, beta, gamma] = g.tanh;
-        let argument = alpha * psi - beta * psi * psi + gamma * psi.powi(3);
-        radii.push(1.0 / (1.0 / o - argument.tanh() / (o + g.offset)));
+        let taken = match &g.tanh {
+            None => integral,
+            Some(tanh) => {
+                let [alpha, beta, gamma] = tanh[i];
+                (alpha * psi - beta * psi * psi + gamma * psi.powi(3)).tanh() / (o + g.offset)
+            }
+        };
+        radii.push(1.0 / (1.0 / o - taken));
     }
     let mut energy = 0.0;
     for i in 0..atoms {
         let (q, b, rho) = (g.charges[i], radii[i], g.offset_radius[i] + g.offset);
-        energy += -0.5 * tau * q * q / b + g.surface * (rho + g.probe).powi(2) * (rho / b).powi(6);
+        energy += -0.5 * tau(b) * q * q / b + g.surface * (rho + g.probe).powi(2) * (rho / b).powi(6);
         for (j, other) in radii[..i].iter().enumerate() {
             let r = distance(x, i, j);
             if r < cutoff {
                 let bb = b * other;
                 let f = (r * r + bb * (-r * r / (4.0 * bb)).exp()).sqrt();
-                energy -= tau * q * g.charges[j] * (1.0 / f - g.cutoff.map_or(0.0, |c| 1.0 / c));
+                energy -= tau(f) * q * g.charges[j] * (1.0 / f - g.cutoff.map_or(0.0, |c| 1.0 / c));
             }
         }
     }

@@ -165,7 +165,9 @@ fn parameters_are_those_of_openmm() {
             "probe_radius_nm",
             "cutoff_nm",
         ];
-        let [a, b, c] = g.tanh;
+        let tanh = g.tanh.unwrap();
+        assert!(tanh.iter().all(|c| *c == tanh[0]));
+        let [a, b, c] = tanh[0];
         let found = [a, b, c, g.coulomb, g.solute, g.solvent, g.offset, g.surface, g.probe, g.cutoff.unwrap()];
         assert_eq!(found, keys.map(|key| number(gb, key)));
         assert!(!g.engulfed);
@@ -268,8 +270,8 @@ fn molecules_that_do_not_fit_their_pdb() {
     let mut lines: Vec<&str> = pdb.lines().collect();
     lines.swap(8, 9); // atoms 7 (H) and 8 (CA)
     let e = molecule(xml, &lines.join("\n")).unwrap_err();
-    let order = "expected the same order of atoms in both, and natural masses (no hydrogenMass)";
-    assert_eq!(e.to_string(), format!("x.pdb: atom 7: the PDB says C, the XML has a mass of 1.008; {order}"));
+    let order = "and the bonds of the XML do not fit the structure; expected the same order of atoms in both";
+    assert_eq!(e.to_string(), format!("x.pdb: atom 7: the PDB says C, the XML has a mass of 1.008, {order}"));
     assert_eq!(e.exit_code(), ExitCode::Data);
 
     let e = molecule(xml, &pdb.replace("-2.701", "   nan").replace("  -2.703", "     nan")).unwrap_err();

@@ -26,6 +26,7 @@ mod golden_tabg;
 mod golden_tarflow;
 mod metrics;
 mod missing;
+mod molecules;
 mod old_folders;
 mod outside;
 mod peptides;

@@ -29,7 +29,7 @@ const HEADER: usize = 56;
 /// Most atoms that are stored as plain floats.
 const PLAIN: usize = 9;
 
-/// Reads all frames as `positions [n, atoms, 3]`.
+/// Reads all frames as `positions [n, atoms, 3]`, and as `box [n, 3, 3]` where there is one.
 ///
 /// # Errors
 /// [`Error::Io`] when the file cannot be opened; [`Error::Data`] when it is not an XTC file, is cut short, damaged, or
@@ -68,7 +68,15 @@ pub fn decode_xtc(bytes: &[u8], path: &Path) -> Result<Arrays> {
         let damaged = || Error::data(path, format!("frame {i}: the packed coordinates are damaged"));
         decode(bytes, atoms, out).ok_or_else(damaged)
     })?;
-    Ok([("positions".to_owned(), Array::f64(&[frames.len(), atoms, 3], positions))].into())
+    let mut out = Arrays::from([("positions".to_owned(), Array::f64(&[frames.len(), atoms, 3], positions))]);
+    // Behind magic number, atoms, step and time.
+    let floats =
+        |frame: &&[u8]| frame[16..52].as_chunks::<4>().0.iter().map(|b| f64::from(f32::from_be_bytes(*b))).collect();
+    let boxes: Vec<Vec<f64>> = frames.iter().map(floats).collect();
+    if boxes.iter().any(|cell| cell.iter().any(|x| *x != 0.0)) {
+        out.insert("box".to_owned(), Array::f64(&[frames.len(), 3, 3], boxes.concat()));
+    }
+    Ok(out)
 }
 
 /// Coordinates of a frame that [`measure`] found whole.

@@ -1,5 +1,7 @@
 //! Bonds, angles and torsions of one block of frames.
 
+use std::collections::HashMap;
+
 use multiversion::multiversion;
 
 use super::params;
@@ -42,8 +44,9 @@ impl<T: Real> Bonded<T> {
         let bonds = ff.bonds.iter().map(|b| Bond { atoms: b.atoms, k: t(b.k), r0: t(b.r0) }).collect();
         let angles = ff.angles.iter().map(|a| Angle { atoms: a.atoms, k: t(a.k), theta0: t(a.theta0) }).collect();
         let mut merged: Vec<Torsion<f64>> = Vec::new();
+        let mut places = HashMap::new();
         for torsion in &ff.torsions {
-            let place = merged.iter().position(|m| m.atoms == torsion.atoms).unwrap_or_else(|| {
+            let place = *places.entry(torsion.atoms).or_insert_with(|| {
                 merged.push(Torsion { atoms: torsion.atoms, constant: 0.0, series: Vec::new() });
                 merged.len() - 1
             });

@@ -11,10 +11,13 @@ use crate::real::Real;
 /// The parameters in the scalar type of a kernel.
 pub struct Born<T> {
     atoms: Vec<Atom<T>>,
-    tanh: [T; 3],
+    /// Coefficients of the tanh by atom; `None` for `1/B = 1/o - I`.
+    tanh: Option<Vec<[T; 3]>>,
+    necks: Option<Necks<T>>,
     offset: T,
     /// `tau = coulomb (1/solute - 1/solvent)`.
     tau: T,
+    salt: Option<Salt<T>>,
     surface: T,
     probe: T,
     /// Cutoff; infinite for none.
@@ -22,6 +25,32 @@ pub struct Born<T> {
     /// Subtracted from `1/f`.
     shift: T,
     engulfed: bool,
+}
+
+/// `tau(f) = inside - outside exp(-kappa f)`.
+#[derive(Clone, Copy)]
+struct Salt<T> {
+    inside: T,
+    outside: T,
+    kappa: T,
+}
+
+impl<T: Real> Salt<T> {
+    /// `tau` and its derivative at `f`.
+    #[inline(always)]
+    fn tau(&self, f: T) -> (T, T) {
+        let screened = self.outside * (-(self.kappa * f)).exp();
+        (self.inside - screened, self.kappa * screened)
+    }
+}
+
+/// Necks by ordered pairs of kinds.
+struct Necks<T> {
+    kind: Vec<usize>,
+    kinds: usize,
+    /// `(depth, centre)`.
+    pairs: Vec<(T, T)>,
+    reach: T,
 }
 
 struct Atom<T> {
@@ -72,9 +101,20 @@ impl<T: Real> Born<T> {
         });
         Self {
             atoms: atoms.collect(),
-            tanh: gb.tanh.map(t),
+            tanh: gb.tanh.as_ref().map(|tanh| tanh.iter().map(|c| c.map(t)).collect()),
+            necks: gb.neck.as_ref().map(|neck| Necks {
+                kind: neck.kind.clone(),
+                kinds: neck.pairs.len().isqrt(),
+                pairs: neck.pairs.iter().map(|&(depth, centre)| (t(depth), t(centre))).collect(),
+                reach: t(neck.reach),
+            }),
             offset: t(gb.offset),
             tau: t(gb.coulomb * (1.0 / gb.solute - 1.0 / gb.solvent)),
+            salt: (gb.kappa != 0.0).then(|| Salt {
+                inside: t(gb.coulomb / gb.solute),
+                outside: t(gb.coulomb / gb.solvent),
+                kappa: t(gb.kappa),
+            }),
             surface: t(gb.surface),
             probe: t(gb.probe),
             cutoff: t(gb.cutoff.unwrap_or(f64::INFINITY)),
@@ -90,8 +130,20 @@ impl<T: Real> Born<T> {
         } else {
             descreen::<T, false>(self, pairs, rows, born);
         }
-        radii(self, born, energy);
-        interact(self, pairs, rows, born, energy);
+        if let Some(necks) = &self.necks {
+            bridge(self, necks, pairs, rows, born);
+        }
+        match &self.tanh {
+            Some(tanh) => radii(self, tanh, born, energy),
+            None => bare_radii(self, born, energy),
+        }
+        match &self.salt {
+            None => interact::<T, false>(self, pairs, rows, born, energy),
+            Some(salt) => {
+                screen(self, salt, born, energy);
+                interact::<T, true>(self, pairs, rows, born, energy);
+            }
+        }
         chain(pairs, rows, born);
     }
 }
@@ -163,11 +215,79 @@ fn descreen<T: Real, const ENGULFED: bool>(
     }
 }
 
+/// Adds the necks between neighbouring spheres to the integrals.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
-fn radii<T: Real>(gb: &Born<T>, born: &mut BornRows<T>, energy: &mut Row<T>) {
-    let (half, two, three, six) = (T::from_f64(0.5), T::from_f64(2.0), T::from_f64(3.0), T::from_f64(6.0));
-    let [alpha, beta, gamma] = gb.tanh;
+fn bridge<T: Real>(gb: &Born<T>, necks: &Necks<T>, pairs: &[[usize; 2]], rows: &PairRows<T>, born: &mut BornRows<T>) {
+    let (two, six) = (T::from_f64(2.0), T::from_f64(6.0));
+    let (square, sixth) = (T::from_f64(100.0), T::from_f64(3e5));
+    let rho = |i: usize| gb.atoms[i].offset_radius + gb.offset;
+    for (p, &[i, j]) in pairs.iter().enumerate() {
+        let (ki, kj) = (necks.kind[i], necks.kind[j]);
+        let reach = rho(i) + rho(j) + necks.reach;
+        let (r, inv_r) = (&rows.r[p], &rows.inv_r[p]);
+        for (side, atom, (depth, centre)) in
+            [(0, i, necks.pairs[ki * necks.kinds + kj]), (1, j, necks.pairs[kj * necks.kinds + ki])]
+        {
+            let (inner, integral) = (&mut born.inner[p][side], &mut born.integral[atom]);
+            for l in 0..LANES {
+                let r = r.0[l];
+                let inside = r < reach && r < gb.cutoff;
+                let x = r - centre;
+                let x2 = x * x;
+                let x4 = x2 * x2;
+                let shape = T::ONE / (T::ONE + square * x2 + sixth * x4 * x2);
+                let value = if inside { depth * shape } else { T::ZERO };
+                integral.0[l] += value;
+                // d shape / dr = -shape^2 (200 x + 6 3e5 x^5)
+                inner.0[l] -= value * shape * (two * square * x + six * sixth * x4 * x) * inv_r.0[l];
+            }
+        }
+    }
+}
+
+/// What salt changes of the energies of single charges.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
+fn screen<T: Real>(gb: &Born<T>, salt: &Salt<T>, born: &mut BornRows<T>, energy: &mut Row<T>) {
     for (i, atom) in gb.atoms.iter().enumerate() {
+        let square = T::from_f64(0.5) * atom.charge * atom.charge;
+        for l in 0..LANES {
+            let (b, inv_b) = (born.radius[i].0[l], born.inv_radius[i].0[l]);
+            let (tau, slope) = salt.tau(b);
+            energy.0[l] += square * (gb.tau - tau) * inv_b;
+            born.pull[i].0[l] += square * ((tau - gb.tau) * inv_b - slope) * inv_b;
+        }
+    }
+}
+
+/// Born radii of HCT: `1/B = 1/o - I`.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
+fn bare_radii<T: Real>(gb: &Born<T>, born: &mut BornRows<T>, energy: &mut Row<T>) {
+    let (half, six) = (T::from_f64(0.5), T::from_f64(6.0));
+    for (i, atom) in gb.atoms.iter().enumerate() {
+        let rho = atom.offset_radius + gb.offset;
+        let inv_o = T::ONE / atom.offset_radius;
+        let charge = half * gb.tau * atom.charge * atom.charge;
+        let reach = rho + gb.probe;
+        let surface = gb.surface * reach * reach;
+        for l in 0..LANES {
+            let inv_b = inv_o - born.integral[i].0[l];
+            let b = T::ONE / inv_b;
+            let ratio = rho * inv_b;
+            let ratio2 = ratio * ratio;
+            let ace = surface * ratio2 * ratio2 * ratio2;
+            energy.0[l] += ace - charge * inv_b;
+            born.radius[i].0[l] = b;
+            born.inv_radius[i].0[l] = inv_b;
+            born.pull[i].0[l] = (charge * inv_b - six * ace) * inv_b;
+            born.gain[i].0[l] = b * b;
+        }
+    }
+}
+
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
+fn radii<T: Real>(gb: &Born<T>, tanh: &[[T; 3]], born: &mut BornRows<T>, energy: &mut Row<T>) {
+    let (half, two, three, six) = (T::from_f64(0.5), T::from_f64(2.0), T::from_f64(3.0), T::from_f64(6.0));
+    for (i, (atom, &[alpha, beta, gamma])) in gb.atoms.iter().zip(tanh).enumerate() {
         let o = atom.offset_radius;
         let rho = o + gb.offset;
         let (inv_o, inv_rho) = (T::ONE / o, T::ONE / rho);
@@ -194,7 +314,7 @@ fn radii<T: Real>(gb: &Born<T>, born: &mut BornRows<T>, energy: &mut Row<T>) {
 }
 
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
-fn interact<T: Real>(
+fn interact<T: Real, const SALT: bool>(
     gb: &Born<T>,
     pairs: &[[usize; 2]],
     rows: &mut PairRows<T>,
@@ -217,10 +337,20 @@ fn interact<T: Real>(
                 let product = bi.0[l] * bj.0[l];
                 let inv_f = T::ONE / product.fma(damped, r2).sqrt();
                 let inside = r < gb.cutoff;
-                let tqq = if inside { tqq } else { T::ZERO };
-                energy.0[l] += tqq * (gb.shift - inv_f);
                 // dE / d(f^2)
-                let outer = half * tqq * inv_f * inv_f * inv_f;
+                let outer = match &gb.salt {
+                    Some(salt) if SALT => {
+                        let qq = if inside { gb.atoms[i].charge * gb.atoms[j].charge } else { T::ZERO };
+                        let (tau, slope) = salt.tau(T::ONE / inv_f);
+                        energy.0[l] += qq * tau * (gb.shift - inv_f);
+                        half * inv_f * qq * (tau * inv_f * inv_f + slope * (gb.shift - inv_f))
+                    }
+                    _ => {
+                        let tqq = if inside { tqq } else { T::ZERO };
+                        energy.0[l] += tqq * (gb.shift - inv_f);
+                        half * tqq * inv_f * inv_f * inv_f
+                    }
+                };
                 // d(f^2)/dr / r = 2 (1 - damped / 4); d(f^2)/dB_i = B_j damped (1 + exponent)
                 slope.0[l] += outer * (T::from_f64(2.0) - half * damped);
                 let common = outer * damped * (T::ONE + exponent);

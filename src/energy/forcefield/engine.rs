@@ -120,6 +120,8 @@ impl Potential for Engine {
     }
 
     fn tables(&self) -> Option<device::Tables> {
-        Some(device::Tables::forcefield(&self.parameters, self.flops()))
+        // The kernels know OBC alone.
+        let obc = self.parameters.gb.as_ref().is_none_or(|gb| gb.is_obc());
+        obc.then(|| device::Tables::forcefield(&self.parameters, self.flops()))
     }
 }

@@ -6,6 +6,7 @@
 //! | `bonded` | bonds, angles, torsions |
 //! | `pairs` | distances, Lennard-Jones, Coulomb |
 //! | `born` | generalised Born |
+//! | [`solvation`] | its formulas, one number at a time |
 //! | [`engine`] | the passes in order; the potential |
 //!
 //! All of it works on blocks of frames as SIMD lanes, see [`crate::energy::lanes`]. A pass writes what later passes need
@@ -17,6 +18,7 @@ mod born;
 pub mod engine;
 mod pairs;
 pub mod params;
+pub mod solvation;
 
 pub use engine::Engine;
 pub use params::ForceField;

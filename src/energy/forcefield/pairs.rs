@@ -55,13 +55,15 @@ impl<T: Real> Pairs<T> {
         let n = ff.atoms();
         let (mut plain, mut exceptions, mut excluded) = (Vec::new(), Vec::new(), Vec::new());
         let (mut cutoff, mut krf, mut crf) = (None, 0.0, 0.0);
+        let nonbonded = ff.nonbonded.as_ref();
+        let own = nonbonded.map(params::Nonbonded::exceptions_by_pair).unwrap_or_default();
         for i in 0..n {
             for j in i + 1..n {
-                let Some(nb) = &ff.nonbonded else {
+                let Some(nb) = nonbonded else {
                     excluded.push([i, j]);
                     continue;
                 };
-                let own = nb.exceptions.iter().find(|e| e.atoms == [i, j] || e.atoms == [j, i]);
+                let own = own.get(&[i, j]);
                 let (charge, sigma, epsilon) = own.map_or_else(
                     || {
                         let sigma = f64::midpoint(nb.sigma[i], nb.sigma[j]);

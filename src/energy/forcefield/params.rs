@@ -2,6 +2,8 @@
 //!
 //! The terms are those that OpenMM evaluates for Amber force fields; [`crate::systems`] reads them from its System XML.
 
+use std::collections::HashMap;
+
 /// Coulomb constant of `NonbondedForce`, kJ nm / (mol e^2).
 pub const COULOMB: f64 = 138.935_457_644_381_98;
 
@@ -81,6 +83,15 @@ pub struct Nonbonded {
     pub cutoff: Option<Cutoff>,
 }
 
+impl Nonbonded {
+    /// The exceptions by pair, smaller atom first.
+    #[must_use]
+    pub fn exceptions_by_pair(&self) -> HashMap<[usize; 2], Exception> {
+        // Of several for one pair the first counts.
+        self.exceptions.iter().rev().map(|e| ([e.atoms[0].min(e.atoms[1]), e.atoms[0].max(e.atoms[1])], *e)).collect()
+    }
+}
+
 /// A plain cutoff with a reaction field (OpenMM's `CutoffNonPeriodic`).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Cutoff {
@@ -112,11 +123,13 @@ pub struct Exception {
     pub epsilon: f64,
 }
 
-/// Generalised Born with a surface term (Onufriev, Bashford and Case 2004), as OpenMM evaluates it.
+/// Generalised Born with a surface term (Hawkins, Cramer and Truhlar 1996; Onufriev, Bashford and Case 2004; Mongan et al.
+/// 2007; Nguyen, Roe and Simmerling 2013), as OpenMM evaluates it; [`super::solvation`] has the formulas.
 ///
-/// `I_i` by pairwise descreening; `psi = I o`, `B = 1 / (1/o - tanh(alpha psi - beta psi^2 + gamma psi^3) / rho)`,
-/// `rho = o + offset`. With `tau = coulomb (1/solute - 1/solvent)`: self `-tau/2 q^2/B`; surface
-/// `surface (rho + probe)^2 (rho/B)^6`; pairs `-tau q q (1/f - shift)`, `f^2 = r^2 + B B exp(-r^2 / 4 B B)`,
+/// `I_i` by pairwise descreening, with necks where there are some. `psi = I o`, `rho = o + offset`,
+/// `B = 1 / (1/o - tanh(alpha psi - beta psi^2 + gamma psi^3) / rho)`, or `1 / (1/o - I)` without coefficients. With
+/// `tau(f) = coulomb (1/solute - exp(-kappa f)/solvent)`: self `-tau(B)/2 q^2/B`; surface
+/// `surface (rho + probe)^2 (rho/B)^6`; pairs `-tau(f) q q (1/f - shift)`, `f^2 = r^2 + B B exp(-r^2 / 4 B B)`,
 /// `shift = 1/cutoff` where there is one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GeneralizedBorn {
@@ -126,16 +139,20 @@ pub struct GeneralizedBorn {
     pub offset_radius: Vec<f64>,
     /// `o` times the descreening scale, `s [atoms]`, nm.
     pub scaled_radius: Vec<f64>,
-    /// Offset of the radii, nm (0.009).
+    /// Offset of the radii, nm (0.009; GBn2 has 0.0195141).
     pub offset: f64,
-    /// Coefficients of the tanh: OBC1 is (0.8, 0, 2.909125), OBC2 (1, 0.8, 4.85).
-    pub tanh: [f64; 3],
+    /// Coefficients of the tanh `[atoms]`: OBC1 is (0.8, 0, 2.909125), OBC2 (1, 0.8, 4.85) for all; `None` is HCT.
+    pub tanh: Option<Vec<[f64; 3]>>,
+    /// What the gap between two spheres adds to the integrals: GBn and GBn2.
+    pub neck: Option<Neck>,
     /// Coulomb constant, kJ nm / (mol e^2).
     pub coulomb: f64,
     /// Dielectric of the solute.
     pub solute: f64,
     /// Dielectric of the solvent.
     pub solvent: f64,
+    /// Inverse Debye length of the salt, 1/nm; 0 for none.
+    pub kappa: f64,
     /// Surface coefficient, kJ/mol/nm^2 (28.3919551 is 4 pi times 2.25936); 0 for no surface term.
     pub surface: f64,
     /// Probe radius of the surface term, nm (0.14).
@@ -145,4 +162,25 @@ pub struct GeneralizedBorn {
     /// Whether an atom swallowed by its neighbour (`o_i < s_j - r`) adds `1/o_i - 1/(s_j - r)` to `I_i`
     /// (`GBSAOBCForce` does, `CustomGBForce` of `implicit/obc1.xml` does not).
     pub engulfed: bool,
+}
+
+/// Necks: `I_i` gains `depth / (1 + 100 (r - centre)^2 + 3e5 (r - centre)^6)` from atom j where `r < rho_i + rho_j + reach`,
+/// `depth` and `centre` by the kinds of i and j.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Neck {
+    /// Kind of every atom.
+    pub kind: Vec<usize>,
+    /// `(depth (1/nm), centre (nm))` `[kinds, kinds]`.
+    pub pairs: Vec<(f64, f64)>,
+    /// nm (0.68).
+    pub reach: f64,
+}
+
+impl Neck {
+    /// `(depth, centre)` for what atom `i` gains from atom `j`.
+    #[must_use]
+    pub fn of(&self, i: usize, j: usize) -> (f64, f64) {
+        let kinds = self.pairs.len().isqrt();
+        self.pairs[self.kind[i] * kinds + self.kind[j]]
+    }
 }

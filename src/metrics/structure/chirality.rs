@@ -1,9 +1,9 @@
-//! Handedness: mirror images are flipped back, frames with mixed handedness are left out.
-//!
-//! Energies do not tell a molecule from its mirror image, so a sampler without a sense of chirality makes both.
+//! Handedness by the published rule, which takes any atom with three heavy neighbours for a stereocentre;
+//! [`crate::systems::stereo`] knows better.
 
 use super::dihedrals::{cross, dot, minus};
 use crate::systems::Topology;
+pub use crate::systems::stereo::Hand;
 
 /// The stereocentres of a molecule with the sign that each should have.
 ///
@@ -23,17 +23,6 @@ struct Centre {
     sign: f64,
 }
 
-/// Handedness of a frame.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Hand {
-    /// Every centre is right.
-    Right,
-    /// Every centre is inverted: the mirror image.
-    Mirror,
-    /// Some centres are right and some inverted, or one is planar: no reflection helps.
-    Mixed,
-}
-
 impl Chirality {
     /// The centres of `topology`, right in the configuration `right [atoms, 3]`.
     #[must_use]
@@ -41,7 +30,7 @@ impl Chirality {
         let mut centres = Vec::new();
         for (atom, bonded) in topology.neighbours().iter().enumerate() {
             if let [a, b, c, _] = bonded[..]
-                && bonded.iter().filter(|&&i| topology.atoms[i].element != "H").count() > 2
+                && bonded.iter().filter(|&&i| !topology.atoms[i].is_hydrogen()).count() > 2
             {
                 let neighbours = [a, b, c];
                 centres.push(Centre { atom, neighbours, sign: sign(right, atom, neighbours) });

@@ -72,17 +72,37 @@ pub(in crate::metrics) fn bond_angles(a: &Frames, b: &Frames, settings: Settings
     coordinates(&measure(a), &measure(b), &internal.angle_names(topology), "angle", settings)
 }
 
+/// What a stereocentre is.
+#[derive(Clone, Copy)]
+pub(in crate::metrics) enum Rule {
+    /// By the bond graph.
+    Graph,
+    /// Any atom with three heavy neighbours.
+    Published,
+}
+
 /// Fraction of all samples whose handedness is counted.
-pub(in crate::metrics) fn hand_rate(a: &Side, b: &Side, settings: Settings, count: impl Fn(Hand) -> bool) -> Compared {
+pub(in crate::metrics) fn hand_rate(
+    a: &Side,
+    b: &Side,
+    settings: Settings,
+    rule: Rule,
+    count: impl Fn(Hand) -> bool,
+) -> Compared {
     let (Some(a), Some(_)) = (a.frames(), b.frames()) else { return no_topology() };
-    if a.structure().chirality.centres().is_empty() {
+    let structure = a.structure();
+    let (any, hands) = match rule {
+        Rule::Graph => (structure.stereo.any(), a.hands()),
+        Rule::Published => (!structure.chirality.centres().is_empty(), a.published_hands()),
+    };
+    if !any {
         return Compared::undefined("the molecule has no stereocentre");
     }
-    let n = a.hands().len();
+    let n = hands.len();
     if n == 0 {
         return Compared::undefined("no usable samples");
     }
-    let hits: Vec<f64> = a.hands().iter().map(|&hand| f64::from(u8::from(count(hand)))).collect();
+    let hits: Vec<f64> = hands.iter().map(|&hand| f64::from(u8::from(count(hand)))).collect();
     let value = hits.iter().sum::<f64>() / n as f64;
     bootstrap_one(n, Some(value), settings, |counts| {
         Some(hits.iter().zip(counts).map(|(hit, &c)| hit * f64::from(c)).sum::<f64>() / drawn(counts))

@@ -11,13 +11,14 @@ use super::tica::Kind;
 /// Frames with a coordinate at or beyond this are left out: products of four lengths would overflow.
 const COORDINATE_LIMIT: f64 = 1e30;
 
-/// Frames of a molecule: mirror images reflected, frames of mixed handedness left out.
+/// Frames of a molecule: mirror images reflected, other stereoisomers left out, equal groups in their places.
 #[derive(Debug, Clone)]
 pub struct Frames {
     structure: Arc<Structure>,
     positions: Vec<f64>,
     log_weight: Option<Vec<f64>>,
     hands: Vec<Hand>,
+    published: Vec<Hand>,
     given: usize,
 }
 
@@ -39,24 +40,31 @@ impl Frames {
         let dim = 3 * structure.atoms();
         let mut kept = Vec::with_capacity(positions.len());
         let mut weights = Vec::new();
-        let mut hands = Vec::new();
+        let (mut hands, mut published) = (Vec::new(), Vec::new());
+        let mut judge = structure.stereo.judge();
         for (i, x) in positions.chunks_exact(dim).enumerate() {
             if x.iter().any(|x| x.is_nan() || x.abs() >= COORDINATE_LIMIT) {
                 continue;
             }
-            let hand = structure.chirality.hand(x);
+            let hand = judge.hand(x);
+            let begin = kept.len();
             match hand {
                 Hand::Right => kept.extend_from_slice(x),
                 Hand::Mirror => kept.extend(x.iter().map(|x| -x)),
                 Hand::Mixed => {}
             }
+            if hand != Hand::Mixed {
+                structure.stereo.relabel(&mut kept[begin..]);
+            }
             hands.push(hand);
+            published.push(structure.chirality.hand(x));
             if hand != Hand::Mixed {
                 weights.extend(log_weight.map(|w| w[i]));
             }
         }
         let log_weight = log_weight.map(|_| weights);
-        Self { structure, positions: kept, log_weight, hands, given: positions.len() / dim }
+        drop(judge);
+        Self { structure, positions: kept, log_weight, hands, published, given: positions.len() / dim }
     }
 
     /// Number of frames left.
@@ -87,6 +95,12 @@ impl Frames {
     #[must_use]
     pub fn hands(&self) -> &[Hand] {
         &self.hands
+    }
+
+    /// The same by the published rule.
+    #[must_use]
+    pub fn published_hands(&self) -> &[Hand] {
+        &self.published
     }
 
     /// Frames left out.

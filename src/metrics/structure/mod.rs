@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`dihedrals`] | phi, psi, omega: which there are, their values |
 //! | [`internal`] | bond lengths and angles |
-//! | [`chirality`] | mirror images and mixed handedness |
+//! | [`chirality`] | handedness by the published rule |
 //! | [`ramachandran`] | histograms of (phi, psi) and their divergences |
 //! | [`tica`] | slow components: features, fit, projection |
 //! | `basins` | populations and free energies of phi basins |
@@ -12,7 +12,9 @@
 //! | `transport` | optimal transport between clouds of frames |
 //! | `compare` | the structural metrics |
 //!
-//! Mirror images are reflected and frames of mixed handedness left out first, before every metric here.
+//! Mirror images are reflected, frames of other stereoisomers left out and equal groups put back in their places first,
+//! before every metric here. Energies do not tell a molecule from its mirror image, so a sampler without a sense of
+//! chirality makes both.
 
 pub(super) mod basins;
 pub mod chirality;
@@ -27,12 +29,13 @@ mod transport;
 use std::sync::Arc;
 
 pub(super) use compare::{
-    basin_coverage, bond_angles, bonds, hand_rate, of_frames, rama_kl, rama_kl_weighted, rama_tv,
+    Rule, basin_coverage, bond_angles, bonds, hand_rate, of_frames, rama_kl, rama_kl_weighted, rama_tv,
     tica as slow_components, torus,
 };
 pub use frames::{Frames, Panel};
 
 use crate::error::{Error, Result};
+use crate::systems::stereo::Stereo;
 use crate::systems::{System, Topology};
 
 /// Everything that the structural metrics need to know of a molecule.
@@ -44,7 +47,9 @@ pub struct Structure {
     pub backbone: dihedrals::Backbone,
     /// Bonds and angles.
     pub internal: internal::Internal,
-    /// Stereocentres.
+    /// Stereocentres, and equal groups.
+    pub stereo: Stereo,
+    /// Stereocentres by the published rule.
     pub chirality: chirality::Chirality,
     /// What TICA sees.
     pub features: tica::Features,
@@ -65,6 +70,7 @@ impl Structure {
         let backbone = dihedrals::Backbone::new(&topology);
         Ok(Self {
             internal: internal::Internal::new(&topology),
+            stereo: Stereo::new(&topology, right),
             chirality: chirality::Chirality::new(&topology, right),
             features: tica::Features::new(&topology, &backbone),
             tica: None,
@@ -78,7 +84,7 @@ impl Structure {
     /// # Errors
     /// [`Error::Shape`] when topology and starting configuration do not fit together.
     pub fn of(system: &System) -> Result<Option<Self>> {
-        system.topology.as_ref().map(|topology| Self::new(Arc::clone(topology), &system.start)).transpose()
+        system.topology.as_ref().map(|topology| Self::new(Arc::clone(topology), &system.given)).transpose()
     }
 
     /// The same with TICA models (or none).

@@ -15,6 +15,9 @@ use crate::rng::Stream;
 /// Rows whose activations are kept at once in training by maximum likelihood.
 const CHUNK: usize = 16 * TILE;
 
+/// Most draws of one item until one is the right stereoisomer: windows leave an untrained flow half of them or more.
+const ATTEMPTS: usize = 64;
+
 /// The generator of one molecule.
 pub struct InternalModel {
     /// From the unit cube to the molecule.
@@ -61,6 +64,52 @@ impl InternalModel {
             },
         )
         .collect()
+    }
+
+    /// Draws of the given items: rows, their frames, `ln q`. A draw that is another stereoisomer is drawn again, further along
+    /// its item's stream; `ln q` stays as it is, off by the logarithm of the share of right draws.
+    fn drawn(&self, w: &Weights<f32>, stream: &Stream, items: &[u32]) -> (Vec<f32>, Vec<f64>, Vec<f64>) {
+        let (dim, frame) = (self.dim(), self.frame());
+        let mut out = self.attempt(w, stream, items, 0);
+        for attempt in 1..ATTEMPTS {
+            let right = |k: &usize| self.coordinates.right(&out.1[k * frame..][..frame]);
+            let wrong: Vec<usize> = (0..items.len()).filter(|k| !right(k)).collect();
+            if wrong.is_empty() {
+                break;
+            }
+            let again: Vec<u32> = wrong.iter().map(|&k| items[k]).collect();
+            let (u, x, log_q) = self.attempt(w, stream, &again, attempt);
+            for (i, k) in wrong.into_iter().enumerate() {
+                out.0[k * dim..][..dim].copy_from_slice(&u[i * dim..][..dim]);
+                out.1[k * frame..][..frame].copy_from_slice(&x[i * frame..][..frame]);
+                out.2[k] = log_q[i];
+            }
+        }
+        out
+    }
+
+    /// The draws that come `attempt` draws after the first of each item.
+    fn attempt(
+        &self,
+        w: &Weights<f32>,
+        stream: &Stream,
+        items: &[u32],
+        attempt: usize,
+    ) -> (Vec<f32>, Vec<f64>, Vec<f64>) {
+        let mut u = vec![0.0; items.len() * self.dim()];
+        u.par_chunks_mut(self.dim()).zip(items).for_each(|(z, &item)| {
+            let mut draws = stream.at(item);
+            (0..=attempt).for_each(|_| self.prior.draw(&mut draws, z));
+        });
+        let mut log_q: Vec<f64> = u.par_chunks(self.dim()).map(|z| self.prior.log_density(z)).collect();
+        let mut log_det = vec![0.0; items.len()];
+        self.flow.apply(Toward::Data, w, &mut u, &mut log_det);
+        let mut x = vec![0.0; items.len() * self.frame()];
+        let decoded = self.decode(&u, &mut x);
+        for ((q, flow), decoded) in log_q.iter_mut().zip(log_det).zip(decoded) {
+            *q -= flow + decoded;
+        }
+        (u, x, log_q)
     }
 
     /// Rows of frames; `None` for those outside the flow's support.
@@ -121,22 +170,12 @@ impl Generator for InternalModel {
     }
 
     fn draw(&self, w: &Weights<f32>, stream: &Stream, items: &[u32]) -> Drawn {
-        let mut u = self.latent(stream, items);
-        let mut log_q: Vec<f64> = u.par_chunks(self.dim()).map(|z| self.prior.log_density(z)).collect();
-        let mut log_det = vec![0.0; items.len()];
-        self.flow.apply(Toward::Data, w, &mut u, &mut log_det);
-        let mut x = vec![0.0; items.len() * self.frame()];
-        let decoded = self.decode(&u, &mut x);
-        for ((q, flow), decoded) in log_q.iter_mut().zip(log_det).zip(decoded) {
-            *q -= flow + decoded;
-        }
+        let (_, x, log_q) = self.drawn(w, stream, items);
         Drawn { x, log_q }
     }
 
     fn rows(&self, w: &Weights<f32>, stream: &Stream, items: &[u32]) -> Vec<f32> {
-        let mut rows = self.latent(stream, items);
-        self.flow.apply(Toward::Data, w, &mut rows, &mut vec![0.0; items.len()]);
-        rows
+        self.drawn(w, stream, items).0
     }
 
     fn encode(&self, x: &[f64]) -> (Vec<f32>, usize) {

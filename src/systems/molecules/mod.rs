@@ -3,16 +3,24 @@
 //! `aldp` is alanine dipeptide (ACE-ALA-NME, 22 atoms), `al3` alanine tripeptide (33 atoms, NH3+ to COO-), both with
 //! Amber ff14SB (`amber14-all.xml`) and OBC1 generalised Born (`implicit/obc1.xml`), no constraints, cut at 2 nm.
 //! `scripts/physics_fixtures.py` makes their files with OpenMM and checks them.
+//!
+//! | file | job |
+//! |---|---|
+//! | `masses` | elements, by masses and by what the PDB file says |
+//! | `bonds` | which harmonic terms are bonds |
+//! | `canonical` | one text for all files that mean the same |
+
+mod bonds;
+mod canonical;
+mod masses;
 
 use std::path::Path;
 
-use super::{Topology, elements, openmm, pdb};
+use super::{Topology, openmm, pdb};
 use crate::energy::forcefield::ForceField;
 use crate::error::{Error, Result};
 use crate::spec::MoleculeFiles;
-
-/// A mass this far from its element's is another element, amu. (Force fields round to 0.01.)
-const MASS_TOLERANCE: f64 = 0.1;
+pub(super) use masses::Said;
 
 /// A molecule, ready to be made a system.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,8 +75,8 @@ pub fn built_in(name: &str) -> Result<Option<Molecule>> {
 /// A molecule from the texts of its two files; the paths are for messages. The start is that of the PDB file.
 ///
 /// # Errors
-/// See [`openmm::read`] and [`pdb::read`]; [`Error::Shape`] when the numbers of atoms differ, [`Error::Data`] when an
-/// element and its mass do not fit (which means: another order).
+/// See [`openmm::read`] and [`pdb::read`]; [`Error::Shape`] when the numbers of atoms differ, [`Error::Data`] when
+/// elements and masses do not fit (which means: another order).
 pub fn from_text(xml_path: &Path, xml: &str, pdb_path: &Path, pdb: &str) -> Result<Molecule> {
     let system = openmm::read(xml_path, xml)?;
     let mut structure = pdb::read(pdb_path, pdb)?;
@@ -79,26 +87,24 @@ pub fn from_text(xml_path: &Path, xml: &str, pdb_path: &Path, pdb: &str) -> Resu
             format!("the XML has {particles} particles, the PDB {atoms} atoms; write both from the same topology");
         return Err(Error::shape(pdb_path, message));
     }
-    for (i, (atom, mass)) in topology.atoms.iter().zip(&field.masses).enumerate() {
-        let standard = elements::by_symbol(&atom.element).map_or(f64::NAN, |(_, mass)| mass);
-        let fits = (mass - standard).abs() <= MASS_TOLERANCE;
-        if !fits {
-            let message = format!(
-                "atom {i}: the PDB says {}, the XML has a mass of {mass}; expected the same order of atoms in both, \
-                 and natural masses (no hydrogenMass)",
-                atom.element
-            );
-            return Err(Error::data(pdb_path, message));
-        }
+    let (symbols, odd) = masses::symbols(&structure.said, &field, &structure.positions)
+        .map_err(|message| Error::data(pdb_path, message))?;
+    for (atom, symbol) in topology.atoms.iter_mut().zip(&symbols) {
+        (*symbol).clone_into(&mut atom.element);
     }
-    topology.bonds = field.bonds.iter().map(|b| [b.atoms[0].min(b.atoms[1]), b.atoms[0].max(b.atoms[1])]).collect();
-    topology.bonds.sort_unstable();
-    topology.bonds.dedup();
+    (topology.bonds, topology.rest) = bonds::bonds(&field, &symbols);
+    let others = field.bonds.len() - topology.bonds.len();
+    let others = (others > 0).then(|| {
+        format!(
+            "{others} of {} harmonic terms between pairs are no bonds (Urey-Bradley terms, restraints)",
+            field.bonds.len()
+        )
+    });
     centre(&mut structure.positions);
     let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let (xml_name, pdb_name) = (name(xml_path), name(pdb_path));
-    let notes = system.notes.iter().map(|note| format!("{xml_name}: {note}"));
-    let notes = notes.chain(structure.notes.iter().map(|note| format!("{pdb_name}: {note}"))).collect();
+    let notes = system.notes.iter().chain(&others).map(|note| format!("{xml_name}: {note}"));
+    let notes = notes.chain(structure.notes.iter().chain(&odd).map(|note| format!("{pdb_name}: {note}"))).collect();
     let scale = spread(&structure.positions);
     Ok(Molecule { forcefield: field, topology: structure.topology, start: structure.positions, scale, notes })
 }

@@ -1,196 +1,224 @@
-//! `CustomGBForce`, recognised by its expressions: OBC generalised Born as `implicit/obc1.xml` and `obc2.xml` write it.
+//! `CustomGBForce` as data: parameters, tables, computed values and energy terms. What they mean is found by `born`.
+
+use std::collections::BTreeMap;
 
 use super::element::Element;
-use super::expression::{Expression, cubic};
-use super::{cutoff, per_particle};
+use super::expression::{Expression, Scope};
+use super::{born, cutoff, per_particle};
 use crate::energy::forcefield::params::GeneralizedBorn;
 use crate::error::{Error, Result};
 
-/// Descreening integral of a pair.
-const INTEGRAL: &str = "select(step(r+sr2-or1),0.5*(1/L-1/U+0.25*(r-sr2^2/r)*(1/(U^2)-1/(L^2))+0.5*log(L/U)/r),0)";
-const INTEGRAL_DEFINITIONS: [(&str, &str); 3] = [("U", "r+sr2"), ("L", "max(or1,D)"), ("D", "abs(r-sr2)")];
-/// What surrounds the polynomial of the Born radius.
-const RADIUS: (&str, &str) = ("1/(1/or-tanh(", ")/radius)");
-const SELF: &str = "-0.5*#*(1/soluteDielectric-1/solventDielectric)*charge^2/B";
-const SURFACE: &str = "#*(radius+#)^2*(radius/B)^6";
-const PAIR: &str = "-#*(1/soluteDielectric-1/solventDielectric)*charge1*charge2/f";
-const PAIR_SHIFTED: &str = "-#*(1/soluteDielectric-1/solventDielectric)*charge1*charge2*(1/f-#)";
-const DISTANCE: &str = "sqrt(r^2+B1*B2*exp(-r^2/(4*B1*B2)))";
-const REMEDY: &str = "use implicit/obc1.xml or implicit/obc2.xml without salt";
-/// What expressions may define; definitions that are not used mean nothing.
-const NAMES: [&str; 11] =
-    ["U", "L", "D", "psi", "radius", "offset", "f", "soluteDielectric", "solventDielectric", "kappa", "cutoff"];
 /// `CustomGBForce::ComputationType`.
 const SINGLE: u32 = 0;
+const PAIR: u32 = 1;
 const PAIR_NO_EXCLUSIONS: u32 = 2;
+/// What to do with a force that is something else.
+pub(super) const REMEDY: &str =
+    "read is generalised Born as implicit/hct.xml, obc1.xml, obc2.xml, gbn.xml and gbn2.xml make it";
 
 /// Reads the force.
 pub(super) fn read(force: Element<'_>, atoms: usize) -> Result<GeneralizedBorn> {
-    force.version_at_most(2)?;
-    for (tag, item) in [("GlobalParameters", "Parameter"), ("Functions", "Function")] {
-        if let Some(found) = force.list(tag, item)?.first() {
-            return Err(found.error(format!("<{tag}> are not part of OBC generalised Born; {REMEDY}")));
-        }
-    }
-    let mut out = GeneralizedBorn {
-        charges: Vec::with_capacity(atoms),
-        offset_radius: Vec::with_capacity(atoms),
-        scaled_radius: Vec::with_capacity(atoms),
-        offset: 0.0,
-        tanh: [0.0; 3],
-        coulomb: 0.0,
-        solute: 0.0,
-        solvent: 0.0,
-        surface: 0.0,
-        probe: 0.0,
-        cutoff: cutoff(force)?,
-        engulfed: false,
-    };
-    born_radius(force, &mut out)?;
-    energy(force, &mut out)?;
-    let columns = columns(force)?;
-    for particle in per_particle(force, atoms)? {
-        out.charges.push(particle.number(&columns[0])?);
-        out.offset_radius.push(particle.positive(&columns[1])?);
-        out.scaled_radius.push(particle.not_negative(&columns[2])?);
-    }
-    Ok(out)
+    born::recognise(&CustomGb::new(force, atoms)?)
 }
 
-/// Attributes that hold charge, offset radius and scaled offset radius.
-fn columns(force: Element<'_>) -> Result<[String; 3]> {
-    let names = force.required_list("PerParticleParameters", "Parameter")?;
-    let names: Vec<&str> = names.iter().map(|p| p.text("name")).collect::<Result<_>>()?;
-    let column = |name: &str| {
-        let at = names.iter().position(|&n| n == name);
-        at.map(|i| format!("param{}", i + 1))
-            .ok_or_else(|| force.error(format!("has no per-particle parameter `{name}`, found {names:?}; {REMEDY}")))
-    };
-    Ok([column("charge")?, column("or")?, column("sr")?])
+/// An expression and where it stands.
+pub(super) struct Term<'a> {
+    pub(super) element: Element<'a>,
+    pub(super) expression: Expression,
 }
 
-/// The computed values: the integral `I` over pairs, the Born radius `B`.
-fn born_radius(force: Element<'_>, out: &mut GeneralizedBorn) -> Result<()> {
-    let mut found = [false; 2];
-    let mut mark = |i: usize, value| once(value, std::mem::replace(&mut found[i], true));
-    for value in force.required_list("ComputedValues", "Value")? {
-        let e = parse(value)?;
-        match (value.text("name")?, value.count("type")?) {
-            ("I", PAIR_NO_EXCLUSIONS) => {
-                let known = INTEGRAL_DEFINITIONS.iter().all(|(name, text)| e.defines(name, text));
-                e.body(INTEGRAL)
-                    .filter(|_| known)
-                    .ok_or_else(|| unknown(value, "the descreening integral of OBC", &format!("`{INTEGRAL}`")))?;
-                mark(0, value)?;
+impl<'a> Term<'a> {
+    fn new(element: Element<'a>) -> Result<Self> {
+        let text = element.text("expression")?;
+        let expression = Expression::parse(text)
+            .map_err(|why| element.error(format!("`{text}` {why}; expected `expression; name=definition; ..`")))?;
+        Ok(Self { element, expression })
+    }
+}
+
+/// A force as it was read.
+pub(super) struct CustomGb<'a> {
+    pub(super) force: Element<'a>,
+    pub(super) cutoff: Option<f64>,
+    /// Sum over pairs; the name that it goes by.
+    pub(super) integral: (Term<'a>, &'a str),
+    /// Of one particle.
+    pub(super) radius: (Term<'a>, &'a str),
+    pub(super) own: Vec<Term<'a>>,
+    pub(super) pairs: Vec<Term<'a>>,
+    pub(super) particles: Vec<Element<'a>>,
+    /// `[atoms][columns]`.
+    pub(super) parameters: Vec<Vec<f64>>,
+    /// Names of the columns: for one particle, for the first and the second of a pair.
+    columns: [Vec<String>; 3],
+    globals: BTreeMap<&'a str, f64>,
+    tables: BTreeMap<&'a str, Table>,
+}
+
+/// A function given at whole numbers.
+struct Table {
+    /// Length of a row.
+    width: Option<usize>,
+    values: Vec<f64>,
+}
+
+impl<'a> CustomGb<'a> {
+    fn new(force: Element<'a>, atoms: usize) -> Result<Self> {
+        force.version_at_most(2)?;
+        let cutoff = cutoff(force)?;
+        let names = force.required_list("PerParticleParameters", "Parameter")?;
+        let names: Vec<&str> = names.iter().map(|p| p.text("name")).collect::<Result<_>>()?;
+        let columns = ["", "1", "2"].map(|which| names.iter().map(|name| format!("{name}{which}")).collect());
+        let globals = force.list("GlobalParameters", "Parameter")?.into_iter();
+        let globals = globals.map(|p| Ok((p.text("name")?, p.number("default")?))).collect::<Result<_>>()?;
+        let tables = force.list("Functions", "Function")?.into_iter();
+        let tables = tables.map(|f| Ok((f.text("name")?, Table::new(f)?))).collect::<Result<_>>()?;
+        let exclusions = !force.list("Exclusions", "Exclusion")?.is_empty();
+        // Without exclusions both kinds of pairs are all pairs.
+        let over_pairs = |kind| kind == PAIR_NO_EXCLUSIONS || kind == PAIR && !exclusions;
+
+        let (mut integral, mut radius) = (None, None);
+        for value in force.required_list("ComputedValues", "Value")? {
+            let (name, kind, term) = (value.text("name")?, value.count("type")?, Term::new(value)?);
+            match (&integral, &radius) {
+                (None, None) if over_pairs(kind) => integral = Some((term, name)),
+                (Some(_), None) if kind == SINGLE => radius = Some((term, name)),
+                _ => {
+                    return Err(value.error(format!(
+                        "computed value `{name}` of type {kind}: expected a sum over all pairs (type 2), then one value of \
+                         each particle (type 0); {REMEDY}"
+                    )));
+                }
             }
-            ("B", SINGLE) => {
-                let radius = || {
-                    let [alpha, minus_beta, gamma] = cubic(e.between(RADIUS.0, RADIUS.1)?, "psi")?;
-                    let known = e.defines("psi", "I*or") && e.defines("radius", "or+offset");
-                    known.then_some(([alpha, 0.0 - minus_beta, gamma], e.number("offset")?))
-                };
-                let expected = "`1/(1/or-tanh(ALPHA*psi-BETA*psi^2+GAMMA*psi^3)/radius); psi=I*or; radius=or+offset`";
-                (out.tanh, out.offset) = radius().ok_or_else(|| unknown(value, "the Born radius of OBC", expected))?;
-                mark(1, value)?;
-            }
-            (name, kind) => {
-                let message =
-                    format!("computed value `{name}` of type {kind}: expected `I` (type 2) and `B` (type 0); {REMEDY}");
-                return Err(value.error(message));
+        }
+        let (Some(integral), Some(radius)) = (integral, radius) else {
+            return Err(force.error(format!("does not compute an integral and a radius; {REMEDY}")));
+        };
+        let (mut own, mut pairs) = (Vec::new(), Vec::new());
+        for element in force.required_list("EnergyTerms", "Term")? {
+            match element.count("type")? {
+                SINGLE => own.push(Term::new(element)?),
+                kind if over_pairs(kind) => pairs.push(Term::new(element)?),
+                kind => {
+                    return Err(element.error(format!(
+                        "is of type {kind}: expected one of single particles (0) or all pairs (2); {REMEDY}"
+                    )));
+                }
             }
         }
+        let particles = per_particle(force, atoms)?;
+        let row =
+            |p: &Element<'_>| (1..=names.len()).map(|c| p.number(&format!("param{c}"))).collect::<Result<Vec<_>>>();
+        let parameters = particles.iter().map(row).collect::<Result<_>>()?;
+        Ok(Self { force, cutoff, integral, radius, own, pairs, particles, parameters, columns, globals, tables })
     }
-    let all = found == [true; 2];
-    if all { Ok(()) } else { Err(force.error(format!("does not compute both `I` and `B`; {REMEDY}"))) }
+
+    /// Something about a term is not what is known.
+    pub(super) fn unknown(&self, element: Element<'_>, what: &str) -> Error {
+        let text = element.optional("expression").map_or(String::new(), |text| format!(": found `{text}`"));
+        element.error(format!("is not {what}{text}; {REMEDY}"))
+    }
+
+    /// What the integral of a particle with parameters `p` takes from one with `q` at distance `r`.
+    pub(super) fn integral(&self, p: &[f64], q: &[f64], r: f64) -> Option<f64> {
+        self.integral.0.expression.value(&self.pair_scope(p, q, &[("r", r)]))
+    }
+
+    /// Values of the tables in that.
+    pub(super) fn tabulated(&self, p: &[f64], q: &[f64], r: f64) -> BTreeMap<String, f64> {
+        self.integral.0.expression.tabulated(&self.pair_scope(p, q, &[("r", r)]))
+    }
+
+    /// The radius of a particle with this integral.
+    pub(super) fn radius(&self, p: &[f64], integral: f64) -> Option<f64> {
+        self.radius.0.expression.value(&self.scope(p, &[(self.integral.1, integral)]))
+    }
+
+    /// Energy of a particle with this radius.
+    pub(super) fn own(&self, p: &[f64], radius: f64) -> Option<f64> {
+        let named = [(self.radius.1, radius)];
+        let scope = self.scope(p, &named);
+        self.own.iter().map(|term| term.expression.value(&scope)).sum()
+    }
+
+    /// Energy of a pair with these radii.
+    pub(super) fn pair(&self, p: &[f64], q: &[f64], r: f64, [bp, bq]: [f64; 2]) -> Option<f64> {
+        let [first, second] = ["1", "2"].map(|which| format!("{}{which}", self.radius.1));
+        let named = [("r", r), (first.as_str(), bp), (second.as_str(), bq)];
+        let scope = self.pair_scope(p, q, &named);
+        self.pairs.iter().map(|term| term.expression.value(&scope)).sum()
+    }
+
+    /// All numbers that stand in expressions and global parameters, and 1: constants are looked for among them first, so
+    /// that they are taken as they are written, to the last bit.
+    pub(super) fn numbers(&self) -> Vec<f64> {
+        let terms = [&self.integral.0, &self.radius.0].into_iter().chain(&self.own).chain(&self.pairs);
+        let mut out: Vec<f64> =
+            terms.flat_map(|term| term.expression.numbers()).chain(self.globals.values().copied()).collect();
+        out.push(1.0);
+        let mut seen = std::collections::BTreeSet::new();
+        out.retain(|x| seen.insert(x.to_bits()));
+        out
+    }
+
+    /// A column of the parameters.
+    pub(super) fn column(&self, c: usize) -> Vec<f64> {
+        self.parameters.iter().map(|row| row[c]).collect()
+    }
+
+    fn scope<'b>(&'b self, p: &'b [f64], named: &'b [(&'b str, f64)]) -> Names<'b, 'a> {
+        Names { force: self, particles: [(&self.columns[0], p), (&self.columns[0], p)], named }
+    }
+
+    fn pair_scope<'b>(&'b self, p: &'b [f64], q: &'b [f64], named: &'b [(&'b str, f64)]) -> Names<'b, 'a> {
+        Names { force: self, particles: [(&self.columns[1], p), (&self.columns[2], q)], named }
+    }
 }
 
-/// The energy terms: self, pairs, and surface where there is one.
-fn energy(force: Element<'_>, out: &mut GeneralizedBorn) -> Result<()> {
-    let (mut own, mut pair) = (None, None);
-    let mut surface = false;
-    for term in force.required_list("EnergyTerms", "Term")? {
-        let e = parse(term)?;
-        if e.mentions("kappa") {
-            return Err(term.error("has salt (kappa), which is not supported: leave implicitSolventKappa at 0"));
-        }
-        let kind = term.count("type")?;
-        let dielectrics = || Some([e.number("soluteDielectric")?, e.number("solventDielectric")?]);
-        if kind == SINGLE
-            && let (Some(c), Some([a, b])) = (e.body(SELF), dielectrics())
-        {
-            once(term, own.replace([c[0], a, b]).is_some())?;
-        } else if kind == SINGLE
-            && let Some(c) = e.body(SURFACE)
-        {
-            once(term, std::mem::replace(&mut surface, true))?;
-            (out.surface, out.probe) = (c[0], c[1]);
-            let offset = e.number("offset").filter(|_| e.defines("radius", "or+offset"));
-            if !offset.is_some_and(|offset| close(offset, out.offset)) {
-                return Err(term
-                    .error(format!("expected `radius=or+offset` with the offset of the Born radius, {}", out.offset)));
+/// What the names in an expression stand for.
+struct Names<'b, 'a> {
+    force: &'b CustomGb<'a>,
+    particles: [(&'b [String], &'b [f64]); 2],
+    named: &'b [(&'b str, f64)],
+}
+
+impl Scope for Names<'_, '_> {
+    fn variable(&self, name: &str) -> Option<f64> {
+        let named = self.named.iter().find(|(n, _)| *n == name).map(|(_, x)| *x);
+        let column = |(names, values): &(&[String], &[f64])| names.iter().position(|n| n == name).map(|c| values[c]);
+        named.or_else(|| self.particles.iter().find_map(column)).or_else(|| self.force.globals.get(name).copied())
+    }
+
+    fn table(&self, name: &str, arguments: &[f64]) -> Option<f64> {
+        self.force.tables.get(name)?.value(arguments)
+    }
+}
+
+impl Table {
+    fn new(function: Element<'_>) -> Result<Self> {
+        let kind = function.text("type")?;
+        let width = match kind {
+            "Discrete1DFunction" => None,
+            "Discrete2DFunction" => Some(function.count("xsize")? as usize),
+            _ => {
+                let message = format!("{kind} is not read, but Discrete1DFunction and Discrete2DFunction; {REMEDY}");
+                return Err(function.error(message));
             }
-        } else if kind == PAIR_NO_EXCLUSIONS
-            && e.defines("f", DISTANCE)
-            && let (Some(c), Some([a, b])) = (e.body(PAIR).or_else(|| e.body(PAIR_SHIFTED)), dielectrics())
-        {
-            once(term, pair.replace([c[0], a, b]).is_some())?;
-            shift(term, c.get(1).copied(), out.cutoff)?;
-        } else {
-            let expected = format!("`{SELF}` or `{SURFACE}` (type 0), `{PAIR}` or `{PAIR_SHIFTED}` (type 2)");
-            return Err(unknown(term, "an energy term of OBC generalised Born", &expected));
-        }
+        };
+        let values = function.required_list("Values", "Value")?;
+        let values: Vec<f64> = values.into_iter().map(|v| v.number("v")).collect::<Result<_>>()?;
+        let whole = width.is_none_or(|w| w > 0 && values.len().is_multiple_of(w));
+        if whole { Ok(Self { width, values }) } else { Err(function.error("has rows cut short")) }
     }
-    let (Some(own), Some(pair)) = (own, pair) else {
-        return Err(force.error(format!("lacks the self term or the pair term; {REMEDY}")));
-    };
-    if own != pair {
-        let message = format!(
-            "has Coulomb constant and dielectrics {own:?} in the self term, {pair:?} in the pair term: expected the same"
-        );
-        return Err(force.error(message));
+
+    /// The value at whole numbers, to which arguments are rounded.
+    fn value(&self, arguments: &[f64]) -> Option<f64> {
+        let whole = |x: f64| (x.round() >= 0.0 && x < 1e9).then_some(x.round() as usize);
+        let at = match (self.width, arguments) {
+            (None, &[x]) => whole(x)?,
+            (Some(width), &[x, y]) => whole(x).filter(|x| *x < width)? + width * whole(y)?,
+            _ => return None,
+        };
+        self.values.get(at).copied()
     }
-    [out.coulomb, out.solute, out.solvent] = own;
-    if out.solute <= 0.0 || out.solvent <= 0.0 {
-        return Err(force.error(format!("has dielectrics {} and {}, expected above 0", out.solute, out.solvent)));
-    }
-    Ok(())
-}
-
-/// The pair term is shifted by `1/cutoff` where there is a cutoff, and only there.
-fn shift(term: Element<'_>, shift: Option<f64>, cutoff: Option<f64>) -> Result<()> {
-    let fits = match (shift, cutoff) {
-        (None, None) => true,
-        (Some(shift), Some(cutoff)) => close(shift * cutoff, 1.0),
-        _ => false,
-    };
-    if fits {
-        return Ok(());
-    }
-    let text = |x: Option<f64>| x.map_or_else(|| "none".to_owned(), |x| x.to_string());
-    let message = format!(
-        "shift of the pair term is {}, cutoff {}: expected shift = 1/cutoff, or neither",
-        text(shift),
-        text(cutoff)
-    );
-    Err(term.error(message))
-}
-
-/// Numbers that OpenMM prints with 16 digits here and in full there.
-fn close(a: f64, b: f64) -> bool {
-    (a - b).abs() <= 1e-14 * b.abs()
-}
-
-fn once(part: Element<'_>, twice: bool) -> Result<()> {
-    if twice { Err(part.error("was there before")) } else { Ok(()) }
-}
-
-fn parse(element: Element<'_>) -> Result<Expression> {
-    let names = || format!("`expression; name=definition; ..` that defines only {}, each once", NAMES.join(", "));
-    Expression::parse(element.text("expression")?, &NAMES)
-        .ok_or_else(|| unknown(element, "an expression of OBC generalised Born", &names()))
-}
-
-fn unknown(element: Element<'_>, what: &str, expected: &str) -> Error {
-    let text = element.optional("expression").unwrap_or_default();
-    element.error(format!("is not {what}: found `{text}`, expected {expected}; {REMEDY}"))
 }

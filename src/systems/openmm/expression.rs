@@ -1,83 +1,290 @@
-//! Algebraic expressions of OpenMM's custom forces: `body; name = definition; ...`, taken apart as text.
+//! Algebraic expressions of OpenMM's custom forces: `body; name = definition; ..`, parsed and evaluated.
 //!
-//! Spaces mean nothing, the order of definitions means nothing. Everything else has to be as the pattern says: two
-//! expressions that are equal only after algebra are two expressions here.
+//! The language is that of OpenMM's Lepton: numbers, names, `+ - * / ^`, calls. Definitions may stand in any order and
+//! name one another. What is not in the language is no expression here either.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-/// An expression with its definitions, spaces removed.
+/// Parentheses inside one another, at most.
+const DEPTH: usize = 64;
+
+/// An expression with its definitions.
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Expression {
-    body: String,
-    definitions: BTreeMap<String, String>,
+    body: Node,
+    definitions: BTreeMap<String, Node>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Node {
+    Number(f64),
+    Name(String),
+    Negative(Box<Node>),
+    /// From left to right: a first operand, then operators of one rank with theirs. No recursion for long sums.
+    Chain(Box<Node>, Vec<(char, Node)>),
+    Call(String, Vec<Node>),
+}
+
+/// What names and functions stand for.
+pub(super) trait Scope {
+    /// The value of a variable.
+    fn variable(&self, name: &str) -> Option<f64>;
+    /// The value of a tabulated function.
+    fn table(&self, name: &str, arguments: &[f64]) -> Option<f64>;
 }
 
 impl Expression {
-    /// Takes an expression apart. `None` when a definition is none, is written twice, or is of a name that is not in
-    /// `names` (it could give another meaning to a variable of the pattern).
-    pub(super) fn parse(text: &str, names: &[&str]) -> Option<Self> {
+    /// Parses an expression.
+    ///
+    /// # Errors
+    /// What is wrong, in words.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
         let text: String = text.chars().filter(|c| !c.is_whitespace()).collect();
         let mut parts = text.split(';').filter(|part| !part.is_empty());
-        let body = parts.next()?.to_owned();
+        let body = Parser::whole(parts.next().ok_or("is empty")?)?;
         let mut definitions = BTreeMap::new();
         for part in parts {
-            let (name, value) = part.split_once('=')?;
-            if !names.contains(&name) || definitions.insert(name.to_owned(), value.to_owned()).is_some() {
-                return None;
+            let (name, value) = part.split_once('=').ok_or_else(|| format!("`{part}` is no definition"))?;
+            if definitions.insert(name.to_owned(), Parser::whole(value)?).is_some() {
+                return Err(format!("`{name}` is defined twice"));
             }
         }
-        Some(Self { body, definitions })
+        Ok(Self { body, definitions })
     }
 
-    /// The numbers of the body where the pattern has `#`.
-    pub(super) fn body(&self, pattern: &str) -> Option<Vec<f64>> {
-        capture(pattern, &self.body)
+    /// The value; `None` for names that mean nothing in `scope`, and for definitions that need themselves.
+    pub(super) fn value(&self, scope: &dyn Scope) -> Option<f64> {
+        Run { definitions: &self.definitions, scope, known: RefCell::default(), tables: RefCell::default() }
+            .value(&self.body)
     }
 
-    /// Text of the body between `before` and `after`.
-    pub(super) fn between(&self, before: &str, after: &str) -> Option<&str> {
-        self.body.strip_prefix(before)?.strip_suffix(after)
+    /// Values of all calls of tabulated functions, by name, at their first call.
+    pub(super) fn tabulated(&self, scope: &dyn Scope) -> BTreeMap<String, f64> {
+        let run = Run { definitions: &self.definitions, scope, known: RefCell::default(), tables: RefCell::default() };
+        run.value(&self.body);
+        run.tables.into_inner()
     }
 
-    /// Whether the body mentions something.
-    pub(super) fn mentions(&self, text: &str) -> bool {
-        self.body.contains(text)
-    }
-
-    /// Whether `name` is defined as exactly this.
-    pub(super) fn defines(&self, name: &str, value: &str) -> bool {
-        self.definitions.get(name).is_some_and(|found| found == value)
-    }
-
-    /// The number that `name` is defined as.
-    pub(super) fn number(&self, name: &str) -> Option<f64> {
-        capture("#", self.definitions.get(name)?)?.first().copied()
+    /// All numbers that are written in it.
+    pub(super) fn numbers(&self) -> Vec<f64> {
+        let mut out = Vec::new();
+        self.body.numbers(&mut out);
+        self.definitions.values().for_each(|node| node.numbers(&mut out));
+        out
     }
 }
 
-/// Matches `text` against `pattern`, where `#` stands for an unsigned number.
-fn capture(pattern: &str, text: &str) -> Option<Vec<f64>> {
-    let mut pieces = pattern.split('#');
-    let mut rest = text.strip_prefix(pieces.next()?)?;
-    let mut found = Vec::new();
-    for piece in pieces {
-        let (number, after) = number(rest)?;
-        found.push(number);
-        rest = after.strip_prefix(piece)?;
+impl Node {
+    fn numbers(&self, out: &mut Vec<f64>) {
+        match self {
+            Self::Number(x) => out.push(*x),
+            Self::Name(_) => {}
+            Self::Negative(a) => a.numbers(out),
+            Self::Chain(first, others) => {
+                first.numbers(out);
+                others.iter().for_each(|(_, node)| node.numbers(out));
+            }
+            Self::Call(_, arguments) => arguments.iter().for_each(|a| a.numbers(out)),
+        }
     }
-    rest.is_empty().then_some(found)
+}
+
+/// One evaluation: definitions are evaluated once.
+struct Run<'a> {
+    definitions: &'a BTreeMap<String, Node>,
+    scope: &'a dyn Scope,
+    /// `None` while it is being evaluated.
+    known: RefCell<BTreeMap<&'a str, Option<f64>>>,
+    tables: RefCell<BTreeMap<String, f64>>,
+}
+
+impl<'a> Run<'a> {
+    fn value(&self, node: &'a Node) -> Option<f64> {
+        Some(match node {
+            Node::Number(x) => *x,
+            Node::Negative(a) => -self.value(a)?,
+            Node::Name(name) => self.named(name)?,
+            Node::Chain(first, others) => {
+                let mut a = self.value(first)?;
+                for (operator, other) in others {
+                    let b = self.value(other)?;
+                    a = match operator {
+                        '+' => a + b,
+                        '-' => a - b,
+                        '*' => a * b,
+                        '/' => a / b,
+                        _ => power(a, b),
+                    };
+                }
+                a
+            }
+            Node::Call(name, arguments) => {
+                let arguments: Vec<f64> = arguments.iter().map(|a| self.value(a)).collect::<Option<_>>()?;
+                match call(name, &arguments) {
+                    Some(value) => value,
+                    None => {
+                        let value = self.scope.table(name, &arguments)?;
+                        self.tables.borrow_mut().entry(name.clone()).or_insert(value);
+                        value
+                    }
+                }
+            }
+        })
+    }
+
+    fn named(&self, name: &'a str) -> Option<f64> {
+        let Some(definition) = self.definitions.get(name) else { return self.scope.variable(name) };
+        if let Some(known) = self.known.borrow().get(name) {
+            return *known;
+        }
+        self.known.borrow_mut().insert(name, None);
+        let value = self.value(definition);
+        self.known.borrow_mut().insert(name, value);
+        value
+    }
+}
+
+/// Whole powers by multiplication, which differs from `powf` in the last digit.
+fn power(a: f64, b: f64) -> f64 {
+    if b.fract() == 0.0 && b.abs() <= 16.0 { a.powi(b as i32) } else { a.powf(b) }
+}
+
+/// The functions of the language; `None` for others.
+fn call(name: &str, arguments: &[f64]) -> Option<f64> {
+    let step = |x: f64| if x >= 0.0 { 1.0 } else { 0.0 };
+    Some(match (name, arguments) {
+        ("sqrt", &[x]) => x.sqrt(),
+        ("exp", &[x]) => x.exp(),
+        ("log", &[x]) => x.ln(),
+        ("sin", &[x]) => x.sin(),
+        ("cos", &[x]) => x.cos(),
+        ("tan", &[x]) => x.tan(),
+        ("tanh", &[x]) => x.tanh(),
+        ("sinh", &[x]) => x.sinh(),
+        ("cosh", &[x]) => x.cosh(),
+        ("atan", &[x]) => x.atan(),
+        ("abs", &[x]) => x.abs(),
+        ("square", &[x]) => x * x,
+        ("cube", &[x]) => x * x * x,
+        ("recip", &[x]) => 1.0 / x,
+        ("floor", &[x]) => x.floor(),
+        ("ceil", &[x]) => x.ceil(),
+        ("step", &[x]) => step(x),
+        ("min", &[a, b]) => a.min(b),
+        ("max", &[a, b]) => a.max(b),
+        ("select", &[which, a, b]) => {
+            if which == 0.0 {
+                b
+            } else {
+                a
+            }
+        }
+        _ => return None,
+    })
+}
+
+/// Recursive descent; `^` binds more tightly than a sign before it and groups to the right.
+struct Parser<'a> {
+    rest: &'a str,
+    depth: usize,
+}
+
+impl<'a> Parser<'a> {
+    fn whole(text: &'a str) -> Result<Node, String> {
+        let mut parser = Self { rest: text, depth: 0 };
+        let node = parser.sum()?;
+        if parser.rest.is_empty() { Ok(node) } else { Err(format!("`{}` is not understood", parser.rest)) }
+    }
+
+    fn take(&mut self, symbol: char) -> bool {
+        let after = self.rest.strip_prefix(symbol);
+        self.rest = after.unwrap_or(self.rest);
+        after.is_some()
+    }
+
+    /// Terms or factors with left-grouping operators between them.
+    fn chain(&mut self, operators: &[char], next: fn(&mut Self) -> Result<Node, String>) -> Result<Node, String> {
+        let first = next(self)?;
+        let mut others = Vec::new();
+        while let Some(&operator) = operators.iter().find(|&&o| self.rest.starts_with(o)) {
+            self.take(operator);
+            others.push((operator, next(self)?));
+        }
+        Ok(if others.is_empty() { first } else { Node::Chain(Box::new(first), others) })
+    }
+
+    fn sum(&mut self) -> Result<Node, String> {
+        self.depth += 1;
+        if self.depth > DEPTH {
+            return Err("is nested too deep".into());
+        }
+        let node = self.chain(&['+', '-'], |p| p.chain(&['*', '/'], Self::signed));
+        self.depth -= 1;
+        node
+    }
+
+    fn signed(&mut self) -> Result<Node, String> {
+        let mut negative = false;
+        while self.rest.starts_with(['-', '+']) {
+            negative ^= self.take('-') || !self.take('+');
+        }
+        let base = self.atom()?;
+        let node = if self.take('^') {
+            self.depth += 1;
+            if self.depth > DEPTH {
+                return Err("is nested too deep".into());
+            }
+            let exponent = self.signed()?;
+            self.depth -= 1;
+            Node::Chain(Box::new(base), vec![('^', exponent)])
+        } else {
+            base
+        };
+        Ok(if negative { Node::Negative(Box::new(node)) } else { node })
+    }
+
+    fn atom(&mut self) -> Result<Node, String> {
+        if self.take('(') {
+            let node = self.sum()?;
+            return if self.take(')') { Ok(node) } else { Err("lacks a closing parenthesis".into()) };
+        }
+        if let Some((value, after)) = number(self.rest) {
+            self.rest = after;
+            return Ok(Node::Number(value));
+        }
+        let end = self.rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(self.rest.len());
+        if end == 0 {
+            return Err(format!("`{}` is not understood", self.rest));
+        }
+        let (name, after) = self.rest.split_at(end);
+        self.rest = after;
+        if !self.take('(') {
+            return Ok(Node::Name(name.to_owned()));
+        }
+        let mut arguments = vec![self.sum()?];
+        while self.take(',') {
+            arguments.push(self.sum()?);
+        }
+        if self.take(')') {
+            Ok(Node::Call(name.to_owned(), arguments))
+        } else {
+            Err("lacks a closing parenthesis".into())
+        }
+    }
 }
 
 /// The unsigned, finite number that `text` begins with, and what follows it.
 fn number(text: &str) -> Option<(f64, &str)> {
     let bytes = text.as_bytes();
-    let digits = |from: usize| bytes[from..].iter().take_while(|b| b.is_ascii_digit()).count();
+    let digits = |from: usize| bytes[from.min(bytes.len())..].iter().take_while(|b| b.is_ascii_digit()).count();
     let mut end = digits(0);
     if bytes.get(end) == Some(&b'.') {
         end += 1 + digits(end + 1);
     }
     if matches!(bytes.get(end), Some(b'e' | b'E')) {
         let sign = usize::from(matches!(bytes.get(end + 1), Some(b'+' | b'-')));
-        let exponent = if end + 1 + sign <= bytes.len() { digits(end + 1 + sign) } else { 0 };
+        let exponent = digits(end + 1 + sign);
         if exponent > 0 {
             end += 1 + sign + exponent;
         }
@@ -86,72 +293,63 @@ fn number(text: &str) -> Option<(f64, &str)> {
     value.is_finite().then_some((value, &text[end..]))
 }
 
-/// Coefficients of `x`, `x^2` and `x^3` of a sum such as `x-0.8*x^2+4.85*x^3`, each at most once.
-pub(super) fn cubic(text: &str, x: &str) -> Option<[f64; 3]> {
-    let powers = [x.to_owned(), format!("{x}^2"), format!("{x}^3")];
-    let mut found = [None; 3];
-    let mut rest = text;
-    let mut first = true;
-    while !rest.is_empty() {
-        let sign = match rest.as_bytes()[0] {
-            b'-' => -1.0,
-            b'+' => 1.0,
-            _ if first => 1.0,
-            _ => return None,
-        };
-        rest = rest.strip_prefix(['+', '-']).unwrap_or(rest);
-        first = false;
-        let mut factor = 1.0;
-        if let Some((value, after)) = number(rest) {
-            (factor, rest) = (value, after.strip_prefix('*')?);
-        }
-        // Longest first: `x` begins `x^2`.
-        let power = (0..3).rev().find(|&p| rest.starts_with(&powers[p]))?;
-        rest = &rest[powers[power].len()..];
-        if found[power].replace(sign * factor).is_some() {
-            return None;
-        }
-    }
-    (!first).then(|| found.map(|c| c.unwrap_or(0.0)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    struct Two;
+
+    impl Scope for Two {
+        fn variable(&self, name: &str) -> Option<f64> {
+            (name == "x").then_some(2.0)
+        }
+
+        fn table(&self, name: &str, arguments: &[f64]) -> Option<f64> {
+            (name == "f").then(|| 10.0 * arguments[0])
+        }
+    }
+
+    fn value(text: &str) -> Option<f64> {
+        Expression::parse(text).unwrap().value(&Two)
+    }
+
     #[test]
-    fn numbers_in_a_pattern() {
-        assert_eq!(capture("-#*(1/f-#)", "-138.9*(1/f-5e-1)"), Some(vec![138.9, 0.5]));
-        assert_eq!(capture("#", "0.0089"), Some(vec![0.0089]));
-        for (pattern, text) in
-            [("#", ""), ("#", "e5"), ("#", "1x"), ("#", "-1"), ("#", "1e999"), ("a#", "b1"), ("#b", "1")]
+    fn values() {
+        for (text, expected) in [
+            ("1 + 2*3 - 4/2/2", 6.0),
+            ("-x^2", -4.0),
+            ("2^3^2", 512.0),
+            ("2^-1", 0.5),
+            ("--x - -x", 4.0),
+            ("(1+x)*(1-x)", -3.0),
+            ("1.5e1+2.e-1+.5", 15.7),
+            ("x^0.5", 2.0_f64.sqrt()),
+            ("select(step(x-2), 7, log(0))", 7.0),
+            ("max(1,min(x,9))+abs(-x)+f(x)", 24.0),
+            ("a*b; b=a+1; a=x", 6.0),
+        ] {
+            assert_eq!(value(text), Some(expected), "{text}");
+        }
+        let e = Expression::parse("f(x)+f(1)+3*a;a=0.5;unused=7").unwrap();
+        assert_eq!(e.tabulated(&Two), BTreeMap::from([("f".to_owned(), 20.0)]));
+        assert_eq!(e.numbers(), [1.0, 3.0, 0.5, 7.0]);
+    }
+
+    #[test]
+    fn what_has_no_value_or_is_no_expression() {
+        for text in ["y", "g(1)", "sqrt(1,2)", "a; a=b; b=a", "a;a=a+1"] {
+            assert_eq!(value(text), None, "{text}");
+        }
+        let deep = format!("{}x{}", "(".repeat(100_000), ")".repeat(100_000));
+        let powers = "x^".repeat(100_000) + "x";
+        for text in
+            ["", "1 2", "x+", "(x", "f(x", "x;1", "x;a=1;a=2", "é", "1..2", "*x", deep.as_str(), powers.as_str()]
         {
-            assert_eq!(capture(pattern, text), None, "{pattern} {text}");
+            assert!(Expression::parse(text).is_err(), "{text:.20}");
         }
-        // An `e` that begins something else is no exponent.
-        assert_eq!(number("2e"), Some((2.0, "e")));
-        assert_eq!(number("2e+x"), Some((2.0, "e+x")));
-    }
-
-    #[test]
-    fn polynomials() {
-        assert_eq!(cubic("x-0.8*x^2+4.85*x^3", "x"), Some([1.0, -0.8, 4.85]));
-        assert_eq!(cubic("0.8*psi+2.909125*psi^3", "psi"), Some([0.8, 0.0, 2.909125]));
-        assert_eq!(cubic("-x^3+2*x", "x"), Some([2.0, 0.0, -1.0]));
-        for text in ["", "x+x", "x^4", "2", "2x", "x*2", "x+", "y", "alpha*x", "x--", "x--x^2", "x^2x"] {
-            assert_eq!(cubic(text, "x"), None, "{text}");
-        }
-    }
-
-    #[test]
-    fn definitions() {
-        let parse = |text| Expression::parse(text, &["a", "b", "f", "kappa"]);
-        let e = parse("-2.5 * a / f; f = sqrt(r);kappa=0; a= 1e-3;").unwrap();
-        assert_eq!(e.body("-#*a/f"), Some(vec![2.5]));
-        assert!(e.defines("f", "sqrt(r)") && !e.defines("g", "1"));
-        assert_eq!((e.number("a"), e.number("kappa"), e.number("f")), (Some(1e-3), Some(0.0), None));
-        for text in ["", "a; b", "a; b=1; b=2", "r; r=2"] {
-            assert!(parse(text).is_none(), "{text}");
-        }
+        // A sum of many terms is no recursion, and what is defined twice over is evaluated once.
+        assert_eq!(value(&("x".to_owned() + &"+x".repeat(10_000))), Some(20_002.0));
+        let doubling: String = (0..60).map(|i| format!("a{i}=a{}+a{};", i + 1, i + 1)).collect();
+        assert_eq!(value(&format!("a0;{doubling}a60=1")), Some(2.0_f64.powi(60)));
     }
 }

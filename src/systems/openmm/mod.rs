@@ -6,13 +6,15 @@
 //! | `bonded` | `HarmonicBondForce`, `HarmonicAngleForce`, `PeriodicTorsionForce` |
 //! | `nonbonded` | `NonbondedForce` without periodicity |
 //! | `gbsa_obc` | `GBSAOBCForce` |
-//! | `custom_gb` | `CustomGBForce`, when its expressions are those of OBC generalised Born |
-//! | `expression` | those expressions: definitions, numbers in a pattern, polynomials |
+//! | `custom_gb` | `CustomGBForce` as data |
+//! | `born` | which generalised Born that is, by the values of its expressions |
+//! | `expression` | those expressions, parsed and evaluated |
 //!
 //! What has no effect on the energy is left out and named in the notes; whatever else is not one of the terms of
 //! [`ForceField`] is an error, never an approximation.
 
 mod bonded;
+mod born;
 mod custom_gb;
 mod element;
 mod expression;
@@ -28,7 +30,7 @@ use crate::error::{Error, Result};
 
 /// Forces that are read.
 const KNOWN: &str = "HarmonicBondForce, HarmonicAngleForce, PeriodicTorsionForce, NonbondedForce, CustomGBForce (as \
-                     implicit/obc1.xml and obc2.xml make it), GBSAOBCForce, CMMotionRemover (ignored)";
+                     implicit/hct.xml, obc1.xml, obc2.xml, gbn.xml and gbn2.xml make it), GBSAOBCForce, CMMotionRemover (ignored)";
 
 /// A System as it was read.
 #[derive(Debug, Clone, PartialEq)]

@@ -20,7 +20,7 @@ fn topology(name: &str) -> Arc<Topology> {
 
 /// Its low-energy configuration `[atoms, 3]`.
 fn start(name: &str) -> Vec<f64> {
-    systems::by_name(name, 300.0).unwrap().start
+    systems::by_name(name, 300.0).unwrap().start.clone()
 }
 
 /// What metrics know of it.
