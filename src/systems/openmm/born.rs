@@ -138,7 +138,7 @@ fn pairs(force: &CustomGb<'_>, pool: &[f64], out: &mut GeneralizedBorn) -> Resul
     let shift = force.cutoff.map_or(0.0, f64::recip);
     // tau(f) at three distances with equal steps.
     let tau = |f: f64| force.pair(&p, &q, f, [SMALL; 2]).map(|e| -e / (1.0 / f - shift));
-    let far = [0.61, 1.21, 1.81];
+    let far = [0.613, 1.217, 1.821];
     let [a, b, c] = far.map(tau);
     let (Some(a), Some(b), Some(c)) = (a, b, c) else { return Err(unknown()) };
     let positive = || pool.iter().copied().filter(|x| *x > 0.0);
@@ -162,6 +162,11 @@ fn pairs(force: &CustomGb<'_>, pool: &[f64], out: &mut GeneralizedBorn) -> Resul
     };
     let other = if salt { [inside, 1.0, inside / outside] } else { [inside, 1.0, f64::INFINITY] };
     [out.coulomb, out.solute, out.solvent] = known.find(fits).unwrap_or(other);
+    // Three points fit any curve: two more.
+    let more = |&f: &f64| tau(f).is_some_and(|tau| (tau - out.tau(f)).abs() <= SAME * inside.abs());
+    if ![0.917, 1.511].iter().all(more) {
+        return Err(unknown());
+    }
     out.charges = force.column(charge);
     Ok(charge)
 }

@@ -31,7 +31,7 @@ impl<'a> Term<'a> {
     fn new(element: Element<'a>) -> Result<Self> {
         let text = element.text("expression")?;
         let expression = Expression::parse(text)
-            .map_err(|why| element.error(format!("`{text}` {why}; expected `expression; name=definition; ..`")))?;
+            .map_err(|why| element.error(format!("`{text}` cannot be read: {why}; expected `expression; name=definition; ..`")))?;
         Ok(Self { element, expression })
     }
 }
@@ -105,6 +105,9 @@ impl<'a> CustomGb<'a> {
                     )));
                 }
             }
+        }
+        if own.is_empty() || pairs.is_empty() {
+            return Err(force.error(format!("lacks the energy of single particles or of pairs; {REMEDY}")));
         }
         let particles = per_particle(force, atoms)?;
         let row =

@@ -42,7 +42,7 @@ impl Expression {
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let text: String = text.chars().filter(|c| !c.is_whitespace()).collect();
         let mut parts = text.split(';').filter(|part| !part.is_empty());
-        let body = Parser::whole(parts.next().ok_or("is empty")?)?;
+        let body = Parser::whole(parts.next().ok_or("it is empty")?)?;
         let mut definitions = BTreeMap::new();
         for part in parts {
             let (name, value) = part.split_once('=').ok_or_else(|| format!("`{part}` is no definition"))?;
@@ -217,7 +217,7 @@ impl<'a> Parser<'a> {
     fn sum(&mut self) -> Result<Node, String> {
         self.depth += 1;
         if self.depth > DEPTH {
-            return Err("is nested too deep".into());
+            return Err("it is nested too deep".into());
         }
         let node = self.chain(&['+', '-'], |p| p.chain(&['*', '/'], Self::signed));
         self.depth -= 1;
@@ -233,7 +233,7 @@ impl<'a> Parser<'a> {
         let node = if self.take('^') {
             self.depth += 1;
             if self.depth > DEPTH {
-                return Err("is nested too deep".into());
+                return Err("it is nested too deep".into());
             }
             let exponent = self.signed()?;
             self.depth -= 1;
@@ -247,7 +247,7 @@ impl<'a> Parser<'a> {
     fn atom(&mut self) -> Result<Node, String> {
         if self.take('(') {
             let node = self.sum()?;
-            return if self.take(')') { Ok(node) } else { Err("lacks a closing parenthesis".into()) };
+            return if self.take(')') { Ok(node) } else { Err("it lacks a closing parenthesis".into()) };
         }
         if let Some((value, after)) = number(self.rest) {
             self.rest = after;
@@ -269,7 +269,7 @@ impl<'a> Parser<'a> {
         if self.take(')') {
             Ok(Node::Call(name.to_owned(), arguments))
         } else {
-            Err("lacks a closing parenthesis".into())
+            Err("it lacks a closing parenthesis".into())
         }
     }
 }

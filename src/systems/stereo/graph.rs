@@ -20,7 +20,7 @@ const ROUNDS: usize = 64;
 impl Graph {
     pub(super) fn new(topology: &Topology) -> Self {
         let neighbours = topology.neighbours();
-        let symbol = |i: usize| if topology.atoms[i].is_hydrogen() { "H" } else { &topology.atoms[i].element };
+        let symbol = |i: usize| if topology.atoms[i].is_hydrogen() { "H" } else { topology.atoms[i].element.as_str() };
         let first = |i: usize| symbol(i).bytes().fold(neighbours[i].len() as u64, |h, b| mix(h, u64::from(b)));
         let mut out = Self { ranks: (0..topology.atoms.len()).map(first).collect(), neighbours };
         for _ in 0..ROUNDS.min(out.ranks.len()) {
