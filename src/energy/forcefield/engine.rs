@@ -3,7 +3,7 @@
 use super::bonded::Bonded;
 use super::born::{Born, BornRows};
 use super::pairs::{PairRows, Pairs};
-use super::params::ForceField;
+use super::params::{ForceField, GeneralizedBorn};
 use crate::device;
 use crate::energy::Potential;
 use crate::energy::lanes::{self, Kernel, Row};
@@ -121,7 +121,7 @@ impl Potential for Engine {
 
     fn tables(&self) -> Option<device::Tables> {
         // The kernels know OBC alone.
-        let obc = self.parameters.gb.as_ref().is_none_or(|gb| gb.is_obc());
+        let obc = self.parameters.gb.as_ref().is_none_or(GeneralizedBorn::is_obc);
         obc.then(|| device::Tables::forcefield(&self.parameters, self.flops()))
     }
 }

@@ -34,9 +34,13 @@ struct Lines(String);
 impl Lines {
     fn line(&mut self, what: &str, atoms: &[usize], numbers: &[f64]) {
         self.0.push_str(what);
-        atoms.iter().for_each(|i| drop(write!(self.0, " {i}")));
-        // No sign on nothing.
-        numbers.iter().for_each(|x| drop(write!(self.0, " {:?}", x + 0.0)));
+        for i in atoms {
+            let _ = write!(self.0, " {i}");
+        }
+        for x in numbers {
+            // No sign on nothing.
+            let _ = write!(self.0, " {:?}", x + 0.0);
+        }
         self.0.push('\n');
     }
 
@@ -60,7 +64,7 @@ impl Lines {
             self.line("born atom", &[], &[*q, *o, *s]);
         }
         gb.tanh.iter().flatten().for_each(|c| self.line("born tanh", &[], c));
-        for neck in &gb.neck {
+        if let Some(neck) = &gb.neck {
             self.line("neck", &neck.kind, &[neck.reach]);
             neck.pairs.iter().for_each(|(depth, centre)| self.line("neck pair", &[], &[*depth, *centre]));
         }

@@ -30,8 +30,9 @@ pub(super) struct Term<'a> {
 impl<'a> Term<'a> {
     fn new(element: Element<'a>) -> Result<Self> {
         let text = element.text("expression")?;
-        let expression = Expression::parse(text)
-            .map_err(|why| element.error(format!("`{text}` cannot be read: {why}; expected `expression; name=definition; ..`")))?;
+        let expression = Expression::parse(text).map_err(|why| {
+            element.error(format!("`{text}` cannot be read: {why}; expected `expression; name=definition; ..`"))
+        })?;
         Ok(Self { element, expression })
     }
 }
