@@ -151,7 +151,7 @@ mod tests {
             ("system=a,b", "unknown key `b`"),
             (
                 "status=complet",
-                "did you mean `complete`? known: running, interrupted, failed, damaged, partial, complete",
+                "did you mean `complete`? Known: running, interrupted, failed, damaged, partial, complete",
             ),
             ("since=2026-13-01", "since `2026-13-01`: expected a date"),
             ("until=2026-02-30", "until `2026-02-30`: expected a date"),

@@ -57,7 +57,7 @@ fn killed_runs_are_interrupted() {
 fn unknown_states_and_impossible_dates_are_refused() {
     let place = Place::new(LONG);
     for (args, says) in [
-        (&["--status", "compleet"][..], "did you mean `complete`? known: running, interrupted, failed, damaged"),
+        (&["--status", "compleet"][..], "did you mean `complete`? Known: running, interrupted, failed, damaged"),
         (&["status=done"], "unknown status `done`"),
         (&["--since", "2026-02-30"], "since `2026-02-30`: expected a date"),
         (&["--until", "2026-13"], "until `2026-13`: expected a date"),
