@@ -43,23 +43,28 @@ pub fn inefficiency(values: &[f64], walkers: usize) -> f64 {
 }
 
 /// `1 + 2 sum rho(t)` of deviations of the given mean square, each lag weighted by the share of the series that it spans.
+///
+/// Deviations are from the mean of the series, not from the true one, which takes `g/n` from every `rho` of `n` values; that is
+/// given back (Sokal, in Functional Integration, 131, 1997).
 fn correlated(series: &[Vec<f64>], power: f64) -> f64 {
     let length = series[0].len();
+    let n = (length * series.len()) as f64;
     let rho = |t: usize| {
         let products = series.iter().map(|s| s.iter().zip(&s[t.min(length)..]).map(|(a, b)| a * b).sum::<f64>());
-        products.sum::<f64>() / (power * (length * series.len()) as f64)
+        products.sum::<f64>() / (power * n)
     };
-    let (mut sum, mut last) = (0.0, f64::INFINITY);
-    for pair in (0..length).step_by(2) {
+    let (mut sum, mut last, mut lags) = (0.0, f64::INFINITY, 0);
+    while lags < length {
         // Sums of neighbouring lags of a reversible chain are positive and fall: what does not is noise.
-        let both = (rho(pair) + rho(pair + 1)).min(last);
+        let both = (rho(lags) + rho(lags + 1)).min(last);
         if both <= 0.0 {
             break;
         }
         sum += both;
         last = both;
+        lags += 2;
     }
-    2.0 * sum - 1.0
+    (2.0 * sum - 1.0) * (1.0 + (2 * lags) as f64 / n)
 }
 
 /// The independent samples that `n` frames are worth, drawn at random out of `total` with inefficiency `g`: two of them
