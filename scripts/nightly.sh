@@ -5,8 +5,9 @@
 #   scripts/nightly.sh                     everything
 #   PITA_BENCH_PULL=1 scripts/nightly.sh   of the newest commit
 #
-# Exit codes are those of `pita-bench check`: 0 pass, 5 interrupted, 6 drift, 7 not comparable, 19 incomplete; 20 when the
-# verdict is a pass but a kill round or a fuzzer failed; 21 when it does not build; 22 when the job runs already.
+# Exit codes are those of `pita-bench check`: 0 pass, 5 interrupted, 6 drift, 7 not comparable, 19 incomplete. Codes of its own
+# begin at 90, beyond those of the program: 90 when the verdict is a pass but a kill round or a fuzzer failed; 91 when it does
+# not build; 92 when the job runs already.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
@@ -18,7 +19,7 @@ log=$results/nightly/$(date -u +%Y%m%dT%H%M%SZ).log
 
 # One at a time: a night that takes longer than a day must not meet the next one.
 exec 9>"$results/nightly/lock"
-flock -n 9 || { echo "the nightly job runs already" >&2; exit 22; }
+flock -n 9 || { echo "the nightly job runs already" >&2; exit 92; }
 
 step() { printf '\n== %s %s\n' "$(date -u +%H:%M:%S)" "$*" | tee -a "$log"; }
 
@@ -29,7 +30,7 @@ fi
 
 step "build"
 cargo build --locked --release 2>&1 | tail -n 3 | tee -a "$log"
-[ "${PIPESTATUS[0]}" -eq 0 ] || exit 21
+[ "${PIPESTATUS[0]}" -eq 0 ] || exit 91
 
 step "check"
 nice -n 10 target/release/pita-bench --results "$results" --quiet check experiments/nightly.toml 2>&1 | tee -a "$log"
@@ -53,4 +54,4 @@ find "$results/nightly" -name '*.log' -mtime +365 -delete
 
 step "verdict $verdict, other tests $([ $failed -eq 0 ] && echo passed || echo FAILED)"
 [ "$verdict" -ne 0 ] && exit "$verdict"
-[ $failed -eq 0 ] || exit 20
+[ $failed -eq 0 ] || exit 90

@@ -18,7 +18,7 @@
 //!
 //! A write that fails, or in which the process dies, leaves the first half of its bytes, as a real one may.
 
-use std::io::{Error, Read, Result, Seek, SeekFrom, Write};
+use std::io::{Error, ErrorKind, Read, Result, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,6 +26,57 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// A file whose writes and syncs may be made to fail.
 #[derive(Debug)]
 pub struct File(std::fs::File);
+
+/// Most bytes of a text that people write: experiment files, descriptions of programs.
+pub const SMALL: u64 = 4 << 20;
+/// Most bytes of any other text: force fields, structures.
+pub const LARGE: u64 = 1 << 30;
+
+/// Opens a file for reading, if it is one. Opening a pipe may wait for ever, and reading a device may never end.
+///
+/// # Errors
+/// `IsADirectory` for a folder, `InvalidInput` for a device, a pipe or a socket; those of the system.
+pub fn open(path: &Path) -> Result<std::fs::File> {
+    let found = std::fs::metadata(path)?;
+    match not_a_file(&found) {
+        None => std::fs::File::open(path),
+        Some(what) => {
+            let kind = if found.is_dir() { ErrorKind::IsADirectory } else { ErrorKind::InvalidInput };
+            Err(Error::new(kind, format!("is {what}, expected a file")))
+        }
+    }
+}
+
+/// The bytes of a file, at most `most`.
+///
+/// # Errors
+/// As [`open`]; `FileTooLarge` for more.
+pub fn read(path: &Path, most: u64) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open(path)?.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most {
+        return Err(Error::new(ErrorKind::FileTooLarge, format!("holds more than {} MiB", most >> 20)));
+    }
+    Ok(bytes)
+}
+
+/// The text of a file, of at most `most` bytes.
+///
+/// # Errors
+/// As [`read`]; `InvalidData` where it is no text.
+pub fn read_text(path: &Path, most: u64) -> Result<String> {
+    String::from_utf8(read(path, most)?).map_err(|_| Error::new(ErrorKind::InvalidData, "is not text (UTF-8)"))
+}
+
+/// What something is that is no file.
+#[must_use]
+pub fn not_a_file(found: &std::fs::Metadata) -> Option<&'static str> {
+    match found {
+        m if m.is_file() => None,
+        m if m.is_dir() => Some("a folder"),
+        _ => Some("a device, a pipe or a socket"),
+    }
+}
 
 /// Creates a file, or empties it.
 ///
@@ -290,6 +341,19 @@ mod tests {
         });
         assert_eq!(std::fs::read(&path).unwrap(), b"whole");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn only_files_are_opened_and_not_without_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x");
+        std::fs::write(&path, [b'a'; 10]).unwrap();
+        assert_eq!(read(&path, 10).unwrap().len(), 10);
+        assert_eq!(read(&path, 9).unwrap_err().kind(), ErrorKind::FileTooLarge);
+        assert_eq!(open(dir.path()).unwrap_err().kind(), ErrorKind::IsADirectory);
+        assert_eq!(read(Path::new("/dev/zero"), 9).unwrap_err().kind(), ErrorKind::InvalidInput);
+        std::fs::write(&path, [0xff]).unwrap();
+        assert_eq!(read_text(&path, 9).unwrap_err().kind(), ErrorKind::InvalidData);
     }
 
     #[test]

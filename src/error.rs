@@ -143,6 +143,7 @@ impl Error {
                 | K::InvalidData
                 | K::InvalidInput
                 | K::InvalidFilename
+                | K::FileTooLarge
                 | K::UnexpectedEof => ExitCode::Data,
                 _ => ExitCode::InputOutput,
             },

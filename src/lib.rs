@@ -35,6 +35,8 @@
 //! | [`mod@array`] | named arrays: npz and safetensors |
 //! | [`words`] | the nearest known word |
 //! | [`disk`] | durable file operations, and the seam where tests make them fail |
+//! | [`stop`] | whether this process was asked to stop |
+//! | [`text`] | text of unknown origin made safe for terminals, tables and file names |
 
 pub mod array;
 pub mod check;
@@ -61,6 +63,8 @@ pub mod rng;
 pub mod samplers;
 pub mod spec;
 pub mod stats;
+pub mod stop;
 pub mod store;
 pub mod systems;
+pub mod text;
 pub mod words;

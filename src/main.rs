@@ -1,21 +1,31 @@
 //! `pita-bench`: parse, dispatch, exit code.
 
+use std::backtrace::BacktraceStatus;
 use std::io::Write;
 
 use clap::Parser;
 use pita_bench::cli::{Cli, output};
 use pita_bench::error::Error;
 use pita_bench::exit::ExitCode;
+use pita_bench::text;
 
 /// mimalloc keeps big buffers instead of returning them to the kernel: up to 2.7x on tensor code.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() {
-    let code = match Cli::try_parse() {
+    std::panic::set_hook(Box::new(|panic| {
+        // Not `eprintln`: where stderr is closed, that would panic once more.
+        let backtrace = std::backtrace::Backtrace::capture();
+        let trace =
+            if backtrace.status() == BacktraceStatus::Captured { format!("\n{backtrace}") } else { String::new() };
+        let _ = writeln!(std::io::stderr(), "a bug in pita-bench: {}{trace}", text::printable(&panic.to_string()));
+    }));
+    let work = || match Cli::try_parse() {
         Ok(cli) => cli.run().unwrap_or_else(|error| report(&error, cli.globals.json)),
         Err(bad) => usage(&bad),
     };
+    let code = std::panic::catch_unwind(work).unwrap_or(ExitCode::Internal);
     std::process::exit(code.code());
 }
 
@@ -26,7 +36,7 @@ fn report(error: &Error, json: bool) -> ExitCode {
         return code;
     }
     if !json {
-        let _ = writeln!(std::io::stderr(), "error: {error}");
+        let _ = writeln!(std::io::stderr(), "error: {}", text::printable(&error.to_string()));
     } else if let Err(unwritten) = output::json(&output::error_value(error))
         && unwritten.exit_code() == ExitCode::BrokenPipe
     {
@@ -40,9 +50,13 @@ fn usage(bad: &clap::Error) -> ExitCode {
     if bad.use_stderr() && std::env::args().any(|a| a == "--json") {
         return report(&Error::Usage(bad.to_string().trim_end().to_owned()), true);
     }
+    if bad.use_stderr() {
+        // Quotes what was typed: rendered without colours, so that nothing else acts on the terminal either.
+        let _ = write!(std::io::stderr(), "{}", text::printable(&bad.render().to_string()));
+        return ExitCode::Usage;
+    }
     match bad.print() {
         Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::BrokenPipe,
-        _ if bad.use_stderr() => ExitCode::Usage,
         _ => ExitCode::Ok,
     }
 }

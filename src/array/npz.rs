@@ -1,6 +1,5 @@
 //! NumPy `.npz`: a zip file of `.npy` arrays. Floats and integers of any width are read; strings are skipped.
 
-use std::fs::File;
 use std::io::{BufReader, Cursor, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
@@ -12,6 +11,11 @@ use crate::error::{Error, Result};
 
 /// Most bytes that one byte of a compressed file can stand for.
 const DEFLATE: u64 = 1_040;
+/// Arrays of more than [`FREE`] bytes take at most so many times the bytes of their file: numbers that were sampled hardly
+/// shrink, so what unpacks to more is no ensemble, but made to fill the memory.
+const SWELL: u64 = 64;
+/// Bytes that any file may unpack to.
+const FREE: u64 = 256 << 20;
 
 /// Reads every numeric array of a `.npz` file.
 ///
@@ -19,7 +23,7 @@ const DEFLATE: u64 = 1_040;
 /// [`Error::Io`] when the file cannot be opened, [`Error::Data`] when it is not an npz file or is cut short.
 pub fn read_npz(path: impl AsRef<Path>) -> Result<Arrays> {
     let path = path.as_ref();
-    let file = File::open(path).map_err(Error::io(path))?;
+    let file = disk::open(path).map_err(Error::io(path))?;
     decode_npz(BufReader::new(file), path)
 }
 
@@ -34,6 +38,7 @@ pub fn decode_npz(mut file: impl Read + Seek, path: &Path) -> Result<Arrays> {
         .map_err(|e| Error::data(path, format!("not an npz file ({e}); write one with numpy.savez")))?;
     let names: Vec<String> = zip.array_names().map(str::to_owned).collect();
     let mut arrays = Arrays::new();
+    let mut unpacked = 0_u64;
     for name in names {
         let bad = |e: std::io::Error| Error::data(path, format!("array `{name}` is malformed: {e}"));
         let file_name = npyz::npz::file_name_from_array_name(&name);
@@ -42,6 +47,14 @@ pub fn decode_npz(mut file: impl Read + Seek, path: &Path) -> Result<Arrays> {
             member => member.map_err(|e| bad(std::io::Error::other(e)))?,
         };
         let size = member.size().min(bytes.saturating_mul(DEFLATE));
+        unpacked = unpacked.saturating_add(size);
+        if unpacked > FREE.max(bytes.saturating_mul(SWELL)) {
+            let message = format!(
+                "{bytes} bytes that unpack to {} MiB or more, which no ensemble does; save it with numpy.savez, not compressed",
+                unpacked >> 20
+            );
+            return Err(Error::data(path, message));
+        }
         let header = npy_header::read(&mut member, size).map_err(bad)?;
         let npy = NpyFile::new(std::io::Cursor::new(header).chain(member)).map_err(bad)?;
         if let Some(array) = read_npy(npy).map_err(bad)? {

@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 /// [`Error::Io`] when it cannot be opened, [`Error::Data`] when it is malformed.
 pub fn read_safetensors(path: impl AsRef<Path>) -> Result<Arrays> {
     let path = path.as_ref();
-    let bytes = std::fs::read(path).map_err(Error::io(path))?;
+    let bytes = disk::read(path, u64::MAX).map_err(Error::io(path))?;
     decode_safetensors(&bytes).map_err(|m| Error::data(path, m))
 }
 

@@ -144,8 +144,8 @@ pub fn accept(args: &AcceptArgs, globals: &Globals) -> Result<()> {
     if globals.json {
         return output::json(&json!({"accepted": bundle.accepted, "before": bundle.before, "folder": dir}));
     }
-    let cells = bundle.side.cells.len();
-    output::line(format!("accepted {cells} cells of {} in {}", experiment.name, dir.display()))
+    let cells = output::counted(bundle.side.cells.len(), "cell");
+    output::line(format!("accepted {cells} of {} in {}", experiment.name, dir.display()))
 }
 
 /// Writes the history page, and the ordinary report of tonight's runs; returns the page's path.
@@ -157,7 +157,7 @@ fn pages(experiment: &Experiment, night: &Path, globals: &Globals) -> Result<Pat
     if let Err(e) = shown
         && !globals.quiet
     {
-        eprintln!("note: no tables and figures: {e}");
+        output::note(format!("note: no tables and figures: {e}"));
     }
     let page = folder.join("history.html");
     let title = format!("{}: nightly checks", experiment.title);

@@ -38,6 +38,8 @@ pub struct Args {
 /// # Errors
 /// Unknown systems; unreadable, misshapen or non-finite frames; an output that cannot be written.
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
+    output::file(&args.output, "--out")?;
+    args.out_pdb.as_ref().map_or(Ok(()), |path| output::file(path, "--out-pdb"))?;
     let system = SystemArgs::build(&args.system.spec(1.0)?, globals.quiet)?;
     output::not_the_input(&args.input, &args.output, "--out")?;
     let format = frames_format(&args.output)?;
@@ -55,7 +57,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     }
     let others: Vec<&str> = arrays.keys().map(String::as_str).filter(|name| *name != "positions").collect();
     if !globals.quiet && !others.is_empty() {
-        eprintln!("note: only positions are converted: {} left out", others.join(", "));
+        output::note(format!("note: only positions are converted: {} left out", others.join(", ")));
     }
     // Written beside its place and renamed: a full disk leaves no half file.
     let draft = args.output.with_extension(format!("tmp.{format}"));
@@ -64,5 +66,9 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     if globals.json {
         return output::json(&serde_json::json!({ "frames": n, "out": args.output, "out_pdb": args.out_pdb }));
     }
-    if globals.quiet { Ok(()) } else { output::line(format!("{n} frames -> {}", args.output.display())) }
+    if globals.quiet {
+        Ok(())
+    } else {
+        output::line(format!("{} -> {}", output::counted(n, "frame"), args.output.display()))
+    }
 }

@@ -1,6 +1,8 @@
 //! `pita-bench db`: the run database from the run folders, and back.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use rusqlite::Connection;
 
 use super::{Globals, output};
 use crate::error::{Error, Result};
@@ -61,20 +63,28 @@ fn rebuild(globals: &Globals) -> Result<ExitCode> {
         return Err(Error::NothingSelected(format!("no folder {}", globals.results.display())));
     }
     let connection = match store::open(&globals.results) {
-        Err(Error::Store(_)) => {
-            let aside = path.with_added_extension("broken");
-            std::fs::rename(&path, &aside).map_err(Error::io(&path))?;
-            store::open(&globals.results)?
-        }
+        Err(Error::Store(_)) => move_aside(&path, globals)?,
+        Err(_) if path.is_dir() => move_aside(&path, globals)?,
         other => other?,
     };
     let runs = store::rebuild(&connection, &globals.results)?;
     if globals.json {
         output::json(&serde_json::json!({"runs": runs}))?;
     } else {
-        output::line(format!("{}: {runs} runs", path.display()))?;
+        output::line(format!("{}: {}", path.display(), output::counted(runs, "run")))?;
     }
     Ok(output::damaged(&store::list(&connection, &damaged())?))
+}
+
+/// Moves what cannot be the database aside, under a name that is free, and begins a new one.
+fn move_aside(path: &Path, globals: &Globals) -> Result<Connection> {
+    let broken = |k: u32| path.with_added_extension(if k == 1 { "broken".into() } else { format!("broken-{k}") });
+    let aside = (1..).map(broken).find(|aside| !aside.exists()).unwrap_or_else(|| broken(1));
+    std::fs::rename(path, &aside).map_err(Error::io(path))?;
+    if !globals.quiet {
+        output::note(format!("note: {} was no database: it is {} now", path.display(), aside.display()));
+    }
+    store::open(&globals.results)
 }
 
 fn ingest(folders: &[PathBuf], globals: &Globals) -> Result<ExitCode> {
@@ -88,7 +98,7 @@ fn ingest(folders: &[PathBuf], globals: &Globals) -> Result<ExitCode> {
     if globals.json {
         output::json(&serde_json::json!({"runs": runs.len()}))?;
     } else {
-        output::line(format!("{} runs", runs.len()))?;
+        output::line(output::counted(runs.len(), "run"))?;
     }
     Ok(output::damaged(&store::list(&connection, &damaged())?))
 }
@@ -104,7 +114,7 @@ fn verify(recompute: Option<&str>, globals: &Globals) -> Result<ExitCode> {
     let wrong = again.iter().flat_map(|a| &a.wrong);
     let damaged: Vec<&String> = found.changed.iter().chain(&found.damaged).chain(wrong).collect();
     let error = if let Some(first) = damaged.first() {
-        let message = format!("{} damaged run(s); the first: {first}", damaged.len());
+        let message = format!("{}; the first: {first}", output::counted(damaged.len(), "damaged run"));
         let changed = !found.changed.is_empty();
         Some(if changed { Error::Digest { path: globals.results.clone(), message } } else { Error::Damaged(message) })
     } else if found.missing_rows + found.extra_rows > 0 {
@@ -126,7 +136,7 @@ fn verify(recompute: Option<&str>, globals: &Globals) -> Result<ExitCode> {
         output::json(&value)?;
         return Ok(error.map_or(ExitCode::Ok, |e| e.exit_code()));
     }
-    let mut parts = vec![format!("{} runs", found.runs), format!("{} complete and intact", found.intact)];
+    let mut parts = vec![output::counted(found.runs, "run"), format!("{} complete and intact", found.intact)];
     for (n, what) in [(found.interrupted, "interrupted, resumable"), (found.running, "running")] {
         parts.extend((n > 0).then(|| format!("{n} {what}")));
     }
@@ -135,7 +145,7 @@ fn verify(recompute: Option<&str>, globals: &Globals) -> Result<ExitCode> {
         output::line(sentence(again))?;
     }
     for what in damaged.iter().skip(1) {
-        eprintln!("damaged: {what}");
+        output::note(format!("damaged: {what}"));
     }
     error.map_or(Ok(ExitCode::Ok), Err)
 }

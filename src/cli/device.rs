@@ -1,5 +1,6 @@
 //! `--device`: where energies and dynamics are computed.
 
+use super::output;
 use crate::device::{self, Choice};
 use crate::error::{Error, Result};
 
@@ -56,7 +57,7 @@ impl DeviceArgs {
 pub fn say(quiet: bool) {
     for note in device::notes() {
         if !quiet {
-            eprintln!("note: {note}");
+            output::note(format!("note: {note}"));
         }
     }
 }

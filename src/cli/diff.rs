@@ -75,7 +75,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     }
     output::line(args.shape.table(&table))?;
     if !globals.quiet {
-        notes.iter().for_each(|note| eprintln!("note: {note}"));
+        notes.iter().for_each(|note| output::note(format!("note: {note}")));
     }
     Ok(())
 }

@@ -241,7 +241,10 @@ fn database(results: &Path) -> Result<(Verdict, String)> {
     }
     let connection = store::open_for_reading(results)?;
     let runs = store::list(&connection, &store::Filter::default())?.len();
-    Ok((Verdict::Good, format!("{runs} runs; `pita-bench db verify` compares it with the run folders")))
+    Ok((
+        Verdict::Good,
+        format!("{}; `pita-bench db verify` compares it with the run folders", output::counted(runs, "run")),
+    ))
 }
 
 fn runs(results: &Path) -> Result<(Verdict, String)> {

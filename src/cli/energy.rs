@@ -36,11 +36,27 @@ pub struct Args {
     device: DeviceArgs,
 }
 
+/// The frames whose energy or forces are not finite.
+fn not_finite(arrays: &Arrays, frames: usize) -> Vec<usize> {
+    let values: Vec<Vec<f64>> =
+        ["energy", "forces"].iter().filter_map(|name| Some(arrays.get(*name)?.to_f64())).collect();
+    let finite = |frame: usize| {
+        values.iter().all(|v| {
+            let each = v.len() / frames.max(1);
+            v[frame * each..(frame + 1) * each].iter().all(|x| x.is_finite())
+        })
+    };
+    (0..frames).filter(|&frame| !finite(frame)).collect()
+}
+
 /// Runs the verb.
 ///
 /// # Errors
-/// Unknown systems; unreadable, misshapen or non-finite frames; an output that cannot be written.
+/// Unknown systems; unreadable, misshapen or non-finite frames; an output that cannot be written; energies that are not
+/// finite, which are written all the same.
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
+    output::file(&args.output, "--out")?;
+    output::not_the_input(&args.input, &args.output, "--out")?;
     args.device.select(globals.quiet)?;
     // The energy does not depend on the temperature.
     let system = SystemArgs::build(&args.system.spec(1.0)?, globals.quiet)?;
@@ -51,10 +67,10 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         let n = x.len() / (3 * system.atoms);
         let wholeness::Sorted { kept, hint } = wholeness::sort(topology, &x, system.scale);
         if let Some(hint) = hint.filter(|_| !globals.quiet) {
-            eprintln!("note: {} of {n} frames are not the molecule: {hint}", n - kept.len());
+            let foreign = n - kept.len();
+            output::note(format!("note: {foreign} of {n} frames are not the molecule: {hint}"));
         }
     }
-    output::not_the_input(&args.input, &args.output, "--out")?;
     if is_xtc(&args.output) {
         return Err(Error::Usage("--out: an xtc file holds no energies; name an npz file".into()));
     }
@@ -80,8 +96,22 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let draft = args.output.with_extension("npz.tmp");
     write_npz(&draft, &arrays).inspect_err(|_| drop(std::fs::remove_file(&draft)))?;
     atomic::persist(&draft, &args.output)?;
+    let bad = not_finite(&arrays, n);
     if globals.json {
-        return output::json(&serde_json::json!({ "frames": n, "out": args.output }));
+        output::json(&serde_json::json!({ "frames": n, "not_finite": bad.len(), "out": args.output }))?;
+    } else if !globals.quiet {
+        output::line(format!("{} -> {}", output::counted(n, "frame"), args.output.display()))?;
     }
-    if globals.quiet { Ok(()) } else { output::line(format!("{n} frames -> {}", args.output.display())) }
+    match bad[..] {
+        [] => Ok(()),
+        [first, ..] => Err(Error::NonFinite {
+            path: args.input.clone(),
+            message: format!(
+                "energy or forces of {} of {} are not finite (atoms that coincide?), the first is frame {first}; {} holds them as they are",
+                bad.len(),
+                output::counted(n, "frame"),
+                args.output.display()
+            ),
+        }),
+    }
 }

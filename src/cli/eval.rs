@@ -1,13 +1,13 @@
 //! `eval`: metrics of anybody's samples.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::{Globals, SystemArgs};
+use super::{Globals, SystemArgs, output};
 use crate::array::{Arrays, get, positions_of, read_frames};
 use crate::config::ReferenceProfile;
 use crate::error::{Error, Result};
 use crate::exec::references;
+use crate::metrics::bootstrap::MOST;
 use crate::metrics::{MetricValue, ReferenceSet, by_id, evaluate, evaluate::energies, registry::ids_for};
 use crate::report::table::number;
 use crate::spec::{EvalSpec, ReferenceSpec, SystemSpec};
@@ -38,17 +38,17 @@ pub struct Args {
     #[arg(long, value_delimiter = ',', value_name = "ID")]
     pub metrics: Vec<String>,
     /// Samples per side of one-dimensional metrics
-    #[arg(short, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(short, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=u64::from(u32::MAX)))]
     pub n: Option<u64>,
     /// Samples per side of aligned-geometry metrics (cost grows as its square)
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=u64::from(u32::MAX)))]
     pub geo_n: Option<u64>,
     /// Samples per side of optimal transport between dihedrals and TICA components
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=u64::from(u32::MAX)))]
     pub ot_n: Option<u64>,
     /// Bootstrap replicates behind the intervals; 0 for no intervals
-    #[arg(long, value_name = "N")]
-    pub bootstrap: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(0..=MOST))]
+    pub bootstrap: Option<u64>,
     /// Samples are frames of so many walkers in the order of time, one frame of each at a time (1: one trajectory):
     /// intervals then know of their correlation
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
@@ -63,9 +63,6 @@ pub struct Args {
 /// # Errors
 /// Unknown systems and metrics, unreadable or unfit files.
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
-    if !(args.temperature > 0.0 && args.temperature.is_finite()) {
-        return Err(Error::Usage(format!("--temperature {}: expected a positive number", args.temperature)));
-    }
     let asked = args.system.spec(args.temperature)?;
     let system = SystemArgs::build(&asked, globals.quiet)?;
     let defaults = EvalSpec::default();
@@ -75,7 +72,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         n: size(args.n, defaults.n),
         geo_n: size(args.geo_n, defaults.geo_n),
         ot_n: size(args.ot_n, defaults.ot_n),
-        bootstrap: args.bootstrap.unwrap_or(defaults.bootstrap),
+        bootstrap: size(args.bootstrap, defaults.bootstrap),
         reference: ReferenceSpec::ready_made(&asked, ReferenceProfile::Quick),
     };
     for id in &spec.metrics {
@@ -88,8 +85,20 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         None => reference_set(globals, &asked, &spec)?,
     };
     let values = evaluate(&system, &samples, &reference, &spec, args.seed, walkers)?;
-    let text = if globals.json { json(&values)? } else { table(&values) };
-    std::io::stdout().write_all(text.as_bytes()).map_err(Error::io("stdout"))
+    if globals.json {
+        output::json(&values)?;
+    } else {
+        output::line(table(&values))?;
+    }
+    if values.iter().any(|v| v.value.is_some()) {
+        return Ok(());
+    }
+    let dropped = values.iter().map(|v| v.dropped).max().unwrap_or(0);
+    let message = format!("no metric has a value: {}", values.first().map_or("none was asked for", |v| &v.note));
+    if dropped > 0 {
+        return Err(Error::NonFinite { path: args.samples.clone(), message });
+    }
+    Err(Error::data(&args.samples, message))
 }
 
 /// All arrays of a samples file; `positions` checked, at least one frame.
@@ -141,20 +150,15 @@ fn digest(positions: &[f64]) -> String {
 /// The reference ensemble of default settings, from the cache of the results folder or made there.
 fn reference_set(globals: &Globals, asked: &SystemSpec, spec: &EvalSpec) -> Result<ReferenceSet> {
     if !globals.quiet {
-        eprintln!("no --reference given: using the ready-made `quick` one (made once, then cached)");
+        output::note("no --reference given: using the ready-made `quick` one (made once, then cached)");
     }
     references::quietly(&globals.results, asked, &spec.reference)
-}
-
-fn json(values: &[MetricValue]) -> Result<String> {
-    let text = serde_json::to_string_pretty(values).map_err(|e| Error::Internal(format!("metrics as JSON: {e}")))?;
-    Ok(text + "\n")
 }
 
 /// Aligned text columns.
 fn table(values: &[MetricValue]) -> String {
     let shown = |x: Option<f64>| x.map_or("-".into(), number);
-    let mut rows = vec![["metric", "value", "unit", "95 % interval", "floor", "n", "note"].map(String::from)];
+    let mut rows = vec![["metric", "value", "unit", "95 % interval", "floor", "n", "note"].map(String::from).to_vec()];
     rows.extend(values.iter().map(|v| {
         let interval = match (v.lo, v.hi) {
             (Some(lo), Some(hi)) => format!("{} to {}", number(lo), number(hi)),
@@ -162,16 +166,9 @@ fn table(values: &[MetricValue]) -> String {
         };
         let ours = v.n_effective.map_or(v.n_samples.to_string(), |e| format!("{} (worth {e})", v.n_samples));
         let n = if v.n_reference == 0 { ours } else { format!("{ours}/{}", v.n_reference) };
-        [v.id.clone(), shown(v.value), v.unit.clone(), interval, shown(v.floor), n, v.note.clone()]
+        vec![v.id.clone(), shown(v.value), v.unit.clone(), interval, shown(v.floor), n, v.note.clone()]
     }));
-    let widths: Vec<usize> = (0..7).map(|c| rows.iter().map(|r| r[c].chars().count()).max().unwrap_or(0)).collect();
-    let mut out = String::new();
-    for row in rows {
-        let line: Vec<String> = row.iter().zip(&widths).map(|(field, &width)| format!("{field:<width$}")).collect();
-        out.push_str(line.join("  ").trim_end());
-        out.push('\n');
-    }
-    out
+    output::columns(&rows)
 }
 
 #[cfg(test)]

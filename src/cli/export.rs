@@ -8,6 +8,7 @@ use super::{Globals, output};
 use crate::error::{Error, Result};
 use crate::record::{RunDir, atomic, bundle};
 use crate::store::{self, View};
+use crate::text;
 
 /// Arguments of `export`.
 #[derive(Debug, clap::Args)]
@@ -15,9 +16,8 @@ use crate::store::{self, View};
 Examples:
   pita-bench export --bundle 3f2a                     one run as 3f2a91bc-s0-a1.tar, for `pita-bench import`
   pita-bench export metrics --csv > metrics.csv
-  pita-bench export runs --json --out runs.json
-
-  pita-bench export metrics --parquet --out metrics.parquet
+  pita-bench export runs --out runs.json              the format by the file's name: .csv, .json or .parquet
+  pita-bench export metrics --out metrics.parquet
 
 Tables: runs, metrics (newest evaluation), evaluations (all of them), experiments, counts, scalars; `pita-bench db schema` describes their columns.")]
 pub struct Args {
@@ -43,6 +43,7 @@ pub struct Args {
 /// # Errors
 /// An unknown run or table, a run that has not ended, files that cannot be written.
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
+    args.out.as_ref().map_or(Ok(()), |path| output::file(path, "--out"))?;
     let connection = store::open_for_reading(&globals.results)?;
     if let Some(id) = &args.bundle {
         let row = store::find(&connection, id)?;
@@ -57,18 +58,49 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
             output::line(format!("{}: {bytes} bytes, SHA-256 {sha256}", path.display()))
         };
     }
-    if (args.csv || args.parquet) && globals.json {
-        return Err(Error::Usage("--csv, --parquet and --json exclude each other".into()));
-    }
+    let format = format(args, globals)?;
     let view = View::by_name(args.table.as_deref().unwrap_or_default())?;
-    if let (true, Some(path)) = (args.parquet, &args.out) {
-        return atomic::write(path, &store::parquet(view, &connection)?);
-    }
-    let rows = view.rows(&connection)?;
-    let text = if globals.json { json(view, &rows)? } else { csv(view, &rows) };
+    let bytes = match format {
+        Format::Parquet => store::parquet(view, &connection)?,
+        Format::Json => json(view, &view.rows(&connection)?)?.into_bytes(),
+        Format::Csv => csv(view, &view.rows(&connection)?).into_bytes(),
+    };
     match &args.out {
-        None => output::line(text.trim_end()),
-        Some(path) => atomic::write(path, text.as_bytes()),
+        None => output::line(String::from_utf8_lossy(&bytes).trim_end()),
+        Some(path) => atomic::write(path, &bytes),
+    }
+}
+
+/// How a table is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Csv,
+    Json,
+    Parquet,
+}
+
+/// The format that was asked for: by an option, else by the extension of --out, else CSV.
+fn format(args: &Args, globals: &Globals) -> Result<Format> {
+    let by_option = match (args.csv, args.parquet, globals.json) {
+        (false, false, false) => None,
+        (true, false, false) => Some(Format::Csv),
+        (false, true, false) => Some(Format::Parquet),
+        (false, false, true) => Some(Format::Json),
+        _ => return Err(Error::Usage("--csv, --parquet and --json exclude each other".into())),
+    };
+    let extension = args.out.as_ref().and_then(|path| path.extension()).map(std::ffi::OsStr::to_ascii_lowercase);
+    let by_name = match extension.as_ref().and_then(|e| e.to_str()) {
+        Some("parquet" | "pq") => Some(Format::Parquet),
+        Some("json") => Some(Format::Json),
+        Some("csv") => Some(Format::Csv),
+        _ => None,
+    };
+    match (by_option, by_name, &args.out) {
+        (Some(asked), Some(named), Some(path)) if asked != named => Err(Error::Usage(format!(
+            "--out {}: its name says {named:?}, the options say {asked:?}; leave one of them out",
+            path.display()
+        ))),
+        _ => Ok(by_option.or(by_name).unwrap_or(Format::Csv)),
     }
 }
 
@@ -83,7 +115,7 @@ fn json(view: &View, rows: &[Vec<Value>]) -> Result<String> {
     Ok(text + "\n")
 }
 
-/// RFC 4180, lines ended by a newline; nothing for NULL.
+/// RFC 4180, a line for each row; nothing for NULL.
 fn csv(view: &View, rows: &[Vec<Value>]) -> String {
     let mut out = view.columns.iter().map(|c| c.0).collect::<Vec<_>>().join(",") + "\n";
     for row in rows {
@@ -94,12 +126,11 @@ fn csv(view: &View, rows: &[Vec<Value>]) -> String {
 }
 
 fn field(value: &Value) -> String {
-    let text = match value {
-        Value::Null => return String::new(),
-        Value::String(s) => s.clone(),
+    match value {
+        Value::Null => String::new(),
+        Value::String(s) => text::csv(s),
         other => other.to_string(),
-    };
-    if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
+    }
 }
 
 #[cfg(test)]
@@ -110,6 +141,6 @@ mod tests {
     fn fields_are_quoted_where_needed() {
         let fields = [Value::Null, "a".into(), "a,b".into(), "say \"x\"\n".into(), 1.5.into(), 3.into()];
         let text: Vec<String> = fields.iter().map(field).collect();
-        assert_eq!(text, ["", "a", "\"a,b\"", "\"say \"\"x\"\"\n\"", "1.5", "3"]);
+        assert_eq!(text, ["", "a", "\"a,b\"", "\"say \"\"x\"\"\\n\"", "1.5", "3"]);
     }
 }

@@ -75,9 +75,9 @@ fn sentence(s: &Submitted) -> String {
     let Some(plan) = &s.plan else { return format!("nothing to submit: {rest}") };
     let jobs: Vec<String> = s.arrays.iter().map(|a| a.job.to_string()).collect();
     format!(
-        "submitted {} run(s) and {} reference(s) as array {}; {rest}\n{}",
-        s.runs,
-        s.references,
+        "submitted {} and {} as array {}; {rest}\n{}",
+        output::counted(s.runs, "run"),
+        output::counted(s.references, "reference"),
         jobs.join(", "),
         plan.display()
     )
@@ -91,7 +91,7 @@ pub(super) fn status(experiment: &Experiment, options: &Options, globals: &Globa
         return Ok(ExitCode::Ok);
     }
     if let Some(why) = silent.filter(|_| !globals.quiet) {
-        eprintln!("note: Slurm's queue is not known: {why}");
+        output::note(format!("note: Slurm's queue is not known: {why}"));
     }
     let mut table = vec![["STATE", "RUN", "SYSTEM", "SAMPLER", "SEED", "QUEUE", "REASON"].map(String::from).to_vec()];
     for r in &rows {
@@ -114,7 +114,7 @@ fn counted(rows: &[Row]) -> String {
         }
     }
     let states: Vec<String> = states.iter().map(|(state, n)| format!("{n} {state}")).collect();
-    format!("{} runs: {}", runs.len(), states.join(", "))
+    format!("{}: {}", output::counted(runs.len(), "run"), states.join(", "))
 }
 
 /// Ingests, prints the table; the exit code says whether everything is there.
@@ -135,7 +135,7 @@ pub(super) fn collect(experiment: &Experiment, options: &Options, globals: &Glob
         return Ok(code);
     }
     if !globals.quiet {
-        output::line(format!("{ingested} run folders ingested; {}", counted(&rows)))?;
+        output::line(format!("{} ingested; {}", output::counted(ingested, "run folder"), counted(&rows)))?;
     }
     if ingested > 0 {
         report::present(experiment, None, report::Evaluate::Done, false, globals)?;

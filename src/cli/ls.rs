@@ -1,7 +1,7 @@
 //! `pita-bench ls`: lists runs.
 
+use super::Globals;
 use super::output::{self, Shape};
-use super::{Globals, tag};
 use crate::error::{Error, Result};
 use crate::exit::ExitCode;
 use crate::store::{self, Filter, RunRow};
@@ -24,8 +24,8 @@ pub struct Args {
     #[command(flatten)]
     only: Only,
     /// At most so many.
-    #[arg(short = 'n', long)]
-    limit: Option<usize>,
+    #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    limit: Option<u32>,
     /// How it is printed.
     #[command(flatten)]
     shape: Shape,
@@ -83,9 +83,6 @@ impl Only {
                 to.clone_from(from);
             }
         }
-        if let Some(name) = &filter.tag {
-            tag::name(name)?;
-        }
         filter.checked()
     }
 }
@@ -96,11 +93,13 @@ impl Only {
 /// [`Error::NothingSelected`] when no run matches.
 pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
     let selection = args.which.as_deref().map_or(Ok(Filter::default()), Filter::parse)?;
-    let filter = Filter { limit: args.limit, ..args.only.narrow(selection)? };
+    let limit = args.limit.map(|n| n as usize);
+    let filter = Filter { limit, ..args.only.narrow(selection)? };
     let connection = globals.database()?;
     let rows = store::list(&connection, &filter)?;
     if rows.is_empty() {
-        return Err(Error::NothingSelected("no run matches; `pita-bench ls` without options lists all".into()));
+        let said = filter.described();
+        return Err(Error::NothingSelected(format!("no run matches{said}; `pita-bench ls` without options lists all")));
     }
     if globals.json {
         output::json(&rows)?;

@@ -56,6 +56,7 @@ pub fn man(args: &ManArgs, globals: &Globals) -> Result<()> {
     let Some(folder) = &args.out else {
         return output::line(String::from_utf8_lossy(&page(command)?).trim_end());
     };
+    output::folder(folder, "--out")?;
     std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
     let verbs: Vec<clap::Command> = command.get_subcommands().cloned().collect();
     let mut pages = vec![(String::from("pita-bench"), command)];

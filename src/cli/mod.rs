@@ -67,12 +67,12 @@ impl Globals {
         if let Some(version) = store::newer(&connection)?
             && !self.quiet
         {
-            eprintln!(
+            output::note(format!(
                 "note: {} was written by a newer version of pita-bench (tables of version {version}; this one knows {}): it is \
                  only read; verbs that write refuse it",
                 self.results.join(store::NAME).display(),
                 store::VERSION
-            );
+            ));
         }
         Ok(connection)
     }
@@ -165,6 +165,13 @@ impl Cli {
     /// Whatever the verb meets.
     pub fn run(&self) -> Result<ExitCode> {
         let globals = &self.globals;
+        #[cfg(unix)]
+        let listens_itself = matches!(self.verb, Verb::Supervise(_));
+        #[cfg(not(unix))]
+        let listens_itself = false;
+        if !listens_itself {
+            crate::exec::install();
+        }
         match &self.verb {
             Verb::Sweep(args) => return sweep::run(args, globals),
             Verb::Run(args) => run::run(args, globals)?,

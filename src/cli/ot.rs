@@ -67,7 +67,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         }));
     }
     let p = args.p;
-    output::line(format!("W{p} = {distance:.15e}  ({n} and {m} points in {dim} dimensions, {seconds:.3} s)"))
+    output::line(format!("W{p} = {distance:?}  ({n} and {m} points in {dim} dimensions, {seconds:.3} s)"))
 }
 
 /// `points [n, dim]` of a file, and `dim`.

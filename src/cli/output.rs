@@ -1,23 +1,38 @@
-//! stdout, the careful way: a reader that went away is an error of its own, never a panic.
+//! stdout and stderr, the careful way: a reader that went away is an error of its own, never a panic, and nothing that acts on
+//! a terminal gets out raw.
 
 use std::io::Write;
 use std::path::Path;
 
 use serde::Serialize;
 
+use crate::disk;
 use crate::error::{Error, Result};
 use crate::exit::ExitCode;
 use crate::record::Status;
 use crate::store::RunRow;
+use crate::text;
 
-/// Prints a line.
+/// Most columns that a cell is padded to: what is longer stands out of its column.
+const WIDEST: usize = 100;
+
+/// Prints a line, or several.
 ///
 /// # Errors
 /// [`Error::Io`], with kind `BrokenPipe` when nobody reads any more.
 pub fn line(text: impl AsRef<str>) -> Result<()> {
+    put(&text::printable(text.as_ref()))
+}
+
+/// Writes a line to stderr. Nothing is said when that fails.
+pub fn note(text: impl AsRef<str>) {
+    let _ = writeln!(std::io::stderr(), "{}", text::printable(text.as_ref()));
+}
+
+fn put(text: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
     let mut put = || {
-        out.write_all(text.as_ref().as_bytes())?;
+        out.write_all(text.as_bytes())?;
         out.write_all(b"\n")?;
         out.flush()
     };
@@ -29,7 +44,7 @@ pub fn line(text: impl AsRef<str>) -> Result<()> {
 /// # Errors
 /// As [`line()`].
 pub fn json(value: &impl Serialize) -> Result<()> {
-    line(serde_json::to_string_pretty(value).map_err(|e| Error::Internal(format!("JSON: {e}")))?)
+    put(&text::json(&serde_json::to_string_pretty(value).map_err(|e| Error::Internal(format!("JSON: {e}")))?))
 }
 
 /// The JSON value that stands for an error.
@@ -44,13 +59,13 @@ pub fn error_value(error: &Error) -> serde_json::Value {
 pub fn damaged(rows: &[RunRow]) -> ExitCode {
     let damaged: Vec<&RunRow> = rows.iter().filter(|r| r.status == Status::Damaged.word()).collect();
     for row in &damaged {
-        eprintln!("damaged: {}: {}", row.id, row.reason.as_deref().unwrap_or_default());
+        note(format!("damaged: {}: {}", row.id, row.reason.as_deref().unwrap_or_default()));
     }
     if damaged.is_empty() {
         return ExitCode::Ok;
     }
-    eprintln!(
-        "A damaged run is run again by the next sweep, as a new attempt; it can be imported again, or its folder deleted."
+    note(
+        "A damaged run is run again by the next sweep, as a new attempt; it can be imported again, or its folder deleted.",
     );
     ExitCode::Damaged
 }
@@ -58,12 +73,16 @@ pub fn damaged(rows: &[RunRow]) -> ExitCode {
 /// Rows as aligned columns, two spaces apart; the first row is the header.
 #[must_use]
 pub fn columns(rows: &[Vec<String>]) -> String {
+    let rows: Vec<Vec<_>> = rows.iter().map(|row| row.iter().map(|cell| text::line(cell)).collect()).collect();
     let count = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |c: usize| rows.iter().filter_map(|r| r.get(c)).map(|s| s.chars().count()).max().unwrap_or(0);
+    let wide = |cell: &str| cell.chars().count();
+    let width =
+        |c: usize| rows.iter().filter_map(|r| r.get(c)).map(|s| wide(s)).filter(|w| *w <= WIDEST).max().unwrap_or(0);
     let widths: Vec<usize> = (0..count).map(width).collect();
-    let aligned = |row: &Vec<String>| {
-        let cells: Vec<String> = row.iter().zip(&widths).map(|(s, w)| format!("{s:<w$}")).collect();
-        cells.join("  ").trim_end().to_owned()
+    let aligned = |row: &Vec<_>| {
+        let padded =
+            |(s, w): (&std::borrow::Cow<'_, str>, &usize)| format!("{s}{}", " ".repeat(w.saturating_sub(wide(s))));
+        row.iter().zip(&widths).map(padded).collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };
     rows.iter().map(aligned).collect::<Vec<_>>().join("\n")
 }
@@ -96,18 +115,12 @@ impl Shape {
     #[must_use]
     pub fn table(self, rows: &[Vec<String>]) -> String {
         if self.csv {
-            let cell = |s: &String| {
-                if s.contains(['"', ',', '\n']) { format!("\"{}\"", s.replace('"', "\"\"")) } else { s.clone() }
-            };
-            return rows
-                .iter()
-                .map(|r| r.iter().map(cell).collect::<Vec<_>>().join(","))
-                .collect::<Vec<_>>()
-                .join("\n");
+            let row = |r: &Vec<String>| r.iter().map(|s| text::csv(s)).collect::<Vec<_>>().join(",");
+            return rows.iter().map(row).collect::<Vec<_>>().join("\n");
         }
         if self.md {
             let line = |r: &Vec<String>| {
-                format!("| {} |", r.iter().map(|s| s.replace('|', "\\|")).collect::<Vec<_>>().join(" | "))
+                format!("| {} |", r.iter().map(|s| text::markdown(s)).collect::<Vec<_>>().join(" | "))
             };
             let mut lines: Vec<String> = rows.iter().map(line).collect();
             if let Some(header) = rows.first() {
@@ -149,6 +162,12 @@ pub fn number(x: Option<f64>) -> String {
     }
 }
 
+/// A number of things, with its noun: `1 run`, `1,200 runs`.
+#[must_use]
+pub fn counted(n: usize, noun: &str) -> String {
+    format!("{} {noun}{}", grouped(n as u64), if n == 1 { "" } else { "s" })
+}
+
 /// An integer with thousands separated by commas.
 #[must_use]
 pub fn grouped(n: u64) -> String {
@@ -161,6 +180,42 @@ pub fn grouped(n: u64) -> String {
         text.push(c);
     }
     text
+}
+
+/// Refuses an output that could not be written, or that would take the place of something that is no file: said before the
+/// work, not after it.
+///
+/// # Errors
+/// [`Error::Usage`], naming the option.
+pub fn file(path: &Path, option: &str) -> Result<()> {
+    let refuse = |why: String| Err(Error::Usage(format!("{option} {}: {why}", path.display())));
+    match std::fs::metadata(path).as_ref().map(disk::not_a_file) {
+        Ok(Some(what)) => return refuse(format!("is {what}, expected the name of a file")),
+        Ok(None) => return Ok(()),
+        Err(_) => {}
+    }
+    let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match path.file_name() {
+        Some(_) if parent.is_dir() => Ok(()),
+        Some(_) => refuse(format!("there is no folder {}", parent.display())),
+        None => refuse("expected the name of a file".into()),
+    }
+}
+
+/// Refuses an output folder that is something else, or that lies in a file.
+///
+/// # Errors
+/// As [`file`].
+pub fn folder(path: &Path, option: &str) -> Result<()> {
+    let there = path.ancestors().find(|p| !p.as_os_str().is_empty() && p.exists());
+    match there {
+        Some(there) if !there.is_dir() => {
+            let message = format!("{option} {}: {} is no folder", path.display(), there.display());
+            Err(Error::Usage(message))
+        }
+        _ if path.as_os_str().is_empty() => Err(Error::Usage(format!("{option}: expected the name of a folder"))),
+        _ => Ok(()),
+    }
 }
 
 /// Refuses an output that names the input file.
@@ -186,6 +241,7 @@ mod tests {
         assert_eq!(number(Some(12_345.6)), "12346");
         assert_eq!(number(Some(1.0e-9)), "1.000e-9");
         assert_eq!(number(None), "-");
+        assert_eq!([0, 1, 1_200].map(|n| counted(n, "run")), ["0 runs", "1 run", "1,200 runs"]);
         assert_eq!(
             [grouped(0), grouped(999), grouped(1_000), grouped(12_345_678)],
             ["0", "999", "1,000", "12,345,678"]

@@ -53,8 +53,8 @@ pub struct Args {
 /// # Errors
 /// Unknown systems, bad files, a full disk; [`Error::Interrupted`] after Ctrl-C.
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
-    if !(args.temperature > 0.0 && args.temperature.is_finite()) {
-        return Err(Error::Usage(format!("--temperature {}: expected a positive number", args.temperature)));
+    if let Some(out) = &args.out {
+        output::file(out, "--out")?;
     }
     let system = SystemArgs { system: args.system.clone(), xml: args.xml.clone(), pdb: args.pdb.clone() };
     let asked = system.spec(args.temperature)?;

@@ -6,10 +6,12 @@ use super::{Globals, output, versions};
 use crate::config::{self, Cell, Experiment};
 use crate::error::{Error, Result};
 use crate::exec::{self, Options, references};
+use crate::exit::ExitCode;
 use crate::identity;
 use crate::report::load::{self, Loaded};
 use crate::report::missing::Gap;
 use crate::report::{Status, Table, collect, write::write};
+use crate::text;
 
 /// Arguments of `report`.
 #[derive(Debug, clap::Args)]
@@ -59,6 +61,7 @@ pub enum Evaluate {
 /// # Errors
 /// Bad experiment files; no runs to report; files that cannot be written; [`Error::NotEvaluated`].
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
+    args.out.as_ref().map_or(Ok(()), |path| output::folder(path, "--out"))?;
     let experiment = config::load(&args.experiment, args.profile.as_deref(), &args.set)?;
     let evaluate = if args.no_evaluate { Evaluate::Never } else { Evaluate::Missing };
     match args.compare.as_deref() {
@@ -67,7 +70,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     }
 }
 
-/// Writes the report of an experiment and prints its tables.
+/// Writes the report of an experiment and prints its tables; where it cannot be written, they are printed all the same.
 ///
 /// # Errors
 /// No runs to report; files that cannot be read or written; what could not be evaluated; [`Error::CellsMissing`] when all
@@ -79,7 +82,7 @@ pub fn present(
     require_complete: bool,
     globals: &Globals,
 ) -> Result<()> {
-    let out = out.map_or_else(|| globals.results.join("reports").join(&experiment.name), Path::to_path_buf);
+    let out = out.map_or_else(|| globals.results.join("reports").join(&experiment.report), Path::to_path_buf);
     let mut loaded = load::runs(experiment, &globals.results)?;
     let mut failed = None;
     if evaluate == Evaluate::Missing {
@@ -89,10 +92,14 @@ pub fn present(
             loaded = load::runs(experiment, &globals.results)?;
         }
     }
-    let (tables, files) = files(experiment, &out, &globals.results, &loaded)?;
+    let tables = tables(experiment, &globals.results, &loaded)?;
+    let (files, unwritten) = match save(experiment, &out, &globals.results, &loaded, &tables) {
+        Ok(files) => (files, None),
+        Err(e) if e.exit_code() == ExitCode::ReadOnly => (Vec::new(), Some(e)),
+        Err(e) => return Err(e),
+    };
     let text = if globals.json {
-        let value = serde_json::json!({ "files": files, "tables": tables });
-        format!("{value}\n")
+        text::json(&serde_json::json!({ "files": files, "tables": tables }).to_string()).into_owned()
     } else {
         let tables: Vec<String> = tables.iter().map(crate::report::table::markdown).collect();
         let files: Vec<String> = files.iter().map(|f| f.display().to_string()).collect();
@@ -103,7 +110,7 @@ pub fn present(
         complete(experiment, &tables)?;
     }
     let missing = loaded.lacking.iter().filter(|l| !l.by_other_code).count();
-    match failed {
+    match failed.or(unwritten) {
         Some(error) => Err(error),
         None if evaluate == Evaluate::Never && missing > 0 => Err(Error::NotEvaluated(format!(
             "{missing} of {} complete cells are not evaluated as {} asks; leave out --no-evaluate to do that",
@@ -133,8 +140,8 @@ fn damage(damaged: &[String]) -> Result<()> {
         return Ok(());
     }
     Err(Error::Damaged(format!(
-        "{} runs are damaged; the next sweep runs them again, as new attempts:\n  {}",
-        damaged.len(),
+        "{}; the next sweep runs again what is damaged, as new attempts:\n  {}",
+        output::counted(damaged.len(), "damaged run"),
         damaged.join("\n  ")
     )))
 }
@@ -152,10 +159,13 @@ fn to_judge(loaded: &Loaded, results: &Path) -> Vec<Cell> {
 /// Evaluates cells as the experiment asks. Gives the error of those that failed; the others are evaluated then.
 fn judge(experiment: &Experiment, cells: Vec<Cell>, globals: &Globals) -> Result<Option<Error>> {
     if !globals.quiet {
-        eprintln!("note: {} complete cells are not evaluated as the file asks: evaluating them", cells.len());
+        let cells = output::counted(cells.len(), "complete cell");
+        output::note(format!("note: {cells} not evaluated as the file asks: evaluating now"));
     }
     let options = Options { only_evaluate: true, wait: false, quiet: globals.quiet, ..Options::default() };
-    match exec::sweep(&Experiment { cells, ..experiment.clone() }, &globals.results, &options)?.error {
+    let done = exec::sweep(&Experiment { cells, ..experiment.clone() }, &globals.results, &options)?;
+    exec::let_go();
+    match done.error {
         Some(Error::Interrupted) => Err(Error::Interrupted),
         error => Ok(error),
     }
@@ -171,6 +181,12 @@ pub fn files(
     results: &Path,
     loaded: &Loaded,
 ) -> Result<(Vec<Table>, Vec<PathBuf>)> {
+    let tables = tables(experiment, results, loaded)?;
+    let files = save(experiment, out, results, loaded, &tables)?;
+    Ok((tables, files))
+}
+
+fn tables(experiment: &Experiment, results: &Path, loaded: &Loaded) -> Result<Vec<Table>> {
     let runs = &loaded.runs;
     if runs.iter().all(|r| r.status == Status::NeverRun) {
         return Err(Error::NothingSelected(format!(
@@ -179,8 +195,16 @@ pub fn files(
             results.display()
         )));
     }
-    let pictures = load::pictures(experiment, results, runs)?;
-    let tables = collect(runs)?;
-    let files = write(out, &experiment.title, &tables, &pictures, runs)?;
-    Ok((tables, files))
+    collect(runs)
+}
+
+fn save(
+    experiment: &Experiment,
+    out: &Path,
+    results: &Path,
+    loaded: &Loaded,
+    tables: &[Table],
+) -> Result<Vec<PathBuf>> {
+    let pictures = load::pictures(experiment, results, &loaded.runs)?;
+    write(out, &experiment.title, tables, &pictures, &loaded.runs)
 }

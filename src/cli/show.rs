@@ -6,7 +6,7 @@ use super::{Globals, digest, output};
 use crate::energy::Counts;
 use crate::error::{Error, Result};
 use crate::record::{Evaluation, Provenance, Request, RunDir, atomic, evaluation, manifest};
-use crate::{identity, store};
+use crate::{identity, store, text};
 
 /// Arguments of `show`.
 #[derive(Debug, clap::Args)]
@@ -44,7 +44,8 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         }));
     }
 
-    let mut text = format!("{}  {}  {} {} seed {}\n", row.id, row.status, row.system, row.label, row.seed);
+    let (system, label) = (text::line(&row.system), text::line(&row.label));
+    let mut text = format!("{}  {}  {system} {label} seed {}\n", row.id, row.status, row.seed);
     text += &format!("folder       {}\n", run.path.display());
     text += &format!("spec digest  {}\n", request.spec_digest);
     if let Some(p) = &provenance {
@@ -55,7 +56,11 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
             p.env_digest
         );
         let started = p.sessions.first().map_or("-", |s| &s.start);
-        text += &format!("started      {started}, {:.1} s in {} session(s)", p.wall_seconds(), p.sessions.len());
+        text += &format!(
+            "started      {started}, {:.1} s in {}",
+            p.wall_seconds(),
+            output::counted(p.sessions.len(), "session")
+        );
         text += &p.recording_seconds().map_or(String::new(), |s| format!(", {s:.2} s of it for recording"));
         text += "\n";
     }
@@ -63,7 +68,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         text += &format!("imported     {origin}\n");
     }
     if let Some(reason) = &row.reason {
-        text += &format!("{:<12} {reason}\n", row.status);
+        text += &format!("{:<12} {}\n", row.status, text::line(reason));
     }
     text += "\nspec\n";
     let mut fields = Vec::new();

@@ -8,6 +8,7 @@ use super::launch::{self, LaunchArgs, Launcher};
 use super::{DeviceArgs, Globals, output, report};
 use crate::config::{self, Cell, Experiment};
 use crate::error::{Error, Result};
+use crate::exec::forecast::{self, Forecast, Source};
 use crate::exec::{self, Options, Outcome, Summary};
 use crate::exit::ExitCode;
 use crate::plan::{Action, Flags};
@@ -90,6 +91,10 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
     let mut experiment = config::load(&args.file, args.profile.as_deref(), &args.set)?;
     select(&mut experiment, "system", args.systems.as_deref(), |cell| &cell.system)?;
     select(&mut experiment, "sampler", args.samplers.as_deref(), |cell| &cell.sampler)?;
+    for (option, chosen) in [("systems", &args.systems), ("samplers", &args.samplers)] {
+        let chosen = chosen.iter().map(|names| format!("--{option}={}", names.join(",")));
+        experiment.set_apart(&chosen.collect::<Vec<_>>());
+    }
     let options = Options {
         jobs: args.jobs,
         dry_run: args.dry_run,
@@ -130,9 +135,20 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
     if !globals.quiet {
         output::line(sentence(&summary))?;
     }
+    exec::let_go();
     let shown = match summary.exit_code() {
         ExitCode::Interrupted => Ok(()),
         _ => report::present(&experiment, None, report::Evaluate::Done, false, globals),
+    };
+    let shown = match shown {
+        // Nothing was to be done, in a folder that cannot be written: the table is on the screen.
+        Err(e) if e.exit_code() == ExitCode::ReadOnly && summary.count(|o| !matches!(o, Outcome::Done)) == 0 => {
+            if !globals.quiet {
+                output::note(format!("note: the report was not written: {e}"));
+            }
+            Ok(())
+        }
+        shown => shown,
     };
     // What went wrong in the sweep comes first: without runs there is nothing to show.
     match summary.error {
@@ -165,7 +181,10 @@ fn notes(experiment: &Experiment) -> Result<()> {
         if let Some(files) = &cell.run.system.files
             && seen.insert(&cell.system)
         {
-            molecules::from_files(files)?.notes.iter().for_each(|note| eprintln!("note: {}: {note}", cell.system));
+            molecules::from_files(files)?
+                .notes
+                .iter()
+                .for_each(|note| output::note(format!("note: {}: {note}", cell.system)));
         }
     }
     Ok(())
@@ -176,6 +195,7 @@ fn in_json(experiment: &Experiment, summary: &Summary, dry_run: bool) -> Result<
         "experiment": experiment.name,
         "profile": experiment.profile,
         "dry_run": dry_run,
+        "references": summary.references,
         "cells": summary.cells,
     });
     if let Some(error) = &summary.error {
@@ -186,21 +206,56 @@ fn in_json(experiment: &Experiment, summary: &Summary, dry_run: bool) -> Result<
 }
 
 fn plan_table(summary: &Summary) -> String {
-    let mut rows = vec![["ACTION", "RUN", "SYSTEM", "SAMPLER", "SEED", "REASON"].map(String::from).to_vec()];
+    let header = ["ACTION", "RUN", "SYSTEM", "SAMPLER", "SEED", "EVALUATIONS", "MEMORY", "DISK", "TIME", "REASON"];
+    let mut rows = vec![header.map(String::from).to_vec()];
+    let costs = |f: &Forecast| {
+        let evaluations = f.cost.evaluations.map_or_else(|| "?".into(), output::grouped);
+        let about = if f.seconds_from == Source::EarlierRuns { "" } else { "~" };
+        let time = f.seconds.map_or_else(|| "?".into(), |s| format!("{about}{}", forecast::time(s)));
+        [evaluations, forecast::bytes(f.cost.memory), forecast::bytes(f.cost.disk), time]
+    };
+    for r in &summary.references {
+        let (action, reason) =
+            if r.there { ("done", "is there") } else { ("make", "reference that cells are judged by") };
+        let first = [action.to_owned(), r.digest.clone(), r.system.clone(), "reference".into(), "-".into()];
+        rows.push(first.into_iter().chain(costs(&r.forecast)).chain([reason.to_owned()]).collect());
+    }
     for c in &summary.cells {
         let action = format!("{:?}", c.action).to_lowercase();
         let reason = c.reason.lines().next().unwrap_or_default().to_owned();
-        rows.push(vec![action, c.id.clone(), c.system.clone(), c.label.clone(), c.seed.to_string(), reason]);
+        let first = [action, c.id.clone(), c.system.clone(), c.label.clone(), c.seed.to_string()];
+        rows.push(first.into_iter().chain(costs(&c.forecast)).chain([reason]).collect());
     }
-    let todo = summary.cells.iter().filter(|c| !matches!(c.action, Action::Done | Action::Skip)).count();
-    format!("{}\n{todo} of {} cells would run", output::columns(&rows), summary.cells.len())
+    format!("{}\n{}", output::columns(&rows), total(summary))
+}
+
+/// What all that would be done takes together.
+fn total(summary: &Summary) -> String {
+    let todo: Vec<_> = summary.cells.iter().filter(|c| !matches!(c.action, Action::Done | Action::Skip)).collect();
+    let runs = todo.iter().filter(|c| c.action != Action::Evaluate).map(|c| &c.forecast);
+    let make: Vec<_> = summary.references.iter().filter(|r| !r.there).collect();
+    let all: Vec<&Forecast> = runs.chain(make.iter().map(|r| &r.forecast)).collect();
+    let mut line = format!("{} of {} would run", todo.len(), output::counted(summary.cells.len(), "cell"));
+    if !make.is_empty() {
+        line +=
+            &format!(", {} of {} would be made", make.len(), output::counted(summary.references.len(), "reference"));
+    }
+    if !all.is_empty() {
+        let seconds: f64 = all.iter().filter_map(|f| f.seconds).sum();
+        let unknown = if all.iter().any(|f| f.seconds.is_none()) { ", and what is not known" } else { "" };
+        let evaluations = all.iter().filter_map(|f| f.cost.evaluations).fold(0, u64::saturating_add);
+        let evaluations = output::grouped(evaluations);
+        line += &format!(": {evaluations} energy evaluations, about {}{unknown}", forecast::time(seconds));
+    }
+    line
 }
 
 fn sentence(summary: &Summary) -> String {
     let all = summary.cells.len();
     let done = summary.count(|o| matches!(o, Outcome::Done));
     if done == all {
-        return format!("nothing to do: all {all} cells are complete");
+        let what = if all == 1 { "the only cell is".into() } else { format!("all {all} cells are") };
+        return format!("nothing to do: {what} complete");
     }
     let parts = [
         (summary.count(|o| matches!(o, Outcome::Ran)), "ran"),
@@ -214,5 +269,5 @@ fn sentence(summary: &Summary) -> String {
         (summary.cells.iter().filter(|c| c.outcome.is_none()).count(), "not reached"),
     ];
     let parts: Vec<String> = parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
-    format!("{all} cells: {}", parts.join(", "))
+    format!("{}: {}", output::counted(all, "cell"), parts.join(", "))
 }

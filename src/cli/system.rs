@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use crate::error::Result;
-use crate::spec::{MoleculeFiles, SystemSpec, TextFile};
+use super::output;
+use crate::error::{Error, Result};
+use crate::spec::{MoleculeFiles, SystemSpec, TEMPERATURES, TextFile};
 use crate::systems::{self, System};
 
 /// `--system NAME`, or `--xml FILE --pdb FILE`.
@@ -24,8 +25,13 @@ impl SystemArgs {
     /// The spec of the system; a molecule is called by the stem of its PDB file.
     ///
     /// # Errors
-    /// When the files cannot be read.
+    /// When the files cannot be read, or the temperature makes no sense.
     pub fn spec(&self, temperature: f64) -> Result<SystemSpec> {
+        if !TEMPERATURES.contains(&temperature) {
+            return Err(Error::Usage(format!(
+                "--temperature {temperature:?}: expected a positive number, from 1e-6 to 1e6"
+            )));
+        }
         let (Some(xml), Some(pdb)) = (&self.xml, &self.pdb) else {
             return Ok(SystemSpec::named(self.system.as_deref().unwrap_or_default(), temperature));
         };
@@ -41,7 +47,7 @@ impl SystemArgs {
     pub fn build(spec: &SystemSpec, quiet: bool) -> Result<System> {
         let system = systems::build(spec)?;
         if !quiet && spec.files.is_some() {
-            system.notes.iter().for_each(|note| eprintln!("note: {note}"));
+            system.notes.iter().for_each(|note| output::note(format!("note: {note}")));
         }
         Ok(system)
     }

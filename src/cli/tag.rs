@@ -4,6 +4,7 @@ use super::{Globals, output};
 use crate::error::{Error, Result};
 use crate::record::RunDir;
 use crate::store;
+use crate::text;
 
 /// Arguments of `tag`.
 #[derive(Debug, clap::Args)]
@@ -50,10 +51,9 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
 ///
 /// # Errors
 /// [`Error::Usage`].
-pub fn name(text: &str) -> Result<String> {
-    let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    if text.is_empty() || !text.chars().all(fits) {
-        return Err(Error::Usage(format!("tag {text:?}: expected letters, digits, `-`, `_` and `.`")));
+pub fn name(tag: &str) -> Result<String> {
+    match text::ascii_name(tag) {
+        Ok(()) => Ok(tag.to_owned()),
+        Err(expected) => Err(Error::Usage(format!("tag \"{}\": expected {expected}", text::beginning(tag)))),
     }
-    Ok(text.to_owned())
 }

@@ -14,6 +14,7 @@ use crate::identity;
 use crate::record::atomic;
 use crate::report::html::{self, Part};
 use crate::store::{self, Filter, Owner};
+use crate::text;
 
 /// Compares the runs of two versions, writes `compare.{md,csv,json,html}` and prints the table.
 ///
@@ -46,13 +47,13 @@ pub fn compare(experiment: &Experiment, versions: [&str; 2], out: Option<&Path>,
     let (a, b) = (side(versions[0])?, side(versions[1])?);
     let (left, right, notes) = store::shared(&connection, &a, &b)?;
     let rows = compare::compare(&left, &right);
-    let folder = out.map_or_else(|| globals.results.join("reports").join(&experiment.name), Path::to_path_buf);
+    let folder = out.map_or_else(|| globals.results.join("reports").join(&experiment.report), Path::to_path_buf);
     std::fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
     let title = format!("{}: {} and {}", experiment.title, versions[0], versions[1]);
     let table = |shape: Shape| diff::table(&rows, versions[0], versions[1], shape);
     let (md, csv) = (Shape { md: true, csv: false }, Shape { md: false, csv: true });
-    let said: String = notes.iter().map(|note| format!("\n- {note}")).collect();
-    let markdown = format!("# {title}\n\n{}\n\n{}\n{said}", sentence(&rows), md.table(&table(md)));
+    let said: String = notes.iter().map(|note| format!("\n- {}", text::markdown(note))).collect();
+    let markdown = format!("# {}\n\n{}\n\n{}\n{said}", text::markdown(&title), sentence(&rows), md.table(&table(md)));
     let value = json!({"a": versions[0], "b": versions[1], "metrics": rows, "notes": notes});
     let mut parts = vec![Part::Text(sentence(&rows)), Part::Rows(table(Shape::default()))];
     parts.extend(notes.into_iter().map(Part::Text));

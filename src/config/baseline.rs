@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
+use crate::disk;
 use crate::error::{Error, Result};
 use crate::identity::tree;
 use crate::spec::{ExternalSpec, Protocol};
@@ -68,7 +69,7 @@ pub enum Kind {
 /// [`Error::Io`] when it cannot be read, [`Error::Data`] when it is malformed or describes no program.
 pub fn read_external(folder: &Path) -> Result<Baseline> {
     let path = folder.join(NAME);
-    let text = std::fs::read_to_string(&path).map_err(Error::io(&path))?;
+    let text = disk::read_text(&path, disk::SMALL).map_err(Error::io(&path))?;
     parse_external(&path, &text)
 }
 
@@ -106,7 +107,7 @@ pub fn digest(folder: &Path) -> Result<String> {
     let mut hash = Sha256::new();
     for file in &files {
         let path = folder.join(file);
-        let bytes = std::fs::read(&path).map_err(Error::io(&path))?;
+        let bytes = disk::read(&path, u64::MAX).map_err(Error::io(&path))?;
         hash.update(file.to_string_lossy().replace('\\', "/"));
         hash.update([0]);
         hash.update(Sha256::digest(&bytes));

@@ -1,16 +1,23 @@
 //! An experiment: file, profile, overrides and sweep, expanded into cells.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use toml::de::DeTable;
 
-use super::overrides::{self, Axis};
+use super::overrides::{self, Axis, DEEPEST};
 use super::schema::{self, Settings};
 use super::source::{At, Sources, known_notes};
 use super::tree::{Node, Table, Value};
+use crate::disk;
 use crate::error::{Error, Result};
+use crate::identity;
 use crate::spec::{EvalSpec, RunSpec};
+use crate::text;
+
+/// Most cells of one experiment.
+const MOST_CELLS: usize = 50_000;
 
 /// A resolved experiment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -19,6 +26,9 @@ pub struct Experiment {
     pub path: PathBuf,
     /// Short name, part of file names (default: the file's stem).
     pub name: String,
+    /// Folder of its reports: the name; with the profile, unless that is the file's own choice, and a digest of the overrides,
+    /// if there are any, so that reports of variants lie beside each other.
+    pub report: String,
     /// Heading of reports (default: the name).
     pub title: String,
     /// The profile in use, if the file has any.
@@ -70,7 +80,7 @@ impl Cell {
 /// [`Error::Io`] when the file cannot be read; [`Error::Usage`] with every mistake found (file, line, column, what was
 /// expected, the nearest known key). All profiles are checked, not only the one in use.
 pub fn load(path: &Path, profile: Option<&str>, overrides: &[String]) -> Result<Experiment> {
-    let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
+    let text = disk::read_text(path, disk::SMALL).map_err(Error::io(path))?;
     load_text(path, text, profile, overrides)
 }
 
@@ -104,16 +114,59 @@ pub fn load_text(path: &Path, text: String, profile: Option<&str>, overrides: &[
     let (settings, cells) = expand(&sources, &merged, &axes);
     sources.check()?;
 
-    let stem = path.file_stem().map_or_else(|| "experiment".into(), |s| s.to_string_lossy().into_owned());
-    let name = settings.name.unwrap_or(stem);
-    Ok(Experiment {
+    let name = match settings.name {
+        Some(name) => name,
+        None => named_after(path)?,
+    };
+    let own = chosen_by_file(&tree);
+    let mut report = name.clone();
+    if let Some(profile) = chosen.as_deref().filter(|profile| Some(*profile) != own) {
+        report += &format!("-{profile}");
+    }
+    let mut experiment = Experiment {
         path: path.to_path_buf(),
+        report,
         title: settings.title.unwrap_or_else(|| name.clone()),
         name,
         profile: chosen,
         profiles: names.into_iter().map(String::from).collect(),
         cells,
-    })
+    };
+    experiment.set_apart(overrides);
+    Ok(experiment)
+}
+
+impl Experiment {
+    /// Notes that something was set or left out, in words: its reports get a folder of their own. The order does not matter.
+    pub fn set_apart(&mut self, what: &[String]) {
+        if what.is_empty() {
+            return;
+        }
+        let sorted: BTreeSet<&str> = what.iter().map(|text| text.trim()).collect();
+        let digest = identity::sha256_hex(sorted.into_iter().collect::<Vec<_>>().join("\n"));
+        self.report += &format!("-{}", &digest[..8]);
+    }
+}
+
+/// The profile that the file itself chooses.
+fn chosen_by_file(tree: &Table) -> Option<&str> {
+    match tree.get("profile").map(|node| &node.value) {
+        Some(Value::Text(name)) => Some(name),
+        _ => None,
+    }
+}
+
+/// The name of an experiment that has none of its own: the stem of its file.
+fn named_after(path: &Path) -> Result<String> {
+    let stem = path.file_stem().map_or_else(|| "experiment".into(), |s| s.to_string_lossy().into_owned());
+    match text::name(&stem) {
+        Ok(()) => Ok(stem),
+        Err(expected) => Err(Error::Usage(format!(
+            "{}: the file's name becomes the experiment's, \"{}\": expected {expected}; give it another with `name = \"...\"`",
+            path.display(),
+            text::beginning(&stem)
+        ))),
+    }
 }
 
 fn parse(sources: &Sources) -> Result<Table> {
@@ -147,6 +200,10 @@ fn profiles<'a>(sources: &Sources, tree: &'a Table) -> Vec<(&'a str, &'a Table)>
                 let message = format!("unknown key `{}` in `profiles.{}`", inner.key, entry.key);
                 sources.problem(&inner.key_at, message, known_notes(&inner.key, SECTIONS));
             }
+        }
+        if let Err(expected) = text::name(&entry.key) {
+            let message = format!("profile \"{}\": expected {expected}", text::beginning(&entry.key));
+            sources.problem(&entry.key_at, message, vec![String::from("it names folders of reports")]);
         }
         profiles.push((entry.key.as_str(), table));
     }
@@ -200,6 +257,10 @@ fn expand(sources: &Sources, tree: &Table, axes: &[Axis]) -> (Settings, Vec<Cell
     }
     let base = schema::settings(sources, &changed);
     let mut cells = Vec::new();
+    if let Some(too_many) = too_many(&base, &sweep) {
+        sources.problem(&At::new(0, &(0..0)), too_many, vec![String::from("split it into several experiments")]);
+        return (base, cells);
+    }
     for (s, system) in base.systems.iter().enumerate() {
         for (m, sampler) in base.samplers.iter().enumerate().filter(|(_, sampler)| sampler.runs_on(&system.key)) {
             let concerned: Vec<&Axis> = sweep.iter().filter(|a| a.concerns(&system.key, &sampler.key)).collect();
@@ -223,6 +284,20 @@ fn expand(sources: &Sources, tree: &Table, axes: &[Axis]) -> (Settings, Vec<Cell
         }
     }
     (base, cells)
+}
+
+/// Says so when there are more cells than [`MOST_CELLS`], before any of them is made.
+fn too_many(base: &Settings, sweep: &[Axis]) -> Option<String> {
+    let mut cells = 0_usize;
+    for system in &base.systems {
+        for sampler in base.samplers.iter().filter(|sampler| sampler.runs_on(&system.key)) {
+            let points = sweep.iter().filter(|a| a.concerns(&system.key, &sampler.key));
+            let points = points.fold(1_usize, |n, axis| n.saturating_mul(axis.values.len()));
+            cells = cells.saturating_add(points.saturating_mul(base.seeds.len()));
+        }
+    }
+    (cells > MOST_CELLS)
+        .then(|| format!("{cells} cells (systems x samplers x sweep x seeds), expected at most {MOST_CELLS}"))
 }
 
 /// The tree as one system sees it: its own settings over those of all systems, and above both what was set.
@@ -265,6 +340,12 @@ fn collect(sources: &Sources, table: &Table, path: &mut Vec<(String, At)>, axes:
     for entry in &table.entries {
         let depth = path.len();
         path.extend(entry.key.split('.').map(|part| (part.to_owned(), entry.key_at.clone())));
+        if path.len() > DEEPEST {
+            let message = format!("`{}` goes through too many tables", text::beginning(&entry.key));
+            sources.problem(&entry.key_at, message, vec![]);
+            path.truncate(depth);
+            continue;
+        }
         match &entry.node.value {
             Value::Table(inner) => collect(sources, inner, path, axes),
             Value::List(values) if !values.is_empty() => {
@@ -283,8 +364,9 @@ fn collect(sources: &Sources, table: &Table, path: &mut Vec<(String, At)>, axes:
 
 /// A value listed twice would run the same cell twice.
 fn distinct(sources: &Sources, axis: &Axis) {
-    for (i, value) in axis.values.iter().enumerate() {
-        if axis.values[..i].iter().any(|other| other.text() == value.text()) {
+    let mut seen = BTreeSet::new();
+    for value in &axis.values {
+        if !seen.insert(value.text()) {
             let message = format!("sweep over `{}` lists {} twice", axis.name(), value.text());
             sources.problem(&value.at, message, vec![]);
         }

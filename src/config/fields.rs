@@ -2,13 +2,14 @@
 //! default, so that one run reports every mistake.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::baseline::{self, Baseline};
 use super::source::{At, Sources, known_notes};
 use super::tree::{Node, Table, Value};
 use crate::error::{Error, Result};
-use crate::spec::TextFile;
+use crate::spec::{TEMPERATURES, TextFile};
+use crate::text;
 use crate::words::nearest;
 
 /// What a float may be.
@@ -26,7 +27,14 @@ pub(super) enum Float {
     BelowOne,
     /// 0 excluded, 1 included.
     AboveZero,
+    /// Within [`TEMPERATURES`].
+    Temperature,
 }
+
+/// Largest count: walkers, samples and replicates are numbered by 32 bits where random numbers are drawn for them.
+const MOST: u64 = u32::MAX as u64;
+/// Most seeds of one experiment.
+const SEEDS: usize = 10_000;
 
 impl Float {
     fn holds(self, x: f64) -> bool {
@@ -38,6 +46,7 @@ impl Float {
                 Self::Inside => x > 0.0 && x < 1.0,
                 Self::BelowOne => (0.0..1.0).contains(&x),
                 Self::AboveZero => x > 0.0 && x <= 1.0,
+                Self::Temperature => TEMPERATURES.contains(&x),
             }
     }
 
@@ -49,6 +58,7 @@ impl Float {
             Self::Inside => "a number between 0 and 1 (both excluded)",
             Self::BelowOne => "a number from 0 to below 1",
             Self::AboveZero => "a number above 0, at most 1",
+            Self::Temperature => "a temperature from 1e-6 to 1e6",
         }
     }
 }
@@ -112,7 +122,7 @@ impl<'a> Fields<'a> {
     fn wrong(&self, node: &Node, key: &str, expected: &str) {
         let found = match node.value {
             Value::List(_) | Value::Table(_) => node.kind().to_owned(),
-            Value::Text(_) | Value::Date(_) => format!("{} ({:?})", node.kind(), node.text()),
+            Value::Text(_) | Value::Date(_) => format!("{} (\"{}\")", node.kind(), text::beginning(&node.text())),
             _ => format!("{} ({})", node.kind(), node.text()),
         };
         self.problem(&node.at, format!("`{}` is {found}, expected {expected}", self.name(key)), vec![]);
@@ -129,7 +139,10 @@ impl<'a> Fields<'a> {
             }
         };
         if !rule.holds(x) {
-            self.problem(&node.at, format!("`{}` is {x}, expected {}", self.name(key), rule.text()), vec![]);
+            // Without three hundred zeros.
+            let plain = x == 0.0 || (1e-5..1e15).contains(&x.abs());
+            let found = if plain { x.to_string() } else { format!("{x:e}") };
+            self.problem(&node.at, format!("`{}` is {found}, expected {}", self.name(key), rule.text()), vec![]);
             return None;
         }
         // -0.0 and 0.0 are one setting.
@@ -158,32 +171,45 @@ impl<'a> Fields<'a> {
         self.problem(&self.at, message, near.into_iter().collect());
     }
 
-    fn integer(&self, node: &Node, key: &str, min: u64) -> Option<u64> {
+    fn integer(&self, node: &Node, key: &str, min: u64, max: u64) -> Option<u64> {
         let expected = if min == 0 { String::from("a whole number") } else { format!("a whole number, {min} or more") };
         let Value::Int(i) = node.value else {
             self.wrong(node, key, &expected);
             return None;
         };
         let found = u64::try_from(i).ok().filter(|&i| i >= min);
-        if found.is_none() {
-            self.problem(&node.at, format!("`{}` is {i}, expected {expected}", self.name(key)), vec![]);
+        match found {
+            Some(i) if i > max => {
+                self.problem(&node.at, format!("`{}` is {i}, expected at most {max}", self.name(key)), vec![]);
+                return None;
+            }
+            None => self.problem(&node.at, format!("`{}` is {i}, expected {expected}", self.name(key)), vec![]),
+            Some(_) => {}
         }
         found
     }
 
-    /// A count of at least `min`.
+    /// A count of at least `min`, at most 4,294,967,295.
     pub(super) fn count(&self, key: &'static str, default: usize, min: u64) -> usize {
-        self.node(key).and_then(|n| self.integer(n, key, min)).and_then(|i| usize::try_from(i).ok()).unwrap_or(default)
+        self.count_to(key, default, min, MOST)
+    }
+
+    /// A count of at least `min`, at most `max`.
+    pub(super) fn count_to(&self, key: &'static str, default: usize, min: u64, max: u64) -> usize {
+        self.node(key)
+            .and_then(|n| self.integer(n, key, min, max))
+            .and_then(|i| usize::try_from(i).ok())
+            .unwrap_or(default)
     }
 
     /// An optional count of at least 1.
     pub(super) fn optional(&self, key: &'static str) -> Option<u64> {
-        self.node(key).and_then(|n| self.integer(n, key, 1))
+        self.node(key).and_then(|n| self.integer(n, key, 1, u64::MAX))
     }
 
     /// A seed.
     pub(super) fn seed(&self, key: &'static str, default: u64) -> u64 {
-        self.node(key).and_then(|n| self.integer(n, key, 0)).unwrap_or(default)
+        self.node(key).and_then(|n| self.integer(n, key, 0, u64::MAX)).unwrap_or(default)
     }
 
     /// `true` or `false`.
@@ -269,7 +295,7 @@ impl<'a> Fields<'a> {
         match names.iter().find(|(name, _)| name == found) {
             Some((_, value)) => *value,
             None => {
-                let message = format!("unknown value `{found}` of `{}`", self.name(key));
+                let message = format!("unknown value `{}` of `{}`", text::beginning(found), self.name(key));
                 self.problem(&node.at, message, known_notes(found, known));
                 default
             }
@@ -292,10 +318,15 @@ impl<'a> Fields<'a> {
         if list.is_empty() {
             self.problem(&self.place(key), format!("`{}` is empty, expected at least one", self.name(key)), vec![]);
         }
-        let mut seeds = Vec::new();
+        if list.len() > SEEDS {
+            let message = format!("`{}` lists {} seeds, expected at most {SEEDS}", self.name(key), list.len());
+            self.problem(&self.place(key), message, vec![]);
+            return None;
+        }
+        let (mut seeds, mut seen) = (Vec::new(), BTreeSet::new());
         for node in list {
-            let Some(seed) = self.integer(node, key, 0) else { continue };
-            if seeds.contains(&seed) {
+            let Some(seed) = self.integer(node, key, 0, u64::MAX) else { continue };
+            if !seen.insert(seed) {
                 self.problem(&node.at, format!("seed {seed} is listed twice"), vec![]);
             }
             seeds.push(seed);
@@ -316,7 +347,11 @@ impl<'a> Fields<'a> {
                 continue;
             };
             if !all.contains(&name.as_str()) {
-                self.problem(&node.at, format!("unknown {what} `{name}`"), known_notes(name, all.iter().copied()));
+                self.problem(
+                    &node.at,
+                    format!("unknown {what} `{}`", text::beginning(name)),
+                    known_notes(name, all.iter().copied()),
+                );
             } else if names.contains(name) {
                 self.problem(&node.at, format!("{what} `{name}` is listed twice"), vec![]);
             } else {
@@ -341,7 +376,7 @@ impl<'a> Fields<'a> {
         let Some(list) = self.list(key, "a list of temperatures, high to low") else { return default };
         let mut ladder: Vec<f64> = Vec::new();
         for node in list {
-            let Some(t) = self.number(node, key, Float::Positive) else { continue };
+            let Some(t) = self.number(node, key, Float::Temperature) else { continue };
             if let Some(&last) = ladder.last().filter(|&&last| t >= last) {
                 let message = format!("`{}` does not descend: {t} comes after {last}", self.name(key));
                 self.problem(&node.at, message, vec![String::from("list temperatures from high to low, none twice")]);

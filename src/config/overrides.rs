@@ -5,11 +5,15 @@ use toml::de::DeValue;
 use super::source::{At, Sources, known_notes};
 use super::tree::{Node, Table, Value};
 use crate::error::{Error, Result};
+use crate::text;
 
 /// What an override may reach.
 const REACH: [&str; 4] = ["seeds", "systems", "samplers", "metrics"];
 /// Fields that are lists themselves: a comma list is their value, not a sweep.
 const LISTS: [&str; 3] = ["seeds", "ids", "ladder"];
+
+/// Most parts of a path: settings lie a few tables deep.
+pub(super) const DEEPEST: usize = 16;
 
 /// A setting with the values it takes: one from `-s a.b=c`, several from a sweep.
 #[derive(Debug, Clone)]
@@ -84,11 +88,15 @@ impl Axis {
 /// [`Error::Usage`] when it has no `=` or an empty path or value.
 pub(super) fn parse(sources: &mut Sources, text: &str) -> Result<Axis> {
     let bad = |what: &str| {
+        let text = text::beginning(text);
         Error::Usage(format!("-s {text}: {what}, expected PATH=VALUE such as samplers.pita.train.steps=100"))
     };
     let (path, value) = text.split_once('=').ok_or_else(|| bad("no `=`"))?;
     if path.split('.').any(|part| part.trim().is_empty()) {
         return Err(bad("an empty part in the path"));
+    }
+    if path.split('.').count() > DEEPEST {
+        return Err(bad("a path through too many tables"));
     }
     if value.trim().is_empty() {
         return Err(bad("no value"));
@@ -186,7 +194,7 @@ mod tests {
     #[test]
     fn malformed() {
         let mut sources = Sources::new(String::new(), String::new());
-        for text in ["a.b", "=1", "a..b=1", "a.b="] {
+        for text in ["a.b", "=1", "a..b=1", "a.b=", "a.b.c.d.e.f.g.h.i.j.k.l.m.n.o.p.q=1"] {
             let message = parse(&mut sources, text).unwrap_err().to_string();
             assert!(message.starts_with(&format!("-s {text}: ")), "{message}");
         }

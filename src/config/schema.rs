@@ -8,12 +8,14 @@ use super::fields::{Fields, Float};
 use super::reference::ReferenceProfile;
 use super::source::{At, Sources, known_notes};
 use super::tree::Table;
+use crate::metrics::bootstrap::MOST as MOST_REPLICATES;
 use crate::metrics::registry::IDS;
 use crate::spec::{
     EvalSpec, ExternalSpec, HotStartSpec, Integrator, MdSpec, MoleculeFiles, PitaSpec, Precision, ReferenceSpec,
-    ReplicaExchangeSpec, SamplerSpec, SystemSpec, TabgCartSpec, TabgSpec, TrajectorySpec,
+    ReplicaExchangeSpec, SamplerSpec, SystemSpec, TEMPERATURES, TabgCartSpec, TabgSpec, TrajectorySpec,
 };
 use crate::systems::{self, molecules};
+use crate::text;
 
 /// `samplers.*.kind`.
 const KINDS: [&str; 10] = [
@@ -82,8 +84,8 @@ pub(super) fn settings(sources: &Sources, tree: &Table) -> Settings {
         let _ = top.node(key); // read by `experiment`
     }
     let name = top.text("name");
-    if let Some(bad) = name.as_deref().filter(|n| !n.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))) {
-        let message = format!("`name` is {bad:?}, expected letters, digits, `-`, `_` and `.`");
+    if let Some((bad, expected)) = name.as_deref().and_then(|n| Some((n, text::ascii_name(n).err()?))) {
+        let message = format!("`name` is \"{}\", expected {expected}", text::beginning(bad));
         top.problem(&top.place("name"), message, vec![String::from("it names files; `title` may hold anything")]);
     }
     let title = top.text("title");
@@ -109,6 +111,22 @@ fn named<T>(
     if entries.is_empty() {
         let message = format!("no {what}: expected at least one table [{section}.NAME]");
         top.problem(&fields.at, message, vec![]);
+    }
+    for (i, entry) in entries.iter().enumerate() {
+        if let Err(expected) = text::name(&entry.key) {
+            let message = format!("{what} \"{}\": expected {expected}", text::beginning(&entry.key));
+            let note =
+                if section == "samplers" { "it names files; `label` may hold anything" } else { "it names files" };
+            top.problem(&entry.key_at, message, vec![String::from(note)]);
+        }
+        if let Some(other) = entries[..i].iter().find(|other| other.key.to_lowercase() == entry.key.to_lowercase()) {
+            let message = format!("{what} `{}` differs from `{}` in upper and lower case only", entry.key, other.key);
+            top.problem(
+                &entry.key_at,
+                message,
+                vec![String::from("they name files, and some systems hold these for one")],
+            );
+        }
     }
     entries.iter().filter_map(|e| read(&e.key, &top.child(&e.node, fields.name(&e.key), e.key_at.clone()))).collect()
 }
@@ -170,7 +188,7 @@ fn system(key: &str, f: &Fields<'_>) -> SystemEntry {
     if !from_files && !systems::NAMES.contains(&name.as_str()) {
         f.problem(&at, format!("unknown system `{name}`"), known_notes(&name, systems::NAMES.iter().copied()));
     }
-    let temperature = f.required_float("temperature", Float::Positive).unwrap_or(f64::MIN_POSITIVE);
+    let temperature = f.required_float("temperature", Float::Temperature).unwrap_or(*TEMPERATURES.start());
     let asked = SystemSpec { name, temperature, files };
     let (reference, ladder) = reference(&asked, &f.nested("reference"));
     for section in ["samplers", "metrics"] {
@@ -321,7 +339,7 @@ pub(super) fn hot_start(f: &Fields<'_>) -> Option<HotStartSpec> {
     f.table()?;
     let d = HotStartSpec::default();
     let spec = HotStartSpec {
-        temperature: f.float("temperature", d.temperature, Float::Positive),
+        temperature: f.float("temperature", d.temperature, Float::Temperature),
         steps: f.count("steps", d.steps, 1),
     };
     f.finish();
@@ -351,7 +369,7 @@ fn metrics(f: &Fields<'_>) -> EvalSpec {
         n: f.count("n", d.n, 2),
         geo_n: f.count("geo_n", d.geo_n, 2),
         ot_n: f.count("ot_n", d.ot_n, 2),
-        bootstrap: f.count("bootstrap", d.bootstrap, 0),
+        bootstrap: f.count_to("bootstrap", d.bootstrap, 0, MOST_REPLICATES),
         reference: d.reference, // per system
     };
     f.finish();

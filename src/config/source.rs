@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::baseline;
 use crate::error::{Error, Result};
+use crate::text;
 use crate::words::nearest;
 
 /// A piece of text in one of the [`Sources`].
@@ -91,7 +92,7 @@ impl Sources {
     pub(super) fn problem(&self, at: &At, message: impl Into<String>, notes: Vec<String>) {
         let problem = Problem { at: at.clone(), message: message.into(), notes };
         let mut all = self.problems.borrow_mut();
-        if !all.contains(&problem) {
+        if all.len() < MOST && !all.contains(&problem) {
             all.push(problem);
         }
     }
@@ -112,19 +113,24 @@ impl Sources {
 
     fn show(&self, problem: &Problem) -> String {
         let source = &self.items[problem.at.source];
+        let name = text::beginning(&source.name);
         let text = &source.text;
         let start = floor(text, problem.at.start);
         let line_start = text[..start].rfind('\n').map_or(0, |i| i + 1);
         let line_end = text[start..].find('\n').map_or(text.len(), |i| start + i);
-        let line = text[line_start..line_end].trim_end_matches('\r');
+        let column = text[line_start..start].chars().count() + 1;
         let number = text[..line_start].matches('\n').count() + 1;
+        // Of a long line only what is around the place.
+        let line_start = floor(text, start.saturating_sub(AROUND).max(line_start));
+        let line_end = floor(text, (start + AROUND).min(line_end));
+        let line = text[line_start..line_end].trim_end_matches('\r');
         let before = &text[line_start..start];
         let marked = &text[start..floor(text, problem.at.end.clamp(start, line_end))];
         let width = marked.trim_end().chars().count().max(1);
         let (place, gutter) = if source.is_file {
-            (format!("{}:{number}:{}", source.name, before.chars().count() + 1), number.to_string())
+            (format!("{}:{number}:{column}", source.name), number.to_string())
         } else {
-            (source.name.clone(), String::from("-s"))
+            (name, String::from("-s"))
         };
         // A tab stays a tab, so that the caret is under its text whatever the tab width.
         let pad: String = before.chars().map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
@@ -136,6 +142,13 @@ impl Sources {
         out
     }
 }
+
+/// Most bytes of a line that are shown before and after the place of a problem.
+const AROUND: usize = 400;
+/// Most problems that are noted: who made so many knows enough.
+const MOST: usize = 200;
+/// Most known words in a note.
+const KNOWN: usize = 60;
 
 /// The largest character boundary of `text` not after `i`.
 fn floor(text: &str, i: usize) -> usize {
@@ -149,8 +162,10 @@ fn floor(text: &str, i: usize) -> usize {
 /// Notes for an unknown word: the nearest known one, and all of them.
 pub(super) fn known_notes<'a>(word: &str, known: impl IntoIterator<Item = &'a str> + Clone) -> Vec<String> {
     let near = nearest(word, known.clone()).map(|near| format!("did you mean `{near}`?"));
-    let all: Vec<&str> = known.into_iter().collect();
-    near.into_iter().chain([format!("known: {}", all.join(", "))]).collect()
+    let all: Vec<&str> = known.clone().into_iter().take(KNOWN).collect();
+    let more = known.into_iter().skip(KNOWN).count();
+    let more = if more > 0 { format!(", and {more} more") } else { String::new() };
+    near.into_iter().chain([format!("known: {}{more}", all.join(", "))]).collect()
 }
 
 #[cfg(test)]

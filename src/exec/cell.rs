@@ -111,6 +111,7 @@ pub(super) fn work(shop: &Shop<'_>, planned: &Planned, show: &mut dyn FnMut(&Pro
     show(&Progress { done: 1, total: 1, phase: "metrics".into(), ..Progress::default() });
     match evaluate(shop, planned) {
         Ok(()) => Ok(outcome),
+        Err(Error::Interrupted) => Ok(Outcome::Interrupted),
         Err(e @ (Error::Io { .. } | Error::Digest { .. })) => Err(e),
         Err(e) => {
             let message = format!("evaluation: {e}");

@@ -3,6 +3,7 @@
 //! | file | its job |
 //! |---|---|
 //! | `sweep` | plan all cells, references first, worker threads, summary |
+//! | [`forecast`] | what a sweep would cost, beside what this machine has |
 //! | [`garbage`] | what nobody needs any more |
 //! | `planned` | one cell, the attempt it concerns, what to do with it and why |
 //! | `cell` | one cell from claim to ingest |
@@ -12,11 +13,12 @@
 //! | [`recompute`] | recorded runs, computed again from their samples |
 //! | `science` | the only door to the science: samplers, references, metrics |
 //! | `wait` | cells that other processes work on |
-//! | `signals` | Ctrl-C |
+//! | `signals` | Ctrl-C and its kin |
 //! | `progress` | bars on a terminal, lines elsewhere |
 
 mod cell;
 mod external;
+pub mod forecast;
 pub mod garbage;
 mod harvest;
 mod planned;
@@ -37,5 +39,5 @@ pub use external::supervise;
 pub use planned::{Asked, Planned, plan};
 pub use progress::with_bar;
 pub use science::{Builtin, Judgement, Science, Work};
-pub use signals::{interrupted, listen};
+pub use signals::{install, interrupted, let_go, listen};
 pub use sweep::{CellReport, Options, Summary, sweep, sweep_with};

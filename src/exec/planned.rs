@@ -78,7 +78,7 @@ pub(super) fn plan_asked(results: &Path, cell: &Cell, asked: &Asked, flags: Flag
     let reason = latest.as_ref().and_then(detail).map_or(reason.to_owned(), |detail| format!("{reason}: {detail}"));
     let attempt = match &latest {
         None => 1,
-        Some(run) => run.id.attempt + u32::from(action == Action::Run),
+        Some(run) => run.id.attempt.saturating_add(u32::from(action == Action::Run)),
     };
     let run = RunDir::new(results, &asked.spec_digest, cell.seed, attempt);
     Ok(Planned { cell: cell.clone(), asked: asked.clone(), names: Vec::new(), run, evaluation, action, reason })

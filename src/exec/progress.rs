@@ -6,6 +6,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::error::Result;
 use crate::samplers::Progress;
+use crate::text;
 
 /// The bars of a sweep, on stderr.
 pub(super) struct Screen {
@@ -23,6 +24,7 @@ impl Screen {
 
     /// A line that stays.
     pub(super) fn note(&self, text: &str) {
+        let text = text::printable(text);
         if self.terminal {
             let _ = self.bars.println(text);
         } else if !self.quiet {
@@ -35,7 +37,7 @@ impl Screen {
         let bar = self.bars.add(ProgressBar::new(0));
         let template = "{prefix:32!} {bar:24} {percent:>3}% {elapsed:>4} {msg}";
         bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
-        bar.set_prefix(name.to_owned());
+        bar.set_prefix(text::line(name).into_owned());
         Bar(bar)
     }
 }
@@ -56,8 +58,9 @@ impl Bar {
     pub(super) fn show(&self, progress: &Progress) {
         self.0.set_length(progress.total.max(1));
         self.0.set_position(progress.done);
-        if self.0.message() != progress.phase {
-            self.0.set_message(progress.phase.clone());
+        let phase = text::line(&progress.phase);
+        if self.0.message() != phase {
+            self.0.set_message(phase.into_owned());
         }
     }
 }

@@ -25,7 +25,7 @@ use crate::record::{atomic, checkpoint};
 use crate::samplers::reference::{Convergence, Making};
 use crate::samplers::{Context, Progress};
 use crate::spec::{ReferenceSpec, SystemSpec};
-use crate::systems;
+use crate::{stop, systems};
 
 /// Folder of the cache inside the results folder.
 pub const FOLDER: &str = "references";
@@ -95,7 +95,7 @@ pub fn ensure(
 /// # Errors
 /// See [`ensure`].
 pub fn quietly(results: &Path, system: &SystemSpec, spec: &ReferenceSpec) -> Result<ReferenceSet> {
-    ensure(results, system, spec, &mut |_| {}, &|| false)?.set()
+    ensure(results, system, spec, &mut |_| {}, &stop::requested)?.set()
 }
 
 /// Whether the reference with this digest is there.
@@ -197,10 +197,13 @@ fn make(
     let npz = dir.join("reference.npz");
     write_npz(&npz, &samples)?;
     let npz_sha256 = atomic::sha256_file(&npz)?;
+    let card = Card { system: system.clone(), spec: spec.clone(), npz_sha256, report };
+    // A number that is not finite could be written, as null, but not read.
+    let read = serde_json::to_value(&card).and_then(serde_json::from_value::<Card>);
+    read.map_err(|_| {
+        Error::Numerical(format!("the reference of {} is unusable: energies are not finite", system.name))
+    })?;
     // Written last: from here on the reference is there.
-    atomic::write_json(
-        &dir.join("reference.json"),
-        &Card { system: system.clone(), spec: spec.clone(), npz_sha256, report },
-    )?;
+    atomic::write_json(&dir.join("reference.json"), &card)?;
     checkpoint::remove(&partial)
 }

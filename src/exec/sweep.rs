@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::cell::{Outcome, Shop, guarded, work};
+use super::forecast::{self, Forecast, Machine, ReferenceReport};
 use super::planned::{Asked, Planned, labels, plan_asked};
 use super::progress::Screen;
 use super::science::{Builtin, Science};
@@ -17,7 +18,7 @@ use crate::config::Experiment;
 use crate::error::{Error, Result};
 use crate::exit::ExitCode;
 use crate::plan::{Action, Flags};
-use crate::{identity, record, store};
+use crate::{identity, record, store, text};
 
 /// How to sweep.
 #[derive(Debug, Clone)]
@@ -79,6 +80,8 @@ pub struct CellReport {
     pub action: Action,
     /// Why.
     pub reason: String,
+    /// What running it costs.
+    pub forecast: Forecast,
     /// How it ended; absent in a dry run and for cells that were not reached.
     #[serde(flatten)]
     pub outcome: Option<Outcome>,
@@ -91,6 +94,8 @@ pub struct CellReport {
 pub struct Summary {
     /// Every cell, in the experiment's order.
     pub cells: Vec<CellReport>,
+    /// The references that they are judged by.
+    pub references: Vec<ReferenceReport>,
     /// The error that the sweep ends with, if it was not a full success.
     #[serde(skip)]
     pub error: Option<Error>,
@@ -132,7 +137,11 @@ pub fn sweep_with(
 ) -> Result<Summary> {
     check_clean(options)?;
     let planned = plan_all(experiment, results, options)?;
-    let mut summary = Summary { cells: planned.iter().map(report).collect(), error: None };
+    let forecasts = forecast::cells(results, &planned)?;
+    let needed = forecast::of_references(results, &planned)?;
+    forecast::check(&planned, &forecasts, &needed, Machine::here(results))?;
+    let cells = planned.iter().zip(&forecasts).map(|(p, forecast)| report(p, *forecast)).collect();
+    let mut summary = Summary { cells, references: needed, error: None };
     if options.dry_run {
         return Ok(summary);
     }
@@ -291,7 +300,10 @@ pub(super) fn plan_all(experiment: &Experiment, results: &Path, options: &Option
         return Err(Error::NothingSelected(format!(
             "{} has no cells{}",
             experiment.path.display(),
-            if options.seeds.is_some() { " with these seeds" } else { "" }
+            options
+                .seeds
+                .as_ref()
+                .map_or(String::new(), |s| format!(" with seeds {}", text::beginning(&format!("{s:?}"))))
         )));
     }
     Ok(planned)
@@ -336,7 +348,7 @@ fn name_it(p: &Planned, tags: &[String]) -> Result<bool> {
     Ok(changed)
 }
 
-fn report(p: &Planned) -> CellReport {
+fn report(p: &Planned, forecast: Forecast) -> CellReport {
     CellReport {
         id: p.run.id.to_string(),
         system: p.cell.system.clone(),
@@ -344,6 +356,7 @@ fn report(p: &Planned) -> CellReport {
         seed: p.cell.seed,
         action: p.action,
         reason: p.reason.clone(),
+        forecast,
         outcome: None,
         seconds: 0.0,
     }

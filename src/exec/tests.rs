@@ -147,6 +147,7 @@ fn cell(system: &str, length: usize, seed: u64) -> Cell {
 
 fn experiment(cells: Vec<Cell>) -> Experiment {
     Experiment {
+        report: "tiny".into(),
         path: "test.toml".into(),
         name: "test".into(),
         title: "Test".into(),

@@ -4,6 +4,7 @@ use nalgebra::{Matrix3, Vector3};
 use rayon::prelude::*;
 
 use super::assignment::Assignment;
+use crate::stop;
 
 /// Rotation or reflection R that minimises `|x - y R|` for `x, y [n, 3]` (Kabsch 1976, without determinant fix).
 ///
@@ -181,7 +182,7 @@ pub fn pair_costs(kind: PairCost, x: &[f64], y: &[f64], atoms: usize) -> Vec<f64
         cost.par_chunks_mut(m).zip(x.par_chunks(dim)).for_each_init(
             || Aligner::new(atoms),
             |aligner, (row, x)| {
-                for (value, y) in row.iter_mut().zip(y.chunks_exact(dim)) {
+                for (value, y) in row.iter_mut().zip(y.chunks_exact(dim)).take_while(|_| !stop::requested()) {
                     *value = match kind {
                         PairCost::OnePass => aligner.one_pass(x, y),
                         PairCost::IteratedSquared => aligner.iterated_squared(x, y),

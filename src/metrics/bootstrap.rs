@@ -8,6 +8,7 @@ use rayon::prelude::*;
 
 use crate::rng::{Purpose, Stream};
 use crate::stats::{LEVEL, deviation, student};
+use crate::stop;
 
 /// What a draw of [`Purpose::Evaluation`] is for: steps of the stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,7 +67,8 @@ pub fn interval(
     replicates: usize,
     statistic: impl Fn(usize) -> Option<f64> + Send + Sync,
 ) -> Option<(f64, f64)> {
-    let mut found: Vec<f64> = (0..replicates).into_par_iter().map(statistic).collect::<Option<_>>()?;
+    let one = |replicate| if stop::requested() { None } else { statistic(replicate) };
+    let mut found: Vec<f64> = (0..replicates).into_par_iter().map(one).collect::<Option<_>>()?;
     if found.len() < LEAST {
         return None;
     }
@@ -86,6 +88,9 @@ pub fn block_interval(value: f64, blocks: &[f64; BLOCKS], correlation: f64) -> (
     let half = t * deviation(blocks).unwrap_or(0.0) * (correlation / BLOCKS as f64).sqrt();
     (value - half, value + half)
 }
+
+/// Most replicates: beyond, intervals do not change any more.
+pub const MOST: u64 = 1_000_000;
 
 /// Fewest replicates that make an interval.
 pub const LEAST: usize = 20;

@@ -13,6 +13,7 @@ use super::{MetricValue, ReferenceSet, append, floor};
 use crate::array::{Arrays, get};
 use crate::error::{Error, Result};
 use crate::spec::EvalSpec;
+use crate::stop;
 use crate::systems::{System, Topology, wholeness};
 
 /// Coordinates at or beyond this count as non-finite: their squares would overflow.
@@ -28,7 +29,8 @@ const COORDINATE_LIMIT: f64 = 1e100;
 ///
 /// # Errors
 /// [`Error::Usage`] for an unknown metric; [`Error::Data`] or [`Error::Shape`] when `positions` is missing or does
-/// not fit the system, or when the reference is empty; [`Error::NonFinite`] when the reference has such coordinates.
+/// not fit the system, or when the reference is empty; [`Error::NonFinite`] when the reference has such coordinates;
+/// [`Error::Interrupted`].
 pub fn evaluate(
     system: &System,
     samples: &Arrays,
@@ -124,6 +126,7 @@ fn judge(
                     value.n_effective = correlation.map(|_| settings.effective(value.n_samples));
                 }
             }
+            stop::check()?;
             if let Some((n, hint)) = &hint {
                 append(&mut value.note, &format!("{n} samples are not the molecule ({hint})"));
             }

@@ -18,6 +18,11 @@
 //! `--force` runs everything that is not running elsewhere. A run is always a new attempt: nothing recorded before is
 //! altered.
 
+//!
+//! What a cell costs is in [`cost`], with rates that were measured.
+
+pub mod cost;
+mod rates;
 mod table;
 
 pub use table::{Action, Attempt, Decision, Flags, RunStatus, decide};

@@ -1,7 +1,6 @@
 //! Files that are either the old ones or the new ones, never half of one, also after a power cut.
 
-use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::path::Path;
 
 use serde::Serialize;
@@ -84,16 +83,10 @@ pub fn parse_json<T: DeserializeOwned>(bytes: &[u8], path: &Path) -> Result<T> {
 /// # Errors
 /// [`Error::Io`]; [`Error::Data`] for a folder, a device or a pipe, and for more than `limit` bytes.
 pub fn read_bounded(path: &Path, limit: u64) -> Result<Vec<u8>> {
-    if !std::fs::metadata(path).map_err(Error::io(path))?.is_file() {
-        return Err(Error::data(path, "is not a regular file"));
-    }
-    let mut bytes = Vec::new();
-    let file = File::open(path).map_err(Error::io(path))?;
-    file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(Error::io(path))?;
-    if bytes.len() as u64 > limit {
-        return Err(Error::data(path, format!("is larger than the {} MiB that are read", limit >> 20)));
-    }
-    Ok(bytes)
+    disk::read(path, limit).map_err(|e| match e.kind() {
+        ErrorKind::IsADirectory | ErrorKind::InvalidInput | ErrorKind::FileTooLarge => Error::data(path, e.to_string()),
+        _ => Error::io(path)(e),
+    })
 }
 
 /// SHA-256 of a file, lower-case hex.
@@ -101,7 +94,7 @@ pub fn read_bounded(path: &Path, limit: u64) -> Result<Vec<u8>> {
 /// # Errors
 /// [`Error::Io`].
 pub fn sha256_file(path: &Path) -> Result<String> {
-    let mut file = File::open(path).map_err(Error::io(path))?;
+    let mut file = disk::open(path).map_err(Error::io(path))?;
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 1 << 16];
     loop {

@@ -216,7 +216,7 @@ pub struct Imported {
 /// # Errors
 /// [`Error::Data`] for a malformed bundle, [`Error::Digest`] when what it holds is not what it says, [`Error::Io`].
 pub fn import(results: &Path, path: &Path) -> Result<Imported> {
-    let file = File::open(path).map_err(Error::io(path))?;
+    let file = disk::open(path).map_err(Error::io(path))?;
     let fresh = results.join("runs").join(format!(".import-{}", std::process::id()));
     let clear = || if fresh.exists() { std::fs::remove_dir_all(&fresh).map_err(Error::io(&fresh)) } else { Ok(()) };
     clear()?;
@@ -272,7 +272,7 @@ fn take_in(results: &Path, path: &Path, input: &mut impl Read, fresh: &Path) -> 
         time: timestamp(),
     };
     atomic::write_json(&fresh.join("origin.json"), &origin)?;
-    let mut attempt = here.last().map_or(1, |r| r.id.attempt + 1);
+    let mut attempt = here.last().map_or(1, |r| r.id.attempt.saturating_add(1));
     loop {
         let run = RunDir::new(results, &found, index.seed, attempt);
         let parent: PathBuf = run.path.parent().map(Path::to_path_buf).unwrap_or_default();

@@ -223,6 +223,19 @@ pub fn attempts(results: &Path, spec_digest: &str, seed: u64) -> Result<Vec<RunD
     runs_in(&cell_folder(results, spec_digest, seed))
 }
 
+/// Every run with this spec, whatever its seed.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn runs_of(results: &Path, spec_digest: &str) -> Result<Vec<RunDir>> {
+    let spec = results.join("runs").join(&spec_digest[..16.min(spec_digest.len())]);
+    let mut runs = Vec::new();
+    for seed in subfolders(&spec)? {
+        runs.extend(runs_in(&seed)?);
+    }
+    Ok(runs)
+}
+
 /// Every run of a results folder, in the order of spec, seed, attempt.
 ///
 /// # Errors

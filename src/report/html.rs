@@ -1,9 +1,11 @@
 //! One self-contained page: tables, figures inline, and the identity of every run. It loads nothing from anywhere.
 
 use std::fmt::Write;
+use std::path::Path;
 
 use super::runs::RunResult;
 use super::table::{Cell, Row, Table, as_published, grouped, markdown, number, purpose};
+use crate::text::html as escape;
 
 /// A figure of the page.
 #[derive(Debug, Clone, PartialEq)]
@@ -169,6 +171,13 @@ fn put_cell(out: &mut String, cell: &Cell, row: &Row) {
     let _ = write!(out, "<td>{}</td>", parts.join("<br>"));
 }
 
+/// A file of a run as seen from the results folder: where that lies is nobody's business.
+fn inside(path: &Path) -> String {
+    let parts: Vec<_> = path.iter().map(|part| part.to_string_lossy()).collect();
+    let from = parts.iter().rposition(|part| part == "runs").unwrap_or(parts.len().saturating_sub(1));
+    parts[from..].join("/")
+}
+
 fn put_run(out: &mut String, run: &RunResult) {
     let status = if run.partial.is_some() { "partial" } else { run.status.word() };
     let _ = writeln!(
@@ -190,7 +199,7 @@ fn put_run(out: &mut String, run: &RunResult) {
         let _ = writeln!(out, "<p class=\"warning\">{}</p>", escape(failure));
     }
     if let Some(path) = &run.samples_path {
-        let _ = writeln!(out, "<p>samples: <code>{}</code></p>", escape(&path.display().to_string()));
+        let _ = writeln!(out, "<p>samples: <code>{}</code></p>", escape(&inside(path)));
     }
     if !run.counts.0.is_empty() {
         let counts: Vec<String> =
@@ -228,10 +237,6 @@ fn put_run(out: &mut String, run: &RunResult) {
         out.push_str("</tbody></table></div>\n");
     }
     out.push_str("</details>\n");
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 #[cfg(test)]

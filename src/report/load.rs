@@ -109,7 +109,7 @@ fn rows(
         evaluated_by,
         partial: atomic::read_json::<Partial>(&run.file("partial.json")).ok().map(|p| p.to_string()),
         origin: atomic::read_json::<Origin>(&run.file("origin.json")).ok().map(|o| o.to_string()),
-        failure: failure.map(|f| f.reason),
+        failure: failure.map(|f| without_folders(&f.reason, run, cell)),
         samples_path: (status == Status::Complete).then(|| run.file("samples.npz")),
         ..blank(cell, Some(run), status)
     };
@@ -170,6 +170,24 @@ fn blank(cell: &Cell, run: Option<&RunDir>, status: Status) -> RunResult {
 fn code_name(results: &Path, digest: &str) -> String {
     let known = record::code::recall(results, digest).map(|file| file.code.short());
     known.unwrap_or_else(|| digest.get(..9).unwrap_or(digest).to_owned())
+}
+
+/// A reason as it can be passed on: the results folder and the folders of programs are left out of its paths.
+fn without_folders(reason: &str, run: &RunDir, cell: &Cell) -> String {
+    // results/runs/<spec>/s<seed>/a<attempt>
+    let results = run.path.ancestors().nth(4).filter(|p| !p.as_os_str().is_empty());
+    let absolute = results.and_then(|p| std::path::absolute(p).ok());
+    let real = results.and_then(|p| p.canonicalize().ok());
+    let mut text = reason.to_owned();
+    for folder in [real.as_deref(), absolute.as_deref(), results].into_iter().flatten() {
+        text = text.replace(&format!("{}/", folder.display()), "");
+    }
+    if let SamplerSpec::External(program) = &cell.run.sampler
+        && !program.folder.is_empty()
+    {
+        text = text.replace(&program.folder, &program.name);
+    }
+    text
 }
 
 /// What the figures show: per system the reference, and the first complete seed of every row. A system whose reference is

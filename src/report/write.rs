@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::metrics::bootstrap::{Draw, subset};
 use crate::metrics::{ReferenceSet, evaluate::energies, wasserstein::interatomic_distances};
 use crate::systems::System;
+use crate::text;
 
 /// Most frames per ensemble whose distances and energies are drawn.
 const FRAMES: usize = 10_000;
@@ -58,7 +59,7 @@ impl Pictures {
         let kt = system.kt(system.temperature);
         let dim = 3 * system.atoms;
         let set = |label: &str, positions: &[f64], energies: Vec<f64>| SampleSet {
-            label: label.to_owned(),
+            label: text::beginning(label),
             distances: interatomic_distances(positions, system.atoms),
             energies,
         };
@@ -123,7 +124,7 @@ pub fn write(
     };
     let join = |format: fn(&Table) -> String| tables.iter().map(format).collect::<Vec<_>>().join("\n");
     let missing = Coverage::of(runs).sentence().map_or(String::new(), |missing| format!("**{missing}**\n\n"));
-    put("table.md", &format!("# {title}\n\n{missing}{}", join(markdown)))?;
+    put("table.md", &format!("# {}\n\n{missing}{}", text::markdown(title), join(markdown)))?;
     put("table.csv", &csv(tables))?;
     put("table.tex", &join(latex))?;
     let json = serde_json::to_string_pretty(tables).map_err(|e| Error::Internal(format!("table.json: {e}")))?;
@@ -188,7 +189,11 @@ fn cost(table: &Table, runs: &[RunResult]) -> Option<Cost> {
         .filter_map(|r| {
             let value = r.metrics.iter().find(|m| m.id == "energy-w1")?.value?;
             let evaluations = r.counts.charged() as f64;
-            (evaluations > 0.0 && value > 0.0).then(|| Point { label: r.row_label(), evaluations, value })
+            (evaluations > 0.0 && value > 0.0).then(|| Point {
+                label: text::beginning(&r.row_label()),
+                evaluations,
+                value,
+            })
         })
         .collect();
     let at = table.columns.iter().position(|c| c.id == "energy-w1")?;

@@ -9,6 +9,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::disk;
 use crate::error::{Error, Result};
 pub use crate::real::Precision;
 pub use external::{ExternalSpec, Protocol};
@@ -28,6 +29,9 @@ pub struct RunSpec {
     /// The sampler with all its settings.
     pub sampler: SamplerSpec,
 }
+
+/// Temperatures that make sense, reduced or in kelvin: with any other, reduced energies are beyond what numbers hold.
+pub const TEMPERATURES: std::ops::RangeInclusive<f64> = 1e-6..=1e6;
 
 /// A system at its target temperature.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -72,10 +76,9 @@ impl TextFile {
     /// Reads a file.
     ///
     /// # Errors
-    /// [`Error::Io`] when it cannot be read, [`Error::Data`] when it is no text.
+    /// [`Error::Io`] when it cannot be read or is no text.
     pub fn read(path: &Path) -> Result<Self> {
-        let bytes = std::fs::read(path).map_err(Error::io(path))?;
-        let text = String::from_utf8(bytes).map_err(|_| Error::data(path, "is not text (UTF-8)"))?;
+        let text = disk::read_text(path, disk::LARGE).map_err(Error::io(path))?;
         Ok(Self { path: path.display().to_string(), text })
     }
 }

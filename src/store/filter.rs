@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::record::{Status, is_time};
+use crate::text::beginning;
 use crate::words;
 
 /// Which runs to list; everything absent matches.
@@ -43,6 +44,9 @@ impl Filter {
     pub fn parse(text: &str) -> Result<Self> {
         let mut filter = Self::default();
         if let Some(tag) = text.strip_prefix('@') {
+            if tag.is_empty() {
+                return Err(Error::Usage(format!("selection `{text}`: expected a tag after `@`")));
+            }
             filter.tag = Some(tag.to_owned());
             return Ok(filter);
         }
@@ -64,13 +68,21 @@ impl Filter {
                 "since" => &mut filter.since,
                 "until" => &mut filter.until,
                 unknown => {
-                    let unknown = words::unknown("key", unknown, &KEYS);
-                    return Err(Error::Usage(format!("selection `{text}`: {unknown}")));
+                    let unknown = words::unknown("key", &beginning(unknown), &KEYS);
+                    return Err(Error::Usage(format!("selection `{}`: {unknown}", beginning(text))));
                 }
             };
             if value.is_empty() || field.replace(value.trim().to_owned()).is_some() {
-                return Err(Error::Usage(format!("selection `{text}`: expected one value for `{}`", key.trim())));
+                return Err(Error::Usage(format!(
+                    "selection `{}`: expected one value for `{}`",
+                    beginning(text),
+                    beginning(key.trim())
+                )));
             }
+        }
+        if let Some(seed) = filter.seed.as_deref().filter(|seed| seed.parse::<u64>().is_err()) {
+            let (text, seed) = (beginning(text), beginning(seed));
+            return Err(Error::Usage(format!("selection `{text}`: `seed` is {seed}, expected a whole number")));
         }
         filter.checked()
     }
@@ -92,6 +104,26 @@ impl Filter {
             }
         }
         Ok(self)
+    }
+
+    /// What is asked for, in words for a message: empty where nothing is.
+    #[must_use]
+    pub fn described(&self) -> String {
+        let values = [
+            &self.status,
+            &self.experiment,
+            &self.system,
+            &self.sampler,
+            &self.tag,
+            &self.code,
+            &self.spec,
+            &self.seed,
+            &self.since,
+            &self.until,
+        ];
+        let fields = KEYS.iter().zip(values).filter_map(|(key, value)| Some(format!("{key}={}", value.as_ref()?)));
+        let all: Vec<String> = self.prefix.iter().cloned().chain(fields).map(|s| beginning(&s)).collect();
+        if all.is_empty() { String::new() } else { format!(" `{}`", all.join(",")) }
     }
 
     /// What [`Filter::conditions`] is about. A run is seen with the labels that the experiment that is asked for gave it.

@@ -4,11 +4,13 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod arguments;
 mod check;
 mod cli;
 mod compare;
 mod concurrency;
 mod config;
+mod cost;
 mod crash;
 mod damage;
 mod dit;
@@ -24,6 +26,7 @@ mod golden_nets;
 mod golden_pita;
 mod golden_tabg;
 mod golden_tarflow;
+mod hostile;
 mod metrics;
 mod missing;
 mod molecules;
@@ -33,7 +36,9 @@ mod peptides;
 mod physics;
 mod pita;
 mod properties;
+mod signals;
 mod states;
 mod structure;
 mod sweep;
 mod tabg;
+mod tour;

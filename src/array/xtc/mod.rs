@@ -36,7 +36,7 @@ const PLAIN: usize = 9;
 /// holds no frames; [`Error::Shape`] when the number of atoms changes.
 pub fn read_xtc(path: impl AsRef<Path>) -> Result<Arrays> {
     let path = path.as_ref();
-    let bytes = std::fs::read(path).map_err(Error::io(path))?;
+    let bytes = crate::disk::read(path, u64::MAX).map_err(Error::io(path))?;
     decode_xtc(&bytes, path)
 }
 

@@ -10,6 +10,7 @@ use super::costs::Costs;
 use super::flows::Flows;
 use super::scan::{Scan, least};
 use crate::error::{Error, Result};
+use crate::stop;
 
 /// Cost of a plan, and by how much at most it exceeds the least.
 #[derive(Debug, Clone, Copy)]
@@ -35,7 +36,7 @@ impl Proven {
 /// Checks a plan against prices `v`, over all pairs.
 ///
 /// # Errors
-/// [`Error::Internal`] when the plan does not move the given masses.
+/// [`Error::Internal`] when the plan does not move the given masses; [`Error::Interrupted`].
 pub(super) fn prove<C: Costs>(costs: &C, supply: &[u64], demand: &[u64], flows: &Flows, v: &[f64]) -> Result<Proven> {
     let (mut sent, mut received) = (vec![0; supply.len()], vec![0; demand.len()]);
     let mut by_row = vec![vec![]; supply.len()];
@@ -48,6 +49,9 @@ pub(super) fn prove<C: Costs>(costs: &C, supply: &[u64], demand: &[u64], flows: 
         return Err(Error::Internal("optimal transport: the plan does not move all mass".into()));
     }
     let row = |scan: &mut Scan, i: usize| {
+        if stop::requested() {
+            return Proven { cost: 0.0, size: 0.0, gap: 0.0 };
+        }
         let row = &scan.row(costs, i)[..v.len()];
         let u = least(row, v);
         by_row[i].iter().fold(Proven { cost: 0.0, size: 0.0, gap: 0.0 }, |sum, &(j, mass)| Proven {
@@ -57,6 +61,7 @@ pub(super) fn prove<C: Costs>(costs: &C, supply: &[u64], demand: &[u64], flows: 
         })
     };
     let rows: Vec<Proven> = (0..supply.len()).into_par_iter().map_init(|| Scan::new(costs), row).collect();
+    stop::check()?;
     // One after the other: the sum does not depend on the number of threads.
     Ok(rows.iter().fold(Proven { cost: 0.0, size: 0.0, gap: 0.0 }, |sum, row| Proven {
         cost: sum.cost + row.cost,

@@ -5,29 +5,37 @@ use rayon::prelude::*;
 use super::costs::{Coarse, Costs};
 use super::network::Network;
 use super::scan::Scan;
+use crate::error::Result;
+use crate::stop;
 
 /// Rows per task.
 const TASK: usize = 64;
 
 /// Solves a transport problem, with a start from coarser ones where there are any.
-pub(super) fn solve<'a, C: Costs>(costs: &'a C, supply: &[u64], demand: &[u64]) -> Network<'a, C> {
+///
+/// # Errors
+/// [`Error::Interrupted`](crate::error::Error::Interrupted).
+pub(super) fn solve<'a, C: Costs>(costs: &'a C, supply: &[u64], demand: &[u64]) -> Result<Network<'a, C>> {
     let Some(Coarse { costs: coarse, supply: few_supply, demand: few_demand, rows }) = costs.coarse() else {
         return solve_from_scratch(costs, supply, demand);
     };
-    let u = solve(&coarse, &few_supply, &few_demand).u;
+    let u = solve(&coarse, &few_supply, &few_demand)?.u;
     finish(costs, supply, demand, column_prices(costs, &rows, &u))
 }
 
 /// Solves a transport problem. Slower, but prices are no larger than the costs that matter.
-pub(super) fn solve_from_scratch<'a, C: Costs>(costs: &'a C, supply: &[u64], demand: &[u64]) -> Network<'a, C> {
+///
+/// # Errors
+/// As [`solve`].
+pub(super) fn solve_from_scratch<'a, C: Costs>(costs: &'a C, supply: &[u64], demand: &[u64]) -> Result<Network<'a, C>> {
     let rows: Vec<usize> = (0..costs.shape().0).collect();
     finish(costs, supply, demand, column_prices(costs, &rows, &vec![0.0; rows.len()]))
 }
 
-fn finish<'a, C: Costs>(costs: &'a C, supply: &[u64], demand: &[u64], prices: Vec<f64>) -> Network<'a, C> {
+fn finish<'a, C: Costs>(costs: &'a C, supply: &[u64], demand: &[u64], prices: Vec<f64>) -> Result<Network<'a, C>> {
     let mut network = Network::new(costs, supply, demand, prices);
-    network.solve();
-    network
+    network.solve()?;
+    Ok(network)
 }
 
 /// Highest prices of columns that rows `rows` with prices `u` allow: `v_j = min_i c_ij - u_i`.
@@ -40,7 +48,8 @@ fn column_prices<C: Costs>(costs: &C, rows: &[usize], u: &[f64]) -> Vec<f64> {
     let task = |(rows, u): (&[usize], &[f64])| {
         let mut scan = Scan::new(costs);
         let all = vec![f64::INFINITY; columns];
-        rows.iter().zip(u).fold(all, |v, (&i, &u)| lower(v, scan.row(costs, i), u))
+        let rows = rows.iter().zip(u).take_while(|_| !stop::requested());
+        rows.fold(all, |v, (&i, &u)| lower(v, scan.row(costs, i), u))
     };
     rows.par_chunks(TASK)
         .zip(u.par_chunks(TASK))

@@ -39,7 +39,7 @@ const HUGE: f64 = 1e100;
 ///
 /// # Errors
 /// [`Error::Numerical`] when there are no costs, one is not finite, or they span so many orders of magnitude that the
-/// result cannot be proven.
+/// result cannot be proven; [`Error::Interrupted`].
 pub fn mean_cost(cost: &[f64], n: usize) -> Result<f64> {
     if n == 0 {
         return Err(numerical("no points"));
@@ -92,11 +92,11 @@ pub fn wasserstein(p: u32, a: &[f64], b: &[f64], dim: usize, ground: Ground) -> 
 
 /// Least total cost of moving `supply` of rows to `demand` of columns.
 fn least_cost<C: Costs>(costs: &C, supply: &[u64], demand: &[u64]) -> Result<f64> {
-    let mut solved = levels::solve(costs, supply, demand);
+    let mut solved = levels::solve(costs, supply, demand)?;
     let mut proven = prove(costs, supply, demand, &solved.flows, solved.v.as_slice())?;
     if !proven.is_optimal() {
         // Prices from coarser levels may be so much larger than the least cost that it drowns in their rounding.
-        solved = levels::solve_from_scratch(costs, supply, demand);
+        solved = levels::solve_from_scratch(costs, supply, demand)?;
         proven = prove(costs, supply, demand, &solved.flows, solved.v.as_slice())?;
     }
     if proven.is_optimal() {

@@ -14,6 +14,8 @@ use rayon::prelude::*;
 use super::costs::Costs;
 use super::flows::{Flows, NONE};
 use super::scan::{Candidate, Prices, Scan};
+use crate::error::Result;
+use crate::stop;
 
 /// Columns in a list (twice as many at most).
 const COUNT: usize = 24;
@@ -81,6 +83,9 @@ impl<'a, C: Costs> Network<'a, C> {
         let (rows, columns) = costs.shape();
         let v = Prices::new(v);
         let make = |scan: &mut Scan, i| {
+            if stop::requested() {
+                return (0.0, List { best: vec![], beyond: 0.0, reach: 0.0, made: 0 });
+            }
             let beyond = scan.best(costs, i, &v, COUNT);
             let (found, price) = (scan.found(), scan.found()[0].0);
             (price, List { best: found.iter().map(Candidate::new).collect(), beyond, reach: beyond - price, made: 0 })
@@ -112,15 +117,21 @@ impl<'a, C: Costs> Network<'a, C> {
     }
 
     /// Moves all mass that is left.
-    pub fn solve(&mut self) {
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`](crate::error::Error::Interrupted).
+    pub fn solve(&mut self) -> Result<()> {
+        stop::check()?;
         for i in 0..self.supply.len() {
             self.take_best(i);
         }
         for i in 0..self.supply.len() {
             while self.supply[i] > 0 {
+                stop::check()?;
                 self.augment(i);
             }
         }
+        Ok(())
     }
 
     /// Sends what it can along the edges of row `i` without slack.

@@ -1,9 +1,10 @@
-//! The table as CSV, one line per method and metric.
+//! The table as CSV, one line per method and metric. Labels that a spreadsheet would take for formulas are marked as text.
 
 use std::fmt::Write;
 
 use super::{Cell, Table};
 use crate::report::missing::Gap;
+use crate::text;
 
 /// Tidy CSV: every number in full, empty where there is none.
 #[must_use]
@@ -44,7 +45,7 @@ pub fn csv(tables: &[Table]) -> String {
                     cell.run_ids.join(" "),
                     why.join("; "),
                 ];
-                let fields: Vec<String> = fields.iter().map(|f| quoted(f)).collect();
+                let fields: Vec<String> = fields.iter().map(|f| text::csv(f)).collect();
                 let _ = writeln!(out, "{}", fields.join(","));
             };
             for (cell, column) in row.cells.iter().zip(&table.columns) {
@@ -57,10 +58,6 @@ pub fn csv(tables: &[Table]) -> String {
         }
     }
     out
-}
-
-fn quoted(field: &str) -> String {
-    if field.contains([',', '"', '\n']) { format!("\"{}\"", field.replace('"', "\"\"")) } else { field.to_owned() }
 }
 
 #[cfg(test)]

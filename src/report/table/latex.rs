@@ -3,21 +3,28 @@
 use std::fmt::Write;
 
 use super::{Cell, Row, Table, as_published, grouped, markdown, number};
+use crate::text;
 
 /// A `table` environment; needs `\usepackage{booktabs}`.
 #[must_use]
 pub fn latex(table: &Table) -> String {
     let mut out = String::from("\\begin{table}\n\\centering\n");
     let missing = table.coverage.sentence().map_or(String::new(), |missing| format!(" {missing}."));
-    let _ = writeln!(out, "\\caption{{{}.{} {}}}", escape(&table.title), escape(&missing), escape(&table.caption));
+    let _ = writeln!(
+        out,
+        "\\caption{{{}.{} {}}}",
+        text::latex(&table.title),
+        text::latex(&missing),
+        text::latex(&table.caption)
+    );
     let _ = writeln!(out, "\\begin{{tabular}}{{l{}r}}\n\\toprule", "c".repeat(table.columns.len()));
     out.push_str("Method");
     for column in &table.columns {
-        let _ = write!(out, " & {}", escape(&markdown::heading(column)));
+        let _ = write!(out, " & {}", text::latex(&markdown::heading(column)));
     }
     out.push_str(" & Energy evaluations \\\\\n\\midrule\n");
     for row in &table.rows {
-        out.push_str(&escape(&markdown::label(row)));
+        out.push_str(&text::latex(&markdown::label(row)));
         for cell in &row.cells {
             let _ = write!(out, " & {}", self::cell(cell, row));
         }
@@ -39,35 +46,13 @@ fn cell(cell: &Cell, row: &Row) -> String {
     let mut parts = Vec::new();
     if let Some(text) = markdown::ours(cell, row) {
         let floor = if cell.at_floor { "$^\\circ$" } else { "" };
-        let text = escape(&text);
+        let text = crate::text::latex(&text);
         parts.push(if cell.best { format!("\\textbf{{{text}}}{floor}") } else { format!("{text}{floor}") });
     }
     if let Some(paper) = cell.paper {
-        parts.push(format!("[{}]", escape(&as_published(paper, cell.paper_sd))));
+        parts.push(format!("[{}]", text::latex(&as_published(paper, cell.paper_sd))));
     }
     if parts.is_empty() { "--".into() } else { parts.join(" ") }
-}
-
-fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' | '%' | '$' | '#' | '_' | '{' | '}' => {
-                out.push('\\');
-                out.push(c);
-            }
-            '\\' => out.push_str("\\textbackslash{}"),
-            '~' => out.push_str("\\textasciitilde{}"),
-            '^' => out.push_str("\\textasciicircum{}"),
-            '±' => out.push_str("$\\pm$"),
-            '°' => out.push_str("$^\\circ$"),
-            '…' => out.push_str("\\ldots{}"),
-            '↓' => out.push_str("$\\downarrow$"),
-            '↑' => out.push_str("$\\uparrow$"),
-            c => out.push(c),
-        }
-    }
-    out
 }
 
 #[cfg(test)]

@@ -4,20 +4,21 @@ use std::fmt::Write;
 
 use super::{Cell, Column, Row, Table, as_published, grouped, number, with_spread};
 use crate::metrics::Direction;
+use crate::text;
 
 /// The table with its caption, energy evaluations, warnings and the runs behind each cell.
 #[must_use]
 pub fn markdown(table: &Table) -> String {
-    let mut out = format!("## {}\n\n| method | seeds |", table.title);
+    let mut out = format!("## {}\n\n| method | seeds |", text::markdown(&table.title));
     for column in &table.columns {
-        let _ = write!(out, " {} |", heading(column));
+        let _ = write!(out, " {} |", text::markdown(&heading(column)));
     }
     out.push_str(" energy evaluations |\n|---|---|");
     out.push_str(&"---|".repeat(table.columns.len() + 1));
     out.push('\n');
     for row in &table.rows {
         let seeds = if row.published_only { "–".into() } else { row.seeds.to_string() };
-        let _ = write!(out, "| {} | {seeds} |", escape(&label(row)));
+        let _ = write!(out, "| {} | {seeds} |", text::markdown(&label(row)));
         for cell in &row.cells {
             let _ = write!(out, " {} |", self::cell(cell, row));
         }
@@ -40,31 +41,37 @@ pub fn markdown(table: &Table) -> String {
         let parts: Vec<String> =
             row.energy.0.iter().map(|(p, n)| format!("{} {}", super::purpose(*p), grouped(*n))).collect();
         let parts = if parts.is_empty() { "none".into() } else { parts.join(", ") };
-        let _ = writeln!(out, "- {}: {parts}", escape(&row.label));
+        let _ = writeln!(out, "- {}: {parts}", text::markdown(&row.label));
     }
     if !table.warnings.is_empty() {
         out.push_str("\n### Warnings\n\n");
         for warning in &table.warnings {
-            let _ = writeln!(out, "- {}", escape(warning));
+            let _ = writeln!(out, "- {}", text::markdown(warning));
         }
     }
     if table.rows.iter().any(|r| !r.missing.is_empty()) {
         out.push_str("\n### Missing cells\n\n");
         for gap in table.rows.iter().flat_map(|r| &r.missing) {
-            let _ = writeln!(out, "- {}: {}", escape(&gap.method), escape(&gap.line()));
+            let _ = writeln!(out, "- {}: {}", text::markdown(&gap.method), text::markdown(&gap.line()));
         }
     }
     if !table.sources.is_empty() {
         out.push_str("\n### Published values\n\n");
         for source in &table.sources {
-            let _ = writeln!(out, "- {}", escape(source));
+            let _ = writeln!(out, "- {}", text::markdown(source));
         }
     }
     out.push_str("\n### Runs behind each cell\n\n");
     for row in &table.rows {
         for (cell, column) in row.cells.iter().zip(&table.columns).filter(|(c, _)| !c.run_ids.is_empty()) {
-            let note = if cell.note.is_empty() { String::new() } else { format!(" ({})", escape(&cell.note)) };
-            let _ = writeln!(out, "- {}, {}: {}{note}", escape(&row.label), column.id, cell.run_ids.join(", "));
+            let note = if cell.note.is_empty() { String::new() } else { format!(" ({})", text::markdown(&cell.note)) };
+            let _ = writeln!(
+                out,
+                "- {}, {}: {}{note}",
+                text::markdown(&row.label),
+                text::markdown(&column.id),
+                cell.run_ids.join(", ")
+            );
         }
     }
     out
@@ -120,10 +127,6 @@ fn cell(cell: &Cell, row: &Row) -> String {
         parts.push(format!("[paper {}]", as_published(paper, cell.paper_sd)));
     }
     if parts.is_empty() { "–".into() } else { parts.join(" ") }
-}
-
-fn escape(text: &str) -> String {
-    text.replace('|', "\\|").replace('\n', " ")
 }
 
 #[cfg(test)]

@@ -20,9 +20,10 @@ pub(super) const ACCEPTANCE: f64 = 0.574;
 /// Reduced energy at which a trajectory counts as diverged.
 const RUNAWAY: f64 = 1e6;
 
-/// Moves in one [`Sampler::step`] of so many walkers: about 50,000 evaluations, within bounds.
+/// Moves in one [`Sampler::step`] of so many walkers: about 50,000 evaluations, within bounds, so that a signal is obeyed soon
+/// however many walkers there are.
 pub(super) fn stretch(walkers: usize) -> usize {
-    (50_000 / walkers.max(1)).clamp(200, 2_000)
+    (50_000 / walkers.max(1)).clamp(1, 2_000)
 }
 
 /// `n` copies of the start configuration, `[n, dim]`: walkers come apart by their noise.
