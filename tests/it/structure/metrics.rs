@@ -127,7 +127,7 @@ fn all_metrics_and_mirror_images() {
         mirrored.insert("reference_log_weight".into(), given["reference_log_weight"].clone());
         let again = run(&system, &mirrored, &reference, &[], 40);
         for (v, w) in values.iter().zip(&again) {
-            if v.id == "chirality-flip-rate" {
+            if v.id.starts_with("chirality-flip-rate") {
                 assert!((w.value.unwrap() - inverted as f64 / n as f64).abs() < 1e-12);
             } else {
                 assert_eq!((v.value, v.lo, v.hi), (w.value, w.lo, w.hi), "{}", v.id);
@@ -163,15 +163,33 @@ fn temperatures_differ() {
     assert!((70.0..130.0).contains(&rise), "{rise}");
 }
 
-/// One AL3 frame of mixed chirality: counted, left out.
+/// Reflects atoms of the first frame through the plane of three others.
+fn reflect(x: &mut [f64], plane: [usize; 3], atoms: &[usize]) {
+    let at = |x: &[f64], i: usize| [x[3 * i], x[3 * i + 1], x[3 * i + 2]];
+    let [o, a, b] = plane.map(|i| at(x, i));
+    let minus = |p: [f64; 3], q: [f64; 3]| [p[0] - q[0], p[1] - q[1], p[2] - q[2]];
+    let (u, v) = (minus(a, o), minus(b, o));
+    let n = [u[1] * v[2] - u[2] * v[1], u[2] * v[0] - u[0] * v[2], u[0] * v[1] - u[1] * v[0]];
+    let square: f64 = n.iter().map(|n| n * n).sum();
+    for &atom in atoms {
+        let d = minus(at(x, atom), o);
+        let height = (d[0] * n[0] + d[1] * n[1] + d[2] * n[2]) / square;
+        (0..3).for_each(|c| x[3 * atom + c] -= 2.0 * height * n[c]);
+    }
+}
+
+/// One AL3 frame with one residue turned over, bonds and all: counted, left out of structural metrics. One with two atoms
+/// exchanged is no frame of the molecule: left out of everything.
 #[test]
 fn mixed_chirality_is_dropped() {
     let mut x = frames("al3")[..10 * 99].to_vec();
     let topology = topology("al3");
-    let (ha, cb) = (topology.find(1, "HA").unwrap(), topology.find(1, "CB").unwrap());
+    let atom = |name: &str| topology.find(1, name).unwrap();
+    let mut swapped = x.clone();
     for c in 0..3 {
-        x.swap(3 * ha + c, 3 * cb + c);
+        swapped.swap(3 * atom("HA") + c, 3 * atom("CB") + c);
     }
+    reflect(&mut x, ["N", "CA", "C"].map(atom), &["HA", "CB", "HB1", "HB2", "HB3"].map(atom));
     let reference = reference("al3", &frames("al3")[..200 * 99]);
     let ids = ["chirality-flip-rate", "chirality-drop-rate", "rama-tv", "energy-w1"];
     let values = run(&system("al3", 33), &samples(&x, 33), &reference, &ids, 0);
@@ -180,6 +198,9 @@ fn mixed_chirality_is_dropped() {
     assert!(values[2].note.contains("1 samples dropped"), "{}", values[2].note);
     // Energies do not care.
     assert_eq!((values[3].n_samples, values[3].dropped), (10, 0));
+    let values = run(&system("al3", 33), &samples(&swapped, 33), &reference, &ids, 0);
+    assert_eq!((values[0].value, values[1].value), (Some(0.0), Some(0.0)));
+    assert!(values.iter().all(|v| v.dropped == 1 && v.note.contains("1 samples are not the molecule")), "{values:?}");
 }
 
 /// Frames blown up by one percent: every bond is longer by that, no angle or dihedral changes.
