@@ -314,6 +314,6 @@ fn adopt(fresh: &Path, run: &RunDir) -> Result<usize> {
     for name in &new {
         atomic::persist(&fresh.join(name), &run.file(name))?;
     }
-    manifest::seal(&run.path, &new.iter().map(String::as_str).collect::<Vec<_>>())?;
+    evaluation::seal(run, &new.iter().map(String::as_str).collect::<Vec<_>>())?;
     Ok(new.len())
 }

@@ -176,8 +176,17 @@ pub fn keep(run: &RunDir, evaluation: &Evaluation) -> Result<()> {
     disk::create_folder(&folder).map_err(Error::io(&folder))?;
     let name = name(&evaluation.digest);
     atomic::write_json(&run.file(&name), evaluation)?;
-    let legacy = run.file(LEGACY).exists().then_some(LEGACY);
-    manifest::seal(&run.path, &legacy.into_iter().chain([name.as_str()]).collect::<Vec<_>>())
+    seal(run, &[name.as_str()])
+}
+
+/// Seals evaluations that were just written; before the first of them, once, the judgement of an older version as it is.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn seal(run: &RunDir, names: &[&str]) -> Result<()> {
+    let sealed = manifest::read(&run.path)?.iter().any(|(_, name)| name == LEGACY);
+    let legacy = (!sealed && run.file(LEGACY).exists()).then_some(LEGACY);
+    manifest::seal(&run.path, &legacy.into_iter().chain(names.iter().copied()).collect::<Vec<_>>())
 }
 
 /// Names of the evaluations of a run with their digests in the manifest, newest first. A file that no line seals was being

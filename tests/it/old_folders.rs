@@ -95,8 +95,17 @@ fn an_old_folder_is_read_where_it_lies() {
     let old: Vec<f64> =
         values.as_array().unwrap().iter().filter(|m| m["rank"] == 1).map(|m| m["value"].as_f64().unwrap()).collect();
     assert_eq!(old, judged(&place));
+    // It was sealed once: it stays the oldest, and an edited one is not sealed anew.
     let run = place.runs().remove(0);
+    let oldest = evaluation::all(&run).unwrap().pop().unwrap();
+    ends_with(&place.run(&["--quiet", "report", file, "-s", "metrics.n=6"]), 0);
+    let all = evaluation::all(&run).unwrap();
+    assert_eq!((all.len(), all.last()), (3, Some(&oldest)));
     std::fs::write(run.file("metrics.json"), "{}").unwrap();
+    ends_with(&place.run(&["db", "verify"]), 17);
+    let again = place.run(&["--quiet", "--json", "sweep", file, "-s", "metrics.n=5"]);
+    let summary: Value = serde_json::from_slice(&again.stdout).unwrap_or_else(|e| panic!("{e}: {}", text(&again)));
+    assert_eq!(summary["cells"][0]["outcome"], "evaluated", "{summary}");
     ends_with(&place.run(&["db", "verify"]), 17);
 }
 
