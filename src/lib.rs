@@ -7,7 +7,15 @@
 //! the science:            systems (+ energy, metered)  samplers  diffusion  nn  rng  metrics
 //! ```
 //!
-//! Data flows left to right; the science knows nothing of the harness.
+//! Data flows left to right; the science knows nothing of the harness. What may import what, from the ground up: a module
+//! imports modules further left in its own line, and the harness imports science. A test reads these lines and every `use`
+//! (`tests/it/boundary.rs`); the arrows are the exceptions, with their reasons.
+//!
+//! ```text
+//! science:  exit stats words text < error real disk < stop rng spec array < diffusion energy < systems nn < metrics device < flow < samplers
+//! harness:  plan identity < config record < store < compare exec < check < report < cli
+//! upwards:  nn -> device (which code evaluates a network is the device's choice), check -> report (verdicts read its tables)
+//! ```
 //!
 //! | module | its one job |
 //! |---|---|
@@ -32,7 +40,7 @@
 //! | [`rng`] | Philox counter streams |
 //! | [`stats`] | intervals: over seeds, of samples; differences; Student's t |
 //! | [`real`] | f32 and f64 behind one trait, with functions that vectorise |
-//! | [`mod@array`] | named arrays: npz and safetensors |
+//! | [`mod@array`] | named arrays: npz, npy, safetensors, XTC |
 //! | [`words`] | the nearest known word |
 //! | [`disk`] | durable file operations, and the seam where tests make them fail |
 //! | [`stop`] | whether this process was asked to stop |

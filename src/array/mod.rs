@@ -1,6 +1,16 @@
-//! Named n-dimensional arrays, and their file formats: `.npz` (samples), `.xtc` (positions only) and safetensors (weights,
-//! checkpoints).
+//! Named n-dimensional arrays, and their file formats.
+//!
+//! | file | job |
+//! |---|---|
+//! | `input` | files of other people: any format, by content; standard input |
+//! | `npz`, `npy`, `npy_header` | NumPy's files |
+//! | `tensors` | safetensors: weights, checkpoints |
+//! | `xtc` | compressed trajectories |
+//! | `dtype` | raw bytes of every real number type |
 
+mod dtype;
+mod input;
+mod npy;
 mod npy_header;
 mod npz;
 mod tensors;
@@ -11,8 +21,10 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 
+pub use input::{Input, read_positions};
 pub use npz::{decode_npz, read_npz, write_npz};
 pub use tensors::{decode_safetensors, encode_safetensors, read_safetensors, write_safetensors};
+use xtc::precision;
 pub use xtc::{decode_xtc, read_xtc, write_xtc};
 
 /// Numbers of one array, row-major.
@@ -37,6 +49,27 @@ pub struct Array {
 
 /// Arrays by name, in name order.
 pub type Arrays = BTreeMap<String, Array>;
+
+/// Why an array that is there cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Problem {
+    /// Its entries are no real numbers: what they are, and the remedy.
+    Type(String),
+    /// What is wrong with its bytes.
+    Damage(String),
+}
+
+/// The same by name.
+type Problems = BTreeMap<String, Problem>;
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Type(what) => f.write_str(what),
+            Self::Damage(what) => write!(f, "malformed ({what})"),
+        }
+    }
+}
 
 impl Array {
     /// An f64 array.
@@ -119,14 +152,6 @@ pub fn is_xtc(path: &Path) -> bool {
     path.extension().is_some_and(|e| e.eq_ignore_ascii_case("xtc"))
 }
 
-/// The arrays of a samples file: `positions` of an `.xtc` file, everything of an `.npz` file.
-///
-/// # Errors
-/// See [`read_xtc`] and [`read_npz`].
-pub fn read_frames(path: impl AsRef<Path>) -> Result<Arrays> {
-    if is_xtc(path.as_ref()) { read_xtc(path) } else { read_npz(path) }
-}
-
 /// The format that frames are written in: `npz` or `xtc`, by the extension of the file.
 ///
 /// # Errors
@@ -153,46 +178,4 @@ pub fn write_frames(path: impl AsRef<Path>, positions: &[f64], atoms: usize) -> 
     }
     let shape = [positions.len() / (3 * atoms), atoms, 3];
     write_npz(path, &[("positions".to_owned(), Array::f64(&shape, positions.to_vec()))].into())
-}
-
-/// Reads `positions [n, atoms, 3]` (or `[n, 3*atoms]`) of an npz or xtc file: finite, and of the right atom count.
-///
-/// # Errors
-/// [`Error::Data`] without such an array, [`Error::Shape`] for another shape, [`Error::NonFinite`] for NaN or infinity.
-pub fn read_positions(path: impl AsRef<Path>, atoms: usize) -> Result<Vec<f64>> {
-    let path = path.as_ref();
-    positions_of(&read_frames(path)?, path, atoms)
-}
-
-/// The same of arrays that were read from `path`.
-///
-/// # Errors
-/// See [`read_positions`].
-pub fn positions_of(arrays: &Arrays, path: &Path, atoms: usize) -> Result<Vec<f64>> {
-    let array = get(arrays, "positions", path)?;
-    let fits = match array.shape[..] {
-        [_, a, 3] => a == atoms,
-        [_, d] => d == 3 * atoms,
-        _ => false,
-    };
-    if !fits {
-        return Err(Error::shape(
-            path,
-            format!("`positions` has shape {:?}, expected [n, {atoms}, 3] for this system", array.shape),
-        ));
-    }
-    let positions = array.to_f64();
-    if let Some(i) = positions.iter().position(|x| !x.is_finite()) {
-        return Err(Error::NonFinite {
-            path: path.to_path_buf(),
-            message: format!(
-                "`positions` is {} at frame {}, atom {}, axis {}; remove such frames first",
-                positions[i],
-                i / (3 * atoms),
-                i / 3 % atoms,
-                i % 3
-            ),
-        });
-    }
-    Ok(positions)
 }

@@ -1,11 +1,12 @@
-//! NumPy `.npz`: a zip file of `.npy` arrays. Floats and integers of any width are read; strings are skipped.
+//! NumPy `.npz`: a zip file of `.npy` arrays, deflated or not.
 
 use std::io::{BufReader, Cursor, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
-use npyz::{DType, NpyFile, Order, TypeChar, WriterBuilder};
+use npyz::WriterBuilder;
+use npyz::zip::ZipArchive;
 
-use super::{Array, Arrays, Data, npy_header};
+use super::{Arrays, Data, Problem, Problems, npy};
 use crate::disk;
 use crate::error::{Error, Result};
 
@@ -17,10 +18,10 @@ const SWELL: u64 = 64;
 /// Bytes that any file may unpack to.
 const FREE: u64 = 256 << 20;
 
-/// Reads every numeric array of a `.npz` file.
+/// Reads every numeric array of a `.npz` file, and passes over the others.
 ///
 /// # Errors
-/// [`Error::Io`] when the file cannot be opened, [`Error::Data`] when it is not an npz file or is cut short.
+/// [`Error::Io`] when the file cannot be opened, [`Error::Data`] when it is not an npz file or is damaged.
 pub fn read_npz(path: impl AsRef<Path>) -> Result<Arrays> {
     let path = path.as_ref();
     let file = disk::open(path).map_err(Error::io(path))?;
@@ -30,57 +31,54 @@ pub fn read_npz(path: impl AsRef<Path>) -> Result<Arrays> {
 /// The same of an open file; `path` is for messages.
 ///
 /// # Errors
-/// [`Error::Data`] when it is not an npz file or is cut short.
-pub fn decode_npz(mut file: impl Read + Seek, path: &Path) -> Result<Arrays> {
-    let bytes = file.seek(SeekFrom::End(0)).map_err(Error::io(path))?;
-    file.seek(SeekFrom::Start(0)).map_err(Error::io(path))?;
-    let mut zip = npyz::npz::NpzArchive::new(file)
-        .map_err(|e| Error::data(path, format!("not an npz file ({e}); write one with numpy.savez")))?;
-    let names: Vec<String> = zip.array_names().map(str::to_owned).collect();
-    let mut arrays = Arrays::new();
-    let mut unpacked = 0_u64;
-    for name in names {
-        let bad = |e: std::io::Error| Error::data(path, format!("array `{name}` is malformed: {e}"));
-        let file_name = npyz::npz::file_name_from_array_name(&name);
-        let mut member = match zip.zip_archive().by_name(&file_name) {
-            Err(npyz::zip::result::ZipError::FileNotFound) => continue,
-            member => member.map_err(|e| bad(std::io::Error::other(e)))?,
-        };
-        let size = member.size().min(bytes.saturating_mul(DEFLATE));
-        unpacked = unpacked.saturating_add(size);
-        if unpacked > FREE.max(bytes.saturating_mul(SWELL)) {
-            let message = format!(
-                "{bytes} bytes that unpack to {} MiB or more, which no ensemble does; save it with numpy.savez, not compressed",
-                unpacked >> 20
-            );
-            return Err(Error::data(path, message));
-        }
-        let header = npy_header::read(&mut member, size).map_err(bad)?;
-        let npy = NpyFile::new(std::io::Cursor::new(header).chain(member)).map_err(bad)?;
-        if let Some(array) = read_npy(npy).map_err(bad)? {
-            arrays.insert(name, array);
-        }
-    }
-    Ok(arrays)
+/// [`Error::Data`] when it is not an npz file or is damaged.
+pub fn decode_npz(file: impl Read + Seek, path: &Path) -> Result<Arrays> {
+    let (arrays, problems) = decode_all(file, path)?;
+    let damaged = problems.into_iter().find_map(|(name, problem)| match problem {
+        Problem::Damage(why) => Some(Error::data(path, format!("array `{name}` is malformed: {why}"))),
+        Problem::Type(_) => None,
+    });
+    damaged.map_or(Ok(arrays), Err)
 }
 
-fn read_npy<R: std::io::Read>(npy: NpyFile<R>) -> std::io::Result<Option<Array>> {
-    let shape: Vec<usize> = npy.shape().iter().map(|&n| n as usize).collect();
-    if npy.order() == Order::Fortran && shape.len() > 1 {
-        return Err(std::io::Error::other("Fortran order; save numpy.ascontiguousarray(x)"));
+/// The arrays of an open file that can be used, and why the others cannot.
+///
+/// # Errors
+/// [`Error::Data`] when it is not a zip file, or unpacks to more than any ensemble would.
+pub(super) fn decode_all(mut file: impl Read + Seek, path: &Path) -> Result<(Arrays, Problems)> {
+    let bytes = file.seek(SeekFrom::End(0)).map_err(Error::io(path))?;
+    file.seek(SeekFrom::Start(0)).map_err(Error::io(path))?;
+    let mut zip = ZipArchive::new(file)
+        .map_err(|e| Error::data(path, format!("not an npz file ({e}); write one with numpy.savez")))?;
+    let (mut arrays, mut problems) = (Arrays::new(), Problems::new());
+    let mut unpacked = 0_u64;
+    for i in 0..zip.len() {
+        let name = zip.by_index_raw(i).map_or_else(|_| format!("member {i}"), |member| member.name().to_owned());
+        let array = match zip.by_index(i) {
+            Ok(member) if member.is_dir() => continue,
+            Ok(mut member) => {
+                let size = member.size().min(bytes.saturating_mul(DEFLATE));
+                unpacked = unpacked.saturating_add(size);
+                if unpacked > FREE.max(bytes.saturating_mul(SWELL)) {
+                    let message = format!(
+                        "{bytes} bytes that unpack to {} MiB or more, which no ensemble does; save it with numpy.savez, not compressed",
+                        unpacked >> 20
+                    );
+                    return Err(Error::data(path, message));
+                }
+                npy::read(&mut member, size)
+            }
+            Err(e) => Err(Problem::Damage(e.to_string())),
+        };
+        // As NumPy: up to a zero byte.
+        let name = name.split('\0').next().unwrap_or_default();
+        let name = name.strip_suffix(".npy").unwrap_or(name).to_owned();
+        match array {
+            Ok(array) => drop(arrays.insert(name, array)),
+            Err(problem) => drop(problems.insert(name, problem)),
+        }
     }
-    let DType::Plain(kind) = npy.dtype() else { return Ok(None) };
-    let data = match (kind.type_char(), kind.size_field()) {
-        (TypeChar::Float, 8) => Data::F64(npy.into_vec()?),
-        (TypeChar::Float, 4) => Data::F32(npy.into_vec()?),
-        (TypeChar::Int, 8) => Data::I64(npy.into_vec()?),
-        (TypeChar::Int, 4) => Data::I64(npy.into_vec::<i32>()?.into_iter().map(i64::from).collect()),
-        (TypeChar::Int, 1) => Data::I64(npy.into_vec::<i8>()?.into_iter().map(i64::from).collect()),
-        (TypeChar::Uint, 1) => Data::I64(npy.into_vec::<u8>()?.into_iter().map(i64::from).collect()),
-        (TypeChar::Uint, 4) => Data::I64(npy.into_vec::<u32>()?.into_iter().map(i64::from).collect()),
-        _ => return Ok(None),
-    };
-    Ok(Some(Array { shape, data }))
+    Ok((arrays, problems))
 }
 
 /// Writes arrays as an uncompressed `.npz`, whole or not at all. The bytes depend on the arrays alone (no timestamps).
@@ -118,6 +116,7 @@ fn encode(arrays: &Arrays) -> std::io::Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Array;
     use super::*;
 
     #[test]

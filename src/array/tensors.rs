@@ -6,7 +6,8 @@ use std::path::Path;
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 
-use super::{Array, Arrays, Data};
+use super::dtype::{Kind, decode};
+use super::{Array, Arrays, Data, Problem, Problems};
 use crate::disk;
 use crate::error::{Error, Result};
 
@@ -20,26 +21,49 @@ pub fn read_safetensors(path: impl AsRef<Path>) -> Result<Arrays> {
     decode_safetensors(&bytes).map_err(|m| Error::data(path, m))
 }
 
-/// Decodes safetensors bytes (f32, f64, i64, i32 and u8 tensors; i32 and u8, as flags often are, become i64).
+/// Decodes safetensors bytes, tensors of any real number type.
 ///
 /// # Errors
 /// A description of what is malformed.
 pub fn decode_safetensors(bytes: &[u8]) -> Result<Arrays, String> {
-    let file = SafeTensors::deserialize(bytes).map_err(|e| format!("not a safetensors file: {e}"))?;
-    let mut arrays = Arrays::new();
-    for (name, view) in file.tensors() {
-        let bytes = view.data();
-        let data = match view.dtype() {
-            Dtype::F32 => Data::F32(bytes.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)).collect()),
-            Dtype::F64 => Data::F64(bytes.as_chunks().0.iter().map(|&b| f64::from_le_bytes(b)).collect()),
-            Dtype::I64 => Data::I64(bytes.as_chunks().0.iter().map(|&b| i64::from_le_bytes(b)).collect()),
-            Dtype::I32 => Data::I64(bytes.as_chunks().0.iter().map(|&b| i64::from(i32::from_le_bytes(b))).collect()),
-            Dtype::U8 => Data::I64(bytes.iter().map(|&b| i64::from(b)).collect()),
-            other => return Err(format!("tensor `{name}` is {other:?}; expected F32, F64, I64, I32 or U8")),
-        };
-        arrays.insert(name, Array { shape: view.shape().to_vec(), data });
+    let (arrays, problems) = decode_all(bytes)?;
+    match problems.first_key_value() {
+        Some((name, problem)) => Err(format!("tensor `{name}` is {problem}")),
+        None => Ok(arrays),
     }
-    Ok(arrays)
+}
+
+/// The tensors that can be used, and why the others cannot.
+///
+/// # Errors
+/// A description of what is malformed.
+pub(super) fn decode_all(bytes: &[u8]) -> Result<(Arrays, Problems), String> {
+    let file = SafeTensors::deserialize(bytes).map_err(|e| format!("not a safetensors file: {e}"))?;
+    let (mut arrays, mut problems) = (Arrays::new(), Problems::new());
+    for (name, view) in file.tensors() {
+        let kind = match view.dtype() {
+            Dtype::F64 => Some(Kind::Float(8)),
+            Dtype::F32 => Some(Kind::Float(4)),
+            Dtype::F16 => Some(Kind::Float(2)),
+            Dtype::BF16 => Some(Kind::BFloat16),
+            Dtype::I64 => Some(Kind::Int(8)),
+            Dtype::I32 => Some(Kind::Int(4)),
+            Dtype::I16 => Some(Kind::Int(2)),
+            Dtype::I8 => Some(Kind::Int(1)),
+            Dtype::U64 => Some(Kind::Uint(8)),
+            Dtype::U32 => Some(Kind::Uint(4)),
+            Dtype::U16 => Some(Kind::Uint(2)),
+            Dtype::U8 => Some(Kind::Uint(1)),
+            Dtype::BOOL => Some(Kind::Bool),
+            _ => None,
+        };
+        let refused = || format!("{}, which is not read; save it as F32", view.dtype());
+        match kind.ok_or_else(refused).and_then(|kind| decode(kind, false, view.data())) {
+            Ok(data) => drop(arrays.insert(name, Array { shape: view.shape().to_vec(), data })),
+            Err(why) => drop(problems.insert(name, Problem::Type(why))),
+        }
+    }
+    Ok((arrays, problems))
 }
 
 /// Encodes arrays as safetensors bytes, in name order.
@@ -95,5 +119,29 @@ mod tests {
         let bytes = encode_safetensors(&arrays).unwrap();
         assert_eq!(decode_safetensors(&bytes).unwrap(), arrays);
         assert!(decode_safetensors(&bytes[..bytes.len() - 1]).is_err());
+    }
+
+    /// Tensors of other types, as `safetensors` writes them.
+    #[test]
+    fn every_real_type() {
+        let view = |dtype, bytes: &'static [u8]| TensorView::new(dtype, vec![2], bytes).unwrap();
+        let bytes = serialize(
+            [
+                ("half", view(Dtype::F16, &[0, 0x3c, 0, 0xc0])),
+                ("brain", view(Dtype::BF16, &[0x80, 0x3f, 0, 0xc0])),
+                ("short", view(Dtype::I16, &[0xff, 0xff, 2, 0])),
+                ("flag", view(Dtype::BOOL, &[1, 0])),
+                ("odd", view(Dtype::F8_E4M3, &[1, 0])),
+            ],
+            None::<HashMap<String, String>>,
+        )
+        .unwrap();
+        let (arrays, problems) = decode_all(&bytes).unwrap();
+        assert_eq!(arrays["half"], Array::f32(&[2], vec![1.0, -2.0]));
+        assert_eq!(arrays["brain"], arrays["half"]);
+        assert_eq!(arrays["short"], Array::i64(&[2], vec![-1, 2]));
+        assert_eq!(arrays["flag"], Array::i64(&[2], vec![1, 0]));
+        assert_eq!(problems["odd"].to_string(), "F8_E4M3, which is not read; save it as F32");
+        assert!(decode_safetensors(&bytes).unwrap_err().contains("tensor `odd` is F8_E4M3"));
     }
 }

@@ -1,9 +1,9 @@
-//! `convert`: frames from one file format to the other, for viewers.
+//! `convert`: frames from any file format to npz or xtc.
 
 use std::path::PathBuf;
 
 use super::{Globals, SystemArgs, output};
-use crate::array::{frames_format, positions_of, read_frames, write_frames};
+use crate::array::{Input, frames_format, write_frames};
 use crate::error::{Error, Result};
 use crate::record::atomic;
 use crate::systems::pdb;
@@ -22,7 +22,7 @@ Reduced units of clusters stand in an xtc file as they are: r_m where viewers ta
 pub struct Args {
     #[command(flatten)]
     system: SystemArgs,
-    /// Frames: an npz file with `positions`, or an xtc file
+    /// Frames: an npz or safetensors file with `positions`, an npy or xtc file, or - for standard input
     #[arg(long = "in", value_name = "FILE")]
     input: PathBuf,
     /// Where they go: .xtc or .npz
@@ -43,8 +43,8 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let system = SystemArgs::build(&args.system.spec(1.0)?, globals.quiet)?;
     output::not_the_input(&args.input, &args.output, "--out")?;
     let format = frames_format(&args.output)?;
-    let arrays = read_frames(&args.input)?;
-    let x = positions_of(&arrays, &args.input, system.atoms)?;
+    let input = Input::open(&args.input, "positions")?;
+    let x = input.positions(system.atoms)?;
     let n = x.len() / (3 * system.atoms);
     if let Some(path) = &args.out_pdb {
         output::not_the_input(&args.input, path, "--out-pdb")?;
@@ -55,7 +55,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         let frame = if n == 0 { &system.given[..] } else { &x[..3 * system.atoms] };
         atomic::write(path, pdb::write(path, topology, frame)?.as_bytes())?;
     }
-    let others: Vec<&str> = arrays.keys().map(String::as_str).filter(|name| *name != "positions").collect();
+    let others: Vec<&str> = input.names().filter(|name| *name != "positions").collect();
     if !globals.quiet && !others.is_empty() {
         output::note(format!("note: only positions are converted: {} left out", others.join(", ")));
     }

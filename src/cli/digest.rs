@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use super::show::{flatten, indented};
+use super::output::{flatten, indented};
 use super::{Globals, output};
 use crate::error::Result;
 use crate::record::{Provenance, Request, RunDir, atomic, code};

@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 
 use super::{DeviceArgs, Globals, SystemArgs, device, output};
-use crate::array::{Array, Arrays, is_xtc, positions_of, read_frames, write_npz};
+use crate::array::{Array, Arrays, Input, is_xtc, write_npz};
 use crate::error::{Error, Result};
+use crate::metrics::evaluate::energies;
+use crate::metrics::rounding::Rounding;
 use crate::real::Precision;
 use crate::record::atomic;
 use crate::systems::wholeness;
@@ -17,13 +19,15 @@ Examples:
   pita-bench energy --system lj55 --in frames.npz --out energies.npz --precision f32
   pita-bench energy --system aldp --in trajectory.xtc --out energies.npz
   pita-bench energy --system aldp --in frames.npz --out energies.npz --device cuda:1
-  pita-bench energy --xml mine.xml --pdb mine.pdb --in frames.npz --out energies.npz
+  pita-bench energy --xml mine.xml --pdb mine.pdb --in frames.npy --out energies.npz
+  cat frames.npz | pita-bench energy --system aldp --in - --out energies.npz
 
-The input holds `positions` [n, atoms, 3], or is an xtc file; the output `energy` [n] and `forces` [n, atoms, 3].")]
+The input holds `positions` [n, atoms, 3] or [n, 3 atoms] (an npy or xtc file holds nothing else); the output `energy` [n]
+and `forces` [n, atoms, 3].")]
 pub struct Args {
     #[command(flatten)]
     system: SystemArgs,
-    /// Frames: an npz file with `positions`, or an xtc file
+    /// Frames: an npz or safetensors file with `positions`, an npy or xtc file, or - for standard input
     #[arg(long = "in", value_name = "FILE")]
     input: PathBuf,
     /// Where energies and forces go
@@ -60,10 +64,10 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     args.device.select(globals.quiet)?;
     // The energy does not depend on the temperature.
     let system = SystemArgs::build(&args.system.spec(1.0)?, globals.quiet)?;
-    let arrays = read_frames(&args.input)?;
-    let mut x = positions_of(&arrays, &args.input, system.atoms)?;
+    let input = Input::open(&args.input, "positions")?;
+    let mut x = input.positions(system.atoms)?;
     if let Some(topology) = &system.topology {
-        wholeness::by_box(topology, &arrays, &mut x);
+        wholeness::by_box(topology, input.arrays(), &mut x);
         let n = x.len() / (3 * system.atoms);
         let wholeness::Sorted { kept, hint } = wholeness::sort(topology, &x, system.scale);
         if let Some(hint) = hint.filter(|_| !globals.quiet) {
@@ -92,13 +96,26 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     };
     potential.fault().map_or(Ok(()), Err)?;
     device::say(globals.quiet);
+    let rounding = Rounding::of(&x, input.precision()).and_then(|rounding| {
+        let effect = rounding.effect(&x, 3 * system.atoms, &|x| energies(&system, x));
+        rounding.matters(effect).then(|| (rounding.describe(system.length_unit), effect))
+    });
+    if let (Some((how, effect)), false) = (&rounding, globals.quiet) {
+        let unit = if system.topology.is_some() { "kJ/mol" } else { "epsilon" };
+        eprintln!("note: positions are {how}, {}", effect.describe(unit));
+    }
     // Written beside its place and renamed: a full disk leaves no half file.
     let draft = args.output.with_extension("npz.tmp");
     write_npz(&draft, &arrays).inspect_err(|_| drop(std::fs::remove_file(&draft)))?;
     atomic::persist(&draft, &args.output)?;
     let bad = not_finite(&arrays, n);
     if globals.json {
-        output::json(&serde_json::json!({ "frames": n, "not_finite": bad.len(), "out": args.output }))?;
+        let rounding = rounding.map(
+            |(how, effect)| serde_json::json!({ "positions": how, "mean_shift": effect.mean, "rms_shift": effect.rms }),
+        );
+        output::json(&serde_json::json!({
+            "frames": n, "not_finite": bad.len(), "out": args.output, "rounding": rounding,
+        }))?;
     } else if !globals.quiet {
         output::line(format!("{} -> {}", output::counted(n, "frame"), args.output.display()))?;
     }

@@ -1,14 +1,17 @@
 //! `eval`: metrics of anybody's samples.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::{Globals, SystemArgs, output};
-use crate::array::{Arrays, get, positions_of, read_frames};
+use crate::array::{Array, Arrays, Input};
 use crate::config::ReferenceProfile;
 use crate::error::{Error, Result};
 use crate::exec::references;
 use crate::metrics::bootstrap::MOST;
-use crate::metrics::{MetricValue, ReferenceSet, by_id, evaluate, evaluate::energies, registry::ids_for};
+use crate::metrics::structure::Structure;
+use crate::metrics::structure::tica::Models;
+use crate::metrics::{ReferenceSet, Weighed, by_id, evaluate::energies, evaluate_reweighted, registry::ids_for};
 use crate::report::table::number;
 use crate::spec::{EvalSpec, ReferenceSpec, SystemSpec};
 use crate::systems::{System, wholeness};
@@ -18,7 +21,7 @@ use crate::systems::{System, wholeness};
 #[command(after_help = "\
 Examples:
   pita-bench eval --system lj13 --temperature 1 --samples mine.npz
-  pita-bench eval --system aldp --temperature 300 --samples mine.xtc --reference long-md.xtc
+  pita-bench eval --system aldp --temperature 300 --samples mine.xtc --reference long-md.xtc --contiguous --lag 10
   pita-bench eval --xml mine.xml --pdb mine.pdb --temperature 300 --samples mine.npz --reference long-md.npz")]
 pub struct Args {
     /// What the samples are of
@@ -27,13 +30,20 @@ pub struct Args {
     /// Temperature at which they are judged (reduced for LJ, K for molecules)
     #[arg(long)]
     pub temperature: f64,
-    /// Samples: an npz file with `positions` (n, atoms, 3), of which `log_weight` (n) and `parents` (n) are used if there;
-    /// or an xtc file
+    /// Samples: an npz or safetensors file with `positions` (n, atoms, 3), of which `log_weight` (n) and `parents` (n) are
+    /// used if there; an npy or xtc file; or - for standard input
     #[arg(long, value_name = "FILE")]
     pub samples: PathBuf,
-    /// Reference: an npz file with `positions` (n, atoms, 3), or an xtc file; without it, the ready-made `quick` one
-    #[arg(long, value_name = "NPZ")]
+    /// Reference, of the same formats, such as what `reference --out` wrote (with its TICA models); without it, the
+    /// ready-made `quick` one
+    #[arg(long, value_name = "FILE")]
     pub reference: Option<PathBuf>,
+    /// The frames of --reference are one trajectory, in order: fit TICA models to it
+    #[arg(long, requires_all = ["reference", "lag"])]
+    pub contiguous: bool,
+    /// Lag of the TICA models, in frames of --reference
+    #[arg(long, value_name = "FRAMES", requires = "contiguous", value_parser = clap::value_parser!(u64).range(1..))]
+    pub lag: Option<u64>,
     /// Metrics, separated by commas
     #[arg(long, value_delimiter = ',', value_name = "ID")]
     pub metrics: Vec<String>,
@@ -78,59 +88,100 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     for id in &spec.metrics {
         by_id(id)?;
     }
-    let samples = read_samples(&args.samples, system.atoms)?;
+    if args.samples == Path::new("-") && args.reference.as_deref() == Some(Path::new("-")) {
+        return Err(Error::Usage("--samples and --reference cannot both be standard input".into()));
+    }
+    let (samples, precision) = read_samples(&args.samples, system.atoms)?;
     let walkers = args.walkers.map(|n| usize::try_from(n).unwrap_or(usize::MAX));
     let reference = match &args.reference {
-        Some(path) => read_reference(path, &system)?,
+        Some(path) => read_reference(path, &system, args.lag, globals)?,
         None => reference_set(globals, &asked, &spec)?,
     };
-    let values = evaluate(&system, &samples, &reference, &spec, args.seed, walkers)?;
+    let values = evaluate_reweighted(&system, (&samples, precision), &reference, &spec, args.seed, walkers)?;
     if globals.json {
         output::json(&values)?;
     } else {
         output::line(table(&values))?;
     }
-    if values.iter().any(|v| v.value.is_some()) {
+    if values.iter().any(|v| v.plain.value.is_some()) {
         return Ok(());
     }
-    let dropped = values.iter().map(|v| v.dropped).max().unwrap_or(0);
-    let message = format!("no metric has a value: {}", values.first().map_or("none was asked for", |v| &v.note));
+    let dropped = values.iter().map(|v| v.plain.dropped).max().unwrap_or(0);
+    let note = values.first().map_or("none was asked for", |v| &v.plain.note);
+    let message = format!("no metric has a value: {note}");
     if dropped > 0 {
         return Err(Error::NonFinite { path: args.samples.clone(), message });
     }
     Err(Error::data(&args.samples, message))
 }
 
-/// All arrays of a samples file; `positions` checked, at least one frame.
-fn read_samples(path: &Path, atoms: usize) -> Result<Arrays> {
-    let arrays = read_frames(path)?;
-    if positions_of(&arrays, path, atoms)?.is_empty() {
+/// All arrays of a samples file, weights as `log_weight`, and its precision; `positions` checked, at least one frame.
+fn read_samples(path: &Path, atoms: usize) -> Result<(Arrays, Option<f64>)> {
+    let input = Input::open(path, "positions")?;
+    let n = input.positions(atoms)?.len() / (3 * atoms);
+    if n == 0 {
         return Err(Error::data(path, "`positions` has no frames"));
     }
-    let frames = get(&arrays, "positions", path)?.shape[0];
+    let mut columns = Arrays::new();
     for name in ["log_weight", "parents"] {
-        if let Some(array) = arrays.get(name)
-            && array.shape != [frames]
-        {
-            let message = format!("`{name}` has shape {:?}, expected [{frames}] as `positions` has", array.shape);
-            return Err(Error::shape(path, message));
+        if let Some(array) = input.column(name, n)? {
+            columns.insert(name.to_owned(), Array { shape: vec![n], ..array.clone() });
         }
     }
-    Ok(arrays)
+    if input.find("weights")?.is_some()
+        && let Some(weights) = input.weights(n)?
+    {
+        columns.insert("log_weight".into(), Array::f64(&[n], weights.into_iter().map(f64::ln).collect()));
+    }
+    let precision = input.precision();
+    let mut arrays = input.into_arrays();
+    arrays.extend(columns);
+    Ok((arrays, precision))
 }
 
-/// A reference from a file: energies are computed here, its digest is that of its coordinates.
-fn read_reference(path: &Path, system: &System) -> Result<ReferenceSet> {
-    let arrays = read_frames(path)?;
-    let mut positions = positions_of(&arrays, path, system.atoms)?;
+/// A reference from a file: energies are computed here, its digest is that of its coordinates. TICA models are those in
+/// the file, or fitted with `lag` on its frames as one trajectory (on its `trajectory`, if it has one).
+fn read_reference(path: &Path, system: &System, lag: Option<u64>, globals: &Globals) -> Result<ReferenceSet> {
+    let input = Input::open(path, "positions")?;
+    let mut positions = input.positions(system.atoms)?;
     if let Some(topology) = &system.topology {
-        wholeness::by_box(topology, &arrays, &mut positions);
+        wholeness::by_box(topology, input.arrays(), &mut positions);
     }
-    if positions.len() < 6 * system.atoms {
+    let n = positions.len() / (3 * system.atoms);
+    if n < 2 {
         return Err(Error::data(path, "a reference needs at least two frames"));
     }
+    if input.weights(n)?.is_some() && !globals.quiet {
+        eprintln!("note: {}: weights of a reference are not used; every frame counts alike", path.display());
+    }
+    let models = match lag {
+        Some(lag) => fitted(&input, &positions, system, lag)?,
+        None => Models::of_reference(input.arrays(), path)?,
+    };
     let energies = energies(system, &positions);
-    Ok(ReferenceSet { digest: digest(&positions), positions, energies, tica: None })
+    let digest = digest(&positions);
+    Ok(ReferenceSet { digest, positions, energies, tica: models.map(Arc::new), precision: input.precision() })
+}
+
+/// TICA models of contiguous frames.
+fn fitted(input: &Input, positions: &[f64], system: &System, lag: u64) -> Result<Option<Models>> {
+    let Some(structure) = Structure::of(system)? else {
+        return Err(Error::Usage(format!("--contiguous: TICA is for molecules, and {} is none", system.name)));
+    };
+    let lag = usize::try_from(lag).unwrap_or(usize::MAX);
+    let Some(trajectory) = input.find("trajectory")? else {
+        return structure.fit_tica(positions, &[positions.len() / (3 * system.atoms)], lag).map(Some);
+    };
+    match trajectory.shape[..] {
+        [walkers, frames, atoms, 3] if atoms == system.atoms => {
+            structure.fit_tica(&trajectory.to_f64(), &vec![frames; walkers], lag).map(Some)
+        }
+        _ => {
+            let (shape, atoms) = (&trajectory.shape, system.atoms);
+            let message = format!("`trajectory` has shape {shape:?}, expected [walkers, frames, {atoms}, 3]");
+            Err(Error::shape(input.path(), message))
+        }
+    }
 }
 
 /// SHA-256 of the coordinates (little-endian f64), in hexadecimal.
@@ -155,19 +206,25 @@ fn reference_set(globals: &Globals, asked: &SystemSpec, spec: &EvalSpec) -> Resu
     references::quietly(&globals.results, asked, &spec.reference)
 }
 
-/// Aligned text columns.
-fn table(values: &[MetricValue]) -> String {
+/// Text columns, with one more where samples have weights.
+fn table(values: &[Weighed]) -> String {
     let shown = |x: Option<f64>| x.map_or("-".into(), number);
-    let mut rows = vec![["metric", "value", "unit", "95 % interval", "floor", "n", "note"].map(String::from).to_vec()];
-    rows.extend(values.iter().map(|v| {
+    let header = ["metric", "value", "reweighted", "unit", "95 % interval", "floor", "n", "note"];
+    let mut rows = vec![header.map(String::from).to_vec()];
+    rows.extend(values.iter().map(|both| {
+        let v = &both.plain;
         let interval = match (v.lo, v.hi) {
             (Some(lo), Some(hi)) => format!("{} to {}", number(lo), number(hi)),
             _ => "-".into(),
         };
         let ours = v.n_effective.map_or(v.n_samples.to_string(), |e| format!("{} (worth {e})", v.n_samples));
         let n = if v.n_reference == 0 { ours } else { format!("{ours}/{}", v.n_reference) };
-        vec![v.id.clone(), shown(v.value), v.unit.clone(), interval, shown(v.floor), n, v.note.clone()]
+        let reweighted = shown(both.reweighted);
+        vec![v.id.clone(), shown(v.value), reweighted, v.unit.clone(), interval, shown(v.floor), n, v.note.clone()]
     }));
+    if values.iter().all(|v| v.reweighted.is_none()) {
+        rows.iter_mut().for_each(|row| drop(row.remove(2)));
+    }
     output::columns(&rows)
 }
 
@@ -183,7 +240,7 @@ mod tests {
 
     #[test]
     fn table_aligns_and_shows_gaps() {
-        let value = MetricValue {
+        let value = crate::metrics::MetricValue {
             id: "ess".into(),
             version: 1,
             unit: "fraction".into(),
@@ -199,9 +256,13 @@ mod tests {
             reference: String::new(),
             note: "not defined".into(),
         };
-        let text = table(&[value]);
+        let value = Weighed { plain: value, reweighted: None, reweighted_interval: None };
+        let text = table(std::slice::from_ref(&value));
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[0].find("unit"), lines[1].find("fraction"));
-        assert!(lines[1].ends_with("not defined"));
+        assert!(lines[1].ends_with("not defined") && !text.contains("reweighted"));
+        let text = table(&[Weighed { reweighted: Some(0.25), ..value }]);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[0].find("reweighted"), lines[1].find("0.25"));
     }
 }

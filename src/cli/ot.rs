@@ -6,9 +6,9 @@ use std::time::Instant;
 use clap::ValueEnum;
 
 use super::{Globals, output};
-use crate::array::read_npz;
+use crate::array::Input;
 use crate::error::{Error, Result};
-use crate::metrics::ot::{Ground, wasserstein};
+use crate::metrics::ot::{Ground, Points, weighted};
 
 /// Arguments of `ot`.
 #[derive(Debug, clap::Args)]
@@ -17,14 +17,15 @@ Examples:
   pita-bench ot --a phi_psi.npz --b reference.npz --metric torus
   pita-bench ot --a tica.npz --b reference.npz --metric euclidean -p 1 --json
 
-Each file holds `points` [n, dim]; on the torus they are angles in radians. The result is exact: it is proven optimal
-over all pairs.")]
+Each file holds `points` [n, dim], and may hold `weights` [n] or `log_weight` [n] (all points count alike without); an npy
+file holds points alone. The numbers of points need not be equal. On the torus points are angles in radians. The result is
+exact: it is proven optimal over all pairs.")]
 pub struct Args {
-    /// Points: an npz file with `points`
-    #[arg(long, value_name = "NPZ")]
+    /// Points: an npz, npy or safetensors file, or - for standard input
+    #[arg(long, value_name = "FILE")]
     a: PathBuf,
     /// The other points
-    #[arg(long, value_name = "NPZ")]
+    #[arg(long, value_name = "FILE")]
     b: PathBuf,
     /// Distance between two points
     #[arg(long, value_enum)]
@@ -46,10 +47,10 @@ enum Metric {
 /// Runs the verb.
 ///
 /// # Errors
-/// Unreadable, misshapen or non-finite points; unequal sizes with a large common multiple.
+/// Unreadable, misshapen or non-finite points, weights that are none.
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
-    let (a, dim) = points(&args.a)?;
-    let (b, dim_b) = points(&args.b)?;
+    let (a, dim) = Cloud::read(&args.a)?;
+    let (b, dim_b) = Cloud::read(&args.b)?;
     if dim != dim_b {
         return Err(Error::shape(&args.b, format!("points have {dim_b} coordinates, those of --a have {dim}")));
     }
@@ -58,33 +59,45 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         Metric::Torus => Ground::Torus,
     };
     let start = Instant::now();
-    let distance = wasserstein(args.p, &a, &b, dim, ground)?;
+    let distance = weighted(args.p, a.points(), b.points(), dim, ground)?;
     let seconds = start.elapsed().as_secs_f64();
-    let (n, m) = (a.len() / dim, b.len() / dim);
+    let (n, m) = (a.at.len() / dim, b.at.len() / dim);
+    let weights = [a.weights.is_some(), b.weights.is_some()];
     if globals.json {
         return output::json(&serde_json::json!({
             "order": args.p, "distance": distance, "n_a": n, "n_b": m, "dim": dim, "seconds": seconds,
+            "weighted": weights,
         }));
     }
-    let p = args.p;
-    output::line(format!("W{p} = {distance:?}  ({n} and {m} points in {dim} dimensions, {seconds:.3} s)"))
+    let (p, [a, b]) = (args.p, weights.map(|w| if w { " weighted" } else { "" }));
+    output::line(format!("W{p} = {distance:?}  ({n}{a} and {m}{b} points in {dim} dimensions, {seconds:.3} s)"))
 }
 
-/// `points [n, dim]` of a file, and `dim`.
-fn points(path: &Path) -> Result<(Vec<f64>, usize)> {
-    let arrays = read_npz(path)?;
-    let Some(array) = arrays.get("points") else {
-        return Err(Error::data(path, "no array `points`; write one with numpy.savez(file, points=x)"));
-    };
-    let [n, dim @ 1..=usize::MAX] = array.shape[..] else {
-        return Err(Error::shape(path, format!("`points` has shape {:?}, expected [n, dim]", array.shape)));
-    };
-    if n == 0 {
-        return Err(Error::shape(path, "`points` is empty"));
+/// Points of a file, with weights if it has any.
+struct Cloud {
+    at: Vec<f64>,
+    weights: Option<Vec<f64>>,
+}
+
+impl Cloud {
+    fn points(&self) -> Points<'_> {
+        Points { at: &self.at, weights: self.weights.as_deref() }
     }
-    let points = array.to_f64();
-    if let Some(bad) = points.iter().position(|x| !x.is_finite()) {
-        return Err(Error::NonFinite { path: path.into(), message: format!("point {} is not finite", bad / dim) });
+
+    /// `points [n, dim]` of a file with their weights, and `dim`.
+    fn read(path: &Path) -> Result<(Self, usize)> {
+        let input = Input::open(path, "points")?;
+        let array = input.get("points")?;
+        let [n, dim @ 1..=usize::MAX] = array.shape[..] else {
+            return Err(Error::shape(path, format!("`points` has shape {:?}, expected [n, dim]", array.shape)));
+        };
+        if n == 0 {
+            return Err(Error::shape(path, "`points` is empty"));
+        }
+        let points = array.to_f64();
+        if let Some(bad) = points.iter().position(|x| !x.is_finite()) {
+            return Err(Error::NonFinite { path: path.into(), message: format!("point {} is not finite", bad / dim) });
+        }
+        Ok((Self { at: points, weights: input.weights(n)? }, dim))
     }
-    Ok((points, dim))
 }

@@ -148,6 +148,25 @@ pub fn short(text: &str) -> String {
     format!("{} lines, SHA-256 {}", text.lines().count(), &crate::identity::sha256_hex(text)[..16])
 }
 
+/// Rows as aligned columns, set in by two spaces.
+pub(super) fn indented(rows: &[Vec<String>]) -> String {
+    columns(rows).lines().map(|l| format!("  {l}")).collect::<Vec<_>>().join("\n")
+}
+
+/// A nested value as rows of dotted field and value.
+pub(super) fn flatten(path: &str, value: &serde_json::Value, rows: &mut Vec<Vec<String>>) {
+    match value {
+        serde_json::Value::Object(fields) => {
+            for (key, inner) in fields {
+                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                flatten(&path, inner, rows);
+            }
+        }
+        serde_json::Value::String(s) => rows.push(vec![path.to_owned(), short(s)]),
+        other => rows.push(vec![path.to_owned(), other.to_string()]),
+    }
+}
+
 /// A number with four significant digits; a dash for none.
 #[must_use]
 pub fn number(x: Option<f64>) -> String {

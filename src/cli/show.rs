@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::output::{flatten, indented};
 use super::{Globals, digest, output};
 use crate::energy::Counts;
 use crate::error::{Error, Result};
@@ -117,22 +118,4 @@ fn metrics(evaluation: &Evaluation) -> Vec<Vec<String>> {
 
 fn or_dash(text: &str) -> &str {
     if text.is_empty() { "-" } else { text }
-}
-
-pub(super) fn indented(rows: &[Vec<String>]) -> String {
-    output::columns(rows).lines().map(|l| format!("  {l}")).collect::<Vec<_>>().join("\n")
-}
-
-/// A nested value as rows of dotted field and value.
-pub(super) fn flatten(path: &str, value: &Value, rows: &mut Vec<Vec<String>>) {
-    match value {
-        Value::Object(fields) => {
-            for (key, inner) in fields {
-                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-                flatten(&path, inner, rows);
-            }
-        }
-        Value::String(s) => rows.push(vec![path.to_owned(), output::short(s)]),
-        other => rows.push(vec![path.to_owned(), other.to_string()]),
-    }
 }

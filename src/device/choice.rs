@@ -2,12 +2,12 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
-use serde::Serialize;
-
+use super::cards::Found;
 use super::engine::Engine;
 use super::launch::Launch;
+use super::notes::note;
 use crate::energy::Potential;
 use crate::error::{Error, Result};
 
@@ -47,32 +47,6 @@ impl fmt::Display for Choice {
     }
 }
 
-/// One GPU.
-#[derive(Debug, Clone, Serialize)]
-pub struct Card {
-    /// Number, as in `cuda:N`.
-    pub ordinal: usize,
-    /// Model.
-    pub name: String,
-    /// Memory, MiB.
-    pub memory_mib: usize,
-    /// Compute capability.
-    pub capability: (i32, i32),
-}
-
-/// What is there.
-#[derive(Debug, Clone, Default, Serialize)]
-pub struct Found {
-    /// Whether this program has the feature `cuda`.
-    pub built: bool,
-    /// The driver's CUDA version, such as `13.0`.
-    pub driver: Option<String>,
-    /// GPUs.
-    pub cards: Vec<Card>,
-    /// Why none of them can be used.
-    pub problem: Option<String>,
-}
-
 /// What was chosen.
 struct Selected {
     launcher: Arc<dyn Launch>,
@@ -84,7 +58,6 @@ struct Selected {
 }
 
 static SELECTED: OnceLock<Selected> = OnceLock::new();
-static NOTES: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 /// How to get a program that can use a GPU.
 #[cfg(not(feature = "cuda"))]
@@ -192,20 +165,6 @@ pub fn candle_device(ordinal: usize) -> Result<candle_core::Device> {
              and nvidia-curand with LD_LIBRARY_PATH set to their folders)"
         ))
     })
-}
-
-/// Keeps something to be said and recorded.
-pub(crate) fn note(text: String) {
-    let mut notes = NOTES.lock().unwrap_or_else(PoisonError::into_inner);
-    if !notes.contains(&text) {
-        notes.push(text);
-    }
-}
-
-/// What was noted since the last call.
-#[must_use]
-pub fn notes() -> Vec<String> {
-    std::mem::take(&mut *NOTES.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use cudarc::driver::{
     CudaContext, CudaFunction, CudaModule, CudaSlice, CudaStream, CudaView, DriverError, LaunchConfig, PushKernelArg,
 };
 
-use super::choice::{Card, Found};
+use super::cards::{Card, Found};
 use super::launch::{Arg, Failure, Launch, Peak, Program};
 use crate::error::{Error, Result};
 

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::launch::{Arg, Call, Failure, Launch, Program};
-use super::tables::{Shape, THREADS, Tables};
+use crate::energy::tables::{Shape, THREADS, Tables};
 use crate::energy::{Dynamics, Exchange, Potential, Walkers, exchange};
 use crate::error::{Error, Result};
 use crate::real::Precision;
@@ -115,7 +115,7 @@ impl Engine {
                     let half = batch.min(n).div_ceil(2);
                     let half = half.max(LEAST_BATCH);
                     self.batch.store(half, Ordering::Relaxed);
-                    super::choice::note(format!("device memory is short: batches of {half} frames from here on"));
+                    super::notes::note(format!("device memory is short: batches of {half} frames from here on"));
                 }
                 Err(failure) => {
                     let error = Error::Device(match failure {

@@ -192,7 +192,7 @@ impl<B: Bare> Heads<B> {
                 Err(Failure::OutOfMemory) if range.len() > least => {
                     let half = range.len().div_ceil(2).next_multiple_of(least);
                     self.memory.batch.fetch_min((half * pairs).div_ceil(2), Ordering::Relaxed);
-                    super::choice::note(format!(
+                    super::notes::note(format!(
                         "device memory is short: networks in batches of {half} samples from here on"
                     ));
                 }

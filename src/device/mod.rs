@@ -3,7 +3,7 @@
 //! | file | job |
 //! |---|---|
 //! | [`choice`] | `--device`, and what it chose for this process |
-//! | [`tables`] | parameters of a potential as the kernels read them |
+//! | `cards`, `notes` | which GPUs there are; what is to be said and recorded |
 //! | [`engine`] | a potential whose batches run through a [`Launch`] |
 //! | [`heads`] | both heads of a network, made of passes through its backbone |
 //! | [`egnn`], [`dit`] | EGNN and transformer, by kernels |
@@ -14,6 +14,7 @@
 //! The kernels are `src/kernels/*.cu`. They are also compiled as plain C++ by `tests/cuda`, which runs them without a GPU
 //! behind the same [`Launch`].
 
+mod cards;
 pub mod check;
 pub mod choice;
 #[cfg(feature = "cuda")]
@@ -23,12 +24,13 @@ pub mod egnn;
 pub mod engine;
 pub mod heads;
 pub mod launch;
-pub mod tables;
+mod notes;
 
-pub(crate) use choice::note;
-pub use choice::{Choice, Found, name, network, networks, notes, potential, probe, select};
+pub use cards::Found;
+pub use choice::{Choice, name, network, networks, potential, probe, select};
 pub use dit::DeviceDit;
 pub use egnn::DeviceEgnn;
 pub use engine::Engine;
 pub use launch::{Arg, Call, Failure, Kept, Launch, Peak, Program};
-pub use tables::Tables;
+pub(crate) use notes::note;
+pub use notes::notes;

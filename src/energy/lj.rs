@@ -9,10 +9,9 @@
 
 use multiversion::multiversion;
 
-use super::Potential;
 use super::lanes::{self, Kernel, LANES, Row};
 use super::langevin::{self, Dynamics, Walkers};
-use crate::device::Tables;
+use super::{Potential, Tables};
 use crate::real::Precision;
 use crate::real::Real;
 

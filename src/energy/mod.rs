@@ -11,13 +11,14 @@ pub mod langevin;
 pub mod lj;
 mod metered;
 pub mod minimise;
+pub mod tables;
 
-use crate::device::Tables;
 use crate::error::Error;
 
 pub use exchange::Exchange;
 pub use langevin::{Dynamics, Walkers};
 pub use metered::{Counts, Metered, Purpose};
+pub use tables::Tables;
 
 /// A potential energy surface, evaluated for whole batches. Samplers never see it: they get a [`Metered`].
 pub trait Potential: Send + Sync {

@@ -127,16 +127,12 @@ impl Reference {
     /// When an array is missing.
     pub fn set(&self) -> Result<ReferenceSet> {
         let path = self.dir.join("reference.npz");
-        let tica: Arrays = self
-            .arrays
-            .iter()
-            .filter_map(|(name, array)| Some((name.strip_prefix("tica.")?.to_owned(), array.clone())))
-            .collect();
         Ok(ReferenceSet {
             digest: self.digest.clone(),
             positions: get(&self.arrays, "positions", &path)?.to_f64(),
             energies: get(&self.arrays, "energy", &path)?.to_f64(),
-            tica: if tica.is_empty() { None } else { Some(Arc::new(Models::from_arrays(&tica, &path)?)) },
+            tica: Models::of_reference(&self.arrays, &path)?.map(Arc::new),
+            precision: None,
         })
     }
 }

@@ -39,21 +39,21 @@ pub fn subset(total: usize, n: usize, seed: u64, draw: Draw) -> Vec<usize> {
     all
 }
 
-/// How often each of `n` items occurs among the `drawn` of bootstrap replicate number `replicate`.
+/// How often each of `n` items occurs among the `drawn` of bootstrap replicate number `replicate`: whole numbers.
 #[must_use]
-pub fn counts(n: usize, drawn: usize, seed: u64, draw: Draw, replicate: usize) -> Vec<u32> {
+pub fn counts(n: usize, drawn: usize, seed: u64, draw: Draw, replicate: usize) -> Vec<f64> {
     let mut draws = Stream::new(seed, Purpose::Evaluation, draw as u64).at(replicate as u32);
-    let mut counts = vec![0; n];
+    let mut counts = vec![0.0; n];
     for _ in 0..drawn {
-        counts[draws.below(n)] += 1;
+        counts[draws.below(n)] += 1.0;
     }
     counts
 }
 
-/// How often item `i` occurs: once when nothing is resampled.
+/// How much item `i` counts: once where items are neither weighted nor resampled.
 #[must_use]
-pub fn counted(counts: Option<&[u32]>, i: usize) -> u32 {
-    counts.map_or(1, |c| c[i])
+pub fn counted(masses: Option<&[f64]>, i: usize) -> f64 {
+    masses.map_or(1.0, |m| m[i])
 }
 
 /// 95 % percentile interval of `statistic(replicate)` over `replicates` replicates, in parallel.
@@ -132,7 +132,7 @@ mod tests {
             let mean = x.iter().sum::<f64>() / n as f64;
             let (lo, hi) = interval(mean, 400, |r| {
                 let counts = counts(n, n, trial, Draw::ReplicateSamples, r);
-                Some(x.iter().zip(&counts).map(|(x, &c)| x * f64::from(c)).sum::<f64>() / n as f64)
+                Some(x.iter().zip(&counts).map(|(x, c)| x * c).sum::<f64>() / n as f64)
             })
             .unwrap();
             assert!(((hi - lo) / (2.0 * 1.96 / (n as f64).sqrt()) - 1.0).abs() < 0.35);

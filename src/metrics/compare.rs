@@ -1,6 +1,9 @@
 //! What the comparison of two sets of frames gives, and how it gets its interval.
 
-use super::bootstrap::{self, Draw};
+use std::ops::Range;
+
+use super::bootstrap::{self, BLOCKS, Draw, counted};
+use crate::error::Result;
 use crate::stats::series;
 
 /// Sizes and seed that a value depends on.
@@ -73,34 +76,32 @@ impl Compared {
     }
 }
 
-/// A statistic of one side of `n` frames: its value, and its interval from `statistic(counts)` on bootstrap replicates.
+/// A statistic of one side of `n` frames with weights `[n]` (or every frame alike), and its interval: the same with the
+/// masses of bootstrap replicates.
 pub(super) fn bootstrap_one(
     n: usize,
-    value: Option<f64>,
+    weights: Option<&[f64]>,
     settings: Settings,
-    statistic: impl Fn(&[u32]) -> Option<f64> + Sync + Send,
+    statistic: impl Fn(Option<&[f64]>) -> Option<f64> + Sync + Send,
 ) -> Compared {
-    let interval = value.and_then(|value| {
-        bootstrap::interval(value, settings.bootstrap, |r| {
-            statistic(&bootstrap::counts(n, settings.effective(n), settings.seed, Draw::ReplicateSamples, r))
-        })
-    });
-    Compared { value, interval, used: (n, 0), ..Compared::default() }
+    bootstrap_both((n, 0), weights, settings, |in_a, _| statistic(in_a))
 }
 
-/// A statistic of two sides of `n` frames: its value, and its interval from `statistic(counts of a, counts of b)`.
+/// A statistic of two sides of `n` frames, of which the first has weights, and its interval.
 pub(super) fn bootstrap_both(
     n: (usize, usize),
-    value: Option<f64>,
+    weights: Option<&[f64]>,
     settings: Settings,
-    statistic: impl Fn(&[u32], &[u32]) -> Option<f64> + Sync + Send,
+    statistic: impl Fn(Option<&[f64]>, Option<&[f64]>) -> Option<f64> + Sync + Send,
 ) -> Compared {
+    let value = statistic(weights, None);
     let interval = value.and_then(|value| {
         bootstrap::interval(value, settings.bootstrap, |r| {
-            statistic(
-                &bootstrap::counts(n.0, settings.effective(n.0), settings.seed, Draw::ReplicateSamples, r),
-                &bootstrap::counts(n.1, n.1, settings.seed, Draw::ReplicateReference, r),
-            )
+            let drawn = settings.effective(n.0);
+            let mut in_a = bootstrap::counts(n.0, drawn, settings.seed, Draw::ReplicateSamples, r);
+            in_a.iter_mut().zip(weights.into_iter().flatten()).for_each(|(count, weight)| *count *= weight);
+            let in_b = bootstrap::counts(n.1, n.1, settings.seed, Draw::ReplicateReference, r);
+            statistic(Some(&in_a), Some(&in_b))
         })
     });
     Compared { value, interval, used: n, ..Compared::default() }
@@ -114,7 +115,37 @@ pub(super) fn absolute(signed: Compared) -> Compared {
     Compared { value: signed.value.map(f64::abs), interval: signed.interval.map(fold), ..signed }
 }
 
-/// Items of a bootstrap replicate.
-pub(super) fn drawn(counts: &[u32]) -> f64 {
-    counts.iter().map(|&c| f64::from(c)).sum()
+/// Mean with masses `[n]`, or `None` without values.
+pub(super) fn mean(values: &[f64], masses: Option<&[f64]>) -> Option<f64> {
+    let total: f64 = masses.map_or(values.len() as f64, |m| m.iter().sum());
+    let sum: f64 = values.iter().enumerate().map(|(i, v)| v * counted(masses, i)).sum();
+    (!values.is_empty()).then(|| sum / total)
+}
+
+/// A distance between the first `n` frames of two sides, given as `distance(frames, their weights)`; the interval comes from
+/// disjoint blocks of them.
+pub(super) fn in_blocks(
+    n: usize,
+    weights: Option<&[f64]>,
+    settings: Settings,
+    distance: impl Fn(Range<usize>, Option<&[f64]>) -> Result<f64>,
+) -> Result<Compared> {
+    let part = |inside: &Range<usize>| weights.map(|w| &w[inside.clone()]);
+    let massless = |inside: &Range<usize>| part(inside).is_some_and(|w| w.iter().all(|w| *w == 0.0));
+    if massless(&(0..n)) {
+        return Ok(Compared::undefined("no frame in use has a weight"));
+    }
+    let value = distance(0..n, part(&(0..n)))?;
+    let size = n / BLOCKS;
+    let blocks: [Range<usize>; BLOCKS] = std::array::from_fn(|k| k * size..(k + 1) * size);
+    let interval = if settings.bootstrap > 0 && size >= 10 && !blocks.iter().any(massless) {
+        let mut found = [0.0; BLOCKS];
+        for (block, found) in blocks.into_iter().zip(&mut found) {
+            *found = distance(block.clone(), part(&block))?;
+        }
+        Some(bootstrap::block_interval(value, &found, settings.excess(n)))
+    } else {
+        None
+    };
+    Ok(Compared { value: Some(value), interval, used: (n, n), ..Compared::default() })
 }

@@ -11,8 +11,8 @@ use crate::error::{Error, Result};
 /// The function of a metric: samples first, reference second.
 #[derive(Debug, Clone, Copy)]
 pub enum Compute {
-    /// Of reduced energies, those beyond the limit left out ([`super::side::ENERGY_LIMIT`]).
-    Energies(fn(&Pooled, &Pooled, Settings) -> Compared),
+    /// Of reduced energies, those beyond the limit left out ([`super::side::ENERGY_LIMIT`]), with weights of the samples.
+    Energies(fn(&Pooled, Option<&[f64]>, &Pooled, Settings) -> Compared),
     /// Of frames as they are.
     Sides(fn(&Side, &Side, Settings) -> Result<Compared>),
     /// Of frames of a molecule: mirror images reflected, mixed handedness left out. Neither side is empty.
@@ -29,7 +29,9 @@ impl Metric {
     pub fn compare(&self, a: &Side, b: &Side, settings: Settings) -> Result<Compared> {
         let mut found = match self.compute {
             Compute::Energies(of) => {
-                let found = Compared { dropped: a.len() - a.kept().groups(), ..of(a.kept(), b.kept(), settings) };
+                let weights = a.kept_weights();
+                let found = of(a.kept(), weights.as_deref(), b.kept(), settings);
+                let found = Compared { dropped: a.len() - a.kept().groups(), ..found };
                 // Without samples there is nothing to remark.
                 if found.value.is_none() { Compared { note: String::new(), ..found } } else { found }
             }

@@ -7,9 +7,10 @@ use super::compare::{Compared, Correlation, Settings};
 use super::compute::Compute;
 use super::order::{Order, Places};
 use super::registry::{Direction, Metric, by_id};
+use super::rounding::Rounding;
 use super::side::Side;
 use super::structure::Structure;
-use super::{MetricValue, ReferenceSet, append, floor};
+use super::{MetricValue, ReferenceSet, Weighed, append, floor};
 use crate::array::{Arrays, get};
 use crate::error::{Error, Result};
 use crate::spec::EvalSpec;
@@ -39,6 +40,41 @@ pub fn evaluate(
     seed: u64,
     walkers: Option<usize>,
 ) -> Result<Vec<MetricValue>> {
+    let found = evaluate_subject(system, (samples, None), reference, spec, How { seed, walkers, reweight: false })?;
+    Ok(found.into_iter().map(|value| value.plain).collect())
+}
+
+/// The same, and beside it the values with every sample counted by its importance weight `log_weight`: exactly, without
+/// resampling. `precision` is what the samples' file says of its steps per unit of length, if it says it.
+///
+/// # Errors
+/// See [`evaluate`].
+pub fn evaluate_reweighted(
+    system: &System,
+    (samples, precision): (&Arrays, Option<f64>),
+    reference: &ReferenceSet,
+    spec: &EvalSpec,
+    seed: u64,
+    walkers: Option<usize>,
+) -> Result<Vec<Weighed>> {
+    evaluate_subject(system, (samples, precision), reference, spec, How { seed, walkers, reweight: true })
+}
+
+/// How samples are judged: from which seed, with which time order, with weights or without.
+#[derive(Clone, Copy)]
+struct How {
+    seed: u64,
+    walkers: Option<usize>,
+    reweight: bool,
+}
+
+fn evaluate_subject(
+    system: &System,
+    samples: (&Arrays, Option<f64>),
+    reference: &ReferenceSet,
+    spec: &EvalSpec,
+    how: How,
+) -> Result<Vec<Weighed>> {
     let kt = system.kt(system.temperature);
     let subject = Subject {
         name: format!("{} at {}", system.name, system.temperature),
@@ -49,7 +85,7 @@ pub fn evaluate(
         energies: &|positions| energies(system, positions),
         structure: Structure::of(system)?,
     };
-    judge(&subject, samples, reference, spec, seed, walkers)
+    judge(&subject, samples, reference, spec, how)
 }
 
 /// What [`judge`] needs of a system.
@@ -67,12 +103,12 @@ struct Subject<'a> {
 
 fn judge(
     subject: &Subject,
-    samples: &Arrays,
+    (samples, precision): (&Arrays, Option<f64>),
     reference: &ReferenceSet,
     spec: &EvalSpec,
-    seed: u64,
-    walkers: Option<usize>,
-) -> Result<Vec<MetricValue>> {
+    how: How,
+) -> Result<Vec<Weighed>> {
+    let How { seed, walkers, reweight } = how;
     let metrics = spec.metrics.iter().map(|id| by_id(id)).collect::<Result<Vec<_>>>()?;
     let settings =
         Settings { n: spec.n, geo_n: spec.geo_n, ot_n: spec.ot_n, bootstrap: spec.bootstrap, seed, correlation: None };
@@ -91,6 +127,7 @@ fn judge(
     let ours = usable.select(&subset(usable.len(), spec.n, seed, Draw::Samples));
     let reduced = reduced(&ours);
     let ours = ours.with_energies(reduced).with_structure(structure.clone());
+    let weighted = if reweight { ours.reweighted() } else { None };
 
     let mut whole = whole(reference, subject)?;
     let of_reference = possible(&whole, topology, subject.scale).map(|(kept, others, hint)| {
@@ -103,12 +140,19 @@ fn judge(
     let whole = whole.with_structure(structure);
     let truth = whole.select(&subset(whole.len(), spec.n, seed, Draw::Reference));
     let halves = floor::halves(&whole, spec.n, seed);
+    let rounded = if metrics.iter().any(|m| of_energies(m)) {
+        let ours = rounding(subject, "samples", &ours, precision);
+        [ours, rounding(subject, "reference", &truth, reference.precision)]
+    } else {
+        [None, None]
+    };
 
     metrics
         .into_iter()
         .map(|metric| {
             let mut value = blank(metric, subject.length_unit, &reference.digest);
             value.dropped = frames - kept.len();
+            let mut by_weight = None;
             match (metric.array.map(|name| (name, samples.get(name))), metric.compute) {
                 (Some((name, None)), _) => value.note = format!("not defined: the samples have no array `{name}`"),
                 (Some((name, Some(array))), Compute::Array(of)) => {
@@ -124,9 +168,18 @@ fn judge(
                     let settings = Settings { correlation, ..settings };
                     fill(&mut value, metric.compare(&ours, &truth, settings)?);
                     value.n_effective = correlation.map(|_| settings.effective(value.n_samples));
+                    // A metric of an array has its weights already.
+                    if let Some(weighted) = weighted.as_ref().filter(|_| metric.array.is_none()) {
+                        let mut other = blank(metric, subject.length_unit, "");
+                        fill(&mut other, metric.compare(weighted, &truth, settings)?);
+                        by_weight = Some(other);
+                    }
                 }
             }
             stop::check()?;
+            for note in rounded.iter().flatten().filter(|_| of_energies(metric)) {
+                append(&mut value.note, note);
+            }
             if let Some((n, hint)) = &hint {
                 append(&mut value.note, &format!("{n} samples are not the molecule ({hint})"));
             }
@@ -136,9 +189,24 @@ fn judge(
             if value.dropped > 0 {
                 append(&mut value.note, &format!("{} samples dropped", value.dropped));
             }
-            Ok(value)
+            let reweighted = by_weight.as_ref().and_then(|v| v.value);
+            let reweighted_interval = by_weight.and_then(|v| v.lo.zip(v.hi));
+            Ok(Weighed { plain: value, reweighted, reweighted_interval })
         })
         .collect()
+}
+
+/// Whether a metric is one of energies.
+fn of_energies(metric: &Metric) -> bool {
+    matches!(metric.compute, Compute::Energies(_))
+}
+
+/// What a file's rounding of positions did to their energies, in words.
+fn rounding(subject: &Subject, whose: &str, side: &Side, precision: Option<f64>) -> Option<String> {
+    let rounding = Rounding::of(side.positions(), precision)?;
+    let effect = rounding.effect(side.positions(), 3 * subject.atoms, subject.energies).per(subject.kt);
+    let words = || format!("{whose} {}, {}", rounding.describe(subject.length_unit), effect.describe("kT"));
+    rounding.matters(effect).then(words)
 }
 
 /// Frames that can be judged.
@@ -295,7 +363,7 @@ mod tests {
 
     fn reference(digest: &str) -> ReferenceSet {
         let positions = normals(1, 3_000, 1.0);
-        ReferenceSet { digest: digest.into(), energies: harmonic(&positions), positions, tica: None }
+        ReferenceSet { digest: digest.into(), energies: harmonic(&positions), positions, tica: None, precision: None }
     }
 
     fn run(samples: &Arrays, metrics: &[&str], reference: &ReferenceSet, seed: u64) -> Vec<MetricValue> {
@@ -325,7 +393,9 @@ mod tests {
             bootstrap: 100,
             ..EvalSpec::default()
         };
-        judge(&subject, samples, reference, &spec, seed, walkers).unwrap()
+        let how = How { seed, walkers, reweight: true };
+        let found = judge(&subject, (samples, None), reference, &spec, how).unwrap();
+        found.into_iter().map(|value| value.plain).collect()
     }
 
     const ALL: [&str; 9] = [

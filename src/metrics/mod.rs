@@ -11,6 +11,7 @@
 //! | [`alignment`] | distances up to permutation, rotation and reflection |
 //! | [`weights`] | effective sample sizes, clipping, log-partition estimates, unique parents |
 //! | [`bootstrap`] | subsets and 95 % intervals |
+//! | [`rounding`] | coordinates that a lossy file rounded, and what that does to energies |
 //! | [`floor`] | the same metric between two disjoint halves of the reference |
 //! | [`order`] | frames in time: how far they are correlated |
 //! | [`side`] | one set of frames, with what is computed from it once |
@@ -33,6 +34,7 @@ pub mod order;
 pub mod ot;
 mod particles;
 pub mod registry;
+pub mod rounding;
 pub mod side;
 pub mod structure;
 pub mod wasserstein;
@@ -42,7 +44,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-pub use evaluate::evaluate;
+pub use evaluate::{evaluate, evaluate_reweighted};
 pub use registry::{Direction, METRICS, Metric, REFERENCE_LOG_WEIGHT, by_id};
 
 /// An independent reference ensemble.
@@ -57,6 +59,8 @@ pub struct ReferenceSet {
     /// TICA models, fitted on contiguous trajectories of the same ensemble ([`structure::Structure::fit_tica`]); without
     /// them TICA metrics are not defined. They belong to what the digest identifies.
     pub tica: Option<Arc<structure::tica::Models>>,
+    /// Steps per unit of length that its file says positions were rounded to.
+    pub precision: Option<f64>,
 }
 
 /// One metric of one set of samples.
@@ -91,6 +95,20 @@ pub struct MetricValue {
     pub reference: String,
     /// Remarks for the reader; empty for none.
     pub note: String,
+}
+
+/// A metric of samples as they are and, where they have importance weights, by those.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Weighed {
+    /// Every sample alike.
+    #[serde(flatten)]
+    pub plain: MetricValue,
+    /// Every sample counted by its weight; `None` without usable weights, and for metrics of the weights themselves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reweighted: Option<f64>,
+    /// Its 95 % interval; weights are resampled with their samples.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reweighted_interval: Option<(f64, f64)>,
 }
 
 /// Adds a remark to a note.

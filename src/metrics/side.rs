@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::structure::{Frames, Structure};
 use super::wasserstein::{Pooled, interatomic_distances};
+use super::weights::relative;
 
 /// Reduced energies beyond this are dropped (and counted): a single overlap of particles would decide the mean.
 pub const ENERGY_LIMIT: f64 = 1_000.0;
@@ -16,6 +17,8 @@ pub struct Side {
     positions: Vec<f64>,
     energies: Vec<f64>,
     log_weight: Option<Vec<f64>>,
+    /// How much each frame counts; all alike if `None`.
+    weights: Option<Vec<f64>>,
     structure: Option<Arc<Structure>>,
     kept: OnceCell<Pooled>,
     distances: OnceCell<Pooled>,
@@ -31,6 +34,7 @@ impl Side {
             positions,
             energies,
             log_weight: None,
+            weights: None,
             structure: None,
             kept: OnceCell::new(),
             distances: OnceCell::new(),
@@ -52,6 +56,13 @@ impl Side {
         Self { log_weight, frames: OnceCell::new(), ..self }
     }
 
+    /// The same frames, counted by their log weights from here on; `None` when they have none that can be used.
+    #[must_use]
+    pub fn reweighted(&self) -> Option<Self> {
+        let weights = relative(self.log_weight.as_deref()?)?;
+        Some(Self { weights: Some(weights), frames: OnceCell::new(), ..self.clone() })
+    }
+
     /// The same frames, of a molecule.
     #[must_use]
     pub fn with_structure(self, structure: Option<Arc<Structure>>) -> Self {
@@ -62,6 +73,12 @@ impl Side {
     #[must_use]
     pub fn atoms(&self) -> usize {
         self.atoms
+    }
+
+    /// How much each frame counts `[n]`; all alike if `None`.
+    #[must_use]
+    pub fn weights(&self) -> Option<&[f64]> {
+        self.weights.as_deref()
     }
 
     /// Positions `[n, atoms, 3]`.
@@ -94,6 +111,12 @@ impl Side {
             .with_structure(self.structure.clone())
     }
 
+    /// Weights of the frames whose energies are kept, if frames have weights.
+    pub(super) fn kept_weights(&self) -> Option<Vec<f64>> {
+        let weights = self.weights.as_ref()?.iter().zip(&self.energies);
+        Some(weights.filter(|(_, u)| u.abs() <= ENERGY_LIMIT).map(|(w, _)| *w).collect())
+    }
+
     /// Reduced energies within ±[`ENERGY_LIMIT`], ascending.
     pub(super) fn kept(&self) -> &Pooled {
         self.kept.get_or_init(|| {
@@ -111,9 +134,10 @@ impl Side {
     /// The frames of right handedness; `None` without topology.
     pub(super) fn frames(&self) -> Option<&Frames> {
         let structure = self.structure.as_ref()?;
-        Some(
-            self.frames.get_or_init(|| Frames::new(Arc::clone(structure), &self.positions, self.log_weight.as_deref())),
-        )
+        Some(self.frames.get_or_init(|| {
+            let frames = Frames::new(Arc::clone(structure), &self.positions, self.log_weight.as_deref());
+            if self.weights.is_some() { frames.reweighted() } else { frames }
+        }))
     }
 
     /// Positions of the first frames.

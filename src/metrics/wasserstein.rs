@@ -1,4 +1,4 @@
-//! Exact Wasserstein distances between sets of numbers, of any sizes, with optional integer multiplicities.
+//! Exact Wasserstein distances between sets of numbers, of any sizes, with optional masses.
 
 /// Numbers in ascending order, each remembering its group (the frame it belongs to).
 #[derive(Debug, Clone, PartialEq)]
@@ -32,44 +32,51 @@ impl Pooled {
         &self.values
     }
 
-    /// (value, multiplicity) of every value with a positive multiplicity.
-    fn weighted<'a>(&'a self, counts: Option<&'a [u32]>) -> impl Iterator<Item = (f64, u64)> + 'a {
+    /// Masses of groups as those of the values, in their order.
+    #[must_use]
+    pub fn spread(&self, masses: &[f64]) -> Vec<f64> {
+        self.group.iter().map(|&g| masses[g as usize]).collect()
+    }
+
+    /// (value, mass) of every value with a positive mass.
+    fn weighted<'a>(&'a self, masses: Option<&'a [f64]>) -> impl Iterator<Item = (f64, f64)> + 'a {
         self.values
             .iter()
             .zip(&self.group)
-            .map(move |(&v, &g)| (v, counts.map_or(1, |c| u64::from(c[g as usize]))))
-            .filter(|&(_, w)| w > 0)
+            .map(move |(&v, &g)| (v, masses.map_or(1.0, |m| m[g as usize])))
+            .filter(|&(_, w)| w > 0.0)
     }
 }
 
-/// `W_p` for p = 1 or 2 between two pooled sets; `counts` are multiplicities per group (bootstrap), all 1 if `None`.
+/// `W_p` for p = 1 or 2 between two pooled sets; masses are per group (weights, times multiplicities in a bootstrap), all 1
+/// if `None`.
 ///
-/// Merges the two quantile functions: masses are integers, so sizes may differ without rounding.
+/// Merges the two quantile functions: as long as masses are whole numbers, sizes may differ without rounding.
 /// `W_p = (mean |F^-1(q) - G^-1(q)|^p)^(1/p)`. `None` when a side is empty.
 #[must_use]
-pub fn pooled(p: u32, a: &Pooled, a_counts: Option<&[u32]>, b: &Pooled, b_counts: Option<&[u32]>) -> Option<f64> {
-    let total = |s: &Pooled, c: Option<&[u32]>| s.weighted(c).map(|(_, w)| w).sum::<u64>();
-    let (total_a, total_b) = (total(a, a_counts), total(b, b_counts));
-    let (mut rest_a, mut rest_b) = (a.weighted(a_counts), b.weighted(b_counts));
+pub fn pooled(p: u32, a: &Pooled, a_masses: Option<&[f64]>, b: &Pooled, b_masses: Option<&[f64]>) -> Option<f64> {
+    let total = |s: &Pooled, m: Option<&[f64]>| s.weighted(m).map(|(_, w)| w).sum::<f64>();
+    let (total_a, total_b) = (total(a, a_masses), total(b, b_masses));
+    let (mut rest_a, mut rest_b) = (a.weighted(a_masses), b.weighted(b_masses));
     let (mut x, mut y) = (rest_a.next()?, rest_b.next()?);
     (x.1, y.1) = (x.1 * total_b, y.1 * total_a);
     let mut sum = 0.0;
     loop {
         let mass = x.1.min(y.1);
         let gap = (x.0 - y.0).abs();
-        sum += mass as f64 * if p == 1 { gap } else { gap * gap };
+        sum += mass * if p == 1 { gap } else { gap * gap };
         x.1 -= mass;
         y.1 -= mass;
-        if x.1 == 0 {
+        if x.1 == 0.0 {
             let Some((value, w)) = rest_a.next() else { break };
             x = (value, w * total_b);
         }
-        if y.1 == 0 {
+        if y.1 == 0.0 {
             let Some((value, w)) = rest_b.next() else { break };
             y = (value, w * total_a);
         }
     }
-    let mean = sum / (total_a as f64 * total_b as f64);
+    let mean = sum / (total_a * total_b);
     Some(if p == 1 { mean } else { mean.sqrt() })
 }
 
@@ -114,11 +121,14 @@ mod tests {
         let b = Pooled::new(&[0.0, 1.0, 4.0], 1);
         let repeated = Pooled::new(&[0.3, 5.0, 0.3, 5.0, 7.0, 0.1], 2);
         for p in [1, 2] {
-            let weighted = pooled(p, &a, Some(&[2, 0, 1]), &b, None).unwrap();
             let plain = pooled(p, &repeated, None, &b, None).unwrap();
-            assert!((weighted - plain).abs() < 1e-14);
+            for unit in [1.0, 1e-3] {
+                let weighted = pooled(p, &a, Some(&[2.0 * unit, 0.0, unit]), &b, None).unwrap();
+                assert!((weighted - plain).abs() < 1e-14);
+            }
         }
-        assert_eq!(pooled(1, &a, Some(&[0, 0, 0]), &b, None), None);
+        assert_eq!(pooled(1, &a, Some(&[0.0; 3]), &b, None), None);
+        assert_eq!(a.spread(&[0.0, 1.0, 2.0]), [1.0, 2.0, 0.0, 1.0, 0.0, 2.0]);
     }
 
     #[test]

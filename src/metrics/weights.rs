@@ -12,15 +12,16 @@ const REWEIGHTING: u64 = 1 << 50;
 /// `None` without samples, when no weight is positive, or when a log weight is NaN or `+inf`.
 #[must_use]
 pub fn ess(log_weight: &[f64]) -> Option<f64> {
-    let top = log_weight.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    if !top.is_finite() || log_weight.iter().any(|w| w.is_nan()) {
-        return None;
-    }
-    let (sum, squares) = log_weight.iter().fold((0.0, 0.0), |(s, q), l| {
-        let w = (l - top).exp();
-        (s + w, q + w * w)
-    });
+    let (sum, squares) = relative(log_weight)?.into_iter().fold((0.0, 0.0), |(s, q), w| (s + w, q + w * w));
     Some(sum * sum / (log_weight.len() as f64 * squares))
+}
+
+/// Weights relative to the largest; `None` without samples, when no weight is positive, or when a log weight is NaN or `+inf`.
+#[must_use]
+pub fn relative(log_weight: &[f64]) -> Option<Vec<f64>> {
+    let top = log_weight.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let usable = top.is_finite() && !log_weight.iter().any(|w| w.is_nan());
+    usable.then(|| log_weight.iter().map(|l| (l - top).exp()).collect())
 }
 
 /// Sets the `floor(fraction n)` largest log-weights to the smallest of them; returns how many. NaN must have been removed.

@@ -1,7 +1,7 @@
 //! Whether the files of an ended run are what they say, as far as that can be seen without computing anything again.
 
 use super::{Evaluation, Failure, Partial, Provenance, Request, RunDir, atomic, evaluation, events, manifest};
-use crate::array::{Arrays, positions_of, read_npz};
+use crate::array::{Arrays, Input};
 use crate::energy::Counts;
 use crate::error::{Error, Result};
 use crate::{identity, systems};
@@ -54,11 +54,11 @@ pub fn audit(run: &RunDir) -> Result<Audited> {
 /// Samples that fit the system, are finite, and as many as the log and `partial.json` say.
 fn samples(run: &RunDir, request: &Request) -> Result<Arrays> {
     let path = run.file("samples.npz");
-    let samples = read_npz(&path)?;
+    let samples = Input::open(&path, "positions")?;
     let atoms = systems::build(&request.spec.system)?.atoms;
-    let made = (positions_of(&samples, &path, atoms)?.len() / (3 * atoms)) as u64;
+    let made = (samples.positions(atoms)?.len() / (3 * atoms)) as u64;
     for name in ["energy", "log_weight", "parents", "log_q"] {
-        if let Some(array) = samples.get(name)
+        if let Some(array) = samples.find(name)?
             && array.shape != [made as usize]
         {
             return Err(Error::shape(&path, format!("`{name}` has shape {:?}, expected [{made}]", array.shape)));
@@ -70,7 +70,7 @@ fn samples(run: &RunDir, request: &Request) -> Result<Arrays> {
     }
     // Records of older versions do not say how many samples there were, nor that a budget ended them.
     let Some(recorded) = events::finished(&run.file("events.jsonl"))?.and_then(|f| f.samples) else {
-        return Ok(samples);
+        return Ok(samples.into_arrays());
     };
     if recorded != made {
         return wrong(format!("has {made} samples, the log of the run recorded {recorded}"));
@@ -83,6 +83,6 @@ fn samples(run: &RunDir, request: &Request) -> Result<Arrays> {
             Err(Error::data(&path, format!("says {p}, but there are {made} of {asked}")))
         }
         None if made != asked => wrong(format!("has {made} samples, {asked} were asked for")),
-        _ => Ok(samples),
+        _ => Ok(samples.into_arrays()),
     }
 }

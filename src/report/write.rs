@@ -310,7 +310,7 @@ mod tests {
         let positions = arrays["positions"].to_f64();
         let energies = energies(&system, &positions);
         let frames = energies.len();
-        let reference = ReferenceSet { digest: "a".into(), positions, energies, tica: None };
+        let reference = ReferenceSet { digest: "a".into(), positions, energies, tica: None, precision: None };
         let pictures = Pictures::new(&system, &reference, &[("MD".into(), arrays.clone())]).unwrap();
         assert_eq!(pictures.samples.length_unit, "nm");
         let views = pictures.molecule.unwrap();
@@ -322,8 +322,13 @@ mod tests {
         assert_eq!(views.phi.profiles[0].angles[1].len(), frames);
         assert!(views.tica.is_none());
         let cluster = crate::systems::by_name("lj13", 1.0).unwrap();
-        let reference =
-            ReferenceSet { digest: "b".into(), positions: cluster.start.clone(), energies: vec![-80.0], tica: None };
+        let reference = ReferenceSet {
+            digest: "b".into(),
+            positions: cluster.start.clone(),
+            energies: vec![-80.0],
+            tica: None,
+            precision: None,
+        };
         assert!(Pictures::new(&cluster, &reference, &[]).unwrap().molecule.is_none());
     }
 }

@@ -32,6 +32,15 @@ pub fn i64s(state: &Arrays, name: &str) -> Result<Vec<i64>> {
     integers.ok_or_else(|| Error::Internal(format!("checkpoint array `{name}` is not an integer array")))
 }
 
+/// The item with the number that a checkpoint holds.
+///
+/// # Errors
+/// When there is none: the checkpoint is damaged, or of another version.
+pub fn one_of<T: Copy>(items: &[T], number: i64) -> Result<T> {
+    let found = usize::try_from(number).ok().and_then(|i| items.get(i)).copied();
+    found.ok_or_else(|| Error::Internal(format!("checkpoint holds phase {number}, expected one below {}", items.len())))
+}
+
 /// A one-dimensional float array.
 #[must_use]
 pub fn floats(values: &[f64]) -> Array {
@@ -42,4 +51,18 @@ pub fn floats(values: &[f64]) -> Array {
 #[must_use]
 pub fn integers(values: &[i64]) -> Array {
     Array::i64(&[values.len()], values.to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A damaged checkpoint is no other phase.
+    #[test]
+    fn numbers_out_of_range_are_refused() {
+        assert_eq!(one_of(&['a', 'b'], 1).unwrap(), 'b');
+        for number in [-1, 2, i64::MAX] {
+            assert!(one_of(&['a', 'b'], number).unwrap_err().to_string().contains("phase"));
+        }
+    }
 }

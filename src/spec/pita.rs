@@ -14,7 +14,7 @@ pub enum Engine {
     Fused,
 }
 
-/// Weight increment of the annealing (`design`: PITA section 5 and 8).
+/// Weight increment of the annealing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Weights {

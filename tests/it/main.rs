@@ -5,6 +5,7 @@
 mod common;
 
 mod arguments;
+mod boundary;
 mod check;
 mod cli;
 mod compare;
@@ -18,6 +19,7 @@ mod evaluations;
 mod external;
 mod forcefield;
 mod forcefield_reader;
+mod formats;
 mod frozen_metrics;
 mod fused;
 mod golden_dit;

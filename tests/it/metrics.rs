@@ -62,9 +62,9 @@ fn geometry() {
     for (ours, expected) in cost.iter().zip(v("eot.cost")) {
         close(*ours, expected);
     }
-    close(ot::mean_cost(&cost, 30).unwrap(), v("eot.value")[0]);
+    close(ot::mean_cost(&cost, 30, None).unwrap(), v("eot.value")[0]);
     let squared: Vec<f64> = cost.iter().map(|c| c * c).collect();
-    close(ot::mean_cost(&squared, 30).unwrap().sqrt(), v("eot.squared_cost_w2")[0]);
+    close(ot::mean_cost(&squared, 30, None).unwrap().sqrt(), v("eot.squared_cost_w2")[0]);
 
     // The matching and the rotation of the first pair.
     let (mut a, mut b) = (x[..39].to_vec(), y[..39].to_vec());

@@ -79,6 +79,20 @@ pub fn decode_xtc(bytes: &[u8], path: &Path) -> Result<Arrays> {
     Ok(out)
 }
 
+/// The least precision of all frames of a file that [`decode_xtc`] takes, in steps per unit of length; `None` where
+/// coordinates are plain floats.
+pub(super) fn precision(bytes: &[u8]) -> Option<f64> {
+    let (mut rest, mut least) = (bytes, None);
+    while let Ok((atoms, length)) = measure(rest) {
+        if atoms > PLAIN {
+            let here = f64::from(f32::from_be_bytes(*rest[HEADER..].first_chunk()?));
+            least = Some(least.map_or(here, |least: f64| least.min(here)));
+        }
+        rest = &rest[length..];
+    }
+    least
+}
+
 /// Coordinates of a frame that [`measure`] found whole.
 fn decode(bytes: &[u8], atoms: usize, out: &mut [f64]) -> Option<()> {
     let words = bytes[HEADER..].as_chunks::<4>().0;
@@ -201,6 +215,8 @@ mod tests {
         for (atoms, sd) in [(1, 0.3), (9, 0.3), (10, 0.3), (22, 0.3), (33, 20.0), (55, 1.0), (13, 0.0), (400, 90.0)] {
             let positions = normals(7, atoms, sd);
             write_xtc(&path, &positions, atoms).unwrap();
+            let stated = precision(&std::fs::read(&path).unwrap());
+            assert_eq!(stated, (atoms > 9).then_some(1e6));
             let back = &read_xtc(&path).unwrap()["positions"];
             assert_eq!(back.shape, [7, atoms, 3]);
             for (a, b) in positions.iter().zip(back.to_f64()) {

@@ -2,8 +2,8 @@
 //! blocks take from it; forward and reverse. Rows are samples.
 
 use super::builder::{Batch, Builder, Parts, Place, THREADS, WARPS, int, long};
-use super::passes::Run;
 use super::places::Linear;
+use super::run::Run;
 use crate::nn::dit::plan::FREQUENCIES;
 
 /// What the reverse pass of an MLP needs.

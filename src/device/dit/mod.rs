@@ -6,6 +6,7 @@
 //! | [`places`] | where each parameter lies in the flat vector |
 //! | [`builder`] | a program in the making: buffers, calls, matrix products |
 //! | [`conditioning`] | embeddings, their MLPs, modulations; forward and reverse |
+//! | `run` | what the calls of a pass have in common |
 //! | [`passes`] | the whole network, forward and reverse |
 //!
 //! The formulas are those of `nn::dit`. Buffers are `[1 + tangents][rows][features]`: one product takes the rows of the values and
@@ -17,12 +18,13 @@ pub mod builder;
 pub mod conditioning;
 pub mod passes;
 pub mod places;
+mod run;
 
 use std::sync::Arc;
 
 use self::builder::Builder;
-use self::passes::Run;
 use self::places::Places;
+use self::run::Run;
 use super::engine::{bytes_of, reals_of};
 use super::heads::{Bare, Heads, Inputs, Pass};
 use super::launch::{Failure, Kept, Launch};

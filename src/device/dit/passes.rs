@@ -3,28 +3,10 @@
 use super::Dit;
 use super::builder::{Batch, Builder, Parts, Place, THREADS, WARPS, attention_reals, int, long, optional};
 use super::conditioning;
+use super::run::Run;
 use crate::device::heads::Bare;
 use crate::device::launch::Arg;
 use crate::rng::Purpose;
-
-/// What all calls of a pass share.
-#[derive(Clone, Copy)]
-pub struct Run<'a> {
-    /// The network.
-    pub net: &'a Dit,
-    /// Samples.
-    pub samples: usize,
-    /// Values and tangents.
-    pub components: usize,
-    /// Whether noise levels have a tangent.
-    pub moved: bool,
-    /// Flat parameters.
-    pub w: Place,
-    /// Tables of the rotary attention.
-    pub tables: Place,
-    /// Dropout masks `[2 blocks, samples, tokens, hidden]`.
-    pub masks: Option<Place>,
-}
 
 /// What the reverse pass needs of a block; rows are tokens, sample by sample.
 #[derive(Clone, Copy)]

@@ -4,10 +4,10 @@ use super::bonded::Bonded;
 use super::born::{Born, BornRows};
 use super::pairs::{PairRows, Pairs};
 use super::params::{ForceField, GeneralizedBorn};
-use crate::device;
 use crate::energy::Potential;
 use crate::energy::lanes::{self, Kernel, Row};
 use crate::energy::langevin::{self, Dynamics, Walkers};
+use crate::energy::tables;
 use crate::real::Precision;
 use crate::real::Real;
 
@@ -119,9 +119,9 @@ impl Potential for Engine {
         lanes::batch(&self.double, positions, &mut forces, terms);
     }
 
-    fn tables(&self) -> Option<device::Tables> {
+    fn tables(&self) -> Option<tables::Tables> {
         // The kernels know OBC alone.
         let obc = self.parameters.gb.as_ref().is_none_or(GeneralizedBorn::is_obc);
-        obc.then(|| device::Tables::forcefield(&self.parameters, self.flops()))
+        obc.then(|| tables::Tables::forcefield(&self.parameters, self.flops()))
     }
 }

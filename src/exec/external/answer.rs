@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::job::Job;
-use crate::array::{Array, positions_of, read_npz};
+use crate::array::{Array, Input};
 use crate::energy::Counts;
 use crate::error::{Error, Result};
 use crate::metrics::evaluate::energies;
@@ -32,20 +32,21 @@ pub(super) fn read(job: &Job, spec: &ExternalSpec, system: &System) -> Result<(S
 fn samples(job: &Job, system: &System) -> Result<Samples> {
     let path = &job.output;
     plain_file(path, "`output` in the job file says where samples belong")?;
-    let mut arrays = read_npz(path)?;
-    arrays.retain(|name, _| TAKEN.contains(&name.as_str()));
-    let positions = positions_of(&arrays, path, system.atoms)?;
+    let input = Input::open(path, "positions")?;
+    let positions = input.positions(system.atoms)?;
     let n = positions.len() / (3 * system.atoms);
     if n == 0 {
         return Err(Error::data(path, "`positions` has no frames"));
     }
     for name in &TAKEN[1..] {
-        let Some(array) = arrays.get(*name) else { continue };
+        let Some(array) = input.find(name)? else { continue };
         if array.shape != [n] {
             let message = format!("`{name}` has shape {:?}, expected [{n}] as `positions` has", array.shape);
             return Err(Error::shape(path, message));
         }
     }
+    let mut arrays = input.into_arrays();
+    arrays.retain(|name, _| TAKEN.contains(&name.as_str()));
     if let Some(i) = arrays.get("log_weight").and_then(|w| w.to_f64().iter().position(|w| !w.is_finite())) {
         let message = format!("`log_weight` is not finite at sample {i}");
         return Err(Error::NonFinite { path: path.clone(), message });

@@ -9,22 +9,23 @@ pub(super) struct Cloud {
     pub dim: usize,
     /// `[count, dim]`.
     pub points: Vec<f64>,
-    /// How often each point occurs, times a common factor.
+    /// Mass of each point, positive.
     pub mass: Vec<u64>,
 }
 
 impl Cloud {
-    /// Merges and orders `points [n, dim]`; each has mass `unit`.
-    pub fn new(points: &[f64], dim: usize, ground: Ground, unit: u64) -> Self {
+    /// Merges and orders `points [n, dim]` with masses `mass [n]`; those without mass are left out.
+    pub fn new(points: &[f64], dim: usize, ground: Ground, mass: &[u64]) -> Self {
         let points: Vec<f64> = points.iter().map(|&x| ground.inside(x)).collect();
         let at = |i: u32| &points[i as usize * dim..][..dim];
-        let mut order: Vec<u32> = (0..(points.len() / dim) as u32).collect();
+        let mut order: Vec<u32> = (0..(points.len() / dim) as u32).filter(|&i| mass[i as usize] > 0).collect();
         let compare = |&i: &u32, &j: &u32| {
             at(i).iter().zip(at(j)).map(|(x, y)| x.total_cmp(y)).find(|o| o.is_ne()).unwrap_or(i.cmp(&j))
         };
         order.sort_unstable_by(compare);
         let groups = order.chunk_by(|&i, &j| at(i) == at(j));
-        let (mut distinct, masses): (Vec<u32>, Vec<u64>) = groups.map(|g| (g[0], unit * g.len() as u64)).unzip();
+        let together = |g: &[u32]| g.iter().map(|&i| mass[i as usize]).sum::<u64>();
+        let (mut distinct, masses): (Vec<u32>, Vec<u64>) = groups.map(|g| (g[0], together(g))).unzip();
         let mut mass_of = vec![0; points.len() / dim];
         distinct.iter().zip(masses).for_each(|(&i, m)| mass_of[i as usize] = m);
         sort_in_space(&mut distinct, &points, dim);

@@ -1,8 +1,9 @@
-//! Exact optimal transport between point clouds with uniform weights.
+//! Exact optimal transport between point clouds of any sizes, with weights or without.
 //!
 //! | file | job |
 //! |---|---|
 //! | [`ground`] | distances: one point against blocks of points |
+//! | [`masses`] | weights as whole numbers of the same sum |
 //! | [`cloud`] | points merged where equal, and ordered in space |
 //! | [`costs`] | costs on demand, of points or of a matrix |
 //! | [`scan`] | columns of a row that are good at given prices |
@@ -20,6 +21,7 @@ mod costs;
 mod flows;
 mod ground;
 mod levels;
+mod masses;
 mod network;
 mod scan;
 
@@ -30,17 +32,15 @@ pub use ground::Ground;
 
 use crate::error::{Error, Result};
 
-/// Largest least common multiple of unequal sizes.
-const MOST: usize = 60_000;
 /// Numbers up to here can be squared and summed.
 const HUGE: f64 = 1e100;
 
-/// Least mean cost over all one-to-one matchings of `cost [n, n]`, row-major.
+/// Least mean cost over all one-to-one matchings of `cost [n, n]`, row-major; with weights `[n]` of rows, of all plans.
 ///
 /// # Errors
-/// [`Error::Numerical`] when there are no costs, one is not finite, or they span so many orders of magnitude that the
-/// result cannot be proven; [`Error::Interrupted`].
-pub fn mean_cost(cost: &[f64], n: usize) -> Result<f64> {
+/// [`Error::Numerical`] when there are no costs, one is not finite, weights are no weights, or costs span so many orders
+/// of magnitude that the result cannot be proven; [`Error::Interrupted`].
+pub fn mean_cost(cost: &[f64], n: usize, weights: Option<&[f64]>) -> Result<f64> {
     if n == 0 {
         return Err(numerical("no points"));
     }
@@ -50,18 +50,40 @@ pub fn mean_cost(cost: &[f64], n: usize) -> Result<f64> {
     if !cost.iter().all(|c| c.abs() < HUGE) {
         return Err(numerical("a cost is not finite, or beyond 1e100"));
     }
-    let ones = vec![1; n];
-    Ok(least_cost(&Dense::new(cost, n), &ones, &ones)? / n as f64)
+    let ([supply, demand], total) = masses::of([weights, None], [n, n]).map_err(|why| numerical(&why))?;
+    Ok(least_cost(&Dense::new(cost, n), &supply, &demand)? / total as f64)
 }
 
-/// Wasserstein distance of order `p` (1 or 2) between `a [n, dim]` and `b [m, dim]`, in their unit.
-///
-/// For unequal sizes each point is split into equal parts, so that both sides have as many parts as the least common
-/// multiple of the sizes, which must not exceed 60,000.
+/// A cloud of points.
+#[derive(Debug, Clone, Copy)]
+pub struct Points<'a> {
+    /// Coordinates `[n, dim]`.
+    pub at: &'a [f64],
+    /// How much each counts `[n]`, on any scale; all alike if `None`.
+    pub weights: Option<&'a [f64]>,
+}
+
+impl<'a> From<&'a [f64]> for Points<'a> {
+    fn from(at: &'a [f64]) -> Self {
+        Self { at, weights: None }
+    }
+}
+
+/// Wasserstein distance of order `p` (1 or 2) between `a [n, dim]` and `b [m, dim]`, in their unit, every point alike.
 ///
 /// # Errors
-/// [`Error::Usage`] for other `p` or dimensions and for sizes with a larger common multiple; otherwise as [`mean_cost`].
+/// See [`weighted`].
 pub fn wasserstein(p: u32, a: &[f64], b: &[f64], dim: usize, ground: Ground) -> Result<f64> {
+    weighted(p, a.into(), b.into(), dim, ground)
+}
+
+/// The same of points with weights, which are rounded to 2^-52 of their sum; without weights nothing is rounded.
+///
+/// # Errors
+/// [`Error::Usage`] for other `p` or dimensions; [`Error::Numerical`] for weights that are negative, not finite, all zero
+/// or another number than points; otherwise as [`mean_cost`].
+pub fn weighted(p: u32, a: Points<'_>, b: Points<'_>, dim: usize, ground: Ground) -> Result<f64> {
+    let ([a, b], weights) = ([a.at, b.at], [a.weights, b.weights]);
     if !(1..=2).contains(&p) {
         return Err(Error::Usage(format!("optimal transport of order {p}: only 1 and 2 are known")));
     }
@@ -75,18 +97,9 @@ pub fn wasserstein(p: u32, a: &[f64], b: &[f64], dim: usize, ground: Ground) -> 
     if !a.iter().chain(b).all(|x| x.abs() < HUGE) {
         return Err(numerical("a coordinate is not finite, or beyond 1e100"));
     }
-    let common = gcd(n, m);
-    let parts = n / common * m;
-    if n != m && parts > MOST {
-        return Err(Error::Usage(format!(
-            "optimal transport between {n} and {m} points: the least common multiple {parts} exceeds {MOST}; give both \
-             sides the same number of points"
-        )));
-    }
-    let a = Cloud::new(a, dim, ground, (m / common) as u64);
-    let b = Cloud::new(b, dim, ground, (n / common) as u64);
-    let costs = Between::new(p, ground, a, b);
-    let mean = least_cost(&costs, &costs.a.mass, &costs.b.mass)? / parts as f64;
+    let ([mass_a, mass_b], total) = masses::of(weights, [n, m]).map_err(|why| numerical(&why))?;
+    let costs = Between::new(p, ground, Cloud::new(a, dim, ground, &mass_a), Cloud::new(b, dim, ground, &mass_b));
+    let mean = least_cost(&costs, &costs.a.mass, &costs.b.mass)? / total as f64;
     Ok(if p == 1 { mean } else { mean.sqrt() })
 }
 
@@ -110,10 +123,6 @@ fn least_cost<C: Costs>(costs: &C, supply: &[u64], demand: &[u64]) -> Result<f64
 
 fn numerical(message: &str) -> Error {
     Error::Numerical(format!("optimal transport: {message}"))
-}
-
-fn gcd(a: usize, b: usize) -> usize {
-    if b == 0 { a } else { gcd(b, a % b) }
 }
 
 #[cfg(test)]

@@ -238,7 +238,7 @@ mod tests {
         for (ground, p) in [(Ground::Torus, 2), (Ground::Torus, 1), (Ground::Euclidean, 2), (Ground::Euclidean, 1)] {
             let mut cloud = |n: usize| {
                 let x: Vec<f64> = (0..2 * n).map(|_| 1.5 * d.normal()).collect();
-                Cloud::new(&x, 2, ground, 1)
+                Cloud::new(&x, 2, ground, &vec![1; n])
             };
             let costs = Between::new(p, ground, cloud(20), cloud(1_001));
             let prices: Vec<f64> = (0..1_001).map(|_| 0.05 * d.normal()).collect();

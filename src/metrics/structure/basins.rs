@@ -4,8 +4,8 @@
 //! that collapse lose it first.
 
 use super::Frames;
-use crate::metrics::bootstrap::{LEAST, counted};
-use crate::metrics::compare::{Compared, Settings, absolute, bootstrap_both, bootstrap_one, drawn};
+use crate::metrics::bootstrap::LEAST;
+use crate::metrics::compare::{Compared, Settings, absolute, bootstrap_both, bootstrap_one, mean};
 
 /// A part of the circle that phi may lie in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,17 +25,22 @@ impl Basin {
     }
 }
 
-/// For every phi, which frames are inside.
-fn inside(frames: &Frames, basin: Basin) -> Vec<Vec<bool>> {
+/// For every phi, which frames are inside: 1, or 0.
+fn inside(frames: &Frames, basin: Basin) -> Vec<Vec<f64>> {
     let (angles, width) = frames.torus();
     let phis = frames.structure().backbone.phi.len();
-    (0..phis).map(|k| angles.iter().skip(k).step_by(width).map(|&phi| basin.holds(phi)).collect()).collect()
+    let hit = |&phi: &f64| f64::from(u8::from(basin.holds(phi)));
+    (0..phis).map(|k| angles.iter().skip(k).step_by(width).map(hit).collect()).collect()
 }
 
-/// Fraction inside, with multiplicities in a bootstrap replicate.
-fn fraction(inside: &[bool], counts: Option<&[u32]>) -> f64 {
-    let hits: u32 = inside.iter().enumerate().filter(|(_, hit)| **hit).map(|(i, _)| counted(counts, i)).sum();
-    f64::from(hits) / counts.map_or(inside.len() as f64, drawn)
+/// Fraction inside, by mass.
+fn fraction(inside: &[f64], masses: Option<&[f64]>) -> f64 {
+    mean(inside, masses).unwrap_or(f64::NAN)
+}
+
+/// The same of every phi.
+fn fractions(inside: &[Vec<f64>], masses: Option<&[f64]>) -> Vec<f64> {
+    inside.iter().map(|inside| fraction(inside, masses)).collect()
 }
 
 /// Free energy inside minus free energy outside, kT; `None` when either is empty.
@@ -62,10 +67,9 @@ fn listed(frames: &Frames, ours: &[f64], theirs: &[f64]) -> String {
 /// Fraction of samples with phi > 0; of several phis the largest.
 pub(in crate::metrics) fn population(a: &Frames, b: &Frames, settings: Settings) -> Compared {
     let (ours, theirs) = (inside(a, Basin::Positive), inside(b, Basin::Positive));
-    let all = |sets: &[Vec<bool>]| sets.iter().map(|s| fraction(s, None)).collect::<Vec<_>>();
-    let (p, q) = (all(&ours), all(&theirs));
-    let Some((k, value)) = largest(p.iter().copied()) else { return no_phi() };
-    let mut found = bootstrap_one(a.len(), Some(value), settings, |counts| Some(fraction(&ours[k], Some(counts))));
+    let (p, q) = (fractions(&ours, a.weights()), fractions(&theirs, None));
+    let Some((k, _)) = largest(p.iter().copied()) else { return no_phi() };
+    let mut found = bootstrap_one(a.len(), a.weights(), settings, |masses| Some(fraction(&ours[k], masses)));
     found.note = format!("phi > 0: {}", listed(a, &p, &q));
     found
 }
@@ -73,14 +77,11 @@ pub(in crate::metrics) fn population(a: &Frames, b: &Frames, settings: Settings)
 /// Absolute difference of the fractions with phi > 0; of several phis the largest.
 pub(in crate::metrics) fn population_error(a: &Frames, b: &Frames, settings: Settings) -> Compared {
     let (ours, theirs) = (inside(a, Basin::Positive), inside(b, Basin::Positive));
-    let all = |sets: &[Vec<bool>]| sets.iter().map(|s| fraction(s, None)).collect::<Vec<_>>();
-    let (p, q) = (all(&ours), all(&theirs));
+    let (p, q) = (fractions(&ours, a.weights()), fractions(&theirs, None));
     let Some((k, _)) = largest(p.iter().zip(&q).map(|(p, q)| (p - q).abs())) else { return no_phi() };
-    let difference = |in_a: Option<&[u32]>, in_b: Option<&[u32]>| fraction(&ours[k], in_a) - fraction(&theirs[k], in_b);
-    let mut found =
-        absolute(bootstrap_both((a.len(), b.len()), Some(difference(None, None)), settings, |in_a, in_b| {
-            Some(difference(Some(in_a), Some(in_b)))
-        }));
+    let mut found = absolute(bootstrap_both((a.len(), b.len()), a.weights(), settings, |in_a, in_b| {
+        Some(fraction(&ours[k], in_a) - fraction(&theirs[k], in_b))
+    }));
     found.note = format!("phi > 0: {}", listed(a, &p, &q));
     found
 }
@@ -91,8 +92,9 @@ pub(in crate::metrics) fn delta_f(a: &Frames, b: &Frames, settings: Settings) ->
     let mut differences = Vec::new();
     let (mut f, mut g) = (Vec::new(), Vec::new());
     for (k, (ours, theirs)) in ours.iter().zip(&theirs).enumerate() {
-        let (Some(mine), Some(truth)) = (free_energy(fraction(ours, None)), free_energy(fraction(theirs, None))) else {
-            let (whose, p) = match fraction(ours, None) {
+        let p = fraction(ours, a.weights());
+        let (Some(mine), Some(truth)) = (free_energy(p), free_energy(fraction(theirs, None))) else {
+            let (whose, p) = match p {
                 p if p > 0.0 && p < 1.0 => ("reference", fraction(theirs, None)),
                 p => ("samples", p),
             };
@@ -105,8 +107,8 @@ pub(in crate::metrics) fn delta_f(a: &Frames, b: &Frames, settings: Settings) ->
         g.push(truth);
     }
     let Some((k, _)) = largest(differences.iter().map(|d| d.abs())) else { return no_phi() };
-    let mut found = absolute(bootstrap_both((a.len(), b.len()), Some(differences[k]), settings, |in_a, in_b| {
-        Some(free_energy(fraction(&ours[k], Some(in_a)))? - free_energy(fraction(&theirs[k], Some(in_b)))?)
+    let mut found = absolute(bootstrap_both((a.len(), b.len()), a.weights(), settings, |in_a, in_b| {
+        Some(free_energy(fraction(&ours[k], in_a))? - free_energy(fraction(&theirs[k], in_b))?)
     }));
     found.note = format!("kT: {}", listed(a, &f, &g));
     if found.interval.is_none() && settings.bootstrap >= LEAST {

@@ -6,10 +6,11 @@ use super::tica::Kind;
 use super::{Frames, transport};
 use crate::error::Result;
 use crate::metrics::bootstrap::counted;
-use crate::metrics::compare::{Compared, Settings, bootstrap_both, bootstrap_one, drawn};
-use crate::metrics::ot::Ground;
+use crate::metrics::compare::{Compared, Settings, bootstrap_both, bootstrap_one, mean};
+use crate::metrics::ot::{Ground, Points};
 use crate::metrics::side::Side;
 use crate::metrics::wasserstein::{Pooled, pooled};
+use crate::metrics::weights::relative;
 
 /// Cells along each angle for `basin-coverage`: 10 degrees, so that a few thousand frames fill a basin.
 const COVERAGE_BINS: usize = 36;
@@ -23,7 +24,13 @@ pub(in crate::metrics) fn of_frames(
     metric: impl FnOnce(&Frames, &Frames) -> Result<Compared>,
 ) -> Result<Compared> {
     let (Some(a), Some(b)) = (a.frames(), b.frames()) else { return Ok(no_topology()) };
-    let mut found = if a.is_empty() || b.is_empty() { Compared::undefined("no usable samples") } else { metric(a, b)? };
+    let mut found = if a.is_empty() || b.is_empty() {
+        Compared::undefined("no usable samples")
+    } else if a.weights().is_some_and(|w| w.iter().all(|w| *w == 0.0)) {
+        Compared::undefined("no frame in use has a weight")
+    } else {
+        metric(a, b)?
+    };
     found.dropped = a.dropped();
     if a.reflected() > 0 {
         found.remark(&format!("{} mirror images reflected", a.reflected()));
@@ -62,14 +69,14 @@ pub(in crate::metrics) fn basin_coverage(a: &Frames, b: &Frames, settings: Setti
 pub(in crate::metrics) fn bonds(a: &Frames, b: &Frames, settings: Settings) -> Compared {
     let (topology, internal) = (&a.structure().topology, &a.structure().internal);
     let measure = |f: &Frames| internal.bond_lengths(f.positions(), topology.atoms.len());
-    coordinates(&measure(a), &measure(b), &internal.bond_names(topology), "bond", settings)
+    coordinates(&[measure(a), measure(b)], a.weights(), &internal.bond_names(topology), "bond", settings)
 }
 
 /// Mean 1-Wasserstein distance of bond angles.
 pub(in crate::metrics) fn bond_angles(a: &Frames, b: &Frames, settings: Settings) -> Compared {
     let (topology, internal) = (&a.structure().topology, &a.structure().internal);
     let measure = |f: &Frames| internal.bond_angles(f.positions(), topology.atoms.len());
-    coordinates(&measure(a), &measure(b), &internal.angle_names(topology), "angle", settings)
+    coordinates(&[measure(a), measure(b)], a.weights(), &internal.angle_names(topology), "angle", settings)
 }
 
 /// What a stereocentre is.
@@ -103,33 +110,34 @@ pub(in crate::metrics) fn hand_rate(
         return Compared::undefined("no usable samples");
     }
     let hits: Vec<f64> = hands.iter().map(|&hand| f64::from(u8::from(count(hand)))).collect();
-    let value = hits.iter().sum::<f64>() / n as f64;
-    bootstrap_one(n, Some(value), settings, |counts| {
-        Some(hits.iter().zip(counts).map(|(hit, &c)| hit * f64::from(c)).sum::<f64>() / drawn(counts))
-    })
+    bootstrap_one(n, a.hand_weights(), settings, |masses| mean(&hits, masses))
 }
 
 /// 2-Wasserstein distance of all phi and psi on the torus.
 pub(in crate::metrics) fn torus(a: &Frames, b: &Frames, settings: Settings) -> Result<Compared> {
-    let ((a, width), (b, _)) = (a.torus(), b.torus());
+    let ((ours, width), (theirs, _)) = (a.torus(), b.torus());
     if width == 0 {
         return Ok(Compared::undefined("the molecule has no phi or psi dihedral"));
     }
-    transport::clouds(2, &a, &b, width, Ground::Torus, settings)
+    transport::clouds(2, Points { at: &ours, weights: a.weights() }, &theirs, width, Ground::Torus, settings)
 }
 
 /// `W_p` of the first two slow components.
 pub(in crate::metrics) fn tica(p: u32, kind: Kind, a: &Frames, b: &Frames, settings: Settings) -> Result<Compared> {
     if a.structure().tica.is_none() {
-        return Ok(Compared::undefined("the reference has no TICA model (it needs contiguous trajectories)"));
+        return Ok(Compared::undefined(
+            "the reference has no TICA model (it needs contiguous trajectories: \
+                                       `eval --contiguous --lag N`)",
+        ));
     }
-    let (Some(a), Some(b)) = (a.tics(kind), b.tics(kind)) else {
+    let (Some(ours), Some(theirs)) = (a.tics(kind), b.tics(kind)) else {
         return Ok(Compared::undefined("the TICA model has a single component"));
     };
-    transport::clouds(p, a.points.as_flattened(), b.points.as_flattened(), 2, Ground::Euclidean, settings)
+    let ours = Points { at: ours.points.as_flattened(), weights: a.weights() };
+    transport::clouds(p, ours, theirs.points.as_flattened(), 2, Ground::Euclidean, settings)
 }
 
-/// Mean over Ramachandran panels of `statistic(samples, reference)` on their histograms, every sample alike.
+/// Mean over Ramachandran panels of `statistic(samples, reference)` on their histograms.
 fn histograms(
     a: &Frames,
     b: &Frames,
@@ -138,7 +146,7 @@ fn histograms(
     bins: usize,
     statistic: impl Fn(&[f64], &[f64]) -> f64 + Sync,
 ) -> Compared {
-    panels(a, b, settings, pairing, bins, |_| 1.0, statistic)
+    panels(a, b, a.weights(), settings, (pairing, bins), statistic)
 }
 
 /// The same with the samples' importance weights, if they have any.
@@ -151,21 +159,18 @@ fn weighted_histograms(
     statistic: impl Fn(&[f64], &[f64]) -> f64 + Sync,
 ) -> Compared {
     let Some(log_weight) = a.log_weight() else { return histograms(a, b, settings, pairing, bins, statistic) };
-    let top = log_weight.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    if !top.is_finite() || log_weight.iter().any(|w| w.is_nan()) {
+    let Some(weights) = relative(log_weight) else {
         return Compared::undefined("`log_weight` holds no usable numbers");
-    }
-    let weights: Vec<f64> = log_weight.iter().map(|l| (l - top).exp()).collect();
-    panels(a, b, settings, pairing, bins, |i| weights[i], statistic)
+    };
+    panels(a, b, Some(&weights), settings, (pairing, bins), statistic)
 }
 
 fn panels(
     a: &Frames,
     b: &Frames,
+    weights: Option<&[f64]>,
     settings: Settings,
-    pairing: Pairing,
-    bins: usize,
-    weight: impl Fn(usize) -> f64 + Sync,
+    (pairing, bins): (Pairing, usize),
     statistic: impl Fn(&[f64], &[f64]) -> f64 + Sync,
 ) -> Compared {
     let cells = |frames: &Frames| -> Vec<Vec<u32>> {
@@ -176,23 +181,29 @@ fn panels(
     if in_a.is_empty() {
         return Compared::undefined("the molecule has no pair of phi and psi");
     }
-    let mean = |a_counts: Option<&[u32]>, b_counts: Option<&[u32]>| {
+    bootstrap_both((a.len(), b.len()), weights, settings, |mass_a, mass_b| {
         let sum: f64 = in_a
             .iter()
             .zip(&in_b)
             .map(|(cells_a, cells_b)| {
-                let p = masses(cells_a, |i| weight(i) * f64::from(counted(a_counts, i)), bins);
-                let q = masses(cells_b, |i| f64::from(counted(b_counts, i)), bins);
+                let p = masses(cells_a, |i| counted(mass_a, i), bins);
+                let q = masses(cells_b, |i| counted(mass_b, i), bins);
                 statistic(&p, &q)
             })
             .sum();
-        sum / in_a.len() as f64
-    };
-    bootstrap_both((a.len(), b.len()), Some(mean(None, None)), settings, |a, b| Some(mean(Some(a), Some(b))))
+        Some(sum / in_a.len() as f64)
+    })
 }
 
-/// Mean over internal coordinates of the 1-Wasserstein distance between `a` and `b [n, names]`; the note names the worst.
-fn coordinates(a: &[f64], b: &[f64], names: &[String], what: &str, settings: Settings) -> Compared {
+/// Mean over internal coordinates of the 1-Wasserstein distance between the two sides' `values [n, names]`, the first with
+/// weights; the note names the worst.
+fn coordinates(
+    [a, b]: &[Vec<f64>; 2],
+    weights: Option<&[f64]>,
+    names: &[String],
+    what: &str,
+    settings: Settings,
+) -> Compared {
     let width = names.len();
     if width == 0 {
         return Compared::undefined(format!("the molecule has no {what}s"));
@@ -202,15 +213,13 @@ fn coordinates(a: &[f64], b: &[f64], names: &[String], what: &str, settings: Set
         (0..width).map(|k| Pooled::new(&column(k), 1)).collect()
     };
     let (columns_a, columns_b) = (columns(a), columns(b));
-    let distances = |a_counts: Option<&[u32]>, b_counts: Option<&[u32]>| -> Option<Vec<f64>> {
-        columns_a.iter().zip(&columns_b).map(|(a, b)| pooled(1, a, a_counts, b, b_counts)).collect()
+    let distances = |in_a: Option<&[f64]>, in_b: Option<&[f64]>| -> Option<Vec<f64>> {
+        columns_a.iter().zip(&columns_b).map(|(a, b)| pooled(1, a, in_a, b, in_b)).collect()
     };
     let mean = |distances: &[f64]| distances.iter().sum::<f64>() / width as f64;
-    let each = distances(None, None);
+    let each = distances(weights, None);
     let sizes = (a.len() / width, b.len() / width);
-    let mut found = bootstrap_both(sizes, each.as_deref().map(mean), settings, |a, b| {
-        distances(Some(a), Some(b)).as_deref().map(mean)
-    });
+    let mut found = bootstrap_both(sizes, weights, settings, |a, b| distances(a, b).as_deref().map(mean));
     let worst = each.iter().flatten().zip(names).max_by(|a, b| a.0.total_cmp(b.0));
     if let Some((distance, name)) = worst {
         found.note = format!("worst {what}: {name}, {distance:.2e}");

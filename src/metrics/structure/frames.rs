@@ -7,6 +7,7 @@ use super::chirality::Hand;
 use super::dihedrals::angles;
 use super::ramachandran::Pairing;
 use super::tica::Kind;
+use crate::metrics::weights::relative;
 
 /// Frames with a coordinate at or beyond this are left out: products of four lengths would overflow.
 const COORDINATE_LIMIT: f64 = 1e30;
@@ -17,6 +18,10 @@ pub struct Frames {
     structure: Arc<Structure>,
     positions: Vec<f64>,
     log_weight: Option<Vec<f64>>,
+    /// How much each frame counts, and each of `hands`; all alike if `None`.
+    weights: Option<Vec<f64>>,
+    hand_weights: Option<Vec<f64>>,
+    hand_log_weight: Option<Vec<f64>>,
     hands: Vec<Hand>,
     published: Vec<Hand>,
     given: usize,
@@ -39,7 +44,7 @@ impl Frames {
     pub fn new(structure: Arc<Structure>, positions: &[f64], log_weight: Option<&[f64]>) -> Self {
         let dim = 3 * structure.atoms();
         let mut kept = Vec::with_capacity(positions.len());
-        let mut weights = Vec::new();
+        let (mut weights, mut all_weights) = (Vec::new(), Vec::new());
         let (mut hands, mut published) = (Vec::new(), Vec::new());
         let mut judge = structure.stereo.judge();
         for (i, x) in positions.chunks_exact(dim).enumerate() {
@@ -58,13 +63,29 @@ impl Frames {
             }
             hands.push(hand);
             published.push(structure.chirality.hand(x));
+            all_weights.extend(log_weight.map(|w| w[i]));
             if hand != Hand::Mixed {
                 weights.extend(log_weight.map(|w| w[i]));
             }
         }
-        let log_weight = log_weight.map(|_| weights);
+        let (log_weight, hand_log_weight) = (log_weight.map(|_| weights), log_weight.map(|_| all_weights));
         drop(judge);
-        Self { structure, positions: kept, log_weight, hands, published, given: positions.len() / dim }
+        let given = positions.len() / dim;
+        let (weights, hand_weights) = (None, None);
+        Self { structure, positions: kept, log_weight, weights, hand_weights, hand_log_weight, hands, published, given }
+    }
+
+    /// The same frames, counted by their log weights, which must be usable.
+    #[must_use]
+    pub fn reweighted(self) -> Self {
+        let weights = |log: &Option<Vec<f64>>| log.as_deref().map(|log| relative(log).unwrap_or(vec![0.0; log.len()]));
+        Self { weights: weights(&self.log_weight), hand_weights: weights(&self.hand_log_weight), ..self }
+    }
+
+    /// How much each of the frames left counts `[n]`; all alike if `None`.
+    #[must_use]
+    pub fn weights(&self) -> Option<&[f64]> {
+        self.weights.as_deref()
     }
 
     /// Number of frames left.
@@ -89,6 +110,12 @@ impl Frames {
     #[must_use]
     pub fn log_weight(&self) -> Option<&[f64]> {
         self.log_weight.as_deref()
+    }
+
+    /// How much each of [`Frames::hands`] counts; all alike if `None`.
+    #[must_use]
+    pub fn hand_weights(&self) -> Option<&[f64]> {
+        self.hand_weights.as_deref()
     }
 
     /// Handedness of every frame given that has usable coordinates.

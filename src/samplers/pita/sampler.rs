@@ -325,7 +325,7 @@ impl Sampler for Pita {
     fn restore(&mut self, arrays: &Arrays) -> Result<()> {
         let place = state::i64s(arrays, "place")?;
         let phases = [Phase::Initial, Phase::Train, Phase::Anneal, Phase::Refine, Phase::Done];
-        self.phase = phases[place[0] as usize % phases.len()];
+        self.phase = state::one_of(&phases, place[0])?;
         (self.rung, self.done) = (place[1] as usize, place[2] as usize);
         self.mala_step = state::f64s(arrays, "mala_step")?[0];
         if self.phase == Phase::Initial {

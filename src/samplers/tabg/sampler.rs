@@ -72,10 +72,7 @@ impl TaBg {
             temperatures.extend(vec![target; spec.fine_tune]);
         }
         if spec.budget.is_some_and(|b| b < spec.samples as u64) {
-            return Err(Error::Usage(format!(
-                "tabg-ic: the budget does not even pay for the {} samples",
-                spec.samples
-            )));
+            return Err(Error::Usage(format!("{name}: the budget does not even pay for the {} samples", spec.samples)));
         }
         Ok(Self {
             name,
@@ -447,7 +444,7 @@ impl Sampler for TaBg {
 
     fn restore(&mut self, arrays: &Arrays) -> Result<()> {
         let place = state::i64s(arrays, "place")?;
-        self.phase = PHASES[place[0] as usize % PHASES.len()];
+        self.phase = state::one_of(&PHASES, place[0])?;
         (self.stage, self.done) = (place[1] as usize, place[2] as usize);
         self.trainer.restore(arrays)?;
         self.data = MdData::load(arrays)?;

@@ -60,6 +60,7 @@ fn reference(name: &str, positions: &[f64]) -> ReferenceSet {
         energies: vec![0.0; positions.len() / (3 * structure.atoms())],
         positions: positions.to_vec(),
         tica: Some(Arc::new(tica)),
+        precision: None,
     }
 }
 
@@ -150,6 +151,7 @@ fn temperatures_differ() {
         energies: evaluate::energies(&system, positions),
         positions: positions.to_vec(),
         tica: None,
+        precision: None,
     };
     let ids = ["energy-w1", "bond-w1", "angle-w1", "rama-tv", "t-w2", "chirality-flip-rate"];
     let near = run(&system, &samples(&cold[..50 * 66], 22), &set(&cold[50 * 66..]), &ids, 0);
@@ -366,7 +368,13 @@ fn undefined_says_why() {
     let x: Vec<f64> = (0..90).map(|i| f64::from(i % 9) * 0.1 + f64::from(i) * 1e-3).collect();
     let mut system = System::new("water", 300.0, Arc::new(Flat(3)), x[..9].to_vec());
     system.topology = Some(Arc::new(water));
-    let reference = ReferenceSet { digest: String::new(), energies: vec![0.0; 10], positions: x.clone(), tica: None };
+    let reference = ReferenceSet {
+        digest: String::new(),
+        energies: vec![0.0; 10],
+        positions: x.clone(),
+        tica: None,
+        precision: None,
+    };
     for v in run(&system, &samples(&x, 3), &reference, &[], 0) {
         let defined = ["energy-w1", "energy-w2", "mean-energy", "mean-energy-diff", "bond-w1", "angle-w1"];
         assert_eq!(v.value.is_some(), defined.contains(&v.id.as_str()), "{v:?}");

@@ -103,6 +103,16 @@ impl Models {
         arrays
     }
 
+    /// Those among the arrays of a reference (`tica.*`), if it has any; `path` is for messages.
+    ///
+    /// # Errors
+    /// See [`Models::from_arrays`].
+    pub fn of_reference(arrays: &Arrays, path: &std::path::Path) -> Result<Option<Self>> {
+        let ours = |(name, array): (&String, &Array)| Some((name.strip_prefix("tica.")?.to_owned(), array.clone()));
+        let found: Arrays = arrays.iter().filter_map(ours).collect();
+        if found.is_empty() { Ok(None) } else { Self::from_arrays(&found, path).map(Some) }
+    }
+
     /// From saved arrays; `path` is for messages.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::energy::forcefield::params::{COULOMB, Exception, ForceField, GeneralizedBorn, Nonbonded};
+use super::forcefield::params::{COULOMB, Exception, ForceField, GeneralizedBorn, Nonbonded};
 
 /// Integers before the lists: see `forcefield.cuh`.
 const HEADER: usize = 12;
@@ -13,7 +13,7 @@ pub const THREADS: usize = 256;
 /// Shared memory of a block that every card gives without being asked, bytes.
 const SHARED: usize = 48 * 1024;
 
-/// A potential for the device, in f64; an [`super::Engine`] rounds the reals to what it computes in.
+/// A potential for the device, in f64; an [`crate::device::Engine`] rounds the reals to what it computes in.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tables {
     /// Prefix of its kernels' names.

@@ -1,0 +1,342 @@
+//! Files of arrays that somebody else made: the format is told by the content, so that a pipe will do, and what cannot be
+//! used is named when it is asked for.
+
+use std::fs::File;
+use std::io::{BufReader, Cursor, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use super::{Array, Arrays, Problem, Problems, decode_xtc, npy, npz, precision, tensors};
+use crate::disk;
+use crate::error::{Error, Result};
+
+/// Bytes that tell a format.
+const HEAD: usize = 9;
+
+/// Arrays of a file.
+#[derive(Debug)]
+pub struct Input {
+    path: PathBuf,
+    arrays: Arrays,
+    problems: Problems,
+    precision: Option<f64>,
+}
+
+impl Input {
+    /// Reads an `.npz`, `.npy`, `.safetensors` or `.xtc` file, or what is open already: standard input (`-`), `/dev/fd/N`;
+    /// `main` is the name of an array
+    /// without one: that of an `.npy` file, or the only one of an `.npz` file, `arr_0`.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the file cannot be read, [`Error::Data`] when it is of no known format or is damaged.
+    pub fn open(path: impl AsRef<Path>, main: &str) -> Result<Self> {
+        let path = path.as_ref();
+        let open_already = ["/dev/stdin", "/dev/fd", "/proc/self/fd"].iter().any(|p| path.starts_with(p));
+        if path == Path::new("-") {
+            Self::stream(std::io::stdin().lock(), Path::new("standard input"), main)
+        } else if open_already {
+            Self::stream(File::open(path).map_err(Error::io(path))?, path, main)
+        } else {
+            // Not a pipe or a device: opening it might wait for ever.
+            Self::decode(BufReader::new(disk::open(path).map_err(Error::io(path))?), path, main)
+        }
+    }
+
+    /// All of a stream, unless its first bytes show that it is none of ours: it might never end.
+    fn stream(mut stream: impl Read, path: &Path, main: &str) -> Result<Self> {
+        let mut bytes = Vec::new();
+        stream.by_ref().take(HEAD as u64).read_to_end(&mut bytes).map_err(Error::io(path))?;
+        if Format::told(&bytes).is_none() {
+            return Err(Error::data(path, "is not npz, npy, safetensors or xtc data"));
+        }
+        stream.read_to_end(&mut bytes).map_err(Error::io(path))?;
+        Self::decode(Cursor::new(bytes), path, main)
+    }
+
+    /// The same of an open file; `path` is for messages, and tells the format where the content does not.
+    ///
+    /// # Errors
+    /// See [`Input::open`].
+    pub fn decode(mut file: impl Read + Seek, path: &Path, main: &str) -> Result<Self> {
+        let io = || Error::io(path);
+        let mut head = Vec::new();
+        file.by_ref().take(HEAD as u64).read_to_end(&mut head).map_err(io())?;
+        file.seek(SeekFrom::Start(0)).map_err(io())?;
+        let mut whole = || -> Result<Vec<u8>> {
+            let mut bytes = Vec::new();
+            file.read_to_end(&mut bytes).map_err(io())?;
+            Ok(bytes)
+        };
+        let mut stated = None;
+        let (mut arrays, mut problems) = match Format::of(&head, path) {
+            Format::Npz => npz::decode_all(file, path)?,
+            Format::Xtc => {
+                let bytes = whole()?;
+                stated = precision(&bytes);
+                (decode_xtc(&bytes, path)?, Problems::new())
+            }
+            Format::Safetensors => tensors::decode_all(&whole()?).map_err(|why| Error::data(path, why))?,
+            Format::Npy => {
+                let bytes = whole()?;
+                match npy::read(&mut &bytes[..], bytes.len() as u64) {
+                    Ok(array) => ([(main.to_owned(), array)].into(), Problems::new()),
+                    Err(Problem::Damage(why)) => return Err(Error::data(path, format!("malformed: {why}"))),
+                    Err(problem) => (Arrays::new(), [(main.to_owned(), problem)].into()),
+                }
+            }
+        };
+        if arrays.len() + problems.len() == 1 {
+            arrays.remove(UNNAMED).map(|array| arrays.insert(main.to_owned(), array));
+            problems.remove(UNNAMED).map(|problem| problems.insert(main.to_owned(), problem));
+        }
+        Ok(Self { path: path.to_path_buf(), arrays, problems, precision: stated })
+    }
+
+    /// Where they were read from, for messages.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Steps per unit of length that positions were rounded to, where the format says so (XTC).
+    #[must_use]
+    pub fn precision(&self) -> Option<f64> {
+        self.precision
+    }
+
+    /// All arrays that can be used.
+    #[must_use]
+    pub fn arrays(&self) -> &Arrays {
+        &self.arrays
+    }
+
+    /// The same.
+    #[must_use]
+    pub fn into_arrays(self) -> Arrays {
+        self.arrays
+    }
+
+    /// Names of all arrays, also of those that cannot be used.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.arrays.keys().chain(self.problems.keys()).map(String::as_str)
+    }
+
+    /// The array `name`, if the file has it.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when it has, but it cannot be used.
+    pub fn find(&self, name: &str) -> Result<Option<&Array>> {
+        match self.problems.get(name) {
+            Some(problem) => Err(Error::data(&self.path, format!("array `{name}` is {problem}"))),
+            None => Ok(self.arrays.get(name)),
+        }
+    }
+
+    /// The array `name`.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when there is none, with all that the file holds; or when it cannot be used.
+    pub fn get(&self, name: &str) -> Result<&Array> {
+        self.find(name)?.ok_or_else(|| {
+            let usable = self.arrays.iter().map(|(name, array)| format!("{name} {:?}", array.shape));
+            let others = self.problems.iter().map(|(name, problem)| format!("{name} ({problem})"));
+            let held: Vec<String> = usable.chain(others).collect();
+            let held = if held.is_empty() { "nothing".into() } else { held.join(", ") };
+            Error::data(&self.path, format!("no array `{name}`; the file holds: {held}"))
+        })
+    }
+
+    /// The array `name` of one number a frame, `[n]` or `[n, 1]`, if the file has it.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when it cannot be used, [`Error::Shape`] for another shape.
+    pub fn column(&self, name: &str, n: usize) -> Result<Option<&Array>> {
+        let found = self.find(name)?;
+        if let Some(array) = found
+            && array.shape != [n]
+            && array.shape != [n, 1]
+        {
+            let message = format!("`{name}` has shape {:?}, expected [{n}]: one number a frame", array.shape);
+            return Err(Error::shape(&self.path, message));
+        }
+        Ok(found)
+    }
+
+    /// How much each of `n` frames or points counts, if the file says so: `weights`, or `log_weight` up to a constant.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when both are there, [`Error::NonFinite`] for weights that are negative or no numbers, or all zero;
+    /// see also [`Input::column`].
+    pub fn weights(&self, n: usize) -> Result<Option<Vec<f64>>> {
+        let (plain, log) = (self.column("weights", n)?, self.column("log_weight", n)?);
+        let (name, given) = match (plain, log) {
+            (None, None) => return Ok(None),
+            (Some(_), Some(_)) => {
+                return Err(Error::data(&self.path, "holds both `weights` and `log_weight`; leave one of them out"));
+            }
+            (Some(plain), None) => ("weights", plain.to_f64()),
+            (None, Some(log)) => ("log_weight", log.to_f64()),
+        };
+        let top = given.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let weights = if log.is_some() { given.iter().map(|l| (l - top).exp()).collect() } else { given.clone() };
+        let bad = |message: String| Error::NonFinite { path: self.path.clone(), message };
+        if let Some(i) = weights.iter().position(|w| !(*w >= 0.0 && w.is_finite())) {
+            return Err(bad(format!("`{name}` is {} at entry {i}; no weight can be made of that", given[i])));
+        }
+        if weights.iter().all(|w| *w == 0.0) {
+            return Err(bad(format!("`{name}` is zero throughout")));
+        }
+        Ok(Some(weights))
+    }
+
+    /// `positions [n, atoms, 3]` (or `[n, 3*atoms]`): finite, and of the right atom count.
+    ///
+    /// # Errors
+    /// [`Error::Data`] without such an array, [`Error::Shape`] for another shape, [`Error::NonFinite`] for NaN or infinity.
+    pub fn positions(&self, atoms: usize) -> Result<Vec<f64>> {
+        let array = self.get("positions")?;
+        let fits = match array.shape[..] {
+            [_, a, 3] => a == atoms,
+            [_, d] => d == 3 * atoms,
+            _ => false,
+        };
+        if !fits {
+            return Err(Error::shape(
+                &self.path,
+                format!("`positions` has shape {:?}, expected [n, {atoms}, 3] for this system", array.shape),
+            ));
+        }
+        let positions = array.to_f64();
+        if let Some(i) = positions.iter().position(|x| !x.is_finite()) {
+            return Err(Error::NonFinite {
+                path: self.path.clone(),
+                message: format!(
+                    "`positions` is {} at frame {}, atom {}, axis {}; remove such frames first",
+                    positions[i],
+                    i / (3 * atoms),
+                    i / 3 % atoms,
+                    i % 3
+                ),
+            });
+        }
+        Ok(positions)
+    }
+}
+
+/// `positions [n, atoms, 3]` of a file of any format: see [`Input::positions`].
+///
+/// # Errors
+/// See [`Input::open`] and [`Input::positions`].
+pub fn read_positions(path: impl AsRef<Path>, atoms: usize) -> Result<Vec<f64>> {
+    Input::open(path, "positions")?.positions(atoms)
+}
+
+/// What `numpy.savez(file, x)` calls an array.
+const UNNAMED: &str = "arr_0";
+
+enum Format {
+    Npz,
+    Npy,
+    Safetensors,
+    Xtc,
+}
+
+impl Format {
+    /// By the first bytes.
+    fn told(head: &[u8]) -> Option<Self> {
+        let word = head.first_chunk().map(|b| i32::from_be_bytes(*b));
+        if head.starts_with(b"PK") {
+            Some(Self::Npz)
+        } else if head.starts_with(npy::MAGIC) {
+            Some(Self::Npy)
+        } else if word == Some(1995) || word == Some(2023) {
+            Some(Self::Xtc)
+        } else {
+            (head.get(8) == Some(&b'{')).then_some(Self::Safetensors)
+        }
+    }
+
+    /// By the first bytes; failing that, by the extension, so that the error is about that format.
+    fn of(head: &[u8], path: &Path) -> Self {
+        let is = |extension: &str| path.extension().is_some_and(|e| e.eq_ignore_ascii_case(extension));
+        Self::told(head).unwrap_or_else(|| {
+            if is("safetensors") {
+                Self::Safetensors
+            } else if is("xtc") {
+                Self::Xtc
+            } else if is("npy") {
+                Self::Npy
+            } else {
+                Self::Npz
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{encode_safetensors, write_npz};
+    use super::*;
+
+    fn decode(bytes: &[u8], name: &str) -> Result<Input> {
+        Input::decode(Cursor::new(bytes), Path::new(name), "positions")
+    }
+
+    #[test]
+    fn content_decides() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.npz");
+        let x = Array::f64(&[2, 3], vec![0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
+        let named = Arrays::from([("positions".to_owned(), x.clone())]);
+        write_npz(&path, &named).unwrap();
+        let npz = std::fs::read(&path).unwrap();
+        write_npz(&path, &Arrays::from([(UNNAMED.to_owned(), x.clone())])).unwrap();
+        let unnamed = std::fs::read(&path).unwrap();
+        let npy = unnamed.windows(6).position(|w| w == npy::MAGIC).unwrap();
+        for bytes in [&npz[..], &unnamed, &unnamed[npy..], &encode_safetensors(&named).unwrap()] {
+            assert_eq!(decode(bytes, "standard input").unwrap().positions(1).unwrap(), x.to_f64());
+        }
+        let message = |bytes: &[u8], name: &str| decode(bytes, name).unwrap_err().to_string();
+        assert!(message(b"", "x.npz").contains("not an npz file"));
+        assert!(message(b"", "x.npy").contains("malformed"));
+        assert!(message(b"HDF", "x.xtc").contains("XTC"));
+        assert!(message(b"HDF", "x.safetensors").contains("not a safetensors file"));
+    }
+
+    #[test]
+    fn what_is_there_is_named() {
+        let problem = Problem::Type("complex128 numbers; save their real part (x.real)".into());
+        let input = Input {
+            path: "x.npz".into(),
+            arrays: [("x".to_owned(), Array::f64(&[2, 1], vec![0.0; 2]))].into(),
+            problems: [("log_weight".to_owned(), problem)].into(),
+            precision: None,
+        };
+        let message = |result: Result<&Array>| result.unwrap_err().to_string();
+        assert_eq!(
+            message(input.get("positions")),
+            "x.npz: no array `positions`; the file holds: x [2, 1], log_weight (complex128 numbers; save their real part \
+             (x.real))"
+        );
+        assert!(message(input.get("log_weight")).contains("array `log_weight` is complex128"));
+        assert!(input.find("parents").unwrap().is_none() && input.find("log_weight").is_err());
+        assert!(input.column("x", 2).unwrap().is_some() && input.column("x", 3).is_err());
+    }
+
+    #[test]
+    fn weights_of_either_kind() {
+        let weights = |arrays: &[(&str, &[f64])]| {
+            let array = |(name, w): &(&str, &[f64])| ((*name).to_owned(), Array::f64(&[w.len()], w.to_vec()));
+            let arrays = arrays.iter().map(array).collect();
+            Input { path: "x.npz".into(), arrays, problems: Problems::new(), precision: None }.weights(2)
+        };
+        assert_eq!(weights(&[]).unwrap(), None);
+        assert_eq!(weights(&[("weights", &[0.0, 3.0])]).unwrap(), Some(vec![0.0, 3.0]));
+        assert_eq!(weights(&[("log_weight", &[-1e4, f64::NEG_INFINITY])]).unwrap(), Some(vec![1.0, 0.0]));
+        for (name, bad) in [("weights", [0.0, 0.0]), ("weights", [-1.0, 2.0]), ("log_weight", [f64::NAN, 0.0])] {
+            assert!(weights(&[(name, &bad)]).unwrap_err().to_string().contains(name), "{bad:?}");
+        }
+        assert!(weights(&[("log_weight", &[f64::NEG_INFINITY; 2])]).is_err());
+        assert!(weights(&[("weights", &[1.0; 3])]).is_err());
+        assert!(weights(&[("weights", &[1.0; 2]), ("log_weight", &[1.0; 2])]).is_err());
+    }
+}

@@ -1,0 +1,29 @@
+//! Which GPUs there are.
+
+use serde::Serialize;
+
+/// One GPU.
+#[derive(Debug, Clone, Serialize)]
+pub struct Card {
+    /// Number, as in `cuda:N`.
+    pub ordinal: usize,
+    /// Model.
+    pub name: String,
+    /// Memory, MiB.
+    pub memory_mib: usize,
+    /// Compute capability.
+    pub capability: (i32, i32),
+}
+
+/// What is there.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Found {
+    /// Whether this program has the feature `cuda`.
+    pub built: bool,
+    /// The driver's CUDA version, such as `13.0`.
+    pub driver: Option<String>,
+    /// GPUs.
+    pub cards: Vec<Card>,
+    /// Why none of them can be used.
+    pub problem: Option<String>,
+}
