@@ -107,21 +107,19 @@ fn plausible(run: &RunDir, spec: &RunSpec, counts: &Counts, made: usize) -> Resu
     if charged < made as u64 {
         return wrong(format!("{charged} evaluations cannot have made {made} samples"));
     }
-    let (expected, budget) = match &spec.sampler {
+    let expected = match &spec.sampler {
         SamplerSpec::Md(s) => {
             let heating = s.hot_start.as_ref().map_or(0, |h| h.steps);
-            (Some(steps(s.walkers, heating + s.equilibration, s.samples.div_ceil(s.walkers), s.stride)), s.budget)
+            let unrecorded = heating.saturating_add(s.equilibration);
+            Some(steps(s.walkers, unrecorded, s.samples.div_ceil(s.walkers.max(1)), s.stride))
         }
         SamplerSpec::ReplicaExchange(s) => {
-            let walkers = s.copies * (s.ladder.len() + 1);
-            (Some(steps(walkers, s.equilibration, s.samples.div_ceil(s.copies), s.stride)), s.budget)
+            let walkers = s.copies.saturating_mul(s.ladder.len() + 1);
+            Some(steps(walkers, s.equilibration, s.samples.div_ceil(s.copies.max(1)), s.stride))
         }
-        SamplerSpec::Pita(s) => (None, s.budget),
-        SamplerSpec::External(s) => (None, s.budget),
-        SamplerSpec::TabgIc(s) => (None, s.budget),
-        SamplerSpec::TabgCart(s) => (None, s.budget),
+        _ => None, // it depends on how training and annealing went
     };
-    match (expected, budget) {
+    match (expected, spec.sampler.budget()) {
         (_, Some(budget)) if charged > budget => wrong(format!("{charged} evaluations, but the budget is {budget}")),
         (Some(expected), None) if charged != expected => {
             wrong(format!("{charged} evaluations, but these settings make {expected}"))

@@ -111,16 +111,11 @@ fn reference_log_weight(cell: &Cell, system: &System, run: &Path, set: &Referenc
 
 impl Science for Builtin {
     fn start(&self, cell: &Cell, run: &Path) -> Result<Box<dyn Work>> {
-        use SamplerSpec as S;
         let system = system(cell)?;
-        let budget = match &cell.run.sampler {
-            S::External(s) => return Ok(Box::new(External::begin(cell, s, system, run)?)),
-            S::Md(s) => s.budget,
-            S::ReplicaExchange(s) => s.budget,
-            S::Pita(s) => s.budget,
-            S::TabgIc(s) => s.budget,
-            S::TabgCart(s) => s.budget,
-        };
+        if let SamplerSpec::External(spec) = &cell.run.sampler {
+            return Ok(Box::new(External::begin(cell, spec, system, run)?));
+        }
+        let budget = cell.run.sampler.budget();
         let system = Arc::new(system);
         let energy = Metered::new(device::potential(&system.potential())?, budget);
         let context = Context { system, energy, seed: cell.seed };

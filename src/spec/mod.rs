@@ -116,6 +116,19 @@ impl SamplerSpec {
         }
     }
 
+    /// Charged energy evaluations that it may make.
+    #[must_use]
+    pub fn budget(&self) -> Option<u64> {
+        match self {
+            Self::Md(s) => s.budget,
+            Self::ReplicaExchange(s) => s.budget,
+            Self::Pita(s) => s.budget,
+            Self::External(s) => s.budget,
+            Self::TabgIc(s) => s.budget,
+            Self::TabgCart(s) => s.budget,
+        }
+    }
+
     /// How many samples are asked for.
     #[must_use]
     pub fn samples(&self) -> usize {
