@@ -11,7 +11,7 @@ use super::windows::windows;
 use super::{Counts, ZMatrix};
 use crate::error::{Error, Result};
 use crate::systems::Topology;
-use crate::systems::stereo::{Hand, Stereo};
+use crate::systems::stereo::Stereo;
 
 /// nm per unit of a bond's coordinate: 0.007 at a standard deviation of 0.1.
 const BOND: f64 = 0.07;
@@ -88,11 +88,11 @@ impl Coordinates {
         self.z.atoms()
     }
 
-    /// Whether a frame `x [atoms, 3]` is the right stereoisomer. The windows of torsions leave little else; where they leave
+    /// Whether a frame `x [atoms, 3]` is the right stereoisomer beyond doubt. The windows of torsions leave little else; where they leave
     /// nothing else, this is not asked.
     #[must_use]
     pub fn right(&self, x: &[f64]) -> bool {
-        self.stereo.as_ref().is_none_or(|stereo| stereo.hand(x) == Hand::Right)
+        self.stereo.as_ref().is_none_or(|stereo| stereo.beyond_doubt(x))
     }
 
     /// Torsions that decide about chirality.

@@ -69,6 +69,8 @@ pub struct Stereo {
     watched: Vec<bool>,
     signature: u64,
     swaps: Vec<Swap>,
+    /// Stereocentres, with the sign of every three neighbours as seen from the atom.
+    seen_from: Vec<(Unit, Vec<i8>)>,
 }
 
 impl Stereo {
@@ -93,8 +95,17 @@ impl Stereo {
             ranks.windows(2).any(|pair| pair[0] == pair[1])
         };
         let watched = units.iter().map(|unit| !leaves(unit)).chain(held.iter().map(|_| true)).collect();
-        let mut out =
-            Self { graph, units, held, right: Vec::new(), real: Vec::new(), watched, signature: 0, swaps: Vec::new() };
+        let mut out = Self {
+            graph,
+            units,
+            held,
+            right: Vec::new(),
+            real: Vec::new(),
+            watched,
+            signature: 0,
+            swaps: Vec::new(),
+            seen_from: Vec::new(),
+        };
         out.right = out.signs(right);
         out.signature = out.signature(&out.right);
         let matters = |&k: &usize| {
@@ -104,6 +115,8 @@ impl Stereo {
         };
         out.real = (0..out.right.len()).filter(matters).collect();
         out.swaps = relabel::swaps(&out);
+        let centres = out.real.iter().filter_map(|&k| out.units.get(k)).cloned();
+        out.seen_from = centres.map(|unit| (unit.clone(), threes(right, &unit))).collect();
         out
     }
 
@@ -141,6 +154,13 @@ impl Stereo {
     #[must_use]
     pub fn hand(&self, x: &[f64]) -> Hand {
         self.judge().hand(x)
+    }
+
+    /// Whether a frame `x [atoms, 3]` with labels as in the right configuration is it beyond doubt: around every stereocentre
+    /// any three neighbours stand as they should, not only all four together.
+    #[must_use]
+    pub fn beyond_doubt(&self, x: &[f64]) -> bool {
+        self.seen_from.iter().all(|(unit, signs)| threes(x, unit) == *signs) && self.hand(x) == Hand::Right
     }
 
     /// Judges frames, and remembers what it has seen.
@@ -244,6 +264,17 @@ fn volume(x: &[f64], unit: &Unit) -> i8 {
     let apex = at(x, unit.neighbours.get(3).copied().unwrap_or(unit.atom));
     let [u, v, w] = [0, 1, 2].map(|k| minus(at(x, unit.neighbours[k]), apex));
     sign(dot(u, cross(v, w)))
+}
+
+/// Signs of the volumes of all three neighbours that a fourth is left out of, seen from the atom.
+fn threes(x: &[f64], unit: &Unit) -> Vec<i8> {
+    let around: Vec<[f64; 3]> = unit.neighbours.iter().map(|&i| minus(at(x, i), at(x, unit.atom))).collect();
+    let without = |k: usize| {
+        let others: Vec<[f64; 3]> = around.iter().enumerate().filter(|(i, _)| *i != k).map(|(_, v)| *v).collect();
+        sign(dot(others[0], cross(others[1], others[2])))
+    };
+    // With three neighbours there is one way.
+    (if around.len() == 4 { 0..4 } else { 3..4 }).map(without).collect()
 }
 
 /// 1 where the first neighbours of both ends are on one side, -1 where they are on either.

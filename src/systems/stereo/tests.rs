@@ -133,6 +133,7 @@ fn frames_of_residues() {
     };
     let turned = exchanged(&x, &[(atom("HB"), atom("CG2"))]);
     assert_eq!([&x, &mirror, &turned].map(|x| judge.hand(x)), [Hand::Right, Hand::Mirror, Hand::Mixed]);
+    assert_eq!([&x, &mirror, &turned].map(|x| stereo.beyond_doubt(x)), [true, false, false]);
 
     let (topology, x) = read("02-valine-methyls-relabelled");
     let atom = |name: &str| topology.atoms.iter().position(|a| a.name == name && a.residue == 1).unwrap();
