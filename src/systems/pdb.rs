@@ -49,7 +49,7 @@ pub fn read(path: &Path, text: &str) -> Result<Pdb> {
     let mut left_out = 0;
     for (i, line) in text.lines().enumerate() {
         let record = Record { path, number: i + 1, line };
-        match line.get(..6).unwrap_or(line).trim_end() {
+        match line.get(..6).unwrap_or(line).trim_end_matches(' ') {
             "ATOM" | "HETATM" if line.is_ascii() => {}
             "ATOM" | "HETATM" => return Err(record.error("holds characters that are not ASCII")),
             "TER" => {
