@@ -125,10 +125,7 @@ pub(in crate::metrics) fn torus(a: &Frames, b: &Frames, settings: Settings) -> R
 /// `W_p` of the first two slow components.
 pub(in crate::metrics) fn tica(p: u32, kind: Kind, a: &Frames, b: &Frames, settings: Settings) -> Result<Compared> {
     if a.structure().tica.is_none() {
-        return Ok(Compared::undefined(
-            "the reference has no TICA model (it needs contiguous trajectories: \
-                                       `eval --contiguous --lag N`)",
-        ));
+        return Ok(Compared::undefined("the reference has no TICA model (it needs contiguous trajectories)"));
     }
     let (Some(ours), Some(theirs)) = (a.tics(kind), b.tics(kind)) else {
         return Ok(Compared::undefined("the TICA model has a single component"));
