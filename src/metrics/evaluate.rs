@@ -204,7 +204,9 @@ fn of_energies(metric: &Metric) -> bool {
 /// What a file's rounding of positions did to their energies, in words.
 fn rounding(subject: &Subject, whose: &str, side: &Side, precision: Option<f64>) -> Option<String> {
     let rounding = Rounding::of(side.positions(), precision)?;
-    let effect = rounding.effect(side.positions(), 3 * subject.atoms, subject.energies).per(subject.kt);
+    // Clashes that energy metrics leave out would decide the size.
+    let kept = side.select(&side.kept_frames());
+    let effect = rounding.effect(kept.positions(), 3 * subject.atoms, subject.energies).per(subject.kt);
     let words = || format!("{whose} {}, {}", rounding.describe(subject.length_unit), effect.describe("kT"));
     rounding.matters(effect).then(words)
 }

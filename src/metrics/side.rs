@@ -111,6 +111,11 @@ impl Side {
             .with_structure(self.structure.clone())
     }
 
+    /// Places of the frames whose energies are kept.
+    pub(super) fn kept_frames(&self) -> Vec<usize> {
+        (0..self.energies.len()).filter(|&i| self.energies[i].abs() <= ENERGY_LIMIT).collect()
+    }
+
     /// Weights of the frames whose energies are kept, if frames have weights.
     pub(super) fn kept_weights(&self) -> Option<Vec<f64>> {
         let weights = self.weights.as_ref()?.iter().zip(&self.energies);
