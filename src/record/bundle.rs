@@ -235,9 +235,12 @@ fn take_in(results: &Path, path: &Path, input: &mut impl Read, fresh: &Path) -> 
     let request: Request = atomic::read_json(&fresh.join("spec.json"))
         .map_err(|e| Error::data(path, format!("holds no usable spec.json: {e}")))?;
     let found = identity::spec_digest(&request.spec);
-    if found != request.spec_digest || found != index.spec_digest || request.seed != index.seed {
-        let said = &index.spec_digest;
+    if let Some(said) = [&request.spec_digest, &index.spec_digest].into_iter().find(|said| **said != found) {
         return Err(wrong(format!("its spec has digest {found}, it says {said} (made by another version?)")));
+    }
+    if request.seed != index.seed {
+        let (one, other) = (index.seed, request.seed);
+        return Err(wrong(format!("bundle.json says seed {one}, spec.json seed {other}")));
     }
     let complete = fresh.join(manifest::NAME).exists();
     if !complete && !fresh.join("failure.json").exists() {

@@ -211,7 +211,7 @@ fn hostile_bundles_are_refused_and_leave_nothing() {
             "another seed",
             replaced("spec.json", spec.replace("\"seed\": 0", "\"seed\": 9").as_bytes()),
             17,
-            "its spec has digest",
+            "bundle.json says seed 0, spec.json seed 9",
         ),
         ("counts", replaced("counts.json", b"{\"sampling\": 1}\n"), 17, "are not its own: counts.json: changed since"),
         ("manifest", replaced("MANIFEST.sha256", unlisted.as_bytes()), 9, "is not whole: it lists no samples.npz"),
