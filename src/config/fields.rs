@@ -114,6 +114,11 @@ impl<'a> Fields<'a> {
         self.table.is_some_and(|t| t.get(key).is_some())
     }
 
+    /// Whether a field was written as a string.
+    pub(super) fn is_text(&self, key: &str) -> bool {
+        self.table.and_then(|t| t.get(key)).is_some_and(|n| matches!(n.value, Value::Text(_)))
+    }
+
     /// Where a field was written: its value, or the table's name when it is left at its default.
     pub(super) fn place(&self, key: &str) -> At {
         self.table.and_then(|t| t.get(key)).map_or_else(|| self.at.clone(), |n| n.at.clone())

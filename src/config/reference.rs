@@ -67,6 +67,7 @@ impl ReferenceSpec {
             stride: 250,
             samples: 20_000,
             budget: None,
+            tuning: 0,
         };
         let (sampler, trajectory) = match profile {
             Quick => (sampler, TrajectorySpec::default()),

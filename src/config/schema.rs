@@ -2,6 +2,7 @@
 //! to its struct in [`crate::spec`] and here.
 
 mod pita;
+mod smc;
 mod tabg;
 
 use super::fields::{Fields, Float};
@@ -13,22 +14,25 @@ use crate::metrics::registry::IDS;
 use crate::spec::{
     EvalSpec, ExternalSpec, HotStartSpec, Integrator, MdSpec, MoleculeFiles, PitaSpec, Precision, ReferenceSpec,
     ReplicaExchangeSpec, SamplerSpec, SystemSpec, TEMPERATURES, TabgCartSpec, TabgSpec, TrajectorySpec,
+    ReplicaExchangeSpec, SamplerSpec, SmcSpec, SystemSpec, TabgCartSpec, TabgSpec, TrajectorySpec,
 };
 use crate::systems::{self, molecules};
 use crate::text;
 
 /// `samplers.*.kind`.
-const KINDS: [&str; 10] = [
+const KINDS: [&str; 12] = [
     "md",
     "replica-exchange",
     "pita",
     "external",
     "tabg-ic",
     "tabg-cart",
+    "smc",
     "pita-faithful",
     "fkc",
     "score-scaling",
     "md-diff",
+    "nrpt",
 ];
 
 /// Where a ladder was written, and whether it was (or is the default).
@@ -141,6 +145,9 @@ pub(super) fn check_ladders(sources: &Sources, system: &SystemEntry, sampler: &S
     | SamplerSpec::TabgCart(TabgCartSpec { start_at_target: false, ladder, .. }) = &sampler.sampler
     {
         above_target(sources, &sampler.ladder, &format!("samplers.{}", sampler.key), ladder, system);
+    }
+    if let SamplerSpec::Smc(SmcSpec { ladder, .. }) = &sampler.sampler {
+        above_target(sources, &sampler.ladder, &format!("samplers.{}", sampler.key), ladder.known(), system);
     }
 }
 
@@ -278,6 +285,8 @@ fn sampler(key: &str, f: &Fields<'_>, systems: &[&str]) -> Option<SamplerEntry> 
         Some("external") => SamplerSpec::External(external(f)?),
         Some("tabg-ic") => SamplerSpec::TabgIc(tabg::internal(f)),
         Some("tabg-cart") => SamplerSpec::TabgCart(tabg::cartesian(f)),
+        Some("smc") => SamplerSpec::Smc(smc::settings(f)),
+        Some("nrpt") => SamplerSpec::ReplicaExchange(replica_exchange(f, ReplicaExchangeSpec::non_reversible())),
         // Without a kind nothing is known about the other keys: one message, not one for each of them.
         Some(other) => {
             f.problem(&f.place("kind"), format!("unknown kind of sampler `{other}`"), known_notes(other, KINDS));
@@ -359,6 +368,7 @@ fn replica_exchange(f: &Fields<'_>, d: ReplicaExchangeSpec) -> ReplicaExchangeSp
         stride: f.count("stride", d.stride, 1),
         samples: f.count("samples", d.samples, 1),
         budget: f.optional("budget").or(d.budget),
+        tuning: f.count("tuning", d.tuning, 0),
     }
 }
 
@@ -415,8 +425,9 @@ mod tests {
             SamplerSpec::External(ExternalSpec::default()),
             SamplerSpec::TabgIc(TabgSpec::default()),
             SamplerSpec::TabgCart(TabgCartSpec::default()),
+            SamplerSpec::Smc(SmcSpec::default()),
         ];
-        // Kinds after these are other defaults of PITA.
+        // Kinds after these are other defaults of PITA and of replica exchange.
         for (kind, spec) in KINDS.iter().zip(kinds) {
             assert_eq!(spec.kind(), *kind);
             assert_eq!(serde_json::to_value(spec).unwrap()["kind"], *kind);

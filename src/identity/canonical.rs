@@ -40,6 +40,7 @@ pub fn spec_digest(spec: &RunSpec) -> String {
         SamplerSpec::External(_) => SamplerSpec::External(Default::default()),
         SamplerSpec::TabgIc(_) => SamplerSpec::TabgIc(Default::default()),
         SamplerSpec::TabgCart(_) => SamplerSpec::TabgCart(Default::default()),
+        SamplerSpec::Smc(_) => SamplerSpec::Smc(Default::default()),
     };
     let mut sampler = without_defaults(json(&spec.sampler), &json(&default));
     // The kind says which defaults were left out.
@@ -170,6 +171,9 @@ fn write(value: &Value, out: &mut String) {
 mod tests {
     use super::*;
     use crate::spec::{MdSpec, PitaSpec, ReplicaExchangeSpec, TabgCartSpec, TabgSpec, TextFile};
+    use crate::spec::{
+        MdSpec, MoleculeFiles, PitaSpec, ReplicaExchangeSpec, SmcSpec, TabgCartSpec, TabgSpec, TextFile,
+    };
 
     #[test]
     fn one_spelling() {
@@ -207,6 +211,7 @@ mod tests {
             SamplerSpec::Pita(PitaSpec::default()),
             SamplerSpec::TabgIc(TabgSpec::default()),
             SamplerSpec::TabgCart(TabgCartSpec::default()),
+            SamplerSpec::Smc(SmcSpec::default()),
         ]
         .map(|sampler| spec_digest(&RunSpec { system: system.clone(), sampler }));
         for (i, digest) in digests.iter().enumerate() {

@@ -71,6 +71,8 @@ const FOLDERS: &[(&str, &str, &str)] = &[
     folder!("md-diff"),
     folder!("tabg-ic"),
     folder!("ta-bg"),
+    folder!("smc"),
+    folder!("nrpt"),
     folder!("idem"),
     folder!("adjoint-sampling"),
     folder!("openmm-md"),

@@ -143,6 +143,7 @@ fn blank(cell: &Cell, run: Option<&RunDir>, status: Status) -> RunResult {
     let kind = match &cell.run.sampler {
         SamplerSpec::External(program) => program.name.as_str(),
         SamplerSpec::Pita(spec) => spec.method(),
+        SamplerSpec::ReplicaExchange(spec) => spec.method(),
         built_in => built_in.kind(),
     };
     RunResult {

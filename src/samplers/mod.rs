@@ -4,6 +4,7 @@ pub mod free_energy;
 pub mod md;
 pub mod pita;
 pub mod reference;
+pub mod smc;
 pub mod state;
 pub mod tabg;
 
@@ -97,5 +98,6 @@ pub fn build(spec: &RunSpec, ctx: &Context) -> Result<Box<dyn Sampler>> {
         SamplerSpec::External(s) => Err(Error::Internal(format!("`{}` is a program, run by exec::external", s.name))),
         SamplerSpec::TabgIc(s) => tabg::build_internal(s, ctx),
         SamplerSpec::TabgCart(s) => tabg::build_cartesian(s, ctx),
+        SamplerSpec::Smc(s) => smc::build(s, ctx),
     }
 }

@@ -3,6 +3,7 @@
 mod external;
 mod named;
 mod pita;
+mod smc;
 mod tabg;
 
 use std::path::Path;
@@ -17,6 +18,7 @@ pub use pita::{
     AnnealSpec, BackboneKind, DitSpec, Engine, GammaSchedule, InitialSpec, NetSpec, NodeFeatures, PitaSpec, RefineSpec,
     RelaxSpec, Resampling, TrainOn, TrainSpec, Weights,
 };
+pub use smc::{AutoLadder, Ladder, SmcSpec};
 pub use tabg::{
     FlowSpec, ForwardKlSpec, MdDataSpec, ReverseKlSpec, StageSpec, Start, TabgCartSpec, TabgSpec, TarFlowSpec,
 };
@@ -100,6 +102,8 @@ pub enum SamplerSpec {
     TabgIc(TabgSpec),
     /// Temperature-annealed Boltzmann generator on Cartesian coordinates.
     TabgCart(TabgCartSpec),
+    /// Annealed sequential Monte Carlo.
+    Smc(SmcSpec),
 }
 
 impl SamplerSpec {
@@ -113,6 +117,7 @@ impl SamplerSpec {
             Self::External(_) => "external",
             Self::TabgIc(_) => "tabg-ic",
             Self::TabgCart(_) => "tabg-cart",
+            Self::Smc(_) => "smc",
         }
     }
 
@@ -246,6 +251,14 @@ pub struct ReplicaExchangeSpec {
     pub samples: usize,
     /// Stop at exactly this many charged energy evaluations.
     pub budget: Option<u64>,
+    /// How often the temperatures between the first and the target are chosen anew, in the first half of the
+    /// equilibration. Left out of a record when they are not: such runs keep the identity they had before.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub tuning: usize,
+}
+
+fn is_zero(n: &usize) -> bool {
+    *n == 0
 }
 
 impl Default for ReplicaExchangeSpec {
@@ -262,7 +275,23 @@ impl Default for ReplicaExchangeSpec {
             stride: 40,
             samples: 20_000,
             budget: None,
+            tuning: 0,
         }
+    }
+}
+
+impl ReplicaExchangeSpec {
+    /// Non-reversible parallel tempering (Syed, Bouchard-Cote, Deligiannidis and Doucet 2021): even and odd pairs swap in
+    /// turn, as always here, and the ladder is tuned to equal rejection.
+    #[must_use]
+    pub fn non_reversible() -> Self {
+        Self { tuning: 5, copies: 16, samples: 10_000, ..Self::default() }
+    }
+
+    /// The name of the method that these settings are: folder of its published numbers in `baselines/`.
+    #[must_use]
+    pub fn method(&self) -> &'static str {
+        if self.tuning > 0 { "nrpt" } else { "replica-exchange" }
     }
 }
 

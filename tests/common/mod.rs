@@ -6,6 +6,7 @@ pub mod evaluator;
 pub mod place;
 pub mod synthetic;
 pub mod tabg;
+pub mod targets;
 
 use std::path::PathBuf;
 

@@ -94,6 +94,7 @@ fn small_reference() -> ReferenceSpec {
             stride: 20,
             samples: 400,
             budget: None,
+            tuning: 0,
         },
         trajectory: Some(TrajectorySpec { walkers: 3, frames: 12, stride: 20, lag: 2 }),
     }

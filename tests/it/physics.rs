@@ -108,7 +108,7 @@ fn bits_do_not_depend_on_batch_or_threads() {
 mod dynamics {
     use std::sync::Arc;
 
-    use pita_bench::energy::{Dynamics, Exchange, Metered, Potential, Purpose, exchange};
+    use pita_bench::energy::{Dynamics, Exchange, Metered, Purpose, exchange};
     use pita_bench::error::Error;
     use pita_bench::real::Precision;
     use pita_bench::rng;
@@ -116,51 +116,9 @@ mod dynamics {
     use pita_bench::samplers::md::mala::Mala;
     use pita_bench::samplers::{Context, build};
     use pita_bench::spec::{HotStartSpec, Integrator, MdSpec, ReplicaExchangeSpec, RunSpec, SamplerSpec, SystemSpec};
-    use pita_bench::systems::{self, System};
+    use pita_bench::systems;
 
-    const ATOMS: usize = 4;
-    const DIM: usize = 3 * ATOMS;
-
-    /// `E = k/2 |x|^2`: on the centre-free subspace each of the 3(N-1) coordinates has variance kT/k.
-    struct Harmonic {
-        k: f64,
-    }
-
-    impl Potential for Harmonic {
-        fn atoms(&self) -> usize {
-            ATOMS
-        }
-
-        fn energy_forces(&self, x: &[f64], energies: &mut [f64], forces: &mut [f64]) {
-            for ((e, x), f) in energies.iter_mut().zip(x.chunks(DIM)).zip(forces.chunks_mut(DIM)) {
-                *e = 0.5 * self.k * x.iter().map(|x| x * x).sum::<f64>();
-                f.iter_mut().zip(x).for_each(|(f, x)| *f = -self.k * x);
-            }
-        }
-
-        fn energy_forces_f32(&self, x: &[f32], energies: &mut [f32], forces: &mut [f32]) {
-            let x: Vec<f64> = x.iter().map(|&x| f64::from(x)).collect();
-            let (mut e, mut f) = (vec![0.0; energies.len()], vec![0.0; x.len()]);
-            self.energy_forces(&x, &mut e, &mut f);
-            energies.iter_mut().zip(e).for_each(|(to, e)| *to = e as f32);
-            forces.iter_mut().zip(f).for_each(|(to, f)| *to = f as f32);
-        }
-
-        fn term_names(&self) -> &'static [&'static str] {
-            &["harmonic"]
-        }
-
-        fn per_term(&self, x: &[f64], terms: &mut [f64]) {
-            let mut f = vec![0.0; x.len()];
-            self.energy_forces(x, terms, &mut f);
-        }
-    }
-
-    fn context(k: f64, temperature: f64, budget: Option<u64>) -> Context {
-        let potential: Arc<dyn Potential> = Arc::new(Harmonic { k });
-        let system = Arc::new(System::new("harmonic", temperature, potential, vec![0.0; DIM]));
-        Context { energy: Metered::new(system.potential(), budget), system, seed: 5 }
-    }
+    use crate::common::targets::{ATOMS, DIM, context};
 
     /// The mean of |x|^2 must be 3(N-1) kT/k within `sigmas` standard errors over independent frames.
     fn check_variance(what: &str, squares: &[f64], want: f64, sigmas: f64) {

@@ -24,7 +24,7 @@ pub(super) fn settings(f: &Fields<'_>, d: PitaSpec) -> PitaSpec {
     }
 }
 
-fn initial(f: &Fields<'_>, d: &InitialSpec) -> InitialSpec {
+pub(super) fn initial(f: &Fields<'_>, d: &InitialSpec) -> InitialSpec {
     let spec = InitialSpec {
         integrator: f.choice("integrator", d.integrator, &INTEGRATORS),
         step: f.float("step", d.step, Float::Positive),

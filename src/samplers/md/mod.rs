@@ -5,6 +5,7 @@ pub mod mala;
 mod recorder;
 mod replica_exchange;
 mod sampler;
+mod tuning;
 
 use super::{Context, Sampler};
 use crate::energy::{Dynamics, Purpose};
@@ -12,11 +13,14 @@ use crate::error::{Error, Result};
 use crate::spec::{MdSpec, Precision, ReplicaExchangeSpec};
 use crate::systems::System;
 
+pub use recorder::Recorder;
 pub use replica_exchange::ReplicaExchange;
 pub use sampler::{Md, Role};
 
 /// Acceptance that MALA steps are tuned to (optimal: Roberts and Rosenthal 1998).
 pub(super) const ACCEPTANCE: f64 = 0.574;
+/// Salt of the chains that make initial data: the same seed gives every method that begins with them the same start.
+pub(super) const INITIAL_SALT: u64 = 0xffff;
 /// Reduced energy at which a trajectory counts as diverged.
 const RUNAWAY: f64 = 1e6;
 

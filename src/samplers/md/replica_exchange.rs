@@ -1,10 +1,12 @@
 //! Temperature replica exchange: MALA or Langevin dynamics at every temperature, neighbours swap by Metropolis (Swendsen
-//! and Wang 1986; for dynamics see [`crate::energy::exchange`]).
+//! and Wang 1986; for dynamics see [`crate::energy::exchange`]). Even and odd pairs swap in turn, which is the
+//! non-reversible scheme: a replica whose swaps are accepted goes straight on (Syed, Bouchard-Cote, Deligiannidis and
+//! Doucet 2021). With `tuning` the temperatures in between are those of equal rejection.
 
 use super::langevin::Langevin;
 use super::mala::{DualAveraging, Mala};
 use super::recorder::Recorder;
-use super::{ACCEPTANCE, check_stable, copies, dynamics, stretch};
+use super::{ACCEPTANCE, check_stable, copies, dynamics, stretch, tuning};
 use crate::array::Arrays;
 use crate::energy::{Exchange, Purpose, exchange};
 use crate::error::{Error, Result};
@@ -12,10 +14,15 @@ use crate::rng;
 use crate::samplers::{BUDGET_ENDED, Context, Progress, Sampler, Samples, state};
 use crate::spec::{Integrator, ReplicaExchangeSpec};
 
+/// Dual averaging begins at ten times its first step and shrinks towards that (Hoffman and Gelman 2014).
+const BOLDNESS: f64 = 10.0;
+
 /// `copies` independent ladders; walker `c * levels + l` is copy `c` at level `l` (0 is the hottest).
 pub struct ReplicaExchange {
     spec: ReplicaExchangeSpec,
     atoms: usize,
+    boltzmann: f64,
+    /// Of the levels, in units of energy.
     kt: Vec<f64>,
     purpose: Purpose,
     mala: Mala,
@@ -26,7 +33,7 @@ pub struct ReplicaExchange {
     replica: Vec<i64>,
     last_end: Vec<i64>,
     round_trips: i64,
-    /// Accepted and attempted swaps between levels l and l + 1.
+    /// Accepted and attempted swaps between levels l and l + 1, since the ladder is what it is.
     swaps: Vec<f64>,
     attempts: Vec<f64>,
     recorded: Recorder,
@@ -53,6 +60,7 @@ impl ReplicaExchange {
         let walkers = levels * spec.copies;
         Ok(Self {
             atoms: ctx.system.atoms,
+            boltzmann: ctx.system.boltzmann,
             kt: ladder.iter().map(|&t| ctx.system.kt(t)).collect(),
             purpose,
             mala: Mala::default(),
@@ -87,10 +95,46 @@ impl ReplicaExchange {
         self.round_trips as u64
     }
 
-    /// The next step at which something happens besides moving and swapping: the end of equilibration, a frame to record.
+    /// The steps after which the ladder is tuned: each stretch is twice as long as the one before, all of them are half of
+    /// the equilibration.
+    fn tunings(&self) -> impl Iterator<Item = usize> {
+        let (half, rounds) = ((self.spec.equilibration / 2) as f64, self.spec.tuning as i32);
+        let parts = 2.0_f64.powi(rounds) - 1.0;
+        (1..=rounds).map(move |r| (half * (2.0_f64.powi(r) - 1.0) / parts) as usize)
+    }
+
+    /// Chooses the temperatures between the ends anew, by the rejections since the last time. Walkers keep their places.
+    fn tune(&mut self) -> Vec<(String, f64)> {
+        let rejections = self.rejections();
+        let new = tuning::equalised(&self.kt, &rejections);
+        let levels = new.len();
+        for (level, (new, old)) in new.iter().zip(&self.kt).enumerate() {
+            let ratio = new / old;
+            // Stable steps grow with the temperature; thermal velocities with its root.
+            self.steps[level] = self.step_sizes[level].averaged() * ratio;
+            self.step_sizes[level] = DualAveraging::new(self.steps[level] / BOLDNESS, ACCEPTANCE);
+            let dim = 3 * self.atoms;
+            for walker in self.langevin.velocities.chunks_exact_mut(dim).skip(level).step_by(levels) {
+                walker.iter_mut().for_each(|v| *v *= ratio.sqrt());
+            }
+        }
+        self.kt = new;
+        self.swaps.fill(0.0);
+        self.attempts.fill(0.0);
+        let temperatures = self.kt.iter().enumerate();
+        temperatures.map(|(l, kt)| (format!("exchange.temperature.{l}"), kt / self.boltzmann)).collect()
+    }
+
+    /// Share of the swaps between neighbouring levels that were rejected, hot to cold; 0 where none was tried.
+    fn rejections(&self) -> Vec<f64> {
+        self.swaps.iter().zip(&self.attempts).map(|(s, a)| if *a > 0.0 { 1.0 - s / a } else { 0.0 }).collect()
+    }
+
+    /// The next step at which something happens besides moving and swapping: the ladder is tuned, the end of
+    /// equilibration, a frame to record.
     fn next_event(&self) -> usize {
         if self.done < self.spec.equilibration {
-            self.spec.equilibration
+            self.tunings().find(|&step| step > self.done).unwrap_or(self.spec.equilibration)
         } else {
             let sampled = self.done - self.spec.equilibration;
             self.spec.equilibration + (sampled / self.spec.stride + 1) * self.spec.stride
@@ -219,6 +263,7 @@ impl ReplicaExchange {
 impl Sampler for ReplicaExchange {
     fn step(&mut self, ctx: &mut Context) -> Result<Progress> {
         let until = self.total().min(self.done + stretch(self.replica.len()));
+        let mut scalars = Vec::new();
         while self.done < until {
             let before = self.done;
             match self.advance(ctx, self.next_event().min(until) - self.done) {
@@ -230,6 +275,9 @@ impl Sampler for ReplicaExchange {
                 }
                 Err(e) => return Err(e),
             }
+            if self.tunings().any(|step| step == self.done) {
+                scalars = self.tune();
+            }
             let sampled = self.done.saturating_sub(self.spec.equilibration);
             if sampled > 0 && sampled.is_multiple_of(self.spec.stride) {
                 let (x, e) = self.coldest();
@@ -237,15 +285,20 @@ impl Sampler for ReplicaExchange {
             }
         }
         let least = self.exchange_acceptance().into_iter().fold(1.0, f64::min);
+        scalars.extend(
+            [
+                ("exchange.least_acceptance", least),
+                ("exchange.round_trips", self.round_trips as f64),
+                ("exchange.barrier", tuning::barrier(&self.rejections())),
+            ]
+            .map(|(name, value)| (name.to_owned(), value)),
+        );
         let phase = if self.done <= self.spec.equilibration { "equilibration" } else { "sampling" };
         Ok(Progress {
             done: self.done as u64,
             total: self.total() as u64,
             phase: phase.to_owned(),
-            scalars: vec![
-                ("exchange.least_acceptance".to_owned(), least),
-                ("exchange.round_trips".to_owned(), self.round_trips as f64),
-            ],
+            scalars,
             finished: self.spent || self.done == self.total(),
         })
     }
@@ -255,6 +308,7 @@ impl Sampler for ReplicaExchange {
         self.mala.save("mala", &mut arrays);
         self.langevin.save(&mut arrays);
         self.recorded.save(&mut arrays);
+        arrays.insert("kt".into(), state::floats(&self.kt));
         arrays.insert("steps".into(), state::floats(&self.steps));
         let sizes: Vec<f64> = self.step_sizes.iter().flat_map(DualAveraging::state).collect();
         arrays.insert("step_sizes".into(), state::floats(&sizes));
@@ -271,8 +325,12 @@ impl Sampler for ReplicaExchange {
         self.mala = Mala::load("mala", arrays)?;
         self.langevin = Langevin::load(arrays)?;
         self.recorded = Recorder::load(arrays)?;
+        self.kt = state::f64s(arrays, "kt")?;
         self.steps = state::f64s(arrays, "steps")?;
-        self.step_sizes = state::f64s(arrays, "step_sizes")?.chunks_exact(5).map(DualAveraging::from_state).collect();
+        self.step_sizes = state::f64s(arrays, "step_sizes")?
+            .chunks_exact(DualAveraging::STATE)
+            .map(DualAveraging::from_state)
+            .collect();
         self.swaps = state::f64s(arrays, "swaps")?;
         self.attempts = state::f64s(arrays, "attempts")?;
         self.replica = state::i64s(arrays, "replica")?;

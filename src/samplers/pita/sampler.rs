@@ -15,7 +15,7 @@ use crate::nn::{self, Backbone};
 use crate::rng::{self, Stream};
 use crate::samplers::free_energy::{Side, bennett};
 use crate::samplers::md::mala::Mala;
-use crate::samplers::md::{Md, Role};
+use crate::samplers::md::{INITIAL_SALT, Md, Role};
 use crate::samplers::{Context, Progress, Sampler, Samples, state};
 use crate::spec::{Integrator, PitaSpec, TrainOn};
 use crate::systems::System;
@@ -24,8 +24,6 @@ use crate::systems::System;
 const REASONABLE: f64 = 1_000.0;
 /// First MALA step where none is known from the initial data, in squared units of the system's scale.
 const FIRST_STEP: f64 = 1e-5;
-/// Salt of the initial chains; rung k refines with salts of its own.
-const INITIAL_SALT: u64 = 0xffff;
 /// Prefix of the initial dynamics in checkpoints.
 const INITIAL: &str = "initial.";
 

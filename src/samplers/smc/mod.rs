@@ -1,0 +1,31 @@
+//! Annealed sequential Monte Carlo (Neal 2001; Del Moral, Doucet and Jasra 2006): the control that says what a model is
+//! worth. It has PITA's start, its ladder and moves on the true energy, and no network.
+//!
+//! | file | what |
+//! |---|---|
+//! | `sampler` | initial data by [`crate::samplers::md::Md`], then per temperature: weights, resampling, moves; frames at the target |
+//! | [`ladder`] | the next temperature for an effective sample size |
+//! | [`weights`] | weights of the particles, `ln Z` with its error |
+//! | `moves` | Markov chains of the particles |
+//!
+//! At the target particles are always resampled and moved, so that samples carry no weights. They come with `parents`,
+//! the initial frame that each descends from.
+
+pub mod ladder;
+mod moves;
+mod sampler;
+pub mod weights;
+
+use super::{Context, Sampler};
+use crate::error::Result;
+use crate::spec::SmcSpec;
+
+pub use sampler::Smc;
+
+/// Annealed SMC at its beginning.
+///
+/// # Errors
+/// When the ladder does not lead down to the target.
+pub fn build(spec: &SmcSpec, ctx: &Context) -> Result<Box<dyn Sampler>> {
+    Ok(Box::new(Smc::new(spec, ctx)?))
+}

@@ -1,0 +1,306 @@
+//! Down the ladder: initial data, then per temperature weights, resampling and moves; frames at the target.
+
+use std::sync::Arc;
+
+use super::ladder;
+use super::moves::Moves;
+use super::weights::Weights;
+use crate::array::Arrays;
+use crate::diffusion::sde::quantile;
+use crate::energy::Purpose;
+use crate::error::{Error, Result};
+use crate::rng::{self, Stream};
+use crate::samplers::md::{INITIAL_SALT, Md, Recorder, Role};
+use crate::samplers::{Context, Progress, Sampler, Samples, state};
+use crate::spec::{Integrator, Ladder, SmcSpec};
+use crate::systems::System;
+
+/// First MALA step where the initial dynamics found none, in squared units of the system's scale.
+const FIRST_STEP: f64 = 1e-5;
+/// Prefix of the initial dynamics in checkpoints.
+const INITIAL: &str = "initial.";
+/// Evaluations in one [`Sampler::step`], about.
+const STRETCH: usize = 50_000;
+
+/// What is being done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Dynamics at the highest temperature.
+    Initial,
+    /// Moves at the newest temperature.
+    Move,
+    /// Moves at the target, every `stride` of them recorded.
+    Record,
+    /// The frames are final.
+    Done,
+}
+
+impl Phase {
+    const ALL: [Self; 4] = [Self::Initial, Self::Move, Self::Record, Self::Done];
+}
+
+/// Annealed SMC as a resumable sampler.
+pub struct Smc {
+    spec: SmcSpec,
+    system: Arc<System>,
+    /// Temperatures reached so far.
+    temperatures: Vec<f64>,
+    phase: Phase,
+    /// Moves done in this phase.
+    done: usize,
+    initial: Md,
+    moves: Moves,
+    weights: Weights,
+    recorded: Recorder,
+    parents: Vec<i64>,
+}
+
+impl Smc {
+    /// At the beginning of the ladder.
+    ///
+    /// # Errors
+    /// When the ladder does not lead down to the target.
+    pub fn new(spec: &SmcSpec, ctx: &Context) -> Result<Self> {
+        let target = ctx.system.temperature;
+        let known = spec.ladder.known();
+        if known.is_empty() || !known.iter().chain([&target]).is_sorted_by(|a, b| a > b) {
+            return Err(Error::Usage(format!(
+                "smc: the ladder {known:?} must fall and end above the target temperature {target}"
+            )));
+        }
+        let kt = ctx.system.kt(known[0]);
+        let role = Role { purpose: Purpose::InitialData, kt, salt: INITIAL_SALT, forces: true };
+        Ok(Self {
+            system: Arc::clone(&ctx.system),
+            temperatures: vec![known[0]],
+            phase: Phase::Initial,
+            done: 0,
+            initial: Md::new(&spec.initial.md(), ctx, role),
+            moves: Moves::new(spec.acceptance),
+            weights: Weights::default(),
+            recorded: Recorder::default(),
+            parents: Vec::new(),
+            spec: spec.clone(),
+        })
+    }
+
+    /// The newest temperature.
+    fn temperature(&self) -> f64 {
+        self.temperatures[self.temperatures.len() - 1]
+    }
+
+    fn at_target(&self) -> bool {
+        self.temperature() <= self.system.temperature
+    }
+
+    fn progress(&self, what: &str, total: usize, scalars: Vec<(String, f64)>) -> Progress {
+        let place = match &self.spec.ladder {
+            Ladder::Fixed(ladder) => format!("rung {}/{}", self.temperatures.len() - 1, ladder.len()),
+            Ladder::Auto(_) => format!("rung {}", self.temperatures.len() - 1),
+        };
+        Progress {
+            done: self.done as u64,
+            total: total as u64,
+            phase: format!("{place} (T = {:.6}): {what}", self.temperature()),
+            scalars,
+            finished: self.phase == Phase::Done,
+        }
+    }
+
+    /// A stretch of dynamics at the highest temperature; in the end its frames are the particles.
+    fn initial(&mut self, ctx: &mut Context) -> Result<Progress> {
+        let step = self.initial.step(ctx)?;
+        self.done = step.done as usize;
+        let mut scalars = step.scalars;
+        for (name, _) in &mut scalars {
+            *name = format!("initial.{}", name.trim_start_matches("md."));
+        }
+        let report = self.progress("initial data", step.total as usize, scalars);
+        if step.finished {
+            let first = match self.spec.initial.integrator {
+                Integrator::Mala => self.initial.mala_step(),
+                Integrator::Langevin => FIRST_STEP * self.system.scale.powi(2),
+            };
+            let (x, energies, forces) = self.initial.take_frames();
+            self.weights = Weights::new(energies.len(), self.spec.initial.walkers);
+            self.moves.begin(x, energies, forces, first);
+            (self.phase, self.done) = (Phase::Move, 0);
+        }
+        Ok(report)
+    }
+
+    /// The temperature after the newest one.
+    fn next_temperature(&self) -> Result<f64> {
+        let (system, target) = (&self.system, self.system.temperature);
+        let auto = match &self.spec.ladder {
+            Ladder::Fixed(ladder) => return Ok(ladder.get(self.temperatures.len()).copied().unwrap_or(target)),
+            Ladder::Auto(auto) => auto,
+        };
+        let beta = |t: f64| system.kt(t).recip();
+        let coldest = beta(target);
+        let found = ladder::next(&self.weights, self.moves.energies(), beta(self.temperature()), coldest, auto.ess);
+        match found {
+            Some(next) if next < coldest => Ok((system.boltzmann * next).recip()),
+            Some(_) => Ok(target),
+            None => Err(Error::Numerical(format!(
+                "smc: no step down from T = {} leaves an effective sample size of {}: energies are not finite, or `ess` \
+                 is too high for {} particles",
+                self.temperature(),
+                auto.ess,
+                self.moves.energies().len()
+            ))),
+        }
+    }
+
+    /// Goes down one rung: weights, and resampling where they ask for it.
+    fn cool(&mut self, seed: u64) -> Result<Vec<(String, f64)>> {
+        let (from, to) = (self.temperature(), self.next_temperature()?);
+        let change = ladder::change(self.moves.energies(), self.system.kt(from).recip(), self.system.kt(to).recip());
+        let step_ess = self.weights.step_ess(&change);
+        self.weights.advance(&change)?;
+        let rung = self.temperatures.len();
+        self.temperatures.push(to);
+        let ess = self.weights.ess();
+        if ess < self.spec.ess_threshold || self.at_target() {
+            let u = Stream::new(seed, rng::Purpose::Resample, rung as u64).at(0).uniform();
+            let kept = self.weights.resample(u);
+            self.moves.select(&kept);
+        }
+        self.moves.cool(to / from);
+        let (log_z, error) = self.weights.log_z();
+        let scalars = [
+            ("smc.temperature", to),
+            ("smc.step_ess", step_ess),
+            ("smc.ess", ess),
+            ("smc.unique_parents", self.weights.unique_parents() as f64),
+            ("smc.log_z", log_z),
+            ("smc.log_z.error", error),
+        ];
+        Ok(scalars.map(|(name, value)| (name.to_owned(), value)).to_vec())
+    }
+
+    /// Moves at the newest temperature; before the first, the step down to it.
+    fn moves(&mut self, ctx: &mut Context) -> Result<Progress> {
+        let mut scalars = if self.done == 0 { self.cool(ctx.seed)? } else { Vec::new() };
+        let kt = self.system.kt(self.temperature());
+        let total = self.spec.moves;
+        let stretch = (STRETCH / self.moves.energies().len()).max(1).min(total - self.done);
+        let mut acceptance = 0.0;
+        for _ in 0..stretch {
+            acceptance += self.moves.advance(ctx, kt, 2 * self.done < total)? / stretch as f64;
+            self.done += 1;
+        }
+        scalars.extend(self.chain_scalars(acceptance, kt));
+        let mut report = self.progress("moves", total, scalars);
+        if self.done == total {
+            self.done = 0;
+            if self.at_target() {
+                self.phase = Phase::Record;
+                self.record();
+                report.finished = self.phase == Phase::Done;
+            }
+        }
+        Ok(report)
+    }
+
+    fn chain_scalars(&self, acceptance: f64, kt: f64) -> Vec<(String, f64)> {
+        vec![
+            ("smc.acceptance".to_owned(), acceptance),
+            ("smc.step".to_owned(), self.moves.step()),
+            ("smc.median_reduced_energy".to_owned(), quantile(self.moves.energies(), 0.5) / kt),
+        ]
+    }
+
+    /// Records the particles. The last time, when fewer are wanted, every so-manieth: neighbours are siblings.
+    fn record(&mut self) {
+        let (n, dim) = (self.moves.energies().len(), 3 * self.system.atoms);
+        let wanted = n.min(self.spec.samples - self.recorded.len());
+        let (mut x, mut energies) = (Vec::with_capacity(wanted * dim), Vec::with_capacity(wanted));
+        for i in (0..wanted).map(|k| k * n / wanted) {
+            x.extend_from_slice(&self.moves.positions()[i * dim..(i + 1) * dim]);
+            energies.push(self.moves.energies()[i]);
+            self.parents.push(self.weights.parents[i]);
+        }
+        self.recorded.take(self.spec.samples, &x, &energies, &[]);
+        if self.recorded.len() == self.spec.samples {
+            self.phase = Phase::Done;
+        }
+    }
+
+    /// Moves at the target up to the next recorded frame, or fewer.
+    fn sample(&mut self, ctx: &mut Context) -> Result<Progress> {
+        let kt = self.system.kt(self.temperature());
+        let left = self.spec.stride - self.done % self.spec.stride;
+        let stretch = (STRETCH / self.moves.energies().len()).max(1).min(left);
+        let (mut acceptance, mut made) = (0.0, 0);
+        while made < stretch {
+            match self.moves.advance(ctx, kt, false) {
+                Ok(p) => acceptance += p / stretch as f64,
+                // What is recorded is a result: the budget decides how much of it there is.
+                Err(Error::BudgetSpent { .. }) => {
+                    self.phase = Phase::Done;
+                    return Ok(self.progress("recording", self.spec.samples, Vec::new()));
+                }
+                Err(e) => return Err(e),
+            }
+            made += 1;
+            self.done += 1;
+        }
+        let scalars = self.chain_scalars(acceptance, kt);
+        if self.done.is_multiple_of(self.spec.stride) {
+            self.record();
+        }
+        let report = self.progress("recording", self.spec.samples, scalars);
+        Ok(Progress { done: self.recorded.len() as u64, ..report })
+    }
+}
+
+impl Sampler for Smc {
+    fn step(&mut self, ctx: &mut Context) -> Result<Progress> {
+        match self.phase {
+            Phase::Initial => self.initial(ctx),
+            Phase::Move => self.moves(ctx),
+            Phase::Record => self.sample(ctx),
+            Phase::Done => Ok(self.progress("done", 0, Vec::new())),
+        }
+    }
+
+    fn state(&self) -> Result<Arrays> {
+        let mut arrays = Arrays::new();
+        arrays.insert("place".into(), state::integers(&[self.phase as i64, self.done as i64]));
+        arrays.insert("temperatures".into(), state::floats(&self.temperatures));
+        arrays.insert("parents".into(), state::integers(&self.parents));
+        if self.phase == Phase::Initial {
+            arrays.extend(self.initial.state()?.into_iter().map(|(name, array)| (format!("{INITIAL}{name}"), array)));
+        }
+        self.moves.save(&mut arrays);
+        self.weights.save(&mut arrays);
+        self.recorded.save(&mut arrays);
+        Ok(arrays)
+    }
+
+    fn restore(&mut self, arrays: &Arrays) -> Result<()> {
+        let place = state::i64s(arrays, "place")?;
+        let phase = usize::try_from(place[0]).ok().and_then(|p| Phase::ALL.get(p));
+        self.phase =
+            *phase.ok_or_else(|| Error::Internal(format!("checkpoint names no phase of smc: {}", place[0])))?;
+        self.done = place[1] as usize;
+        self.temperatures = state::f64s(arrays, "temperatures")?;
+        self.parents = state::i64s(arrays, "parents")?;
+        if self.phase == Phase::Initial {
+            let own =
+                arrays.iter().filter_map(|(name, array)| Some((name.strip_prefix(INITIAL)?.to_owned(), array.clone())));
+            self.initial.restore(&own.collect())?;
+        }
+        self.moves.restore(arrays)?;
+        self.weights = Weights::load(arrays)?;
+        self.recorded = Recorder::load(arrays)?;
+        Ok(())
+    }
+
+    fn samples(&self) -> Result<Samples> {
+        let mut samples = self.recorded.samples(self.system.atoms);
+        samples.insert("parents".into(), state::integers(&self.parents));
+        Ok(samples)
+    }
+}
