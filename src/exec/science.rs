@@ -156,7 +156,9 @@ impl Science for Builtin {
         };
         let metrics = judged(&samples, cell.run.sampler.walkers())?;
         let reweighted = match &cell.run.sampler {
-            SamplerSpec::TabgIc(_) | SamplerSpec::TabgCart(_) => metrics::weights::reweighted(&samples, cell.seed),
+            SamplerSpec::TabgIc(_) | SamplerSpec::TabgCart(_) | SamplerSpec::Pita(_) => {
+                metrics::weights::reweighted(&samples, cell.seed)
+            }
             _ => None,
         };
         let reweighted = reweighted.as_ref().map_or(Ok(Vec::new()), |samples| judged(samples, None))?;

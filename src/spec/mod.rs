@@ -15,8 +15,8 @@ use crate::error::{Error, Result};
 pub use crate::real::Precision;
 pub use external::{ExternalSpec, Protocol};
 pub use pita::{
-    AnnealSpec, BackboneKind, DitSpec, Engine, GammaSchedule, InitialSpec, NetSpec, NodeFeatures, PitaSpec, RefineSpec,
-    RelaxSpec, Resampling, TrainOn, TrainSpec, Weights,
+    AnnealSpec, BackboneKind, Between, DitSpec, Engine, GammaSchedule, InitialSpec, NetSpec, NodeFeatures, Noise,
+    PitaSpec, RefineSpec, RelaxSpec, Resampling, TrainOn, TrainSpec, Weights,
 };
 pub use smc::{AutoLadder, Ladder, SmcSpec};
 pub use tabg::{

@@ -26,6 +26,37 @@ pub enum Weights {
     KernelRatio,
     /// No weights: the score is scaled by gamma, the energy head is never asked.
     None,
+    /// Of the whole path against the true energy: the energy head is never asked and not trained, unless particles are
+    /// resampled by it in between. The last rung's samples carry them as `log_weight`.
+    Path,
+}
+
+/// Noise of the annealing's steps (`diffusion::kernels` has the formulas).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Noise {
+    /// The noise stays, the score is multiplied by gamma.
+    #[default]
+    Published,
+    /// The score stays, the noise is divided by gamma: exact for Gaussian data at any step size.
+    Tempered,
+}
+
+/// What path weights resample by on the way.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Between {
+    /// Not at all.
+    #[default]
+    None,
+    /// The model's own denoising kernels over the noising ones, to the power gamma (arXiv 2506.05668, 2509.23265).
+    KernelRatio,
+    /// The energy head.
+    Energy,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// When to resample.
@@ -309,6 +340,24 @@ pub struct AnnealSpec {
     pub final_clamp_quantile: f64,
     /// gamma(t).
     pub gamma: GammaSchedule,
+    /// Noise of the steps. Left out of a record while it is the published one: such runs keep their identity.
+    #[serde(skip_serializing_if = "is_default")]
+    pub noise: Noise,
+    /// What path weights resample by on the way.
+    #[serde(skip_serializing_if = "is_default")]
+    pub between: Between,
+}
+
+impl AnnealSpec {
+    /// Whether the energy head is asked.
+    #[must_use]
+    pub fn needs_energy(&self) -> bool {
+        match self.weights {
+            Weights::None => self.final_resampling,
+            Weights::Path => self.between == Between::Energy,
+            _ => true,
+        }
+    }
 }
 
 impl Default for AnnealSpec {
@@ -324,6 +373,8 @@ impl Default for AnnealSpec {
             final_resampling: true,
             final_clamp_quantile: 1.0,
             gamma: GammaSchedule::Constant,
+            noise: Noise::default(),
+            between: Between::default(),
         }
     }
 }

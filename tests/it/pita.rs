@@ -9,8 +9,8 @@ use pita_bench::nn;
 use pita_bench::rng::{self, Stream};
 use pita_bench::samplers::{Context, Sampler, build};
 use pita_bench::spec::{
-    AnnealSpec, DitSpec, Engine, InitialSpec, Integrator, NetSpec, PitaSpec, Precision, RefineSpec, RelaxSpec,
-    Resampling, RunSpec, SamplerSpec, SystemSpec, TrainOn, TrainSpec, Weights,
+    AnnealSpec, Between, DitSpec, Engine, InitialSpec, Integrator, NetSpec, Noise, PitaSpec, Precision, RefineSpec,
+    RelaxSpec, Resampling, RunSpec, SamplerSpec, SystemSpec, TrainOn, TrainSpec, Weights,
 };
 use pita_bench::systems;
 
@@ -25,6 +25,18 @@ fn tiny() -> PitaSpec {
         samples: 50,
         ..PitaSpec::default()
     }
+}
+
+/// With tempered noise and path weights, resampled by the networks on the way.
+fn tiny_path() -> PitaSpec {
+    let anneal = AnnealSpec {
+        weights: Weights::Path,
+        noise: Noise::Tempered,
+        between: Between::KernelRatio,
+        ess_threshold: 0.9,
+        ..tiny().anneal
+    };
+    PitaSpec { anneal, ..tiny() }
 }
 
 /// Alanine dipeptide with everything that molecules have and clusters have not: the transformer, Langevin dynamics for the
@@ -80,7 +92,7 @@ fn run(spec: &PitaSpec) -> (Arrays, Context) {
 /// Stopped after every single step and continued in a fresh sampler: the same bits at the end.
 #[test]
 fn resume_anywhere_is_exact() {
-    for spec in [tiny(), tiny_molecule()] {
+    for spec in [tiny(), tiny_molecule(), tiny_path()] {
         let (whole, _) = run(&spec);
         let mut ctx = context(&spec, None);
         let mut sampler = start(&spec, &ctx);
@@ -99,7 +111,7 @@ fn resume_anywhere_is_exact() {
 
 #[test]
 fn threads_do_not_matter() {
-    for spec in [tiny(), tiny_molecule()] {
+    for spec in [tiny(), tiny_molecule(), tiny_path()] {
         let with = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             pool.install(|| run(&spec).0)
@@ -122,6 +134,27 @@ fn molecules_are_relaxed_on_the_true_energy() {
     ctx.system.potential().energy_forces(&x, &mut again, &mut f);
     // Centred after the last evaluation: the same up to rounding.
     assert!(e.iter().zip(&again).all(|(a, b)| (a - b).abs() < 1e-6 * b.abs().max(1.0)));
+}
+
+/// Path weights cost what the final resampling costs, train no energy network, and come with the samples.
+#[test]
+fn path_weights_come_with_the_samples() {
+    let mut ctx = context(&tiny_path(), None);
+    let mut sampler = start(&tiny_path(), &ctx);
+    let mut scalars = std::collections::BTreeMap::new();
+    loop {
+        let progress = sampler.step(&mut ctx).unwrap();
+        scalars.extend(progress.scalars);
+        if progress.finished {
+            break;
+        }
+    }
+    let samples = sampler.samples().unwrap();
+    assert_eq!(samples["log_weight"].shape, samples["energy"].shape);
+    assert!(scalars["anneal.log_z"].is_finite() && scalars["anneal.log_z.error"] > 0.0);
+    assert_eq!((scalars["loss.energy_score"], scalars["loss.energy_matching"]), (0.0, 0.0));
+    assert_eq!(ctx.energy.counts().0[&Purpose::Annealing], 40 + 50);
+    assert!(!run(&tiny()).0.contains_key("log_weight"));
 }
 
 /// Without a ladder: data at the target, trained on and sampled with gamma = 1.

@@ -3,8 +3,8 @@
 use super::super::fields::{Fields, Float};
 use super::{INTEGRATORS, PRECISIONS};
 use crate::spec::{
-    AnnealSpec, BackboneKind, Engine, GammaSchedule, InitialSpec, NetSpec, NodeFeatures, PitaSpec, RefineSpec,
-    RelaxSpec, Resampling, TrainOn, TrainSpec, Weights,
+    AnnealSpec, BackboneKind, Between, Engine, GammaSchedule, InitialSpec, NetSpec, NodeFeatures, Noise, PitaSpec,
+    RefineSpec, RelaxSpec, Resampling, TrainOn, TrainSpec, Weights,
 };
 
 /// PITA, or one of the methods that share its code: what is not written is as in `d`.
@@ -95,7 +95,18 @@ fn anneal(f: &Fields<'_>, d: &AnnealSpec) -> AnnealSpec {
         final_resampling: f.boolean("final_resampling", d.final_resampling),
         final_clamp_quantile: f.float("final_clamp_quantile", d.final_clamp_quantile, Float::AboveZero),
         gamma: f.choice("gamma", d.gamma, &GAMMAS),
+        noise: f.choice("noise", d.noise, &NOISES),
+        between: f.choice("between", d.between, &BETWEEN),
     };
+    if spec.noise == Noise::Tempered && matches!(spec.weights, Weights::Exact | Weights::Hutchinson) {
+        let message = format!("`{}` is tempered, whose weights are `path`, `kernel-ratio` or `none`", f.name("noise"));
+        let notes = vec![String::from("Feynman-Kac weights (`exact`, `hutchinson`) belong to the published noise")];
+        f.problem(&f.place("noise"), message, notes);
+    }
+    if spec.between != Between::None && spec.weights != Weights::Path {
+        let message = format!("`{}` is a setting of `weights = \"path\"`", f.name("between"));
+        f.problem(&f.place("between"), message, vec![]);
+    }
     f.finish();
     spec
 }
@@ -125,12 +136,16 @@ pub(super) const BACKBONES: [(&str, BackboneKind); 2] = [("egnn", BackboneKind::
 pub(super) const NODE_FEATURES: [(&str, NodeFeatures); 2] =
     [("fixed", NodeFeatures::Fixed), ("faithful", NodeFeatures::Faithful)];
 pub(super) const TRAIN_ON: [(&str, TrainOn); 2] = [("all", TrainOn::All), ("newest", TrainOn::Newest)];
-pub(super) const WEIGHTS: [(&str, Weights); 4] = [
+pub(super) const WEIGHTS: [(&str, Weights); 5] = [
     ("exact", Weights::Exact),
     ("hutchinson", Weights::Hutchinson),
     ("kernel-ratio", Weights::KernelRatio),
     ("none", Weights::None),
+    ("path", Weights::Path),
 ];
+pub(super) const NOISES: [(&str, Noise); 2] = [("published", Noise::Published), ("tempered", Noise::Tempered)];
+pub(super) const BETWEEN: [(&str, Between); 3] =
+    [("none", Between::None), ("kernel-ratio", Between::KernelRatio), ("energy", Between::Energy)];
 pub(super) const RESAMPLINGS: [(&str, Resampling); 2] =
     [("ess", Resampling::Ess), ("every-step", Resampling::EveryStep)];
 pub(super) const GAMMAS: [(&str, GammaSchedule); 3] =

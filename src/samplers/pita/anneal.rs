@@ -1,14 +1,19 @@
 //! One rung of inference-time annealing: weighted particles from noise to data at a lower temperature.
 
+mod path;
+
+use path::Path;
+
 use super::loss::Pair;
 use crate::array::Arrays;
+use crate::diffusion::kernels::Step;
 use crate::diffusion::sde::{Local, centre, clamp_above, drift_a, drift_x, log_kernel_ratio};
-use crate::diffusion::{Elucidating, Gamma, ess, systematic, systematic_faithful};
+use crate::diffusion::{Elucidating, Gamma, ess, prior, systematic, systematic_faithful};
 use crate::error::{Error, Result};
 use crate::nn::Backbone;
 use crate::rng::{Purpose, Stream};
 use crate::samplers::state;
-use crate::spec::{AnnealSpec, Resampling, Weights};
+use crate::spec::{AnnealSpec, Between, Resampling, Weights};
 
 /// Particles that a network call takes at once (results do not depend on it).
 const CHUNK: usize = 512;
@@ -25,6 +30,8 @@ pub struct Setting<'a> {
     pub gamma: Gamma,
     /// Noise.
     pub schedule: Elucidating,
+    /// Variance of the data per coordinate, in network units.
+    pub variance: f64,
     /// Settings.
     pub spec: &'a AnnealSpec,
     /// Run seed.
@@ -44,8 +51,23 @@ pub struct Annealer {
     pub parents: Vec<i64>,
     /// `U` at the current positions and time, kept by the kernel-ratio weights; empty when not known.
     u: Vec<f64>,
+    /// Of path weights; empty for others.
+    path: Path,
     /// Steps done.
     pub step: usize,
+}
+
+/// Squares of what moved a particle in one step.
+#[derive(Debug, Clone, Copy, Default)]
+struct Moved {
+    /// The noise.
+    noise: f64,
+    /// The whole change.
+    change: f64,
+    /// The score.
+    score: f64,
+    /// Score times change.
+    cross: f64,
 }
 
 impl Setting<'_> {
@@ -181,11 +203,13 @@ impl Setting<'_> {
 }
 
 impl Annealer {
-    /// `n` particles of the prior at t = 1: a centre-free Gaussian of variance `h(1)/gamma`.
-    #[must_use]
-    pub fn new(at: &Setting, n: usize) -> Self {
+    /// `n` particles of the prior at t = 1, a centre-free Gaussian.
+    ///
+    /// # Errors
+    /// When the engine fails.
+    pub fn new(at: &Setting, n: usize) -> Result<Self> {
         let dim = at.net.dim();
-        let sigma = (at.schedule.h(1.0) / at.gamma.at(1.0)).sqrt();
+        let sigma = prior(at.spec.noise, at.gamma.at(1.0), at.variance, at.schedule.h(1.0)).sqrt();
         let stream = at.stream(Purpose::Anneal, 0);
         let mut x = Vec::with_capacity(n * dim);
         for i in 0..n {
@@ -193,7 +217,8 @@ impl Annealer {
             x.extend((0..dim).map(|_| sigma * draws.normal()));
         }
         centre(&mut x, dim / 3);
-        Self { x, log_weight: vec![0.0; n], parents: (0..n as i64).collect(), u: Vec::new(), step: 0 }
+        let path = if at.spec.weights == Weights::Path { Path::new(at, &x)? } else { Path::default() };
+        Ok(Self { x, log_weight: vec![0.0; n], parents: (0..n as i64).collect(), u: Vec::new(), path, step: 0 })
     }
 
     /// Whether t = 0 is reached.
@@ -226,6 +251,7 @@ impl Annealer {
         match at.spec.weights {
             Weights::KernelRatio | Weights::None => self.kernel_step(at, weighted)?,
             Weights::Exact | Weights::Hutchinson => self.feynman_kac_step(at, weighted)?,
+            Weights::Path => self.path_step(at)?,
         }
         if !self.x.iter().all(|x| x.is_finite()) {
             return Err(Error::Numerical(format!(
@@ -239,7 +265,11 @@ impl Annealer {
             Resampling::EveryStep => true,
         };
         self.step += 1;
-        if weighted && (resample || self.step == at.weighted_steps()) {
+        let resample = match at.spec.weights {
+            Weights::Path => resample && at.spec.between != Between::None,
+            _ => resample || self.step == at.weighted_steps(),
+        };
+        if weighted && resample {
             self.resample(at, self.step);
         }
         Ok(())
@@ -295,39 +325,48 @@ impl Annealer {
         Ok(())
     }
 
-    /// Exact-variance step along the scaled score, with the kernel-ratio weight
-    /// `log[pi_{k+1}(x') B(x|x')] - log[pi_k(x) F(x'|x)]`, `pi_t = exp(-gamma_t U_t)`,
-    /// `F = N(x + gamma q s, q)`, `B = N(x', q)`, `q = h(t_k) - h(t_{k+1})` (arXiv 2506.05668).
-    fn kernel_step(&mut self, at: &Setting, weighted: bool) -> Result<()> {
+    /// Moves every particle by a forward kernel; returns squared lengths of what moved it.
+    fn walk(&mut self, at: &Setting, step: &Step, h: f64) -> Result<Vec<Moved>> {
         let dim = at.net.dim();
+        let (score, _) = at.score(&self.x, h, self.step, false)?;
+        let z = self.noise(at);
+        let mut all = Vec::with_capacity(self.parents.len());
+        for i in 0..self.parents.len() {
+            let row = i * dim..(i + 1) * dim;
+            let mut moved = Moved::default();
+            for ((x, s), z) in self.x[row.clone()].iter_mut().zip(&score[row.clone()]).zip(&z[row]) {
+                let noise = step.forward.sqrt() * z;
+                let change = step.drift * s + noise;
+                moved.noise += noise * noise;
+                moved.change += change * change;
+                moved.score += s * s;
+                moved.cross += s * change;
+                *x += change;
+            }
+            all.push(moved);
+        }
+        centre(&mut self.x, dim / 3);
+        Ok(all)
+    }
+
+    /// Step along the score, with the kernel-ratio weight `log[pi_{k+1}(x') B(x|x')] - log[pi_k(x) F(x'|x)]`,
+    /// `pi_t = exp(-gamma_t U_t)`, for the kernels F and B of [`Step`] (arXiv 2506.05668).
+    fn kernel_step(&mut self, at: &Setting, weighted: bool) -> Result<()> {
         let (t, next) = (at.time(self.step), at.time(self.step + 1));
         let (h, h_next) = (at.schedule.h(t), at.schedule.h(next));
-        let q = h - h_next;
         let (gamma, gamma_next) = (at.gamma.at(t), at.gamma.at(next));
         if weighted && self.u.is_empty() {
             self.u = at.energy_value(&self.x, h)?;
         }
-        let (score, _) = at.score(&self.x, h, self.step, false)?;
-        let z = self.noise(at);
-        let freedom = dim - 3;
-        let mut ratio = Vec::with_capacity(self.parents.len());
-        for i in 0..self.parents.len() {
-            let row = i * dim..(i + 1) * dim;
-            let (mut forward, mut backward) = (0.0, 0.0);
-            for ((x, s), z) in self.x[row.clone()].iter_mut().zip(&score[row.clone()]).zip(&z[row]) {
-                let noise = q.sqrt() * z;
-                let change = gamma * q * s + noise;
-                forward += noise * noise;
-                backward += change * change;
-                *x += change;
-            }
-            ratio.push(log_kernel_ratio(freedom, (backward, q), (forward, q)));
-        }
-        centre(&mut self.x, dim / 3);
+        let step = Step::new(at.spec.noise, gamma, at.variance, h, h_next);
+        let moved = self.walk(at, &step, h)?;
         if weighted {
+            let freedom = at.net.dim() - 3;
+            let ratio =
+                moved.iter().map(|m| log_kernel_ratio(freedom, (m.change, step.backward), (m.noise, step.forward)));
             let u_next = at.energy_value(&self.x, h_next)?;
             let mut change: Vec<f64> =
-                ratio.iter().zip(&self.u).zip(&u_next).map(|((r, u), v)| r + gamma * u - gamma_next * v).collect();
+                ratio.zip(&self.u).zip(&u_next).map(|((r, u), v)| r + gamma * u - gamma_next * v).collect();
             clamp_above(&mut change, at.spec.clamp_quantile);
             for (w, c) in self.log_weight.iter_mut().zip(&change) {
                 *w += c;
@@ -365,6 +404,9 @@ impl Annealer {
         };
         self.x = kept.iter().flat_map(|&i| self.x[i * dim..(i + 1) * dim].iter().copied()).collect();
         self.parents = kept.iter().map(|&i| self.parents[i]).collect();
+        if at.spec.weights == Weights::Path {
+            self.path.select(&self.log_weight, &kept);
+        }
         if !self.u.is_empty() {
             self.u = kept.iter().map(|&i| self.u[i]).collect();
         }
@@ -378,6 +420,7 @@ impl Annealer {
             arrays.insert(format!("anneal.{name}"), state::floats(values));
         }
         arrays.insert("anneal.parents".into(), state::integers(&self.parents));
+        self.path.save(arrays);
         arrays.insert("anneal.step".into(), state::integers(&[self.step as i64]));
     }
 
@@ -391,6 +434,7 @@ impl Annealer {
             x: get("x")?,
             log_weight: get("log_weight")?,
             u: get("u")?,
+            path: Path::load(arrays)?,
             parents: state::i64s(arrays, "anneal.parents")?,
             step: state::i64s(arrays, "anneal.step")?[0] as usize,
         })

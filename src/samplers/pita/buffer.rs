@@ -37,6 +37,14 @@ impl Buffer {
         }
     }
 
+    /// Variance of a coordinate on the centred subspace, over entries and coordinates. One number: turned at random, all
+    /// coordinates are alike, and a subspace has no basis that would keep atoms apart.
+    #[must_use]
+    pub fn variance(&self) -> f64 {
+        let n = self.energy.len();
+        self.x.iter().map(|x| x * x).sum::<f64>() / (self.x.len() - 3 * n) as f64
+    }
+
     /// Measures lengths in units of `scale`, as networks do.
     pub fn rescale(&mut self, scale: f64) {
         self.x.iter_mut().for_each(|x| *x /= scale);

@@ -17,7 +17,7 @@ use crate::samplers::free_energy::{Side, bennett};
 use crate::samplers::md::mala::Mala;
 use crate::samplers::md::{INITIAL_SALT, Md, Role};
 use crate::samplers::{Context, Progress, Sampler, Samples, state};
-use crate::spec::{Integrator, PitaSpec, TrainOn};
+use crate::spec::{Integrator, PitaSpec, TrainOn, Weights};
 use crate::systems::System;
 
 /// Particles whose reduced energy is further than this from zero are dropped.
@@ -62,6 +62,8 @@ pub struct Pita {
     mala_step: f64,
     /// The particles at the target temperature, in the system's units.
     result: Buffer,
+    /// Their log-weights, where they have any.
+    log_weight: Vec<f64>,
 }
 
 impl Pita {
@@ -80,6 +82,11 @@ impl Pita {
         }
         if spec.ladder.is_empty() {
             temperatures.push(target); // one rung, from the target to itself: gamma is 1
+        }
+        let mut spec = spec.clone();
+        if spec.anneal.weights == Weights::Path && !spec.anneal.needs_energy() {
+            // What nobody asks is not trained: half of the cost and all of its second order.
+            (spec.train.energy_score, spec.train.energy_matching) = (0.0, 0.0);
         }
         let net = nn::build(spec.engine, ctx.system.atoms, &spec.net)?;
         let trainer = Trainer::new(net.as_ref(), &spec.train, ctx.seed);
@@ -100,7 +107,8 @@ impl Pita {
             refinement: Refinement::default(),
             mala_step: FIRST_STEP * ctx.system.scale.powi(2),
             result: Buffer::default(),
-            spec: spec.clone(),
+            log_weight: Vec::new(),
+            spec,
         })
     }
 
@@ -213,12 +221,13 @@ impl Pita {
             beta: self.beta(self.rung),
             gamma: Gamma::new(self.spec.anneal.gamma, gamma),
             schedule: self.schedule,
+            variance: self.buffers[self.rung].variance(),
             spec: &self.spec.anneal,
             seed: ctx.seed,
             rung: self.rung as u64,
         };
         if self.done == 0 {
-            self.annealer = Annealer::new(&setting, self.particles());
+            self.annealer = Annealer::new(&setting, self.particles())?;
         }
         self.annealer.advance(&setting)?;
         self.done = self.annealer.step;
@@ -230,9 +239,18 @@ impl Pita {
         if finished {
             let x = self.annealer.x.iter().map(|x| x * self.system.scale).collect();
             let mut mala = Mala::new(x, &mut ctx.energy, Purpose::Annealing)?;
-            if self.spec.anneal.final_resampling {
-                let kt = self.kt(self.rung + 1);
-                let reduced: Vec<f64> = mala.energies.iter().map(|e| e / kt).collect();
+            let kt = self.kt(self.rung + 1);
+            let reduced: Vec<f64> = mala.energies.iter().map(|e| e / kt).collect();
+            if self.spec.anneal.weights == Weights::Path {
+                let end = self.annealer.finish_path(&reduced);
+                // Lengths are in units of the scale.
+                let log_z = end.log_z + (self.net.dim() - 3) as f64 * self.system.scale.ln();
+                let numbers = [("final_ess", end.ess), ("log_z", log_z), ("log_z.error", end.error)];
+                scalars.extend(numbers.map(|(name, value)| (format!("anneal.{name}"), value)));
+                if self.rung + 1 < self.rungs() {
+                    mala = mala.select(&self.annealer.resample_path(&setting));
+                }
+            } else if self.spec.anneal.final_resampling {
                 let (kept, ess) = self.annealer.final_resample(&setting, &reduced)?;
                 scalars.push(("anneal.final_ess".to_owned(), ess));
                 mala = mala.select(&kept);
@@ -262,7 +280,11 @@ impl Pita {
             let kept = made.reasonable(kt, REASONABLE);
             scalars.push(("refine.dropped".to_owned(), (made.energy.len() - kept.len()) as f64));
             self.result = made.select(&kept);
-            scalars.extend(self.free_energy(ctx.seed));
+            if self.spec.anneal.weights == Weights::Path && self.rung + 1 == self.rungs() {
+                self.log_weight = kept.iter().map(|&i| self.annealer.log_weight[i]).collect();
+            } else {
+                scalars.extend(self.free_energy(ctx.seed));
+            }
         }
         let mut report = self.progress("refinement", total, scalars);
         if finished && self.rung + 1 == self.rungs() {
@@ -311,6 +333,7 @@ impl Sampler for Pita {
             arrays.extend(self.initial.state()?.into_iter().map(|(name, array)| (format!("{INITIAL}{name}"), array)));
         }
         self.result.save("result", &mut arrays);
+        arrays.insert("log_weight".into(), state::floats(&self.log_weight));
         for (k, buffer) in self.buffers.iter().enumerate() {
             buffer.save(&format!("buffer.{k}"), &mut arrays);
         }
@@ -332,6 +355,7 @@ impl Sampler for Pita {
             self.initial.restore(&own.collect())?;
         }
         self.result = Buffer::load("result", arrays)?;
+        self.log_weight = state::f64s(arrays, "log_weight")?;
         self.buffers = (0..place[3]).map(|k| Buffer::load(&format!("buffer.{k}"), arrays)).collect::<Result<_>>()?;
         self.trainer.restore(arrays)?;
         self.annealer = Annealer::load(arrays)?;
@@ -345,12 +369,15 @@ impl Sampler for Pita {
         }
         let n = self.result.energy.len();
         let shape = [n, self.system.atoms, 3];
-        Ok([
+        let mut samples = Samples::from([
             ("positions".to_owned(), Array::f64(&shape, self.result.x.clone())),
             ("energy".to_owned(), Array::f64(&[n], self.result.energy.clone())),
             ("parents".to_owned(), Array::i64(&[n], self.result.origin.clone())),
-        ]
-        .into())
+        ]);
+        if !self.log_weight.is_empty() {
+            samples.insert("log_weight".into(), state::floats(&self.log_weight));
+        }
+        Ok(samples)
     }
 
     fn shortfall(&self) -> Option<String> {

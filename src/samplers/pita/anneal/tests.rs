@@ -1,6 +1,8 @@
 //! Annealing against a law in closed form: a Gaussian mixture, whose energy, score and divergence are exact at every
 //! noise level, and whose annealed density `p^gamma` is known by quadrature.
 
+mod path;
+
 use rayon::prelude::*;
 
 use super::*;
@@ -59,17 +61,25 @@ impl Mixture {
         (u, [first / v, r[1] / v, r[2] / v], laplacian, du_dh)
     }
 
-    /// `p^gamma` at h: shares of the three modes, by quadrature.
-    fn annealed_shares() -> [f64; 3] {
-        let h = SIGMA.0 * SIGMA.0;
-        let mut shares = [0.0; 3];
+    /// `p^gamma` at h along the first axis: its integral over each of the three modes, by quadrature.
+    fn annealed(h: f64) -> [f64; 3] {
+        let mut parts = [0.0; 3];
         let (low, high, n) = (-12.0, 12.0, 40_000);
+        let width = (high - low) / f64::from(n);
         for i in 0..n {
-            let y = low + (high - low) * (f64::from(i) + 0.5) / f64::from(n);
-            shares[mode(y)] += (-GAMMA * Self::at(h, [y, 0.0, 0.0]).0).exp();
+            let y = low + width * (f64::from(i) + 0.5);
+            parts[mode(y)] += width * (-GAMMA * Self::at(h, [y, 0.0, 0.0]).0).exp();
         }
-        let sum: f64 = shares.iter().sum();
-        shares.map(|s| s / sum)
+        parts
+    }
+
+    fn annealed_integral(h: f64) -> f64 {
+        Self::annealed(h).iter().sum()
+    }
+
+    /// Shares of the three modes in `p^gamma` at h.
+    fn annealed_shares(h: f64) -> [f64; 3] {
+        Self::annealed(h).map(|part| part / Self::annealed_integral(h))
     }
 }
 
@@ -235,6 +245,7 @@ fn the_centre_of_mass_is_left_out() {
             beta: 1.0,
             gamma: Gamma::new(GammaSchedule::Constant, GAMMA),
             schedule: Elucidating::new(SIGMA.0, SIGMA.1),
+            variance: VARIANCE,
             spec: &spec,
             seed: 1,
             rung: 0,
@@ -263,11 +274,12 @@ fn anneal(net: &Mixture, weights: Weights, steps: usize, n: usize, seed: u64) ->
         beta: 1.0,
         gamma: Gamma::new(GammaSchedule::Constant, GAMMA),
         schedule: Elucidating::new(SIGMA.0, SIGMA.1),
+        variance: VARIANCE,
         spec: &spec,
         seed,
         rung: 0,
     };
-    let mut particles = Annealer::new(&setting, n);
+    let mut particles = Annealer::new(&setting, n).unwrap();
     while !particles.finished(&setting) {
         particles.advance(&setting).unwrap();
     }
@@ -281,7 +293,7 @@ fn anneal(net: &Mixture, weights: Weights, steps: usize, n: usize, seed: u64) ->
 }
 
 fn truth() -> [f64; 4] {
-    let [a, b, c] = Mixture::annealed_shares();
+    let [a, b, c] = Mixture::annealed_shares(SIGMA.0 * SIGMA.0);
     [a, b, c, 2.0 * (VARIANCE + SIGMA.0 * SIGMA.0) / GAMMA]
 }
 

@@ -1,0 +1,144 @@
+//! Weights of the whole path against the true energy: no energy network, no divergence.
+//!
+//! `log w = -u(x_0) + sum_k [log B(x_{k+1}|x_k) - log F(x_k|x_{k+1})] - log prior(x_K)`: what a model says of the levels in
+//! between cancels, it only decides where to resample. The kernels' last step ends at zero noise, so that `x_0` is data.
+
+use super::{Annealer, Setting};
+use crate::array::Arrays;
+use crate::diffusion::kernels::{Step, log_normal};
+use crate::diffusion::sde::log_kernel_ratio;
+use crate::diffusion::{ess, prior};
+use crate::error::Result;
+use crate::metrics::weights::log_mean_exp;
+use crate::samplers::state;
+use crate::spec::Between;
+
+/// What path weights know of each particle.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Path {
+    /// `sum log B/F - log prior` along its path, `[n]`.
+    log_ratio: Vec<f64>,
+    /// A model's log-density of the particle at its level, `[n]`: where to resample. Zeros when it is not asked.
+    level: Vec<f64>,
+    /// `level + log_ratio` when it was last resampled, `[n]`: that part of its weight is used up.
+    used: Vec<f64>,
+    /// `ln Z` of what was resampled so far, and its variance.
+    log_z: [f64; 2],
+}
+
+/// The end of an annealing with path weights.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PathEnd {
+    /// Effective sample size, as a fraction.
+    pub ess: f64,
+    /// `ln` of the integral of `exp(-u)` over the centred subspace, in network units.
+    pub log_z: f64,
+    /// Its standard error.
+    pub error: f64,
+}
+
+impl Path {
+    /// At the prior.
+    pub(super) fn new(at: &Setting, x: &[f64]) -> Result<Self> {
+        let dim = at.net.dim();
+        let (h, gamma) = (at.schedule.h(1.0), at.gamma.at(1.0));
+        let variance = prior(at.spec.noise, gamma, at.variance, h);
+        let squares = x.chunks_exact(dim).map(|x| x.iter().map(|x| x * x).sum());
+        let log_ratio: Vec<f64> = squares.map(|square: f64| -log_normal(square, variance, dim - 3)).collect();
+        let level: Vec<f64> = match at.spec.between {
+            // The prior's own density: nothing to weigh yet.
+            Between::None | Between::KernelRatio => log_ratio.iter().map(|r| -r).collect(),
+            Between::Energy => at.energy_value(x, h)?.iter().map(|u| -gamma * u).collect(),
+        };
+        Ok(Self { used: vec![0.0; level.len()], log_ratio, level, log_z: [0.0; 2] })
+    }
+
+    /// The log-weight of each particle since it was last resampled.
+    fn weights(&self) -> Vec<f64> {
+        self.level.iter().zip(&self.log_ratio).zip(&self.used).map(|((l, r), u)| l + r - u).collect()
+    }
+
+    /// Keeps some of the particles; their weights so far are used up.
+    pub(super) fn select(&mut self, log_weight: &[f64], kept: &[usize]) {
+        self.account(log_weight);
+        for values in [&mut self.log_ratio, &mut self.level] {
+            *values = kept.iter().map(|&i| values[i]).collect();
+        }
+        self.used = self.level.iter().zip(&self.log_ratio).map(|(l, r)| l + r).collect();
+    }
+
+    fn account(&mut self, log_weight: &[f64]) {
+        self.log_z[0] += log_mean_exp(log_weight);
+        self.log_z[1] += (1.0 / ess(log_weight) - 1.0) / log_weight.len() as f64;
+    }
+
+    pub(super) fn save(&self, arrays: &mut Arrays) {
+        for (name, values) in [("log_ratio", &self.log_ratio), ("level", &self.level), ("used", &self.used)] {
+            arrays.insert(format!("anneal.path.{name}"), state::floats(values));
+        }
+        arrays.insert("anneal.path.log_z".into(), state::floats(&self.log_z));
+    }
+
+    pub(super) fn load(arrays: &Arrays) -> Result<Self> {
+        let get = |name: &str| state::f64s(arrays, &format!("anneal.path.{name}"));
+        let log_z = get("log_z")?;
+        Ok(Self { log_ratio: get("log_ratio")?, level: get("level")?, used: get("used")?, log_z: [log_z[0], log_z[1]] })
+    }
+}
+
+impl super::Moved {
+    /// Squared distance of the change from `drift * score`.
+    fn residual(&self, drift: f64) -> f64 {
+        self.change - 2.0 * drift * self.cross + drift * drift * self.score
+    }
+}
+
+impl Annealer {
+    /// One step with path weights.
+    pub(super) fn path_step(&mut self, at: &Setting) -> Result<()> {
+        let dim = at.net.dim();
+        let freedom = dim - 3;
+        let h = at.schedule.h(at.time(self.step));
+        let gamma = at.gamma.at(at.time(self.step));
+        let next = at.time(self.step + 1);
+        let h_next = if self.step + 1 == at.spec.steps { 0.0 } else { at.schedule.h(next) };
+        let step = Step::new(at.spec.noise, gamma, at.variance, h, h_next);
+        let own = Step::denoising(at.spec.noise, at.variance, h, h_next);
+        let moved = self.walk(at, &step, h)?;
+        for (i, squares) in moved.iter().enumerate() {
+            self.path.log_ratio[i] +=
+                log_kernel_ratio(freedom, (squares.change, step.backward), (squares.noise, step.forward));
+            if at.spec.between == Between::KernelRatio {
+                self.path.level[i] -= gamma
+                    * log_kernel_ratio(
+                        freedom,
+                        (squares.change, own.backward),
+                        (squares.residual(own.drift), own.forward),
+                    );
+            }
+        }
+        if at.spec.between == Between::Energy {
+            let gamma = at.gamma.at(next);
+            self.path.level =
+                at.energy_value(&self.x, h_next.max(at.schedule.h(0.0)))?.iter().map(|u| -gamma * u).collect();
+        }
+        if at.spec.between != Between::None {
+            self.log_weight = self.path.weights();
+        }
+        Ok(())
+    }
+
+    /// The end: weights against the true reduced energies `[n]` at the new temperature.
+    pub fn finish_path(&mut self, reduced: &[f64]) -> PathEnd {
+        self.path.level = reduced.iter().map(|u| -u).collect();
+        self.log_weight = self.path.weights();
+        let mut end = self.path.clone();
+        end.account(&self.log_weight);
+        PathEnd { ess: self.ess(), log_z: end.log_z[0], error: end.log_z[1].sqrt() }
+    }
+
+    /// Systematic resampling at the end; returns who was kept.
+    pub fn resample_path(&mut self, at: &Setting) -> Vec<usize> {
+        self.resample(at, at.spec.steps + 1)
+    }
+}
