@@ -416,6 +416,8 @@ mod tests {
         check(&pita::TRAIN_ON);
         check(&pita::WEIGHTS);
         check(&pita::RESAMPLINGS);
+        check(&pita::TARGETS);
+        check(&pita::TRAIN_NOISES);
         check(&pita::NOISES);
         check(&pita::BETWEEN);
         check(&pita::GAMMAS);

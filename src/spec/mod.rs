@@ -16,7 +16,7 @@ pub use crate::real::Precision;
 pub use external::{ExternalSpec, Protocol};
 pub use pita::{
     AnnealSpec, BackboneKind, Between, DitSpec, Engine, GammaSchedule, InitialSpec, NetSpec, NodeFeatures, Noise,
-    PitaSpec, RefineSpec, RelaxSpec, Resampling, TrainOn, TrainSpec, Weights,
+    PitaSpec, RefineSpec, RelaxSpec, Resampling, Target, TrainNoise, TrainOn, TrainSpec, Weights,
 };
 pub use smc::{AutoLadder, Ladder, SmcSpec};
 pub use tabg::{

@@ -263,6 +263,28 @@ pub enum TrainOn {
     Newest,
 }
 
+/// What the score network learns to denoise to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Target {
+    /// The clean sample.
+    #[default]
+    Clean,
+    /// A mixture of the clean sample and what its force says, with the least noise at each level: the same mean.
+    Mixed,
+}
+
+/// Noise levels in training.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TrainNoise {
+    /// `ln sigma ~ N(-1.2, 1.2^2)` (EDM).
+    #[default]
+    Edm,
+    /// Uniform over the times that annealing visits.
+    Visited,
+}
+
 /// Training of the score and energy nets.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -293,6 +315,12 @@ pub struct TrainSpec {
     pub sigma_min: f64,
     /// Largest noise level.
     pub sigma_max: f64,
+    /// What the score network learns. Left out of a record while it is as published: such runs keep their identity.
+    #[serde(skip_serializing_if = "is_default")]
+    pub target: Target,
+    /// Noise levels.
+    #[serde(skip_serializing_if = "is_default")]
+    pub noise: TrainNoise,
 }
 
 impl Default for TrainSpec {
@@ -311,6 +339,8 @@ impl Default for TrainSpec {
             target_score: 0.0,
             sigma_min: 0.05,
             sigma_max: 80.0,
+            target: Target::default(),
+            noise: TrainNoise::default(),
         }
     }
 }

@@ -34,6 +34,7 @@ fn dit(c: &mut Criterion) {
             beta: vec![1.33; BATCH],
             energy: vec![1.0; BATCH],
             force: Vec::new(),
+            mix: Vec::new(),
         };
         let weights =
             LossWeights { score: 1.0, energy_score: 1.0, energy_matching: 1.0, target_score: 0.0, du_dt: 0.0 };

@@ -80,6 +80,7 @@ fn run(case: &Case, folder: &Path) {
         beta: vec![1.25; n],
         energy: normal(n, 6),
         force: Vec::new(),
+        mix: Vec::new(),
     };
     let weights = LossWeights { score: 1.0, energy_score: 1.0, energy_matching: 1.0, target_score: 0.0, du_dt: 0.0 };
     let schedule = Elucidating::new(case.sigma_min, 80.0);

@@ -161,6 +161,7 @@ fn batch(g: &Arrays) -> Batch {
         h,
         energy: f64s(g, "energies").iter().map(|e| -e).collect(),
         force: f64s(g, "forces"),
+        mix: Vec::new(),
     }
 }
 

@@ -111,6 +111,7 @@ fn batch(g: &Arrays, beta: f64) -> Batch {
         h,
         energy: f64s(g, "energies").iter().map(|e| -e).collect(),
         force: f64s(g, "forces"),
+        mix: Vec::new(),
     }
 }
 
@@ -194,6 +195,7 @@ fn adam_clip_ema() {
             h,
             energy: per_step("energies", step).iter().map(|e| -e).collect(),
             force: Vec::new(),
+            mix: Vec::new(),
         };
         let mut grad = vec![0.0; 2 * len];
         let (gs, ge) = grad.split_at_mut(len);

@@ -10,7 +10,7 @@ use pita_bench::rng::{self, Stream};
 use pita_bench::samplers::{Context, Sampler, build};
 use pita_bench::spec::{
     AnnealSpec, Between, DitSpec, Engine, InitialSpec, Integrator, NetSpec, Noise, PitaSpec, Precision, RefineSpec,
-    RelaxSpec, Resampling, RunSpec, SamplerSpec, SystemSpec, TrainOn, TrainSpec, Weights,
+    RelaxSpec, Resampling, RunSpec, SamplerSpec, SystemSpec, Target, TrainNoise, TrainOn, TrainSpec, Weights,
 };
 use pita_bench::systems;
 
@@ -27,7 +27,7 @@ fn tiny() -> PitaSpec {
     }
 }
 
-/// With tempered noise and path weights, resampled by the networks on the way.
+/// With tempered noise and path weights, resampled by the networks on the way; trained on mixed targets at the levels visited.
 fn tiny_path() -> PitaSpec {
     let anneal = AnnealSpec {
         weights: Weights::Path,
@@ -36,7 +36,8 @@ fn tiny_path() -> PitaSpec {
         ess_threshold: 0.9,
         ..tiny().anneal
     };
-    PitaSpec { anneal, ..tiny() }
+    let train = TrainSpec { target: Target::Mixed, noise: TrainNoise::Visited, ..tiny().train };
+    PitaSpec { anneal, train, ..tiny() }
 }
 
 /// Alanine dipeptide with everything that molecules have and clusters have not: the transformer, Langevin dynamics for the

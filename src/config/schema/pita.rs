@@ -4,7 +4,7 @@ use super::super::fields::{Fields, Float};
 use super::{INTEGRATORS, PRECISIONS};
 use crate::spec::{
     AnnealSpec, BackboneKind, Between, Engine, GammaSchedule, InitialSpec, NetSpec, NodeFeatures, Noise, PitaSpec,
-    RefineSpec, RelaxSpec, Resampling, TrainOn, TrainSpec, Weights,
+    RefineSpec, RelaxSpec, Resampling, Target, TrainNoise, TrainOn, TrainSpec, Weights,
 };
 
 /// PITA, or one of the methods that share its code: what is not written is as in `d`.
@@ -73,6 +73,8 @@ fn train(f: &Fields<'_>, d: &TrainSpec) -> TrainSpec {
         target_score: f.float("target_score", d.target_score, Float::NotNegative),
         sigma_min: f.float("sigma_min", d.sigma_min, Float::Positive),
         sigma_max: f.float("sigma_max", d.sigma_max, Float::Positive),
+        target: f.choice("target", d.target, &TARGETS),
+        noise: f.choice("noise", d.noise, &TRAIN_NOISES),
     };
     if spec.sigma_min >= spec.sigma_max {
         let (min, max) = (spec.sigma_min, spec.sigma_max);
@@ -143,6 +145,8 @@ pub(super) const WEIGHTS: [(&str, Weights); 5] = [
     ("none", Weights::None),
     ("path", Weights::Path),
 ];
+pub(super) const TARGETS: [(&str, Target); 2] = [("clean", Target::Clean), ("mixed", Target::Mixed)];
+pub(super) const TRAIN_NOISES: [(&str, TrainNoise); 2] = [("edm", TrainNoise::Edm), ("visited", TrainNoise::Visited)];
 pub(super) const NOISES: [(&str, Noise); 2] = [("published", Noise::Published), ("tempered", Noise::Tempered)];
 pub(super) const BETWEEN: [(&str, Between); 3] =
     [("none", Between::None), ("kernel-ratio", Between::KernelRatio), ("energy", Between::Energy)];

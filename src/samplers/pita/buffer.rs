@@ -4,6 +4,8 @@ use crate::array::{Array, Arrays};
 use crate::error::Result;
 use crate::samplers::state;
 
+use super::loss::FORCE_CUT;
+
 /// Configurations with their unreduced energies and forces.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Buffer {
@@ -43,6 +45,13 @@ impl Buffer {
     pub fn variance(&self) -> f64 {
         let n = self.energy.len();
         self.x.iter().map(|x| x * x).sum::<f64>() / (self.x.len() - 3 * n) as f64
+    }
+
+    /// Mean square of a coordinate of the force over kT, on the centred subspace and cut as in training.
+    #[must_use]
+    pub fn fisher(&self, kt: f64) -> f64 {
+        let squares: f64 = self.force.iter().map(|f| (f / kt).clamp(-FORCE_CUT, FORCE_CUT).powi(2)).sum();
+        squares / (self.force.len() - 3 * self.energy.len()) as f64
     }
 
     /// Measures lengths in units of `scale`, as networks do.

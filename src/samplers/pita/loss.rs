@@ -28,6 +28,18 @@ pub struct Batch {
     pub energy: Vec<f64>,
     /// Reduced forces at `x0`, `[B, dim]`; may be empty when target score matching is off.
     pub force: Vec<f64>,
+    /// How much of the target is what the forces say, `[B]`, see [`mixing`]; empty: nothing.
+    pub mix: Vec<f64>,
+}
+
+/// The share of the target score in a regression target whose noise is least. For `x_t = x_0 + sigma z` both
+/// `-z/sigma` (denoising) and `F(x_0)` (target score) have the score as conditional mean, and so has
+/// `a F + (1 - a)(-z/sigma)`. Its variance is least at `a = E<dsm, dsm - tsm>/E|dsm - tsm|^2`, and as z knows nothing of
+/// `x_0`, the mixed term vanishes: `a = 1/(1 + h fisher)` with `fisher = E|F|^2` per coordinate (1 for a unit Gaussian, whose
+/// target is then free of noise).
+#[must_use]
+pub fn mixing(h: f64, fisher: f64) -> f64 {
+    1.0 / (1.0 + h * fisher)
 }
 
 /// Weights of the terms in the total.
@@ -60,7 +72,7 @@ impl From<&TrainSpec> for LossWeights {
 /// Per-sample terms, before weights and means.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct LossTerms {
-    /// `lambda |D_score - x0|^2`, zero under the smallest noise.
+    /// `lambda |D_score - target|^2`, zero under the smallest noise.
     pub score: Vec<f64>,
     /// `lambda |D_energy - D_score|^2`; empty when no term asks for the energy's gradient.
     pub energy_score: Vec<f64>,
@@ -88,6 +100,19 @@ impl LossTerms {
 #[must_use]
 pub fn mean(values: &[f64]) -> f64 {
     if values.is_empty() { 0.0 } else { values.iter().sum::<f64>() / values.len() as f64 }
+}
+
+/// Coordinates of mixed forces are cut here: overlaps say nothing.
+pub const FORCE_CUT: f64 = 50.0;
+
+/// What the score head is to say at `xt`: the clean samples, or their mixture with `x_t + h F`.
+fn regression_target(batch: &Batch, x0: &[f64], xt: &[f64]) -> Vec<f64> {
+    let dim = x0.len() / batch.h.len();
+    let mixed = |(k, (x0, xt)): (usize, (&f64, &f64))| {
+        let (a, h) = (batch.mix.get(k / dim).copied().unwrap_or(0.0), batch.h[k / dim]);
+        if a == 0.0 { *x0 } else { x0 + a * (xt + h * batch.force[k].clamp(-FORCE_CUT, FORCE_CUT) - x0) }
+    };
+    x0.iter().zip(xt).enumerate().map(mixed).collect()
 }
 
 /// Scales each row of `forces [n, dim]` down to norm `max` (`min(1, max/(norm + 1e-6))`; the norm of the whole row, as
@@ -134,6 +159,7 @@ pub fn loss(
     centre(&mut x0, dim / 3);
     centre(&mut z, dim / 3);
     let xt: Vec<f64> = x0.iter().zip(&z).enumerate().map(|(k, (x, z))| x + batch.h[k / dim].sqrt() * z).collect();
+    let clean = regression_target(batch, &x0, &xt);
     let lambda: Vec<f64> = batch.h.iter().map(|h| (1.0 + h) / h).collect();
     let h_min = schedule.h(0.0);
     let h_target = schedule.h(TARGET_SCORE_TIME);
@@ -154,7 +180,7 @@ pub fn loss(
     let row = |i: usize| i * dim..(i + 1) * dim;
     let cotangent = |i: usize, d: &[f64], out: &mut [f64]| {
         let own = if batch.h[i] < h_min { 0.0 } else { 2.0 * lambda[i] * weights.score / count };
-        for ((o, d), x) in out.iter_mut().zip(d).zip(&x0[row(i)]) {
+        for ((o, d), x) in out.iter_mut().zip(d).zip(&clean[row(i)]) {
             *o = own * (d - x);
         }
         if is_target[i] {
@@ -181,7 +207,7 @@ pub fn loss(
     for i in 0..n {
         let d = &d_score[row(i)];
         let kept = f64::from(u8::from(batch.h[i] >= h_min));
-        terms.score.push(kept * lambda[i] * square_distance(d, &x0[row(i)]));
+        terms.score.push(kept * lambda[i] * square_distance(d, &clean[row(i)]));
         if is_target[i] {
             terms.target_score.push(square_distance(d, &target[row(i)]));
         }
@@ -212,4 +238,30 @@ pub fn loss(
         }
     }
     Ok(terms)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::{Purpose, Stream};
+
+    /// Of Gaussian data of variance v the mixed target is the posterior mean `v x_t/(v + h)`, without any noise; the clean
+    /// sample scatters about it.
+    #[test]
+    fn a_mixed_target_of_gaussian_data_has_no_noise() {
+        for v in [1.0, 0.3] {
+            let mut draws = Stream::new(4, Purpose::Init, 0).at(0);
+            let h = vec![0.01, 0.5, 4.0, 90.0];
+            let x0: Vec<f64> = (0..24).map(|_| v.sqrt() * draws.normal()).collect();
+            let xt: Vec<f64> = x0.iter().enumerate().map(|(k, x)| x + h[k / 6].sqrt() * draws.normal()).collect();
+            let force: Vec<f64> = x0.iter().map(|x| -x / v).collect();
+            let mix = h.iter().map(|&h| mixing(h, 1.0 / v)).collect();
+            let batch = Batch { h: h.clone(), force, mix, ..Batch::default() };
+            let mean: Vec<f64> = xt.iter().enumerate().map(|(k, x)| v * x / (v + h[k / 6])).collect();
+            let off = |target: Vec<f64>| target.iter().zip(&mean).fold(0.0_f64, |m, (a, b)| m.max((a - b).abs()));
+            assert!(off(regression_target(&batch, &x0, &xt)) < 1e-12);
+            assert!(off(regression_target(&Batch { mix: Vec::new(), ..batch }, &x0, &xt)) > 0.1);
+        }
+        assert_eq!(mixing(3.0, 1.0), 0.25);
+    }
 }

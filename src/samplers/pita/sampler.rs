@@ -54,6 +54,8 @@ pub struct Pita {
     /// Steps done in this phase.
     done: usize,
     buffers: Vec<Buffer>,
+    /// Mean square of a coordinate of the reduced force in each.
+    fisher: Vec<f64>,
     trainer: Trainer,
     initial: Md,
     annealer: Annealer,
@@ -102,6 +104,7 @@ impl Pita {
             rung: 0,
             done: 0,
             buffers: Vec::new(),
+            fisher: Vec::new(),
             initial: Md::new(&spec.initial.md(), ctx, role),
             annealer: Annealer::default(),
             refinement: Refinement::default(),
@@ -175,6 +178,7 @@ impl Pita {
                 (old.x, old.force) = (Vec::new(), Vec::new());
             }
         }
+        self.fisher.push(buffer.fisher(self.kt(self.rung)));
         self.buffers.push(buffer);
         self.next_phase(Phase::Train);
     }
@@ -182,8 +186,13 @@ impl Pita {
     fn train(&mut self, ctx: &Context) -> Result<Progress> {
         let total = self.train_steps();
         let kts: Vec<(f64, f64)> = (0..self.buffers.len()).map(|k| (self.kt(k), self.beta(k))).collect();
-        let rungs: Vec<Rung> =
-            self.buffers.iter().zip(kts).map(|(buffer, (kt, beta))| Rung { buffer, kt, beta }).collect();
+        let rungs: Vec<Rung> = self
+            .buffers
+            .iter()
+            .zip(kts)
+            .zip(&self.fisher)
+            .map(|((buffer, (kt, beta)), &fisher)| Rung { buffer, kt, beta, fisher })
+            .collect();
         if let Some(k) = rungs.iter().position(|r| r.buffer.energy.is_empty()) {
             return Err(Error::Numerical(format!(
                 "no particle of rung {k} has a reduced energy within {REASONABLE}: the annealing failed"
@@ -333,6 +342,7 @@ impl Sampler for Pita {
             arrays.extend(self.initial.state()?.into_iter().map(|(name, array)| (format!("{INITIAL}{name}"), array)));
         }
         self.result.save("result", &mut arrays);
+        arrays.insert("fisher".into(), state::floats(&self.fisher));
         arrays.insert("log_weight".into(), state::floats(&self.log_weight));
         for (k, buffer) in self.buffers.iter().enumerate() {
             buffer.save(&format!("buffer.{k}"), &mut arrays);
@@ -355,6 +365,7 @@ impl Sampler for Pita {
             self.initial.restore(&own.collect())?;
         }
         self.result = Buffer::load("result", arrays)?;
+        self.fisher = state::f64s(arrays, "fisher")?;
         self.log_weight = state::f64s(arrays, "log_weight")?;
         self.buffers = (0..place[3]).map(|k| Buffer::load(&format!("buffer.{k}"), arrays)).collect::<Result<_>>()?;
         self.trainer.restore(arrays)?;

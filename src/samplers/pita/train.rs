@@ -1,14 +1,14 @@
 //! Training of both heads on the rungs reached so far.
 
 use super::buffer::Buffer;
-use super::loss::{Batch, LossTerms, LossWeights, Pair, loss, mean};
+use super::loss::{Batch, LossTerms, LossWeights, Pair, loss, mean, mixing};
 use crate::array::Arrays;
 use crate::diffusion::Elucidating;
 use crate::error::{Error, Result};
 use crate::nn::{Adam, Backbone, Ema, clip_norm};
 use crate::rng::{Draws, Purpose, Stream};
 use crate::samplers::state;
-use crate::spec::{TrainOn, TrainSpec};
+use crate::spec::{Target, TrainNoise, TrainOn, TrainSpec};
 
 /// Training noise: `ln sigma ~ N(-1.2, 1.2^2)` (EDM).
 const LOG_SIGMA: (f64, f64) = (-1.2, 1.2);
@@ -21,6 +21,8 @@ pub struct Rung<'a> {
     pub kt: f64,
     /// Conditioning temperature, `T_0/T_k` rounded to two digits.
     pub beta: f64,
+    /// Mean square of a coordinate of the reduced force; asked for by mixed targets alone.
+    pub fisher: f64,
 }
 
 /// Parameters of both heads (score first, then energy), optimiser and average.
@@ -62,7 +64,7 @@ impl Trainer {
         rungs: &[Rung],
         seed: u64,
     ) -> Result<(LossTerms, f64)> {
-        let batch = draw(net.dim(), spec, rungs, seed, self.steps);
+        let batch = draw(net.dim(), spec, schedule, rungs, seed, self.steps);
         let noisy = net.in_training(seed, self.steps);
         let net = noisy.as_deref().unwrap_or(net);
         let half = self.params.len() / 2;
@@ -119,7 +121,7 @@ impl Trainer {
 }
 
 /// Draws a batch: from the newest rung, or half from it and the rest from all rungs alike; each sample rotated at random.
-fn draw(dim: usize, spec: &TrainSpec, rungs: &[Rung], seed: u64, step: u64) -> Batch {
+fn draw(dim: usize, spec: &TrainSpec, schedule: &Elucidating, rungs: &[Rung], seed: u64, step: u64) -> Batch {
     let which = Stream::new(seed, Purpose::Batch, step);
     let noise = Stream::new(seed, Purpose::TrainNoise, step);
     let turn = Stream::new(seed, Purpose::Rotation, step);
@@ -139,7 +141,14 @@ fn draw(dim: usize, spec: &TrainSpec, rungs: &[Rung], seed: u64, step: u64) -> B
         batch.energy.push(buffer.energy[j] / kt);
         batch.beta.push(rungs[k].beta);
         let mut draws = noise.at(i as u32);
-        batch.h.push((2.0 * (LOG_SIGMA.0 + LOG_SIGMA.1 * draws.normal())).exp());
+        let h = match spec.noise {
+            TrainNoise::Edm => (2.0 * (LOG_SIGMA.0 + LOG_SIGMA.1 * draws.normal())).exp(),
+            TrainNoise::Visited => schedule.h(draws.uniform()),
+        };
+        batch.h.push(h);
+        if spec.target == Target::Mixed {
+            batch.mix.push(mixing(h, rungs[k].fisher));
+        }
         batch.z.extend((0..dim).map(|_| draws.normal()));
     }
     batch
