@@ -249,9 +249,9 @@ mod tests {
     /// sample scatters about it.
     #[test]
     fn a_mixed_target_of_gaussian_data_has_no_noise() {
-        for v in [1.0, 0.3] {
+        for v in [1.0_f64, 0.3] {
             let mut draws = Stream::new(4, Purpose::Init, 0).at(0);
-            let h = vec![0.01, 0.5, 4.0, 90.0];
+            let h = vec![0.01_f64, 0.5, 4.0, 90.0];
             let x0: Vec<f64> = (0..24).map(|_| v.sqrt() * draws.normal()).collect();
             let xt: Vec<f64> = x0.iter().enumerate().map(|(k, x)| x + h[k / 6].sqrt() * draws.normal()).collect();
             let force: Vec<f64> = x0.iter().map(|x| -x / v).collect();
