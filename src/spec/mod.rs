@@ -144,6 +144,7 @@ impl SamplerSpec {
             Self::External(s) => s.samples,
             Self::TabgIc(s) => s.samples,
             Self::TabgCart(s) => s.samples,
+            Self::Smc(s) => s.samples,
         }
     }
 
