@@ -15,8 +15,6 @@ use crate::identity;
 use crate::metrics::evaluate::energies;
 use crate::record::audit::{Audited, audit};
 use crate::record::{Evaluation, Provenance, RunDir};
-use crate::spec::{RunSpec, SamplerSpec};
-use crate::record::{Evaluation, Provenance, RunDir, Status};
 use crate::spec::{Ladder, RunSpec, SamplerSpec};
 use crate::systems;
 

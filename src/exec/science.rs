@@ -155,12 +155,8 @@ impl Science for Builtin {
             values.map_err(|e| Error::Internal(format!("metrics as JSON: {e}")))
         };
         let metrics = judged(&samples, cell.run.sampler.walkers())?;
-        let reweighted = match &cell.run.sampler {
-            SamplerSpec::TabgIc(_) | SamplerSpec::TabgCart(_) | SamplerSpec::Pita(_) => {
-                metrics::weights::reweighted(&samples, cell.seed)
-            }
-            _ => None,
-        };
+        let weighted = cell.run.sampler.weighted();
+        let reweighted = weighted.then(|| metrics::weights::reweighted(&samples, cell.seed)).flatten();
         let reweighted = reweighted.as_ref().map_or(Ok(Vec::new()), |samples| judged(samples, None))?;
         Ok(Judgement { metrics, reweighted })
     }

@@ -170,10 +170,7 @@ fn write(value: &Value, out: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::{MdSpec, PitaSpec, ReplicaExchangeSpec, TabgCartSpec, TabgSpec, TextFile};
-    use crate::spec::{
-        MdSpec, MoleculeFiles, PitaSpec, ReplicaExchangeSpec, SmcSpec, TabgCartSpec, TabgSpec, TextFile,
-    };
+    use crate::spec::{MdSpec, PitaSpec, ReplicaExchangeSpec, SmcSpec, TabgCartSpec, TabgSpec, TextFile};
 
     #[test]
     fn one_spelling() {

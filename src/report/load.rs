@@ -128,8 +128,7 @@ fn second(plain: &RunResult, metrics: Vec<MetricValue>) -> RunResult {
 
 /// A run without values, and its second row where its kind has one.
 fn with_second(cell: &Cell, plain: RunResult) -> Vec<RunResult> {
-    let two = matches!(cell.run.sampler, SamplerSpec::TabgIc(_) | SamplerSpec::TabgCart(_));
-    let second = two.then(|| second(&plain, vec![]));
+    let second = cell.run.sampler.weighted().then(|| second(&plain, vec![]));
     std::iter::once(plain).chain(second).collect()
 }
 

@@ -148,6 +148,16 @@ impl SamplerSpec {
         }
     }
 
+    /// Whether samples carry importance weights: a second row of the table is those resampled by them.
+    #[must_use]
+    pub fn weighted(&self) -> bool {
+        match self {
+            Self::TabgIc(_) | Self::TabgCart(_) => true,
+            Self::Pita(s) => s.anneal.weights == Weights::Path,
+            Self::Md(_) | Self::ReplicaExchange(_) | Self::External(_) | Self::Smc(_) => false,
+        }
+    }
+
     /// Walkers that took turns in the samples, a frame of each at a time, where samples are in the order of time: dynamics
     /// recorded as it went. `None` where samples are independent, or nothing is known of them (programs of others).
     #[must_use]
@@ -155,6 +165,7 @@ impl SamplerSpec {
         match self {
             Self::Md(s) => Some(s.walkers),
             Self::ReplicaExchange(s) => Some(s.copies),
+            Self::Smc(s) => Some(s.initial.samples),
             Self::Pita(_) | Self::External(_) | Self::TabgIc(_) | Self::TabgCart(_) => None,
         }
     }
