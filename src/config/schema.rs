@@ -13,8 +13,7 @@ use crate::metrics::bootstrap::MOST as MOST_REPLICATES;
 use crate::metrics::registry::IDS;
 use crate::spec::{
     EvalSpec, ExternalSpec, HotStartSpec, Integrator, MdSpec, MoleculeFiles, PitaSpec, Precision, ReferenceSpec,
-    ReplicaExchangeSpec, SamplerSpec, SystemSpec, TEMPERATURES, TabgCartSpec, TabgSpec, TrajectorySpec,
-    ReplicaExchangeSpec, SamplerSpec, SmcSpec, SystemSpec, TabgCartSpec, TabgSpec, TrajectorySpec,
+    ReplicaExchangeSpec, SamplerSpec, SmcSpec, SystemSpec, TEMPERATURES, TabgCartSpec, TabgSpec, TrajectorySpec,
 };
 use crate::systems::{self, molecules};
 use crate::text;

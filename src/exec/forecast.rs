@@ -13,7 +13,7 @@ use crate::identity;
 use crate::plan::Action;
 use crate::plan::cost::{self, Cost};
 use crate::record::{self, Provenance, Status, atomic};
-use crate::spec::{SamplerSpec, SystemSpec};
+use crate::spec::SystemSpec;
 use crate::systems;
 
 /// What a cell or a reference is expected to cost.
@@ -101,7 +101,7 @@ pub(in crate::exec) fn cells(results: &Path, planned: &[Planned]) -> Result<Vec<
         .map(|p| {
             let (atoms, molecule) = sizes.of(&p.cell.run.system)?;
             let mut cost = cost::run(&p.cell.run, atoms, molecule);
-            let samples = samples(&p.cell);
+            let samples = p.cell.run.sampler.samples();
             cost.memory = cost.memory.max(cost::evaluation(&p.cell.eval, samples, atoms));
             let known =
                 *earlier.entry(&p.asked.spec_digest).or_insert_with(|| earlier_runs(results, &p.asked.spec_digest));
@@ -210,18 +210,6 @@ fn earlier_runs(results: &Path, spec_digest: &str) -> Option<f64> {
         .take(20)
         .collect();
     (!seconds.is_empty()).then(|| seconds.iter().sum::<f64>() / seconds.len() as f64)
-}
-
-/// Samples that a cell ends with.
-fn samples(cell: &Cell) -> usize {
-    match &cell.run.sampler {
-        SamplerSpec::Md(s) => s.samples,
-        SamplerSpec::ReplicaExchange(s) => s.samples,
-        SamplerSpec::Pita(s) => s.samples,
-        SamplerSpec::TabgIc(s) => s.samples,
-        SamplerSpec::TabgCart(s) => s.samples,
-        SamplerSpec::External(s) => s.samples,
-    }
 }
 
 /// Sizes of systems, each built once.

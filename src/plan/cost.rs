@@ -11,8 +11,8 @@ use serde::Serialize;
 
 use super::rates;
 use crate::spec::{
-    EvalSpec, FlowSpec, MdDataSpec, MdSpec, NetSpec, PitaSpec, ReferenceSpec, ReplicaExchangeSpec, RunSpec,
-    SamplerSpec, Start, TabgSpec, TarFlowSpec, TrainOn, Weights,
+    EvalSpec, FlowSpec, Ladder, MdDataSpec, MdSpec, NetSpec, PitaSpec, ReferenceSpec, ReplicaExchangeSpec, RunSpec,
+    SamplerSpec, SmcSpec, Start, TabgSpec, TarFlowSpec, TrainOn, Weights,
 };
 
 /// Most steps of one walker: its random numbers are numbered by 40 bits.
@@ -91,6 +91,7 @@ pub fn run(spec: &RunSpec, atoms: usize, molecule: bool) -> Cost {
         SamplerSpec::Pita(s) => on.pita(s),
         SamplerSpec::TabgIc(s) => on.tabg(s, rates::spline(s.flow.blocks, s.flow.hidden), spline_parameters(&s.flow)),
         SamplerSpec::TabgCart(s) => on.tabg(&s.common(), rates::tarflow(&s.flow, atoms), tarflow_parameters(&s.flow)),
+        SamplerSpec::Smc(s) => on.smc(s),
         SamplerSpec::External(s) => {
             let samples = n(s.samples) * (on.dim + N(1)) * REAL;
             Cost {
@@ -182,6 +183,28 @@ impl On {
             kept: recorded.0,
             steps: steps.0,
             work: Some(self.energies(evaluations)),
+        }
+    }
+
+    fn smc(self, s: &SmcSpec) -> Cost {
+        let initial = self.md(&s.initial.md());
+        let particles = n(s.initial.samples);
+        let recording = n(s.samples.div_ceil(s.initial.samples.max(1)) - 1) * n(s.stride);
+        let rungs = match &s.ladder {
+            Ladder::Fixed(ladder) => Some(n(ladder.len())),
+            Ladder::Auto(_) => None, // energies decide
+        };
+        let moves = rungs.map(|rungs| rungs * n(s.moves) + recording);
+        let most = s.budget.unwrap_or(u64::MAX);
+        let all = moves.map(|moves| (N(initial.evaluations.unwrap_or(u64::MAX)) + particles * moves).0.min(most));
+        let (moving, recorded) = (self.walkers(particles), self.frames(n(s.samples)));
+        Cost {
+            evaluations: all.or(s.budget),
+            memory: (N(initial.memory) + moving * N(2) + recorded * WRITTEN).0,
+            disk: (N(initial.disk) + (moving + recorded) * N(2) + recorded).0,
+            kept: recorded.0,
+            steps: (N(initial.steps) + moves.unwrap_or(N(0))).0,
+            work: all.or(s.budget).map(|e| self.energies(e)),
         }
     }
 

@@ -25,7 +25,7 @@ fn ladder(f: &Fields<'_>, d: &Ladder) -> Ladder {
     }
     f.choice("ladder", (), &[("auto", ())]);
     Ladder::Auto(AutoLadder {
-        hottest: f.required_float("hottest", Float::Positive).unwrap_or(f64::MAX),
+        hottest: f.required_float("hottest", Float::Temperature).unwrap_or(f64::MAX),
         ess: f.float("ladder_ess", 0.5, Float::Inside),
     })
 }
