@@ -117,22 +117,18 @@ fn plausible(run: &RunDir, spec: &RunSpec, counts: &Counts, made: usize) -> Resu
             let walkers = s.copies.saturating_mul(s.ladder.len() + 1);
             Some(steps(walkers, s.equilibration, s.samples.div_ceil(s.copies.max(1)), s.stride))
         }
-        _ => None, // it depends on how training and annealing went
-        SamplerSpec::Pita(s) => (None, s.budget),
-        SamplerSpec::External(s) => (None, s.budget),
-        SamplerSpec::TabgIc(s) => (None, s.budget),
-        SamplerSpec::TabgCart(s) => (None, s.budget),
         SamplerSpec::Smc(s) => {
             let (i, n) = (&s.initial, s.initial.samples as u64);
-            let initial = steps(i.walkers, i.equilibration, i.samples.div_ceil(i.walkers), i.stride);
-            let recording = (s.samples.div_ceil(i.samples) as u64 - 1).saturating_mul(s.stride as u64);
+            let initial = steps(i.walkers, i.equilibration, i.samples.div_ceil(i.walkers.max(1)), i.stride);
+            let recording =
+                (s.samples.div_ceil(i.samples.max(1)) as u64).saturating_sub(1).saturating_mul(s.stride as u64);
             let moves = |rungs: usize| (rungs as u64).saturating_mul(s.moves as u64).saturating_add(recording);
-            let expected = match &s.ladder {
+            match &s.ladder {
                 Ladder::Fixed(ladder) => Some(initial.saturating_add(n.saturating_mul(moves(ladder.len())))),
                 Ladder::Auto(_) => None, // energies decide how many rungs there are
-            };
-            (expected, s.budget)
+            }
         }
+        _ => None, // it depends on how training and annealing went
     };
     match (expected, spec.sampler.budget()) {
         (_, Some(budget)) if charged > budget => wrong(format!("{charged} evaluations, but the budget is {budget}")),

@@ -116,15 +116,6 @@ impl Science for Builtin {
             return Ok(Box::new(External::begin(cell, spec, system, run)?));
         }
         let budget = cell.run.sampler.budget();
-        let budget = match &cell.run.sampler {
-            S::External(s) => return Ok(Box::new(External::begin(cell, s, system, run)?)),
-            S::Md(s) => s.budget,
-            S::ReplicaExchange(s) => s.budget,
-            S::Pita(s) => s.budget,
-            S::TabgIc(s) => s.budget,
-            S::TabgCart(s) => s.budget,
-            S::Smc(s) => s.budget,
-        };
         let system = Arc::new(system);
         let energy = Metered::new(device::potential(&system.potential())?, budget);
         let context = Context { system, energy, seed: cell.seed };

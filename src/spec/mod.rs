@@ -131,6 +131,7 @@ impl SamplerSpec {
             Self::External(s) => s.budget,
             Self::TabgIc(s) => s.budget,
             Self::TabgCart(s) => s.budget,
+            Self::Smc(s) => s.budget,
         }
     }
 
