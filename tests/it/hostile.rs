@@ -78,7 +78,7 @@ fn nothing_recorded_acts_on_a_terminal() {
     ] {
         let output = place.run(args);
         harmless(&output);
-        assert!(matches!(output.status.code(), Some(0..=20)), "{args:?}: {output:?}");
+        assert!(matches!(output.status.code(), Some(0..=30)), "{args:?}: {output:?}");
         // A label is one line of a table: nothing of it begins a line of its own.
         let json = args.contains(&"--json");
         assert!(json || !text(&output).lines().any(|l| l.starts_with("[1/1]")), "{args:?}: {}", text(&output));
@@ -108,7 +108,7 @@ fn nothing_typed_acts_on_a_terminal() {
     ] {
         let output = place.run(args);
         harmless(&output);
-        assert!(matches!(output.status.code(), Some(1..=20)), "{args:?}: {output:?}");
+        assert!(matches!(output.status.code(), Some(1..=30)), "{args:?}: {output:?}");
         let mut json = vec!["--json"];
         json.extend(args);
         harmless(&place.run(&json));
