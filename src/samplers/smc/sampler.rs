@@ -11,7 +11,7 @@ use crate::energy::Purpose;
 use crate::error::{Error, Result};
 use crate::rng::{self, Stream};
 use crate::samplers::md::{INITIAL_SALT, Md, Recorder, Role};
-use crate::samplers::{Context, Progress, Sampler, Samples, state};
+use crate::samplers::{BUDGET_ENDED, Context, Progress, Sampler, Samples, state};
 use crate::spec::{Integrator, Ladder, SmcSpec};
 use crate::systems::System;
 
@@ -302,5 +302,11 @@ impl Sampler for Smc {
         let mut samples = self.recorded.samples(self.system.atoms);
         samples.insert("parents".into(), state::integers(&self.parents));
         Ok(samples)
+    }
+
+    fn shortfall(&self) -> Option<String> {
+        // Only the budget ends the recording before all samples are there.
+        let short = self.phase == Phase::Done && self.recorded.len() < self.spec.samples;
+        short.then(|| BUDGET_ENDED.into())
     }
 }
