@@ -2,6 +2,7 @@
 //! to its struct in [`crate::spec`] and here.
 
 mod pita;
+mod pita_ic;
 mod smc;
 mod tabg;
 
@@ -12,20 +13,22 @@ use super::tree::Table;
 use crate::metrics::bootstrap::MOST as MOST_REPLICATES;
 use crate::metrics::registry::IDS;
 use crate::spec::{
-    EvalSpec, ExternalSpec, HotStartSpec, Integrator, MdSpec, MoleculeFiles, PitaSpec, Precision, ReferenceSpec,
-    ReplicaExchangeSpec, SamplerSpec, SmcSpec, SystemSpec, TEMPERATURES, TabgCartSpec, TabgSpec, TrajectorySpec,
+    EvalSpec, ExternalSpec, HotStartSpec, Integrator, MdSpec, MoleculeFiles, PitaIcSpec, PitaSpec, Precision,
+    ReferenceSpec, ReplicaExchangeSpec, SamplerSpec, SmcSpec, SystemSpec, TEMPERATURES, TabgCartSpec, TabgSpec,
+    TrajectorySpec,
 };
 use crate::systems::{self, molecules};
 use crate::text;
 
 /// `samplers.*.kind`.
-const KINDS: [&str; 12] = [
+const KINDS: [&str; 13] = [
     "md",
     "replica-exchange",
     "pita",
     "external",
     "tabg-ic",
     "tabg-cart",
+    "pita-ic",
     "smc",
     "pita-faithful",
     "fkc",
@@ -140,6 +143,7 @@ pub(super) fn check_ladders(sources: &Sources, system: &SystemEntry, sampler: &S
     above_target(sources, &system.ladder, &reference, &system.reference.sampler.ladder, system);
     if let SamplerSpec::ReplicaExchange(ReplicaExchangeSpec { ladder, .. })
     | SamplerSpec::Pita(PitaSpec { ladder, .. })
+    | SamplerSpec::PitaIc(PitaIcSpec { ladder, .. })
     | SamplerSpec::TabgIc(TabgSpec { start_at_target: false, ladder, .. })
     | SamplerSpec::TabgCart(TabgCartSpec { start_at_target: false, ladder, .. }) = &sampler.sampler
     {
@@ -284,6 +288,7 @@ fn sampler(key: &str, f: &Fields<'_>, systems: &[&str]) -> Option<SamplerEntry> 
         Some("external") => SamplerSpec::External(external(f)?),
         Some("tabg-ic") => SamplerSpec::TabgIc(tabg::internal(f)),
         Some("tabg-cart") => SamplerSpec::TabgCart(tabg::cartesian(f)),
+        Some("pita-ic") => SamplerSpec::PitaIc(pita_ic::settings(f)),
         Some("smc") => SamplerSpec::Smc(smc::settings(f)),
         Some("nrpt") => SamplerSpec::ReplicaExchange(replica_exchange(f, ReplicaExchangeSpec::non_reversible())),
         // Without a kind nothing is known about the other keys: one message, not one for each of them.
@@ -428,6 +433,7 @@ mod tests {
             SamplerSpec::External(ExternalSpec::default()),
             SamplerSpec::TabgIc(TabgSpec::default()),
             SamplerSpec::TabgCart(TabgCartSpec::default()),
+            SamplerSpec::PitaIc(PitaIcSpec::default()),
             SamplerSpec::Smc(SmcSpec::default()),
         ];
         // Kinds after these are other defaults of PITA and of replica exchange.

@@ -106,7 +106,11 @@ fn reference_log_weight(cell: &Cell, system: &System, run: &Path, set: &Referenc
         return Ok(None);
     }
     let weights = read_safetensors(file)?;
-    samplers::tabg::log_ratio(&cell.run.sampler, system, &weights, &set.positions, &set.energies, cell.seed)
+    let (x, energies) = (&set.positions, &set.energies);
+    match &cell.run.sampler {
+        SamplerSpec::PitaIc(s) => samplers::pita_ic::log_ratio(s, system, &weights, x, energies, cell.seed).map(Some),
+        other => samplers::tabg::log_ratio(other, system, &weights, x, energies, cell.seed),
+    }
 }
 
 impl Science for Builtin {

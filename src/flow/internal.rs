@@ -147,8 +147,28 @@ pub fn place(z: &ZMatrix, q: &Internal, x: &mut [f64]) {
     }
 }
 
+/// Axes of any pose: in the plane of the first three atoms, along the first bond.
+fn axes_of(z: &ZMatrix, x: &[f64]) -> [V; 2] {
+    let [x0, x1, x2] = z.seed.map(|i| at(x, i));
+    let unit = |a: V| scale(a, 1.0 / norm(a));
+    let k = unit(minus(x1, x0));
+    let bond = minus(x2, x1);
+    let i = minus(bond, scale(k, dot(bond, k)));
+    [unit(i), k]
+}
+
 /// Reverse pass of [`place`]: adds `(d x / d q)^T x_bar` to `gradient`; `x` is what `place` made of `q`. `x_bar` is used up.
 pub fn pull_back(z: &ZMatrix, q: &Internal, x: &[f64], x_bar: &mut [f64], gradient: &mut Internal) {
+    pull_back_along(z, q, x, axes(), x_bar, gradient);
+}
+
+/// The same in any pose, for an `x_bar` that neither moves nor turns the molecule as a whole (a force). `q` are the internal
+/// coordinates of `x`.
+pub fn pull_back_posed(z: &ZMatrix, q: &Internal, x: &[f64], x_bar: &mut [f64], gradient: &mut Internal) {
+    pull_back_along(z, q, x, axes_of(z, x), x_bar, gradient);
+}
+
+fn pull_back_along(z: &ZMatrix, q: &Internal, x: &[f64], [i, k]: [V; 2], x_bar: &mut [f64], gradient: &mut Internal) {
     for &row in z.order.iter().rev() {
         let [d, c, b, a] = z.rows[row];
         let Frame { e, m, n, g, f, p } = Frame::new(x, z.rows[row]);
@@ -182,7 +202,6 @@ pub fn pull_back(z: &ZMatrix, q: &Internal, x: &[f64], x_bar: &mut [f64], gradie
             x_bar[3 * a + k] -= f_bar[k];
         }
     }
-    let [i, k] = axes();
     let (x1, x2) = (at(x_bar, z.seed[1]), at(x_bar, z.seed[2]));
     let (sin, cos) = q.angles[0].sin_cos();
     gradient.bonds[0] += dot(k, x1) + dot(k, x2);

@@ -11,6 +11,7 @@
 //! |---|---|
 //! | [`zmatrix`] | which atom is placed by which three others |
 //! | [`internal`] | bonds, angles, torsions from and to Cartesian coordinates; log-Jacobian, derivative |
+//! | [`volume`] | coordinates that keep volumes, for samplers: no Jacobian in densities |
 //! | [`coordinates`] | scaling to the unit cube around a minimised structure |
 //! | `windows` | the part of the circle for each torsion: chirality, equal groups, double bonds |
 //! | [`prior`] | truncated normal (bonds, angles), uniform (torsions) |
@@ -37,6 +38,7 @@ pub mod prior;
 pub mod shape;
 pub mod spline;
 pub mod tarflow;
+pub mod volume;
 mod windows;
 pub mod zmatrix;
 
@@ -46,4 +48,5 @@ pub use network::{Flow, Tape, Toward};
 pub use packing::{Packing, Weights};
 pub use prior::Prior;
 pub use shape::{Counts, Shape};
+pub use volume::Volume;
 pub use zmatrix::ZMatrix;

@@ -170,17 +170,17 @@ impl<T: Real> Weights<T> {
     }
 
     /// A layer's weight panels.
-    pub(super) fn weight(&self, layer: &Linear) -> &[Lanes<T>] {
+    pub(crate) fn weight(&self, layer: &Linear) -> &[Lanes<T>] {
         &self.packed[layer.weight..layer.bias]
     }
 
     /// A layer's bias.
-    pub(super) fn bias(&self, layer: &Linear) -> &[Lanes<T>] {
+    pub(crate) fn bias(&self, layer: &Linear) -> &[Lanes<T>] {
         &self.packed[layer.bias..][..layer.outputs]
     }
 
     /// A layer's transposed weight panels, `[inputs][32 outputs]` lanes.
-    pub(super) fn transposed(&self, layer: &Linear) -> &[Lanes<T>] {
+    pub(crate) fn transposed(&self, layer: &Linear) -> &[Lanes<T>] {
         &self.transposed[layer.weight..layer.bias]
     }
 
@@ -217,7 +217,7 @@ pub(super) fn transpose_panels<T: Real>(weight: &[Lanes<T>], inputs: usize, outp
 }
 
 /// A panel of 32 outputs of a layer's gradient: the unit that one thread sums.
-pub(super) struct Panel<'a, T> {
+pub(crate) struct Panel<'a, T> {
     /// The layer, or the product that it is part of.
     pub layer: usize,
     /// The panel among its outputs.
@@ -229,7 +229,7 @@ pub(super) struct Panel<'a, T> {
 }
 
 /// The panels of some layers (in the order of their lanes) in a gradient.
-pub(super) fn panels<'a, T: Real>(layers: &[Linear], gradient: &'a mut [Lanes<T>]) -> Vec<Panel<'a, T>> {
+pub(crate) fn panels<'a, T: Real>(layers: &[Linear], gradient: &'a mut [Lanes<T>]) -> Vec<Panel<'a, T>> {
     let mut out = Vec::new();
     let (mut rest, mut at) = (gradient, 0);
     for (layer, l) in layers.iter().enumerate() {

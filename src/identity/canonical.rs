@@ -40,6 +40,7 @@ pub fn spec_digest(spec: &RunSpec) -> String {
         SamplerSpec::External(_) => SamplerSpec::External(Default::default()),
         SamplerSpec::TabgIc(_) => SamplerSpec::TabgIc(Default::default()),
         SamplerSpec::TabgCart(_) => SamplerSpec::TabgCart(Default::default()),
+        SamplerSpec::PitaIc(_) => SamplerSpec::PitaIc(Default::default()),
         SamplerSpec::Smc(_) => SamplerSpec::Smc(Default::default()),
     };
     let mut sampler = without_defaults(json(&spec.sampler), &json(&default));
@@ -170,7 +171,7 @@ fn write(value: &Value, out: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::{MdSpec, PitaSpec, ReplicaExchangeSpec, SmcSpec, TabgCartSpec, TabgSpec, TextFile};
+    use crate::spec::{MdSpec, PitaIcSpec, PitaSpec, ReplicaExchangeSpec, SmcSpec, TabgCartSpec, TabgSpec, TextFile};
 
     #[test]
     fn one_spelling() {
@@ -208,6 +209,7 @@ mod tests {
             SamplerSpec::Pita(PitaSpec::default()),
             SamplerSpec::TabgIc(TabgSpec::default()),
             SamplerSpec::TabgCart(TabgCartSpec::default()),
+            SamplerSpec::PitaIc(PitaIcSpec::default()),
             SamplerSpec::Smc(SmcSpec::default()),
         ]
         .map(|sampler| spec_digest(&RunSpec { system: system.clone(), sampler }));

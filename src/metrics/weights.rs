@@ -64,11 +64,17 @@ pub fn log_mean_exp(log_w: &[f64]) -> f64 {
 }
 
 /// Samples resampled by their array `log_weight` (systematic resampling, as many as there were), with the indices drawn as
-/// `parents`; `None` when there are no weights or none of them is usable.
+/// `parents`; `None` when there are no weights or none of them is usable. A sampler that has resampled and moved them itself says so
+/// by arrays `reweighted.positions` and `reweighted.parents`: those, then.
 #[must_use]
 pub fn reweighted(samples: &Arrays, seed: u64) -> Option<Arrays> {
     let log_weight = samples.get("log_weight")?.to_f64();
     ess(&log_weight)?;
+    let names = ["positions", "parents"];
+    let own = names.map(|name| Some((name.to_owned(), samples.get(&format!("reweighted.{name}"))?.clone())));
+    if let [Some(positions), Some(parents)] = own {
+        return Some(Arrays::from([positions, parents]));
+    }
     let u = Stream::new(seed, Purpose::Evaluation, REWEIGHTING).at(0).uniform();
     let drawn = systematic(&log_weight, log_weight.len(), u);
     let positions = samples.get("positions")?;
@@ -132,6 +138,10 @@ mod tests {
         let mut bad = samples.clone();
         bad.insert("log_weight".into(), Array::f64(&[4], vec![f64::NAN; 4]));
         assert_eq!(reweighted(&bad, 5), None);
+        bad.insert("log_weight".into(), Array::f64(&[4], log_weight.to_vec()));
+        bad.insert("reweighted.positions".into(), Array::f64(&[1, 1, 1], vec![7.0]));
+        bad.insert("reweighted.parents".into(), Array::i64(&[1], vec![2]));
+        assert_eq!(reweighted(&bad, 5).unwrap()["positions"].to_f64(), [7.0], "resampled by the sampler");
         bad.remove("log_weight");
         assert_eq!(reweighted(&bad, 5), None);
     }

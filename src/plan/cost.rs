@@ -11,8 +11,8 @@ use serde::Serialize;
 
 use super::rates;
 use crate::spec::{
-    EvalSpec, FlowSpec, Ladder, MdDataSpec, MdSpec, NetSpec, PitaSpec, ReferenceSpec, ReplicaExchangeSpec, RunSpec,
-    SamplerSpec, SmcSpec, Start, TabgSpec, TarFlowSpec, TrainOn, Weights,
+    EvalSpec, FlowSpec, Ladder, MdDataSpec, MdSpec, NetSpec, PitaIcSpec, PitaSpec, ReferenceSpec, ReplicaExchangeSpec,
+    RunSpec, SamplerSpec, SmcSpec, Start, TabgSpec, TarFlowSpec, TrainOn, Weights,
 };
 
 /// Most steps of one walker: its random numbers are numbered by 40 bits.
@@ -92,6 +92,7 @@ pub fn run(spec: &RunSpec, atoms: usize, molecule: bool) -> Cost {
         SamplerSpec::TabgIc(s) => on.tabg(s, rates::spline(s.flow.blocks, s.flow.hidden), spline_parameters(&s.flow)),
         SamplerSpec::TabgCart(s) => on.tabg(&s.common(), rates::tarflow(&s.flow, atoms), tarflow_parameters(&s.flow)),
         SamplerSpec::Smc(s) => on.smc(s),
+        SamplerSpec::PitaIc(s) => on.pita_ic(s),
         SamplerSpec::External(s) => {
             let samples = n(s.samples) * (on.dim + N(1)) * REAL;
             Cost {
@@ -243,6 +244,34 @@ impl On {
             disk: ((kept + nets) * N(2) + last).0.max(initial.disk),
             kept: self.frames(n(s.samples)).0,
             steps: initial.steps.max((n(s.refine.steps) + n(s.relax.steps)).0),
+            work: Some(work),
+        }
+    }
+
+    /// PITA in internal coordinates. Moves outside of the molecule are not evaluated: the count is the most there can be.
+    fn pita_ic(self, s: &PitaIcSpec) -> Cost {
+        let initial = self.md(&s.initial.md());
+        let rungs = n(s.ladder.len());
+        let evaluations = N(initial.evaluations.unwrap_or(u64::MAX))
+            + rungs * n(s.particles) * (N(1) + n(s.anneal.moves))
+            + n(s.samples) * (N(1) + n(s.refine));
+        let evaluations = evaluations.0.min(s.budget.unwrap_or(u64::MAX));
+        let (width, blocks) = (n(s.net.width), n(s.net.blocks));
+        let parameters = width * (width * blocks * N(2) + self.dim * N(4));
+        // Frames with forces, and as training reads them; draws with forces.
+        let frames = n(s.initial.samples.max(s.particles)) * self.dim * (REAL * N(2) + SINGLE * N(2));
+        let drawn = n(s.particles.max(s.samples)) * self.dim * REAL * N(2);
+        let nets = parameters * N(5) * SINGLE;
+        let trained = (n(s.train.first_steps) + rungs * n(s.train.steps)) * n(s.train.batch);
+        let paths = (rungs * n(s.particles) + n(s.samples)) * n(s.anneal.steps);
+        let rate = rates::perceptron(parameters.0);
+        let work = trained.0 as f64 * 3.0 * rate + paths.0 as f64 * rate + self.energies(evaluations);
+        Cost {
+            evaluations: Some(evaluations),
+            memory: (frames + drawn + nets).0.max(initial.memory),
+            disk: ((frames + drawn + nets) * N(2)).0.max(initial.disk),
+            kept: (self.frames(n(s.samples)) * N(2)).0,
+            steps: initial.steps,
             work: Some(work),
         }
     }

@@ -55,3 +55,8 @@ pub(super) fn tarflow(spec: &TarFlowSpec, atoms: usize) -> Flow {
     let forward = 2.0 * parameters * tokens / 5e10;
     Flow { training: 3.0 * forward, draw: forward }
 }
+
+/// Seconds of one row through a perceptron of so many parameters: two operations each, 25 to 30 GFLOP/s on one thread.
+pub(super) fn perceptron(parameters: u64) -> f64 {
+    2.0 * parameters as f64 / 2.5e10
+}

@@ -69,6 +69,7 @@ const FOLDERS: &[(&str, &str, &str)] = &[
     folder!("fkc"),
     folder!("score-scaling"),
     folder!("md-diff"),
+    folder!("pita-ic"),
     folder!("tabg-ic"),
     folder!("ta-bg"),
     folder!("smc"),

@@ -1,8 +1,10 @@
 //! Samplers: each advances in resumable steps, and reaches the energy only through [`Metered`].
 
 pub mod free_energy;
+pub mod internal;
 pub mod md;
 pub mod pita;
+pub mod pita_ic;
 pub mod reference;
 pub mod smc;
 pub mod state;
@@ -98,6 +100,7 @@ pub fn build(spec: &RunSpec, ctx: &Context) -> Result<Box<dyn Sampler>> {
         SamplerSpec::External(s) => Err(Error::Internal(format!("`{}` is a program, run by exec::external", s.name))),
         SamplerSpec::TabgIc(s) => tabg::build_internal(s, ctx),
         SamplerSpec::TabgCart(s) => tabg::build_cartesian(s, ctx),
+        SamplerSpec::PitaIc(s) => pita_ic::build(s, ctx),
         SamplerSpec::Smc(s) => smc::build(s, ctx),
     }
 }

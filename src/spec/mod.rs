@@ -3,6 +3,7 @@
 mod external;
 mod named;
 mod pita;
+mod pita_ic;
 mod smc;
 mod tabg;
 
@@ -18,6 +19,7 @@ pub use pita::{
     AnnealSpec, BackboneKind, Between, DitSpec, Engine, GammaSchedule, InitialSpec, NetSpec, NodeFeatures, Noise,
     PitaSpec, RefineSpec, RelaxSpec, Resampling, Target, TrainNoise, TrainOn, TrainSpec, Weights,
 };
+pub use pita_ic::{IcAnnealSpec, IcNetSpec, IcTrainSpec, PitaIcSpec};
 pub use smc::{AutoLadder, Ladder, SmcSpec};
 pub use tabg::{
     FlowSpec, ForwardKlSpec, MdDataSpec, ReverseKlSpec, StageSpec, Start, TabgCartSpec, TabgSpec, TarFlowSpec,
@@ -102,6 +104,8 @@ pub enum SamplerSpec {
     TabgIc(TabgSpec),
     /// Temperature-annealed Boltzmann generator on Cartesian coordinates.
     TabgCart(TabgCartSpec),
+    /// Progressive annealing in whitened internal coordinates.
+    PitaIc(PitaIcSpec),
     /// Annealed sequential Monte Carlo.
     Smc(SmcSpec),
 }
@@ -117,6 +121,7 @@ impl SamplerSpec {
             Self::External(_) => "external",
             Self::TabgIc(_) => "tabg-ic",
             Self::TabgCart(_) => "tabg-cart",
+            Self::PitaIc(_) => "pita-ic",
             Self::Smc(_) => "smc",
         }
     }
@@ -131,6 +136,7 @@ impl SamplerSpec {
             Self::External(s) => s.budget,
             Self::TabgIc(s) => s.budget,
             Self::TabgCart(s) => s.budget,
+            Self::PitaIc(s) => s.budget,
             Self::Smc(s) => s.budget,
         }
     }
@@ -145,6 +151,7 @@ impl SamplerSpec {
             Self::External(s) => s.samples,
             Self::TabgIc(s) => s.samples,
             Self::TabgCart(s) => s.samples,
+            Self::PitaIc(s) => s.samples,
             Self::Smc(s) => s.samples,
         }
     }
@@ -153,7 +160,7 @@ impl SamplerSpec {
     #[must_use]
     pub fn weighted(&self) -> bool {
         match self {
-            Self::TabgIc(_) | Self::TabgCart(_) => true,
+            Self::TabgIc(_) | Self::TabgCart(_) | Self::PitaIc(_) => true,
             Self::Pita(s) => s.anneal.weights == Weights::Path,
             Self::Md(_) | Self::ReplicaExchange(_) | Self::External(_) | Self::Smc(_) => false,
         }
@@ -167,7 +174,7 @@ impl SamplerSpec {
             Self::Md(s) => Some(s.walkers),
             Self::ReplicaExchange(s) => Some(s.copies),
             Self::Smc(s) => Some(s.initial.samples),
-            Self::Pita(_) | Self::External(_) | Self::TabgIc(_) | Self::TabgCart(_) => None,
+            Self::Pita(_) | Self::External(_) | Self::TabgIc(_) | Self::TabgCart(_) | Self::PitaIc(_) => None,
         }
     }
 }

@@ -1,12 +1,14 @@
-//! Metropolis-adjusted Langevin (MALA) for many walkers at once, on the centre-of-mass-free subspace.
+//! Metropolis-adjusted Langevin (MALA) for many walkers at once: on positions without their centre of mass, or in other
+//! coordinates ([`Space`]). On circles the increment of a move is what was drawn, not the way around: a move and its reverse
+//! have opposite increments, so detailed balance holds for each number of turns apart.
 //!
 //! The drift is truncated (MALTA: Roberts and Tweedie 1996, section 1.4): where atoms overlap the plain drift would throw
 //! them so far that no move is ever accepted. The Metropolis step knows the truncated drift, so the target stays exact.
 
 use rayon::prelude::*;
 
+use super::space::{Cartesian, Space};
 use crate::array::Arrays;
-use crate::diffusion::sde::centre;
 use crate::energy::{Metered, Purpose};
 use crate::error::Result;
 use crate::rng::{self, Stream};
@@ -89,7 +91,7 @@ fn drift_factor(force: &[f64], kt: f64, eps: f64) -> f64 {
 /// Walkers with their energies and forces; walker `i` moves at temperature `kt[i]` with step `step[i]`.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Mala {
-    /// Positions `[n, dim]`, centred.
+    /// Positions (coordinates of the space) `[n, dim]`; Cartesian ones are centred.
     pub positions: Vec<f64>,
     /// Unreduced energies `[n]`.
     pub energies: Vec<f64>,
@@ -104,12 +106,19 @@ impl Mala {
     ///
     /// # Errors
     /// [`crate::error::Error::BudgetSpent`].
-    pub fn new(mut positions: Vec<f64>, energy: &mut Metered, purpose: Purpose) -> Result<Self> {
-        let dim = 3 * energy.atoms();
-        centre(&mut positions, energy.atoms());
-        let mut energies = vec![0.0; positions.len() / dim];
+    pub fn new(positions: Vec<f64>, energy: &mut Metered, purpose: Purpose) -> Result<Self> {
+        Self::new_in(&Cartesian { atoms: energy.atoms() }, positions, energy, purpose)
+    }
+
+    /// The same in other coordinates.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::BudgetSpent`].
+    pub fn new_in(space: &impl Space, mut positions: Vec<f64>, energy: &mut Metered, purpose: Purpose) -> Result<Self> {
+        positions.chunks_exact_mut(space.dim()).for_each(|row| space.project(row));
+        let mut energies = vec![0.0; positions.len() / space.dim()];
         let mut forces = vec![0.0; positions.len()];
-        energy.energy_forces(purpose, &positions, &mut energies, &mut forces)?;
+        space.evaluate(energy, purpose, &positions, &mut energies, &mut forces)?;
         Ok(Self { positions, energies, forces, moves: 0 })
     }
 
@@ -151,10 +160,25 @@ impl Mala {
         &mut self,
         energy: &mut Metered,
         purpose: Purpose,
+        key: (u64, rng::Purpose, u64),
+        at: impl Fn(usize) -> (f64, f64) + Sync,
+    ) -> Result<Vec<f64>> {
+        self.advance_in(&Cartesian { atoms: energy.atoms() }, energy, purpose, key, at)
+    }
+
+    /// The same in other coordinates.
+    ///
+    /// # Errors
+    /// As [`Mala::advance`].
+    pub fn advance_in(
+        &mut self,
+        space: &impl Space,
+        energy: &mut Metered,
+        purpose: Purpose,
         (seed, stream, salt): (u64, rng::Purpose, u64),
         at: impl Fn(usize) -> (f64, f64) + Sync,
     ) -> Result<Vec<f64>> {
-        let dim = 3 * energy.atoms();
+        let dim = space.dim();
         let n = energy.affordable(purpose, self.len())?;
         let stream = Stream::new(seed, stream, (salt << 40) | self.moves);
         let mut proposal = vec![0.0; n * dim];
@@ -167,7 +191,7 @@ impl Mala {
                 let mut draws = stream.at(i as u32);
                 let u = draws.uniform();
                 new.iter_mut().for_each(|z| *z = draws.normal());
-                centre(new, dim / 3);
+                space.project(new);
                 let force = &self.forces[row.clone()];
                 let drift = drift_factor(force, kt, eps);
                 for ((p, x), f) in new.iter_mut().zip(&self.positions[row]).zip(force) {
@@ -178,7 +202,7 @@ impl Mala {
             .collect();
         let mut new_energies = vec![0.0; n];
         let mut new_forces = vec![0.0; proposal.len()];
-        energy.energy_forces(purpose, &proposal, &mut new_energies, &mut new_forces)?;
+        space.evaluate(energy, purpose, &proposal, &mut new_energies, &mut new_forces)?;
         let mut acceptance = vec![0.0; self.len()];
         for (i, p) in acceptance[..n].iter_mut().enumerate() {
             let (kt, eps) = at(i);
@@ -197,6 +221,7 @@ impl Mala {
             if accept_draw[i] < *p {
                 self.energies[i] = new_energies[i];
                 self.positions[row.clone()].copy_from_slice(&proposal[row.clone()]);
+                space.settle(&mut self.positions[row.clone()]);
                 self.forces[row.clone()].copy_from_slice(&new_forces[row]);
             }
         }

@@ -5,6 +5,7 @@ pub mod mala;
 mod recorder;
 mod replica_exchange;
 mod sampler;
+pub mod space;
 mod tuning;
 
 use super::{Context, Sampler};

@@ -1,0 +1,347 @@
+//! Whitened volume-preserving internal coordinates of a molecule.
+//!
+//! Torsions that go around (found from data at the highest temperature) are circles, measured in units of [`TURN`]; all other
+//! coordinates are narrow, and whitened: `q = mean + S P^(1/2) y`, S their standard deviations and P^(1/2) the symmetric root of their
+//! correlations. The map is linear, so the density in `y` is still `exp(-E/kT)` up to a constant.
+//!
+//! A configuration exists at `y` where bonds are longer than 0, angles between 0 and 180 degrees, narrow torsions less than half a
+//! turn from their mean, and every stereocentre is the mirror image that the molecule has: so the map is one to one, and chirality
+//! cannot flip. Elsewhere the energy is infinite: a draw there has no weight, a move there is not accepted.
+
+use std::f64::consts::{PI, TAU};
+use std::sync::Arc;
+
+use nalgebra::{DMatrix, SymmetricEigen};
+use rayon::prelude::*;
+
+use crate::array::Arrays;
+use crate::energy::{Metered, Purpose};
+use crate::error::{Error, Result};
+use crate::flow::Volume;
+use crate::flow::volume::Scratch;
+use crate::samplers::md::space::Space;
+use crate::samplers::state;
+
+/// Radians of a circle per unit of its coordinate.
+pub const TURN: f64 = 0.6;
+/// Length of a circle in its own units.
+pub const CIRCLE: f64 = TAU / TURN;
+/// A torsion is a circle when one frame is further than this from the mean, rad.
+const FAR: f64 = 2.5;
+/// Or when its (circular) standard deviation is larger than this, rad.
+const WIDE: f64 = 0.6;
+/// Eigenvalues of the correlations below this are raised to it: nothing is divided by zero.
+const THINNEST: f64 = 1e-9;
+
+/// The nearest equivalent of an angle within half a turn from 0.
+fn wrapped(a: f64) -> f64 {
+    a - TAU * (a / TAU).round()
+}
+
+/// Circular mean of an angle, and its circular standard deviation.
+fn circular(values: impl Iterator<Item = f64>) -> (f64, f64) {
+    let (mut s, mut c, mut n) = (0.0, 0.0, 0.0);
+    for a in values {
+        s += a.sin();
+        c += a.cos();
+        n += 1.0;
+    }
+    (s.atan2(c), (-2.0 * (f64::hypot(s, c) / n).min(1.0).ln()).sqrt())
+}
+
+/// Which coordinates (by number) go around in `q [n, dim]`.
+#[must_use]
+pub fn circles(volume: &Volume, q: &[f64]) -> Vec<usize> {
+    let dim = volume.dim();
+    let goes_around = |&i: &usize| {
+        let values = || q.iter().skip(i).step_by(dim).copied();
+        let (mean, spread) = circular(values());
+        spread > WIDE || values().any(|a| wrapped(a - mean).abs() > FAR)
+    };
+    (volume.first_torsion()..dim).filter(goes_around).collect()
+}
+
+/// The coordinates: narrow ones first, then circles.
+#[derive(Debug, Clone)]
+pub struct Chart {
+    volume: Arc<Volume>,
+    /// Coordinates by number: first the narrow ones, ascending, then the circles.
+    order: Vec<usize>,
+    narrow: usize,
+    /// Means of the narrow coordinates.
+    mean: Vec<f64>,
+    /// `S P^(1/2)`, row by row.
+    root: Vec<f64>,
+    /// Its inverse.
+    inverse: Vec<f64>,
+    /// `ln |det|` of it.
+    log_det: f64,
+}
+
+impl Chart {
+    /// The chart of the ensemble `q [n, dim]` with these circles.
+    ///
+    /// # Errors
+    /// [`Error::Numerical`] when there are too few frames or some are not finite.
+    pub fn fit(volume: &Arc<Volume>, circles: &[usize], q: &[f64]) -> Result<Self> {
+        let (dim, n) = (volume.dim(), q.len() / volume.dim());
+        let mut order: Vec<usize> = (0..dim).filter(|i| !circles.contains(i)).collect();
+        let narrow = order.len();
+        order.extend(circles);
+        if n <= narrow || q.iter().any(|q| !q.is_finite()) {
+            return Err(Error::Numerical(format!(
+                "internal coordinates: {n} frames, expected more than the {narrow} narrow coordinates, all of them finite"
+            )));
+        }
+        let first_torsion = volume.first_torsion();
+        let mean: Vec<f64> = order[..narrow]
+            .iter()
+            .map(|&i| {
+                let values = q.iter().skip(i).step_by(dim).copied();
+                if i >= first_torsion {
+                    let centre = circular(values.clone()).0;
+                    centre + values.map(|a| wrapped(a - centre)).sum::<f64>() / n as f64
+                } else {
+                    values.sum::<f64>() / n as f64
+                }
+            })
+            .collect();
+        let mut chart = Self {
+            volume: Arc::clone(volume),
+            order,
+            narrow,
+            mean,
+            root: Vec::new(),
+            inverse: Vec::new(),
+            log_det: 0.0,
+        };
+        let mut apart = DMatrix::zeros(narrow, n);
+        for (frame, mut column) in q.chunks_exact(dim).zip(apart.column_iter_mut()) {
+            chart.apart(frame, column.as_mut_slice());
+        }
+        chart.whiten(&(&apart * apart.transpose() / n as f64));
+        Ok(chart)
+    }
+
+    /// Differences of the narrow coordinates of `q [dim]` from their means.
+    fn apart(&self, q: &[f64], out: &mut [f64]) {
+        let first_torsion = self.volume.first_torsion();
+        for ((out, &i), mean) in out.iter_mut().zip(&self.order).zip(&self.mean) {
+            let d = q[i] - mean;
+            *out = if i >= first_torsion { wrapped(d) } else { d };
+        }
+    }
+
+    fn whiten(&mut self, covariance: &DMatrix<f64>) {
+        // In units of the standard deviations: lengths and angles have different ones, and the root depends on them.
+        let width = covariance.diagonal().map(|v| v.max(f64::MIN_POSITIVE).sqrt());
+        let correlation = DMatrix::from_fn(self.narrow, self.narrow, |i, j| covariance[(i, j)] / (width[i] * width[j]));
+        let eigen = SymmetricEigen::new(correlation);
+        let values = eigen.eigenvalues.map(|value| value.max(THINNEST));
+        let power = |exponent: f64| {
+            let scaled = &eigen.eigenvectors * DMatrix::from_diagonal(&values.map(|value| value.powf(exponent)));
+            scaled * eigen.eigenvectors.transpose()
+        };
+        let root = DMatrix::from_diagonal(&width) * power(0.5);
+        let inverse = power(-0.5) * DMatrix::from_diagonal(&width.map(|w| 1.0 / w));
+        // Stored row by row; nalgebra has columns.
+        self.root = root.transpose().as_slice().to_vec();
+        self.inverse = inverse.transpose().as_slice().to_vec();
+        self.log_det = values.iter().map(|value| 0.5 * value.ln()).sum::<f64>() + width.map(f64::ln).sum();
+    }
+
+    /// The volume-preserving coordinates below it.
+    #[must_use]
+    pub fn volume(&self) -> &Arc<Volume> {
+        &self.volume
+    }
+
+    /// Coordinates that are no circles; they come first.
+    #[must_use]
+    pub fn narrow(&self) -> usize {
+        self.narrow
+    }
+
+    /// The circles, by number among the volume-preserving coordinates.
+    #[must_use]
+    pub fn circles(&self) -> &[usize] {
+        &self.order[self.narrow..]
+    }
+
+    /// `ln |dq/dy|`.
+    #[must_use]
+    pub fn log_det(&self) -> f64 {
+        self.log_det + self.circles().len() as f64 * TURN.ln()
+    }
+
+    /// `q [dim]` of `y [dim]`; whether a configuration exists there.
+    #[must_use]
+    pub fn decode(&self, y: &[f64], q: &mut [f64]) -> bool {
+        let (narrow, circles) = y.split_at(self.narrow);
+        let first_torsion = self.volume.first_torsion();
+        let mut inside = true;
+        for (k, (&i, mean)) in self.order.iter().zip(&self.mean).enumerate() {
+            let apart: f64 = self.root[k * self.narrow..][..self.narrow].iter().zip(narrow).map(|(r, y)| r * y).sum();
+            inside &= i < first_torsion || apart.abs() < PI;
+            q[i] = mean + apart;
+        }
+        for (&i, y) in self.circles().iter().zip(circles) {
+            q[i] = TURN * y;
+        }
+        inside && self.volume.contains(q)
+    }
+
+    /// `y [dim]` of `q [dim]`; whether it is within the chart.
+    #[must_use]
+    pub fn encode(&self, q: &[f64], y: &mut [f64]) -> bool {
+        let mut apart = vec![0.0; self.narrow];
+        self.apart(q, &mut apart);
+        for (k, y) in y[..self.narrow].iter_mut().enumerate() {
+            *y = self.inverse[k * self.narrow..][..self.narrow].iter().zip(&apart).map(|(r, d)| r * d).sum();
+        }
+        for (&i, y) in self.circles().iter().zip(&mut y[self.narrow..]) {
+            *y = wrapped(q[i]) / TURN;
+        }
+        self.volume.contains(q)
+    }
+
+    /// Forces along `y` of forces along `q`.
+    pub fn force(&self, along_q: &[f64], along_y: &mut [f64]) {
+        let (narrow, circles) = along_y.split_at_mut(self.narrow);
+        narrow.fill(0.0);
+        for (row, &i) in self.root.chunks_exact(self.narrow.max(1)).zip(&self.order) {
+            narrow.iter_mut().zip(row).for_each(|(y, r)| *y += r * along_q[i]);
+        }
+        for (y, &i) in circles.iter_mut().zip(self.circles()) {
+            *y = TURN * along_q[i];
+        }
+    }
+
+    /// Forces along `q` of forces along `y`.
+    pub fn force_back(&self, along_y: &[f64], along_q: &mut [f64]) {
+        let (narrow, circles) = along_y.split_at(self.narrow);
+        let order = &self.order[..self.narrow];
+        order.iter().for_each(|&i| along_q[i] = 0.0);
+        for (row, y) in self.inverse.chunks_exact(self.narrow.max(1)).zip(narrow) {
+            order.iter().zip(row).for_each(|(&i, r)| along_q[i] += r * y);
+        }
+        for (y, &i) in circles.iter().zip(self.circles()) {
+            along_q[i] = y / TURN;
+        }
+    }
+
+    /// Positions `[n, atoms, 3]` of rows where configurations exist, in the canonical pose.
+    #[must_use]
+    pub fn place(&self, rows: &[f64]) -> Vec<f64> {
+        let (dim, frame) = (self.dim(), 3 * self.volume.atoms());
+        let mut x = vec![0.0; rows.len() / dim * frame];
+        let frames = x.par_chunks_exact_mut(frame).zip(rows.par_chunks_exact(dim));
+        frames.for_each_init(
+            || (self.volume.scratch(), vec![0.0; dim]),
+            |(scratch, q), (x, y)| {
+                if self.decode(y, q) {
+                    self.volume.place(q, x, scratch);
+                }
+            },
+        );
+        x
+    }
+
+    /// Saves into `arrays` under `prefix`.
+    pub fn save(&self, prefix: &str, arrays: &mut Arrays) {
+        let circles: Vec<i64> = self.circles().iter().map(|&i| i as i64).collect();
+        arrays.insert(format!("{prefix}.circles"), state::integers(&circles));
+        let numbers = [("mean", &self.mean), ("root", &self.root), ("inverse", &self.inverse)];
+        for (name, values) in numbers {
+            arrays.insert(format!("{prefix}.{name}"), state::floats(values));
+        }
+        arrays.insert(format!("{prefix}.log_det"), state::floats(&[self.log_det]));
+    }
+
+    /// Reads what [`Chart::save`] wrote for the same molecule.
+    ///
+    /// # Errors
+    /// When an array is missing or belongs to another molecule.
+    pub fn load(volume: &Arc<Volume>, prefix: &str, arrays: &Arrays) -> Result<Self> {
+        let get = |name: &str| state::f64s(arrays, &format!("{prefix}.{name}"));
+        let circles = state::i64s(arrays, &format!("{prefix}.circles"))?;
+        let circles: Vec<usize> = circles.into_iter().map(|i| i as usize).collect();
+        let mut order: Vec<usize> = (0..volume.dim()).filter(|i| !circles.contains(i)).collect();
+        let narrow = order.len();
+        order.extend(&circles);
+        let (mean, root, inverse) = (get("mean")?, get("root")?, get("inverse")?);
+        let fits = order.len() == volume.dim() && mean.len() == narrow;
+        if !fits || [&root, &inverse].iter().any(|m| m.len() != narrow * narrow) {
+            return Err(Error::Internal(format!("checkpoint: `{prefix}` is the chart of another molecule")));
+        }
+        let log_det = get("log_det")?.first().copied().unwrap_or(f64::NAN);
+        Ok(Self { volume: Arc::clone(volume), order, narrow, mean, root, inverse, log_det })
+    }
+}
+
+/// Working memory of one thread.
+struct Work {
+    scratch: Scratch,
+    q: Vec<f64>,
+    along: Vec<f64>,
+}
+
+impl Space for Chart {
+    fn dim(&self) -> usize {
+        self.volume.dim()
+    }
+
+    fn project(&self, _: &mut [f64]) {}
+
+    fn settle(&self, row: &mut [f64]) {
+        for y in &mut row[self.narrow..] {
+            *y -= CIRCLE * (*y / CIRCLE).round();
+        }
+    }
+
+    fn evaluate(
+        &self,
+        energy: &mut Metered,
+        purpose: Purpose,
+        rows: &[f64],
+        energies: &mut [f64],
+        forces: &mut [f64],
+    ) -> Result<()> {
+        let (dim, frame) = (self.dim(), 3 * self.volume.atoms());
+        let work = || Work { scratch: self.volume.scratch(), q: vec![0.0; dim], along: vec![0.0; dim] };
+        let exists = |(w, x): &mut (Work, Vec<f64>), y: &[f64]| {
+            self.decode(y, &mut w.q) && {
+                self.volume.place(&w.q, x, &mut w.scratch);
+                self.volume.right(x)
+            }
+        };
+        let inside: Vec<bool> = rows.par_chunks_exact(dim).map_init(|| (work(), vec![0.0; frame]), exists).collect();
+        let kept: Vec<f64> =
+            rows.chunks_exact(dim).zip(&inside).filter(|(_, inside)| **inside).flat_map(|(y, _)| y).copied().collect();
+        let x = self.place(&kept);
+        let (mut found, mut pushed) = (vec![0.0; kept.len() / dim], vec![0.0; x.len()]);
+        energy.energy_forces(purpose, &x, &mut found, &mut pushed)?;
+
+        let mut along = vec![0.0; kept.len()];
+        let frames = along.par_chunks_exact_mut(dim).zip(kept.par_chunks_exact(dim));
+        frames.zip(pushed.par_chunks_exact(frame)).for_each_init(
+            || (work(), vec![0.0; frame]),
+            |(w, x), ((out, y), force)| {
+                if self.decode(y, &mut w.q) {
+                    self.volume.place(&w.q, x, &mut w.scratch);
+                    self.volume.pull_back(x, force, &mut w.along, &mut w.scratch);
+                    self.force(&w.along, out);
+                }
+            },
+        );
+        let nothing = vec![0.0; dim];
+        let mut found = found.into_iter().zip(along.chunks_exact(dim));
+        for ((energy, force), inside) in energies.iter_mut().zip(forces.chunks_exact_mut(dim)).zip(inside) {
+            let next = if inside { found.next() } else { None };
+            let (e, f) = next.unwrap_or((f64::INFINITY, &nothing));
+            *energy = e;
+            force.copy_from_slice(f);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,490 @@
+//! The ladder: initial data, then per rung training, annealed draws, resampling and moves; at last the samples.
+
+use std::sync::Arc;
+
+use super::data::{Data, Frames};
+use super::model::{Drawn, Model, volume};
+use super::train::Learner;
+use crate::array::{Array, Arrays};
+use crate::diffusion::{ess, systematic};
+use crate::energy::{Metered, Purpose};
+use crate::error::{Error, Result};
+use crate::flow::Volume;
+use crate::metrics::weights::log_mean_exp;
+use crate::rng::{self, Stream};
+use crate::samplers::internal::{Chart, chart::circles};
+use crate::samplers::md::mala::{DualAveraging, Mala};
+use crate::samplers::md::space::Space;
+use crate::samplers::md::{Md, Role};
+use crate::samplers::{Context, Progress, Sampler, Samples, state};
+use crate::spec::PitaIcSpec;
+use crate::systems::System;
+
+/// Particles drawn per call of [`Sampler::step`]: about a second.
+const DRAWS: usize = 960;
+/// Rows of training per call.
+const ROWS: usize = 8_192;
+/// Evaluations of moves per call.
+const MOVED: usize = 30_000;
+/// First step of MALA, in squared standard deviations.
+const FIRST_STEP: f64 = 0.03;
+/// Dual averaging begins at ten times its first step.
+const BOLDNESS: f64 = 10.0;
+/// Salt of the initial chains.
+const INITIAL_SALT: u64 = 0xffff;
+/// Prefix of the initial dynamics in checkpoints.
+const INITIAL: &str = "initial.";
+/// Volume of the poses that the Jacobian of a Z-matrix leaves out, as flows on internal coordinates count it: `2 ln 2 pi`.
+const LN_POSES: f64 = 2.0 * 1.837_877_066_409_345_5;
+
+/// What is being done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Dynamics at the highest temperature.
+    Initial,
+    /// Training on this rung's frames; counts steps.
+    Train,
+    /// Draws; counts particles.
+    Anneal,
+    /// Moves after resampling; counts them.
+    Move,
+    /// Moves of the resampled result.
+    Refine,
+    /// The samples are final.
+    Done,
+}
+
+/// In the order of their numbers in checkpoints.
+const PHASES: [Phase; 6] = [Phase::Initial, Phase::Train, Phase::Anneal, Phase::Move, Phase::Refine, Phase::Done];
+
+/// Weighted draws of one rung, in the chart of its data.
+#[derive(Debug, Clone, Default)]
+struct Weighted {
+    rows: Vec<f64>,
+    log_w: Vec<f64>,
+    energies: Vec<f64>,
+    /// Along the chart's coordinates.
+    forces: Vec<f64>,
+}
+
+/// PITA in internal coordinates as a resumable sampler.
+pub struct PitaIc {
+    spec: PitaIcSpec,
+    system: Arc<System>,
+    volume: Arc<Volume>,
+    /// From the highest to the target, which comes twice.
+    temperatures: Vec<f64>,
+    phase: Phase,
+    rung: usize,
+    /// Work done in this phase.
+    done: usize,
+    initial: Md,
+    /// This rung's data; the rows that training reads are made of them.
+    frames: Frames,
+    data: Data,
+    model: Option<(Model, Learner)>,
+    drawn: Weighted,
+    mala: Mala,
+    /// MALA's step by now.
+    step: DualAveraging,
+    /// Which draws were resampled for the moves.
+    parents: Vec<i64>,
+}
+
+impl PitaIc {
+    /// At the beginning.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when the system is no molecule, the ladder does not lead down to the target, or the budget is too small.
+    pub fn new(spec: &PitaIcSpec, ctx: &Context) -> Result<Self> {
+        let target = ctx.system.temperature;
+        let mut temperatures: Vec<f64> = spec.ladder.iter().copied().chain([target]).collect();
+        if !temperatures.is_sorted_by(|a, b| a > b) {
+            return Err(Error::Usage(format!(
+                "pita-ic: the ladder {:?} must fall and end above the target temperature {target}",
+                spec.ladder
+            )));
+        }
+        let walkers = spec.initial.walkers;
+        let steps = spec.initial.equilibration + spec.initial.samples.div_ceil(walkers) * spec.initial.stride;
+        let least = (walkers * (steps + 1) + spec.samples) as u64;
+        if let Some(budget) = spec.budget.filter(|budget| *budget < least) {
+            return Err(Error::Usage(format!(
+                "pita-ic: the budget of {budget} evaluations does not pay for the initial dynamics and the samples ({least})"
+            )));
+        }
+        let kt = ctx.system.kt(temperatures[0]);
+        temperatures.push(target);
+        let role = Role { purpose: Purpose::InitialData, kt, salt: INITIAL_SALT, forces: true };
+        Ok(Self {
+            system: Arc::clone(&ctx.system),
+            volume: volume(&ctx.system)?,
+            temperatures,
+            phase: Phase::Initial,
+            rung: 0,
+            done: 0,
+            initial: Md::new(&spec.initial.md(), ctx, role),
+            frames: Frames::default(),
+            data: Data::default(),
+            model: None,
+            drawn: Weighted::default(),
+            mala: Mala::default(),
+            step: DualAveraging::new(FIRST_STEP / BOLDNESS, spec.anneal.acceptance),
+            parents: Vec::new(),
+            spec: spec.clone(),
+        })
+    }
+
+    fn kt(&self, rung: usize) -> f64 {
+        self.system.kt(self.temperatures[rung])
+    }
+
+    fn rungs(&self) -> usize {
+        self.temperatures.len() - 1
+    }
+
+    fn last(&self) -> bool {
+        self.rung + 1 == self.rungs()
+    }
+
+    fn model(&self) -> Result<&(Model, Learner)> {
+        self.model.as_ref().ok_or_else(|| Error::Internal("pita-ic: no model before the initial data".into()))
+    }
+
+    fn train_steps(&self) -> usize {
+        if self.rung == 0 { self.spec.train.first_steps } else { self.spec.train.steps }
+    }
+
+    fn progress(&self, what: &str, total: usize, scalars: Vec<(&str, f64)>) -> Progress {
+        let (k, t) = (self.rung, &self.temperatures);
+        Progress {
+            done: self.done as u64,
+            total: total as u64,
+            phase: format!("rung {}/{} (T = {} to {}): {what}", k + 1, self.rungs(), t[k], t[k + 1]),
+            scalars: scalars.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+            finished: self.phase == Phase::Done,
+        }
+    }
+
+    fn enter(&mut self, phase: Phase) {
+        self.phase = phase;
+        self.done = 0;
+    }
+
+    /// How many of `n` evaluations may be used: those of the result are put aside.
+    fn affordable(&self, energy: &Metered, n: usize) -> usize {
+        let kept = if self.last() { 0 } else { self.spec.samples as u64 };
+        let left = energy.left().map_or(u64::MAX, |left| left.saturating_sub(kept));
+        n.min(usize::try_from(left).unwrap_or(usize::MAX))
+    }
+
+    fn initial(&mut self, ctx: &mut Context) -> Result<Progress> {
+        let step = self.initial.step(ctx)?;
+        self.done = step.done as usize;
+        let mut scalars = Vec::new();
+        if step.finished {
+            let (x, _, forces) = self.initial.take_frames();
+            let (frames, outside) = Frames::measured(&self.volume, &x, &forces);
+            let around = circles(&self.volume, &frames.q);
+            scalars.push(("initial.outside", outside as f64));
+            scalars.push(("chart.circles", around.len() as f64));
+            self.frames = frames;
+            let chart = Chart::fit(&self.volume, &around, &self.frames.q)?;
+            self.chart_anew(chart, ctx.seed);
+        }
+        let report = self.progress("initial data", step.total as usize, scalars);
+        if step.finished {
+            self.enter(Phase::Train);
+        }
+        Ok(report)
+    }
+
+    /// Takes a chart into use, with the network so far.
+    fn chart_anew(&mut self, chart: Chart, seed: u64) {
+        let model = Model::new(chart, &self.spec);
+        let learner = match self.model.take() {
+            Some((_, mut learner)) => {
+                learner.restart();
+                learner
+            }
+            None => Learner::new(&model.net, &self.spec.train, seed),
+        };
+        self.data = Data::new(&model.chart, &self.frames, self.kt(self.rung), self.spec.train.force_clip);
+        self.model = Some((model, learner));
+    }
+
+    fn train(&mut self, ctx: &Context) -> Result<Progress> {
+        let (total, rung, spec) = (self.train_steps(), self.rung as u64, &self.spec.train);
+        let (model, learner) =
+            self.model.as_mut().ok_or_else(|| Error::Internal("pita-ic: no model to train".into()))?;
+        let until = total.min(self.done + (ROWS / spec.batch).max(1));
+        let (mut loss, mut norm, mut steps) = (0.0, 0.0, 0.0);
+        while self.done < until {
+            let of = learner.step(&model.net, &self.data, spec, (ctx.seed, rung), (self.done, total))?;
+            (loss, norm, steps) = (loss + of.0, norm + of.1, steps + 1.0);
+            self.done += 1;
+        }
+        let scalars = vec![("loss.score", loss / steps), ("train.grad_norm", norm / steps)];
+        let report = self.progress("training", total, scalars);
+        if self.done == total {
+            self.drawn = Weighted::default();
+            self.enter(Phase::Anneal);
+        }
+        Ok(report)
+    }
+
+    fn anneal(&mut self, ctx: &mut Context) -> Result<Progress> {
+        let mut scalars = Vec::new();
+        if self.done == 0 && !self.last() && self.affordable(&ctx.energy, 1) == 0 {
+            // What is put aside leads from here to the target.
+            scalars.push(("budget.spent_in_rung", (self.rung + 1) as f64));
+            self.temperatures.truncate(self.rung + 1);
+            self.temperatures.push(self.system.temperature);
+        }
+        let total = if self.last() { self.spec.samples } else { self.spec.particles };
+        let n = self.affordable(&ctx.energy, DRAWS.min(total - self.done));
+        let (model, learner) = self.model()?;
+        let gamma = self.temperatures[self.rung] / self.temperatures[self.rung + 1];
+        let (kernels, rung, seed) = (model.kernels(&self.spec, gamma), self.rung as u64, ctx.seed);
+        let streams = |step: u64| Stream::new(seed, rng::Purpose::Anneal, (rung << 32) | step);
+        let Drawn { rows, log_ratio } = model.draw(learner.averaged(), &kernels, streams, self.done..self.done + n);
+        let (mut energies, mut forces) = (vec![0.0; n], vec![0.0; rows.len()]);
+        let purpose = if self.last() { Purpose::Sampling } else { Purpose::Annealing };
+        model.chart.evaluate(&mut ctx.energy, purpose, &rows, &mut energies, &mut forces)?;
+        let kt = self.kt(self.rung + 1);
+        self.drawn.log_w.extend(log_ratio.iter().zip(&energies).map(|(ratio, e)| {
+            let w = ratio - e / kt;
+            if w.is_finite() { w } else { f64::NEG_INFINITY }
+        }));
+        self.drawn.rows.extend(rows);
+        self.drawn.energies.extend(energies);
+        self.drawn.forces.extend(forces);
+        self.done += n;
+        // With nothing left to pay for, what there is must do.
+        if self.done < total && n > 0 {
+            return Ok(self.progress("drawing", total, scalars));
+        }
+        scalars.extend(self.weighed()?);
+        let resampled = !self.last() || self.spec.refine > 0;
+        if resampled {
+            self.resample(ctx.seed);
+        }
+        let mut report = self.progress("weighting", total, scalars);
+        let last = self.last();
+        self.enter(if !last {
+            Phase::Move
+        } else if resampled {
+            Phase::Refine
+        } else {
+            Phase::Done
+        });
+        report.finished = self.phase == Phase::Done;
+        Ok(report)
+    }
+
+    /// What the weights of this rung say.
+    fn weighed(&self) -> Result<Vec<(&'static str, f64)>> {
+        let log_w = &self.drawn.log_w;
+        let outside = log_w.iter().filter(|w| !w.is_finite()).count();
+        if outside == log_w.len() {
+            return Err(Error::Numerical(format!(
+                "rung {} (T = {} to {}): none of {outside} draws is the molecule: the annealing failed; train longer",
+                self.rung + 1,
+                self.temperatures[self.rung],
+                self.temperatures[self.rung + 1]
+            )));
+        }
+        let (share, n) = (ess(log_w), log_w.len() as f64);
+        let log_z = log_mean_exp(log_w) + self.model()?.0.chart.log_det() + LN_POSES;
+        // Of a mean of n weights: relative variance (1/share - 1)/n.
+        let error = ((1.0 / share - 1.0) / n).sqrt();
+        let names = if self.last() {
+            ["samples.ess", "samples.log_z", "samples.log_z.error", "samples.dropped"]
+        } else {
+            ["anneal.ess", "anneal.log_z", "anneal.log_z.error", "anneal.dropped"]
+        };
+        Ok(names.into_iter().zip([share, log_z, error, outside as f64]).collect())
+    }
+
+    /// Starts MALA from draws chosen by their weights, as many as there were.
+    fn resample(&mut self, seed: u64) {
+        let Weighted { rows, log_w, energies, forces } = &self.drawn;
+        let u = Stream::new(seed, rng::Purpose::Resample, self.rung as u64).at(0).uniform();
+        let chosen = systematic(log_w, log_w.len(), u);
+        let mala = Mala { positions: rows.clone(), energies: energies.clone(), forces: forces.clone(), moves: 0 };
+        self.mala = mala.select(&chosen);
+        self.parents = chosen.into_iter().map(|i| i as i64).collect();
+    }
+
+    /// Some moves of MALA at the temperature of the draws; true when there are enough, or no more are paid for.
+    fn moves(&mut self, ctx: &mut Context, total: usize) -> Result<(bool, f64)> {
+        let (n, kt, salt) = (self.mala.len(), self.kt(self.rung + 1), self.rung as u64);
+        let until = total.min(self.done + (MOVED / n).max(1));
+        let (mut acceptance, mut moves, mut spent) = (0.0, 0.0, false);
+        while self.done < until && !spent {
+            spent = self.affordable(&ctx.energy, n) < n;
+            if spent {
+                break;
+            }
+            let eps = self.step.current();
+            let (model, _) =
+                self.model.as_ref().ok_or_else(|| Error::Internal("pita-ic: no chart to move in".into()))?;
+            let key = (ctx.seed, rng::Purpose::Refine, salt);
+            let p = self.mala.advance_in(&model.chart, &mut ctx.energy, Purpose::Refinement, key, |_| (kt, eps))?;
+            let mean = p.iter().sum::<f64>() / n as f64;
+            self.step.update(mean);
+            (acceptance, moves) = (acceptance + mean, moves + 1.0);
+            self.done += 1;
+        }
+        Ok((spent || self.done == total, acceptance / f64::max(moves, 1.0)))
+    }
+
+    fn move_on(&mut self, ctx: &mut Context) -> Result<Progress> {
+        let total = self.spec.anneal.moves;
+        let (complete, acceptance) = self.moves(ctx, total)?;
+        let mut scalars = vec![("refine.acceptance", acceptance), ("refine.step", self.step.current())];
+        if complete {
+            let mut parents = self.parents.clone();
+            parents.dedup(); // ascending
+            scalars.push(("anneal.unique_parents", parents.len() as f64));
+        }
+        let report = self.progress("moves", total, scalars);
+        if complete {
+            let (model, _) = self.model()?;
+            let circles = model.chart.circles().to_vec();
+            let frames = Frames::decoded(&model.chart, &self.mala.positions, &self.mala.forces);
+            self.frames = frames;
+            self.rung += 1;
+            let chart = Chart::fit(&self.volume, &circles, &self.frames.q)?;
+            self.chart_anew(chart, ctx.seed);
+            (self.drawn, self.mala, self.parents) = (Weighted::default(), Mala::default(), Vec::new());
+            self.enter(Phase::Train);
+        }
+        Ok(report)
+    }
+
+    fn refine(&mut self, ctx: &mut Context) -> Result<Progress> {
+        let total = self.spec.refine;
+        let (complete, acceptance) = self.moves(ctx, total)?;
+        let scalars = vec![("refine.acceptance", acceptance), ("refine.step", self.step.current())];
+        let mut report = self.progress("refinement", total, scalars);
+        if complete {
+            self.enter(Phase::Done);
+            report.finished = true;
+        }
+        Ok(report)
+    }
+}
+
+impl Sampler for PitaIc {
+    fn step(&mut self, ctx: &mut Context) -> Result<Progress> {
+        match self.phase {
+            Phase::Initial => self.initial(ctx),
+            Phase::Train => self.train(ctx),
+            Phase::Anneal => self.anneal(ctx),
+            Phase::Move => self.move_on(ctx),
+            Phase::Refine => self.refine(ctx),
+            Phase::Done => Ok(self.progress("done", 0, Vec::new())),
+        }
+    }
+
+    fn state(&self) -> Result<Arrays> {
+        let mut arrays = Arrays::new();
+        let place = [self.phase as i64, self.rung as i64, self.done as i64];
+        arrays.insert("place".into(), state::integers(&place));
+        arrays.insert("temperatures".into(), state::floats(&self.temperatures));
+        if self.phase == Phase::Initial {
+            arrays.extend(self.initial.state()?.into_iter().map(|(name, array)| (format!("{INITIAL}{name}"), array)));
+        }
+        self.frames.save(&mut arrays);
+        if let Some((model, learner)) = &self.model {
+            model.chart.save("chart", &mut arrays);
+            learner.save(&mut arrays);
+        }
+        let drawn = &self.drawn;
+        for (name, values) in
+            [("rows", &drawn.rows), ("log_w", &drawn.log_w), ("energies", &drawn.energies), ("forces", &drawn.forces)]
+        {
+            arrays.insert(format!("drawn.{name}"), state::floats(values));
+        }
+        self.mala.save("mala", &mut arrays);
+        arrays.insert("step".into(), state::floats(&self.step.state()));
+        arrays.insert("parents".into(), state::integers(&self.parents));
+        Ok(arrays)
+    }
+
+    fn restore(&mut self, arrays: &Arrays) -> Result<()> {
+        let place = state::i64s(arrays, "place")?;
+        let [phase, rung, done] = place[..] else {
+            return Err(Error::Internal("checkpoint: `place` does not hold three numbers".into()));
+        };
+        let phases = usize::try_from(phase).ok().and_then(|phase| PHASES.get(phase));
+        self.phase = *phases.ok_or_else(|| Error::Internal(format!("checkpoint: there is no phase {phase}")))?;
+        (self.rung, self.done) = (rung as usize, done as usize);
+        self.temperatures = state::f64s(arrays, "temperatures")?;
+        if self.rung + 1 >= self.temperatures.len() {
+            return Err(Error::Internal(format!("checkpoint: there is no rung {rung}")));
+        }
+        if self.phase == Phase::Initial {
+            let own =
+                arrays.iter().filter_map(|(name, array)| Some((name.strip_prefix(INITIAL)?.to_owned(), array.clone())));
+            self.initial.restore(&own.collect())?;
+        }
+        self.frames = Frames::load(arrays)?;
+        if arrays.contains_key("chart.mean") {
+            let model = Model::new(Chart::load(&self.volume, "chart", arrays)?, &self.spec);
+            let mut learner = Learner::new(&model.net, &self.spec.train, 0);
+            learner.restore(arrays)?;
+            self.data = Data::new(&model.chart, &self.frames, self.kt(self.rung), self.spec.train.force_clip);
+            self.model = Some((model, learner));
+        }
+        let get = |name: &str| state::f64s(arrays, &format!("drawn.{name}"));
+        self.drawn =
+            Weighted { rows: get("rows")?, log_w: get("log_w")?, energies: get("energies")?, forces: get("forces")? };
+        self.mala = Mala::load("mala", arrays)?;
+        self.step = DualAveraging::from_state(&state::f64s(arrays, "step")?);
+        self.parents = state::i64s(arrays, "parents")?;
+        Ok(())
+    }
+
+    fn samples(&self) -> Result<Samples> {
+        if self.phase != Phase::Done {
+            return Err(Error::Internal("pita-ic: samples asked for before they are drawn".into()));
+        }
+        let chart = &self.model()?.0.chart;
+        // Draws outside of the molecule have no configuration and no weight: they are left out.
+        let dim = chart.dim();
+        let inside: Vec<usize> = (0..self.drawn.log_w.len()).filter(|&i| self.drawn.log_w[i].is_finite()).collect();
+        let n = inside.len();
+        let rows: Vec<f64> = inside.iter().flat_map(|&i| &self.drawn.rows[i * dim..(i + 1) * dim]).copied().collect();
+        let of = |values: &[f64]| inside.iter().map(|&i| values[i]).collect::<Vec<f64>>();
+        let mut samples: Samples = [
+            ("positions".to_owned(), Array::f64(&[n, self.system.atoms, 3], chart.place(&rows))),
+            ("energy".to_owned(), Array::f64(&[n], of(&self.drawn.energies))),
+            ("log_weight".to_owned(), Array::f64(&[n], of(&self.drawn.log_w))),
+        ]
+        .into();
+        if !self.mala.is_empty() {
+            let n = self.mala.len();
+            let refined = Array::f64(&[n, self.system.atoms, 3], chart.place(&self.mala.positions));
+            samples.insert("reweighted.positions".into(), refined);
+            samples.insert("reweighted.parents".into(), Array::i64(&[n], self.parents.clone()));
+        }
+        Ok(samples)
+    }
+
+    fn shortfall(&self) -> Option<String> {
+        let (made, dropped) = (self.drawn.log_w.len(), self.drawn.log_w.iter().filter(|w| !w.is_finite()).count());
+        let short = (self.spec.samples - made.min(self.spec.samples), dropped);
+        match short {
+            _ if self.phase != Phase::Done => None,
+            (0, 0) => None,
+            (0, dropped) => Some(format!("{dropped} draws are no configuration of the molecule")),
+            (missing, _) => Some(format!("the energy budget ended it {missing} samples early")),
+        }
+    }
+
+    fn weights(&self) -> Option<Arrays> {
+        self.model.as_ref().map(|(model, learner)| model.save(learner.averaged()))
+    }
+}

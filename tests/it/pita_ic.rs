@@ -1,0 +1,150 @@
+//! PITA in internal coordinates from end to end with tiny settings: exact resume, threads, counts, budgets, what it draws.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use pita_bench::array::Arrays;
+use pita_bench::diffusion::ess;
+use pita_bench::energy::{Metered, Purpose};
+use pita_bench::error::Error;
+use pita_bench::metrics::weights::log_mean_exp;
+use pita_bench::samplers::{Context, Sampler, build, pita_ic};
+use pita_bench::spec::{
+    IcAnnealSpec, IcNetSpec, IcTrainSpec, InitialSpec, PitaIcSpec, RunSpec, SamplerSpec, SystemSpec,
+};
+use pita_bench::systems;
+
+fn tiny() -> PitaIcSpec {
+    PitaIcSpec {
+        ladder: vec![1_200.0],
+        initial: InitialSpec {
+            samples: 300,
+            walkers: 20,
+            equilibration: 300,
+            stride: 20,
+            ..PitaIcSpec::default().initial
+        },
+        net: IcNetSpec { width: 32, blocks: 1 },
+        train: IcTrainSpec { first_steps: 40, steps: 20, batch: 60, warm_up: 2, ..IcTrainSpec::default() },
+        anneal: IcAnnealSpec { steps: 10, moves: 3, ..IcAnnealSpec::default() },
+        particles: 200,
+        samples: 70,
+        refine: 2,
+        ..PitaIcSpec::default()
+    }
+}
+
+fn context(budget: Option<u64>) -> Context {
+    let system = Arc::new(systems::by_name("aldp", 900.0).unwrap());
+    Context { energy: Metered::new(system.potential(), budget), system, seed: 11 }
+}
+
+fn start(spec: &PitaIcSpec, ctx: &Context) -> Box<dyn Sampler> {
+    let system = SystemSpec::named("aldp", 900.0);
+    build(&RunSpec { system, sampler: SamplerSpec::PitaIc(spec.clone()) }, ctx).unwrap()
+}
+
+fn run(spec: &PitaIcSpec, budget: Option<u64>) -> (Arrays, Context, BTreeMap<String, f64>, Arrays) {
+    let mut ctx = context(budget);
+    let mut sampler = start(spec, &ctx);
+    let mut scalars = BTreeMap::new();
+    loop {
+        let progress = sampler.step(&mut ctx).unwrap();
+        scalars.extend(progress.scalars);
+        if progress.finished {
+            return (sampler.samples().unwrap(), ctx, scalars, sampler.weights().unwrap());
+        }
+    }
+}
+
+/// Stopped after every single step and continued in a fresh sampler: the same bits at the end; on three threads too.
+#[test]
+fn resume_anywhere_is_exact() {
+    let (whole, _, _, weights) = run(&tiny(), None);
+    let mut ctx = context(None);
+    let mut sampler = start(&tiny(), &ctx);
+    loop {
+        let finished = sampler.step(&mut ctx).unwrap().finished;
+        let state = sampler.state().unwrap();
+        sampler = start(&tiny(), &ctx);
+        sampler.restore(&state).unwrap();
+        if finished {
+            break;
+        }
+    }
+    assert!(sampler.samples().unwrap() == whole && sampler.weights().unwrap() == weights);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
+    assert!(pool.install(|| run(&tiny(), None).0) == whole, "three threads");
+    let damaged = |name: &str, numbers: &[i64]| {
+        let mut state = start(&tiny(), &ctx).state().unwrap();
+        state.insert(name.into(), pita_bench::array::Array::i64(&[numbers.len()], numbers.to_vec()));
+        start(&tiny(), &ctx).restore(&state).is_err()
+    };
+    assert!(damaged("place", &[9, 0, 0]) && damaged("place", &[0, 7, 0]) && damaged("place", &[0]));
+}
+
+/// Every evaluation is counted, by purpose; what a budget leaves is used; one that cannot pay for the result is refused.
+#[test]
+fn counts_and_budgets() {
+    let spec = tiny();
+    let (samples, ctx, scalars, _) = run(&spec, None);
+    let count = |ctx: &Context, purpose: Purpose| ctx.energy.counts().0.get(&purpose).copied().unwrap_or(0);
+    assert_eq!(count(&ctx, Purpose::InitialData), 20 * (300 + 15 * 20 + 1));
+    // Draws and moves outside of the molecule are not evaluated.
+    let dropped = scalars["samples.dropped"] as u64;
+    assert_eq!(count(&ctx, Purpose::Sampling), 70 - dropped);
+    assert_eq!(count(&ctx, Purpose::Annealing), 200 - scalars["anneal.dropped"] as u64);
+    let moved = count(&ctx, Purpose::Refinement);
+    assert!(moved <= 3 * 200 + 2 * 70 && moved > 3 * 200, "{moved}");
+    assert_eq!(samples["positions"].shape, [70 - dropped as usize, 22, 3]);
+    assert_eq!(samples["reweighted.positions"].shape, [70, 22, 3]);
+
+    let budget = 20 * 601 + 70 + 250;
+    let (samples, ctx, ..) = run(&spec, Some(budget));
+    assert!(ctx.energy.counts().charged() <= budget);
+    assert!(samples["positions"].shape[0] > 60);
+    let poor = PitaIcSpec { budget: Some(12_000), ..spec.clone() };
+    let poor = RunSpec { system: SystemSpec::named("aldp", 900.0), sampler: SamplerSpec::PitaIc(poor) };
+    assert!(matches!(build(&poor, &context(None)), Err(Error::Usage(m)) if m.contains("12000")));
+    let cluster = Arc::new(systems::by_name("lj13", 1.0).unwrap());
+    let cluster = Context { energy: Metered::new(cluster.potential(), None), system: cluster, seed: 0 };
+    let spec = PitaIcSpec { ladder: vec![2.0], ..spec };
+    let spec = RunSpec { system: SystemSpec::named("lj13", 1.0), sampler: SamplerSpec::PitaIc(spec) };
+    assert!(matches!(build(&spec, &cluster), Err(Error::Usage(m)) if m.contains("no internal coordinates")));
+}
+
+/// Paths drawn backwards from the run's own refined samples have weights as its draws have: the two estimates of `ln Z` bracket
+/// each other. All samples have the molecule's chirality.
+#[test]
+fn weights_of_given_frames() {
+    let spec = PitaIcSpec {
+        initial: InitialSpec { samples: 2_000, walkers: 100, equilibration: 1_000, stride: 50, ..tiny().initial },
+        net: IcNetSpec { width: 64, blocks: 2 },
+        train: IcTrainSpec { first_steps: 1_200, steps: 500, batch: 128, warm_up: 50, ..IcTrainSpec::default() },
+        anneal: IcAnnealSpec { steps: 40, moves: 8, ..IcAnnealSpec::default() },
+        samples: 1_000,
+        particles: 1_000,
+        refine: 20,
+        ..tiny()
+    };
+    let (samples, ctx, scalars, weights) = run(&spec, None);
+    let x = samples["reweighted.positions"].to_f64();
+    let (mut e, mut f) = (vec![0.0; 1_000], vec![0.0; x.len()]);
+    ctx.system.potential().energy_forces(&x, &mut e, &mut f);
+    let ratio = pita_ic::log_ratio(&spec, &ctx.system, &weights, &x, &e, 3).unwrap();
+    let log_w = samples["log_weight"].to_f64();
+    let dropped = scalars["samples.dropped"];
+    assert!((ess(&log_w) * (1.0 - dropped / 1_000.0) - scalars["samples.ess"]).abs() < 1e-9, "{dropped} have none");
+    // Draws of q have smaller weights p/q than samples of p, and ln Z (without the constants that make it absolute) lies between.
+    let median = |v: &[f64]| {
+        let mut v = v.to_vec();
+        v.sort_by(f64::total_cmp);
+        v[v.len() / 2]
+    };
+    let between = log_mean_exp(&log_w);
+    assert!(median(&log_w) < between && between < median(&ratio), "{} {between} {}", median(&log_w), median(&ratio));
+    assert!(median(&ratio) - median(&log_w) < 30.0, "{} {}", median(&log_w), median(&ratio));
+    let mirrored: Vec<f64> = x.iter().enumerate().map(|(i, x)| if i % 3 == 0 { -x } else { *x }).collect();
+    let outside = pita_ic::log_ratio(&spec, &ctx.system, &weights, &mirrored, &e, 3).unwrap();
+    assert!(outside.iter().all(|w| *w == f64::INFINITY));
+}
