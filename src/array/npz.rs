@@ -81,7 +81,7 @@ pub(super) fn decode_all(mut file: impl Read + Seek, path: &Path) -> Result<(Arr
     Ok((arrays, problems))
 }
 
-/// Writes arrays as an uncompressed `.npz`, whole or not at all. The bytes depend on the arrays alone (no timestamps).
+/// Writes arrays as a deflated `.npz`, whole or not at all. The bytes depend on the arrays alone (no timestamps).
 ///
 /// # Errors
 /// [`Error::Io`] when the file cannot be written.

@@ -10,6 +10,9 @@ use crate::error::{Error, Result};
 use crate::stats::Estimate;
 use crate::store::{self, Filter, Owner, RunRow};
 
+/// Header of the column of verdicts.
+const VERDICT: &str = "B IS";
+
 /// Arguments of `diff`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -73,7 +76,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         line[right] = output::grouped(y);
         table.push(line);
     }
-    output::line(args.shape.table(&table))?;
+    output::line(shown(&table, args.shape))?;
     if !globals.quiet {
         notes.iter().for_each(|note| output::note(format!("note: {note}")));
     }
@@ -115,7 +118,7 @@ pub(super) fn table(rows: &[Row], a: &str, b: &str, shape: Shape) -> Vec<Vec<Str
     header.extend(if shape.csv { &["LO", "HI"][..] } else { &["95 %"] });
     header.push(b);
     header.extend(if shape.csv { &["LO", "HI", "B - A", "LO", "HI"][..] } else { &["95 %", "B - A", "95 %"] });
-    header.extend(["FLOOR", "B IS"]);
+    header.extend(["FLOOR", VERDICT]);
     header.extend(notes.then_some("NOTE"));
     let mut lines = vec![header.into_iter().map(String::from).collect::<Vec<_>>()];
     for r in rows {
@@ -138,16 +141,16 @@ pub(super) fn table(rows: &[Row], a: &str, b: &str, shape: Shape) -> Vec<Vec<Str
             }
         }
         line.push(shape.number(r.floor));
-        line.push(word(r, shape));
+        line.push(r.verdict.word().into());
         line.extend(notes.then(|| r.note.clone()));
         lines.push(line);
     }
     lines
 }
 
-/// The verdict, so that the eye finds what changed.
-fn word(row: &Row, shape: Shape) -> String {
-    let word = row.verdict.word();
-    let plain = !shape.md || matches!(row.verdict, Verdict::Tie | Verdict::Unknown);
-    if plain { word.into() } else { format!("**{word}**") }
+/// The rows of [`table`] as text; in Markdown the verdicts stand out, so that the eye finds what changed.
+pub(super) fn shown(rows: &[Vec<String>], shape: Shape) -> String {
+    let at = rows.first().and_then(|header| header.iter().rposition(|h| h == VERDICT));
+    let changed = [Verdict::Better, Verdict::Worse, Verdict::Different, Verdict::NotComparable].map(Verdict::word);
+    shape.table_with(rows, |column, cell| Some(column) == at && changed.contains(&cell))
 }

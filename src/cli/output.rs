@@ -114,14 +114,24 @@ impl Shape {
     /// Rows as text; the first row is the header.
     #[must_use]
     pub fn table(self, rows: &[Vec<String>]) -> String {
+        self.table_with(rows, |_, _| false)
+    }
+
+    /// The same; in Markdown the cells for which `strong` holds, by column and text, are bold.
+    #[must_use]
+    pub fn table_with(self, rows: &[Vec<String>], strong: impl Fn(usize, &str) -> bool) -> String {
         if self.csv {
             let row = |r: &Vec<String>| r.iter().map(|s| text::csv(s)).collect::<Vec<_>>().join(",");
             return rows.iter().map(row).collect::<Vec<_>>().join("\n");
         }
         if self.md {
-            let line = |r: &Vec<String>| {
-                format!("| {} |", r.iter().map(|s| text::markdown(s)).collect::<Vec<_>>().join(" | "))
+            // Bold after the text was made harmless: asterisks of its own are no markup.
+            let cell = |(column, s): (usize, &String)| {
+                let shown = text::markdown(s);
+                if strong(column, s) { format!("**{shown}**") } else { shown }
             };
+            let line =
+                |r: &Vec<String>| format!("| {} |", r.iter().enumerate().map(cell).collect::<Vec<_>>().join(" | "));
             let mut lines: Vec<String> = rows.iter().map(line).collect();
             if let Some(header) = rows.first() {
                 lines.insert(1, format!("|{}", "---|".repeat(header.len())));

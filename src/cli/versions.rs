@@ -53,7 +53,8 @@ pub fn compare(experiment: &Experiment, versions: [&str; 2], out: Option<&Path>,
     let table = |shape: Shape| diff::table(&rows, versions[0], versions[1], shape);
     let (md, csv) = (Shape { md: true, csv: false }, Shape { md: false, csv: true });
     let said: String = notes.iter().map(|note| format!("\n- {}", text::markdown(note))).collect();
-    let markdown = format!("# {}\n\n{}\n\n{}\n{said}", text::markdown(&title), sentence(&rows), md.table(&table(md)));
+    let markdown =
+        format!("# {}\n\n{}\n\n{}\n{said}", text::markdown(&title), sentence(&rows), diff::shown(&table(md), md));
     let value = json!({"a": versions[0], "b": versions[1], "metrics": rows, "notes": notes});
     let mut parts = vec![Part::Text(sentence(&rows)), Part::Rows(table(Shape::default()))];
     parts.extend(notes.into_iter().map(Part::Text));

@@ -45,8 +45,8 @@ pub fn write(dir: &Path) -> Result<()> {
 pub fn seal(dir: &Path, names: &[&str]) -> Result<()> {
     let mut lines = read(dir)?;
     lines.retain(|(_, name)| !names.contains(&name.as_str()));
-    let history = HISTORY.iter().filter(|h| !lines.iter().any(|(_, name)| name == *h) && dir.join(h).exists());
-    let history: Vec<&str> = history.copied().collect();
+    let unsealed = |file: &str| !names.contains(&file) && !lines.iter().any(|(_, name)| name == file);
+    let history: Vec<&str> = HISTORY.iter().copied().filter(|file| unsealed(file) && dir.join(file).exists()).collect();
     for name in history.iter().chain(names) {
         lines.push((atomic::sha256_file(&dir.join(name))?, (*name).to_owned()));
     }
@@ -229,6 +229,9 @@ mod tests {
         put(&old).unwrap();
         seal(dir.path(), &[]).unwrap();
         assert_eq!(names(dir.path()).len(), 5, "its history is sealed with the next evaluation");
+        let before = names(dir.path());
+        seal(dir.path(), &before.iter().map(String::as_str).collect::<Vec<_>>()).unwrap();
+        assert_eq!(names(dir.path()), before, "sealed anew, the history stands once");
         std::fs::write(&path, format!("{text}{}\n", lines[0])).unwrap();
         assert!(read(dir.path()).unwrap_err().to_string().contains("twice"));
     }

@@ -80,9 +80,10 @@ impl TextFile {
     /// Reads a file.
     ///
     /// # Errors
-    /// [`Error::Io`] when it cannot be read or is no text.
+    /// [`Error::Io`] when it cannot be read, [`Error::Data`] when it is no text.
     pub fn read(path: &Path) -> Result<Self> {
-        let text = disk::read_text(path, disk::LARGE).map_err(Error::io(path))?;
+        let bytes = disk::read(path, disk::LARGE).map_err(Error::io(path))?;
+        let text = String::from_utf8(bytes).map_err(|_| Error::data(path, "is not text (UTF-8)"))?;
         Ok(Self { path: path.display().to_string(), text })
     }
 }

@@ -118,7 +118,10 @@ fn decent(stage: &Stage, args: &[String], value: &str) {
     let begin: String = value.chars().take_while(|c| !c.is_control()).take(20).collect();
     let option = args.iter().any(|a| a.starts_with("--") && a != value && text.contains(a.as_str()));
     let key = args.iter().filter_map(|a| a.split_once('=')).map(|(key, _)| key).find(|key| text.contains(key));
-    let named = text.contains(&begin) || option || key.is_some();
+    // A legal value that got as far as the frames, none of which is usable: then their file is named as what is at fault.
+    let frames = code == ExitCode::NonFinite.code()
+        && args.iter().any(|a| !a.is_empty() && text.contains(&format!("{a}: no metric has a value")));
+    let named = text.contains(&begin) || option || key.is_some() || frames;
     assert!(named, "{}: does not name {:?}\n{text}", shown(&line), begin);
 }
 

@@ -4,6 +4,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use npyz::WriterBuilder;
+use npyz::npz::NpzWriter;
+use npyz::zip::CompressionMethod;
+use npyz::zip::write::FileOptions;
 use pita_bench::array::{Array, Arrays, encode_safetensors, read_npz, write_npz};
 use serde_json::Value;
 
@@ -125,8 +129,17 @@ fn arrays_that_cannot_be_used() {
     let x = frames();
     let path = dir.path().join("x.npz");
     let n = x.shape[0];
-    let arrays = Arrays::from([("positions".to_owned(), x), ("log_weight".to_owned(), Array::f64(&[n], vec![0.0; n]))]);
-    write_npz(&path, &arrays).unwrap();
+    // As `numpy.savez` does: not deflated, so that the header can be changed in place.
+    let stored = FileOptions::default().compression_method(CompressionMethod::Stored);
+    let mut npz = NpzWriter::new(std::io::Cursor::new(Vec::new()));
+    for (name, shape, values) in
+        [("log_weight", vec![n as u64], vec![0.0; n]), ("positions", vec![n as u64, 22, 3], x.to_f64())]
+    {
+        let mut array = npz.array(name, stored).unwrap().default_dtype().shape(&shape).begin_nd().unwrap();
+        array.extend(values).unwrap();
+        array.finish().unwrap();
+    }
+    std::fs::write(&path, npz.zip_writer().finish().unwrap().into_inner()).unwrap();
     // The same file with another number type, of as many bytes, for the weights.
     let mut bytes = std::fs::read(&path).unwrap();
     let descr = b"'descr': '<f8'";
@@ -293,7 +306,14 @@ fn references_with_tica_models() {
     let own = of("own.npz", &[]);
     assert!(own.iter().all(|v| v.is_some_and(|v| v > 0.0)), "{own:?}");
     assert_eq!(of("trajectory.npz", &["--contiguous", "--lag", "3"]), own);
-    assert_eq!(of("plain.npz", &[]), [None; 3]);
+    // Without either, no metric asked for has a value: that is an error, and it says why.
+    let output = pita(&["--quiet", "eval", "--system", "aldp", "--temperature", "300", "--bootstrap", "0"])
+        .args(["--samples", &samples, "--reference", &at("plain.npz"), "--metrics", "tica-w1,tica-w2,tica-plain-w2"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(9), "{}", said(&output));
+    let why = "no metric has a value: not defined: the reference has no TICA model";
+    assert!(said(&output).contains(why), "{}", said(&output));
     let one = of("plain.npz", &["--contiguous", "--lag", "3"]);
     assert!(one.iter().all(Option::is_some) && one != own, "one trajectory, not two");
     let longer = of("own.npz", &["--contiguous", "--lag", "5"]);

@@ -35,7 +35,7 @@ fn report_of_a_part() {
     let more = place.dir.path().join("more.toml");
     let wider = EXPERIMENT
         .replace("[0, 1]", "[0, 1, 2]")
-        .replace("[samplers.md]", "[systems.lj55]\ntemperature = 2.0\n[samplers.md]");
+        .replace("[samplers.md]", "[systems.lj55]\ntemperature = 2.0\nreference = { ladder = [4.0] }\n[samplers.md]");
     std::fs::write(&more, wider).unwrap();
     let run = place.runs().into_iter().find(|run| run.id.seed == 1).unwrap();
     std::fs::write(run.file("counts.json"), "").unwrap();
