@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::planned::Planned;
 use super::references;
+use super::science::Science;
 use crate::config::Cell;
 use crate::error::{Error, Result};
 use crate::identity;
@@ -14,7 +15,6 @@ use crate::plan::Action;
 use crate::plan::cost::{self, Cost};
 use crate::record::{self, Provenance, Status, atomic};
 use crate::spec::SystemSpec;
-use crate::systems;
 
 /// What a cell or a reference is expected to cost.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -93,13 +93,13 @@ fn free_space(_: &Path) -> Option<u64> {
 ///
 /// # Errors
 /// When a system cannot be built.
-pub(in crate::exec) fn cells(results: &Path, planned: &[Planned]) -> Result<Vec<Forecast>> {
+pub(in crate::exec) fn cells(science: &dyn Science, results: &Path, planned: &[Planned]) -> Result<Vec<Forecast>> {
     let mut sizes = Sizes::default();
     let mut earlier: BTreeMap<&str, Option<f64>> = BTreeMap::new();
     planned
         .iter()
         .map(|p| {
-            let (atoms, molecule) = sizes.of(&p.cell.run.system)?;
+            let (atoms, molecule) = sizes.of(science, &p.cell.run.system)?;
             let mut cost = cost::run(&p.cell.run, atoms, molecule);
             let samples = p.cell.run.sampler.samples();
             cost.memory = cost.memory.max(cost::evaluation(&p.cell.eval, samples, atoms));
@@ -114,7 +114,11 @@ pub(in crate::exec) fn cells(results: &Path, planned: &[Planned]) -> Result<Vec<
 ///
 /// # Errors
 /// When a system cannot be built.
-pub(in crate::exec) fn of_references(results: &Path, planned: &[Planned]) -> Result<Vec<ReferenceReport>> {
+pub(in crate::exec) fn of_references(
+    science: &dyn Science,
+    results: &Path,
+    planned: &[Planned],
+) -> Result<Vec<ReferenceReport>> {
     let mut sizes = Sizes::default();
     let mut found: BTreeMap<String, ReferenceReport> = BTreeMap::new();
     let mut order = Vec::new();
@@ -129,7 +133,7 @@ pub(in crate::exec) fn of_references(results: &Path, planned: &[Planned]) -> Res
         if found.contains_key(&digest) {
             continue;
         }
-        let (atoms, molecule) = sizes.of(system)?;
+        let (atoms, molecule) = sizes.of(science, system)?;
         let report = ReferenceReport {
             system: p.cell.system.clone(),
             temperature: system.temperature,
@@ -218,12 +222,11 @@ struct Sizes(Vec<(SystemSpec, usize, bool)>);
 
 impl Sizes {
     /// Atoms, and whether it is a molecule.
-    fn of(&mut self, spec: &SystemSpec) -> Result<(usize, bool)> {
+    fn of(&mut self, science: &dyn Science, spec: &SystemSpec) -> Result<(usize, bool)> {
         if let Some((_, atoms, molecule)) = self.0.iter().find(|(s, ..)| s.name == spec.name && s.files == spec.files) {
             return Ok((*atoms, *molecule));
         }
-        let system = systems::build(spec)?;
-        let (atoms, molecule) = (system.atoms, system.topology.is_some());
+        let (atoms, molecule) = science.size(spec)?;
         self.0.push((spec.clone(), atoms, molecule));
         Ok((atoms, molecule))
     }

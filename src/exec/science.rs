@@ -14,7 +14,7 @@ use crate::energy::{Counts, Metered};
 use crate::error::{Error, Result};
 use crate::metrics::{self, ReferenceSet};
 use crate::samplers::{self, Context, Progress, Sampler, Samples};
-use crate::spec::SamplerSpec;
+use crate::spec::{SamplerSpec, SystemSpec};
 use crate::systems::{self, System};
 
 /// One run in progress: a sampler with all that it needs.
@@ -68,6 +68,11 @@ pub trait Science: Sync {
     /// # Errors
     /// When the spec does not fit the system.
     fn start(&self, cell: &Cell, run: &Path) -> Result<Box<dyn Work>>;
+    /// Atoms, and whether it is a molecule: what costs are forecast from.
+    ///
+    /// # Errors
+    /// For a system that cannot be built.
+    fn size(&self, system: &SystemSpec) -> Result<(usize, bool)>;
     /// Makes the reference ensemble of a cell unless it is there.
     ///
     /// # Errors
@@ -114,6 +119,11 @@ fn reference_log_weight(cell: &Cell, system: &System, run: &Path, set: &Referenc
 }
 
 impl Science for Builtin {
+    fn size(&self, system: &SystemSpec) -> Result<(usize, bool)> {
+        let system = systems::build(system)?;
+        Ok((system.atoms, system.topology.is_some()))
+    }
+
     fn start(&self, cell: &Cell, run: &Path) -> Result<Box<dyn Work>> {
         let system = system(cell)?;
         if let SamplerSpec::External(spec) = &cell.run.sampler {

@@ -137,8 +137,8 @@ pub fn sweep_with(
 ) -> Result<Summary> {
     check_clean(options)?;
     let planned = plan_all(experiment, results, options)?;
-    let forecasts = forecast::cells(results, &planned)?;
-    let needed = forecast::of_references(results, &planned)?;
+    let forecasts = forecast::cells(science, results, &planned)?;
+    let needed = forecast::of_references(science, results, &planned)?;
     forecast::check(&planned, &forecasts, &needed, Machine::here(results))?;
     let cells = planned.iter().zip(&forecasts).map(|(p, forecast)| report(p, *forecast)).collect();
     let mut summary = Summary { cells, references: needed, error: None };

@@ -42,6 +42,10 @@ struct Chain {
 }
 
 impl Science for Chains {
+    fn size(&self, _: &SystemSpec) -> Result<(usize, bool)> {
+        Ok((13, false))
+    }
+
     fn start(&self, cell: &Cell, _: &Path) -> Result<Box<dyn Work>> {
         let SamplerSpec::Md(spec) = &cell.run.sampler else { return Err(Error::Internal("not md".into())) };
         Ok(Box::new(Chain {

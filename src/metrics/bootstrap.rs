@@ -146,7 +146,7 @@ mod tests {
     fn blocks_by_hand() {
         // Standard deviation of 1..5 is sqrt(2.5); over sqrt(5) that is sqrt(0.5).
         let (lo, hi) = block_interval(10.0, &[1.0, 2.0, 3.0, 4.0, 5.0], 1.0);
-        assert!((hi - 10.0 - 2.776_445 * 0.5_f64.sqrt()).abs() < 1e-9);
+        assert!((hi - 10.0 - 2.776_445_105_197_793 * 0.5_f64.sqrt()).abs() < 1e-9);
         assert!((lo + hi - 20.0).abs() < 1e-12);
         let wide = block_interval(10.0, &[1.0, 2.0, 3.0, 4.0, 5.0], 4.0);
         assert!((wide.1 - 10.0 - 2.0 * (hi - 10.0)).abs() < 1e-12);

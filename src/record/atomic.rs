@@ -144,7 +144,7 @@ mod tests {
         assert!(refused("{\n \"a\": }").contains("line 2 column 7"));
         assert!(refused(&"[".repeat(1_000_000)).contains("recursion limit exceeded at line 1 column 128"));
         assert!(refused(&"{\"a\":".repeat(1_000_000)).contains("recursion limit exceeded"));
-        assert!(read_json::<serde_json::Value>(dir.path()).unwrap_err().to_string().contains("not a regular file"));
+        assert!(matches!(read_json::<serde_json::Value>(dir.path()), Err(Error::Data { .. })));
         std::fs::write(&path, vec![b' '; 10]).unwrap();
         assert_eq!(read_bounded(&path, 10).unwrap().len(), 10);
         assert!(read_bounded(&path, 9).unwrap_err().to_string().contains("larger than"));

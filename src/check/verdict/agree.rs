@@ -83,7 +83,7 @@ fn side(direction: Direction, seeds: &Seeds, bytes: &str) -> Side {
     };
     let cells = seeds.iter().enumerate().map(cell).collect();
     let mut code = code().clone();
-    code.digest = bytes.into();
+    (code.digest, code.sampling) = (bytes.into(), bytes.into());
     Side { code, env: env(), specs: BTreeMap::new(), cells, missing: Vec::new() }
 }
 

@@ -10,6 +10,7 @@ use super::plan_file::{Entry, Kind, PlanFile};
 use super::queue;
 use crate::config::Experiment;
 use crate::error::{Error, Result};
+use crate::exec::science::Builtin;
 use crate::exec::sweep::{Options, check_clean, plan_all};
 use crate::exec::{forecast, references};
 use crate::plan::Action;
@@ -70,7 +71,8 @@ pub fn submit(experiment: &Experiment, results: &Path, options: &Options, slurm:
     let results = std::path::absolute(results).map_err(Error::io(results))?;
     let planned = plan_all(experiment, &results, options)?;
     // Of the machines there nothing is known.
-    let (forecasts, references) = (forecast::cells(&results, &planned)?, forecast::of_references(&results, &planned)?);
+    let forecasts = forecast::cells(&Builtin, &results, &planned)?;
+    let references = forecast::of_references(&Builtin, &results, &planned)?;
     forecast::check(&planned, &forecasts, &references, forecast::Machine::UNKNOWN)?;
     let queued = in_queue(&results, &experiment.name)?;
     let (mut left, mut waiting) = (0, 0);

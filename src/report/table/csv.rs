@@ -85,7 +85,7 @@ mod tests {
         }
         assert!(
             line.contains(
-                ",0.1,2.26,0.21,true,false,3,0,1,1000002,pita1 pita2 pita3,seed 4 (run pita4): failed: training"
+                ",0.10000000000000002,2.26,0.21,false,false,3,0,1,1000002,pita1 pita2 pita3,seed 4 (run pita4): failed: training"
             ),
             "{line}"
         );

@@ -491,7 +491,10 @@ pub(crate) mod tests {
     fn clear_losers_are_not_marked_and_mixed_references_warn() {
         let mut runs = example();
         runs.iter_mut().filter(|r| r.sampler == "pita" && !r.metrics.is_empty()).for_each(|r| {
-            r.metrics[0].value = r.metrics[0].value.map(|v| v + 9.0);
+            let metric = &mut r.metrics[0];
+            for x in [&mut metric.value, &mut metric.lo, &mut metric.hi] {
+                *x = x.map(|v| v + 9.0);
+            }
         });
         runs[4].metrics[0].reference = "other".into();
         let t = &collect(&runs).unwrap()[0];

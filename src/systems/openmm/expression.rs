@@ -40,7 +40,7 @@ impl Expression {
     /// # Errors
     /// What is wrong, in words.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let text: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+        let text = without_blanks(text)?;
         let mut parts = text.split(';').filter(|part| !part.is_empty());
         let body = Parser::whole(parts.next().ok_or("it is empty")?)?;
         let mut definitions = BTreeMap::new();
@@ -73,6 +73,24 @@ impl Expression {
         self.definitions.values().for_each(|node| node.numbers(&mut out));
         out
     }
+}
+
+/// The text without its blanks, which separate nothing but what operators separate too.
+fn without_blanks(text: &str) -> Result<String, String> {
+    let word = |c: char| c.is_alphanumeric() || c == '_' || c == '.';
+    let (mut out, mut last, mut blank) = (String::with_capacity(text.len()), ' ', false);
+    for c in text.chars() {
+        if c.is_whitespace() {
+            blank = true;
+            continue;
+        }
+        if blank && word(last) && word(c) {
+            return Err(format!("no operator between `{last}` and `{c}`"));
+        }
+        out.push(c);
+        (last, blank) = (c, false);
+    }
+    Ok(out)
 }
 
 impl Node {
