@@ -300,7 +300,7 @@ mod tests {
         let message = |bytes: &[u8], name: &str| decode(bytes, name).unwrap_err().to_string();
         assert!(message(b"", "x.npz").contains("not an npz file"));
         assert!(message(b"", "x.npy").contains("malformed"));
-        assert!(message(b"HDF", "x.xtc").contains("XTC"));
+        assert!(message(b"HDF data, no trajectory", "x.xtc").contains("XTC"));
         assert!(message(b"HDF", "x.safetensors").contains("not a safetensors file"));
     }
 

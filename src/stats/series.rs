@@ -104,8 +104,8 @@ mod tests {
                 (0..10).map(|seed| inefficiency(&autoregression(seed, frames, walkers, rho), walkers)).sum::<f64>()
                     / 10.0;
             let exact = (1.0 + rho) / (1.0 - rho);
-            // One chain ends in noise that falls slowly too: its sum comes out high, never low.
-            let high = if walkers == 1 { 0.2 } else { 0.1 };
+            // A few chains end in noise that falls slowly too: its sum comes out high, never low.
+            let high = if walkers < 8 { 0.2 } else { 0.1 };
             assert!(
                 (-0.1..high).contains(&(found / exact - 1.0)),
                 "{rho} {frames} {walkers}: {found}, exactly {exact}"

@@ -91,7 +91,7 @@ fn one_damaged_run_disturbs_no_other() {
         // What the table does not need does not take its row away.
         let reported = place.run(&["report", &experiment]);
         let code = reported.status.code().unwrap();
-        assert!([0, 22].contains(&code) && text(&reported).contains("| md |"), "{file}: {}", text(&reported));
+        assert!([0, 22].contains(&code) && text(&reported).contains("| md "), "{file}: {}", text(&reported));
 
         ends_with(&place.run(&["import", bundle.to_str().unwrap()]), 0);
         let swept = place.sweep(&["--seeds", "0,2"]);
