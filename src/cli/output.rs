@@ -234,7 +234,7 @@ pub fn file(path: &Path, option: &str) -> Result<()> {
 /// Refuses an output folder that is something else, or that lies in a file.
 ///
 /// # Errors
-/// As [`file`].
+/// As [`file()`].
 pub fn folder(path: &Path, option: &str) -> Result<()> {
     let there = path.ancestors().find(|p| !p.as_os_str().is_empty() && p.exists());
     match there {

@@ -69,7 +69,7 @@ pub fn plan(results: &Path, cell: &Cell, flags: Flags) -> Result<Planned> {
     plan_asked(results, cell, &Asked::of(results, cell)?, flags)
 }
 
-/// [`plan`] where what is asked for is known.
+/// [`plan()`] where what is asked for is known.
 pub(super) fn plan_asked(results: &Path, cell: &Cell, asked: &Asked, flags: Flags) -> Result<Planned> {
     let latest = attempts(results, &asked.spec_digest, cell.seed)?.pop();
     let evaluation = latest.as_ref().and_then(|run| judged(run, &asked.yardstick, cell.seed));
