@@ -9,7 +9,7 @@ use std::process::Command;
 mod tree;
 
 #[path = "identity/covers.rs"]
-#[allow(dead_code)]
+#[allow(dead_code)] // as above
 mod covers;
 
 fn main() {
