@@ -125,11 +125,11 @@ def metrics(results="results", folders=False):
         _, head = _head(name, folder)
         head = {k: head[k] for k in ["run", "system", "temperature", "sampler", "label", "swept", "seed", "status"]}
         counts = _read(folder / "counts.json") or {}
-        evaluations = sum(n for purpose, n in counts.items() if purpose != "evaluation")
+        paid = sum(n for purpose, n in counts.items() if purpose != "evaluation")
         for metric in judged["metrics"]:
             row = {**head, "metric": metric["id"], "version": metric["version"]}
             row |= {k: metric.get(k) for k in ["value", "lo", "hi", "floor", "unit", "direction"]}
-            row |= {"evaluations": evaluations, "eval": judged["eval_digest"], "reference": judged["reference_digest"]}
+            row |= {"evaluations": paid, "eval": judged["eval_digest"], "reference": judged["reference_digest"]}
             rows.append(row)
     frame = pd.DataFrame(rows)
     return frame.sort_values(["run", "metric", "version"], ignore_index=True) if rows else frame
