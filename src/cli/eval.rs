@@ -160,7 +160,7 @@ fn read_reference(path: &Path, system: &System, lag: Option<u64>, globals: &Glob
     };
     let energies = energies(system, &positions);
     let digest = digest(&positions);
-    Ok(ReferenceSet { digest, positions, energies, tica: models.map(Arc::new), precision: input.precision() })
+    Ok(ReferenceSet { digest, positions, energies, tica: models.map(Arc::new), precision: input.precision(), runs: 1 })
 }
 
 /// TICA models of contiguous frames.

@@ -99,7 +99,8 @@ Examples:
 
 Exit codes: 0 done; 2 bad command line or experiment file; 3 runs failed; 4 nothing selected; 5 interrupted,
 resumable; 6 drift; 7 not comparable; 8 refused; 9 bad data; 10 database; 11 no device; 12 wrong shape; 13 not finite; 14 disk full; 15 read-only;
-16 newer database; 17 wrong digest; 18 I/O error; 19 incomplete check; 20 device failed; 21 not evaluated; 22 damaged runs; 23 cells of a report missing; 1 a bug.";
+16 newer database; 17 wrong digest; 18 I/O error; 19 incomplete check; 20 device failed; 21 not evaluated; 22 damaged runs; 23 cells of a report missing; 1 a bug;
+134 (SIGABRT): memory ran out.";
 
 /// The verbs.
 #[derive(Debug, Subcommand)]

@@ -7,10 +7,12 @@ use super::{DeviceArgs, Globals, SystemArgs, output};
 use crate::array::{get, is_xtc, write_frames};
 use crate::config::ReferenceProfile;
 use crate::error::{Error, Result};
+use crate::exec::references::accepted::{self, Card};
 use crate::exec::references::{self, Reference};
 use crate::exec::{self, interrupted};
 use crate::report::table::number;
 use crate::spec::{ReferenceSpec, SystemSpec};
+use crate::text;
 
 /// Arguments of `reference`.
 #[derive(Debug, clap::Args)]
@@ -19,12 +21,15 @@ Examples:
   pita-bench reference aldp --temperature 300                                   a minute on two cores (al3: two)
   pita-bench reference al3 --temperature 300 --profile standard --out al3.npz   an hour on two cores
   pita-bench reference --xml mine.xml --pdb mine.pdb --temperature 300
+  pita-bench reference --verify aldp-300                       are the files of an accepted one what they were?
+  pita-bench reference aldp --temperature 300 --profile standard --seed 1000,1001 --accept mine --frames 10000
 
 Stop it with Ctrl-C and run it again: it goes on where it was. Finished references are kept in the results folder and
-used by `eval` and by experiments that ask for the same settings (`reference.profile` and `reference.seed`).")]
+used by `eval` and by experiments that ask for the same settings (`reference.profile` and `reference.seed`). Those of the built-in
+systems at their usual temperatures come with the program (`reference.accepted`); `list references` names them.")]
 pub struct Args {
     /// Built-in system: lj13, lj55, aldp or al3
-    #[arg(value_name = "SYSTEM", required_unless_present_any = ["xml", "pdb"], conflicts_with_all = ["xml", "pdb"])]
+    #[arg(value_name = "SYSTEM", required_unless_present_any = ["xml", "pdb", "verify", "remake"], conflicts_with_all = ["xml", "pdb"])]
     system: Option<String>,
     /// Another molecule: its force field, as written by openmm.XmlSerializer.serialize(system); needs --pdb
     #[arg(long, value_name = "FILE", requires = "pdb")]
@@ -33,14 +38,27 @@ pub struct Args {
     #[arg(long, value_name = "FILE", requires = "xml")]
     pdb: Option<PathBuf>,
     /// Temperature (reduced for LJ, K for molecules)
-    #[arg(long)]
-    temperature: f64,
+    #[arg(long, required_unless_present_any = ["verify", "remake"])]
+    temperature: Option<f64>,
     /// How much it may cost
     #[arg(long, value_enum, default_value_t = ReferenceProfile::Quick)]
     profile: ReferenceProfile,
-    /// Seed
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
+    /// Seeds, separated by commas: one independent run for each
+    #[arg(long, value_delimiter = ',', default_value = "0")]
+    seed: Vec<u64>,
+    /// Thin the runs, put their frames in turns, and keep them under this name in `accepted/references` of the results folder:
+    /// experiments use them by `reference.accepted`
+    #[arg(long, value_name = "NAME", conflicts_with = "out")]
+    accept: Option<String>,
+    /// Frames to keep, of all runs together
+    #[arg(long, value_name = "N", default_value_t = 10_000, requires = "accept")]
+    frames: usize,
+    /// Compare an accepted ensemble with its digests, and its energies with what its frames have now
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["system", "xml", "temperature", "accept", "out"])]
+    verify: Option<String>,
+    /// Make an accepted ensemble again by its own recipe, and say how far the new one is from it
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["system", "xml", "temperature", "accept", "out", "verify"])]
+    remake: Option<String>,
     /// Also write it here: everything as an npz file, or its frames as an xtc file
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -51,20 +69,36 @@ pub struct Args {
 /// Runs the verb.
 ///
 /// # Errors
-/// Unknown systems, bad files, a full disk; [`Error::Interrupted`] after Ctrl-C.
+/// Unknown systems, bad files, a full disk; [`Error::Interrupted`] after Ctrl-C; [`Error::Digest`] for an accepted ensemble that is
+/// not what it was.
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
+    if let Some(name) = &args.verify {
+        return verify(name, globals);
+    }
+    exec::listen();
+    if let Some(name) = &args.remake {
+        args.device.select(globals.quiet)?;
+        return remake(name, globals);
+    }
     if let Some(out) = &args.out {
         output::file(out, "--out")?;
     }
+    let (Some(temperature), [first, others @ ..]) = (args.temperature, &args.seed[..]) else {
+        return Err(Error::Usage("--temperature and --seed: each needs a value".into()));
+    };
+    if args.accept.is_none() && !others.is_empty() {
+        return Err(Error::Usage("--seed: several seeds are for --accept; give one".into()));
+    }
     let system = SystemArgs { system: args.system.clone(), xml: args.xml.clone(), pdb: args.pdb.clone() };
-    let asked = system.spec(args.temperature)?;
+    let asked = system.spec(temperature)?;
     SystemArgs::build(&asked, globals.quiet)?;
     args.device.select(globals.quiet)?;
-    exec::listen();
-    let spec = ReferenceSpec { seed: args.seed, ..ReferenceSpec::ready_made(&asked, args.profile) };
-    let made = exec::with_bar(&format!("{} reference", asked.name), globals.quiet, |show| {
-        references::ensure(&globals.results, &asked, &spec, show, &interrupted)
-    })?;
+    let recipe = |seed: u64| ReferenceSpec { seed, ..ReferenceSpec::ready_made(&asked, args.profile) };
+    if let Some(name) = &args.accept {
+        let card = accept(name, &asked, args.seed.iter().map(|s| recipe(*s)).collect(), args.frames, globals)?;
+        return show_card(&card, globals);
+    }
+    let made = make(&asked, &recipe(*first), globals)?;
     if let Some(out) = &args.out {
         let npz = made.dir.join("reference.npz");
         if is_xtc(out) {
@@ -81,6 +115,68 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         }));
     }
     output::line(describe(&asked, &made).trim_end())
+}
+
+fn make(asked: &SystemSpec, spec: &ReferenceSpec, globals: &Globals) -> Result<Reference> {
+    exec::with_bar(&format!("{} reference", asked.name), globals.quiet, |show| {
+        references::ensure(&globals.results, asked, spec, show, &interrupted)
+    })
+}
+
+fn accept(
+    name: &str,
+    asked: &SystemSpec,
+    recipes: Vec<ReferenceSpec>,
+    frames: usize,
+    globals: &Globals,
+) -> Result<Card> {
+    text::ascii_name(name)
+        .map_err(|expected| Error::Usage(format!("--accept: `{}`, expected {expected}", text::beginning(name))))?;
+    let runs = recipes.into_iter().map(|spec| make(asked, &spec, globals).map(|made| (spec, made)));
+    accepted::accept(&globals.results, name, asked, &runs.collect::<Result<Vec<_>>>()?, frames)
+}
+
+fn verify(name: &str, globals: &Globals) -> Result<()> {
+    let found = accepted::verify(&globals.results, name)?;
+    if globals.json {
+        return output::json(&found);
+    }
+    let (frames, apart) = (output::counted(found.frames, "frame"), found.energy_apart);
+    output::line(format!(
+        "{name}: {frames}, all digests as recorded, energies within {apart:.1e} kT of what they are now"
+    ))
+}
+
+/// Makes the ensemble again beside the accepted one, under the name `NAME.remade`.
+fn remake(name: &str, globals: &Globals) -> Result<()> {
+    let (card, _) = accepted::card(&globals.results, name)?;
+    let frames = accepted::verify(&globals.results, name)?.frames;
+    let again = accept(&format!("{name}.remade"), &card.system, card.runs, frames, globals)?;
+    if !globals.json {
+        let same = again.files == card.files;
+        let word =
+            if same { "the same to the last bit" } else { "other frames; compare what follows with the accepted card" };
+        output::line(format!("{name}: made again, {word}"))?;
+    }
+    show_card(&again, globals)
+}
+
+fn show_card(card: &Card, globals: &Globals) -> Result<()> {
+    if globals.json {
+        return output::json(card);
+    }
+    let mut lines = vec![format!(
+        "{}: {} at {}, {} independent runs, {} evaluations",
+        card.name,
+        card.system.name,
+        card.system.temperature,
+        card.runs.len(),
+        card.report.counts.charged()
+    )];
+    for m in &card.apart {
+        lines.push(format!("{:<22} {} {} between the runs", m.id, m.value.map_or("-".into(), number), m.unit));
+    }
+    output::line(lines.join("\n"))
 }
 
 /// The report as text.

@@ -47,9 +47,9 @@ pub struct Args {
     /// Only these samplers.
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     samplers: Option<Vec<String>>,
-    /// Cells at a time; each uses all cores, so more than one pays only for small cells.
-    #[arg(short, long, default_value_t = 1)]
-    jobs: usize,
+    /// Cells at a time. Without a number as many as there are cores, where memory allows, with one thread each; on a GPU one.
+    #[arg(short, long, value_parser = clap::value_parser!(u16).range(1..))]
+    jobs: Option<u16>,
     /// Only say what would be done, and why.
     #[arg(long)]
     dry_run: bool,
@@ -96,7 +96,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
         experiment.set_apart(&chosen.collect::<Vec<_>>());
     }
     let options = Options {
-        jobs: args.jobs,
+        jobs: args.jobs.map(usize::from),
         dry_run: args.dry_run,
         fail_fast: args.fail_fast,
         require_clean: args.require_clean,

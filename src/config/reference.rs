@@ -32,7 +32,18 @@ fn ladder(hot: f64, target: f64) -> Vec<f64> {
     (0..rungs as usize).map(|k| round(hot * (target / hot).powf(k as f64 / rungs))).collect()
 }
 
+/// Accepted ensembles that are part of the program, as `system-temperature`.
+pub const ACCEPTED: &[&str] = &[];
+
 impl ReferenceSpec {
+    /// The accepted ensemble of a system, where the program has one.
+    #[must_use]
+    pub fn accepted(system: &SystemSpec) -> Option<Self> {
+        let name = format!("{}-{}", system.name, system.temperature);
+        let there = system.files.is_none() && ACCEPTED.contains(&name.as_str());
+        there.then(|| Self { accepted: Some(name), ..Self::default() })
+    }
+
     /// The settings of a profile for a system: Langevin dynamics for molecules, MALA for clusters.
     #[must_use]
     pub fn ready_made(system: &SystemSpec, profile: ReferenceProfile) -> Self {

@@ -140,7 +140,9 @@ fn named<T>(
 /// Every temperature of a ladder is above the target, which is its last rung: notes a problem otherwise.
 pub(super) fn check_ladders(sources: &Sources, system: &SystemEntry, sampler: &SamplerEntry) {
     let reference = format!("systems.{}.reference", system.key);
-    above_target(sources, &system.ladder, &reference, &system.reference.sampler.ladder, system);
+    if system.reference.accepted.is_none() {
+        above_target(sources, &system.ladder, &reference, &system.reference.sampler.ladder, system);
+    }
     if let SamplerSpec::ReplicaExchange(ReplicaExchangeSpec { ladder, .. })
     | SamplerSpec::Pita(PitaSpec { ladder, .. })
     | SamplerSpec::PitaIc(PitaIcSpec { ladder, .. })
@@ -208,8 +210,17 @@ fn system(key: &str, f: &Fields<'_>) -> SystemEntry {
     SystemEntry { key: key.to_owned(), system: asked, reference, ladder }
 }
 
-/// A reference: a ready-made one (`profile`; for molecules `quick`, if nothing is written), changed key by key.
+/// A reference: an accepted ensemble (`accepted`; that of the program, if nothing is written), or a ready-made one (`profile`;
+/// for molecules `quick`), changed key by key.
 fn reference(system: &SystemSpec, f: &Fields<'_>) -> (ReferenceSpec, Ladder) {
+    let written = f.table().is_some_and(|t| !t.entries.is_empty());
+    if let Some(name) = f.text("accepted") {
+        f.finish();
+        return (ReferenceSpec { accepted: Some(name), ..ReferenceSpec::default() }, Ladder::of(f));
+    }
+    if let Some(accepted) = ReferenceSpec::accepted(system).filter(|_| !written) {
+        return (accepted, Ladder::of(f));
+    }
     let fallback = if systems::is_molecule(system) { Some(ReferenceProfile::Quick) } else { None };
     let profile = f.choice("profile", fallback, &REFERENCE_PROFILES);
     let d = profile.map_or_else(ReferenceSpec::default, |profile| ReferenceSpec::ready_made(system, profile));
@@ -217,6 +228,7 @@ fn reference(system: &SystemSpec, f: &Fields<'_>) -> (ReferenceSpec, Ladder) {
         seed: f.seed("seed", d.seed),
         sampler: replica_exchange(f, d.sampler),
         trajectory: trajectory(&f.nested("trajectory"), d.trajectory),
+        accepted: None,
     };
     f.finish();
     (spec, Ladder::of(f))

@@ -25,6 +25,7 @@ mod planned;
 mod progress;
 pub mod recompute;
 pub mod references;
+mod schedule;
 mod science;
 mod signals;
 pub mod slurm;

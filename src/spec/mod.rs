@@ -20,7 +20,7 @@ pub use pita::{
     PitaSpec, RefineSpec, RelaxSpec, Resampling, Target, TrainNoise, TrainOn, TrainSpec, Weights,
 };
 pub use pita_ic::{IcAnnealSpec, IcNetSpec, IcTrainSpec, PitaIcSpec};
-pub use smc::{AutoLadder, Ladder, SmcSpec};
+pub use smc::{AutoLadder, Coordinates, Ladder, SmcSpec};
 pub use tabg::{
     FlowSpec, ForwardKlSpec, MdDataSpec, ReverseKlSpec, StageSpec, Start, TabgCartSpec, TabgSpec, TarFlowSpec,
 };
@@ -359,6 +359,9 @@ pub struct ReferenceSpec {
     /// Trajectories that slow components (TICA) are fitted on; none without.
     #[serde(default)]
     pub trajectory: Option<TrajectorySpec>,
+    /// Name of an accepted ensemble, which is used as it is: the settings above say nothing then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted: Option<String>,
 }
 
 /// Contiguous Langevin trajectories at the target temperature, with the step and friction of the replica exchange; they

@@ -34,6 +34,16 @@ impl Ladder {
     }
 }
 
+/// Coordinates that a Markov chain moves in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Coordinates {
+    /// Positions of all atoms.
+    Cartesian,
+    /// Volume-preserving internal coordinates of a molecule.
+    Internal,
+}
+
 /// Annealed SMC without any model: the start of PITA, its ladder, and moves on the true energy in between.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -42,6 +52,8 @@ pub struct SmcSpec {
     pub ladder: Ladder,
     /// Dynamics at the highest temperature; its frames are the particles. Few of them leave more moves for each.
     pub initial: InitialSpec,
+    /// What particles move in. Internal coordinates are for molecules: whitened anew at each temperature, as `pita-ic` has them.
+    pub coordinates: Coordinates,
     /// MALA moves of every particle at each temperature, with a step that is adapted in the first half of them.
     pub moves: usize,
     /// Acceptance that the step is tuned to.
@@ -61,6 +73,7 @@ impl Default for SmcSpec {
         Self {
             ladder: Ladder::Fixed(vec![4.0, 3.2, 2.6, 2.2, 1.9, 1.7, 1.5, 1.35, 1.2, 1.1]),
             initial: InitialSpec::default(),
+            coordinates: Coordinates::Cartesian,
             moves: 10,
             acceptance: 0.574,
             ess_threshold: 0.5,

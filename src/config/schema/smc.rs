@@ -2,13 +2,17 @@
 
 use super::super::fields::{Fields, Float};
 use super::pita;
-use crate::spec::{AutoLadder, Ladder, SmcSpec};
+use crate::spec::{AutoLadder, Coordinates, Ladder, SmcSpec};
+
+const COORDINATES: [(&str, Coordinates); 2] =
+    [("cartesian", Coordinates::Cartesian), ("internal", Coordinates::Internal)];
 
 pub(super) fn settings(f: &Fields<'_>) -> SmcSpec {
     let d = SmcSpec::default();
     SmcSpec {
         ladder: ladder(f, &d.ladder),
         initial: pita::initial(&f.nested("initial"), &d.initial),
+        coordinates: f.choice("coordinates", d.coordinates, &COORDINATES),
         moves: f.count("moves", d.moves, 0),
         acceptance: f.float("acceptance", d.acceptance, Float::Inside),
         ess_threshold: f.float("ess_threshold", d.ess_threshold, Float::Fraction),

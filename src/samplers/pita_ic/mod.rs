@@ -27,6 +27,7 @@ pub mod train;
 use super::{Context, Sampler};
 use crate::array::Arrays;
 use crate::error::{Error, Result};
+use crate::samplers::internal::volume;
 use crate::spec::PitaIcSpec;
 use crate::systems::System;
 
@@ -54,7 +55,7 @@ pub fn log_ratio(
     energies: &[f64],
     seed: u64,
 ) -> Result<Vec<f64>> {
-    let volume = model::volume(system)?;
+    let volume = volume("pita-ic", system)?;
     let (model, parameters) = Model::load(&volume, spec, weights)?;
     let kernels = model.kernels(spec, 1.0);
     let kt = system.kt(system.temperature);

@@ -8,14 +8,13 @@ use rayon::prelude::*;
 use super::kernels::Kernels;
 use super::net::{Net, TILE, Tile};
 use crate::array::{Array, Arrays};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::flow::{Volume, Weights};
 use crate::nn::dit::pool::Pool;
 use crate::nn::fused::num::H;
 use crate::rng::{Purpose, Stream};
 use crate::samplers::internal::Chart;
 use crate::spec::PitaIcSpec;
-use crate::systems::System;
 
 /// Prefix of the network's parameters in `weights.safetensors`.
 const PREFIX: &str = "score.";
@@ -23,18 +22,6 @@ const PREFIX: &str = "score.";
 const CHART: &str = "chart";
 /// Step of the random streams of an evaluation (bootstrap and subsets count from 0; see also [`crate::samplers::tabg`]).
 const RETRACE: u64 = 1 << 52;
-
-/// The volume-preserving coordinates of a system.
-///
-/// # Errors
-/// [`Error::Usage`] when it is no molecule.
-pub fn volume(system: &System) -> Result<Arc<Volume>> {
-    let topology = system.topology.as_ref().ok_or_else(|| {
-        let name = &system.name;
-        Error::Usage(format!("pita-ic: `{name}` has no bonds, so no internal coordinates; list its systems without it"))
-    })?;
-    Ok(Arc::new(Volume::new(topology, &system.start)?))
-}
 
 /// Coordinates, network, working memory.
 pub struct Model {
