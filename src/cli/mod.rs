@@ -8,6 +8,7 @@ pub mod device;
 pub mod diff;
 pub mod digest;
 pub mod doctor;
+pub mod draw;
 pub mod energy;
 pub mod eval;
 pub mod explain;
@@ -95,6 +96,7 @@ Examples:
   pita-bench sweep experiments/table1.toml             run what is missing, print the table
   pita-bench sweep experiments/table1.toml --dry-run   say what would run, and why
   pita-bench ls                                        list the runs
+  pita-bench draw 3f2a -n 10000 --out more.npz         further samples of its model, and what they cost
   pita-bench show 3f2a                                 everything about one run
 
 Exit codes: 0 done; 2 bad command line or experiment file; 3 runs failed; 4 nothing selected; 5 interrupted,
@@ -117,6 +119,8 @@ pub enum Verb {
     Ls(ls::Args),
     /// Everything about one run.
     Show(show::Args),
+    /// Further samples of the model that a finished run left.
+    Draw(draw::Args),
     /// Compare the metrics of two runs.
     Diff(diff::Args),
     /// Say in which settings, code or environment two runs differ.
@@ -180,6 +184,7 @@ impl Cli {
             Verb::Supervise(args) => supervise::run(args)?,
             Verb::Ls(args) => return ls::run(args, globals),
             Verb::Show(args) => show::run(args, globals)?,
+            Verb::Draw(args) => draw::run(args, globals)?,
             Verb::Diff(args) => diff::run(args, globals)?,
             Verb::Explain(args) => explain::run(args, globals)?,
             Verb::Tag(args) => tag::run(args, globals)?,

@@ -13,6 +13,7 @@ use crate::device;
 use crate::energy::{Counts, Metered};
 use crate::error::{Error, Result};
 use crate::metrics::{self, ReferenceSet};
+use crate::samplers::trained::Trained;
 use crate::samplers::{self, Context, Progress, Sampler, Samples};
 use crate::spec::{SamplerSpec, SystemSpec};
 use crate::systems::{self, System};
@@ -110,12 +111,9 @@ fn reference_log_weight(cell: &Cell, system: &System, run: &Path, set: &Referenc
     if !cell.eval.metrics.iter().any(needed) || !file.exists() {
         return Ok(None);
     }
-    let weights = read_safetensors(file)?;
-    let (x, energies) = (&set.positions, &set.energies);
-    match &cell.run.sampler {
-        SamplerSpec::PitaIc(s) => samplers::pita_ic::log_ratio(s, system, &weights, x, energies, cell.seed).map(Some),
-        other => samplers::tabg::log_ratio(other, system, &weights, x, energies, cell.seed),
-    }
+    let Some(model) = Trained::load(&cell.run.sampler, system, &read_safetensors(file)?)? else { return Ok(None) };
+    let kt = system.kt(system.temperature);
+    model.log_ratio(&set.positions, &set.energies, kt, cell.seed).map(Some)
 }
 
 impl Science for Builtin {
