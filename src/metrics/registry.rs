@@ -370,6 +370,17 @@ pub const METRICS: &[Metric] = &[
     )
     .needing("log_weight"),
     metric(
+        "further-energies",
+        "Energies per further sample",
+        "energies",
+        Direction::Lower,
+        Compute::Array(arrays::further_energies),
+        "Energy evaluations of one more effective sample, once the model is trained: 1/ESS, as each draw costs one; needs the array \
+         `log_weight`",
+        "this project",
+    )
+    .needing("log_weight"),
+    metric(
         "forward-ess",
         "Forward ESS",
         "fraction",

@@ -10,10 +10,10 @@ use pita_bench::flow::tarflow::TarShape;
 use pita_bench::flow::{Coordinates, Shape};
 use pita_bench::nn::fused::num::{H, Lanes};
 use pita_bench::rng::{self, Stream};
+use pita_bench::samplers::tabg::Cartesian;
 use pita_bench::samplers::tabg::generator::{Generator, Target};
 use pita_bench::samplers::tabg::internal::InternalModel;
 use pita_bench::samplers::tabg::trainer::{Pace, Trainer};
-use pita_bench::samplers::tabg::Cartesian;
 use pita_bench::samplers::trained::Trained;
 use pita_bench::samplers::{Context, Sampler, build};
 use pita_bench::spec::{

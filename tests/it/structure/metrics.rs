@@ -111,9 +111,10 @@ fn all_metrics_and_mirror_images() {
             if let (Some(lo), Some(hi)) = (v.lo, v.hi) {
                 assert!(lo <= value && value <= hi, "{v:?}");
             } else {
-                assert!(["ess", "forward-ess", "delta-f-phi"].contains(&v.id.as_str()), "{v:?}");
+                assert!(["ess", "forward-ess", "further-energies", "delta-f-phi"].contains(&v.id.as_str()), "{v:?}");
             }
-            let observation = ["mean-energy", "phi-population", "ess", "forward-ess"].contains(&v.id.as_str());
+            let observation =
+                ["mean-energy", "phi-population", "ess", "forward-ess", "further-energies"].contains(&v.id.as_str());
             assert_eq!(v.floor.is_none(), observation, "{v:?}");
         }
         // Equal weights change nothing.
