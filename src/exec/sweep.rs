@@ -13,7 +13,8 @@ use super::forecast::{self, Forecast, Machine, ReferenceReport};
 use super::planned::{Asked, Planned, labels, plan_asked};
 use super::progress::Screen;
 use super::science::{Builtin, Science};
-use super::{signals, wait};
+use super::signals;
+use super::wait::{self, Ended};
 use crate::config::Experiment;
 use crate::error::{Error, Result};
 use crate::exit::ExitCode;
@@ -328,12 +329,6 @@ fn references(
         guarded(|| science.reference(results, cell, &mut |progress| bar.show(progress), interrupted))?;
     }
     Ok(())
-}
-
-/// How one cell ended, and after how long.
-pub(super) struct Ended {
-    pub(super) outcome: Result<Outcome>,
-    pub(super) seconds: f64,
 }
 
 /// Writes down that the experiment asked for the run, and its tags; says whether anything changed.
