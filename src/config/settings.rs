@@ -92,11 +92,12 @@ impl Fields<'_> {
         match kind {
             Kind::Count(least, most) => self.integer(node, key, least, most).map(Json::from),
             Kind::Among(all) => {
-                let found = self.integer(node, key, 0, u64::MAX)?;
-                if !all.contains(&found) {
-                    self.complain(key, &format!("is {found}, expected {}", kind.expected()), vec![]);
+                let known = |n: &u64| all.contains(n);
+                let found = if let Value::Int(i) = node.value { u64::try_from(i).ok().filter(known) } else { None };
+                if found.is_none() {
+                    self.wrong(node, key, &kind.expected());
                 }
-                all.contains(&found).then(|| found.into())
+                found.map(Json::from)
             }
             Kind::Float(rule) => self.number(node, key, rule).map(Json::from),
             Kind::Words(words) => self.one_of(node, key, words).map(Json::from),

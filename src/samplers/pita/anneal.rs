@@ -8,9 +8,10 @@ use setting::Moved;
 
 use crate::array::Arrays;
 use crate::diffusion::kernels::Step;
-use crate::diffusion::sde::{Local, centre, clamp_above, drift_a, drift_x, log_kernel_ratio};
+use crate::diffusion::sde::{Local, clamp_above, drift_a, drift_x, log_kernel_ratio};
 use crate::diffusion::{ess, prior, systematic, systematic_faithful};
 use crate::error::{Error, Result};
+use crate::geometry::centre;
 use crate::rng::Purpose;
 use crate::samplers::state;
 use crate::spec::{Between, Resampling, Weights};

@@ -1,9 +1,9 @@
 //! Markov chains of the particles at one temperature: MALA on the true energy with one step size for all of them.
 
 use crate::array::Arrays;
-use crate::diffusion::sde::centre;
 use crate::energy::Purpose;
 use crate::error::Result;
+use crate::geometry::centre;
 use crate::rng;
 use crate::samplers::md::mala::{DualAveraging, Mala};
 use crate::samplers::{Context, state};

@@ -1,8 +1,8 @@
 //! What one rung of annealing has: networks, schedule, settings; and what its steps ask of the networks.
 
-use crate::diffusion::sde::centre;
 use crate::diffusion::{Elucidating, Gamma};
 use crate::error::Result;
+use crate::geometry::centre;
 use crate::nn::Backbone;
 use crate::rng::{Purpose, Stream};
 use crate::samplers::pita::loss::Pair;
