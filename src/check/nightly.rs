@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::bundle::Bundle;
-use super::session::{self, Past};
+use super::session;
+use super::verdict::Past;
 use super::{cells, probe, verdict};
 use crate::config::Experiment;
 use crate::error::{Error, Result};

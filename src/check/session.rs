@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::verdict::Report;
+use super::verdict::Past;
 use crate::disk;
 use crate::error::{Error, Result};
 use crate::identity;
@@ -21,32 +21,6 @@ use crate::record::{atomic, timestamp};
 struct Begun {
     time: String,
     code: String,
-}
-
-/// `verdict.json`: one night.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Past {
-    /// When it began.
-    pub time: String,
-    /// Code digest.
-    pub code: String,
-    /// Git commit, if known.
-    pub revision: Option<String>,
-    /// Machine.
-    pub cpu: String,
-    /// When the bundle that it was compared with was accepted.
-    pub accepted: Option<String>,
-    /// What was found.
-    pub report: Report,
-}
-
-impl Past {
-    /// The code as people know it: the commit, or the beginning of the digest.
-    #[must_use]
-    pub fn code(&self) -> &str {
-        let text = self.revision.as_ref().unwrap_or(&self.code);
-        text.get(..9).unwrap_or(text)
-    }
 }
 
 /// The folder of an experiment's checks.

@@ -1,18 +1,23 @@
-//! `list` and `describe`: which metrics and systems there are, and everything about one, from what the program itself uses.
+//! `list` and `describe`: which metrics, systems, samplers and sections there are, and everything about one, from what the program
+//! itself uses.
 
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
 use super::{Globals, output};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::metrics::{METRICS, Metric, by_id};
+use crate::spec::settings::{Group, Settings, fields, shown};
+use crate::spec::{self, Entry, EvalSpec, KINDS, ReferenceSpec};
 use crate::systems::{self, NAMES};
+use crate::words::unknown;
 
 /// Arguments of `list`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   pita-bench list metrics
+  pita-bench list samplers
   pita-bench list systems --json")]
 pub struct ListArgs {
     /// What
@@ -24,6 +29,8 @@ pub struct ListArgs {
 #[command(after_help = "\
 Examples:
   pita-bench describe metric energy-w1
+  pita-bench describe sampler pita         # its settings: types, defaults, bounds
+  pita-bench describe section metrics      # settings of [metrics]
   pita-bench describe system aldp --json")]
 pub struct DescribeArgs {
     /// Of what kind it is
@@ -41,7 +48,19 @@ enum Kind {
     /// What is sampled.
     #[value(alias = "systems")]
     System,
+    /// What samples: a `kind` of experiment files, with its settings.
+    #[value(alias = "samplers")]
+    Sampler,
+    /// Another table of experiment files, with its settings.
+    #[value(alias = "sections")]
+    Section,
 }
+
+/// Tables of experiment files that are no samplers.
+const SECTIONS: [(&str, &str, &Group); 2] = [
+    ("metrics", "[metrics]: how samples are judged", EvalSpec::GROUP),
+    ("reference", "[systems.NAME.reference]: the ensemble that samples are compared with", ReferenceSpec::GROUP),
+];
 
 /// Runs `list`.
 ///
@@ -50,22 +69,32 @@ enum Kind {
 pub fn list(args: &ListArgs, globals: &Globals) -> Result<()> {
     let (header, entries) = match args.kind {
         Kind::Metric => {
-            (["METRIC", "UNIT", "BETTER", "MEASURES"], METRICS.iter().map(metric).collect::<Result<Vec<_>>>()?)
+            (vec!["METRIC", "UNIT", "BETTER", "MEASURES"], METRICS.iter().map(metric).collect::<Result<Vec<_>>>()?)
         }
         Kind::System => {
             let all = NAMES.iter().map(|name| system(name)).collect::<Result<Vec<_>>>()?;
-            (["SYSTEM", "ATOMS", "LENGTH", "IS"], all)
+            (vec!["SYSTEM", "ATOMS", "LENGTH", "IS"], all)
+        }
+        Kind::Sampler => {
+            let all = KINDS.iter().map(|kind| json!({ "name": kind.name, "description": kind.doc }));
+            (vec!["SAMPLER", "IS"], all.collect())
+        }
+        Kind::Section => {
+            let all = SECTIONS.iter().map(|(name, is, _)| json!({ "name": name, "description": is }));
+            (vec!["SECTION", "IS"], all.collect())
         }
     };
     if globals.json {
         return output::json(&entries);
     }
-    let keys = match args.kind {
-        Kind::Metric => ["id", "unit", "direction", "description"],
-        Kind::System => ["name", "atoms", "length_unit", "description"],
+    let keys: &[&str] = match args.kind {
+        Kind::Metric => &["id", "unit", "direction", "description"],
+        Kind::System => &["name", "atoms", "length_unit", "description"],
+        Kind::Sampler | Kind::Section => &["name", "description"],
     };
-    let rows = entries.iter().map(|entry| keys.map(|key| word(&entry[key])).to_vec());
-    let rows: Vec<Vec<String>> = std::iter::once(header.map(String::from).to_vec()).chain(rows).collect();
+    let rows = entries.iter().map(|entry| keys.iter().map(|key| word(&entry[key])).collect());
+    let header = header.into_iter().map(String::from).collect();
+    let rows: Vec<Vec<String>> = std::iter::once(header).chain(rows).collect();
     output::line(output::columns(&rows))
 }
 
@@ -77,6 +106,7 @@ pub fn describe(args: &DescribeArgs, globals: &Globals) -> Result<()> {
     let entry = match args.kind {
         Kind::Metric => metric(by_id(&args.name)?)?,
         Kind::System => system(&args.name)?,
+        Kind::Sampler | Kind::Section => return settings(args, globals),
     };
     if globals.json {
         return output::json(&entry);
@@ -84,6 +114,35 @@ pub fn describe(args: &DescribeArgs, globals: &Globals) -> Result<()> {
     let fields = entry.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
     let rows: Vec<Vec<String>> = fields.map(|(key, value)| vec![key.replace('_', " "), word(value)]).collect();
     output::line(output::columns(&rows))
+}
+
+/// The settings of a sampler or a section.
+fn settings(args: &DescribeArgs, globals: &Globals) -> Result<()> {
+    let name = args.name.as_str();
+    let (what, is, entries) = if matches!(args.kind, Kind::Sampler) {
+        let Some(kind) = KINDS.iter().find(|kind| kind.name == name) else {
+            let known: Vec<&str> = KINDS.iter().map(|kind| kind.name).collect();
+            return Err(Error::Usage(unknown("kind of sampler", name, &known)));
+        };
+        ("sampler", kind.doc, spec::list(kind.settings, &fields(&(kind.default)())))
+    } else {
+        let Some((_, is, group)) = SECTIONS.iter().find(|(known, ..)| *known == name) else {
+            return Err(Error::Usage(unknown("section", name, &SECTIONS.map(|(name, ..)| name))));
+        };
+        ("section", *is, spec::list(group, &(group.default)()))
+    };
+    if globals.json {
+        return output::json(&json!({ "kind": what, "name": name, "description": is, "settings": entries }));
+    }
+    let header = ["SETTING", "TYPE", "DEFAULT", "EXPECTED", "IS"].map(String::from).to_vec();
+    let row = |entry: &Entry| {
+        let default = if entry.default.is_null() { String::from("-") } else { shown(&entry.default) };
+        let only = entry.only_with.iter().map(|other| format!("Only with {other}. "));
+        let is = only.collect::<String>() + entry.description;
+        vec![entry.setting.clone(), entry.kind.to_owned(), default, entry.expected.clone(), is]
+    };
+    let rows: Vec<Vec<String>> = std::iter::once(header).chain(entries.iter().map(row)).collect();
+    output::line(format!("{name}: {is}\n\n{}", output::columns(&rows)))
 }
 
 fn metric(metric: &Metric) -> Result<Value> {

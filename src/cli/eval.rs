@@ -8,12 +8,11 @@ use crate::array::{Array, Arrays, Input};
 use crate::config::ReferenceProfile;
 use crate::error::{Error, Result};
 use crate::exec::references;
-use crate::metrics::bootstrap::MOST;
 use crate::metrics::structure::Structure;
 use crate::metrics::structure::tica::Models;
 use crate::metrics::{ReferenceSet, Weighed, by_id, evaluate::energies, evaluate_reweighted, registry::ids_for};
 use crate::report::table::number;
-use crate::spec::{EvalSpec, ReferenceSpec, SystemSpec};
+use crate::spec::{EvalSpec, MOST_REPLICATES, ReferenceSpec, SystemSpec};
 use crate::systems::{System, wholeness};
 
 /// Arguments of `eval`.
@@ -57,7 +56,7 @@ pub struct Args {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=u64::from(u32::MAX)))]
     pub ot_n: Option<u64>,
     /// Bootstrap replicates behind the intervals; 0 for no intervals
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(0..=MOST))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(0..=MOST_REPLICATES))]
     pub bootstrap: Option<u64>,
     /// Samples are frames of so many walkers in the order of time, one frame of each at a time (1: one trajectory):
     /// intervals then know of their correlation

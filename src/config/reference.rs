@@ -2,6 +2,7 @@
 //! 0.45 million evaluations per second). At that rate `standard` takes half an hour for ALDP and an hour for AL3, `paper` (the
 //! published length) two and a half and five hours.
 
+use crate::spec::settings::Word;
 use crate::spec::{Integrator, Precision, ReferenceSpec, ReplicaExchangeSpec, SystemSpec, TrajectorySpec};
 use crate::systems;
 
@@ -14,6 +15,20 @@ pub enum ReferenceProfile {
     Standard,
     /// 1 microsecond at the target temperature, as published: hours.
     Paper,
+}
+
+/// Their words in experiment files.
+pub(super) const PROFILES: &[Word] = &[
+    Word { name: "quick", doc: "A minute for 22 atoms, two for 33: a high noise floor." },
+    Word { name: "standard", doc: "About half an hour for 22 atoms, an hour for 33." },
+    Word { name: "paper", doc: "1 microsecond at the target temperature, as published: hours." },
+];
+
+impl ReferenceProfile {
+    /// By its word.
+    pub(super) fn named(word: &str) -> Option<Self> {
+        clap::ValueEnum::from_str(word, false).ok()
+    }
 }
 
 /// Ratio of neighbouring temperatures, about: half of the exchanges are accepted for small peptides.

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::external::External;
 use super::references;
+use super::work::Work;
 use crate::array::{Array, Arrays, read_safetensors};
 use crate::config::Cell;
 use crate::device;
@@ -17,42 +18,6 @@ use crate::samplers::trained::Trained;
 use crate::samplers::{self, Context, Progress, Sampler, Samples};
 use crate::spec::{SamplerSpec, SystemSpec};
 use crate::systems::{self, System};
-
-/// One run in progress: a sampler with all that it needs.
-pub trait Work: Send {
-    /// See [`Sampler::step`].
-    ///
-    /// # Errors
-    /// Whatever ends the run.
-    fn step(&mut self) -> Result<Progress>;
-    /// Evaluations so far.
-    fn counts(&self) -> Counts;
-    /// See [`Sampler::state`].
-    ///
-    /// # Errors
-    /// When the state cannot be copied.
-    fn state(&self) -> Result<Arrays>;
-    /// Continues from a checkpoint.
-    ///
-    /// # Errors
-    /// When it does not fit.
-    fn restore(&mut self, state: &Arrays, counts: Counts) -> Result<()>;
-    /// See [`Sampler::samples`].
-    ///
-    /// # Errors
-    /// When called too early.
-    fn samples(&self) -> Result<Samples>;
-    /// See [`Sampler::shortfall`].
-    fn shortfall(&self) -> Option<String> {
-        None
-    }
-    /// See [`Sampler::weights`].
-    fn weights(&self) -> Option<Arrays>;
-    /// Whether it can go on from a checkpoint; else an interrupted run begins anew.
-    fn resumable(&self) -> bool {
-        true
-    }
-}
 
 /// How samples were judged.
 pub struct Judgement {

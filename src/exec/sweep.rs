@@ -14,7 +14,8 @@ use super::planned::{Asked, Planned, labels, plan_asked};
 use super::progress::Screen;
 use super::schedule::{Schedule, schedule};
 use super::science::{Builtin, Science};
-use super::{signals, wait};
+use super::signals;
+use super::wait::{self, Ended};
 use crate::config::Experiment;
 use crate::error::{Error, Result};
 use crate::exit::ExitCode;
@@ -361,12 +362,6 @@ fn references(
         }
     }
     Ok(unusable)
-}
-
-/// How one cell ended, and after how long.
-pub(super) struct Ended {
-    pub(super) outcome: Result<Outcome>,
-    pub(super) seconds: f64,
 }
 
 /// Writes down that the experiment asked for the run, and its tags; says whether anything changed.

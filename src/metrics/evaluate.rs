@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use super::bootstrap::{Draw, subset};
 use super::compare::{Compared, Correlation, Settings};
-use super::compute::Compute;
 use super::order::{Order, Places};
-use super::registry::{Direction, Metric, by_id};
+use super::registry::{Compute, Direction, Metric, by_id};
 use super::rounding::Rounding;
 use super::side::Side;
 use super::structure::Structure;

@@ -4,10 +4,10 @@
 use std::sync::Arc;
 
 use crate::array::Arrays;
-use crate::diffusion::sde::centre;
 use crate::energy::Purpose;
 use crate::error::Result;
 use crate::flow::Volume;
+use crate::geometry::centre;
 use crate::rng;
 use crate::samplers::internal::chart::circles;
 use crate::samplers::internal::{Chart, Frames};
