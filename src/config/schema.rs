@@ -7,7 +7,7 @@ mod smc;
 mod tabg;
 
 use super::fields::{Fields, Float};
-use super::reference::ReferenceProfile;
+use super::reference::{ReferenceProfile, fitting};
 use super::source::{At, Sources, known_notes};
 use super::tree::Table;
 use crate::metrics::bootstrap::MOST as MOST_REPLICATES;
@@ -213,11 +213,13 @@ fn reference(system: &SystemSpec, f: &Fields<'_>) -> (ReferenceSpec, Ladder) {
     let fallback = if systems::is_molecule(system) { Some(ReferenceProfile::Quick) } else { None };
     let profile = f.choice("profile", fallback, &REFERENCE_PROFILES);
     let d = profile.map_or_else(ReferenceSpec::default, |profile| ReferenceSpec::ready_made(system, profile));
-    let spec = ReferenceSpec {
-        seed: f.seed("seed", d.seed),
-        sampler: replica_exchange(f, d.sampler),
-        trajectory: trajectory(&f.nested("trajectory"), d.trajectory),
+    let (written, sampler) = (f.nested("trajectory"), replica_exchange(f, d.sampler));
+    // A molecule of one's own may be large, and its reference small: nobody asked for longer trajectories than that.
+    let default = match d.trajectory {
+        Some(default) if system.files.is_some() => Some(fitting(default, &sampler)),
+        other => other,
     };
+    let spec = ReferenceSpec { seed: f.seed("seed", d.seed), sampler, trajectory: trajectory(&written, default) };
     f.finish();
     (spec, Ladder::of(f))
 }
