@@ -165,6 +165,7 @@ fn system(name: &str) -> Result<Value> {
     Ok(json!({
         "name": system.name,
         "description": description,
+        "energy_function": systems::energy_tag(name),
         "atoms": system.atoms,
         "length_unit": system.length_unit,
         "energy_unit": energy,

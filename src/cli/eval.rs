@@ -90,7 +90,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     if args.samples == Path::new("-") && args.reference.as_deref() == Some(Path::new("-")) {
         return Err(Error::Usage("--samples and --reference cannot both be standard input".into()));
     }
-    let (samples, precision) = read_samples(&args.samples, system.atoms)?;
+    let (samples, precision) = read_samples(args, system.atoms, globals)?;
     let walkers = args.walkers.map(|n| usize::try_from(n).unwrap_or(usize::MAX));
     let reference = match &args.reference {
         Some(path) => read_reference(path, &system, args.lag, globals)?,
@@ -115,13 +115,27 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
 }
 
 /// All arrays of a samples file, weights as `log_weight`, and its precision; `positions` checked, at least one frame.
-fn read_samples(path: &Path, atoms: usize) -> Result<(Arrays, Option<f64>)> {
+fn read_samples(args: &Args, atoms: usize, globals: &Globals) -> Result<(Arrays, Option<f64>)> {
+    let path = args.samples.as_path();
     let input = Input::open(path, "positions")?;
-    let n = input.positions(atoms)?.len() / (3 * atoms);
+    let positions = input.positions(atoms)?;
+    let n = positions.len() / (3 * atoms);
     if n == 0 {
         return Err(Error::data(path, "`positions` has no frames"));
     }
-    let mut columns = Arrays::new();
+    let shape = &input.get("positions")?.shape;
+    let axes = shape.len() - if shape.ends_with(&[atoms, 3]) { 2 } else { 1 };
+    if args.walkers.is_some_and(|walkers| walkers > 1) && axes > 1 {
+        let message = format!(
+            "--walkers takes frames in the order of time, one of each walker at a time, and `positions` has shape {shape:?}; \
+             save it as [frames * walkers, {atoms}, 3]"
+        );
+        return Err(Error::Usage(message));
+    }
+    for name in input.nearly_weights().iter().filter(|_| !globals.quiet) {
+        output::note(format!("note: array `{name}` is not used: weights are read from `log_weight` or `weights`"));
+    }
+    let mut columns = Arrays::from([("positions".to_owned(), Array::f64(&[n, atoms, 3], positions))]);
     for name in ["log_weight", "parents"] {
         if let Some(array) = input.column(name, n)? {
             columns.insert(name.to_owned(), Array { shape: vec![n], ..array.clone() });

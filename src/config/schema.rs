@@ -1,7 +1,7 @@
 //! The sections of an experiment file. What a sampler, a reference or the metrics may have is declared in [`crate::spec`].
 
 use super::fields::Fields;
-use super::reference::{PROFILES, ReferenceProfile};
+use super::reference::{PROFILES, ReferenceProfile, fitting};
 use super::source::{At, Sources, known_notes};
 use super::tree::Table;
 use crate::metrics::registry::IDS;
@@ -201,7 +201,11 @@ fn reference(system: &SystemSpec, f: &Fields<'_>) -> (ReferenceSpec, Ladder) {
     let fallback = systems::is_molecule(system).then_some(ReferenceProfile::Quick);
     let profile = f.word("profile", PROFILES).map_or(fallback, ReferenceProfile::named);
     let values = profile.map_or_else(ReferenceSpec::default, |profile| ReferenceSpec::ready_made(system, profile));
-    let spec = f.settings(values);
+    let mut spec = f.settings(values);
+    // A molecule of one's own may be large, and its reference small: nobody asked for longer trajectories than that.
+    if system.files.is_some() && !f.has("trajectory") {
+        spec.trajectory = spec.trajectory.map(|default| fitting(default, &spec.sampler));
+    }
     f.finish();
     (spec, Ladder::of(f))
 }

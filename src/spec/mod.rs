@@ -89,13 +89,25 @@ pub struct TextFile {
 }
 
 impl TextFile {
-    /// Reads a file.
+    /// Reads a file, gzip-ed or not, in UTF-8 or (as some consoles of Windows write) UTF-16 with a byte-order mark.
     ///
     /// # Errors
     /// [`Error::Io`] when it cannot be read, [`Error::Data`] when it is no text.
     pub fn read(path: &Path) -> Result<Self> {
-        let bytes = disk::read(path, disk::LARGE).map_err(Error::io(path))?;
-        let text = String::from_utf8(bytes).map_err(|_| Error::data(path, "is not text (UTF-8)"))?;
+        let mut bytes = disk::read(path, disk::LARGE).map_err(Error::io(path))?;
+        if disk::is_gzip(&bytes) {
+            bytes = disk::gunzip(&bytes).map_err(|e| Error::data(path, e.to_string()))?;
+        }
+        let units = |big: bool| -> Vec<u16> {
+            let pairs = bytes[2..].as_chunks::<2>().0.iter();
+            pairs.map(|&b| if big { u16::from_be_bytes(b) } else { u16::from_le_bytes(b) }).collect()
+        };
+        let text = match bytes {
+            _ if bytes.starts_with(&[0xff, 0xfe]) => String::from_utf16(&units(false)).ok(),
+            _ if bytes.starts_with(&[0xfe, 0xff]) => String::from_utf16(&units(true)).ok(),
+            bytes => String::from_utf8(bytes).ok(),
+        };
+        let text = text.ok_or_else(|| Error::data(path, "is not text (UTF-8)"))?;
         Ok(Self { path: path.display().to_string(), text })
     }
 }
