@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{Globals, SystemArgs, output};
-use crate::array::{Array, Arrays, Input};
+use crate::array::Input;
 use crate::config::ReferenceProfile;
 use crate::error::{Error, Result};
 use crate::exec::references;
@@ -91,7 +91,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     if args.samples == Path::new("-") && args.reference.as_deref() == Some(Path::new("-")) {
         return Err(Error::Usage("--samples and --reference cannot both be standard input".into()));
     }
-    let (samples, precision) = read_samples(&args.samples, system.atoms)?;
+    let (samples, precision) = Input::open(&args.samples, "positions")?.samples(system.atoms)?;
     let walkers = args.walkers.map(|n| usize::try_from(n).unwrap_or(usize::MAX));
     let reference = match &args.reference {
         Some(path) => read_reference(path, &system, args.lag, globals)?,
@@ -113,30 +113,6 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         return Err(Error::NonFinite { path: args.samples.clone(), message });
     }
     Err(Error::data(&args.samples, message))
-}
-
-/// All arrays of a samples file, weights as `log_weight`, and its precision; `positions` checked, at least one frame.
-fn read_samples(path: &Path, atoms: usize) -> Result<(Arrays, Option<f64>)> {
-    let input = Input::open(path, "positions")?;
-    let n = input.positions(atoms)?.len() / (3 * atoms);
-    if n == 0 {
-        return Err(Error::data(path, "`positions` has no frames"));
-    }
-    let mut columns = Arrays::new();
-    for name in ["log_weight", "parents"] {
-        if let Some(array) = input.column(name, n)? {
-            columns.insert(name.to_owned(), Array { shape: vec![n], ..array.clone() });
-        }
-    }
-    if input.find("weights")?.is_some()
-        && let Some(weights) = input.weights(n)?
-    {
-        columns.insert("log_weight".into(), Array::f64(&[n], weights.into_iter().map(f64::ln).collect()));
-    }
-    let precision = input.precision();
-    let mut arrays = input.into_arrays();
-    arrays.extend(columns);
-    Ok((arrays, precision))
 }
 
 /// A reference from a file: energies are computed here, its digest is that of its coordinates. TICA models are those in

@@ -271,13 +271,14 @@ fn expand(sources: &Sources, tree: &Table, axes: &[Axis]) -> (Settings, Vec<Cell
                 let (Some(system), Some(sampler)) = (here.systems.get(s), here.samplers.get(m)) else { continue };
                 schema::check_ladders(sources, system, sampler);
                 let swept: Vec<_> = point.iter().map(|(axis, value)| (axis.name(), value.text())).collect();
-                cells.extend(here.seeds.iter().map(|&seed| Cell {
+                let seeds = schema::samples::by_seed(sources, sampler, &system.key, &here.seeds);
+                cells.extend(seeds.into_iter().map(|(seed, own)| Cell {
                     system: system.key.clone(),
                     sampler: sampler.key.clone(),
                     label: sampler.label.clone(),
                     swept: swept.clone(),
                     seed,
-                    run: RunSpec { system: system.system.clone(), sampler: sampler.sampler.clone() },
+                    run: RunSpec { system: system.system.clone(), sampler: own },
                     eval: EvalSpec { reference: system.reference.clone(), ..here.metrics.clone() },
                 }));
             }

@@ -3,6 +3,7 @@
 
 mod pita;
 mod pita_ic;
+pub(super) mod samples;
 mod smc;
 mod tabg;
 
@@ -21,7 +22,7 @@ use crate::systems::{self, molecules};
 use crate::text;
 
 /// `samplers.*.kind`.
-const KINDS: [&str; 13] = [
+const KINDS: [&str; 14] = [
     "md",
     "replica-exchange",
     "pita",
@@ -30,6 +31,7 @@ const KINDS: [&str; 13] = [
     "tabg-cart",
     "pita-ic",
     "smc",
+    "samples",
     "pita-faithful",
     "fkc",
     "score-scaling",
@@ -64,6 +66,8 @@ pub(super) struct SamplerEntry {
     pub(super) sampler: SamplerSpec,
     systems: Option<Vec<String>>,
     ladder: Ladder,
+    /// Where its file of samples was written.
+    path: At,
 }
 
 impl SamplerEntry {
@@ -290,6 +294,7 @@ fn sampler(key: &str, f: &Fields<'_>, systems: &[&str]) -> Option<SamplerEntry> 
         Some("tabg-cart") => SamplerSpec::TabgCart(tabg::cartesian(f)),
         Some("pita-ic") => SamplerSpec::PitaIc(pita_ic::settings(f)),
         Some("smc") => SamplerSpec::Smc(smc::settings(f)),
+        Some("samples") => SamplerSpec::Samples(samples::settings(f)),
         Some("nrpt") => SamplerSpec::ReplicaExchange(replica_exchange(f, ReplicaExchangeSpec::non_reversible())),
         // Without a kind nothing is known about the other keys: one message, not one for each of them.
         Some(other) => {
@@ -305,7 +310,7 @@ fn sampler(key: &str, f: &Fields<'_>, systems: &[&str]) -> Option<SamplerEntry> 
     };
     f.finish();
     let label = label.unwrap_or_else(|| key.to_owned());
-    Some(SamplerEntry { key: key.to_owned(), label, sampler, systems, ladder: Ladder::of(f) })
+    Some(SamplerEntry { key: key.to_owned(), label, sampler, systems, ladder: Ladder::of(f), path: f.place("path") })
 }
 
 /// Somebody else's program: what its `baseline.toml` says, with settings changed key by key.
@@ -403,6 +408,7 @@ mod tests {
     use serde::Serialize;
 
     use super::*;
+    use crate::spec::SamplesSpec;
 
     /// The names in experiment files are those of the recorded specs.
     #[test]
@@ -435,6 +441,7 @@ mod tests {
             SamplerSpec::TabgCart(TabgCartSpec::default()),
             SamplerSpec::PitaIc(PitaIcSpec::default()),
             SamplerSpec::Smc(SmcSpec::default()),
+            SamplerSpec::Samples(SamplesSpec::default()),
         ];
         // Kinds after these are other defaults of PITA and of replica exchange.
         for (kind, spec) in KINDS.iter().zip(kinds) {

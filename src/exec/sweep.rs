@@ -13,7 +13,7 @@ use super::forecast::{self, Forecast, Machine, ReferenceReport};
 use super::planned::{Asked, Planned, labels, plan_asked};
 use super::progress::Screen;
 use super::science::{Builtin, Science};
-use super::{signals, wait};
+use super::{given, signals, wait};
 use crate::config::Experiment;
 use crate::error::{Error, Result};
 use crate::exit::ExitCode;
@@ -296,6 +296,7 @@ pub(super) fn plan_all(experiment: &Experiment, results: &Path, options: &Option
             planned[at].names.push(labels(&experiment.name, cell));
         }
     }
+    given::say_what_changed(results, &mut planned)?;
     if planned.is_empty() {
         return Err(Error::NothingSelected(format!(
             "{} has no cells{}",

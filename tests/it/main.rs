@@ -41,6 +41,7 @@ mod physics;
 mod pita;
 mod pita_ic;
 mod properties;
+mod samples;
 mod signals;
 mod smc;
 mod states;
