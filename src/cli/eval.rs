@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Globals, SystemArgs, output};
+use super::{Globals, SystemArgs, complete, output};
 use crate::array::Input;
 use crate::config::ReferenceProfile;
 use crate::error::{Error, Result};
@@ -45,7 +45,7 @@ pub struct Args {
     #[arg(long, value_name = "FRAMES", requires = "contiguous", value_parser = clap::value_parser!(u64).range(1..))]
     pub lag: Option<u64>,
     /// Metrics, separated by commas
-    #[arg(long, value_delimiter = ',', value_name = "ID")]
+    #[arg(long, value_delimiter = ',', value_name = "ID", add = complete::metrics())]
     pub metrics: Vec<String>,
     /// Samples per side of one-dimensional metrics
     #[arg(short, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=u64::from(u32::MAX)))]

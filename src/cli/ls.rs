@@ -1,7 +1,7 @@
 //! `pita-bench ls`: lists runs.
 
-use super::Globals;
 use super::output::{self, Shape};
+use super::{Globals, complete};
 use crate::error::{Error, Result};
 use crate::exit::ExitCode;
 use crate::store::{self, Filter, RunRow};
@@ -19,6 +19,7 @@ Ids may be shortened wherever one is asked for: any unique beginning will do. Wh
 names them: @TAG, or KEY=VALUE,... with the keys status, experiment, system, sampler, tag, code, spec, seed, since, until.")]
 pub struct Args {
     /// Only ids that begin with this, or a selection.
+    #[arg(add = complete::runs())]
     which: Option<String>,
     /// Only these.
     #[command(flatten)]
@@ -38,7 +39,7 @@ pub struct Only {
     #[arg(long)]
     status: Option<String>,
     /// Only runs that this experiment asked for, whichever asked first
-    #[arg(long)]
+    #[arg(long, value_name = "NAME", add = complete::experiment_names())]
     experiment: Option<String>,
     /// Only this system
     #[arg(long)]
@@ -47,7 +48,7 @@ pub struct Only {
     #[arg(long)]
     sampler: Option<String>,
     /// Only runs with this tag
-    #[arg(long)]
+    #[arg(long, value_name = "NAME", add = complete::tags())]
     tag: Option<String>,
     /// Only by this code: the beginning of its digest or git commit
     #[arg(long)]

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Globals, output, versions};
+use super::{Globals, complete, experiments, output, versions};
 use crate::config::{self, Cell, Experiment};
 use crate::error::{Error, Result};
 use crate::exec::{self, Options, references};
@@ -23,8 +23,9 @@ Examples:
 A table shows the evaluation that its own file asks for: metrics, sample sizes, reference, by this code. Complete cells that
 lack it are evaluated first (their reference is made if it is not there); --no-evaluate says what is missing instead.")]
 pub struct Args {
-    /// Experiment file, such as experiments/table1.toml
-    pub experiment: PathBuf,
+    /// Experiment file, such as experiments/table1.toml; without one, those in `experiments/` are offered
+    #[arg(value_name = "FILE", add = complete::experiment_files())]
+    pub experiment: Option<PathBuf>,
     /// Profile of the experiment file
     #[arg(long, value_name = "NAME")]
     pub profile: Option<String>,
@@ -62,7 +63,8 @@ pub enum Evaluate {
 /// Bad experiment files; no runs to report; files that cannot be written; [`Error::NotEvaluated`].
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     args.out.as_ref().map_or(Ok(()), |path| output::folder(path, "--out"))?;
-    let experiment = config::load(&args.experiment, args.profile.as_deref(), &args.set)?;
+    let experiment =
+        config::load(experiments::chosen(args.experiment.as_deref(), "report")?, args.profile.as_deref(), &args.set)?;
     let evaluate = if args.no_evaluate { Evaluate::Never } else { Evaluate::Missing };
     match args.compare.as_deref() {
         Some([a, b]) => versions::compare(&experiment, [a, b], args.out.as_deref(), globals),

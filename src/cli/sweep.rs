@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::launch::{self, LaunchArgs, Launcher};
-use super::{DeviceArgs, Globals, output, report};
+use super::{DeviceArgs, Globals, complete, experiments, output, report};
 use crate::config::{self, Cell, Experiment};
 use crate::error::{Error, Result};
 use crate::exec::forecast::{self, Forecast, Source};
@@ -13,6 +13,7 @@ use crate::exec::{self, Options, Outcome, Summary};
 use crate::exit::ExitCode;
 use crate::plan::{Action, Flags};
 use crate::systems::molecules;
+use crate::words;
 
 /// Arguments of `sweep`.
 #[derive(Debug, clap::Args)]
@@ -30,10 +31,11 @@ Examples:
 
 A second sweep does nothing. Ctrl-C leaves checkpoints: the same command resumes.")]
 pub struct Args {
-    /// Experiment file.
-    file: PathBuf,
+    /// Experiment file; without one, those in `experiments/` are offered.
+    #[arg(add = complete::experiment_files())]
+    file: Option<PathBuf>,
     /// Profile of the experiment file, such as quick, standard, paper.
-    #[arg(short, long)]
+    #[arg(short, long, value_name = "NAME", add = complete::profiles())]
     profile: Option<String>,
     /// Override a setting; may be given again.
     #[arg(short = 's', long = "set", value_name = "KEY=VALUE")]
@@ -42,10 +44,10 @@ pub struct Args {
     #[arg(long, value_name = "N,...", value_delimiter = ',')]
     seeds: Option<Vec<u64>>,
     /// Only these systems.
-    #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',', add = complete::keys_of_systems())]
     systems: Option<Vec<String>>,
     /// Only these samplers.
-    #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',', add = complete::keys_of_samplers())]
     samplers: Option<Vec<String>>,
     /// Cells at a time; each uses all cores, so more than one pays only for small cells.
     #[arg(short, long, default_value_t = 1)]
@@ -88,7 +90,8 @@ pub struct Args {
 /// # Errors
 /// A bad experiment file, a refusal, or the first of the errors that cells met.
 pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
-    let mut experiment = config::load(&args.file, args.profile.as_deref(), &args.set)?;
+    let mut experiment =
+        config::load(experiments::chosen(args.file.as_deref(), "sweep")?, args.profile.as_deref(), &args.set)?;
     select(&mut experiment, "system", args.systems.as_deref(), |cell| &cell.system)?;
     select(&mut experiment, "sampler", args.samplers.as_deref(), |cell| &cell.sampler)?;
     for (option, chosen) in [("systems", &args.systems), ("samplers", &args.samplers)] {
@@ -168,7 +171,7 @@ fn select(
     let known: BTreeSet<String> = experiment.cells.iter().map(|cell| key(cell).clone()).collect();
     if let Some(unknown) = wanted.iter().find(|name| !known.contains(*name)) {
         let known: Vec<&str> = known.iter().map(String::as_str).collect();
-        return Err(Error::Usage(format!("no {what} `{unknown}` is run here; there are: {}", known.join(", "))));
+        return Err(Error::Usage(words::unknown(what, unknown, &known)));
     }
     experiment.cells.retain(|cell| wanted.contains(key(cell)));
     Ok(())

@@ -26,3 +26,4 @@ mod tree;
 
 pub use experiment::{Cell, Experiment, load, load_text};
 pub use reference::ReferenceProfile;
+pub use schema::KINDS;

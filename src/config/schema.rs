@@ -22,7 +22,7 @@ use crate::systems::{self, molecules};
 use crate::text;
 
 /// `samplers.*.kind`.
-const KINDS: [&str; 14] = [
+pub const KINDS: [&str; 14] = [
     "md",
     "replica-exchange",
     "pita",

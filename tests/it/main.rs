@@ -14,6 +14,7 @@ mod config;
 mod cost;
 mod crash;
 mod damage;
+mod discovery;
 mod dit;
 mod evaluations;
 mod external;
