@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 use serde_json::Value;
 
-use super::{Globals, catalogue, output};
+use super::{Globals, catalogue, output, schemas};
 use crate::error::Result;
 use crate::metrics::{METRICS, by_id};
 use crate::systems::NAMES;
@@ -56,6 +56,9 @@ enum Listed {
     /// Methods with numbers to compare with.
     #[value(alias = "baseline")]
     Baselines,
+    /// What `--json` prints, verb by verb.
+    #[value(alias = "schema")]
+    Schemas,
 }
 
 /// What can be described.
@@ -104,6 +107,7 @@ pub fn list(args: &ListArgs, globals: &Globals) -> Result<()> {
             ],
             catalogue::baselines()?,
         ),
+        Listed::Schemas => (&[("VERB", "verb"), ("VALUE", "shape"), ("KEYS", "keys")], schemas::all()),
     };
     if globals.json {
         return output::json(&entries);

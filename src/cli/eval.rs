@@ -48,7 +48,7 @@ pub struct Args {
     #[arg(long, value_delimiter = ',', value_name = "ID", add = complete::metrics())]
     pub metrics: Vec<String>,
     /// Samples per side of one-dimensional metrics
-    #[arg(short, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=u64::from(u32::MAX)))]
+    #[arg(long = "n", short_alias = 'n', value_name = "N", value_parser = clap::value_parser!(u64).range(1..=u64::from(u32::MAX)))]
     pub n: Option<u64>,
     /// Samples per side of aligned-geometry metrics (cost grows as its square)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=u64::from(u32::MAX)))]

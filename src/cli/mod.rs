@@ -1,5 +1,6 @@
 //! The command line: one file per verb. Reading verbs print one JSON value on stdout with `--json`.
 
+pub mod asked;
 pub mod catalogue;
 pub mod check;
 pub mod complete;
@@ -26,6 +27,7 @@ pub mod output;
 pub mod reference;
 pub mod report;
 pub mod run;
+pub mod schemas;
 pub mod show;
 #[cfg(unix)]
 pub mod supervise;

@@ -1,19 +1,18 @@
 //! `pita-bench sweep`: runs whatever an experiment still lacks.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::time::Duration;
 
+use super::asked::Asked;
 use super::launch::{self, LaunchArgs, Launcher};
-use super::{DeviceArgs, Globals, complete, experiments, output, report};
-use crate::config::{self, Cell, Experiment};
-use crate::error::{Error, Result};
+use super::{DeviceArgs, Globals, output, report};
+use crate::config::Experiment;
+use crate::error::Result;
 use crate::exec::forecast::{self, Forecast, Source};
 use crate::exec::{self, Options, Outcome, Summary};
 use crate::exit::ExitCode;
 use crate::plan::{Action, Flags};
 use crate::systems::molecules;
-use crate::words;
 
 /// Arguments of `sweep`.
 #[derive(Debug, clap::Args)]
@@ -31,24 +30,9 @@ Examples:
 
 A second sweep does nothing. Ctrl-C leaves checkpoints: the same command resumes.")]
 pub struct Args {
-    /// Experiment file; without one, those in `experiments/` are offered.
-    #[arg(add = complete::experiment_files())]
-    file: Option<PathBuf>,
-    /// Profile of the experiment file, such as quick, standard, paper.
-    #[arg(short, long, value_name = "NAME", add = complete::profiles())]
-    profile: Option<String>,
-    /// Override a setting; may be given again.
-    #[arg(short = 's', long = "set", value_name = "KEY=VALUE")]
-    set: Vec<String>,
-    /// Only these seeds.
-    #[arg(long, value_name = "N,...", value_delimiter = ',')]
-    seeds: Option<Vec<u64>>,
-    /// Only these systems.
-    #[arg(long, value_name = "NAME,...", value_delimiter = ',', add = complete::keys_of_systems())]
-    systems: Option<Vec<String>>,
-    /// Only these samplers.
-    #[arg(long, value_name = "NAME,...", value_delimiter = ',', add = complete::keys_of_samplers())]
-    samplers: Option<Vec<String>>,
+    /// What to run
+    #[command(flatten)]
+    asked: Asked,
     /// Cells at a time; each uses all cores, so more than one pays only for small cells.
     #[arg(short, long, default_value_t = 1)]
     jobs: usize,
@@ -90,14 +74,7 @@ pub struct Args {
 /// # Errors
 /// A bad experiment file, a refusal, or the first of the errors that cells met.
 pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
-    let mut experiment =
-        config::load(experiments::chosen(args.file.as_deref(), "sweep")?, args.profile.as_deref(), &args.set)?;
-    select(&mut experiment, "system", args.systems.as_deref(), |cell| &cell.system)?;
-    select(&mut experiment, "sampler", args.samplers.as_deref(), |cell| &cell.sampler)?;
-    for (option, chosen) in [("systems", &args.systems), ("samplers", &args.samplers)] {
-        let chosen = chosen.iter().map(|names| format!("--{option}={}", names.join(",")));
-        experiment.set_apart(&chosen.collect::<Vec<_>>());
-    }
+    let experiment = args.asked.load("sweep")?;
     let options = Options {
         jobs: args.jobs,
         dry_run: args.dry_run,
@@ -105,7 +82,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
         require_clean: args.require_clean,
         only_evaluate: false,
         flags: Flags { force: args.force, rerun_stale: args.rerun_stale, retry_failed: !args.keep_failed },
-        seeds: args.seeds.clone(),
+        seeds: args.asked.seeds.clone(),
         checkpoint_every: Duration::from_secs(args.checkpoint_every),
         wait: !args.no_wait,
         tags: args.tag.iter().map(|t| super::tag::name(t)).collect::<Result<_>>()?,
@@ -158,23 +135,6 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
         Some(error) => Err(error),
         None => shown.map(|()| ExitCode::Ok),
     }
-}
-
-/// Keeps the cells whose `key` is among `wanted`.
-fn select(
-    experiment: &mut Experiment,
-    what: &str,
-    wanted: Option<&[String]>,
-    key: impl Fn(&Cell) -> &String,
-) -> Result<()> {
-    let Some(wanted) = wanted else { return Ok(()) };
-    let known: BTreeSet<String> = experiment.cells.iter().map(|cell| key(cell).clone()).collect();
-    if let Some(unknown) = wanted.iter().find(|name| !known.contains(*name)) {
-        let known: Vec<&str> = known.iter().map(String::as_str).collect();
-        return Err(Error::Usage(words::unknown(what, unknown, &known)));
-    }
-    experiment.cells.retain(|cell| wanted.contains(key(cell)));
-    Ok(())
 }
 
 /// What was left out when the files of molecules were read, once for each, on stderr.

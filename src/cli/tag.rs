@@ -41,7 +41,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         store::ingest(&connection, &run)?;
     }
     if globals.json {
-        return output::json(&tagged);
+        return output::json_map(&tagged);
     }
     let line = |(id, tags): (&String, &serde_json::Value)| vec![id.clone(), output::words(tags)];
     let rows: Vec<_> = std::iter::once(vec!["ID".into(), "TAGS".into()]).chain(tagged.iter().map(line)).collect();

@@ -69,6 +69,8 @@ impl Default for Options {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct CellReport {
     /// Run id.
+    pub run: String,
+    /// The same, as it was called first.
     pub id: String,
     /// System.
     pub system: String,
@@ -351,6 +353,7 @@ fn name_it(p: &Planned, tags: &[String]) -> Result<bool> {
 
 fn report(p: &Planned, forecast: Forecast) -> CellReport {
     CellReport {
+        run: p.run.id.to_string(),
         id: p.run.id.to_string(),
         system: p.cell.system.clone(),
         label: p.cell.row(),

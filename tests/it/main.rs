@@ -43,6 +43,7 @@ mod pita;
 mod pita_ic;
 mod properties;
 mod samples;
+mod schemas;
 mod signals;
 mod smc;
 mod states;
