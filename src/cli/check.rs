@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{DeviceArgs, Globals, output, report};
+use super::{DeviceArgs, Globals, complete, output, report};
 use crate::check::{self, Past, Verdict};
 use crate::config::{self, Experiment};
 use crate::error::{Error, Result};
@@ -67,9 +67,10 @@ pub struct AcceptArgs {
 #[derive(Debug, clap::Args)]
 struct What {
     /// Experiment file
+    #[arg(add = complete::experiment_files())]
     file: PathBuf,
     /// Profile of the experiment file
-    #[arg(short, long)]
+    #[arg(short, long, value_name = "NAME", add = complete::profiles())]
     profile: Option<String>,
     /// Override a setting; may be given again
     #[arg(short = 's', long = "set", value_name = "KEY=VALUE")]

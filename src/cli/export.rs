@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use super::{Globals, output};
+use super::{Globals, complete, output};
 use crate::error::{Error, Result};
 use crate::record::{RunDir, atomic, bundle};
 use crate::store::{self, View};
@@ -25,7 +25,7 @@ pub struct Args {
     #[arg(value_name = "TABLE", required_unless_present = "bundle")]
     table: Option<String>,
     /// This run, all of its files, as one file.
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["table", "csv", "parquet"])]
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["table", "csv", "parquet"], add = complete::runs())]
     bundle: Option<String>,
     /// Comma-separated values (the default; --json for JSON).
     #[arg(long)]

@@ -1,6 +1,9 @@
 //! The command line: one file per verb. Reading verbs print one JSON value on stdout with `--json`.
 
+pub mod asked;
+pub mod catalogue;
 pub mod check;
+pub mod complete;
 pub mod convert;
 pub mod db;
 pub mod describe;
@@ -11,10 +14,12 @@ pub mod doctor;
 pub mod draw;
 pub mod energy;
 pub mod eval;
+pub mod experiments;
 pub mod explain;
 pub mod export;
 pub mod gc;
 pub mod import;
+pub mod init;
 mod launch;
 pub mod ls;
 pub mod manual;
@@ -23,6 +28,7 @@ pub mod output;
 pub mod reference;
 pub mod report;
 pub mod run;
+pub mod schemas;
 pub mod show;
 #[cfg(unix)]
 pub mod supervise;
@@ -43,11 +49,20 @@ use crate::store;
 pub use device::DeviceArgs;
 pub use system::SystemArgs;
 
+/// The variable that names the results folder where `--results` does not.
+pub const RESULTS: &str = "PITA_BENCH_RESULTS";
+
+/// The results folder of a command line without `--results`.
+#[must_use]
+pub fn usual_results() -> PathBuf {
+    std::env::var_os(RESULTS).filter(|folder| !folder.is_empty()).map_or_else(|| "results".into(), PathBuf::from)
+}
+
 /// Options that every verb has.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Globals {
     /// Folder of runs, database and reports.
-    #[arg(long, global = true, value_name = "DIR", default_value = "results")]
+    #[arg(long, global = true, value_name = "DIR", env = RESULTS, default_value = "results")]
     pub results: PathBuf,
     /// One JSON value on stdout instead of text.
     #[arg(long, global = true)]
@@ -93,6 +108,7 @@ pub struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
+  pita-bench init                                      write a first experiment
   pita-bench sweep experiments/table1.toml             run what is missing, print the table
   pita-bench sweep experiments/table1.toml --dry-run   say what would run, and why
   pita-bench ls                                        list the runs
@@ -107,6 +123,8 @@ resumable; 6 drift; 7 not comparable; 8 refused; 9 bad data; 10 database; 11 no 
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
+    /// Write a first experiment, and say what to do next.
+    Init(init::Args),
     /// Run an experiment: whatever is not done yet.
     Sweep(sweep::Args),
     /// Run one entry of a frozen plan: what a task of a cluster does.
@@ -143,9 +161,9 @@ pub enum Verb {
     Convert(convert::Args),
     /// Wasserstein distance between anybody's points.
     Ot(ot::Args),
-    /// List metrics or systems.
+    /// List systems, samplers, metrics, profiles or baselines.
     List(describe::ListArgs),
-    /// Everything about a metric or a system.
+    /// Everything about a system, a metric, a profile or a baseline.
     Describe(describe::DescribeArgs),
     /// Rebuild, verify or describe the run database.
     Db(db::Args),
@@ -159,7 +177,7 @@ pub enum Verb {
     Doctor(doctor::Args),
     /// Print completions for a shell.
     Completions(manual::CompletionsArgs),
-    /// Print the man page.
+    /// Print a man page.
     Man(manual::ManArgs),
 }
 
@@ -178,6 +196,7 @@ impl Cli {
             crate::exec::install();
         }
         match &self.verb {
+            Verb::Init(args) => init::run(args, globals)?,
             Verb::Sweep(args) => return sweep::run(args, globals),
             Verb::Run(args) => run::run(args, globals)?,
             #[cfg(unix)]

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use super::{DeviceArgs, Globals, SystemArgs, output};
+use super::{DeviceArgs, Globals, SystemArgs, complete, output};
 use crate::array::{get, is_xtc, write_frames};
 use crate::config::ReferenceProfile;
 use crate::error::{Error, Result};
@@ -29,7 +29,7 @@ used by `eval` and by experiments that ask for the same settings (`reference.pro
 systems at their usual temperatures come with the program (`reference.accepted`); `list references` names them.")]
 pub struct Args {
     /// Built-in system: lj13, lj55, aldp or al3
-    #[arg(value_name = "SYSTEM", required_unless_present_any = ["xml", "pdb", "verify", "remake"], conflicts_with_all = ["xml", "pdb"])]
+    #[arg(value_name = "SYSTEM", add = complete::systems(), required_unless_present_any = ["xml", "pdb", "verify", "remake"], conflicts_with_all = ["xml", "pdb"])]
     system: Option<String>,
     /// Another molecule: its force field, as written by openmm.XmlSerializer.serialize(system); needs --pdb
     #[arg(long, value_name = "FILE", requires = "pdb")]

@@ -1,5 +1,7 @@
 //! The sections of an experiment file. What a sampler, a reference or the metrics may have is declared in [`crate::spec`].
 
+pub(super) mod samples;
+
 use super::fields::Fields;
 use super::reference::{PROFILES, ReferenceProfile, fitting};
 use super::source::{At, Sources, known_notes};
@@ -8,7 +10,7 @@ use crate::metrics::registry::IDS;
 use crate::spec::settings::Float;
 use crate::spec::{
     EvalSpec, ExternalSpec, KINDS, MoleculeFiles, PitaIcSpec, PitaSpec, ReferenceSpec, ReplicaExchangeSpec,
-    SamplerSpec, SmcSpec, SystemSpec, TEMPERATURES, TabgCartSpec, TabgSpec,
+    SamplerSpec, SamplesSpec, SmcSpec, SystemSpec, TEMPERATURES, TabgCartSpec, TabgSpec,
 };
 use crate::systems::{self, molecules};
 use crate::text;
@@ -40,6 +42,8 @@ pub(super) struct SamplerEntry {
     pub(super) sampler: SamplerSpec,
     systems: Option<Vec<String>>,
     ladder: Ladder,
+    /// Where its file of samples was written.
+    path: At,
 }
 
 impl SamplerEntry {
@@ -260,12 +264,15 @@ fn sampler(key: &str, f: &Fields<'_>, systems: &[&str]) -> Option<SamplerEntry> 
     };
     let sampler = match (kind.default)() {
         SamplerSpec::External(values) => SamplerSpec::External(external(f, values)?),
+        SamplerSpec::Samples(values) => {
+            SamplerSpec::Samples(SamplesSpec { path: f.text("path").unwrap_or_default(), ..values })
+        }
         other => other,
     };
     let sampler = f.over(kind.settings, &sampler)?;
     f.finish();
     let label = label.unwrap_or_else(|| key.to_owned());
-    Some(SamplerEntry { key: key.to_owned(), label, sampler, systems, ladder: Ladder::of(f) })
+    Some(SamplerEntry { key: key.to_owned(), label, sampler, systems, ladder: Ladder::of(f), path: f.place("path") })
 }
 
 /// Somebody else's program: what its `baseline.toml` says, with settings changed key by key.

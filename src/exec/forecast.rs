@@ -107,7 +107,7 @@ pub(in crate::exec) fn cells(science: &dyn Science, results: &Path, planned: &[P
         .map(|p| {
             let (atoms, molecule) = sizes.of(science, &p.cell.run.system)?;
             let mut cost = cost::run(&p.cell.run, atoms, molecule);
-            let samples = p.cell.run.sampler.samples();
+            let samples = p.cell.run.sampler.samples().unwrap_or(0);
             cost.memory = cost.memory.max(cost::evaluation(&p.cell.eval, samples, atoms));
             let known =
                 *earlier.entry(&p.asked.spec_digest).or_insert_with(|| earlier_runs(results, &p.asked.spec_digest));

@@ -9,6 +9,7 @@
 //! | `cell` | one cell from claim to ingest |
 //! | `harvest` | what a sampler made, beside what it was asked for |
 //! | `external` | somebody else's program as a sampler |
+//! | `given` | a file of samples as a sampler |
 //! | [`slurm`] | past one machine: frozen plans as Slurm arrays |
 //! | [`recompute`] | recorded runs, computed again from their samples |
 //! | `science` | the only door to the science: samplers, references, metrics |
@@ -20,6 +21,7 @@ mod cell;
 mod external;
 pub mod forecast;
 pub mod garbage;
+mod given;
 mod harvest;
 mod planned;
 mod progress;

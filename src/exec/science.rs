@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::external::External;
+use super::given::Given;
 use super::references;
 use super::work::Work;
 use crate::array::{Array, Arrays, read_safetensors};
@@ -16,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::metrics::{self, ReferenceSet};
 use crate::samplers::trained::Trained;
 use crate::samplers::{self, Context, Progress, Sampler, Samples};
-use crate::spec::{SamplerSpec, SystemSpec};
+use crate::spec::{SamplerSpec, SystemSpec, Weighted};
 use crate::systems::{self, System};
 
 /// How samples were judged.
@@ -92,6 +93,9 @@ impl Science for Builtin {
         if let SamplerSpec::External(spec) = &cell.run.sampler {
             return Ok(Box::new(External::begin(cell, spec, system, run)?));
         }
+        if let SamplerSpec::Samples(spec) = &cell.run.sampler {
+            return Ok(Box::new(Given::read(spec, &system)?));
+        }
         let budget = cell.run.sampler.budget();
         let system = Arc::new(system);
         let energy = Metered::new(device::potential(&system.potential())?, budget);
@@ -123,7 +127,7 @@ impl Science for Builtin {
             values.map_err(|e| Error::Internal(format!("metrics as JSON: {e}")))
         };
         let metrics = judged(&samples, cell.run.sampler.walkers())?;
-        let weighted = cell.run.sampler.weighted();
+        let weighted = cell.run.sampler.weighted() != Weighted::Never;
         let reweighted = weighted.then(|| metrics::weights::reweighted(&samples, cell.seed)).flatten();
         let reweighted = reweighted.as_ref().map_or(Ok(Vec::new()), |samples| judged(samples, None))?;
         Ok(Judgement { metrics, reweighted })

@@ -14,8 +14,8 @@ use super::planned::{Asked, Planned, labels, plan_asked};
 use super::progress::Screen;
 use super::schedule::{Schedule, schedule};
 use super::science::{Builtin, Science};
-use super::signals;
 use super::wait::{self, Ended};
+use super::{given, signals};
 use crate::config::Experiment;
 use crate::error::{Error, Result};
 use crate::exit::ExitCode;
@@ -71,6 +71,8 @@ impl Default for Options {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct CellReport {
     /// Run id.
+    pub run: String,
+    /// The same, as it was called first.
     pub id: String,
     /// System.
     pub system: String,
@@ -317,6 +319,7 @@ pub(super) fn plan_all(experiment: &Experiment, results: &Path, options: &Option
             planned[at].names.push(labels(&experiment.name, cell));
         }
     }
+    given::say_what_changed(results, &mut planned)?;
     if planned.is_empty() {
         return Err(Error::NothingSelected(format!(
             "{} has no cells{}",
@@ -378,6 +381,7 @@ fn name_it(p: &Planned, tags: &[String]) -> Result<bool> {
 
 fn report(p: &Planned, forecast: Forecast) -> CellReport {
     CellReport {
+        run: p.run.id.to_string(),
         id: p.run.id.to_string(),
         system: p.cell.system.clone(),
         label: p.cell.row(),

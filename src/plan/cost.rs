@@ -93,6 +93,10 @@ pub fn run(spec: &RunSpec, atoms: usize, molecule: bool) -> Cost {
         SamplerSpec::TabgCart(s) => on.tabg(&s.common(), rates::tarflow(&s.flow, atoms), tarflow_parameters(&s.flow)),
         SamplerSpec::Smc(s) => on.smc(s),
         SamplerSpec::PitaIc(s) => on.pita_ic(s),
+        // How many frames the file holds is not known before it is read.
+        SamplerSpec::Samples(_) => {
+            Cost { evaluations: Some(0), memory: 0, disk: 0, kept: 0, steps: 0, work: Some(0.0) }
+        }
         SamplerSpec::External(s) => {
             let samples = n(s.samples) * (on.dim + N(1)) * REAL;
             Cost {

@@ -103,5 +103,6 @@ pub fn build(spec: &RunSpec, ctx: &Context) -> Result<Box<dyn Sampler>> {
         SamplerSpec::TabgCart(s) => tabg::build_cartesian(s, ctx),
         SamplerSpec::PitaIc(s) => pita_ic::build(s, ctx),
         SamplerSpec::Smc(s) => smc::build(s, ctx),
+        SamplerSpec::Samples(s) => Err(Error::Internal(format!("{} is read by exec::given", s.path))),
     }
 }
