@@ -1,14 +1,18 @@
 //! What there is, as JSON: systems, kinds of samplers, metrics, profiles, baselines. From what the program itself uses.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 
 use super::experiments;
 use crate::config::{self, ReferenceProfile};
 use crate::error::{Error, Result};
 use crate::exec::forecast;
+use crate::exec::references::accepted;
 use crate::metrics::Metric;
 use crate::plan::cost;
 use crate::report::baselines::{self, Baseline, Kind};
+use crate::report::table::number;
 use crate::spec::{KINDS, ReferenceSpec, SystemSpec};
 use crate::systems::{self, molecules};
 use crate::words;
@@ -54,6 +58,29 @@ pub fn system(name: &str) -> Result<Value> {
         "temperature_unit": if molecule.is_some() { "K" } else { "reduced" },
         "energy_terms": system.potential().term_names(),
     }))
+}
+
+/// Accepted reference ensembles of the program and of a results folder.
+///
+/// # Errors
+/// When one is damaged.
+pub fn references(results: &Path) -> Result<Vec<Value>> {
+    let one = |name: &String| {
+        let (card, digest) = accepted::card(results, name)?;
+        let r = &card.report;
+        let floor = r.split_energy_w1;
+        let is = format!(
+            "{} runs, {} energy evaluations; Energy-W1 {} between them",
+            card.runs.len(),
+            r.counts.charged(),
+            number(floor)
+        );
+        Ok(json!({
+            "name": name, "system": card.system.name, "temperature": card.system.temperature, "runs": card.runs.len(),
+            "digest": digest, "description": is,
+        }))
+    };
+    accepted::names(results).iter().map(one).collect()
 }
 
 /// Profiles: those of the experiment files in `experiments/`, and the ready-made ones of references of molecules. A file that

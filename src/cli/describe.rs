@@ -61,6 +61,9 @@ enum Listed {
     /// Methods with numbers to compare with.
     #[value(alias = "baseline")]
     Baselines,
+    /// Accepted reference ensembles.
+    #[value(alias = "reference")]
+    References,
     /// What `--json` prints, verb by verb.
     #[value(alias = "schema")]
     Schemas,
@@ -123,6 +126,16 @@ pub fn list(args: &ListArgs, globals: &Globals) -> Result<()> {
                 ("PUBLISHED", "published"),
             ],
             catalogue::baselines()?,
+        ),
+        Listed::References => (
+            &[
+                ("REFERENCE", "name"),
+                ("SYSTEM", "system"),
+                ("TEMPERATURE", "temperature"),
+                ("RUNS", "runs"),
+                ("IS", "description"),
+            ],
+            catalogue::references(&globals.results)?,
         ),
         Listed::Schemas => (&[("VERB", "verb"), ("VALUE", "shape"), ("KEYS", "keys")], schemas::all()),
     };

@@ -82,7 +82,8 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         geo_n: size(args.geo_n, defaults.geo_n),
         ot_n: size(args.ot_n, defaults.ot_n),
         bootstrap: size(args.bootstrap, defaults.bootstrap),
-        reference: ReferenceSpec::ready_made(&asked, ReferenceProfile::Quick),
+        reference: ReferenceSpec::accepted(&asked)
+            .unwrap_or_else(|| ReferenceSpec::ready_made(&asked, ReferenceProfile::Quick)),
     };
     for id in &spec.metrics {
         by_id(id)?;
@@ -194,7 +195,10 @@ fn digest(positions: &[f64]) -> String {
 /// The reference ensemble of default settings, from the cache of the results folder or made there.
 fn reference_set(globals: &Globals, asked: &SystemSpec, spec: &EvalSpec) -> Result<ReferenceSet> {
     if !globals.quiet {
-        output::note("no --reference given: using the ready-made `quick` one (made once, then cached)");
+        output::note(match &spec.reference.accepted {
+            Some(name) => format!("no --reference given: using the accepted `{name}`, which comes with the program"),
+            None => "no --reference given: using the ready-made `quick` one (made once, then cached)".into(),
+        });
     }
     references::quietly(&globals.results, asked, &spec.reference)
 }

@@ -1,18 +1,18 @@
 //! `reference`: makes (or goes on with) the reference ensemble of a system and says how far it can be trusted.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{DeviceArgs, Globals, SystemArgs, complete, output};
 use crate::array::{get, is_xtc, write_frames};
-use crate::config::ReferenceProfile;
+use crate::config::{self, Cell, ReferenceProfile};
 use crate::error::{Error, Result};
 use crate::exec::references::accepted::{self, Card};
 use crate::exec::references::{self, Reference};
 use crate::exec::{self, interrupted};
 use crate::report::table::number;
 use crate::spec::{ReferenceSpec, SystemSpec};
-use crate::text;
+use crate::{text, words};
 
 /// Arguments of `reference`.
 #[derive(Debug, clap::Args)]
@@ -22,14 +22,14 @@ Examples:
   pita-bench reference al3 --temperature 300 --profile standard --out al3.npz   an hour on two cores
   pita-bench reference --xml mine.xml --pdb mine.pdb --temperature 300
   pita-bench reference --verify aldp-300                       are the files of an accepted one what they were?
-  pita-bench reference aldp --temperature 300 --profile standard --seed 1000,1001 --accept mine --frames 10000
+  pita-bench reference --accept experiments/references.toml    make accepted ones, by the recipes of a file
 
 Stop it with Ctrl-C and run it again: it goes on where it was. Finished references are kept in the results folder and
 used by `eval` and by experiments that ask for the same settings (`reference.profile` and `reference.seed`). Those of the built-in
 systems at their usual temperatures come with the program (`reference.accepted`); `list references` names them.")]
 pub struct Args {
     /// Built-in system: lj13, lj55, aldp or al3
-    #[arg(value_name = "SYSTEM", add = complete::systems(), required_unless_present_any = ["xml", "pdb", "verify", "remake"], conflicts_with_all = ["xml", "pdb"])]
+    #[arg(value_name = "SYSTEM", add = complete::systems(), required_unless_present_any = ["xml", "pdb", "accept", "verify", "remake"], conflicts_with_all = ["xml", "pdb"])]
     system: Option<String>,
     /// Another molecule: its force field, as written by openmm.XmlSerializer.serialize(system); needs --pdb
     #[arg(long, value_name = "FILE", requires = "pdb")]
@@ -38,21 +38,25 @@ pub struct Args {
     #[arg(long, value_name = "FILE", requires = "xml")]
     pdb: Option<PathBuf>,
     /// Temperature (reduced for LJ, K for molecules)
-    #[arg(long, required_unless_present_any = ["verify", "remake"])]
+    #[arg(long, required_unless_present_any = ["accept", "verify", "remake"])]
     temperature: Option<f64>,
     /// How much it may cost
     #[arg(long, value_enum, default_value_t = ReferenceProfile::Quick)]
     profile: ReferenceProfile,
-    /// Seeds, separated by commas: one independent run for each
-    #[arg(long, value_delimiter = ',', default_value = "0")]
-    seed: Vec<u64>,
-    /// Thin the runs, put their frames in turns, and keep them under this name in `accepted/references` of the results folder:
-    /// experiments use them by `reference.accepted`
-    #[arg(long, value_name = "NAME", conflicts_with = "out")]
-    accept: Option<String>,
-    /// Frames to keep, of all runs together
+    /// Seed
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Make an accepted ensemble of every system of an experiment file: two independent runs of its reference (its seed and the
+    /// next one), thinned, in turns, under the key of the system in `accepted/references` of the results folder. Experiments use
+    /// them by `reference.accepted`
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["system", "xml", "temperature", "out"])]
+    accept: Option<PathBuf>,
+    /// Frames to keep of each, of both runs together
     #[arg(long, value_name = "N", default_value_t = 10_000, requires = "accept")]
     frames: usize,
+    /// Only these systems of the file
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',', requires = "accept")]
+    systems: Vec<String>,
     /// Compare an accepted ensemble with its digests, and its energies with what its frames have now
     #[arg(long, value_name = "NAME", conflicts_with_all = ["system", "xml", "temperature", "accept", "out"])]
     verify: Option<String>,
@@ -80,25 +84,22 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         args.device.select(globals.quiet)?;
         return remake(name, globals);
     }
+    if let Some(file) = &args.accept {
+        args.device.select(globals.quiet)?;
+        return accept_all(args, file, globals);
+    }
     if let Some(out) = &args.out {
         output::file(out, "--out")?;
     }
-    let (Some(temperature), [first, others @ ..]) = (args.temperature, &args.seed[..]) else {
-        return Err(Error::Usage("--temperature and --seed: each needs a value".into()));
+    let Some(temperature) = args.temperature else {
+        return Err(Error::Usage("--temperature: a reference needs one".into()));
     };
-    if args.accept.is_none() && !others.is_empty() {
-        return Err(Error::Usage("--seed: several seeds are for --accept; give one".into()));
-    }
     let system = SystemArgs { system: args.system.clone(), xml: args.xml.clone(), pdb: args.pdb.clone() };
     let asked = system.spec(temperature)?;
     SystemArgs::build(&asked, globals.quiet)?;
     args.device.select(globals.quiet)?;
-    let recipe = |seed: u64| ReferenceSpec { seed, ..ReferenceSpec::ready_made(&asked, args.profile) };
-    if let Some(name) = &args.accept {
-        let card = accept(name, &asked, args.seed.iter().map(|s| recipe(*s)).collect(), args.frames, globals)?;
-        return show_card(&card, globals);
-    }
-    let made = make(&asked, &recipe(*first), globals)?;
+    let spec = ReferenceSpec { seed: args.seed, ..ReferenceSpec::ready_made(&asked, args.profile) };
+    let made = make(&asked, &spec, globals)?;
     if let Some(out) = &args.out {
         let npz = made.dir.join("reference.npz");
         if is_xtc(out) {
@@ -123,6 +124,36 @@ fn make(asked: &SystemSpec, spec: &ReferenceSpec, globals: &Globals) -> Result<R
     })
 }
 
+/// Accepts an ensemble of every system of an experiment file.
+fn accept_all(args: &Args, file: &Path, globals: &Globals) -> Result<()> {
+    let experiment = config::load(file, None, &[])?;
+    let mut systems: Vec<&Cell> = Vec::new();
+    for cell in &experiment.cells {
+        let asked = args.systems.is_empty() || args.systems.contains(&cell.system);
+        if asked && !systems.iter().any(|s| s.system == cell.system) {
+            systems.push(cell);
+        }
+    }
+    if let Some(unknown) = args.systems.iter().find(|name| systems.iter().all(|s| s.system != **name)) {
+        let known: Vec<&str> = experiment.cells.iter().map(|c| c.system.as_str()).collect();
+        return Err(Error::Usage(format!("--systems: {}", words::unknown("system", unknown, &known))));
+    }
+    let mut cards = Vec::new();
+    for cell in systems {
+        let recipe = &cell.eval.reference;
+        if recipe.accepted.is_some() {
+            let name = &cell.system;
+            return Err(Error::Usage(format!("`systems.{name}.reference` is an accepted one: write how to make it")));
+        }
+        let runs = [0, 1].map(|k| ReferenceSpec { seed: recipe.seed.wrapping_add(k), ..recipe.clone() });
+        cards.push(accept(&cell.system, &cell.run.system, runs.into(), args.frames, globals)?);
+    }
+    if globals.json {
+        return output::json(&cards);
+    }
+    cards.iter().try_for_each(|card| show_card(card, globals))
+}
+
 fn accept(
     name: &str,
     asked: &SystemSpec,
@@ -130,8 +161,9 @@ fn accept(
     frames: usize,
     globals: &Globals,
 ) -> Result<Card> {
-    text::ascii_name(name)
-        .map_err(|expected| Error::Usage(format!("--accept: `{}`, expected {expected}", text::beginning(name))))?;
+    text::ascii_name(name).map_err(|expected| {
+        Error::Usage(format!("`{}` is to name a folder, expected {expected}", text::beginning(name)))
+    })?;
     let runs = recipes.into_iter().map(|spec| make(asked, &spec, globals).map(|made| (spec, made)));
     accepted::accept(&globals.results, name, asked, &runs.collect::<Result<Vec<_>>>()?, frames)
 }
