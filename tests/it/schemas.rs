@@ -142,7 +142,7 @@ fn every_verb_prints_what_is_documented() {
     for kind in ["systems", "samplers", "metrics", "profiles", "baselines", "schemas"] {
         run(&format!("list {kind}"), &["list", kind]);
     }
-    for (kind, name) in [("system", "lj13"), ("metric", "ess"), ("profile", "quick"), ("baseline", "pita")] {
+    for (kind, name) in [("system", "lj13"), ("sampler", "md"), ("section", "metrics"), ("metric", "ess"), ("profile", "quick"), ("baseline", "pita")] {
         run(&format!("describe {kind}"), &["describe", kind, name]);
     }
     for action in ["rebuild", "ingest", "verify", "schema"] {
@@ -150,6 +150,7 @@ fn every_verb_prints_what_is_documented() {
     }
     run("db verify", &["db", "verify", "--recompute"]);
     run("export --bundle", &["export", "--bundle", &a, "--out", &at("a.tar")]);
+    run("export --experiment", &["export", "--experiment", &file, "--out", &at("a.tar.gz")]);
     run("export TABLE", &["export", "runs"]);
     run("import", &["import", &at("a.tar")]);
     run("gc", &["gc"]);
@@ -171,7 +172,16 @@ fn every_verb_prints_what_is_documented() {
         check(verb, value, &mut seen);
     }
     // What needs a cluster, or a minute.
-    let elsewhere = ["sweep --launcher slurm", "run", "reference"];
+    let elsewhere = [
+        "sweep --launcher slurm",
+        "run",
+        "reference",
+        "reference --accept",
+        "reference --verify",
+        "reference --remake",
+        "list references",
+        "draw",
+    ];
     let missing: Vec<&str> =
         SCHEMAS.iter().map(|s| s.verb).filter(|v| !seen.contains(*v) && !elsewhere.contains(v)).collect();
     assert!(missing.is_empty(), "not tested: {missing:?}");
