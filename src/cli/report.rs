@@ -12,6 +12,7 @@ use crate::identity;
 use crate::report::load::{self, Loaded};
 use crate::report::missing::Gap;
 use crate::report::{Status, Table, collect, write::write};
+use crate::samplers::Progress;
 
 /// Arguments of `report`.
 #[derive(Debug, clap::Args)]
@@ -62,11 +63,12 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let evaluate = if args.no_evaluate { Evaluate::Never } else { Evaluate::Missing };
     match args.compare.as_deref() {
         Some([a, b]) => versions::compare(&experiment, [a, b], args.out.as_deref(), globals),
-        _ => present(&experiment, args.out.as_deref(), evaluate, args.require_complete, globals),
+        _ => present(&experiment, args.out.as_deref(), evaluate, args.require_complete, globals).map(|_| ()),
     }
 }
 
-/// Writes the report of an experiment and prints its tables; where it cannot be written, they are printed all the same.
+/// Writes the report of an experiment and prints its tables; where it cannot be written, they are printed all the same. Gives
+/// the page.
 ///
 /// # Errors
 /// No runs to report; files that cannot be read or written; what could not be evaluated; [`Error::CellsMissing`] when all
@@ -77,7 +79,7 @@ pub fn present(
     evaluate: Evaluate,
     require_complete: bool,
     globals: &Globals,
-) -> Result<()> {
+) -> Result<Option<PathBuf>> {
     let out = out.map_or_else(|| globals.results.join("reports").join(&experiment.report), Path::to_path_buf);
     let mut loaded = load::runs(experiment, &globals.results)?;
     let mut failed = None;
@@ -89,7 +91,11 @@ pub fn present(
         }
     }
     let tables = tables(experiment, &globals.results, &loaded)?;
-    let (files, unwritten) = match save(experiment, &out, &globals.results, &loaded, &tables) {
+    let saved = exec::with_bar("report", globals.quiet, |show| {
+        show(&Progress { phase: "tables and figures".into(), ..Progress::default() });
+        save(experiment, &out, &globals.results, &loaded, &tables)
+    });
+    let (files, unwritten) = match saved {
         Ok(files) => (files, None),
         Err(e) if e.exit_code() == ExitCode::ReadOnly => (Vec::new(), Some(e)),
         Err(e) => return Err(e),
@@ -101,6 +107,7 @@ pub fn present(
         let files: Vec<String> = files.iter().map(|f| f.display().to_string()).collect();
         output::line(format!("{}\n{}", tables.join("\n"), files.join("\n")).trim_end())?;
     }
+    let page = files.iter().find(|file| file.extension().is_some_and(|e| e == "html")).cloned();
     if require_complete {
         complete(experiment, &tables)?;
     }
@@ -112,7 +119,7 @@ pub fn present(
             loaded.runs.iter().filter(|r| r.status == Status::Complete).count(),
             experiment.path.display()
         ))),
-        None => damage(&loaded.damaged),
+        None => damage(&loaded.damaged).map(|()| page),
     }
 }
 

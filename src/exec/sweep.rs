@@ -184,6 +184,11 @@ pub fn sweep_with(
         return Ok(summary);
     }
 
+    // An evaluation alone takes next to nothing beside a run.
+    let time = |i: usize| if planned[i].action == Action::Evaluate { Some(0.0) } else { forecasts[i].seconds };
+    let expected: BTreeMap<&str, Option<f64>> =
+        todo.iter().map(|&i| (&*planned[i].asked.spec_digest, time(i))).collect();
+    screen.expect(&todo.iter().map(|&i| time(i)).collect::<Vec<_>>(), options.jobs);
     let stop = AtomicBool::new(false);
     let stopped = || interrupted() || stop.load(Ordering::SeqCst);
     let shop = Shop {
@@ -198,7 +203,8 @@ pub fn sweep_with(
     };
     let attend = |p: &Planned| {
         let began = Instant::now();
-        let bar = screen.bar(&name(p));
+        let expected = expected.get(&*p.asked.spec_digest).copied().flatten();
+        let bar = screen.begin(&name(p), expected);
         let mut outcome = guarded(|| work(&shop, p, &mut |progress| bar.show(progress)));
         drop(bar);
         if p.run.file("spec.json").exists() {
@@ -211,7 +217,9 @@ pub fn sweep_with(
         if failed && options.fail_fast || matches!(outcome, Err(Error::Io { .. } | Error::Store(_))) {
             stop.store(true, Ordering::SeqCst);
         }
-        Ended { outcome, seconds: began.elapsed().as_secs_f64() }
+        let seconds = began.elapsed().as_secs_f64();
+        screen.ended(expected, seconds, failed);
+        Ended { outcome, seconds }
     };
     let next = AtomicUsize::new(0);
     let ended: Mutex<BTreeMap<usize, Ended>> = Mutex::new(BTreeMap::new());
