@@ -51,3 +51,4 @@ mod structure;
 mod sweep;
 mod tabg;
 mod tour;
+mod wheel;

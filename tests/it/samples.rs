@@ -214,3 +214,21 @@ fn files_that_are_no_samples() {
     assert!(note.contains("1 samples dropped"), "{note}");
     ends_with(&place.run(&["db", "verify", "--recompute"]), 0);
 }
+
+/// The example of the guide can be loaded as it stands, and so can that of the README.
+#[test]
+fn the_guide_is_true() {
+    let guide = include_str!("../../src/guide/own-samples.md");
+    let example = guide.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    let place = Place::new(example);
+    for seed in 0..3 {
+        std::fs::write(place.dir.path().join(format!("mine-{seed}.npz")), "x").unwrap();
+    }
+    let loaded = pita_bench::config::load(&place.experiment, None, &[]).unwrap();
+    assert_eq!(loaded.cells.len(), 6);
+    let readme = include_str!("../../README.md");
+    let section = readme.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    std::fs::write(&place.experiment, format!("seeds = [0, 1, 2]\nsystems.aldp.temperature = 300.0\n{section}"))
+        .unwrap();
+    assert_eq!(pita_bench::config::load(&place.experiment, None, &[]).unwrap().cells.len(), 3);
+}
