@@ -1,40 +1,26 @@
 //! What there is, as JSON: systems, kinds of samplers, metrics, profiles, baselines. From what the program itself uses.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 
 use super::experiments;
 use crate::config::{self, ReferenceProfile};
 use crate::error::{Error, Result};
 use crate::exec::forecast;
+use crate::exec::references::accepted;
 use crate::metrics::Metric;
 use crate::plan::cost;
 use crate::report::baselines::{self, Baseline, Kind};
-use crate::spec::{ReferenceSpec, SystemSpec};
+use crate::report::table::number;
+use crate::spec::{KINDS, ReferenceSpec, SystemSpec};
 use crate::systems::{self, molecules};
 use crate::words;
-
-/// Kinds of samplers, in the order of [`config::KINDS`], with one line on each.
-const SAMPLERS: [(&str, &str); 14] = [
-    ("md", "Langevin dynamics or MALA (`integrator`) of independent walkers"),
-    ("replica-exchange", "replicas at several temperatures that swap"),
-    ("pita", "progressive inference-time annealing of a diffusion model, from high temperature to the target"),
-    ("external", "somebody else's program, by files or over a pipe with our meter: the folder of a `baseline.toml`"),
-    ("tabg-ic", "temperature-annealed Boltzmann generator: a normalizing flow on internal coordinates"),
-    ("tabg-cart", "the same on Cartesian coordinates"),
-    ("pita-ic", "progressive annealing in whitened internal coordinates of a molecule"),
-    ("smc", "annealed sequential Monte Carlo without a model"),
-    ("samples", "samples that somebody made elsewhere: a file is a row"),
-    ("pita-faithful", "`pita` with the settings that the public code ran with, where ours differ"),
-    ("fkc", "`pita` with one model at the highest temperature, annealed in one go (Feynman-Kac correction)"),
-    ("score-scaling", "`pita` with one score model, its score scaled; no weights, no energy"),
-    ("md-diff", "`pita` with a score model of dynamics at the target itself; nothing is annealed"),
-    ("nrpt", "`replica-exchange` with a ladder that is tuned (non-reversible parallel tempering)"),
-];
 
 /// Kinds of samplers.
 #[must_use]
 pub fn samplers() -> Vec<Value> {
-    SAMPLERS.iter().map(|(kind, description)| json!({ "kind": kind, "description": description })).collect()
+    KINDS.iter().map(|kind| json!({ "kind": kind.name, "description": kind.doc })).collect()
 }
 
 /// A metric.
@@ -65,12 +51,36 @@ pub fn system(name: &str) -> Result<Value> {
     Ok(json!({
         "name": system.name,
         "description": description,
+        "energy_function": systems::energy_tag(name),
         "atoms": system.atoms,
         "length_unit": system.length_unit,
         "energy_unit": energy,
         "temperature_unit": if molecule.is_some() { "K" } else { "reduced" },
         "energy_terms": system.potential().term_names(),
     }))
+}
+
+/// Accepted reference ensembles of the program and of a results folder.
+///
+/// # Errors
+/// When one is damaged.
+pub fn references(results: &Path) -> Result<Vec<Value>> {
+    let one = |name: &String| {
+        let (card, digest) = accepted::card(results, name)?;
+        let r = &card.report;
+        let floor = r.split_energy_w1;
+        let is = format!(
+            "{} runs, {} energy evaluations; Energy-W1 {} between them",
+            card.runs.len(),
+            r.counts.charged(),
+            number(floor)
+        );
+        Ok(json!({
+            "name": name, "system": card.system.name, "temperature": card.system.temperature, "runs": card.runs.len(),
+            "digest": digest, "description": is,
+        }))
+    };
+    accepted::names(results).iter().map(one).collect()
 }
 
 /// Profiles: those of the experiment files in `experiments/`, and the ready-made ones of references of molecules. A file that
@@ -199,7 +209,6 @@ mod tests {
             let value = system(name).unwrap();
             assert!(value["atoms"].as_u64() > Some(0) && !value["energy_terms"].as_array().unwrap().is_empty());
         }
-        assert_eq!(SAMPLERS.map(|(kind, _)| kind), config::KINDS);
         for entry in baselines().unwrap() {
             let found = baseline(entry["name"].as_str().unwrap()).unwrap();
             assert_eq!(found["expected"].as_array().unwrap().len() as u64, entry["numbers"].as_u64().unwrap());

@@ -6,7 +6,7 @@ use super::{Globals, SystemArgs, output};
 use crate::array::{Input, frames_format, write_frames};
 use crate::error::{Error, Result};
 use crate::record::atomic;
-use crate::systems::pdb;
+use crate::systems::{pdb, wholeness};
 
 /// Arguments of `convert`.
 #[derive(Debug, clap::Args)]
@@ -44,8 +44,16 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     output::not_the_input(&args.input, &args.output, "--out")?;
     let format = frames_format(&args.output)?;
     let input = Input::open(&args.input, "positions")?;
-    let x = input.positions(system.atoms)?;
+    let mut x = input.positions(system.atoms)?;
     let n = x.len() / (3 * system.atoms);
+    if let Some(topology) = &system.topology {
+        let (whole, sorted) = wholeness::mended(topology, input.arrays(), &mut x, system.scale);
+        let foreign = n - sorted.kept.len();
+        let hint = sorted.hint.map(|hint| format!("note: {foreign} of {n} frames are not the molecule: {hint}"));
+        let whole =
+            (whole > 0).then(|| format!("note: {whole} frames were cut by the box of the file and are made whole"));
+        whole.iter().chain(&hint).filter(|_| !globals.quiet).for_each(|note| output::note(note));
+    }
     if let Some(path) = &args.out_pdb {
         output::not_the_input(&args.input, path, "--out-pdb")?;
         let Some(topology) = &system.topology else {

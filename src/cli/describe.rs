@@ -1,12 +1,15 @@
 //! `list` and `describe`: what there is, and everything about one of it.
 
 use clap::ValueEnum;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Globals, catalogue, output, schemas};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::metrics::{METRICS, by_id};
+use crate::spec::settings::{Group, Settings, fields, shown};
+use crate::spec::{self, Entry, EvalSpec, KINDS, ReferenceSpec};
 use crate::systems::NAMES;
+use crate::words::unknown;
 
 /// Arguments of `list`.
 #[derive(Debug, clap::Args)]
@@ -28,6 +31,8 @@ pub struct ListArgs {
 #[command(after_help = "\
 Examples:
   pita-bench describe metric energy-w1
+  pita-bench describe sampler pita         # its settings: types, defaults, bounds
+  pita-bench describe section metrics      # settings of [metrics]
   pita-bench describe baseline pita
   pita-bench describe profile quick
   pita-bench describe system aldp --json")]
@@ -56,6 +61,9 @@ enum Listed {
     /// Methods with numbers to compare with.
     #[value(alias = "baseline")]
     Baselines,
+    /// Accepted reference ensembles.
+    #[value(alias = "reference")]
+    References,
     /// What `--json` prints, verb by verb.
     #[value(alias = "schema")]
     Schemas,
@@ -70,6 +78,12 @@ enum Kind {
     /// What is sampled.
     #[value(alias = "systems")]
     System,
+    /// What samples: a `kind` of experiment files, with its settings.
+    #[value(alias = "samplers")]
+    Sampler,
+    /// Another table of experiment files, with its settings.
+    #[value(alias = "sections")]
+    Section,
     /// A variant of an experiment or of a reference.
     #[value(alias = "profiles")]
     Profile,
@@ -77,6 +91,12 @@ enum Kind {
     #[value(alias = "baselines")]
     Baseline,
 }
+
+/// Tables of experiment files that are no samplers.
+const SECTIONS: [(&str, &str, &Group); 2] = [
+    ("metrics", "[metrics]: how samples are judged", EvalSpec::GROUP),
+    ("reference", "[systems.NAME.reference]: the ensemble that samples are compared with", ReferenceSpec::GROUP),
+];
 
 /// Runs `list`.
 ///
@@ -107,6 +127,16 @@ pub fn list(args: &ListArgs, globals: &Globals) -> Result<()> {
             ],
             catalogue::baselines()?,
         ),
+        Listed::References => (
+            &[
+                ("REFERENCE", "name"),
+                ("SYSTEM", "system"),
+                ("TEMPERATURE", "temperature"),
+                ("RUNS", "runs"),
+                ("IS", "description"),
+            ],
+            catalogue::references(&globals.results)?,
+        ),
         Listed::Schemas => (&[("VERB", "verb"), ("VALUE", "shape"), ("KEYS", "keys")], schemas::all()),
     };
     if globals.json {
@@ -126,6 +156,7 @@ pub fn describe(args: &DescribeArgs, globals: &Globals) -> Result<()> {
     let entry = match args.kind {
         Kind::Metric => catalogue::metric(by_id(&args.name)?)?,
         Kind::System => catalogue::system(&args.name)?,
+        Kind::Sampler | Kind::Section => return settings(args, globals),
         Kind::Profile => Value::Array(catalogue::profile(&args.name)?),
         Kind::Baseline => catalogue::baseline(&args.name)?,
     };
@@ -135,6 +166,35 @@ pub fn describe(args: &DescribeArgs, globals: &Globals) -> Result<()> {
     let entries = entry.as_array().map_or_else(|| vec![&entry], |all| all.iter().collect());
     let texts: Vec<String> = entries.into_iter().map(text).collect();
     output::line(texts.join("\n\n"))
+}
+
+/// The settings of a sampler or a section.
+fn settings(args: &DescribeArgs, globals: &Globals) -> Result<()> {
+    let name = args.name.as_str();
+    let (what, is, entries) = if matches!(args.kind, Kind::Sampler) {
+        let Some(kind) = KINDS.iter().find(|kind| kind.name == name) else {
+            let known: Vec<&str> = KINDS.iter().map(|kind| kind.name).collect();
+            return Err(Error::Usage(unknown("kind of sampler", name, &known)));
+        };
+        ("sampler", kind.doc, spec::list(kind.settings, &fields(&(kind.default)())))
+    } else {
+        let Some((_, is, group)) = SECTIONS.iter().find(|(known, ..)| *known == name) else {
+            return Err(Error::Usage(unknown("section", name, &SECTIONS.map(|(name, ..)| name))));
+        };
+        ("section", *is, spec::list(group, &(group.default)()))
+    };
+    if globals.json {
+        return output::json(&json!({ "kind": what, "name": name, "description": is, "settings": entries }));
+    }
+    let header = ["SETTING", "TYPE", "DEFAULT", "EXPECTED", "IS"].map(String::from).to_vec();
+    let row = |entry: &Entry| {
+        let default = if entry.default.is_null() { String::from("-") } else { shown(&entry.default) };
+        let only = entry.only_with.iter().map(|other| format!("Only with {other}. "));
+        let is = only.collect::<String>() + entry.description;
+        vec![entry.setting.clone(), entry.kind.to_owned(), default, entry.expected.clone(), is]
+    };
+    let rows: Vec<Vec<String>> = std::iter::once(header).chain(entries.iter().map(row)).collect();
+    output::line(format!("{name}: {is}\n\n{}", output::columns(&rows)))
 }
 
 /// Fields of an entry, and below them its lists of records as tables.

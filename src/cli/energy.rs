@@ -67,9 +67,8 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let input = Input::open(&args.input, "positions")?;
     let mut x = input.positions(system.atoms)?;
     if let Some(topology) = &system.topology {
-        wholeness::by_box(topology, input.arrays(), &mut x);
         let n = x.len() / (3 * system.atoms);
-        let wholeness::Sorted { kept, hint } = wholeness::sort(topology, &x, system.scale);
+        let (_, wholeness::Sorted { kept, hint }) = wholeness::mended(topology, input.arrays(), &mut x, system.scale);
         if let Some(hint) = hint.filter(|_| !globals.quiet) {
             let foreign = n - kept.len();
             output::note(format!("note: {foreign} of {n} frames are not the molecule: {hint}"));

@@ -11,6 +11,7 @@ pub mod device;
 pub mod diff;
 pub mod digest;
 pub mod doctor;
+pub mod draw;
 pub mod energy;
 pub mod eval;
 pub mod experiments;
@@ -112,11 +113,13 @@ Examples:
   pita-bench sweep experiments/table1.toml             run what is missing, print the table
   pita-bench sweep experiments/table1.toml --dry-run   say what would run, and why
   pita-bench ls                                        list the runs
+  pita-bench draw 3f2a -n 10000 --out more.npz         further samples of its model, and what they cost
   pita-bench show 3f2a                                 everything about one run
 
 Exit codes: 0 done; 2 bad command line or experiment file; 3 runs failed; 4 nothing selected; 5 interrupted,
 resumable; 6 drift; 7 not comparable; 8 refused; 9 bad data; 10 database; 11 no device; 12 wrong shape; 13 not finite; 14 disk full; 15 read-only;
-16 newer database; 17 wrong digest; 18 I/O error; 19 incomplete check; 20 device failed; 21 not evaluated; 22 damaged runs; 23 cells of a report missing; 1 a bug.";
+16 newer database; 17 wrong digest; 18 I/O error; 19 incomplete check; 20 device failed; 21 not evaluated; 22 damaged runs; 23 cells of a report missing; 1 a bug;
+134 (SIGABRT): memory ran out.";
 
 /// The verbs.
 #[derive(Debug, Subcommand)]
@@ -135,6 +138,8 @@ pub enum Verb {
     Ls(ls::Args),
     /// Everything about one run.
     Show(show::Args),
+    /// Further samples of the model that a finished run left.
+    Draw(draw::Args),
     /// Compare the metrics of two runs.
     Diff(diff::Args),
     /// Say in which settings, code or environment two runs differ.
@@ -199,6 +204,7 @@ impl Cli {
             Verb::Supervise(args) => supervise::run(args)?,
             Verb::Ls(args) => return ls::run(args, globals),
             Verb::Show(args) => show::run(args, globals)?,
+            Verb::Draw(args) => draw::run(args, globals)?,
             Verb::Diff(args) => diff::run(args, globals)?,
             Verb::Explain(args) => explain::run(args, globals)?,
             Verb::Tag(args) => tag::run(args, globals)?,

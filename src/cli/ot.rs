@@ -100,6 +100,12 @@ impl Cloud {
         if let Some(bad) = points.iter().position(|x| !x.is_finite()) {
             return Err(Error::NonFinite { path: path.into(), message: format!("point {} is not finite", bad / dim) });
         }
+        for name in input.nearly_weights() {
+            output::note(format!(
+                "note: {}: array `{name}` is not used: weights are read from `weights` or `log_weight`",
+                path.display()
+            ));
+        }
         Ok((Self { at: points, weights: input.weights(n)? }, dim))
     }
 }

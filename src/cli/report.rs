@@ -8,7 +8,6 @@ use crate::config::{Cell, Experiment};
 use crate::error::{Error, Result};
 use crate::exec::{self, Options, references};
 use crate::exit::ExitCode;
-use crate::identity;
 use crate::report::load::{self, Loaded};
 use crate::report::missing::Gap;
 use crate::report::{Status, Table, collect, write::write};
@@ -151,10 +150,7 @@ fn damage(damaged: &[String]) -> Result<()> {
 /// The complete cells to be evaluated. An evaluation by other code is made anew where the reference is there; else it is
 /// shown as what it is.
 fn to_judge(loaded: &Loaded, results: &Path) -> Vec<Cell> {
-    let there = |cell: &Cell| {
-        let digest = identity::reference_digest(&cell.run.system, &cell.eval.reference);
-        references::exists(results, &digest)
-    };
+    let there = |cell: &Cell| references::exists(results, &cell.run.system, &cell.eval.reference);
     loaded.lacking.iter().filter(|l| !l.by_other_code || there(&l.cell)).map(|l| l.cell.clone()).collect()
 }
 

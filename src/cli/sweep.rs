@@ -33,9 +33,9 @@ pub struct Args {
     /// What to run
     #[command(flatten)]
     asked: Asked,
-    /// Cells at a time; each uses all cores, so more than one pays only for small cells.
-    #[arg(short, long, default_value_t = 1)]
-    jobs: usize,
+    /// Cells at a time. Without a number as many as there are cores, where memory allows, with one thread each; on a GPU one
+    #[arg(short, long, value_parser = clap::value_parser!(u16).range(1..))]
+    jobs: Option<u16>,
     /// Only say what would be done, and why.
     #[arg(long)]
     dry_run: bool,
@@ -76,7 +76,7 @@ pub struct Args {
 pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
     let experiment = args.asked.load("sweep")?;
     let options = Options {
-        jobs: args.jobs,
+        jobs: args.jobs.map(usize::from),
         dry_run: args.dry_run,
         fail_fast: args.fail_fast,
         require_clean: args.require_clean,

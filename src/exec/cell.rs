@@ -9,7 +9,8 @@ use serde::Serialize;
 
 use super::harvest;
 use super::planned::{Asked, Planned, judged, labels, partial};
-use super::science::{Science, Work};
+use super::science::Science;
+use super::work::Work;
 use crate::array::{read_npz, write_npz, write_safetensors};
 use crate::device;
 use crate::error::{Error, Result};

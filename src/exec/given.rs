@@ -5,7 +5,7 @@ use std::io::Cursor;
 use std::path::Path;
 
 use super::planned::Planned;
-use super::science::Work;
+use super::work::Work;
 use crate::array::{Array, Arrays, Input};
 use crate::disk;
 use crate::energy::{Counts, Purpose};

@@ -27,6 +27,7 @@ mod planned;
 mod progress;
 pub mod recompute;
 pub mod references;
+mod schedule;
 mod science;
 mod signals;
 pub mod slurm;
@@ -34,12 +35,14 @@ mod sweep;
 #[cfg(test)]
 mod tests;
 mod wait;
+mod work;
 
 pub use cell::Outcome;
 #[cfg(unix)]
 pub use external::supervise;
 pub use planned::{Asked, Planned, plan};
 pub use progress::with_bar;
-pub use science::{Builtin, Judgement, Science, Work};
+pub use science::{Builtin, Judgement, Science};
 pub use signals::{install, interrupted, let_go, listen};
 pub use sweep::{CellReport, Options, Summary, sweep, sweep_with};
+pub use work::Work;

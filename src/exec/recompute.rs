@@ -15,7 +15,7 @@ use crate::identity;
 use crate::metrics::evaluate::energies;
 use crate::record::audit::{Audited, audit};
 use crate::record::{Evaluation, Provenance, RunDir};
-use crate::spec::{Counted, Ladder, RunSpec, SamplerSpec};
+use crate::spec::{Coordinates, Counted, Ladder, RunSpec, SamplerSpec};
 use crate::systems;
 
 /// How far a recorded energy may be from ours, in kT: dynamics may run in single precision.
@@ -125,6 +125,8 @@ fn plausible(run: &RunDir, spec: &RunSpec, counts: &Counts, made: usize) -> Resu
                 (s.samples.div_ceil(i.samples.max(1)) as u64).saturating_sub(1).saturating_mul(s.stride as u64);
             let moves = |rungs: usize| (rungs as u64).saturating_mul(s.moves as u64).saturating_add(recording);
             match &s.ladder {
+                // Of moves in internal coordinates those are not charged that end where no configuration is.
+                Ladder::Fixed(_) if s.coordinates == Coordinates::Internal => None,
                 Ladder::Fixed(ladder) => Some(initial.saturating_add(n.saturating_mul(moves(ladder.len())))),
                 Ladder::Auto(_) => None, // energies decide how many rungs there are
             }

@@ -8,51 +8,17 @@ use serde_json::Value;
 use super::external::External;
 use super::given::Given;
 use super::references;
+use super::work::Work;
 use crate::array::{Array, Arrays, read_safetensors};
 use crate::config::Cell;
 use crate::device;
 use crate::energy::{Counts, Metered};
 use crate::error::{Error, Result};
 use crate::metrics::{self, ReferenceSet};
+use crate::samplers::trained::Trained;
 use crate::samplers::{self, Context, Progress, Sampler, Samples};
 use crate::spec::{SamplerSpec, SystemSpec, Weighted};
 use crate::systems::{self, System};
-
-/// One run in progress: a sampler with all that it needs.
-pub trait Work: Send {
-    /// See [`Sampler::step`].
-    ///
-    /// # Errors
-    /// Whatever ends the run.
-    fn step(&mut self) -> Result<Progress>;
-    /// Evaluations so far.
-    fn counts(&self) -> Counts;
-    /// See [`Sampler::state`].
-    ///
-    /// # Errors
-    /// When the state cannot be copied.
-    fn state(&self) -> Result<Arrays>;
-    /// Continues from a checkpoint.
-    ///
-    /// # Errors
-    /// When it does not fit.
-    fn restore(&mut self, state: &Arrays, counts: Counts) -> Result<()>;
-    /// See [`Sampler::samples`].
-    ///
-    /// # Errors
-    /// When called too early.
-    fn samples(&self) -> Result<Samples>;
-    /// See [`Sampler::shortfall`].
-    fn shortfall(&self) -> Option<String> {
-        None
-    }
-    /// See [`Sampler::weights`].
-    fn weights(&self) -> Option<Arrays>;
-    /// Whether it can go on from a checkpoint; else an interrupted run begins anew.
-    fn resumable(&self) -> bool {
-        true
-    }
-}
 
 /// How samples were judged.
 pub struct Judgement {
@@ -111,12 +77,9 @@ fn reference_log_weight(cell: &Cell, system: &System, run: &Path, set: &Referenc
     if !cell.eval.metrics.iter().any(needed) || !file.exists() {
         return Ok(None);
     }
-    let weights = read_safetensors(file)?;
-    let (x, energies) = (&set.positions, &set.energies);
-    match &cell.run.sampler {
-        SamplerSpec::PitaIc(s) => samplers::pita_ic::log_ratio(s, system, &weights, x, energies, cell.seed).map(Some),
-        other => samplers::tabg::log_ratio(other, system, &weights, x, energies, cell.seed),
-    }
+    let Some(model) = Trained::load(&cell.run.sampler, system, &read_safetensors(file)?)? else { return Ok(None) };
+    let kt = system.kt(system.temperature);
+    model.log_ratio(&set.positions, &set.energies, kt, cell.seed).map(Some)
 }
 
 impl Science for Builtin {

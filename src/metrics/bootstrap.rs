@@ -24,6 +24,8 @@ pub enum Draw {
     ReplicateSamples = 3,
     /// Bootstrap replicates of the reference.
     ReplicateReference = 4,
+    /// Relabellings of a permutation test.
+    Permutation = 5,
 }
 
 /// `min(n, total)` distinct indices below `total` in random order; a smaller `n` gives a prefix of a larger one.
@@ -88,9 +90,6 @@ pub fn block_interval(value: f64, blocks: &[f64; BLOCKS], correlation: f64) -> (
     let half = t * deviation(blocks).unwrap_or(0.0) * (correlation / BLOCKS as f64).sqrt();
     (value - half, value + half)
 }
-
-/// Most replicates: beyond, intervals do not change any more.
-pub const MOST: u64 = 1_000_000;
 
 /// Fewest replicates that make an interval.
 pub const LEAST: usize = 20;

@@ -9,7 +9,6 @@ use crate::config::{Cell, Experiment};
 use crate::energy::Counts;
 use crate::error::{Error, Result};
 use crate::exec::{self, Asked};
-use crate::identity;
 use crate::metrics::MetricValue;
 use crate::record::evaluation::{self, Found};
 use crate::record::{self, Failure, Origin, Partial, RunDir, atomic, manifest};
@@ -222,10 +221,13 @@ pub fn pictures(experiment: &Experiment, results: &Path, runs: &[RunResult]) -> 
                 }
             }
         }
-        let digest = identity::reference_digest(spec, &cell.eval.reference);
-        if !methods.is_empty() && exec::references::exists(results, &digest) {
+        if !methods.is_empty() && exec::references::exists(results, spec, &cell.eval.reference) {
             let system = systems::build(spec)?;
-            let reference = exec::references::quietly(results, spec, &cell.eval.reference)?;
+            let reference = match exec::references::quietly(results, spec, &cell.eval.reference) {
+                // A damaged reference has no picture either; what was judged by it stands in the table.
+                Err(Error::Data { .. } | Error::Digest { .. }) => continue,
+                found => found?,
+            };
             out.push(Pictures::new(&system, &reference, &methods)?);
         }
     }

@@ -9,6 +9,7 @@ pub mod reference;
 pub mod smc;
 pub mod state;
 pub mod tabg;
+pub mod trained;
 
 use std::sync::Arc;
 

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use super::super::fields::Fields;
 use super::super::source::Sources;
 use super::SamplerEntry;
 use crate::spec::{SamplerSpec, SamplesSpec};
@@ -10,16 +9,6 @@ use crate::words::nearest;
 
 /// What `path` may be, in words.
 const EXPECTED: &str = "a file of samples such as \"mine.npz\", \"mine-{seed}.npz\" or \"mine-*.npz\"";
-
-/// The settings as they are written; the file is looked for when system and seed are known.
-pub(super) fn settings(f: &Fields<'_>) -> SamplesSpec {
-    SamplesSpec {
-        path: f.text("path").unwrap_or_default(),
-        file: String::new(),
-        evaluations: f.optional("evaluations"),
-        walkers: f.optional("walkers").map(|n| usize::try_from(n).unwrap_or(usize::MAX)),
-    }
-}
 
 /// A sampler at each of its seeds. Samples in files have the seeds that there are files for:
 ///

@@ -54,7 +54,7 @@ pub fn status(experiment: &Experiment, results: &Path, options: &Options) -> Res
         let key = reference.key();
         let id = key.1[..16].to_owned();
         if !rows.iter().any(|r| r.kind == Kind::Reference && r.id == id) {
-            let there = references::exists(results, &key.1);
+            let there = references::exists(results, &p.cell.run.system, &p.cell.eval.reference);
             rows.push(Row {
                 kind: Kind::Reference,
                 run: id.clone(),

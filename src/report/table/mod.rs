@@ -19,6 +19,7 @@ use crate::error::Result;
 use crate::metrics::{Direction, MetricValue, by_id};
 use crate::spec::Counted;
 use crate::stats::{Estimate, Reading, deviation, mean};
+use crate::systems::energy_tag;
 
 pub use csv::csv;
 pub use latex::latex;
@@ -46,7 +47,7 @@ pub struct Table {
     pub coverage: Coverage,
     /// What a reader must know before comparing: differing references, versions.
     pub warnings: Vec<String>,
-    /// Where the published values come from: method, metric, source, remark.
+    /// Where the published values come from: method, metric, source, remark; and which are of another energy function.
     pub sources: Vec<String>,
 }
 
@@ -232,7 +233,8 @@ fn table(runs: &[RunResult], system: &str, temperature: f64) -> Result<Table> {
     keep(&mut columns, &says);
     rows.iter_mut().for_each(|row| keep(&mut row.cells, &says));
     let title = format!("{system} at T = {temperature}");
-    let sources = sources(&baselines, &rows, system, temperature, &columns);
+    let mut sources = sources(&baselines, &rows, system, temperature, &columns);
+    sources.extend(foreign(&baselines, system, temperature, &columns));
     let reference = runs.iter().find_map(|r| r.reference.as_ref()).map(Counts::charged);
     let caption = caption::caption(&columns, rows.iter().any(|r| r.counted == Counted::Claimed));
     let coverage = Coverage::of(runs.iter().copied());
@@ -276,7 +278,8 @@ fn sources(baselines: &[Baseline], rows: &[Row], system: &str, temperature: f64,
             if !shown {
                 continue;
             }
-            let text = if e.note.is_empty() { e.source.clone() } else { format!("{}. {}", e.source, e.note) };
+            let source = format!("{} (energy function {})", e.source, e.energy);
+            let text = if e.note.is_empty() { source } else { format!("{source}. {}", e.note) };
             let name = format!("{} {}", baseline.title, column.title);
             match by_text.iter_mut().find(|(t, _)| *t == text) {
                 Some((_, names)) => names.push(name),
@@ -285,6 +288,23 @@ fn sources(baselines: &[Baseline], rows: &[Row], system: &str, temperature: f64,
         }
     }
     by_text.into_iter().map(|(text, names)| format!("{}: {text}", names.join(", "))).collect()
+}
+
+/// Published numbers that are not shown, because they were measured with another energy function: one line for each.
+fn foreign(baselines: &[Baseline], system: &str, temperature: f64, columns: &[Column]) -> Vec<String> {
+    let mut by_energy: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for baseline in baselines {
+        for column in columns {
+            for e in baseline.foreign(system, temperature, &column.id) {
+                by_energy.entry(&e.energy).or_default().push(format!("{} {}", baseline.title, column.title));
+            }
+        }
+    }
+    let ours = energy_tag(system).unwrap_or("its own");
+    let line = |(energy, names): (&str, Vec<String>)| {
+        format!("Not comparable, so not shown: {} (energy function {energy}; here {ours})", names.join(", "))
+    };
+    by_energy.into_iter().map(line).collect()
 }
 
 fn columns(runs: &[&RunResult], warnings: &mut Vec<String>) -> Vec<Column> {
