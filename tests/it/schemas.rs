@@ -139,10 +139,22 @@ fn every_verb_prints_what_is_documented() {
     run("energy", &["energy", "--system", "lj13", "--samples", &npz, "--out", &at("e.npz")]);
     run("convert", &["convert", "--system", "lj13", "--samples", &npz, "--out", &at("x.xtc")]);
     run("ot", &["ot", "--a", &at("p.npz"), "--b", &at("p.npz"), "--metric", "euclidean", "--order", "1"]);
+    let references = json(&place.run(&["list", "references", "--json"])) != Value::Array(vec![]);
+    if references {
+        let all = run("list references", &["list", "references"]);
+        run("reference --verify", &["reference", "--verify", all[0]["name"].as_str().unwrap()]);
+    }
     for kind in ["systems", "samplers", "metrics", "profiles", "baselines", "schemas"] {
         run(&format!("list {kind}"), &["list", kind]);
     }
-    for (kind, name) in [("system", "lj13"), ("metric", "ess"), ("profile", "quick"), ("baseline", "pita")] {
+    for (kind, name) in [
+        ("system", "lj13"),
+        ("metric", "ess"),
+        ("profile", "quick"),
+        ("baseline", "pita"),
+        ("sampler", "samples"),
+        ("section", "metrics"),
+    ] {
         run(&format!("describe {kind}"), &["describe", kind, name]);
     }
     for action in ["rebuild", "ingest", "verify", "schema"] {
@@ -170,8 +182,12 @@ fn every_verb_prints_what_is_documented() {
     ] {
         check(verb, value, &mut seen);
     }
-    // What needs a cluster, or a minute.
-    let elsewhere = ["sweep --launcher slurm", "run", "reference"];
+    // What needs a cluster, a trained model, or minutes.
+    let mut elsewhere =
+        vec!["sweep --launcher slurm", "run", "reference", "reference --accept", "reference --remake", "draw"];
+    if !references {
+        elsewhere.extend(["list references", "reference --verify"]);
+    }
     let missing: Vec<&str> =
         SCHEMAS.iter().map(|s| s.verb).filter(|v| !seen.contains(*v) && !elsewhere.contains(v)).collect();
     assert!(missing.is_empty(), "not tested: {missing:?}");
