@@ -78,7 +78,10 @@ impl Screen {
         let shared = Arc::new(Shared { state: Mutex::new(state), over: Condvar::new() });
         let ticker = (!quiet).then(|| {
             let shared = Arc::clone(&shared);
-            std::thread::spawn(move || tick(&shared, if terminal { TICK } else { BEAT }, terminal))
+            std::thread::spawn(move || match terminal {
+                true => tick(&shared, TICK, None),
+                false => tick(&shared, BEAT, Some(&mut std::io::stderr())),
+            })
         });
         Self { bars: MultiProgress::with_draw_target(target), shared, ticker, terminal, quiet }
     }
@@ -177,8 +180,8 @@ impl State {
     }
 }
 
-/// Shows how things stand, again and again until they are over.
-fn tick(shared: &Shared, every: Duration, terminal: bool) {
+/// Shows how things stand, again and again until they are over: as a line of `log`, or on the terminal's lines.
+fn tick(shared: &Shared, every: Duration, mut log: Option<&mut dyn Write>) {
     let mut state = shared.lock();
     let mut next = Instant::now() + every;
     while !state.over {
@@ -189,14 +192,15 @@ fn tick(shared: &Shared, every: Duration, terminal: bool) {
         }
         next = Instant::now() + every;
         state.refresh();
-        if terminal {
+        let Some(log) = log.as_mut() else {
             state.live.values().for_each(Live::draw);
-        } else if !state.live.is_empty() {
+            continue;
+        };
+        if !state.live.is_empty() {
             let live: Vec<String> =
                 state.live.values().map(|l| words::brief(&l.name, &l.progress, l.began.elapsed())).collect();
-            let whole = state.pace.line();
-            let beat = words::beat(&timestamp(), &whole, &live);
-            let _ = writeln!(std::io::stderr(), "{}", text::printable(&beat));
+            let beat = words::beat(&timestamp(), &state.pace.line(), &live);
+            let _ = writeln!(log, "{}", text::printable(&beat));
         }
     }
 }
@@ -239,5 +243,39 @@ impl Drop for Bar {
                 line.finish_and_clear();
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Where there is no terminal, lines come with their time, and as long as something goes on.
+    #[test]
+    fn heartbeat() {
+        let screen = Screen::new(true);
+        screen.expect(&[Some(10.0), Some(10.0)], 1);
+        let bar = screen.begin("lj13 MD seed 0", Some(10.0));
+        bar.show(&Progress { done: 1, total: 4, phase: "sampling".into(), ..Progress::default() });
+        let shared = Arc::clone(&screen.shared);
+        let beats = std::thread::spawn(move || {
+            let mut log: Vec<u8> = Vec::new();
+            tick(&shared, Duration::from_millis(5), Some(&mut log));
+            String::from_utf8(log).unwrap()
+        });
+        std::thread::sleep(Duration::from_millis(100));
+        drop(bar);
+        screen.ended(Some(10.0), 10.0, false);
+        std::thread::sleep(Duration::from_millis(50));
+        drop(screen);
+        let beats = beats.join().unwrap();
+        let line = beats.lines().next().unwrap();
+        let (time, rest) = line.split_once(' ').unwrap();
+        assert!(crate::record::is_time(time), "{line}");
+        assert!(
+            rest.starts_with("0 of 2 cells, about ") && rest.ends_with(": lj13 MD seed 0 25 % (sampling)"),
+            "{line}"
+        );
+        assert!(!beats.contains("1 of 2"), "nothing goes on, and still a line: {beats}");
     }
 }
