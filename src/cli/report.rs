@@ -6,7 +6,7 @@ use super::asked::Asked;
 use super::{Globals, output, versions};
 use crate::config::{Cell, Experiment};
 use crate::error::{Error, Result};
-use crate::exec::{self, Options, references};
+use crate::exec::{self, Options, collection, references};
 use crate::exit::ExitCode;
 use crate::report::load::{self, Loaded};
 use crate::report::missing::Gap;
@@ -19,6 +19,7 @@ use crate::samplers::Progress;
 Examples:
   pita-bench report experiments/table1.toml
   pita-bench report experiments/table1.toml -p standard --systems lj13 --samplers md,pita --seeds 0,1
+  pita-bench report --from table1.tar.gz                              a file that `export --experiment` wrote, anywhere
   pita-bench report experiments/table1.toml --compare 9e1c0d 77ab12   two commits, each run with `sweep --rerun-stale`
 
 A table shows the evaluation that its own file asks for: metrics, sample sizes, reference, by this code. Complete cells that
@@ -27,6 +28,9 @@ pub struct Args {
     /// What is reported
     #[command(flatten)]
     pub asked: Asked,
+    /// Show what an exported experiment holds, and nothing of the results folder
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["file", "compare", "no_evaluate", "profile", "set", "systems", "samplers", "seeds"])]
+    pub from: Option<PathBuf>,
     /// Folder of the report (default: in the results folder, under `reports`)
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -58,12 +62,27 @@ pub enum Evaluate {
 /// Bad experiment files; no runs to report; files that cannot be written; [`Error::NotEvaluated`].
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     args.out.as_ref().map_or(Ok(()), |path| output::folder(path, "--out"))?;
+    if let Some(file) = &args.from {
+        return from(file, args, globals);
+    }
     let experiment = args.asked.load_seeds("report")?;
     let evaluate = if args.no_evaluate { Evaluate::Never } else { Evaluate::Missing };
     match args.compare.as_deref() {
         Some([a, b]) => versions::compare(&experiment, [a, b], args.out.as_deref(), globals),
         _ => present(&experiment, args.out.as_deref(), evaluate, args.require_complete, globals).map(|_| ()),
     }
+}
+
+/// The report of an exported experiment, laid out in a folder of its own for as long as it takes.
+fn from(file: &Path, args: &Args, globals: &Globals) -> Result<()> {
+    let folder = std::env::temp_dir().join(format!("pita-bench-report-{}", std::process::id()));
+    let there = Globals { results: folder.clone(), ..globals.clone() };
+    let shown = collection::lay_out(file, &folder).and_then(|head| {
+        let out = args.out.clone().unwrap_or_else(|| globals.results.join("reports").join(&head.experiment.report));
+        present(&head.experiment, Some(&out), Evaluate::Done, args.require_complete, &there)
+    });
+    let _ = std::fs::remove_dir_all(&folder); // what is left there is nobody's
+    shown.map(|_| ())
 }
 
 /// Writes the report of an experiment and prints its tables; where it cannot be written, they are printed all the same. Gives

@@ -96,6 +96,7 @@ pub const SCHEMAS: &[Schema] = &[
     ),
     list("db schema", "view row columns"),
     object("export --bundle", "schema file run bytes sha256"),
+    object("export --experiment", "schema file bytes sha256 experiment cells runs references samples"),
     list("export TABLE", "*"),
     list("import", "file run was known evaluations"),
     object("gc", "schema found bytes deleted"),

@@ -5,6 +5,9 @@
 //! | `sweep` | plan all cells, references first, worker threads, summary |
 //! | [`forecast`] | what a sweep would cost, beside what this machine has |
 //! | [`garbage`] | what nobody needs any more |
+//! | `schedule` | which cells side by side, with how many threads |
+//! | [`references`] | reference ensembles: made here and kept, or accepted ones |
+//! | [`collection`] | a whole experiment as one file |
 //! | `planned` | one cell, the attempt it concerns, what to do with it and why |
 //! | `cell` | one cell from claim to ingest |
 //! | `harvest` | what a sampler made, beside what it was asked for |
@@ -18,6 +21,7 @@
 //! | `progress` | bars on a terminal, lines elsewhere |
 
 mod cell;
+pub mod collection;
 mod external;
 pub mod forecast;
 pub mod garbage;

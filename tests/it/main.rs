@@ -8,6 +8,7 @@ mod arguments;
 mod boundary;
 mod check;
 mod cli;
+mod collection;
 mod compare;
 mod concurrency;
 mod config;

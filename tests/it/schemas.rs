@@ -162,6 +162,7 @@ fn every_verb_prints_what_is_documented() {
     }
     run("db verify", &["db", "verify", "--recompute"]);
     run("export --bundle", &["export", "--bundle", &a, "--out", &at("a.tar")]);
+    run("export --experiment", &["export", "--experiment", &file, "--out", &at("tiny.tar.gz")]);
     run("export TABLE", &["export", "runs"]);
     run("import", &["import", &at("a.tar")]);
     run("gc", &["gc"]);
