@@ -63,7 +63,7 @@ pub const SCHEMAS: &[Schema] = &[
     ),
     list(
         "eval",
-        "id version unit direction value lo hi floor n_samples n_effective n_reference dropped reference note reweighted? \
+        "id version unit direction value lo hi floor n_samples n_effective? n_reference dropped reference note reweighted? \
          reweighted_interval?",
     ),
     object("energy", "schema frames not_finite out rounding"),

@@ -70,7 +70,7 @@ fn everything_is_listed_and_described() {
     std::fs::write(&file, with_profile).unwrap();
     for (kind, expected) in [
         ("systems", "al3"),
-        ("samplers", "samples that somebody made elsewhere"),
+        ("samplers", "Samples that somebody made elsewhere"),
         ("metrics", "geo-w1-ref"),
         ("profiles", "12 cells, 4 seeds"),
         ("baselines", "published numbers only"),
