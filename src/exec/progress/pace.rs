@@ -7,7 +7,7 @@ use super::words;
 
 /// Looks that the rate is taken over.
 const LOOKS: usize = 10;
-/// Forecasts count for nothing until so many of their seconds have passed: the first seconds of a cell say little.
+/// Forecasts count for nothing below so many seconds: metrics and files, which they leave out, decide then.
 const ENOUGH: f64 = 2.0;
 
 /// What is known of the whole; nothing by default.
@@ -23,7 +23,9 @@ pub(super) struct Pace {
     typical: f64,
     /// Whether the time of any cell is known.
     known: bool,
-    /// Seconds that ended cells took, and were expected to take.
+    /// Cells that ended well.
+    ended: usize,
+    /// Seconds that they took, and were expected to take.
     took: (f64, f64),
     /// Evaluations of what has ended.
     kept: u64,
@@ -52,8 +54,9 @@ impl Pace {
         self.done = (self.done + 1).min(self.all); // cells of others, taken over, are not among ours
         self.failed += usize::from(failed);
         self.left = (self.left - expected.unwrap_or(self.typical)).max(0.0);
-        if let (Some(expected), false) = (expected, failed) {
-            self.took = (self.took.0 + seconds, self.took.1 + expected);
+        if !failed {
+            self.ended += 1;
+            self.took = (self.took.0 + seconds, self.took.1 + expected.unwrap_or(self.typical));
         }
     }
 
@@ -72,17 +75,23 @@ impl Pace {
                 self.looks.pop_front();
             }
         }
-        // What is under way counts with what is left of it.
-        let scale = self.scale();
-        let spent = live.iter().map(|(expected, elapsed)| elapsed.min(expected.unwrap_or(self.typical) * scale));
-        let left = (self.left * scale - spent.sum::<f64>()).max(0.0);
-        self.remaining = (self.known && self.all > self.done).then_some(left / self.workers);
-    }
-
-    /// How much longer things take than was expected.
-    fn scale(&self) -> f64 {
         let (took, expected) = self.took;
-        if expected > ENOUGH { took / expected } else { 1.0 }
+        let cells = (self.all - self.done) as f64;
+        // What all that has not ended takes, and how long one of it: by forecasts and how far they were off; where they say
+        // too little, by what the others took.
+        let whole = match self.ended {
+            _ if expected > ENOUGH => Some((self.left * took / expected, took / expected)),
+            0 => (self.known && self.left > ENOUGH).then_some((self.left, 1.0)),
+            ended => Some((cells * took / ended as f64, f64::INFINITY)),
+        };
+        self.remaining = whole.filter(|_| cells > 0.0).map(|(whole, scale)| {
+            // What is under way counts with what is left of it.
+            let most = |expected: Option<f64>| {
+                if scale.is_finite() { expected.unwrap_or(self.typical) * scale } else { whole / cells }
+            };
+            let spent: f64 = live.iter().map(|(expected, elapsed)| elapsed.min(most(*expected))).sum();
+            (whole - spent).max(0.0) / self.workers
+        });
     }
 
     /// Evaluations per second.
@@ -119,6 +128,13 @@ mod tests {
         pace.ended(Some(10.0), 20.0, false);
         pace.look(5_000_000, &[(Some(20.0), 20.0)], at(20));
         assert_eq!(pace.remaining, Some(0.5 * (70.0 - 20.0)));
+        // Forecasts of nothing: what the others took.
+        let mut short = Pace::new(&[Some(0.1), Some(0.1), None], 1);
+        short.look(0, &[(Some(0.1), 3.0)], at(3));
+        assert_eq!(short.remaining, None);
+        short.ended(Some(0.1), 9.0, false);
+        short.look(0, &[(Some(0.1), 4.0)], at(13));
+        assert_eq!(short.remaining, Some(14.0));
         pace.ended(Some(20.0), 40.0, true);
         pace.ended(None, 1.0, false);
         pace.look(0, &[], at(30));

@@ -62,7 +62,7 @@ pub(super) fn whole(done: usize, all: usize, failed: usize, rate: Option<f64>, l
         Some(rate) if rate >= 1.0 => line += &format!(", {rate:.0} evaluations/s"),
         _ => {}
     }
-    if let Some(left) = left {
+    if let Some(left) = left.filter(|left| *left >= 1.0) {
         line += &format!(", about {} left", forecast::time(left));
     }
     line
