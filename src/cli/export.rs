@@ -102,7 +102,8 @@ fn written(path: &Path, mut about: Value, globals: &Globals) -> Result<()> {
     let bytes = std::fs::metadata(path).map_err(Error::io(path))?.len();
     let sha256 = atomic::sha256_file(path)?;
     if globals.json {
-        (about["file"], about["bytes"], about["sha256"]) = (path.display().to_string().into(), bytes.into(), sha256.into());
+        (about["file"], about["bytes"], about["sha256"]) =
+            (path.display().to_string().into(), bytes.into(), sha256.into());
         return output::json(&about);
     }
     output::line(format!("{}: {bytes} bytes, SHA-256 {sha256}", path.display()))

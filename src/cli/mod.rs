@@ -30,6 +30,7 @@ pub mod report;
 pub mod run;
 pub mod schemas;
 pub mod show;
+pub mod summary;
 #[cfg(unix)]
 pub mod supervise;
 pub mod sweep;

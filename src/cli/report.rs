@@ -11,6 +11,7 @@ use crate::exit::ExitCode;
 use crate::report::load::{self, Loaded};
 use crate::report::missing::Gap;
 use crate::report::{Status, Table, collect, write::write};
+use crate::samplers::Progress;
 
 /// Arguments of `report`.
 #[derive(Debug, clap::Args)]
@@ -68,7 +69,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let evaluate = if args.no_evaluate { Evaluate::Never } else { Evaluate::Missing };
     match args.compare.as_deref() {
         Some([a, b]) => versions::compare(&experiment, [a, b], args.out.as_deref(), globals),
-        _ => present(&experiment, args.out.as_deref(), evaluate, args.require_complete, globals),
+        _ => present(&experiment, args.out.as_deref(), evaluate, args.require_complete, globals).map(|_| ()),
     }
 }
 
@@ -81,10 +82,11 @@ fn from(file: &Path, args: &Args, globals: &Globals) -> Result<()> {
         present(&head.experiment, Some(&out), Evaluate::Done, args.require_complete, &there)
     });
     let _ = std::fs::remove_dir_all(&folder); // what is left there is nobody's
-    shown
+    shown.map(|_| ())
 }
 
-/// Writes the report of an experiment and prints its tables; where it cannot be written, they are printed all the same.
+/// Writes the report of an experiment and prints its tables; where it cannot be written, they are printed all the same. Gives
+/// the page.
 ///
 /// # Errors
 /// No runs to report; files that cannot be read or written; what could not be evaluated; [`Error::CellsMissing`] when all
@@ -95,7 +97,7 @@ pub fn present(
     evaluate: Evaluate,
     require_complete: bool,
     globals: &Globals,
-) -> Result<()> {
+) -> Result<Option<PathBuf>> {
     let out = out.map_or_else(|| globals.results.join("reports").join(&experiment.report), Path::to_path_buf);
     let mut loaded = load::runs(experiment, &globals.results)?;
     let mut failed = None;
@@ -107,7 +109,11 @@ pub fn present(
         }
     }
     let tables = tables(experiment, &globals.results, &loaded)?;
-    let (files, unwritten) = match save(experiment, &out, &globals.results, &loaded, &tables) {
+    let saved = exec::with_bar("report", globals.quiet, |show| {
+        show(&Progress { phase: "tables and figures".into(), ..Progress::default() });
+        save(experiment, &out, &globals.results, &loaded, &tables)
+    });
+    let (files, unwritten) = match saved {
         Ok(files) => (files, None),
         Err(e) if e.exit_code() == ExitCode::ReadOnly => (Vec::new(), Some(e)),
         Err(e) => return Err(e),
@@ -119,6 +125,7 @@ pub fn present(
         let files: Vec<String> = files.iter().map(|f| f.display().to_string()).collect();
         output::line(format!("{}\n{}", tables.join("\n"), files.join("\n")).trim_end())?;
     }
+    let page = files.iter().find(|file| file.extension().is_some_and(|e| e == "html")).cloned();
     if require_complete {
         complete(experiment, &tables)?;
     }
@@ -130,7 +137,7 @@ pub fn present(
             loaded.runs.iter().filter(|r| r.status == Status::Complete).count(),
             experiment.path.display()
         ))),
-        None => damage(&loaded.damaged),
+        None => damage(&loaded.damaged).map(|()| page),
     }
 }
 

@@ -54,8 +54,8 @@ pub const SCHEMAS: &[Schema] = &[
     object("accept", "schema accepted before folder"),
     object("reference", "schema system temperature digest folder report"),
     list("reference --accept", "name system runs report reports apart time code files"),
-    object("reference --verify", "schema name frames energy_apart"),
     object("reference --remake", "schema name system runs report reports apart time code files"),
+    object("reference --verify", "schema name frames energy_apart"),
     object(
         "draw",
         "schema run out drawn written seed energy_evaluations seconds ess effective_samples energies_per_effective_sample \
@@ -63,23 +63,29 @@ pub const SCHEMAS: &[Schema] = &[
     ),
     list(
         "eval",
-        "id version unit direction value lo hi floor n_samples n_effective n_reference dropped reference note reweighted? \
+        "id version unit direction value lo hi floor n_samples n_effective? n_reference dropped reference note reweighted? \
          reweighted_interval?",
     ),
     object("energy", "schema frames not_finite out rounding"),
     object("convert", "schema frames out out_pdb"),
     object("ot", "schema order distance n_a n_b dim seconds weighted"),
-    list("list references", "name system temperature runs digest description"),
-    list("list systems", "name description energy_function atoms length_unit energy_unit temperature_unit energy_terms"),
+    list(
+        "list systems",
+        "name description energy_function atoms length_unit energy_unit temperature_unit energy_terms",
+    ),
     list("list samplers", "kind description"),
     list("list metrics", "id title version unit direction scope array description source"),
     list("list profiles", "name of default description cells? seeds? costs?"),
     list("list baselines", "name title is sampler numbers published"),
+    list("list references", "name system temperature runs digest description"),
     list("list schemas", "verb shape keys version"),
-    object("describe system", "schema name description energy_function atoms length_unit energy_unit temperature_unit energy_terms"),
+    object(
+        "describe system",
+        "schema name description energy_function atoms length_unit energy_unit temperature_unit energy_terms",
+    ),
+    object("describe metric", "schema id title version unit direction scope array description source"),
     object("describe sampler", "schema kind name description settings"),
     object("describe section", "schema kind name description settings"),
-    object("describe metric", "schema id title version unit direction scope array description source"),
     list("describe profile", "name of default description cells? seeds? costs?"),
     object("describe baseline", "schema name title is sampler numbers published expected"),
     object("db rebuild", "schema runs"),
@@ -90,7 +96,7 @@ pub const SCHEMAS: &[Schema] = &[
     ),
     list("db schema", "view row columns"),
     object("export --bundle", "schema file run bytes sha256"),
-    object("export --experiment", "schema file experiment cells runs references samples bytes sha256"),
+    object("export --experiment", "schema file bytes sha256 experiment cells runs references samples"),
     list("export TABLE", "*"),
     list("import", "file run was known evaluations"),
     object("gc", "schema found bytes deleted"),

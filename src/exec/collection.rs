@@ -221,7 +221,8 @@ pub fn import(results: &Path, path: &Path) -> Result<(Head, Vec<Imported>)> {
 }
 
 fn spec_of(run: &RunDir) -> String {
-    atomic::read_json::<crate::record::Request>(&run.file("spec.json")).map_or_else(|_| String::new(), |r| r.spec_digest)
+    atomic::read_json::<crate::record::Request>(&run.file("spec.json"))
+        .map_or_else(|_| String::new(), |r| r.spec_digest)
 }
 
 /// Lays an experiment out as a results folder of its own, for its report.

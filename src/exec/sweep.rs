@@ -200,6 +200,13 @@ pub fn sweep_with(
         }
     }
 
+    let asked = options.jobs.or_else(|| device::name().map(|_| 1)); // cells would share the card's memory
+    let Schedule { order, jobs, threads } = schedule(todo, &forecasts, asked, rayon::current_num_threads(), machine);
+    // An evaluation alone takes next to nothing beside a run.
+    let time = |i: usize| if planned[i].action == Action::Evaluate { Some(0.0) } else { forecasts[i].seconds };
+    let expected: BTreeMap<&str, Option<f64>> =
+        order.iter().map(|&i| (&*planned[i].asked.spec_digest, time(i))).collect();
+    screen.expect(&order.iter().map(|&i| time(i)).collect::<Vec<_>>(), jobs);
     let stop = AtomicBool::new(false);
     let stopped = || interrupted() || stop.load(Ordering::SeqCst);
     let shop = Shop {
@@ -214,7 +221,8 @@ pub fn sweep_with(
     };
     let attend = |p: &Planned| {
         let began = Instant::now();
-        let bar = screen.bar(&name(p));
+        let expected = expected.get(&*p.asked.spec_digest).copied().flatten();
+        let bar = screen.begin(&name(p), expected);
         let mut outcome = guarded(|| work(&shop, p, &mut |progress| bar.show(progress)));
         drop(bar);
         if p.run.file("spec.json").exists() {
@@ -227,10 +235,10 @@ pub fn sweep_with(
         if failed && options.fail_fast || matches!(outcome, Err(Error::Io { .. } | Error::Store(_))) {
             stop.store(true, Ordering::SeqCst);
         }
-        Ended { outcome, seconds: began.elapsed().as_secs_f64() }
+        let seconds = began.elapsed().as_secs_f64();
+        screen.ended(expected, seconds, failed);
+        Ended { outcome, seconds }
     };
-    let asked = options.jobs.or_else(|| device::name().map(|_| 1)); // cells would share the card's memory
-    let Schedule { order, jobs, threads } = schedule(todo, &forecasts, asked, rayon::current_num_threads(), machine);
     let next = AtomicUsize::new(0);
     let ended: Mutex<BTreeMap<usize, Ended>> = Mutex::new(BTreeMap::new());
     std::thread::scope(|scope| {

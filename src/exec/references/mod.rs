@@ -227,7 +227,8 @@ fn make(
         if stop {
             return Err(Error::Interrupted);
         }
-        let p = making.step(&mut ctx)?;
+        let mut p = making.step(&mut ctx)?;
+        p.evaluations = ctx.energy.counts().charged();
         step += 1;
         progress(&p);
         if p.finished {
