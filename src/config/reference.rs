@@ -115,7 +115,12 @@ mod tests {
         let quick = ReferenceSpec::ready_made(&files, ReferenceProfile::Quick);
         let default = TrajectorySpec::default();
         assert_eq!(fitting(default.clone(), &quick.sampler), default);
-        let exchange = |copies, equilibration, samples| ReplicaExchangeSpec { copies, equilibration, samples, ..quick.sampler.clone() };
+        let exchange = |copies, equilibration, samples| ReplicaExchangeSpec {
+            copies,
+            equilibration,
+            samples,
+            ..quick.sampler.clone()
+        };
         // 2 x 7 replicas x (1,000 + 100 x 250) steps: 364,000.
         let small = fitting(default.clone(), &exchange(2, 1_000, 200));
         assert_eq!((small.walkers, small.frames, small.stride), (4, 200, 455));

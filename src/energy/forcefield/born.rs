@@ -5,7 +5,7 @@ use multiversion::multiversion;
 
 use super::pairs::PairRows;
 use super::params;
-use crate::energy::lanes::{LANES, Row};
+use crate::energy::lanes::{LANES, Row, Sum};
 use crate::real::Real;
 
 /// The parameters in the scalar type of a kernel.
@@ -248,21 +248,25 @@ fn bridge<T: Real>(gb: &Born<T>, necks: &Necks<T>, pairs: &[[usize; 2]], rows: &
 /// What salt changes of the energies of single charges.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
 fn screen<T: Real>(gb: &Born<T>, salt: &Salt<T>, born: &mut BornRows<T>, energy: &mut Row<T>) {
+    let mut sum = Sum::ZERO;
     for (i, atom) in gb.atoms.iter().enumerate() {
         let square = T::from_f64(0.5) * atom.charge * atom.charge;
         for l in 0..LANES {
             let (b, inv_b) = (born.radius[i].0[l], born.inv_radius[i].0[l]);
             let (tau, slope) = salt.tau(b);
-            energy.0[l] += square * (gb.tau - tau) * inv_b;
+            sum.part.0[l] += square * (gb.tau - tau) * inv_b;
             born.pull[i].0[l] += square * ((tau - gb.tau) * inv_b - slope) * inv_b;
         }
+        sum.added(i);
     }
+    sum.end(energy);
 }
 
 /// Born radii of HCT: `1/B = 1/o - I`.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
 fn bare_radii<T: Real>(gb: &Born<T>, born: &mut BornRows<T>, energy: &mut Row<T>) {
     let (half, six) = (T::from_f64(0.5), T::from_f64(6.0));
+    let mut sum = Sum::ZERO;
     for (i, atom) in gb.atoms.iter().enumerate() {
         let rho = atom.offset_radius + gb.offset;
         let inv_o = T::ONE / atom.offset_radius;
@@ -275,18 +279,21 @@ fn bare_radii<T: Real>(gb: &Born<T>, born: &mut BornRows<T>, energy: &mut Row<T>
             let ratio = rho * inv_b;
             let ratio2 = ratio * ratio;
             let ace = surface * ratio2 * ratio2 * ratio2;
-            energy.0[l] += ace - charge * inv_b;
+            sum.part.0[l] += ace - charge * inv_b;
             born.radius[i].0[l] = b;
             born.inv_radius[i].0[l] = inv_b;
             born.pull[i].0[l] = (charge * inv_b - six * ace) * inv_b;
             born.gain[i].0[l] = b * b;
         }
+        sum.added(i);
     }
+    sum.end(energy);
 }
 
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
 fn radii<T: Real>(gb: &Born<T>, tanh: &[[T; 3]], born: &mut BornRows<T>, energy: &mut Row<T>) {
     let (half, two, three, six) = (T::from_f64(0.5), T::from_f64(2.0), T::from_f64(3.0), T::from_f64(6.0));
+    let mut sum = Sum::ZERO;
     for (i, (atom, &[alpha, beta, gamma])) in gb.atoms.iter().zip(tanh).enumerate() {
         let o = atom.offset_radius;
         let rho = o + gb.offset;
@@ -303,14 +310,16 @@ fn radii<T: Real>(gb: &Born<T>, tanh: &[[T; 3]], born: &mut BornRows<T>, energy:
             let ratio = rho * inv_b;
             let ratio2 = ratio * ratio;
             let ace = surface * ratio2 * ratio2 * ratio2;
-            energy.0[l] += ace - charge * inv_b;
+            sum.part.0[l] += ace - charge * inv_b;
             born.radius[i].0[l] = b;
             born.inv_radius[i].0[l] = inv_b;
             born.pull[i].0[l] = (charge * inv_b - six * ace) * inv_b;
             let slope = alpha + psi * (three * gamma * psi - two * beta);
             born.gain[i].0[l] = b * b * (T::ONE - tanh * tanh) * slope * o * inv_rho;
         }
+        sum.added(i);
     }
+    sum.end(energy);
 }
 
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
@@ -322,6 +331,7 @@ fn interact<T: Real, const SALT: bool>(
     energy: &mut Row<T>,
 ) {
     let (half, quarter) = (T::from_f64(0.5), T::from_f64(0.25));
+    let mut sum = Sum::ZERO;
     for (p, &[i, j]) in pairs.iter().enumerate() {
         let tqq = gb.tau * gb.atoms[i].charge * gb.atoms[j].charge;
         let (r, slope) = (&rows.r[p], &mut rows.slope[p]);
@@ -342,12 +352,12 @@ fn interact<T: Real, const SALT: bool>(
                     Some(salt) if SALT => {
                         let qq = if inside { gb.atoms[i].charge * gb.atoms[j].charge } else { T::ZERO };
                         let (tau, slope) = salt.tau(T::ONE / inv_f);
-                        energy.0[l] += qq * tau * (gb.shift - inv_f);
+                        sum.part.0[l] += qq * tau * (gb.shift - inv_f);
                         half * inv_f * qq * (tau * inv_f * inv_f + slope * (gb.shift - inv_f))
                     }
                     _ => {
                         let tqq = if inside { tqq } else { T::ZERO };
-                        energy.0[l] += tqq * (gb.shift - inv_f);
+                        sum.part.0[l] += tqq * (gb.shift - inv_f);
                         half * tqq * inv_f * inv_f * inv_f
                     }
                 };
@@ -366,7 +376,9 @@ fn interact<T: Real, const SALT: bool>(
         for l in 0..LANES {
             row.0[l] += pull_j.0[l];
         }
+        sum.added(p);
     }
+    sum.end(energy);
 }
 
 /// `dE/dB dB/dI dI/dr`.

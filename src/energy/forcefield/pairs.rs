@@ -6,7 +6,7 @@
 use multiversion::multiversion;
 
 use super::params;
-use crate::energy::lanes::{LANES, Row};
+use crate::energy::lanes::{LANES, Row, Sum};
 use crate::real::Real;
 
 /// Squared distances (nm^2) are taken to be at least this, so that coinciding atoms give a large energy and not NaN.
@@ -157,7 +157,8 @@ fn nonbonded<T: Real, const CUT: bool>(
     let (two, six, twelve) = (T::from_f64(2.0), T::from_f64(6.0), T::from_f64(12.0));
     let here = first..first + table.len();
     let distances = rows.r[here.clone()].iter().zip(&rows.inv_r[here.clone()]);
-    for ((c, (r, inv_r)), slope) in table.iter().zip(distances).zip(&mut rows.slope[here]) {
+    let mut sum = Sum::ZERO;
+    for (p, ((c, (r, inv_r)), slope)) in table.iter().zip(distances).zip(&mut rows.slope[here]).enumerate() {
         for l in 0..LANES {
             let (r, inv) = (r.0[l], inv_r.0[l]);
             let inv2 = inv * inv;
@@ -168,10 +169,12 @@ fn nonbonded<T: Real, const CUT: bool>(
             // -r dE/dr, over r^2.
             let s = inv2 * (inv6.fma(twelve * c.a * inv6 - six * c.b, coulomb)) - two * c.qq * krf;
             let inside = !CUT || r < cutoff;
-            energy.0[l] += if inside { e } else { T::ZERO };
+            sum.part.0[l] += if inside { e } else { T::ZERO };
             slope.0[l] = if inside { -s } else { T::ZERO };
         }
+        sum.added(p);
     }
+    sum.end(energy);
 }
 
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
