@@ -147,7 +147,7 @@ fn single_precision() {
     let mut draws = pita_bench::rng::Stream::new(1, pita_bench::rng::Purpose::Init, 0).at(0);
     let n = 64;
     let away = [30.0, -20.0, 10.0];
-    let mut moved = || -> Vec<f64> { start.iter().map(|x| x + 0.003 * draws.normal()).collect() };
+    let mut moved = || -> Vec<f64> { start.iter().map(|x| x + 0.001 * draws.normal()).collect() };
     let x: Vec<f64> = (0..n).flat_map(|_| moved()).enumerate().map(|(k, x)| x + away[k % 3]).collect();
     write_npz(&npz, &[("positions".to_owned(), Array::f64(&[n, 138, 3], x))].into()).unwrap();
     let (double, ..) = energies(&xml, &pdb, &npz, &[]);
