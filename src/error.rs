@@ -98,9 +98,12 @@ pub enum Error {
     /// The device failed while it worked: out of memory, a fault, gone.
     #[error("device: {0}")]
     Device(String),
+    /// The device has not enough memory for a call: one with fewer samples may fit.
+    #[error("out of device memory")]
+    DeviceMemory,
     /// A tensor operation failed: a bug of ours.
     #[error("tensor operation: {0}")]
-    Tensor(#[from] candle_core::Error),
+    Tensor(candle_core::Error),
     /// A bug.
     #[error("internal error: {0}")]
     Internal(String),
@@ -160,8 +163,58 @@ impl Error {
             Self::Interrupted => ExitCode::Interrupted,
             Self::Refused(_) => ExitCode::Refused,
             Self::NoDevice(_) => ExitCode::NoDevice,
-            Self::Device(_) => ExitCode::DeviceFailed,
+            Self::Device(_) | Self::DeviceMemory => ExitCode::DeviceFailed,
             Self::Tensor(_) | Self::Internal(_) => ExitCode::Internal,
         }
+    }
+}
+
+impl From<candle_core::Error> for Error {
+    fn from(error: candle_core::Error) -> Self {
+        if memory_is_short(&error) { Self::DeviceMemory } else { Self::Tensor(error) }
+    }
+}
+
+/// Whether candle says, through whatever it wrapped it in, that a device's memory does not suffice.
+fn memory_is_short(error: &candle_core::Error) -> bool {
+    use candle_core::Error as E;
+    match error {
+        E::Context { inner, .. } | E::WithPath { inner, .. } | E::WithBacktrace { inner, .. } => memory_is_short(inner),
+        #[cfg(feature = "cuda")]
+        E::Cuda(cause) => cause.downcast_ref().is_some_and(cuda_memory_is_short),
+        _ => false,
+    }
+}
+
+/// The driver says so, or cuBLAS.
+#[cfg(feature = "cuda")]
+fn cuda_memory_is_short(error: &candle_core::cuda_backend::CudaError) -> bool {
+    use candle_core::cuda_backend::CudaError as C;
+    use candle_core::cuda_backend::cudarc::{cublas, driver};
+    const DRIVER: driver::sys::CUresult = driver::sys::CUresult::CUDA_ERROR_OUT_OF_MEMORY;
+    const CUBLAS: cublas::sys::cublasStatus_t = cublas::sys::cublasStatus_t::CUBLAS_STATUS_ALLOC_FAILED;
+    match error {
+        C::Cuda(cuda) | C::Load { cuda, .. } => cuda.0 == DRIVER,
+        C::Cublas(error) => error.0 == CUBLAS,
+        _ => false,
+    }
+}
+
+#[cfg(all(test, feature = "cuda"))]
+mod tests {
+    use candle_core::cuda_backend::{CudaError, cudarc};
+
+    use super::*;
+
+    #[test]
+    fn short_memory_is_seen_through_wraps() {
+        let error = |code| {
+            let driver = cudarc::driver::DriverError(code);
+            candle_core::Error::Cuda(Box::new(CudaError::from(driver))).context("a layer").with_path("x")
+        };
+        let code = cudarc::driver::sys::CUresult::CUDA_ERROR_OUT_OF_MEMORY;
+        assert!(matches!(Error::from(error(code)), Error::DeviceMemory));
+        let code = cudarc::driver::sys::CUresult::CUDA_ERROR_ILLEGAL_ADDRESS;
+        assert!(matches!(Error::from(error(code)), Error::Tensor(_)));
     }
 }

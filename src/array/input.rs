@@ -253,6 +253,34 @@ impl Input {
         }
         Ok(positions)
     }
+
+    /// All arrays of a file of samples, and its [`Input::precision`]: `positions` checked, at least one frame; weights of
+    /// either kind as `log_weight`; `log_weight` and `parents` of one number a frame.
+    ///
+    /// # Errors
+    /// See [`Input::positions`], [`Input::weights`] and [`Input::column`].
+    pub fn samples(self, atoms: usize) -> Result<(Arrays, Option<f64>)> {
+        let positions = self.positions(atoms)?;
+        let n = positions.len() / (3 * atoms);
+        if n == 0 {
+            return Err(Error::data(&self.path, "`positions` has no frames"));
+        }
+        let mut columns = Arrays::from([("positions".to_owned(), Array::f64(&[n, atoms, 3], positions))]);
+        for name in ["log_weight", "parents"] {
+            if let Some(array) = self.column(name, n)? {
+                columns.insert(name.to_owned(), Array { shape: vec![n], ..array.clone() });
+            }
+        }
+        if self.find("weights")?.is_some()
+            && let Some(weights) = self.weights(n)?
+        {
+            columns.insert("log_weight".into(), Array::f64(&[n], weights.into_iter().map(f64::ln).collect()));
+        }
+        let precision = self.precision;
+        let mut arrays = self.into_arrays();
+        arrays.extend(columns);
+        Ok((arrays, precision))
+    }
 }
 
 /// `positions [n, atoms, 3]` of a file of any format: see [`Input::positions`].

@@ -12,7 +12,6 @@ use serde::{Deserialize, Serialize};
 use super::bundle::Bundle;
 use super::cells::{CellRecord, Side};
 use super::probe::{self, TOLERANCE};
-use super::session::Past;
 use crate::exit::ExitCode;
 use crate::identity;
 use crate::metrics::MetricValue;
@@ -156,6 +155,32 @@ pub struct Report {
     pub same_bits: (usize, usize),
     /// Probes.
     pub probes: Vec<probe::Outcome>,
+}
+
+/// `verdict.json`: one night.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Past {
+    /// When it began.
+    pub time: String,
+    /// Code digest.
+    pub code: String,
+    /// Git commit, if known.
+    pub revision: Option<String>,
+    /// Machine.
+    pub cpu: String,
+    /// When the bundle that it was compared with was accepted.
+    pub accepted: Option<String>,
+    /// What was found.
+    pub report: Report,
+}
+
+impl Past {
+    /// The code as people know it: the commit, or the beginning of the digest.
+    #[must_use]
+    pub fn code(&self) -> &str {
+        let text = self.revision.as_ref().unwrap_or(&self.code);
+        text.get(..9).unwrap_or(text)
+    }
 }
 
 /// Compares tonight with the accepted bundle (if there is one); `past` are earlier checks, oldest first.

@@ -12,10 +12,10 @@ use crate::systems::{pdb, wholeness};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  pita-bench convert --system aldp --in samples.npz --out samples.xtc --out-pdb aldp.pdb
+  pita-bench convert --system aldp --samples samples.npz --out samples.xtc --out-pdb aldp.pdb
   vmd aldp.pdb samples.xtc                                   (or mdtraj.load(\"samples.xtc\", top=\"aldp.pdb\"))
-  pita-bench convert --system aldp --in long-md.xtc --out long-md.npz
-  pita-bench convert --xml mine.xml --pdb mine.pdb --in samples.npz --out samples.xtc
+  pita-bench convert --system aldp --samples long-md.xtc --out long-md.npz
+  pita-bench convert --xml mine.xml --pdb mine.pdb --samples samples.npz --out samples.xtc
 
 An npz file holds `positions` [n, atoms, 3] exactly; an xtc file rounds them to 1e-6 nm and holds nothing else (no weights).
 Reduced units of clusters stand in an xtc file as they are: r_m where viewers take nm.")]
@@ -23,7 +23,7 @@ pub struct Args {
     #[command(flatten)]
     system: SystemArgs,
     /// Frames: an npz or safetensors file with `positions`, an npy or xtc file, or - for standard input
-    #[arg(long = "in", value_name = "FILE")]
+    #[arg(long = "samples", alias = "in", value_name = "FILE")]
     input: PathBuf,
     /// Where they go: .xtc or .npz
     #[arg(long = "out", value_name = "FILE")]

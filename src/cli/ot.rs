@@ -31,7 +31,7 @@ pub struct Args {
     #[arg(long, value_enum)]
     metric: Metric,
     /// Order of the Wasserstein distance
-    #[arg(short, value_name = "ORDER", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=2))]
+    #[arg(long = "order", short_alias = 'p', value_name = "P", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=2))]
     p: u32,
 }
 

@@ -8,60 +8,13 @@ use super::baseline::{self, Baseline};
 use super::source::{At, Sources, known_notes};
 use super::tree::{Node, Table, Value};
 use crate::error::{Error, Result};
-use crate::spec::{TEMPERATURES, TextFile};
+use crate::spec::TextFile;
+use crate::spec::settings::{Float, Kind, Word, at_least};
 use crate::text;
 use crate::words::nearest;
 
-/// What a float may be.
-#[derive(Clone, Copy)]
-pub(super) enum Float {
-    /// Above 0.
-    Positive,
-    /// 0 or above.
-    NotNegative,
-    /// From 0 to 1, ends included.
-    Fraction,
-    /// Between 0 and 1, ends excluded.
-    Inside,
-    /// 0 included, 1 excluded.
-    BelowOne,
-    /// 0 excluded, 1 included.
-    AboveZero,
-    /// Within [`TEMPERATURES`].
-    Temperature,
-}
-
-/// Largest count: walkers, samples and replicates are numbered by 32 bits where random numbers are drawn for them.
-const MOST: u64 = u32::MAX as u64;
 /// Most seeds of one experiment.
 const SEEDS: usize = 10_000;
-
-impl Float {
-    fn holds(self, x: f64) -> bool {
-        x.is_finite()
-            && match self {
-                Self::Positive => x > 0.0,
-                Self::NotNegative => x >= 0.0,
-                Self::Fraction => (0.0..=1.0).contains(&x),
-                Self::Inside => x > 0.0 && x < 1.0,
-                Self::BelowOne => (0.0..1.0).contains(&x),
-                Self::AboveZero => x > 0.0 && x <= 1.0,
-                Self::Temperature => TEMPERATURES.contains(&x),
-            }
-    }
-
-    fn text(self) -> &'static str {
-        match self {
-            Self::Positive => "a finite number above 0",
-            Self::NotNegative => "a finite number, 0 or above",
-            Self::Fraction => "a number from 0 to 1",
-            Self::Inside => "a number between 0 and 1 (both excluded)",
-            Self::BelowOne => "a number from 0 to below 1",
-            Self::AboveZero => "a number above 0, at most 1",
-            Self::Temperature => "a temperature from 1e-6 to 1e6",
-        }
-    }
-}
 
 /// A table being read.
 pub(super) struct Fields<'a> {
@@ -124,7 +77,7 @@ impl<'a> Fields<'a> {
         self.table.and_then(|t| t.get(key)).map_or_else(|| self.at.clone(), |n| n.at.clone())
     }
 
-    fn wrong(&self, node: &Node, key: &str, expected: &str) {
+    pub(super) fn wrong(&self, node: &Node, key: &str, expected: &str) {
         let found = match node.value {
             Value::List(_) | Value::Table(_) => node.kind().to_owned(),
             Value::Text(_) | Value::Date(_) => format!("{} (\"{}\")", node.kind(), text::beginning(&node.text())),
@@ -133,7 +86,7 @@ impl<'a> Fields<'a> {
         self.problem(&node.at, format!("`{}` is {found}, expected {expected}", self.name(key)), vec![]);
     }
 
-    fn number(&self, node: &Node, key: &str, rule: Float) -> Option<f64> {
+    pub(super) fn number(&self, node: &Node, key: &str, rule: Float) -> Option<f64> {
         #[allow(clippy::cast_precision_loss)] // settings are small
         let x = match node.value {
             Value::Int(i) => i as f64,
@@ -154,11 +107,6 @@ impl<'a> Fields<'a> {
         Some(x + 0.0)
     }
 
-    /// A float; integers are read as floats.
-    pub(super) fn float(&self, key: &'static str, default: f64, rule: Float) -> f64 {
-        self.node(key).and_then(|n| self.number(n, key, rule)).unwrap_or(default)
-    }
-
     /// A float without a default.
     pub(super) fn required_float(&self, key: &'static str, rule: Float) -> Option<f64> {
         let node = self.node(key);
@@ -176,8 +124,8 @@ impl<'a> Fields<'a> {
         self.problem(&self.at, message, near.into_iter().collect());
     }
 
-    fn integer(&self, node: &Node, key: &str, min: u64, max: u64) -> Option<u64> {
-        let expected = if min == 0 { String::from("a whole number") } else { format!("a whole number, {min} or more") };
+    pub(super) fn integer(&self, node: &Node, key: &str, min: u64, max: u64) -> Option<u64> {
+        let expected = at_least(min);
         let Value::Int(i) = node.value else {
             self.wrong(node, key, &expected);
             return None;
@@ -192,41 +140,6 @@ impl<'a> Fields<'a> {
             Some(_) => {}
         }
         found
-    }
-
-    /// A count of at least `min`, at most 4,294,967,295.
-    pub(super) fn count(&self, key: &'static str, default: usize, min: u64) -> usize {
-        self.count_to(key, default, min, MOST)
-    }
-
-    /// A count of at least `min`, at most `max`.
-    pub(super) fn count_to(&self, key: &'static str, default: usize, min: u64, max: u64) -> usize {
-        self.node(key)
-            .and_then(|n| self.integer(n, key, min, max))
-            .and_then(|i| usize::try_from(i).ok())
-            .unwrap_or(default)
-    }
-
-    /// An optional count of at least 1.
-    pub(super) fn optional(&self, key: &'static str) -> Option<u64> {
-        self.node(key).and_then(|n| self.integer(n, key, 1, u64::MAX))
-    }
-
-    /// A seed.
-    pub(super) fn seed(&self, key: &'static str, default: u64) -> u64 {
-        self.node(key).and_then(|n| self.integer(n, key, 0, u64::MAX)).unwrap_or(default)
-    }
-
-    /// `true` or `false`.
-    pub(super) fn boolean(&self, key: &'static str, default: bool) -> bool {
-        match self.node(key) {
-            Some(Node { value: Value::Bool(b), .. }) => *b,
-            Some(node) => {
-                self.wrong(node, key, "true or false");
-                default
-            }
-            None => default,
-        }
     }
 
     /// A string, not empty.
@@ -288,23 +201,22 @@ impl<'a> Fields<'a> {
         values
     }
 
-    /// One of some names.
-    pub(super) fn choice<T: Copy>(&self, key: &'static str, default: T, names: &[(&str, T)]) -> T {
-        let Some(node) = self.node(key) else { return default };
-        let known = names.iter().map(|(name, _)| *name);
+    /// One of some words.
+    pub(super) fn word(&self, key: &'static str, words: &'static [Word]) -> Option<&'static str> {
+        self.node(key).and_then(|node| self.one_of(node, key, words))
+    }
+
+    pub(super) fn one_of(&self, node: &Node, key: &str, words: &'static [Word]) -> Option<&'static str> {
         let Value::Text(found) = &node.value else {
-            let all: Vec<&str> = known.collect();
-            self.wrong(node, key, &format!("one of {}", all.join(", ")));
-            return default;
+            self.wrong(node, key, &Kind::Words(words).expected());
+            return None;
         };
-        match names.iter().find(|(name, _)| name == found) {
-            Some((_, value)) => *value,
-            None => {
-                let message = format!("unknown value `{}` of `{}`", text::beginning(found), self.name(key));
-                self.problem(&node.at, message, known_notes(found, known));
-                default
-            }
+        let word = words.iter().find(|word| word.name == found);
+        if word.is_none() {
+            let message = format!("unknown value `{}` of `{}`", text::beginning(found), self.name(key));
+            self.problem(&node.at, message, known_notes(found, words.iter().map(|word| word.name)));
         }
+        word.map(|word| word.name)
     }
 
     /// The elements of a list.
@@ -339,12 +251,9 @@ impl<'a> Fields<'a> {
         Some(seeds)
     }
 
-    /// Names out of a known list, at least one, none twice.
+    /// Names out of a known list, none twice.
     pub(super) fn names(&self, key: &'static str, what: &str, all: &[&str]) -> Option<Vec<String>> {
         let list = self.list(key, &format!("a list of {what}s"))?;
-        if list.is_empty() {
-            self.problem(&self.place(key), format!("`{}` is empty, expected at least one", self.name(key)), vec![]);
-        }
         let mut names = Vec::new();
         for node in list {
             let Value::Text(name) = &node.value else {
@@ -364,31 +273,6 @@ impl<'a> Fields<'a> {
             }
         }
         Some(names)
-    }
-
-    /// Temperatures from high to low, all above 0, at least one.
-    pub(super) fn ladder(&self, key: &'static str, default: Vec<f64>) -> Vec<f64> {
-        let ladder = self.ladder_or_none(key, default);
-        if ladder.is_empty() {
-            let note = vec![String::from("temperatures above the target, high to low, such as [4.0, 2.0]")];
-            self.problem(&self.place(key), format!("`{}` is empty, expected at least one", self.name(key)), note);
-        }
-        ladder
-    }
-
-    /// Temperatures from high to low, all above 0; `[]` is none.
-    pub(super) fn ladder_or_none(&self, key: &'static str, default: Vec<f64>) -> Vec<f64> {
-        let Some(list) = self.list(key, "a list of temperatures, high to low") else { return default };
-        let mut ladder: Vec<f64> = Vec::new();
-        for node in list {
-            let Some(t) = self.number(node, key, Float::Temperature) else { continue };
-            if let Some(&last) = ladder.last().filter(|&&last| t >= last) {
-                let message = format!("`{}` does not descend: {t} comes after {last}", self.name(key));
-                self.problem(&node.at, message, vec![String::from("list temperatures from high to low, none twice")]);
-            }
-            ladder.push(t);
-        }
-        ladder
     }
 
     /// The fields of another table.

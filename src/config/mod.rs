@@ -11,8 +11,9 @@
 //! | `source` | where text came from; how a problem is shown (file, line, column, caret, nearest key) |
 //! | `tree` | a TOML value that remembers where each part was written; merging |
 //! | `overrides` | `-s a.b=c` on the command line |
-//! | `fields` | reads one table: types, bounds, unknown keys |
-//! | `schema` | which fields each section has, and their bounds |
+//! | `fields` | reads one table: keys, types, unknown keys |
+//! | `settings` | reads what `spec` declares: defaults, bounds, what goes together |
+//! | `schema` | the sections of a file |
 //! | `experiment` | puts it together: profiles, sweep, the list of cells |
 
 pub mod baseline;
@@ -21,8 +22,9 @@ mod fields;
 mod overrides;
 mod reference;
 mod schema;
+mod settings;
 mod source;
 mod tree;
 
 pub use experiment::{Cell, Experiment, load, load_text};
-pub use reference::ReferenceProfile;
+pub use reference::{ACCEPTED, ReferenceProfile};

@@ -2,6 +2,7 @@
 //! 0.45 million evaluations per second). At that rate `standard` takes half an hour for ALDP and an hour for AL3, `paper` (the
 //! published length) two and a half and five hours.
 
+use crate::spec::settings::Word;
 use crate::spec::{Integrator, Precision, ReferenceSpec, ReplicaExchangeSpec, SystemSpec, TrajectorySpec};
 use crate::systems;
 
@@ -14,6 +15,20 @@ pub enum ReferenceProfile {
     Standard,
     /// 1 microsecond at the target temperature, as published: hours.
     Paper,
+}
+
+/// Their words in experiment files.
+pub(super) const PROFILES: &[Word] = &[
+    Word { name: "quick", doc: "A minute for 22 atoms, two for 33: a high noise floor." },
+    Word { name: "standard", doc: "About half an hour for 22 atoms, an hour for 33." },
+    Word { name: "paper", doc: "1 microsecond at the target temperature, as published: hours." },
+];
+
+impl ReferenceProfile {
+    /// By its word.
+    pub(super) fn named(word: &str) -> Option<Self> {
+        clap::ValueEnum::from_str(word, false).ok()
+    }
 }
 
 /// Ratio of neighbouring temperatures, about: half of the exchanges are accepted for small peptides.
@@ -32,6 +47,9 @@ fn ladder(hot: f64, target: f64) -> Vec<f64> {
     (0..rungs as usize).map(|k| round(hot * (target / hot).powf(k as f64 / rungs))).collect()
 }
 
+/// Accepted ensembles that are part of the program, as `system-temperature`.
+pub const ACCEPTED: &[&str] = &[];
+
 /// Fewest trajectories that are worth a fit, and fewest steps between their frames.
 const LEAST: (usize, usize) = (4, 10);
 
@@ -47,6 +65,14 @@ pub(super) fn fitting(trajectory: TrajectorySpec, exchange: &ReplicaExchangeSpec
 }
 
 impl ReferenceSpec {
+    /// The accepted ensemble of a system, where the program has one.
+    #[must_use]
+    pub fn accepted(system: &SystemSpec) -> Option<Self> {
+        let name = format!("{}-{}", system.name, system.temperature);
+        let there = system.files.is_none() && ACCEPTED.contains(&name.as_str());
+        there.then(|| Self { accepted: Some(name), ..Self::default() })
+    }
+
     /// The settings of a profile for a system: Langevin dynamics for molecules, MALA for clusters.
     #[must_use]
     pub fn ready_made(system: &SystemSpec, profile: ReferenceProfile) -> Self {

@@ -1,41 +1,19 @@
-//! Which fields each section of an experiment file has, and what they may be. One line per setting: to add one, add it
-//! to its struct in [`crate::spec`] and here.
+//! The sections of an experiment file. What a sampler, a reference or the metrics may have is declared in [`crate::spec`].
 
-mod pita;
-mod pita_ic;
-mod smc;
-mod tabg;
+pub(super) mod samples;
 
-use super::fields::{Fields, Float};
-use super::reference::{ReferenceProfile, fitting};
+use super::fields::Fields;
+use super::reference::{PROFILES, ReferenceProfile, fitting};
 use super::source::{At, Sources, known_notes};
 use super::tree::Table;
-use crate::metrics::bootstrap::MOST as MOST_REPLICATES;
 use crate::metrics::registry::IDS;
+use crate::spec::settings::Float;
 use crate::spec::{
-    EvalSpec, ExternalSpec, HotStartSpec, Integrator, MdSpec, MoleculeFiles, PitaIcSpec, PitaSpec, Precision,
-    ReferenceSpec, ReplicaExchangeSpec, SamplerSpec, SmcSpec, SystemSpec, TEMPERATURES, TabgCartSpec, TabgSpec,
-    TrajectorySpec,
+    EvalSpec, ExternalSpec, KINDS, MoleculeFiles, PitaIcSpec, PitaSpec, ReferenceSpec, ReplicaExchangeSpec,
+    SamplerSpec, SamplesSpec, SmcSpec, SystemSpec, TEMPERATURES, TabgCartSpec, TabgSpec,
 };
 use crate::systems::{self, molecules};
 use crate::text;
-
-/// `samplers.*.kind`.
-const KINDS: [&str; 13] = [
-    "md",
-    "replica-exchange",
-    "pita",
-    "external",
-    "tabg-ic",
-    "tabg-cart",
-    "pita-ic",
-    "smc",
-    "pita-faithful",
-    "fkc",
-    "score-scaling",
-    "md-diff",
-    "nrpt",
-];
 
 /// Where a ladder was written, and whether it was (or is the default).
 pub(super) struct Ladder {
@@ -64,6 +42,8 @@ pub(super) struct SamplerEntry {
     pub(super) sampler: SamplerSpec,
     systems: Option<Vec<String>>,
     ladder: Ladder,
+    /// Where its file of samples was written.
+    path: At,
 }
 
 impl SamplerEntry {
@@ -140,7 +120,9 @@ fn named<T>(
 /// Every temperature of a ladder is above the target, which is its last rung: notes a problem otherwise.
 pub(super) fn check_ladders(sources: &Sources, system: &SystemEntry, sampler: &SamplerEntry) {
     let reference = format!("systems.{}.reference", system.key);
-    above_target(sources, &system.ladder, &reference, &system.reference.sampler.ladder, system);
+    if system.reference.accepted.is_none() {
+        above_target(sources, &system.ladder, &reference, &system.reference.sampler.ladder, system);
+    }
     if let SamplerSpec::ReplicaExchange(ReplicaExchangeSpec { ladder, .. })
     | SamplerSpec::Pita(PitaSpec { ladder, .. })
     | SamplerSpec::PitaIc(PitaIcSpec { ladder, .. })
@@ -208,39 +190,28 @@ fn system(key: &str, f: &Fields<'_>) -> SystemEntry {
     SystemEntry { key: key.to_owned(), system: asked, reference, ladder }
 }
 
-/// A reference: a ready-made one (`profile`; for molecules `quick`, if nothing is written), changed key by key.
+/// A reference: an accepted ensemble (`accepted`; that of the program, if nothing is written), or a ready-made one (`profile`;
+/// for molecules `quick`), changed key by key.
 fn reference(system: &SystemSpec, f: &Fields<'_>) -> (ReferenceSpec, Ladder) {
-    let fallback = if systems::is_molecule(system) { Some(ReferenceProfile::Quick) } else { None };
-    let profile = f.choice("profile", fallback, &REFERENCE_PROFILES);
-    let d = profile.map_or_else(ReferenceSpec::default, |profile| ReferenceSpec::ready_made(system, profile));
-    let (written, sampler) = (f.nested("trajectory"), replica_exchange(f, d.sampler));
+    let written = f.table().is_some_and(|t| !t.entries.is_empty());
+    if let Some(accepted) = ReferenceSpec::accepted(system).filter(|_| !written) {
+        return (accepted, Ladder::of(f));
+    }
+    if f.has("accepted") {
+        let spec = ReferenceSpec { accepted: f.text("accepted"), ..ReferenceSpec::default() };
+        f.finish();
+        return (spec, Ladder::of(f));
+    }
+    let fallback = systems::is_molecule(system).then_some(ReferenceProfile::Quick);
+    let profile = f.word("profile", PROFILES).map_or(fallback, ReferenceProfile::named);
+    let values = profile.map_or_else(ReferenceSpec::default, |profile| ReferenceSpec::ready_made(system, profile));
+    let mut spec = f.settings(values);
     // A molecule of one's own may be large, and its reference small: nobody asked for longer trajectories than that.
-    let default = match d.trajectory {
-        Some(default) if system.files.is_some() => Some(fitting(default, &sampler)),
-        other => other,
-    };
-    let spec = ReferenceSpec { seed: f.seed("seed", d.seed), sampler, trajectory: trajectory(&written, default) };
+    if system.files.is_some() && !f.has("trajectory") {
+        spec.trajectory = spec.trajectory.map(|default| fitting(default, &spec.sampler));
+    }
     f.finish();
     (spec, Ladder::of(f))
-}
-
-fn trajectory(f: &Fields<'_>, default: Option<TrajectorySpec>) -> Option<TrajectorySpec> {
-    if f.table().is_none() {
-        return default;
-    }
-    let d = default.unwrap_or_default();
-    let spec = TrajectorySpec {
-        walkers: f.count("walkers", d.walkers, 1),
-        frames: f.count("frames", d.frames, 2),
-        stride: f.count("stride", d.stride, 1),
-        lag: f.count("lag", d.lag, 1),
-    };
-    if spec.lag >= spec.frames {
-        let message = format!("`{}` is {}, expected less than `frames` ({})", f.name("lag"), spec.lag, spec.frames);
-        f.problem(&f.place("lag"), message, vec![]);
-    }
-    f.finish();
-    Some(spec)
 }
 
 /// `xml` and `pdb`: a molecule of one's own. It is read once here, so that what is wrong with it is said at once.
@@ -279,169 +250,58 @@ fn sampler(key: &str, f: &Fields<'_>, systems: &[&str]) -> Option<SamplerEntry> 
     let kind = f.text("kind");
     let label = f.text("label");
     let systems = f.names("systems", "system", systems);
-    let sampler = match kind.as_deref() {
-        Some("md") => SamplerSpec::Md(md(f)),
-        Some("replica-exchange") => SamplerSpec::ReplicaExchange(replica_exchange(f, ReplicaExchangeSpec::default())),
-        Some("pita") => SamplerSpec::Pita(pita::settings(f, PitaSpec::default())),
-        Some("pita-faithful") => SamplerSpec::Pita(pita::settings(f, PitaSpec::faithful())),
-        Some("fkc") => SamplerSpec::Pita(pita::settings(f, PitaSpec::fkc())),
-        Some("score-scaling") => SamplerSpec::Pita(pita::settings(f, PitaSpec::score_scaling())),
-        Some("md-diff") => SamplerSpec::Pita(pita::settings(f, PitaSpec::md_diff())),
-        Some("external") => SamplerSpec::External(external(f)?),
-        Some("tabg-ic") => SamplerSpec::TabgIc(tabg::internal(f)),
-        Some("tabg-cart") => SamplerSpec::TabgCart(tabg::cartesian(f)),
-        Some("pita-ic") => SamplerSpec::PitaIc(pita_ic::settings(f)),
-        Some("smc") => SamplerSpec::Smc(smc::settings(f)),
-        Some("nrpt") => SamplerSpec::ReplicaExchange(replica_exchange(f, ReplicaExchangeSpec::non_reversible())),
-        // Without a kind nothing is known about the other keys: one message, not one for each of them.
-        Some(other) => {
-            f.problem(&f.place("kind"), format!("unknown kind of sampler `{other}`"), known_notes(other, KINDS));
-            return None;
+    let names = KINDS.iter().map(|kind| kind.name);
+    let Some(name) = kind else {
+        if f.table().is_some_and(|t| t.get("kind").is_none()) {
+            f.missing("kind", &format!("one of {}", names.collect::<Vec<_>>().join(", ")));
         }
-        None => {
-            if f.table().is_some_and(|t| t.get("kind").is_none()) {
-                f.missing("kind", &format!("one of {}", KINDS.join(", ")));
-            }
-            return None;
-        }
+        return None;
     };
+    // Without a kind nothing is known about the other keys: one message, not one for each of them.
+    let Some(kind) = KINDS.iter().find(|kind| kind.name == name) else {
+        f.problem(&f.place("kind"), format!("unknown kind of sampler `{name}`"), known_notes(&name, names));
+        return None;
+    };
+    let sampler = match (kind.default)() {
+        SamplerSpec::External(values) => SamplerSpec::External(external(f, values)?),
+        SamplerSpec::Samples(values) => {
+            SamplerSpec::Samples(SamplesSpec { path: f.text("path").unwrap_or_default(), ..values })
+        }
+        other => other,
+    };
+    let sampler = f.over(kind.settings, &sampler)?;
     f.finish();
     let label = label.unwrap_or_else(|| key.to_owned());
-    Some(SamplerEntry { key: key.to_owned(), label, sampler, systems, ladder: Ladder::of(f) })
+    Some(SamplerEntry { key: key.to_owned(), label, sampler, systems, ladder: Ladder::of(f), path: f.place("path") })
 }
 
 /// Somebody else's program: what its `baseline.toml` says, with settings changed key by key.
-fn external(f: &Fields<'_>) -> Option<ExternalSpec> {
-    let d = ExternalSpec::default();
-    let (samples, budget) = (f.count("samples", d.samples, 1), f.optional("budget"));
-    let timeout = f.optional("timeout");
+fn external(f: &Fields<'_>, values: ExternalSpec) -> Option<ExternalSpec> {
     let found = f.baseline("baseline");
     let own = f.nested("settings");
     let (baseline, folder, files) = found?;
-    let settings = own.values(&baseline.settings);
-    f.finish();
     Some(ExternalSpec {
+        settings: own.values(&baseline.settings),
         name: baseline.name,
         folder,
         files,
         command: baseline.command,
         protocol: baseline.protocol,
-        settings,
-        samples,
-        budget,
-        timeout: timeout.unwrap_or(baseline.timeout),
+        timeout: baseline.timeout,
         disk: baseline.disk,
+        ..values
     })
 }
 
-fn md(f: &Fields<'_>) -> MdSpec {
-    let d = MdSpec::default();
-    MdSpec {
-        integrator: f.choice("integrator", d.integrator, &INTEGRATORS),
-        step: f.float("step", d.step, Float::Positive),
-        friction: f.float("friction", d.friction, Float::Positive),
-        precision: f.choice("precision", d.precision, &PRECISIONS),
-        walkers: f.count("walkers", d.walkers, 1),
-        hot_start: hot_start(&f.nested("hot_start")),
-        equilibration: f.count("equilibration", d.equilibration, 0),
-        stride: f.count("stride", d.stride, 1),
-        samples: f.count("samples", d.samples, 1),
-        budget: f.optional("budget"),
-    }
-}
-
-pub(super) fn hot_start(f: &Fields<'_>) -> Option<HotStartSpec> {
-    f.table()?;
-    let d = HotStartSpec::default();
-    let spec = HotStartSpec {
-        temperature: f.float("temperature", d.temperature, Float::Temperature),
-        steps: f.count("steps", d.steps, 1),
-    };
-    f.finish();
-    Some(spec)
-}
-
-fn replica_exchange(f: &Fields<'_>, d: ReplicaExchangeSpec) -> ReplicaExchangeSpec {
-    ReplicaExchangeSpec {
-        ladder: f.ladder("ladder", d.ladder),
-        integrator: f.choice("integrator", d.integrator, &INTEGRATORS),
-        step: f.float("step", d.step, Float::Positive),
-        friction: f.float("friction", d.friction, Float::Positive),
-        precision: f.choice("precision", d.precision, &PRECISIONS),
-        copies: f.count("copies", d.copies, 1),
-        exchange_every: f.count("exchange_every", d.exchange_every, 1),
-        equilibration: f.count("equilibration", d.equilibration, 0),
-        stride: f.count("stride", d.stride, 1),
-        samples: f.count("samples", d.samples, 1),
-        budget: f.optional("budget").or(d.budget),
-        tuning: f.count("tuning", d.tuning, 0),
-    }
-}
-
 fn metrics(f: &Fields<'_>) -> EvalSpec {
-    let d = EvalSpec::default();
-    let spec = EvalSpec {
-        metrics: f.names("ids", "metric", &IDS).unwrap_or(d.metrics),
-        n: f.count("n", d.n, 2),
-        geo_n: f.count("geo_n", d.geo_n, 2),
-        ot_n: f.count("ot_n", d.ot_n, 2),
-        bootstrap: f.count_to("bootstrap", d.bootstrap, 0, MOST_REPLICATES),
-        reference: d.reference, // per system
-    };
+    let mut values = EvalSpec::default();
+    if let Some(metrics) = f.names("ids", "metric", &IDS) {
+        if f.list("ids", "a list of metrics").is_some_and(<[_]>::is_empty) {
+            f.problem(&f.place("ids"), format!("`{}` is empty, expected at least one", f.name("ids")), vec![]);
+        }
+        values.metrics = metrics;
+    }
+    let spec = f.settings(values);
     f.finish();
     spec
-}
-
-const INTEGRATORS: [(&str, Integrator); 2] = [("langevin", Integrator::Langevin), ("mala", Integrator::Mala)];
-const REFERENCE_PROFILES: [(&str, Option<ReferenceProfile>); 3] = [
-    ("quick", Some(ReferenceProfile::Quick)),
-    ("standard", Some(ReferenceProfile::Standard)),
-    ("paper", Some(ReferenceProfile::Paper)),
-];
-const PRECISIONS: [(&str, Precision); 2] = [("f32", Precision::F32), ("f64", Precision::F64)];
-
-#[cfg(test)]
-mod tests {
-    use serde::Serialize;
-
-    use super::*;
-
-    /// The names in experiment files are those of the recorded specs.
-    #[test]
-    fn names_are_serde_names() {
-        fn check<T: Serialize>(names: &[(&str, T)]) {
-            for (name, value) in names {
-                assert_eq!(serde_json::to_value(value).unwrap(), serde_json::json!(name));
-            }
-        }
-        check(&INTEGRATORS);
-        check(&PRECISIONS);
-        check(&pita::ENGINES);
-        check(&pita::BACKBONES);
-        check(&pita::NODE_FEATURES);
-        check(&pita::TRAIN_ON);
-        check(&pita::WEIGHTS);
-        check(&pita::RESAMPLINGS);
-        check(&pita::TARGETS);
-        check(&pita::TRAIN_NOISES);
-        check(&pita::NOISES);
-        check(&pita::BETWEEN);
-        check(&pita::GAMMAS);
-        check(&tabg::STARTS);
-        let kinds = [
-            SamplerSpec::Md(MdSpec::default()),
-            SamplerSpec::ReplicaExchange(ReplicaExchangeSpec::default()),
-            SamplerSpec::Pita(PitaSpec::default()),
-            SamplerSpec::External(ExternalSpec::default()),
-            SamplerSpec::TabgIc(TabgSpec::default()),
-            SamplerSpec::TabgCart(TabgCartSpec::default()),
-            SamplerSpec::PitaIc(PitaIcSpec::default()),
-            SamplerSpec::Smc(SmcSpec::default()),
-        ];
-        // Kinds after these are other defaults of PITA and of replica exchange.
-        for (kind, spec) in KINDS.iter().zip(kinds) {
-            assert_eq!(spec.kind(), *kind);
-            assert_eq!(serde_json::to_value(spec).unwrap()["kind"], *kind);
-        }
-    }
 }

@@ -61,13 +61,3 @@ pub fn log_kernel_ratio(freedom: usize, backward: (f64, f64), forward: (f64, f64
     let (r2_f, q_f) = forward;
     0.5 * (r2_f / q_f - r2_b / q_b) + 0.5 * freedom as f64 * (q_f / q_b).ln()
 }
-
-/// Removes the mean over atoms from each frame of `x [.., atoms, 3]`.
-pub fn centre(x: &mut [f64], atoms: usize) {
-    for frame in x.chunks_exact_mut(3 * atoms) {
-        for axis in 0..3 {
-            let mean = frame.iter().skip(axis).step_by(3).sum::<f64>() / atoms as f64;
-            frame.iter_mut().skip(axis).step_by(3).for_each(|v| *v -= mean);
-        }
-    }
-}

@@ -9,7 +9,8 @@ use serde::Serialize;
 
 use super::harvest;
 use super::planned::{Asked, Planned, judged, labels, partial};
-use super::science::{Science, Work};
+use super::science::Science;
+use super::work::Work;
 use crate::array::{read_npz, write_npz, write_safetensors};
 use crate::device;
 use crate::error::{Error, Result};
@@ -277,8 +278,9 @@ impl<'a> Attempt<'a> {
             }
         }
         let asked = planned.cell.run.sampler.samples();
-        self.commit(run, step, work.as_ref(), |samples| {
-            harvest::check(asked, samples, spent.or_else(|| work.shortfall()))
+        self.commit(run, step, work.as_ref(), |samples| match asked {
+            Some(asked) => harvest::check(asked, samples, spent.or_else(|| work.shortfall())),
+            None => Ok(None), // samples of others are as many, and as good, as they are
         })
     }
 

@@ -6,52 +6,19 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::external::External;
+use super::given::Given;
 use super::references;
+use super::work::Work;
 use crate::array::{Array, Arrays, read_safetensors};
 use crate::config::Cell;
 use crate::device;
 use crate::energy::{Counts, Metered};
 use crate::error::{Error, Result};
 use crate::metrics::{self, ReferenceSet};
+use crate::samplers::trained::Trained;
 use crate::samplers::{self, Context, Progress, Sampler, Samples};
-use crate::spec::{SamplerSpec, SystemSpec};
+use crate::spec::{SamplerSpec, SystemSpec, Weighted};
 use crate::systems::{self, System};
-
-/// One run in progress: a sampler with all that it needs.
-pub trait Work: Send {
-    /// See [`Sampler::step`].
-    ///
-    /// # Errors
-    /// Whatever ends the run.
-    fn step(&mut self) -> Result<Progress>;
-    /// Evaluations so far.
-    fn counts(&self) -> Counts;
-    /// See [`Sampler::state`].
-    ///
-    /// # Errors
-    /// When the state cannot be copied.
-    fn state(&self) -> Result<Arrays>;
-    /// Continues from a checkpoint.
-    ///
-    /// # Errors
-    /// When it does not fit.
-    fn restore(&mut self, state: &Arrays, counts: Counts) -> Result<()>;
-    /// See [`Sampler::samples`].
-    ///
-    /// # Errors
-    /// When called too early.
-    fn samples(&self) -> Result<Samples>;
-    /// See [`Sampler::shortfall`].
-    fn shortfall(&self) -> Option<String> {
-        None
-    }
-    /// See [`Sampler::weights`].
-    fn weights(&self) -> Option<Arrays>;
-    /// Whether it can go on from a checkpoint; else an interrupted run begins anew.
-    fn resumable(&self) -> bool {
-        true
-    }
-}
 
 /// How samples were judged.
 pub struct Judgement {
@@ -110,12 +77,9 @@ fn reference_log_weight(cell: &Cell, system: &System, run: &Path, set: &Referenc
     if !cell.eval.metrics.iter().any(needed) || !file.exists() {
         return Ok(None);
     }
-    let weights = read_safetensors(file)?;
-    let (x, energies) = (&set.positions, &set.energies);
-    match &cell.run.sampler {
-        SamplerSpec::PitaIc(s) => samplers::pita_ic::log_ratio(s, system, &weights, x, energies, cell.seed).map(Some),
-        other => samplers::tabg::log_ratio(other, system, &weights, x, energies, cell.seed),
-    }
+    let Some(model) = Trained::load(&cell.run.sampler, system, &read_safetensors(file)?)? else { return Ok(None) };
+    let kt = system.kt(system.temperature);
+    model.log_ratio(&set.positions, &set.energies, kt, cell.seed).map(Some)
 }
 
 impl Science for Builtin {
@@ -128,6 +92,9 @@ impl Science for Builtin {
         let system = system(cell)?;
         if let SamplerSpec::External(spec) = &cell.run.sampler {
             return Ok(Box::new(External::begin(cell, spec, system, run)?));
+        }
+        if let SamplerSpec::Samples(spec) = &cell.run.sampler {
+            return Ok(Box::new(Given::read(spec, &system)?));
         }
         let budget = cell.run.sampler.budget();
         let system = Arc::new(system);
@@ -160,7 +127,7 @@ impl Science for Builtin {
             values.map_err(|e| Error::Internal(format!("metrics as JSON: {e}")))
         };
         let metrics = judged(&samples, cell.run.sampler.walkers())?;
-        let weighted = cell.run.sampler.weighted();
+        let weighted = cell.run.sampler.weighted() != Weighted::Never;
         let reweighted = weighted.then(|| metrics::weights::reweighted(&samples, cell.seed)).flatten();
         let reweighted = reweighted.as_ref().map_or(Ok(Vec::new()), |samples| judged(samples, None))?;
         Ok(Judgement { metrics, reweighted })

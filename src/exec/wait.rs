@@ -7,11 +7,17 @@ use std::time::Duration;
 use super::cell::Outcome;
 use super::planned::{Planned, plan};
 use super::progress::Screen;
-use super::sweep::Ended;
+use crate::error::Result;
 use crate::plan::{Action, Flags};
 
 /// Time between two looks.
 const LOOK: Duration = Duration::from_millis(300);
+
+/// How one cell ended, and after how long.
+pub(super) struct Ended {
+    pub(super) outcome: Result<Outcome>,
+    pub(super) seconds: f64,
+}
 
 /// Waits for the cells `pending` of `planned`, and works on those that nobody works on any more. Gives how they ended; cells
 /// still worked on when `stopped` says so are left out.

@@ -5,25 +5,7 @@
 //! rotation, both of density 1).
 
 use super::ZMatrix;
-
-/// A point or vector.
-type V = [f64; 3];
-
-fn minus(a: V, b: V) -> V {
-    [a[0] - b[0], a[1] - b[1], a[2] - b[2]]
-}
-
-fn cross(a: V, b: V) -> V {
-    [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]
-}
-
-fn dot(a: V, b: V) -> f64 {
-    a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
-}
-
-fn norm(a: V) -> f64 {
-    dot(a, a).sqrt()
-}
+use crate::geometry::{Vector as V, cross, dot, minus, norm};
 
 fn scale(a: V, c: f64) -> V {
     [a[0] * c, a[1] * c, a[2] * c]

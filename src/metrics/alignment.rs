@@ -4,6 +4,7 @@ use nalgebra::{Matrix3, Vector3};
 use rayon::prelude::*;
 
 use super::assignment::Assignment;
+use crate::geometry::centre;
 use crate::stop;
 
 /// Rotation or reflection R that minimises `|x - y R|` for `x, y [n, 3]` (Kabsch 1976, without determinant fix).
@@ -24,16 +25,6 @@ pub fn kabsch(x: &[f64], y: &[f64]) -> Matrix3<f64> {
     match (svd.u, svd.v_t) {
         (Some(u), Some(v_t)) => u * v_t,
         _ => Matrix3::identity(),
-    }
-}
-
-/// Subtracts the centroid of each frame of `positions [n, atoms, 3]`.
-pub fn centre(positions: &mut [f64], atoms: usize) {
-    for frame in positions.chunks_exact_mut(3 * atoms) {
-        for c in 0..3 {
-            let mean = frame.iter().skip(c).step_by(3).sum::<f64>() / atoms as f64;
-            frame.iter_mut().skip(c).step_by(3).for_each(|x| *x -= mean);
-        }
     }
 }
 

@@ -91,9 +91,6 @@ pub fn block_interval(value: f64, blocks: &[f64; BLOCKS], correlation: f64) -> (
     (value - half, value + half)
 }
 
-/// Most replicates: beyond, intervals do not change any more.
-pub const MOST: u64 = 1_000_000;
-
 /// Fewest replicates that make an interval.
 pub const LEAST: usize = 20;
 

@@ -1,25 +1,10 @@
-//! How a metric is computed: the kinds of function that an entry of the registry can have.
+//! A metric of two sides, by the function that its entry of the registry has.
 
 use super::compare::{Compared, Settings};
-use super::registry::Metric;
+use super::registry::{Compute, Metric};
 use super::side::Side;
-use super::structure::{self, Frames};
-use super::wasserstein::Pooled;
-use crate::array::Array;
+use super::structure;
 use crate::error::{Error, Result};
-
-/// The function of a metric: samples first, reference second.
-#[derive(Debug, Clone, Copy)]
-pub enum Compute {
-    /// Of reduced energies, those beyond the limit left out ([`super::side::ENERGY_LIMIT`]), with weights of the samples.
-    Energies(fn(&Pooled, Option<&[f64]>, &Pooled, Settings) -> Compared),
-    /// Of frames as they are.
-    Sides(fn(&Side, &Side, Settings) -> Result<Compared>),
-    /// Of frames of a molecule: mirror images reflected, mixed handedness left out. Neither side is empty.
-    Frames(fn(&Frames, &Frames, Settings) -> Result<Compared>),
-    /// Of the array that the metric needs ([`Metric::array`]); no reference, no interval.
-    Array(fn(&Array) -> Compared),
-}
 
 impl Metric {
     /// The metric of `a` (samples) against `b` (reference), with an interval if `settings.bootstrap > 0`.

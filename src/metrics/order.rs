@@ -3,8 +3,7 @@
 //! Metrics of the energy go by its autocorrelation; all others by the slowest of what is cheap to see: the energy, the squared
 //! radius of gyration, and sine and cosine of every backbone angle.
 
-use super::compute::Compute;
-use super::registry::Metric;
+use super::registry::{Compute, Metric};
 use super::side::{ENERGY_LIMIT, Side};
 use super::structure::Structure;
 use super::structure::dihedrals::angles;

@@ -3,12 +3,15 @@
 use serde::{Deserialize, Serialize};
 
 use super::alignment::PairCost;
-use super::compute::Compute;
+use super::compare::{Compared, Settings};
+use super::side::Side;
 use super::structure::chirality::Hand;
 use super::structure::ramachandran::Pairing;
 use super::structure::tica::Kind;
-use super::structure::{self, Rule, basins, joint, states};
+use super::structure::{self, Frames, Rule, basins, joint, states};
+use super::wasserstein::Pooled;
 use super::{arrays, particles};
+use crate::array::Array;
 use crate::error::{Error, Result};
 use crate::words;
 
@@ -34,6 +37,19 @@ pub enum Scope {
     Clusters,
     /// Molecules: it needs a topology.
     Molecules,
+}
+
+/// The function of a metric: samples first, reference second.
+#[derive(Debug, Clone, Copy)]
+pub enum Compute {
+    /// Of reduced energies, those beyond the limit left out ([`super::side::ENERGY_LIMIT`]), with weights of the samples.
+    Energies(fn(&Pooled, Option<&[f64]>, &Pooled, Settings) -> Compared),
+    /// Of frames as they are.
+    Sides(fn(&Side, &Side, Settings) -> Result<Compared>),
+    /// Of frames of a molecule: mirror images reflected, mixed handedness left out. Neither side is empty.
+    Frames(fn(&Frames, &Frames, Settings) -> Result<Compared>),
+    /// Of the array that the metric needs ([`Metric::array`]); no reference, no interval.
+    Array(fn(&Array) -> Compared),
 }
 
 /// Identity and description of a metric.
@@ -418,6 +434,17 @@ pub const METRICS: &[Metric] = &[
         Compute::Array(arrays::ess),
         "Effective sample size of the importance weights, (sum w)^2 / (n sum w^2); needs the array `log_weight`",
         "Kong 1992",
+    )
+    .needing("log_weight"),
+    metric(
+        "further-energies",
+        "Energies per further sample",
+        "energies",
+        Direction::Lower,
+        Compute::Array(arrays::further_energies),
+        "Energy evaluations of one more effective sample, once the model is trained: 1/ESS, as each draw costs one; needs the array \
+         `log_weight`",
+        "this project",
     )
     .needing("log_weight"),
     metric(

@@ -17,13 +17,6 @@ pub struct Halving {
     batch: Arc<AtomicUsize>,
 }
 
-/// Whether a device said that its memory does not suffice, in the driver's words or cuBLAS's.
-fn out_of_memory(error: &Error) -> bool {
-    let Error::Tensor(error) = error else { return false };
-    let text = format!("{error:?}");
-    text.contains("OUT_OF_MEMORY") || text.contains("ALLOC_FAILED")
-}
-
 impl Halving {
     /// Wraps a network.
     #[must_use]
@@ -39,12 +32,12 @@ impl Halving {
             let end = n.min(done.saturating_add(batch));
             match run(done..end) {
                 Ok(()) => done = end,
-                Err(e) if out_of_memory(&e) && end - done > 1 => {
+                Err(Error::DeviceMemory) if end - done > 1 => {
                     let half = (end - done).div_ceil(2);
                     self.batch.fetch_min(half, Ordering::Relaxed);
                     device::note(format!("device memory is short: networks in batches of {half} samples from here on"));
                 }
-                Err(e) if out_of_memory(&e) => {
+                Err(Error::DeviceMemory) => {
                     return Err(Error::Device("out of device memory with a single sample".into()));
                 }
                 Err(e) => return Err(e),
@@ -200,7 +193,7 @@ mod tests {
     fn refuse(n: usize) -> Result<()> {
         match n {
             0..=3 => Ok(()),
-            _ => Err(candle_core::Error::Msg("DriverError(CUDA_ERROR_OUT_OF_MEMORY)".into()).into()),
+            _ => Err(Error::DeviceMemory),
         }
     }
 

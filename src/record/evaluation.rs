@@ -15,10 +15,9 @@ use crate::error::{Error, Result};
 use crate::identity::{self, Yardstick};
 use crate::spec::EvalSpec;
 
-/// Folder of evaluations in a run folder.
-pub const FOLDER: &str = "evaluations";
-/// The one judgement of a run of an older version.
-pub const LEGACY: &str = "metrics.json";
+pub use super::files::{
+    EVALUATIONS as FOLDER, LEGACY_EVALUATION as LEGACY, evaluation_name as name, is_evaluation as is_name,
+};
 
 /// One evaluation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -117,19 +116,6 @@ pub enum Found {
     OtherCode(Evaluation),
     /// None.
     Missing,
-}
-
-/// Name of an evaluation's file in its run folder.
-#[must_use]
-pub fn name(digest: &str) -> String {
-    format!("{FOLDER}/{}.json", digest.get(..16).unwrap_or(digest))
-}
-
-/// Whether a run folder may have a file of that name as an evaluation.
-#[must_use]
-pub fn is_name(name: &str) -> bool {
-    let digits = name.strip_prefix("evaluations/").and_then(|rest| rest.strip_suffix(".json"));
-    digits.is_some_and(|d| d.len() == 16 && d.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)))
 }
 
 /// All evaluations of a run, newest first.

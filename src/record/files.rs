@@ -1,4 +1,4 @@
-//! The JSON files of a run folder.
+//! The JSON files of a run folder, and their names.
 
 use std::fmt;
 
@@ -7,6 +7,24 @@ use serde_json::Value;
 
 use crate::identity::{Code, Parts};
 use crate::spec::RunSpec;
+
+/// Folder of evaluations in a run folder.
+pub const EVALUATIONS: &str = "evaluations";
+/// The one judgement of a run of an older version.
+pub const LEGACY_EVALUATION: &str = "metrics.json";
+
+/// Name of an evaluation's file in its run folder.
+#[must_use]
+pub fn evaluation_name(digest: &str) -> String {
+    format!("{EVALUATIONS}/{}.json", digest.get(..16).unwrap_or(digest))
+}
+
+/// Whether a run folder may have a file of that name as an evaluation.
+#[must_use]
+pub fn is_evaluation(name: &str) -> bool {
+    let digits = name.strip_prefix("evaluations/").and_then(|rest| rest.strip_suffix(".json"));
+    digits.is_some_and(|d| d.len() == 16 && d.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)))
+}
 
 /// `spec.json`: what was asked for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

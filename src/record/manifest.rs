@@ -4,7 +4,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{atomic, evaluation, events};
+use super::files::is_evaluation;
+use super::{atomic, events};
 use crate::energy::Counts;
 use crate::error::{Error, Result};
 
@@ -73,9 +74,7 @@ pub fn parse(bytes: &[u8], path: &Path) -> Result<Vec<(String, String)>> {
     for line in String::from_utf8_lossy(bytes).lines() {
         let fits = |(digest, name): &(&str, &str)| {
             let hex = digest.len() == 64 && digest.bytes().all(|b| b.is_ascii_hexdigit());
-            hex && !name.is_empty()
-                && (!name.contains(['/', '\\']) || evaluation::is_name(name))
-                && !name.contains("..")
+            hex && !name.is_empty() && (!name.contains(['/', '\\']) || is_evaluation(name)) && !name.contains("..")
         };
         let Some((digest, name)) = line.split_once("  ").filter(fits) else {
             return wrong(format!("expected `<sha256>  <file>`, found `{}`", line.escape_debug()));
@@ -153,6 +152,7 @@ pub fn verify_some(dir: &Path, which: impl Fn(&str) -> bool) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::evaluation;
     use crate::record::{EventLog, Kind};
 
     /// A run's files, sealed.

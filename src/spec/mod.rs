@@ -1,9 +1,18 @@
 //! The resolved specification of a run: plain data, every default written out. Its canonical form is the run's identity.
+//!
+//! Each setting is declared once (`settings`), and what the declaration says is what is read, recorded and shown by `describe`;
+//! `kinds` lists the samplers.
 
+mod dynamics;
+mod evaluation;
 mod external;
+mod kinds;
+mod listing;
 mod named;
 mod pita;
 mod pita_ic;
+mod samples;
+pub mod settings;
 mod smc;
 mod tabg;
 
@@ -14,13 +23,18 @@ use serde::{Deserialize, Serialize};
 use crate::disk;
 use crate::error::{Error, Result};
 pub use crate::real::Precision;
+pub use dynamics::{HotStartSpec, Integrator, MdSpec, PRECISIONS, ReplicaExchangeSpec};
+pub use evaluation::{EvalSpec, MOST_REPLICATES, ReferenceSpec, TrajectorySpec};
 pub use external::{ExternalSpec, Protocol};
+pub use kinds::{KINDS, SamplerKind};
+pub use listing::{Entry, list};
 pub use pita::{
-    AnnealSpec, BackboneKind, Between, DitSpec, Engine, GammaSchedule, InitialSpec, NetSpec, NodeFeatures, Noise,
-    PitaSpec, RefineSpec, RelaxSpec, Resampling, Target, TrainNoise, TrainOn, TrainSpec, Weights,
+    AnnealSpec, Between, DitSpec, Engine, GammaSchedule, InitialSpec, NetSpec, NodeFeatures, Noise, PitaSpec,
+    RefineSpec, RelaxSpec, Resampling, Target, TrainNoise, TrainOn, TrainSpec, Weights,
 };
 pub use pita_ic::{IcAnnealSpec, IcNetSpec, IcTrainSpec, PitaIcSpec};
-pub use smc::{AutoLadder, Ladder, SmcSpec};
+pub use samples::SamplesSpec;
+pub use smc::{AutoLadder, Coordinates, Ladder, SmcSpec};
 pub use tabg::{
     FlowSpec, ForwardKlSpec, MdDataSpec, ReverseKlSpec, StageSpec, Start, TabgCartSpec, TabgSpec, TarFlowSpec,
 };
@@ -127,6 +141,8 @@ pub enum SamplerSpec {
     PitaIc(PitaIcSpec),
     /// Annealed sequential Monte Carlo.
     Smc(SmcSpec),
+    /// Samples that somebody made elsewhere.
+    Samples(SamplesSpec),
 }
 
 impl SamplerSpec {
@@ -142,6 +158,7 @@ impl SamplerSpec {
             Self::TabgCart(_) => "tabg-cart",
             Self::PitaIc(_) => "pita-ic",
             Self::Smc(_) => "smc",
+            Self::Samples(_) => "samples",
         }
     }
 
@@ -157,31 +174,47 @@ impl SamplerSpec {
             Self::TabgCart(s) => s.budget,
             Self::PitaIc(s) => s.budget,
             Self::Smc(s) => s.budget,
+            Self::Samples(_) => None,
         }
     }
 
-    /// How many samples are asked for.
+    /// How many samples are asked for; `None` for whatever a file holds.
     #[must_use]
-    pub fn samples(&self) -> usize {
+    pub fn samples(&self) -> Option<usize> {
         match self {
-            Self::Md(s) => s.samples,
-            Self::ReplicaExchange(s) => s.samples,
-            Self::Pita(s) => s.samples,
-            Self::External(s) => s.samples,
-            Self::TabgIc(s) => s.samples,
-            Self::TabgCart(s) => s.samples,
-            Self::PitaIc(s) => s.samples,
-            Self::Smc(s) => s.samples,
+            Self::Md(s) => Some(s.samples),
+            Self::ReplicaExchange(s) => Some(s.samples),
+            Self::Pita(s) => Some(s.samples),
+            Self::External(s) => Some(s.samples),
+            Self::TabgIc(s) => Some(s.samples),
+            Self::TabgCart(s) => Some(s.samples),
+            Self::PitaIc(s) => Some(s.samples),
+            Self::Smc(s) => Some(s.samples),
+            Self::Samples(_) => None,
         }
     }
 
     /// Whether samples carry importance weights: a second row of the table is those resampled by them.
     #[must_use]
-    pub fn weighted(&self) -> bool {
+    pub fn weighted(&self) -> Weighted {
         match self {
-            Self::TabgIc(_) | Self::TabgCart(_) | Self::PitaIc(_) => true,
-            Self::Pita(s) => s.anneal.weights == Weights::Path,
-            Self::Md(_) | Self::ReplicaExchange(_) | Self::External(_) | Self::Smc(_) => false,
+            Self::TabgIc(_) | Self::TabgCart(_) | Self::PitaIc(_) => Weighted::Always,
+            Self::Pita(s) if s.anneal.weights == Weights::Path => Weighted::Always,
+            Self::Samples(_) => Weighted::Perhaps,
+            Self::Pita(_) | Self::Md(_) | Self::ReplicaExchange(_) | Self::External(_) | Self::Smc(_) => {
+                Weighted::Never
+            }
+        }
+    }
+
+    /// Who counted the energy evaluations of a run.
+    #[must_use]
+    pub fn counted(&self) -> Counted {
+        match self {
+            Self::External(s) if s.protocol == Protocol::Files => Counted::Claimed,
+            Self::Samples(s) if s.evaluations.is_some() => Counted::Claimed,
+            Self::Samples(_) => Counted::Unknown,
+            _ => Counted::Here,
         }
     }
 
@@ -193,208 +226,44 @@ impl SamplerSpec {
             Self::Md(s) => Some(s.walkers),
             Self::ReplicaExchange(s) => Some(s.copies),
             Self::Smc(s) => Some(s.initial.samples),
+            Self::Samples(s) => s.walkers,
             Self::Pita(_) | Self::External(_) | Self::TabgIc(_) | Self::TabgCart(_) | Self::PitaIc(_) => None,
         }
     }
 }
 
-/// How plain dynamics moves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// Whether the samples of a sampler have importance weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Weighted {
+    /// All of them.
+    Always,
+    /// Where the file has them.
+    Perhaps,
+    /// None.
+    Never,
+}
+
+/// Who counted energy evaluations.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Integrator {
-    /// Langevin dynamics (LangevinMiddle, [`crate::energy::langevin`]).
-    Langevin,
-    /// Metropolis-adjusted Langevin algorithm.
-    Mala,
+pub enum Counted {
+    /// This program's meter.
+    #[default]
+    Here,
+    /// Whoever made the samples: nobody here can check it.
+    Claimed,
+    /// Nobody says.
+    Unknown,
 }
 
-/// Plain MD or MALA: independent walkers from one configuration.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct MdSpec {
-    /// Langevin dynamics or MALA.
-    pub integrator: Integrator,
-    /// Time step (Langevin) or initial step size (MALA, adapted during equilibration).
-    pub step: f64,
-    /// Friction, 1/time (Langevin).
-    pub friction: f64,
-    /// Arithmetic of Langevin dynamics.
-    pub precision: Precision,
-    /// Independent walkers.
-    pub walkers: usize,
-    /// Dynamics at a higher temperature first, so that walkers begin in different conformations.
-    pub hot_start: Option<HotStartSpec>,
-    /// Steps dropped at the beginning, per walker.
-    pub equilibration: usize,
-    /// Steps between two recorded frames of a walker.
-    pub stride: usize,
-    /// Frames recorded over all walkers.
-    pub samples: usize,
-    /// Stop at exactly this many charged energy evaluations.
-    pub budget: Option<u64>,
-}
-
-impl Default for MdSpec {
-    fn default() -> Self {
-        Self {
-            integrator: Integrator::Langevin,
-            step: 0.005,
-            friction: 1.0,
-            precision: Precision::F64,
-            walkers: 16,
-            hot_start: None,
-            equilibration: 2_000,
-            stride: 100,
-            samples: 10_000,
-            budget: None,
-        }
-    }
-}
-
-/// Where walkers come from that do not begin in one conformation: every evaluation is counted.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct HotStartSpec {
-    /// Temperature of the hot dynamics.
-    pub temperature: f64,
-    /// Its steps, per walker.
-    pub steps: usize,
-}
-
-impl Default for HotStartSpec {
-    fn default() -> Self {
-        Self { temperature: 1_200.0, steps: 10_000 }
-    }
-}
-
-/// Temperature replica exchange; also makes the reference sets.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ReplicaExchangeSpec {
-    /// Temperatures above the target, high to low; the target is appended.
-    pub ladder: Vec<f64>,
-    /// How replicas move between exchanges.
-    pub integrator: Integrator,
-    /// Time step (Langevin only; MALA finds a step for each temperature).
-    pub step: f64,
-    /// Friction, 1/time (Langevin).
-    pub friction: f64,
-    /// Arithmetic of Langevin dynamics.
-    pub precision: Precision,
-    /// Independent copies of the whole ladder.
-    pub copies: usize,
-    /// Steps between two exchange attempts.
-    pub exchange_every: usize,
-    /// Steps dropped at the beginning (MALA adapts its step sizes here).
-    pub equilibration: usize,
-    /// Steps between two recorded frames at the target temperature.
-    pub stride: usize,
-    /// Frames recorded over all copies.
-    pub samples: usize,
-    /// Stop at exactly this many charged energy evaluations.
-    pub budget: Option<u64>,
-    /// How often the temperatures between the first and the target are chosen anew, in the first half of the
-    /// equilibration. Left out of a record when they are not: such runs keep the identity they had before.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub tuning: usize,
-}
-
-fn is_zero(n: &usize) -> bool {
-    *n == 0
-}
-
-impl Default for ReplicaExchangeSpec {
-    fn default() -> Self {
-        Self {
-            ladder: vec![4.0, 3.2, 2.6, 2.1, 1.7, 1.4, 1.2],
-            integrator: Integrator::Mala,
-            step: 0.005,
-            friction: 1.0,
-            precision: Precision::F64,
-            copies: 32,
-            exchange_every: 10,
-            equilibration: 4_000,
-            stride: 40,
-            samples: 20_000,
-            budget: None,
-            tuning: 0,
-        }
-    }
-}
-
-impl ReplicaExchangeSpec {
-    /// Non-reversible parallel tempering (Syed, Bouchard-Cote, Deligiannidis and Doucet 2021): even and odd pairs swap in
-    /// turn, as always here, and the ladder is tuned to equal rejection.
+impl Counted {
+    /// The word used in tables.
     #[must_use]
-    pub fn non_reversible() -> Self {
-        Self { tuning: 5, copies: 16, samples: 10_000, ..Self::default() }
-    }
-
-    /// The name of the method that these settings are: folder of its published numbers in `baselines/`.
-    #[must_use]
-    pub fn method(&self) -> &'static str {
-        if self.tuning > 0 { "nrpt" } else { "replica-exchange" }
-    }
-}
-
-/// How samples are judged. Not part of a run's identity: a finished run can be evaluated again.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct EvalSpec {
-    /// Metric ids, see [`crate::metrics`].
-    pub metrics: Vec<String>,
-    /// Samples per side for one-dimensional metrics.
-    pub n: usize,
-    /// Samples per side for aligned-geometry metrics, whose cost grows as n squared.
-    pub geo_n: usize,
-    /// Samples per side for optimal transport between dihedrals and between TICA components.
-    pub ot_n: usize,
-    /// Bootstrap replicates for confidence intervals.
-    pub bootstrap: usize,
-    /// The reference ensemble.
-    pub reference: ReferenceSpec,
-}
-
-impl Default for EvalSpec {
-    fn default() -> Self {
-        Self {
-            metrics: ["energy-w1", "energy-w2", "distance-w2", "geo-w1-ref", "geo-w2", "mean-energy"]
-                .map(String::from)
-                .to_vec(),
-            n: 5_000,
-            geo_n: 500,
-            ot_n: 5_000,
-            bootstrap: 200,
-            reference: ReferenceSpec::default(),
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Here => "here",
+            Self::Claimed => "claimed",
+            Self::Unknown => "unknown",
         }
-    }
-}
-
-/// A reference ensemble: replica exchange with a seed of its own, and for molecules contiguous trajectories from its
-/// frames.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct ReferenceSpec {
-    /// Seed.
-    pub seed: u64,
-    /// Settings of the replica exchange.
-    pub sampler: ReplicaExchangeSpec,
-    /// Trajectories that slow components (TICA) are fitted on; none without.
-    #[serde(default)]
-    pub trajectory: Option<TrajectorySpec>,
-}
-
-/// Contiguous Langevin trajectories at the target temperature, with the step and friction of the replica exchange; they
-/// begin at its frames.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct TrajectorySpec {
-    /// Independent trajectories.
-    pub walkers: usize,
-    /// Frames of each.
-    pub frames: usize,
-    /// Steps between two frames.
-    pub stride: usize,
-    /// Lag of TICA, in frames.
-    pub lag: usize,
-}
-
-impl Default for TrajectorySpec {
-    fn default() -> Self {
-        Self { walkers: 64, frames: 200, stride: 1_000, lag: 25 }
     }
 }

@@ -1,253 +1,186 @@
 //! Settings of TA-BG: flow, start at the highest temperature, annealing. Defaults are the published ones for alanine
 //! dipeptide.
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
+use serde_json::Value;
 
-use super::{HotStartSpec, Precision};
+use super::settings::Float::{BelowOne, NotNegative, Positive};
+use super::settings::Limit::{Below, Multiple, MultipleOf};
+use super::settings::{Complaint, among, budget, count, flag, float, ladder, one_of, optional, settings, table, words};
+use super::{HotStartSpec, PRECISIONS, Precision};
 
-/// How the flow is trained at its first temperature.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Start {
-    /// By energies of its own samples, without data.
-    ReverseKl,
-    /// By maximum likelihood on frames of molecular dynamics.
-    ForwardKl,
-}
-
-/// Temperature-annealed Boltzmann generator on internal coordinates.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct TabgSpec {
-    /// Temperatures above the target, high to low; the target is appended.
-    pub ladder: Vec<f64>,
+words! {
     /// How the flow is trained at its first temperature.
-    pub start: Start,
-    /// Train at the target itself, without annealing (the ladder is not used).
-    pub start_at_target: bool,
-    /// Stages at the first temperature, before the first one down.
-    pub fine_tune_start: usize,
-    /// Further stages at the target, from the target.
-    pub fine_tune: usize,
-    /// The flow.
-    pub flow: FlowSpec,
-    /// Training by reverse KL (`start = "reverse-kl"`).
-    pub reverse_kl: ReverseKlSpec,
-    /// Training by forward KL (`start = "forward-kl"`).
-    pub forward_kl: ForwardKlSpec,
-    /// Its data: molecular dynamics at the first temperature.
-    pub data: MdDataSpec,
-    /// From one temperature to the next.
-    pub anneal: StageSpec,
-    /// Samples drawn and weighted at the target temperature (the result); their energies are charged.
-    pub samples: usize,
-    /// Stop at exactly this many charged energy evaluations.
-    pub budget: Option<u64>,
-}
-
-impl Default for TabgSpec {
-    fn default() -> Self {
-        Self {
-            // 1200 (300/1200)^(i/9), to two digits.
-            ladder: vec![1_200.0, 1_028.69, 881.84, 755.95, 648.04, 555.52, 476.22, 408.24, 349.96],
-            start: Start::ReverseKl,
-            start_at_target: false,
-            fine_tune_start: 0,
-            fine_tune: 1,
-            flow: FlowSpec::default(),
-            reverse_kl: ReverseKlSpec::default(),
-            forward_kl: ForwardKlSpec::default(),
-            data: MdDataSpec::default(),
-            anneal: StageSpec::default(),
-            samples: 10_000,
-            budget: None,
-        }
+    pub enum Start {
+        /// By energies of its own samples, without data.
+        ReverseKl = "reverse-kl",
+        /// By maximum likelihood on frames of molecular dynamics.
+        ForwardKl = "forward-kl",
     }
 }
 
-/// The flow: rational-quadratic spline couplings.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct FlowSpec {
-    /// Blocks of two couplings.
-    pub blocks: usize,
-    /// Hidden features of the conditioners.
-    pub hidden: usize,
-}
-
-impl Default for FlowSpec {
-    fn default() -> Self {
-        Self { blocks: 8, hidden: 256 }
+settings! {
+    /// Temperature-annealed Boltzmann generator on internal coordinates.
+    #[serde(default)]
+    pub struct TabgSpec [check = hot_start] {
+        /// Temperatures above the target, high to low; the target is appended.
+        // 1200 (300/1200)^(i/9), to two digits.
+        ladder: Vec<f64> = vec![1_200.0, 1_028.69, 881.84, 755.95, 648.04, 555.52, 476.22, 408.24, 349.96], ladder(1);
+        /// How the flow is trained at its first temperature.
+        start: Start = Start::ReverseKl, one_of(Start::WORDS);
+        /// Train at the target itself, without annealing (the ladder is not used).
+        start_at_target: bool = false, flag();
+        /// Stages at the first temperature, before the first one down.
+        fine_tune_start: usize = 0, count(0);
+        /// Further stages at the target, from the target.
+        fine_tune: usize = 1, count(0);
+        /// The flow: rational-quadratic spline couplings.
+        flow: FlowSpec = FlowSpec::default(), table::<FlowSpec>();
+        /// Training by reverse KL (`start = "reverse-kl"`).
+        reverse_kl: ReverseKlSpec = ReverseKlSpec::default(), table::<ReverseKlSpec>();
+        /// Training by forward KL (`start = "forward-kl"`).
+        forward_kl: ForwardKlSpec = ForwardKlSpec::default(), table::<ForwardKlSpec>();
+        /// Its data: molecular dynamics at the first temperature.
+        data: MdDataSpec = MdDataSpec::default(), table::<MdDataSpec>();
+        /// From one temperature to the next.
+        anneal: StageSpec = StageSpec::default(), table::<StageSpec>();
+        /// Samples drawn and weighted at the target temperature (the result); their energies are charged.
+        samples: usize = 10_000, count(1);
+        /// Stop at exactly this many charged energy evaluations.
+        budget: Option<u64> = None, budget();
     }
 }
 
-/// Training by the energies of the flow's own samples.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ReverseKlSpec {
-    /// Steps.
-    pub steps: usize,
-    /// Samples per step; each costs one evaluation.
-    pub batch: usize,
-    /// Adam's step size after warm-up; a cosine takes it to 0.
-    pub learning_rate: f64,
-    /// Steps of linear warm-up.
-    pub warm_up: usize,
-    /// L2 regularisation.
-    pub weight_decay: f64,
-    /// Largest gradient norm.
-    pub clip: f64,
-    /// Samples of the highest energies that are left out of each batch.
-    pub drop: usize,
-    /// Training begins at this temperature, and cools in equal ratios to the first one over these steps.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub hot_start: Option<HotStartSpec>,
+/// A hot start is hotter than where it ends, the first temperature, and shorter than the training.
+fn hot_start(value: &Value) -> Vec<Complaint> {
+    let Ok(training) = ReverseKlSpec::deserialize(&value["reverse_kl"]) else { return Vec::new() };
+    let Some(hot) = training.hot_start else { return Vec::new() };
+    let mut wrong = Vec::new();
+    if hot.steps >= training.steps {
+        let message = format!("is {}, expected less than `steps` of `reverse_kl` ({})", hot.steps, training.steps);
+        wrong.push(Complaint { setting: "reverse_kl.hot_start.steps", message, notes: vec![] });
+    }
+    if let Some(first) = value["ladder"][0].as_f64().filter(|first| hot.temperature <= *first) {
+        let message = format!("is {}, expected more than the first of `ladder` ({first})", hot.temperature);
+        wrong.push(Complaint { setting: "reverse_kl.hot_start.temperature", message, notes: vec![] });
+    }
+    wrong
 }
 
-impl Default for ReverseKlSpec {
-    fn default() -> Self {
-        Self {
-            steps: 100_000,
-            batch: 256,
-            learning_rate: 1e-4,
-            warm_up: 1_000,
-            weight_decay: 1e-5,
-            clip: 100.0,
-            drop: 10,
-            hot_start: None,
-        }
+settings! {
+    /// The flow: rational-quadratic spline couplings.
+    pub struct FlowSpec {
+        /// Blocks of two couplings.
+        blocks: usize = 8, count(1);
+        /// Hidden features of the conditioners.
+        hidden: usize = 256, count(1);
     }
 }
 
-/// Training by maximum likelihood.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ForwardKlSpec {
-    /// Steps.
-    pub steps: usize,
-    /// Samples per step.
-    pub batch: usize,
-    /// Adam's first step size; a cosine takes it to 0.
-    pub learning_rate: f64,
-}
-
-impl Default for ForwardKlSpec {
-    fn default() -> Self {
-        Self { steps: 100_000, batch: 1_024, learning_rate: 5e-5 }
+settings! {
+    /// Training by the energies of the flow's own samples.
+    pub struct ReverseKlSpec {
+        /// Steps.
+        steps: usize = 100_000, count(1);
+        /// Samples per step; each costs one evaluation.
+        batch: usize = 256, count(1);
+        /// Adam's step size after warm-up; a cosine takes it to 0.
+        learning_rate: f64 = 1e-4, float(Positive);
+        /// Steps of linear warm-up.
+        warm_up: usize = 1_000, count(0).limits(&[Below("steps")]);
+        /// L2 regularisation.
+        weight_decay: f64 = 1e-5, float(NotNegative);
+        /// Largest gradient norm.
+        clip: f64 = 100.0, float(Positive);
+        /// Samples of the highest energies that are left out of each batch.
+        drop: usize = 10, count(0).limits(&[Below("batch")]);
+        /// Training begins at this temperature, and cools in equal ratios to the first one over these steps.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        hot_start: Option<HotStartSpec> = None, optional::<HotStartSpec>();
     }
 }
 
-/// Langevin dynamics that makes training data.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct MdDataSpec {
-    /// Frames.
-    pub samples: usize,
-    /// Independent walkers.
-    pub walkers: usize,
-    /// Steps dropped at the beginning.
-    pub equilibration: usize,
-    /// Steps between two frames of a walker.
-    pub stride: usize,
-    /// Time step, ps.
-    pub step: f64,
-    /// Friction, 1/ps.
-    pub friction: f64,
-    /// Arithmetic.
-    pub precision: Precision,
-}
-
-impl Default for MdDataSpec {
-    fn default() -> Self {
-        Self {
-            samples: 50_000,
-            walkers: 250,
-            equilibration: 10_000,
-            stride: 100,
-            step: 0.001,
-            friction: 1.0,
-            precision: Precision::F32,
-        }
+settings! {
+    /// Training by maximum likelihood.
+    pub struct ForwardKlSpec {
+        /// Steps.
+        steps: usize = 100_000, count(1);
+        /// Samples per step.
+        batch: usize = 1_024, count(1);
+        /// Adam's first step size; a cosine takes it to 0.
+        learning_rate: f64 = 5e-5, float(Positive);
     }
 }
 
-/// A stage: draw at one temperature, weight to the next, resample, train by maximum likelihood.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct StageSpec {
-    /// Samples drawn; each costs one evaluation.
-    pub draws: usize,
-    /// Samples resampled from them.
-    pub buffer: usize,
-    /// Fraction of the draws whose weights are clipped to the smallest of theirs.
-    pub clip: f64,
-    /// The run fails when the weights are worth fewer samples than this after clipping.
-    pub min_effective: usize,
-    /// Training steps.
-    pub steps: usize,
-    /// Samples per step.
-    pub batch: usize,
-    /// Adam's first step size; a cosine takes it to 0 in every stage.
-    pub learning_rate: f64,
-}
-
-impl Default for StageSpec {
-    fn default() -> Self {
-        Self {
-            draws: 5_000_000,
-            buffer: 2_000_000,
-            clip: 1e-4,
-            min_effective: 100,
-            steps: 30_000,
-            batch: 2_048,
-            learning_rate: 5e-6,
-        }
+settings! {
+    /// Langevin dynamics that makes training data.
+    pub struct MdDataSpec {
+        /// Frames.
+        samples: usize = 50_000, count(1);
+        /// Independent walkers.
+        walkers: usize = 250, count(1);
+        /// Steps dropped at the beginning.
+        equilibration: usize = 10_000, count(0);
+        /// Steps between two frames of a walker.
+        stride: usize = 100, count(1);
+        /// Time step, ps.
+        step: f64 = 0.001, float(Positive);
+        /// Friction, 1/ps.
+        friction: f64 = 1.0, float(Positive);
+        /// Arithmetic.
+        precision: Precision = Precision::F32, one_of(PRECISIONS);
     }
 }
 
-/// Temperature-annealed Boltzmann generator on Cartesian coordinates. Defaults of the flow are those published for alanine
-/// dipeptide (`transferable-samplers`).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct TabgCartSpec {
-    /// Temperatures above the target, high to low; the target is appended.
-    pub ladder: Vec<f64>,
-    /// How the flow is trained at its first temperature.
-    pub start: Start,
-    /// Train at the target itself, without annealing (the ladder is not used).
-    pub start_at_target: bool,
-    /// Stages at the first temperature, before the first one down.
-    pub fine_tune_start: usize,
-    /// Further stages at the target, from the target.
-    pub fine_tune: usize,
-    /// The flow.
-    pub flow: TarFlowSpec,
-    /// Training by reverse KL (`start = "reverse-kl"`).
-    pub reverse_kl: ReverseKlSpec,
-    /// Training by forward KL (`start = "forward-kl"`).
-    pub forward_kl: ForwardKlSpec,
-    /// Its data: molecular dynamics at the first temperature.
-    pub data: MdDataSpec,
-    /// From one temperature to the next.
-    pub anneal: StageSpec,
-    /// Samples drawn and weighted at the target temperature (the result); their energies are charged.
-    pub samples: usize,
-    /// Stop at exactly this many charged energy evaluations.
-    pub budget: Option<u64>,
+settings! {
+    /// A stage: draw at one temperature, weight to the next, resample, train by maximum likelihood.
+    pub struct StageSpec {
+        /// Samples drawn; each costs one evaluation.
+        draws: usize = 5_000_000, count(1);
+        /// Samples resampled from them.
+        buffer: usize = 2_000_000, count(1);
+        /// Fraction of the draws whose weights are clipped to the smallest of theirs.
+        clip: f64 = 1e-4, float(BelowOne);
+        /// The run fails when the weights are worth fewer samples than this after clipping.
+        min_effective: usize = 100, count(0);
+        /// Training steps.
+        steps: usize = 30_000, count(1);
+        /// Samples per step.
+        batch: usize = 2_048, count(1);
+        /// Adam's first step size; a cosine takes it to 0 in every stage.
+        learning_rate: f64 = 5e-6, float(Positive);
+    }
 }
 
-impl Default for TabgCartSpec {
-    fn default() -> Self {
-        let d = TabgSpec::default();
-        Self {
-            ladder: d.ladder,
-            start: Start::ForwardKl,
-            start_at_target: d.start_at_target,
-            fine_tune_start: d.fine_tune_start,
-            fine_tune: d.fine_tune,
-            flow: TarFlowSpec::default(),
-            reverse_kl: d.reverse_kl,
-            forward_kl: ForwardKlSpec { batch: 512, learning_rate: 1e-4, ..d.forward_kl },
-            data: d.data,
-            anneal: d.anneal,
-            samples: d.samples,
-            budget: d.budget,
-        }
+settings! {
+    /// Temperature-annealed Boltzmann generator on Cartesian coordinates. Defaults of the flow are those published for alanine
+    /// dipeptide (`transferable-samplers`).
+    #[serde(default)]
+    pub struct TabgCartSpec [check = hot_start] {
+        /// Temperatures above the target, high to low; the target is appended.
+        ladder: Vec<f64> = TabgSpec::default().ladder, ladder(1);
+        /// How the flow is trained at its first temperature.
+        start: Start = Start::ForwardKl, one_of(Start::WORDS);
+        /// Train at the target itself, without annealing (the ladder is not used).
+        start_at_target: bool = false, flag();
+        /// Stages at the first temperature, before the first one down.
+        fine_tune_start: usize = 0, count(0);
+        /// Further stages at the target, from the target.
+        fine_tune: usize = 1, count(0);
+        /// The flow: a TarFlow, blocks of causal transformers.
+        flow: TarFlowSpec = TarFlowSpec::default(), table::<TarFlowSpec>();
+        /// Training by reverse KL (`start = "reverse-kl"`).
+        reverse_kl: ReverseKlSpec = ReverseKlSpec::default(), table::<ReverseKlSpec>();
+        /// Training by forward KL (`start = "forward-kl"`).
+        forward_kl: ForwardKlSpec = ForwardKlSpec { batch: 512, learning_rate: 1e-4, ..ForwardKlSpec::default() }, table::<ForwardKlSpec>();
+        /// Its data: molecular dynamics at the first temperature.
+        data: MdDataSpec = MdDataSpec::default(), table::<MdDataSpec>();
+        /// From one temperature to the next.
+        anneal: StageSpec = StageSpec::default(), table::<StageSpec>();
+        /// Samples drawn and weighted at the target temperature (the result); their energies are charged.
+        samples: usize = 10_000, count(1);
+        /// Stop at exactly this many charged energy evaluations.
+        budget: Option<u64> = None, budget();
     }
 }
 
@@ -272,23 +205,18 @@ impl TabgCartSpec {
     }
 }
 
-/// A TarFlow: blocks of causal transformers.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct TarFlowSpec {
-    /// Blocks.
-    pub blocks: usize,
-    /// Transformer layers of a block.
-    pub layers: usize,
-    /// Features of a token, a multiple of 32.
-    pub width: usize,
-    /// Features of an attention head, a divisor of the width.
-    pub head: usize,
-    /// Coordinates of a token: 1, or 3 for whole atoms.
-    pub channels: usize,
-}
-
-impl Default for TarFlowSpec {
-    fn default() -> Self {
-        Self { blocks: 4, layers: 4, width: 256, head: 64, channels: 1 }
+settings! {
+    /// A TarFlow: blocks of causal transformers.
+    pub struct TarFlowSpec {
+        /// Blocks.
+        blocks: usize = 4, count(1);
+        /// Transformer layers of a block.
+        layers: usize = 4, count(1);
+        /// Features of a token.
+        width: usize = 256, count(1).limits(&[Multiple(32), MultipleOf("head")]);
+        /// Features of an attention head.
+        head: usize = 64, count(1);
+        /// Coordinates of a token: 1, or 3 for whole atoms.
+        channels: usize = 1, among(&[1, 3]);
     }
 }

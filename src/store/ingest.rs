@@ -6,12 +6,13 @@ use std::path::Path;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use serde_json::Value;
 
-use super::{broken, schema};
+use super::broken;
+use super::migrations::TABLES;
 use crate::energy::Counts;
 use crate::error::{Error, Result};
 use crate::record::{
-    Evaluation, Failure, Kind, Labels, Origin, Partial, Provenance, Request, RunDir, Status, atomic, claim, evaluation,
-    events, manifest,
+    Evaluation, Failure, Kind, Labels, Origin, Partial, Provenance, Request, RunDir, Status, all_runs, atomic, claim,
+    evaluation, events, manifest,
 };
 
 /// Replaces the rows of one run by what its folder says now.
@@ -217,13 +218,21 @@ fn read_if_there<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Option<T
     }
 }
 
+/// Writes the rows of all run folders anew and keeps those whose folders are gone.
+pub(super) fn refresh(connection: &Connection, results: &Path) -> Result<()> {
+    for run in all_runs(results)? {
+        write(connection, &Facts::read(&run))?;
+    }
+    Ok(())
+}
+
 pub(super) fn write(connection: &Connection, facts: &Facts) -> Result<()> {
     write_rows(connection, facts).map_err(|e| broken(&e))
 }
 
 fn write_rows(connection: &Connection, facts: &Facts) -> rusqlite::Result<()> {
     let Facts { id, labels, .. } = facts;
-    for (table, _) in schema::TABLES {
+    for (table, _) in TABLES {
         let key = if *table == "runs" { "id" } else { "run" };
         connection.prepare_cached(&format!("DELETE FROM {table} WHERE {key} = ?1"))?.execute([id])?;
     }

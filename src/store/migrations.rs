@@ -3,9 +3,21 @@
 //! columns.
 
 /// Step `k` leads from version `k` to `k + 1`; an empty database has version 0.
-pub(super) const STEPS: &[&str] = &[TABLES, TAGS_AND_REVISIONS, EVALUATIONS, MEMBERSHIPS, ORIGINS];
+pub(super) const STEPS: &[&str] = &[FIRST, TAGS_AND_REVISIONS, EVALUATIONS, MEMBERSHIPS, ORIGINS];
 
-const TABLES: &str = "
+/// Tables and the columns that order their rows (their natural keys).
+pub(super) const TABLES: &[(&str, &str)] = &[
+    ("runs", "id"),
+    ("energy_counts", "run, purpose"),
+    ("evaluations", "run, rank"),
+    ("metrics", "run, evaluation, metric, version"),
+    ("scalars", "run, step, name"),
+    ("provenance", "run"),
+    ("tags", "run, tag"),
+    ("memberships", "run, experiment, system, sampler, swept"),
+];
+
+const FIRST: &str = "
 CREATE TABLE runs (
     id TEXT PRIMARY KEY,            -- <spec8>-s<seed>-a<attempt>
     spec TEXT NOT NULL,             -- spec digest

@@ -8,6 +8,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use serde::Serialize;
 
 use super::ingest::{self, Facts};
+use super::migrations::TABLES;
 use super::{broken, schema};
 use crate::error::{Error, Result};
 use crate::record::{Status, all_runs, manifest};
@@ -19,7 +20,7 @@ use crate::record::{Status, all_runs, manifest};
 pub fn rebuild(connection: &Connection, results: &Path) -> Result<usize> {
     let runs = all_runs(results)?;
     let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate).map_err(|e| broken(&e))?;
-    for (table, _) in schema::TABLES {
+    for (table, _) in TABLES {
         transaction.execute(&format!("DELETE FROM {table}"), []).map_err(|e| broken(&e))?;
     }
     for run in &runs {
@@ -27,14 +28,6 @@ pub fn rebuild(connection: &Connection, results: &Path) -> Result<usize> {
     }
     transaction.commit().map_err(|e| broken(&e))?;
     Ok(runs.len())
-}
-
-/// Writes the rows of all run folders anew and keeps those whose folders are gone.
-pub(super) fn refresh(connection: &Connection, results: &Path) -> Result<()> {
-    for run in all_runs(results)? {
-        ingest::write(connection, &Facts::read(&run))?;
-    }
-    Ok(())
 }
 
 /// Every row of every table as text, in key order.
@@ -49,7 +42,7 @@ pub fn dump(connection: &Connection) -> Result<Vec<String>> {
 fn rows(connection: &Connection) -> Result<Vec<(String, String)>> {
     let query = || -> rusqlite::Result<Vec<(String, String)>> {
         let mut lines = Vec::new();
-        for (table, key) in schema::TABLES {
+        for (table, key) in TABLES {
             let mut statement = connection.prepare(&format!("SELECT * FROM {table} ORDER BY {key}"))?;
             let columns = statement.column_count();
             let mut rows = statement.query([])?;

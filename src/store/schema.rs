@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use super::migrations::STEPS;
-use super::{broken, rebuild};
+use super::{broken, ingest};
 use crate::error::{Error, Result};
 
 /// File name in the results folder.
@@ -17,18 +17,6 @@ pub const VERSION: i64 = STEPS.len() as i64;
 
 /// How long to wait for another process's transaction.
 const BUSY: Duration = Duration::from_secs(30);
-
-/// Tables and the columns that order their rows (their natural keys).
-pub(super) const TABLES: &[(&str, &str)] = &[
-    ("runs", "id"),
-    ("energy_counts", "run, purpose"),
-    ("evaluations", "run, rank"),
-    ("metrics", "run, evaluation, metric, version"),
-    ("scalars", "run, step, name"),
-    ("provenance", "run"),
-    ("tags", "run, tag"),
-    ("memberships", "run, experiment, system, sampler, swept"),
-];
 
 /// Opens the database of a results folder for writing: makes folder and tables if they are not there (with the rows of the
 /// runs that are), and brings tables of an older version up to date.
@@ -154,7 +142,7 @@ fn migrate(connection: &mut Connection, results: &Path) -> std::result::Result<(
     if found < VERSION {
         transaction.pragma_update(None, "user_version", VERSION)?;
         // In the same transaction: nobody sees tables without the rows of the runs that are there.
-        rebuild::refresh(&transaction, results).map_err(Stopped::Other)?;
+        ingest::refresh(&transaction, results).map_err(Stopped::Other)?;
     }
     Ok(transaction.commit()?)
 }

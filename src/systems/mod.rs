@@ -17,6 +17,7 @@ use crate::energy::lj::LennardJones;
 use crate::energy::minimise::Minimise;
 use crate::error::{Error, Result};
 use crate::spec::SystemSpec;
+use crate::words;
 
 pub use molecules::Molecule;
 pub use topology::Topology;
@@ -141,7 +142,7 @@ pub fn by_name(name: &str, temperature: f64) -> Result<System> {
         "lj13" => 13,
         "lj55" => 55,
         _ => {
-            let unknown = || Error::Usage(format!("unknown system `{name}`; known: {}", NAMES.join(", ")));
+            let unknown = || Error::Usage(words::unknown("system", name, NAMES));
             return Ok(molecule(name, temperature, molecules::built_in(name)?.ok_or_else(unknown)?));
         }
     };

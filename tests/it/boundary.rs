@@ -3,22 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// Circles that are left, each with what would untie it.
-const KNOWN: [(&str, &str, &str); 12] = [
-    ("check/session", "check/verdict", "`Past` belongs to the sessions"),
-    ("exec/external/mod", "exec/science", "the trait `Work` belongs in a file of its own"),
-    ("exec/sweep", "exec/wait", "`Ended` belongs to the waiting"),
-    ("metrics/compute", "metrics/registry", "how a metric is computed is a part of its entry"),
-    ("record/evaluation", "record/folder", "names of files belong to `record/files`"),
-    ("record/evaluation", "record/manifest", "the same"),
-    ("record/folder", "record/manifest", "the same"),
-    ("samplers/pita/anneal", "samplers/pita/anneal/path", "`Setting` and `Moved` belong in a file of their own"),
-    ("store/ingest", "store/rebuild", "the list of tables belongs to the schema"),
-    ("store/ingest", "store/schema", "the same"),
-    ("store/rebuild", "store/schema", "the same"),
-    ("systems/openmm/born", "systems/openmm/custom_gb", "the models of Born radii belong apart from their reader"),
-];
-
 /// Module files under `src` by path without ending, such as `metrics/ot/mod`, with their code: no comments, no tests.
 fn files() -> BTreeMap<String, String> {
     fn walk(folder: &Path, root: &Path, found: &mut BTreeMap<String, String>) {
@@ -226,12 +210,7 @@ fn no_circle_between_files() {
             to.iter().filter(|b| reached[b].contains(a)).map(move |b| if a < b { (a, b) } else { (b, a) })
         })
         .collect();
-    let known = |(a, b): &(&String, &String)| KNOWN.iter().any(|(x, y, _)| x == a && y == b);
-    let new: Vec<_> = circles.iter().filter(|pair| !known(pair)).collect();
-    assert!(new.is_empty(), "circles between files: {new:#?}");
-    for (a, b, _) in KNOWN {
-        assert!(circles.iter().any(|(x, y)| *x == a && *y == b), "{a} and {b} are no circle any more: strike them off");
-    }
+    assert!(circles.is_empty(), "circles between files: {circles:#?}");
 }
 
 #[test]

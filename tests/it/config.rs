@@ -5,12 +5,13 @@
 
 use std::path::{Path, PathBuf};
 
-use pita_bench::config::{Cell, Experiment, load};
+use pita_bench::config::{Cell, Experiment, load, load_text};
 use pita_bench::error::Error;
 use pita_bench::identity;
+use pita_bench::spec::settings::{fields, shown};
 use pita_bench::spec::{
-    EvalSpec, HotStartSpec, Integrator, MdSpec, NetSpec, PitaSpec, ReferenceSpec, ReplicaExchangeSpec, RunSpec,
-    SamplerSpec, TabgCartSpec, TabgSpec, Weights,
+    self, Entry, EvalSpec, HotStartSpec, Integrator, KINDS, MdSpec, NetSpec, PitaSpec, ReferenceSpec,
+    ReplicaExchangeSpec, RunSpec, SamplerSpec, TabgCartSpec, TabgSpec, Weights,
 };
 use proptest::prelude::*;
 
@@ -67,6 +68,52 @@ fn good_files_load() {
         let experiment = load(path, None, &[]).unwrap_or_else(|e| panic!("{e}"));
         for profile in &experiment.profiles {
             assert!(!load(path, Some(profile), &[]).unwrap().cells.is_empty());
+        }
+    }
+}
+
+/// Every kind but `external`, whose settings come from a file, with the settings that `describe` shows.
+fn kinds() -> impl Iterator<Item = (&'static str, SamplerSpec, Vec<Entry>)> {
+    let kinds = KINDS.iter().filter(|kind| kind.name != "external");
+    kinds.map(|kind| (kind.name, (kind.default)(), spec::list(kind.settings, &fields(&(kind.default)()))))
+}
+
+fn sampler(kind: &str, lines: &str) -> Result<SamplerSpec, Error> {
+    let text = format!("[systems.lj13]\ntemperature = 0.5\n[samplers.x]\nkind = \"{kind}\"\n{lines}");
+    Ok(load_text(Path::new("x.toml"), text, None, &[])?.cells.remove(0).run.sampler)
+}
+
+/// What `describe` says is what is read: the defaults that it shows, written out, change nothing.
+#[test]
+fn defaults_written_out_are_the_defaults() {
+    for (kind, default, entries) in kinds() {
+        let usual = |entry: &&Entry| {
+            let is_the_default = |with: &String| with == "net.backbone = \"egnn\"";
+            let apart = entry.setting.contains("hot_start.");
+            !entry.default.is_null() && entry.only_with.as_ref().is_none_or(is_the_default) && !apart
+        };
+        let line = |entry: &Entry| match &entry.default {
+            serde_json::Value::String(word) => format!("{} = \"{word}\"\n", entry.setting),
+            other => format!("{} = {}\n", entry.setting, shown(other)),
+        };
+        let lines: Vec<String> = entries.iter().filter(usual).map(line).collect();
+        assert!(lines.len() > 5, "{kind}: {lines:?}");
+        assert_eq!(sampler(kind, &lines.concat()).unwrap_or_else(|e| panic!("{e}")), default, "{kind}");
+    }
+}
+
+/// Every setting that `describe` shows is read, and refuses what it cannot be with what `describe` says of it.
+#[test]
+fn settings_say_what_they_expect() {
+    for (kind, _, entries) in kinds() {
+        for entry in entries {
+            let with = entry.only_with.as_deref().unwrap_or_default();
+            let lines = format!("{with}\n{} = 1979-05-27\n", entry.setting);
+            let message = sampler(kind, &lines).unwrap_err().to_string();
+            let named = format!("`samplers.x.{}` is a date", entry.setting);
+            let Some(said) = message.lines().find(|line| line.contains(&named)) else { panic!("{named}: {message}") };
+            let expected = said.split("expected ").nth(1).unwrap();
+            assert!(entry.expected.starts_with(expected), "{said}\n{}", entry.expected);
         }
     }
 }

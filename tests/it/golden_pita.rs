@@ -3,8 +3,9 @@
 use crate::common::{close, facts, golden};
 use candle_core::{DType, Device};
 use pita_bench::array::Arrays;
-use pita_bench::diffusion::sde::{self, Local, centre, clamp_above, drift_a, drift_x, quantile};
+use pita_bench::diffusion::sde::{self, Local, clamp_above, drift_a, drift_x, quantile};
 use pita_bench::diffusion::{Elucidating, Gamma, Geometric, systematic_faithful};
+use pita_bench::geometry::centre;
 use pita_bench::nn::candle::CandleEgnn;
 use pita_bench::nn::{Adam, Backbone, Ema, clip_norm};
 use pita_bench::samplers::pita::loss::{Batch, LossTerms, LossWeights, Pair, clip_forces, loss, mean};

@@ -1,7 +1,8 @@
 //! Metrics against numbers that the public PITA code (with POT) computed: `tests/golden/metrics.safetensors`.
 
 use pita_bench::array::{Arrays, read_safetensors};
-use pita_bench::metrics::alignment::{Aligner, PairCost, centre, kabsch, pair_costs};
+use pita_bench::geometry::centre;
+use pita_bench::metrics::alignment::{Aligner, PairCost, kabsch, pair_costs};
 use pita_bench::metrics::ot::{self, Ground};
 use pita_bench::metrics::wasserstein;
 

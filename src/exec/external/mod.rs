@@ -43,7 +43,7 @@ use self::messages::Message;
 use self::process::{Heard, Process};
 use self::run_files::RunFiles;
 use self::watch::Watch;
-use super::science::Work;
+use super::work::Work;
 use crate::array::Arrays;
 use crate::config::Cell;
 use crate::energy::{Counts, Metered};

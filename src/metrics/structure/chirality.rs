@@ -1,7 +1,7 @@
 //! Handedness by the published rule, which takes any atom with three heavy neighbours for a stereocentre;
 //! [`crate::systems::stereo`] knows better.
 
-use super::dihedrals::{cross, dot, minus};
+use crate::geometry::{cross, dot, minus};
 use crate::systems::Topology;
 pub use crate::systems::stereo::Hand;
 

@@ -1,7 +1,8 @@
 //! Bond lengths and bond angles, from the bond graph.
 
-use super::dihedrals::{cross, dot, minus, per_frame};
+use super::dihedrals::per_frame;
 use super::name;
+use crate::geometry::{cross, dot, minus};
 use crate::systems::Topology;
 
 /// Bonds and bonded angles of a molecule.

@@ -3,10 +3,10 @@
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
-use super::Figure;
 use super::histogram::{Histogram, range};
 use super::samples::panel;
-use super::style::{self, INK, Key, LABEL, TICK};
+use super::style::{self, INK, Key};
+use super::{Figure, axes};
 use crate::metrics::bootstrap::{Draw, subset};
 use crate::metrics::wasserstein::line;
 
@@ -86,32 +86,18 @@ impl Figure for Convergence {
         let values = || curve.iter().chain(&guide).map(|p| p.1);
         let (low, high) = (values().fold(f64::INFINITY, f64::min), values().fold(0.0, f64::max));
         let decade = |x: f64, up: bool| 10.0_f64.powf(if up { x.log10().ceil() } else { x.log10().floor() });
-        let mut chart = ChartBuilder::on(&right)
-            .margin_right(26)
-            .margin_top(8)
-            .margin_bottom(6)
-            .margin_left(8)
-            .x_label_area_size(80)
-            .y_label_area_size(104)
+        let mut chart = axes::frame(&right, (8, 26), 104)
             .build_cartesian_2d(
                 (first.0 * 0.6..(last.0 * 1.6).max(first.0 * 20.0)).log_scale(),
                 (decade(low, false)..decade(high, true)).log_scale(),
             )
             .map_err(|e| e.to_string())?;
-        chart
-            .configure_mesh()
-            .disable_mesh()
-            .axis_style(INK.stroke_width(2))
-            .x_labels(5)
-            .y_labels(5)
-            .x_label_formatter(&style::log_tick)
-            .y_label_formatter(&style::log_tick)
-            .label_style(style::text(TICK))
-            .axis_desc_style(style::text(LABEL))
-            .x_desc("frames of each half, n")
-            .y_desc("Energy-W1 (kT)")
-            .draw()
-            .map_err(|e| e.to_string())?;
+        axes::draw(
+            &mut chart,
+            ("frames of each half, n", 5, style::log_tick),
+            ("Energy-W1 (kT)", 5, style::log_tick),
+            false,
+        )?;
         chart.draw_series(DashedLineSeries::new(guide, 10, 6, INK.stroke_width(2))).map_err(|e| e.to_string())?;
         chart.draw_series(LineSeries::new(curve.clone(), style::line(0))).map_err(|e| e.to_string())?;
         chart

@@ -3,8 +3,8 @@
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
-use super::Figure;
-use super::style::{self, INK, Key, LABEL, TICK};
+use super::style::{self, INK, Key};
+use super::{Figure, axes};
 
 /// One run.
 #[derive(Debug, Clone, PartialEq)]
@@ -75,30 +75,15 @@ impl Figure for Cost {
         };
         let (x_low, x_high) = decades(shown.iter().map(|p| p.evaluations).collect());
         let (y_low, y_high) = decades(shown.iter().map(|p| p.value).chain(floor).collect());
-        let mut chart = ChartBuilder::on(&rest)
-            .margin_right(40)
-            .margin_top(12)
-            .margin_bottom(6)
-            .margin_left(8)
-            .x_label_area_size(80)
-            .y_label_area_size(120)
+        let mut chart = axes::frame(&rest, (12, 40), 120)
             .build_cartesian_2d((x_low..x_high).log_scale(), (y_low..y_high).log_scale())
             .map_err(|e| e.to_string())?;
-        chart
-            .configure_mesh()
-            .bold_line_style(RGBColor(225, 225, 225))
-            .light_line_style(TRANSPARENT)
-            .axis_style(INK.stroke_width(2))
-            .x_labels(8)
-            .y_labels(6)
-            .x_label_formatter(&style::log_tick)
-            .y_label_formatter(&style::log_tick)
-            .label_style(style::text(TICK))
-            .axis_desc_style(style::text(LABEL))
-            .x_desc("charged energy evaluations")
-            .y_desc(&self.metric)
-            .draw()
-            .map_err(|e| e.to_string())?;
+        axes::draw(
+            &mut chart,
+            ("charged energy evaluations", 8, style::log_tick),
+            (&self.metric, 6, style::log_tick),
+            true,
+        )?;
         if let Some(floor) = floor {
             chart
                 .draw_series(DashedLineSeries::new([(x_low, floor), (x_high, floor)], 10, 6, INK.stroke_width(2)))

@@ -3,8 +3,8 @@
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
-use super::Figure;
-use super::style::{self, INK, Key, LABEL, REFERENCE_FILL, TICK};
+use super::style::{self, Key, REFERENCE_FILL};
+use super::{Figure, axes};
 
 /// One night.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,34 +68,19 @@ impl Figure for History {
         }
         let pad = if high > low { 0.08 * (high - low) } else { 0.1 * high.abs().max(1.0) };
         let last = self.nights.iter().map(|n| n.day).fold(0.0, f64::max).max(1.0);
-        let mut chart = ChartBuilder::on(&rest)
-            .margin_right(40)
-            .margin_top(12)
-            .margin_bottom(6)
-            .margin_left(8)
-            .x_label_area_size(80)
-            .y_label_area_size(130)
+        let mut chart = axes::frame(&rest, (12, 40), 130)
             .build_cartesian_2d(-0.02 * last..1.02 * last, low - pad..high + pad)
             .map_err(|e| e.to_string())?;
         if let Some((mean, width)) = self.accepted {
             let corners = [(-0.02 * last, mean - width), (1.02 * last, mean + width)];
             chart.draw_series([Rectangle::new(corners, REFERENCE_FILL.filled())]).map_err(|e| e.to_string())?;
         }
-        chart
-            .configure_mesh()
-            .bold_line_style(RGBColor(225, 225, 225))
-            .light_line_style(TRANSPARENT)
-            .axis_style(INK.stroke_width(2))
-            .x_labels(8)
-            .y_labels(5)
-            .x_label_formatter(&style::tick)
-            .y_label_formatter(&style::tick)
-            .label_style(style::text(TICK))
-            .axis_desc_style(style::text(LABEL))
-            .x_desc(format!("days since {}", self.first))
-            .y_desc(&self.metric)
-            .draw()
-            .map_err(|e| e.to_string())?;
+        axes::draw(
+            &mut chart,
+            (&format!("days since {}", self.first), 8, style::tick),
+            (&self.metric, 5, style::tick),
+            true,
+        )?;
         let bars = self.nights.iter().map(|n| {
             let ends = vec![(n.day, n.mean - n.error), (n.day, n.mean + n.error)];
             PathElement::new(ends, style::colour(number(&n.code)).stroke_width(3))

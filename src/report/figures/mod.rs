@@ -3,6 +3,7 @@
 //! Colours are Okabe and Ito's (legible for the colour-blind); every method also has its own dash pattern or marker,
 //! so that a grey print-out still tells them apart. Sizes are for a paper's column: 1,200 pixels across 8.5 cm or more.
 
+mod axes;
 mod colour;
 mod compact;
 mod convergence;

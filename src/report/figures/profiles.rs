@@ -5,8 +5,8 @@ use std::f64::consts::{FRAC_PI_2 as QUARTER, PI, TAU};
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
-use super::Figure;
-use super::style::{self, INK, Key, LABEL, REFERENCE_FILL, TICK};
+use super::style::{self, INK, Key, REFERENCE_FILL};
+use super::{Figure, axes};
 
 /// Points of a curve: one a degree.
 const BINS: usize = 360;
@@ -136,29 +136,10 @@ fn panel<DB: DrawingBackend>(area: &DrawingArea<DB, Shift>, profile: &Profile) -
     let curves: Vec<Vec<f64>> = densities.iter().map(|d| free_energy(d)).collect();
     let highest = curves[0].iter().copied().filter(|f| f.is_finite()).fold(2.0, f64::max);
     let top = (highest * 1.1).min(HIGHEST);
-    let mut chart = ChartBuilder::on(area)
-        .margin_right(30)
-        .margin_top(10)
-        .margin_bottom(6)
-        .margin_left(8)
-        .x_label_area_size(80)
-        .y_label_area_size(92)
+    let mut chart = axes::frame(area, (10, 30), 92)
         .build_cartesian_2d(begin / QUARTER..begin / QUARTER + 4.0, 0.0..top)
         .map_err(|e| e.to_string())?;
-    chart
-        .configure_mesh()
-        .disable_mesh()
-        .axis_style(INK.stroke_width(2))
-        .x_labels(5)
-        .y_labels(6)
-        .x_label_formatter(&angle)
-        .y_label_formatter(&style::tick)
-        .label_style(style::text(TICK))
-        .axis_desc_style(style::text(LABEL))
-        .x_desc(profile.x.clone())
-        .y_desc("free energy (kT)")
-        .draw()
-        .map_err(|e| e.to_string())?;
+    axes::draw(&mut chart, (&profile.x, 5, angle), ("free energy (kT)", 6, style::tick), false)?;
     let ends = [(begin / QUARTER, 0.0), (begin / QUARTER + 4.0, 0.0)];
     let wall = (0..BINS).flat_map(|k| {
         let f = curves[0][(first + k) % BINS].min(top);

@@ -3,9 +3,9 @@
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
-use super::Figure;
 use super::histogram::{Histogram, range};
-use super::style::{self, INK, Key, LABEL, REFERENCE_FILL, TICK};
+use super::style::{self, INK, Key, REFERENCE_FILL};
+use super::{Figure, axes};
 
 /// What is drawn of one ensemble.
 #[derive(Debug, Clone, PartialEq)]
@@ -74,29 +74,10 @@ pub fn panel<DB: DrawingBackend>(
     // A spike of clipped values may leave the panel; it must not flatten everything else.
     let top = methods.iter().map(Histogram::top).fold(reference.top(), f64::max).min(reference.top() * 2.0) * 1.06;
     let margin = (reference.high - reference.low) * 0.01;
-    let mut chart = ChartBuilder::on(area)
-        .margin_right(26)
-        .margin_top(8)
-        .margin_bottom(6)
-        .margin_left(8)
-        .x_label_area_size(80)
-        .y_label_area_size(104)
+    let mut chart = axes::frame(area, (8, 26), 104)
         .build_cartesian_2d(reference.low - margin..reference.high + margin, 0.0..top.max(1e-12))
         .map_err(|e| e.to_string())?;
-    chart
-        .configure_mesh()
-        .disable_mesh()
-        .axis_style(INK.stroke_width(2))
-        .x_labels(6)
-        .y_labels(5)
-        .x_label_formatter(&style::tick)
-        .y_label_formatter(&style::tick)
-        .label_style(style::text(TICK))
-        .axis_desc_style(style::text(LABEL))
-        .x_desc(title)
-        .y_desc("density")
-        .draw()
-        .map_err(|e| e.to_string())?;
+    axes::draw(&mut chart, (title, 6, style::tick), ("density", 5, style::tick), false)?;
     let outline = reference.outline();
     chart
         .draw_series(std::iter::once(Polygon::new(outline.clone(), REFERENCE_FILL.filled())))

@@ -1,8 +1,8 @@
 //! The coordinates that walkers move in.
 
-use crate::diffusion::sde::centre;
 use crate::energy::{Metered, Purpose};
 use crate::error::Result;
+use crate::geometry::centre;
 
 /// Coordinates in which the density of an ensemble is `exp(-E/kT)`.
 pub trait Space: Sync {

@@ -1,44 +1,22 @@
 //! One rung of inference-time annealing: weighted particles from noise to data at a lower temperature.
 
 mod path;
+mod setting;
 
-use path::Path;
+use path::{Path, PathEnd};
+use setting::Moved;
 
-use super::loss::Pair;
 use crate::array::Arrays;
 use crate::diffusion::kernels::Step;
-use crate::diffusion::sde::{Local, centre, clamp_above, drift_a, drift_x, log_kernel_ratio};
-use crate::diffusion::{Elucidating, Gamma, ess, prior, systematic, systematic_faithful};
+use crate::diffusion::sde::{Local, clamp_above, drift_a, drift_x, log_kernel_ratio};
+use crate::diffusion::{ess, prior, systematic, systematic_faithful};
 use crate::error::{Error, Result};
-use crate::nn::Backbone;
-use crate::rng::{Purpose, Stream};
+use crate::geometry::centre;
+use crate::rng::Purpose;
 use crate::samplers::state;
-use crate::spec::{AnnealSpec, Between, Resampling, Weights};
+use crate::spec::{Between, Resampling, Weights};
 
-/// Particles that a network call takes at once (results do not depend on it).
-const CHUNK: usize = 512;
-
-/// Where the annealing takes place.
-pub struct Setting<'a> {
-    /// The networks.
-    pub net: &'a dyn Backbone,
-    /// Their parameters.
-    pub params: Pair<&'a [f64]>,
-    /// Conditioning temperature of the rung annealed from.
-    pub beta: f64,
-    /// Annealing factor over time.
-    pub gamma: Gamma,
-    /// Noise.
-    pub schedule: Elucidating,
-    /// Variance of the data per coordinate, in network units.
-    pub variance: f64,
-    /// Settings.
-    pub spec: &'a AnnealSpec,
-    /// Run seed.
-    pub seed: u64,
-    /// Which rung: keys the random streams.
-    pub rung: u64,
-}
+pub use setting::Setting;
 
 /// The particles of one rung.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -55,151 +33,6 @@ pub struct Annealer {
     path: Path,
     /// Steps done.
     pub step: usize,
-}
-
-/// Squares of what moved a particle in one step.
-#[derive(Debug, Clone, Copy, Default)]
-struct Moved {
-    /// The noise.
-    noise: f64,
-    /// The whole change.
-    change: f64,
-    /// The score.
-    score: f64,
-    /// Score times change.
-    cross: f64,
-}
-
-impl Setting<'_> {
-    fn stream(&self, purpose: Purpose, step: usize) -> Stream {
-        Stream::new(self.seed, purpose, (self.rung << 32) | step as u64)
-    }
-
-    /// The first step without weights.
-    fn weighted_steps(&self) -> usize {
-        (self.spec.resample_until * self.spec.steps as f64).round() as usize
-    }
-
-    /// The time of step `k`.
-    fn time(&self, k: usize) -> f64 {
-        1.0 - k as f64 / self.spec.steps as f64
-    }
-
-    /// Calls `f(h, beta, x)` on chunks of a population and joins what it returns.
-    fn chunks(&self, x: &[f64], h: f64, mut f: impl FnMut(&[f64], &[f64], &[f64]) -> Result<()>) -> Result<()> {
-        let dim = self.net.dim();
-        for part in x.chunks(CHUNK * dim) {
-            let n = part.len() / dim;
-            f(&vec![h; n], &vec![self.beta; n], part)?;
-        }
-        Ok(())
-    }
-
-    /// Energy head on a population at variance `h`: `U`, `grad U`, `dU/dh`.
-    fn energy(&self, x: &[f64], h: f64) -> Result<(Vec<f64>, Vec<f64>, Vec<f64>)> {
-        let (mut u, mut grad, mut du_dh) = (Vec::new(), Vec::new(), Vec::new());
-        self.chunks(x, h, |h, beta, x| {
-            let out = self.net.energy(self.params.energy, h, beta, x)?;
-            u.extend(out.u);
-            grad.extend(out.grad);
-            du_dh.extend(out.du_dh);
-            Ok(())
-        })?;
-        centre(&mut grad, self.net.dim() / 3);
-        Ok((u, grad, du_dh))
-    }
-
-    /// `U` alone.
-    fn energy_value(&self, x: &[f64], h: f64) -> Result<Vec<f64>> {
-        let mut u = Vec::new();
-        self.chunks(x, h, |h, beta, x| {
-            u.extend(self.net.energy_value(self.params.energy, h, beta, x)?);
-            Ok(())
-        })?;
-        Ok(u)
-    }
-
-    /// Score and its divergence as the weights ask (zeros without weights), both on the centred subspace: particles never
-    /// leave it.
-    fn score(&self, x: &[f64], h: f64, step: usize, weighted: bool) -> Result<(Vec<f64>, Vec<f64>)> {
-        let dim = self.net.dim();
-        let mut score = Vec::with_capacity(x.len());
-        let mut div = Vec::with_capacity(x.len() / dim);
-        let mut first = 0;
-        self.chunks(x, h, |hs, beta, x| {
-            let n = hs.len();
-            let d = match self.spec.weights {
-                Weights::Exact if weighted => {
-                    let (d, mut trace) = self.net.divergence(self.params.score, hs, beta, x)?;
-                    self.leave_out_centre(hs, beta, x, &mut trace)?;
-                    div.extend(trace);
-                    d
-                }
-                Weights::Hutchinson if weighted => {
-                    let (d, trace) = self.hutchinson(hs, beta, x, step, first)?;
-                    div.extend(trace);
-                    d
-                }
-                _ => {
-                    div.extend(std::iter::repeat_n(0.0, n));
-                    self.net.denoise(self.params.score, hs, beta, x)?
-                }
-            };
-            score.extend(d.iter().zip(x).map(|(d, x)| (d - x) / h));
-            first += n;
-            Ok(())
-        })?;
-        centre(&mut score, dim / 3);
-        Ok((score, div))
-    }
-
-    /// Takes from the divergence of the score over all of space what belongs to the centre of mass: `<e, J e>` for its
-    /// three unit vectors. An invariant network adds a constant there, which weights do not see.
-    fn leave_out_centre(&self, h: &[f64], beta: &[f64], x: &[f64], div: &mut [f64]) -> Result<()> {
-        if self.net.translation_invariant() {
-            return Ok(());
-        }
-        let dim = self.net.dim();
-        let length = ((dim / 3) as f64).sqrt().recip();
-        for axis in 0..3 {
-            let e: Vec<f64> = (0..x.len()).map(|k| if k % 3 == axis { length } else { 0.0 }).collect();
-            let (_, je) = self.net.denoise_jvp(self.params.score, h, beta, x, &e)?;
-            for (i, div) in div.iter_mut().enumerate() {
-                let row = i * dim..(i + 1) * dim;
-                *div -= e[row.clone()].iter().zip(&je[row]).map(|(e, j)| e * (j - e)).sum::<f64>() / h[i];
-            }
-        }
-        Ok(())
-    }
-
-    /// `D` and the Rademacher estimate of `div score`: mean over centred probes of `<v, (dD/dx v - v)>/h`.
-    fn hutchinson(
-        &self,
-        h: &[f64],
-        beta: &[f64],
-        x: &[f64],
-        step: usize,
-        first: usize,
-    ) -> Result<(Vec<f64>, Vec<f64>)> {
-        let (dim, n) = (self.net.dim(), h.len());
-        let stream = self.stream(Purpose::Probe, step);
-        let mut draws: Vec<_> = (0..n).map(|i| stream.at((first + i) as u32)).collect();
-        let mut div = vec![0.0; n];
-        let mut denoised = Vec::new();
-        for _ in 0..self.spec.probes {
-            let mut v: Vec<f64> =
-                draws.iter_mut().flat_map(|d| (0..dim).map(|_| d.sign()).collect::<Vec<_>>()).collect();
-            centre(&mut v, dim / 3);
-            let (d, jv) = self.net.denoise_jvp(self.params.score, h, beta, x, &v)?;
-            for (i, div) in div.iter_mut().enumerate() {
-                let row = i * dim..(i + 1) * dim;
-                let quadratic: f64 = v[row.clone()].iter().zip(&jv[row]).map(|(v, j)| v * (j - v)).sum();
-                *div += quadratic / h[i] / self.spec.probes as f64;
-            }
-            denoised = d;
-        }
-        Ok((denoised, div))
-    }
 }
 
 impl Annealer {
@@ -374,6 +207,36 @@ impl Annealer {
             self.u = u_next;
         }
         Ok(())
+    }
+
+    /// One step with path weights.
+    fn path_step(&mut self, at: &Setting) -> Result<()> {
+        let (t, next) = (at.time(self.step), at.time(self.step + 1));
+        let h = at.schedule.h(t);
+        let h_next = if self.step + 1 == at.spec.steps { 0.0 } else { at.schedule.h(next) };
+        let step = Step::new(at.spec.noise, at.gamma.at(t), at.variance, h, h_next);
+        let own = Step::denoising(at.spec.noise, at.variance, h, h_next);
+        let moved = self.walk(at, &step, h)?;
+        self.path.moved(at, at.gamma.at(t), &moved, &step, &own);
+        if at.spec.between == Between::Energy {
+            self.path.reached(at, at.gamma.at(next), &self.x, h_next)?;
+        }
+        if at.spec.between != Between::None {
+            self.log_weight = self.path.weights();
+        }
+        Ok(())
+    }
+
+    /// The end with path weights: against the true reduced energies `[n]` at the new temperature.
+    pub fn finish_path(&mut self, reduced: &[f64]) -> PathEnd {
+        let (weights, end) = self.path.finish(reduced);
+        self.log_weight = weights;
+        end
+    }
+
+    /// Systematic resampling at the end of paths; returns who was kept.
+    pub fn resample_path(&mut self, at: &Setting) -> Vec<usize> {
+        self.resample(at, at.spec.steps + 1)
     }
 
     /// Resamples with the true energy: `a - u_true + gamma U(x)`, at the last weighted time. `reduced [n]` are the true

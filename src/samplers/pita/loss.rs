@@ -1,8 +1,8 @@
 //! The training losses of the score and energy heads, with their parameter gradients.
 
 use crate::diffusion::Elucidating;
-use crate::diffusion::sde::centre;
 use crate::error::Result;
+use crate::geometry::centre;
 use crate::nn::{Backbone, EnergySeed};
 use crate::spec::TrainSpec;
 

@@ -2,9 +2,10 @@
 
 use super::buffer::Buffer;
 use crate::array::Arrays;
-use crate::diffusion::sde::{centre, quantile};
+use crate::diffusion::sde::quantile;
 use crate::energy::Purpose;
 use crate::error::Result;
+use crate::geometry::centre;
 use crate::rng;
 use crate::samplers::md::langevin::Langevin;
 use crate::samplers::md::mala::{DualAveraging, Mala};

@@ -5,8 +5,9 @@ use super::loss::{Batch, LossTerms, LossWeights, Pair, loss, mean, mixing};
 use crate::array::Arrays;
 use crate::diffusion::Elucidating;
 use crate::error::{Error, Result};
+use crate::geometry::{random_rotation, rotate};
 use crate::nn::{Adam, Backbone, Ema, clip_norm};
-use crate::rng::{Draws, Purpose, Stream};
+use crate::rng::{Purpose, Stream};
 use crate::samplers::state;
 use crate::spec::{Target, TrainNoise, TrainOn, TrainSpec};
 
@@ -152,47 +153,4 @@ fn draw(dim: usize, spec: &TrainSpec, schedule: &Elucidating, rungs: &[Rung], se
         batch.z.extend((0..dim).map(|_| draws.normal()));
     }
     batch
-}
-
-/// A rotation matrix uniform over SO(3), from a normal quaternion.
-pub(in crate::samplers) fn random_rotation(draws: &mut Draws) -> [[f64; 3]; 3] {
-    let q: [f64; 4] = std::array::from_fn(|_| draws.normal());
-    let norm = q.iter().map(|x| x * x).sum::<f64>().sqrt();
-    let [w, x, y, z] = q.map(|v| v / norm);
-    [
-        [1.0 - 2.0 * (y * y + z * z), 2.0 * (x * y - z * w), 2.0 * (x * z + y * w)],
-        [2.0 * (x * y + z * w), 1.0 - 2.0 * (x * x + z * z), 2.0 * (y * z - x * w)],
-        [2.0 * (x * z - y * w), 2.0 * (y * z + x * w), 1.0 - 2.0 * (x * x + y * y)],
-    ]
-}
-
-/// Turns every position of a frame.
-pub(in crate::samplers) fn rotate(r: &[[f64; 3]; 3], x: &[f64]) -> impl Iterator<Item = f64> {
-    x.as_chunks::<3>().0.iter().flat_map(move |p| r.map(|row| row[0] * p[0] + row[1] * p[1] + row[2] * p[2]))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Rows are orthonormal, the determinant is +1, and the trace has mean 0 over the group (its character is
-    /// orthogonal to the trivial one).
-    #[test]
-    fn rotations_are_proper_and_uniform() {
-        let stream = Stream::new(3, Purpose::Rotation, 0);
-        let n = 20_000;
-        let mut trace = 0.0;
-        for i in 0..n {
-            let r = random_rotation(&mut stream.at(i));
-            let dot = |a: usize, b: usize| (0..3).map(|k| r[a][k] * r[b][k]).sum::<f64>();
-            assert!((dot(0, 0) - 1.0).abs() < 1e-12 && dot(0, 1).abs() < 1e-12 && dot(1, 2).abs() < 1e-12);
-            let det = r[0][0] * (r[1][1] * r[2][2] - r[1][2] * r[2][1])
-                - r[0][1] * (r[1][0] * r[2][2] - r[1][2] * r[2][0])
-                + r[0][2] * (r[1][0] * r[2][1] - r[1][1] * r[2][0]);
-            assert!((det - 1.0).abs() < 1e-12);
-            trace += r[0][0] + r[1][1] + r[2][2];
-        }
-        // Variance of the trace is 1 under the Haar measure: five standard errors.
-        assert!((trace / f64::from(n)).abs() < 5.0 / f64::from(n).sqrt());
-    }
 }

@@ -13,9 +13,9 @@ use crate::energy::{Metered, Purpose};
 use crate::error::Result;
 use crate::flow::tarflow::{Seeds, TarFlow, TarShape, TarTape};
 use crate::flow::{Packing, Weights};
+use crate::geometry::{random_rotation, rotate};
 use crate::nn::fused::num::Lanes;
 use crate::rng::{Draws, Stream};
-use crate::samplers::pita::train::{random_rotation, rotate};
 
 /// `ln sqrt(2 pi)`.
 const LN_SQRT_TAU: f64 = 0.918_938_533_204_672_7;

@@ -19,6 +19,7 @@ use std::path::Path;
 use super::{Topology, openmm, pdb, wholeness};
 use crate::energy::forcefield::ForceField;
 use crate::error::{Error, Result};
+use crate::geometry::centre;
 use crate::spec::MoleculeFiles;
 pub(super) use masses::Said;
 
@@ -101,7 +102,8 @@ pub fn from_text(xml_path: &Path, xml: &str, pdb_path: &Path, pdb: &str) -> Resu
         )
     });
     let broken = whole(topology, &mut structure.positions, structure.cell.as_ref());
-    centre(&mut structure.positions);
+    let atoms = structure.positions.len() / 3;
+    centre(&mut structure.positions, atoms);
     let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let (xml_name, pdb_name) = (name(xml_path), name(pdb_path));
     let notes = system.notes.iter().chain(&others).map(|note| format!("{xml_name}: {note}"));
@@ -136,15 +138,6 @@ fn whole(topology: &Topology, x: &mut Vec<f64>, cell: Option<&wholeness::Cell>) 
     Some(format!(
         "the structure is not the molecule, though samplers start there and stereocentres are taken from it: {hint}"
     ))
-}
-
-/// Moves the centroid to the origin.
-fn centre(x: &mut [f64]) {
-    let atoms = x.len() / 3;
-    for c in 0..3 {
-        let mean = x.iter().skip(c).step_by(3).sum::<f64>() / atoms as f64;
-        x.iter_mut().skip(c).step_by(3).for_each(|x| *x -= mean);
-    }
 }
 
 /// Standard deviation of centred coordinates; 1 where all atoms lie on one point.

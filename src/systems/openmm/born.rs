@@ -6,6 +6,7 @@
 //! `energy::forcefield::solvation` have to give what the expressions give at points spread over their range.
 
 use super::custom_gb::CustomGb;
+use super::element::Element;
 use crate::energy::forcefield::params::{GeneralizedBorn, Neck};
 use crate::energy::forcefield::solvation::{descreening, neck_shape};
 use crate::error::Result;
@@ -32,11 +33,16 @@ fn written(x: f64, pool: &[f64]) -> f64 {
     pool.iter().chain(&[0.0]).copied().find(|&w| about(x, w)).unwrap_or(x)
 }
 
+/// Reads the force.
+pub(super) fn read(force: Element<'_>, atoms: usize) -> Result<GeneralizedBorn> {
+    recognise(&CustomGb::new(force, atoms)?)
+}
+
 /// The constants of a force.
 ///
 /// # Errors
 /// [`Error::Data`](crate::error::Error::Data) that names the term which is none of the known ones.
-pub(super) fn recognise(force: &CustomGb<'_>) -> Result<GeneralizedBorn> {
+fn recognise(force: &CustomGb<'_>) -> Result<GeneralizedBorn> {
     let mut out = GeneralizedBorn {
         charges: Vec::new(),
         offset_radius: Vec::new(),

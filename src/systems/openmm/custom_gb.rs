@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use super::element::Element;
 use super::expression::{Expression, Scope};
-use super::{born, cutoff, per_particle};
-use crate::energy::forcefield::params::GeneralizedBorn;
+use super::{cutoff, per_particle};
 use crate::error::{Error, Result};
 
 /// `CustomGBForce::ComputationType`.
@@ -15,11 +14,6 @@ const PAIR_NO_EXCLUSIONS: u32 = 2;
 /// What to do with a force that is something else.
 pub(super) const REMEDY: &str =
     "read is generalised Born as implicit/hct.xml, obc1.xml, obc2.xml, gbn.xml and gbn2.xml make it";
-
-/// Reads the force.
-pub(super) fn read(force: Element<'_>, atoms: usize) -> Result<GeneralizedBorn> {
-    born::recognise(&CustomGb::new(force, atoms)?)
-}
 
 /// An expression and where it stands.
 pub(super) struct Term<'a> {
@@ -64,7 +58,7 @@ struct Table {
 }
 
 impl<'a> CustomGb<'a> {
-    fn new(force: Element<'a>, atoms: usize) -> Result<Self> {
+    pub(super) fn new(force: Element<'a>, atoms: usize) -> Result<Self> {
         force.version_at_most(2)?;
         let cutoff = cutoff(force)?;
         let names = force.required_list("PerParticleParameters", "Parameter")?;

@@ -106,7 +106,7 @@ fn read_force(force: Element<'_>, system: &mut SystemXml) -> Result<()> {
             Ok(())
         }
         "GBSAOBCForce" => solvent(force, field, gbsa_obc::read),
-        "CustomGBForce" => solvent(force, field, custom_gb::read),
+        "CustomGBForce" => solvent(force, field, born::read),
         "CMMotionRemover" => {
             let line = force.line();
             system.notes.push(format!(

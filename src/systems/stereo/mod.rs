@@ -20,6 +20,7 @@ use std::collections::HashMap;
 
 use self::graph::Graph;
 use self::relabel::Swap;
+use crate::geometry::{cross, dot, minus, norm};
 use crate::systems::Topology;
 
 /// Longest double bonds by elements, nm. Aromatic bonds (0.139 and more) and peptide bonds (C-N 0.133) are longer.
@@ -249,22 +250,6 @@ fn held(topology: &Topology, graph: &Graph, right: &[f64]) -> Vec<Held> {
 
 fn at(x: &[f64], i: usize) -> [f64; 3] {
     [x[3 * i], x[3 * i + 1], x[3 * i + 2]]
-}
-
-fn minus(a: [f64; 3], b: [f64; 3]) -> [f64; 3] {
-    [a[0] - b[0], a[1] - b[1], a[2] - b[2]]
-}
-
-fn cross(a: [f64; 3], b: [f64; 3]) -> [f64; 3] {
-    [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]
-}
-
-fn dot(a: [f64; 3], b: [f64; 3]) -> f64 {
-    a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
-}
-
-fn norm(a: [f64; 3]) -> f64 {
-    dot(a, a).sqrt()
 }
 
 fn sign(x: f64) -> i8 {

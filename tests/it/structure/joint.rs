@@ -16,7 +16,7 @@ fn judged(system: &System, ours: &[f64], truth: &[f64], log_weight: Option<Vec<f
     let mut samples = Arrays::from([("positions".to_owned(), Array::f64(&[n, system.atoms, 3], ours.to_vec()))]);
     samples.extend(log_weight.map(|w| ("log_weight".to_owned(), Array::f64(&[n], w))));
     let (energies, positions) = (energies(system, truth), truth.to_vec());
-    let reference = ReferenceSet { digest: String::new(), energies, positions, tica: None, precision: None };
+    let reference = ReferenceSet { digest: String::new(), energies, positions, tica: None, precision: None, runs: 1 };
     let metrics = ids.iter().map(|id| (*id).to_owned()).collect();
     let spec = EvalSpec { metrics, bootstrap: 40, ..EvalSpec::default() };
     evaluate_reweighted(system, (&samples, None), &reference, &spec, 1, None).unwrap()

@@ -3,7 +3,7 @@
 //! `log w = -u(x_0) + sum_k [log B(x_{k+1}|x_k) - log F(x_k|x_{k+1})] - log prior(x_K)`: what a model says of the levels in
 //! between cancels, it only decides where to resample. The kernels' last step ends at zero noise, so that `x_0` is data.
 
-use super::{Annealer, Setting};
+use super::setting::{Moved, Setting};
 use crate::array::Arrays;
 use crate::diffusion::kernels::{Step, log_normal};
 use crate::diffusion::sde::log_kernel_ratio;
@@ -53,8 +53,39 @@ impl Path {
         Ok(Self { used: vec![0.0; level.len()], log_ratio, level, log_z: [0.0; 2] })
     }
 
+    /// After a step from a level with this gamma, by its kernels and by those that denoise on their own.
+    pub(super) fn moved(&mut self, at: &Setting, gamma: f64, moved: &[Moved], step: &Step, own: &Step) {
+        let freedom = at.net.dim() - 3;
+        for (i, squares) in moved.iter().enumerate() {
+            self.log_ratio[i] +=
+                log_kernel_ratio(freedom, (squares.change, step.backward), (squares.noise, step.forward));
+            if at.spec.between == Between::KernelRatio {
+                let residual = squares.residual(own.drift);
+                self.level[i] -=
+                    gamma * log_kernel_ratio(freedom, (squares.change, own.backward), (residual, own.forward));
+            }
+        }
+    }
+
+    /// The energy head's densities at the level that was reached.
+    pub(super) fn reached(&mut self, at: &Setting, gamma: f64, x: &[f64], h: f64) -> Result<()> {
+        let energies = at.energy_value(x, h.max(at.schedule.h(0.0)))?;
+        self.level = energies.iter().map(|u| -gamma * u).collect();
+        Ok(())
+    }
+
+    /// At the end, against the true reduced energies `[n]`: log-weights, and what they are worth.
+    pub(super) fn finish(&mut self, reduced: &[f64]) -> (Vec<f64>, PathEnd) {
+        self.level = reduced.iter().map(|u| -u).collect();
+        let weights = self.weights();
+        let mut end = self.clone();
+        end.account(&weights);
+        let end = PathEnd { ess: ess(&weights), log_z: end.log_z[0], error: end.log_z[1].sqrt() };
+        (weights, end)
+    }
+
     /// The log-weight of each particle since it was last resampled.
-    fn weights(&self) -> Vec<f64> {
+    pub(super) fn weights(&self) -> Vec<f64> {
         self.level.iter().zip(&self.log_ratio).zip(&self.used).map(|((l, r), u)| l + r - u).collect()
     }
 
@@ -83,62 +114,5 @@ impl Path {
         let get = |name: &str| state::f64s(arrays, &format!("anneal.path.{name}"));
         let log_z = get("log_z")?;
         Ok(Self { log_ratio: get("log_ratio")?, level: get("level")?, used: get("used")?, log_z: [log_z[0], log_z[1]] })
-    }
-}
-
-impl super::Moved {
-    /// Squared distance of the change from `drift * score`.
-    fn residual(&self, drift: f64) -> f64 {
-        self.change - 2.0 * drift * self.cross + drift * drift * self.score
-    }
-}
-
-impl Annealer {
-    /// One step with path weights.
-    pub(super) fn path_step(&mut self, at: &Setting) -> Result<()> {
-        let dim = at.net.dim();
-        let freedom = dim - 3;
-        let h = at.schedule.h(at.time(self.step));
-        let gamma = at.gamma.at(at.time(self.step));
-        let next = at.time(self.step + 1);
-        let h_next = if self.step + 1 == at.spec.steps { 0.0 } else { at.schedule.h(next) };
-        let step = Step::new(at.spec.noise, gamma, at.variance, h, h_next);
-        let own = Step::denoising(at.spec.noise, at.variance, h, h_next);
-        let moved = self.walk(at, &step, h)?;
-        for (i, squares) in moved.iter().enumerate() {
-            self.path.log_ratio[i] +=
-                log_kernel_ratio(freedom, (squares.change, step.backward), (squares.noise, step.forward));
-            if at.spec.between == Between::KernelRatio {
-                self.path.level[i] -= gamma
-                    * log_kernel_ratio(
-                        freedom,
-                        (squares.change, own.backward),
-                        (squares.residual(own.drift), own.forward),
-                    );
-            }
-        }
-        if at.spec.between == Between::Energy {
-            let gamma = at.gamma.at(next);
-            self.path.level =
-                at.energy_value(&self.x, h_next.max(at.schedule.h(0.0)))?.iter().map(|u| -gamma * u).collect();
-        }
-        if at.spec.between != Between::None {
-            self.log_weight = self.path.weights();
-        }
-        Ok(())
-    }
-
-    /// The end: weights against the true reduced energies `[n]` at the new temperature.
-    pub fn finish_path(&mut self, reduced: &[f64]) -> PathEnd {
-        self.path.level = reduced.iter().map(|u| -u).collect();
-        self.log_weight = self.path.weights();
-        let mut end = self.path.clone();
-        end.account(&self.log_weight);
-        PathEnd { ess: self.ess(), log_z: end.log_z[0], error: end.log_z[1].sqrt() }
-    }
-
-    /// Systematic resampling at the end; returns who was kept.
-    pub fn resample_path(&mut self, at: &Setting) -> Vec<usize> {
-        self.resample(at, at.spec.steps + 1)
     }
 }

@@ -6,8 +6,11 @@ mod path;
 use rayon::prelude::*;
 
 use super::*;
-use crate::nn::{Cotangent, EnergyOut, Layout, Seeds};
-use crate::spec::GammaSchedule;
+use crate::diffusion::{Elucidating, Gamma};
+use crate::nn::{Backbone, Cotangent, EnergyOut, Layout, Seeds};
+use crate::rng::Stream;
+use crate::samplers::pita::loss::Pair;
+use crate::spec::{AnnealSpec, GammaSchedule};
 
 /// Two atoms: the centred subspace is the relative vector `r = (x_1 - x_2)/sqrt(2)`, three-dimensional and orthonormal.
 const DIM: usize = 6;
