@@ -58,7 +58,9 @@ impl<T: Real> Sum<T> {
         for l in 0..LANES {
             let part = self.part.0[l] - self.lost.0[l];
             let total = self.total.0[l] + part;
-            self.lost.0[l] = (total - self.total.0[l]) - part;
+            // Nothing is lost of an infinite sum: that would be no number.
+            let lost = (total - self.total.0[l]) - part;
+            self.lost.0[l] = if lost.abs() <= total.abs() { lost } else { T::ZERO };
             self.total.0[l] = total;
         }
         self.part = Row::ZERO;

@@ -173,7 +173,8 @@ fn dry_run_beyond() {
     let dir = tempfile::tempdir().unwrap();
     let results = dir.path().join("results");
     let beyond = concat!(env!("CARGO_MANIFEST_DIR"), "/experiments/beyond.toml");
-    for (profile, seeds, hours) in [("quick", 1, 0.0..0.5), ("standard", 3, 4.0..12.0)] {
+    // Hours of single cells, of which two run at once.
+    for (profile, seeds, hours) in [("quick", 1, 0.0..1.0), ("standard", 3, 8.0..20.0)] {
         let plan = value(&pita(&results, &["sweep", beyond, "--profile", profile, "--dry-run", "--json"]));
         let [cells, references] = ["cells", "references"].map(|key| plan[key].as_array().unwrap());
         // MALA on the cluster, dynamics on four molecules, three controls on all, two annealers on the alanines.
