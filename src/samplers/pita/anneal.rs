@@ -12,6 +12,7 @@ use crate::diffusion::sde::{Local, clamp_above, drift_a, drift_x, log_kernel_rat
 use crate::diffusion::{ess, prior, systematic, systematic_faithful};
 use crate::error::{Error, Result};
 use crate::geometry::centre;
+use crate::nn::EnergyOut;
 use crate::rng::Purpose;
 use crate::samplers::state;
 use crate::spec::{Between, Resampling, Weights};
@@ -128,7 +129,7 @@ impl Annealer {
         let dt = 1.0 / at.spec.steps as f64;
         let (h, g2) = (at.schedule.h(t), at.schedule.dh_dt(t));
         let (gamma, dgamma) = (at.gamma.at(t), at.gamma.derivative(t));
-        let (u, grad_u, du_dh) = at.energy(&self.x, h)?;
+        let EnergyOut { u, grad: grad_u, du_dh } = at.energy(&self.x, h)?;
         let (score, div) = at.score(&self.x, h, self.step, weighted)?;
         let z = self.noise(at);
         let mut rate = Vec::with_capacity(u.len());
