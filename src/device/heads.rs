@@ -214,11 +214,11 @@ impl<B: Bare> Heads<B> {
     /// Denoiser from a pass.
     fn denoised(&self, edm: &[Edm<f64>], pass: &Pass, x: &[f64]) -> Vec<f64> {
         let dim = self.dim();
-        let at = |(k, f): (usize, &f64)| edm[k / dim].c_skip * x[k] + edm[k / dim].c_out * f;
+        let at = |(k, f): (usize, &f64)| edm[k / dim].denoised(x[k], *f);
         pass.out.first().into_iter().flatten().enumerate().map(at).collect()
     }
 
-    /// Energy head; see `Egnn::energy_of` of the CPU's engine.
+    /// Energy head.
     fn energies(&self, params: &[f64], at: Batch<'_>) -> Result<EnergyOut> {
         let (mut inputs, edm) = self.plain(at);
         inputs.cotangent.clone_from(&inputs.y);
@@ -229,13 +229,9 @@ impl<B: Bare> Heads<B> {
             let row = i * dim..(i + 1) * dim;
             let (x, y, f) = (&at.x[row.clone()], &inputs.y[0][row.clone()], &pass.out[0][row.clone()]);
             let pulled: Vec<f64> = pass.y_bar[0][row].iter().zip(f).map(|(r, f)| r + f).collect();
-            let (product, y2) = (inner(f, y), inner(y, y));
-            let slope = -(edm.inv_sigma * edm.c_in);
-            all.grad.extend(pulled.iter().zip(x).map(|(r, x)| edm.c_skip * x + slope * r));
-            all.u.push(0.5 * y2 - edm.inv_sigma * product);
-            let along_noise = pass.noise_bar[0][i] * 0.125 / edm.h;
-            let along_y = 0.5 * edm.c_skip * inner(&pulled, y);
-            let du_dh = edm.inv_sigma * (0.5 * product / edm.h - along_noise + along_y) - 0.5 * edm.c_skip * y2;
+            all.grad.extend(pulled.iter().zip(x).map(|(r, x)| edm.c_skip * x + edm.slope() * r));
+            let (u, du_dh) = edm.energy(inner(f, y), inner(y, y), pass.noise_bar[0][i], inner(&pulled, y));
+            all.u.push(u);
             all.du_dh.push(du_dh);
         }
         Ok(all)
@@ -303,7 +299,7 @@ impl<B: Bare> Backbone for Heads<B> {
         let dim = self.dim();
         inputs.y.push(v.iter().enumerate().map(|(k, v)| edm[k / dim].c_in * v).collect());
         let pass = self.pass(params, &inputs, None)?;
-        let slope = |(k, v): (usize, &f64)| edm[k / dim].c_skip * v + edm[k / dim].c_out * pass.out[1][k];
+        let slope = |(k, v): (usize, &f64)| edm[k / dim].denoised(*v, pass.out[1][k]);
         let slopes = v.iter().enumerate().map(slope).collect();
         Ok((self.denoised(&edm, &pass, at.x), slopes))
     }
@@ -338,11 +334,8 @@ impl<B: Bare> Backbone for Heads<B> {
         for (i, edm) in edm.iter().enumerate() {
             let row = i * dim..(i + 1) * dim;
             let s = seed(i, energy.u[i], &energy.grad[row.clone()], energy.du_dh[i], &mut v);
-            // The direction (v, w) in (x, h), as the CPU's engine has it.
-            let shrink = 0.5 * s.w * edm.c_skip * edm.c_in;
-            noise.push(s.w * 0.125 / edm.h);
-            // Only <F, y> / sqrt(h) holds parameters; its factor's tangent is -w / (2 h^(3/2)), and c adds the value itself.
-            let factor = [-edm.inv_sigma, edm.inv_sigma * (0.5 * s.w / edm.h - s.c)];
+            let (shrink, factor) = (edm.shrink(s.w), edm.second_order(s.w, s.c));
+            noise.push(edm.noise_along(s.w));
             for (v, k) in v.iter().zip(row) {
                 let (value, slope) = (inputs.y[0][k], edm.c_in * v - shrink * at.x[k]);
                 y.push(slope);

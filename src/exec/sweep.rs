@@ -147,19 +147,7 @@ pub fn sweep_with(
         return Ok(summary);
     }
     let screen = Screen::new(options.quiet);
-    let is_todo = |action: Action| match action {
-        Action::Done | Action::Skip => false,
-        Action::Evaluate => true,
-        Action::Resume | Action::Run => !options.only_evaluate,
-    };
-    let todo: Vec<usize> = (0..planned.len()).filter(|&i| is_todo(planned[i].action)).collect();
-    for (i, p) in planned.iter().enumerate() {
-        match p.action {
-            Action::Done => summary.cells[i].outcome = Some(Outcome::Done),
-            Action::Skip => summary.cells[i].outcome = Some(Outcome::Skipped),
-            _ => {}
-        }
-    }
+    let todo = to_do(&planned, options, &mut summary);
     let connection = match store::open(results) {
         Err(Error::Io { .. }) if todo.is_empty() => return Ok(summary), // done, in a folder that cannot be written
         opened => opened?,                                              // before hours of work, not after them
@@ -238,6 +226,26 @@ pub fn sweep_with(
         let waited = wait::until_done(results, &planned, pending, &screen, &stopped, &attend);
         ended.extend(waited);
     }
+    Ok(concluded(summary, ended, interrupted()))
+}
+
+/// The cells that need work; what becomes of the others is noted.
+fn to_do(planned: &[Planned], options: &Options, summary: &mut Summary) -> Vec<usize> {
+    let mut todo = Vec::new();
+    for (i, p) in planned.iter().enumerate() {
+        match p.action {
+            Action::Done => summary.cells[i].outcome = Some(Outcome::Done),
+            Action::Skip => summary.cells[i].outcome = Some(Outcome::Skipped),
+            Action::Evaluate => todo.push(i),
+            Action::Resume | Action::Run if !options.only_evaluate => todo.push(i),
+            Action::Resume | Action::Run => {}
+        }
+    }
+    todo
+}
+
+/// With how each cell ended, and what the sweep says as a whole.
+fn concluded(mut summary: Summary, ended: BTreeMap<usize, Ended>, interrupted: bool) -> Summary {
     for (i, Ended { outcome, seconds }) in ended {
         summary.cells[i].seconds = seconds;
         summary.cells[i].outcome = Some(outcome.unwrap_or_else(|e| {
@@ -247,9 +255,9 @@ pub fn sweep_with(
         }));
     }
     if summary.error.is_none() {
-        summary.error = verdict(&summary, interrupted());
+        summary.error = verdict(&summary, interrupted);
     }
-    Ok(summary)
+    summary
 }
 
 /// Refuses a build with uncommitted changes where that was asked for.

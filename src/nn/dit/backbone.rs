@@ -146,7 +146,7 @@ impl<T: Real> Dit<T> {
     fn denoised(&self, m: &Memory<T>, part: &Batch<'_>) -> Vec<f64> {
         let dim = self.dim();
         let edm: Vec<Edm<f64>> = part.h.iter().map(|&h| Edm::new(h)).collect();
-        let d = |(k, x): (usize, &f64)| edm[k / dim].c_skip * x + edm[k / dim].c_out * Self::output(m, k);
+        let d = |(k, x): (usize, &f64)| edm[k / dim].denoised(*x, Self::output(m, k));
         part.x.iter().enumerate().map(d).collect()
     }
 
@@ -190,7 +190,7 @@ impl<T: Real> Dit<T> {
         for (i, (&h, seed)) in part.h.iter().zip(seeds).enumerate() {
             let edm = Edm::<f64>::new(h);
             let noise = m.noise.get::<1>(i).0[0];
-            m.noise.put(i, Num([noise, T::from_f64(0.125 * seed.w / h)]));
+            m.noise.put(i, Num([noise, T::from_f64(edm.noise_along(seed.w))]));
             for k in i * dim..(i + 1) * dim {
                 let slope = edm.c_in * (v[k] - 0.5 * seed.w * edm.c_skip * part.x[k]);
                 let y = m.y.get::<1>(k).0[0];
@@ -203,9 +203,7 @@ impl<T: Real> Dit<T> {
     fn seed_second_order(&self, m: &mut Memory<T>, part: &Batch<'_>, seeds: &[EnergySeed]) {
         let dim = self.dim();
         for (i, (&h, seed)) in part.h.iter().zip(seeds).enumerate() {
-            let inv_sigma = Edm::<f64>::new(h).inv_sigma;
-            // Only <F, y> / sigma holds parameters; c adds the value itself to its tangent.
-            let factor = [-inv_sigma, inv_sigma * (0.5 * seed.w / h - seed.c)].map(T::from_f64);
+            let factor = Edm::<f64>::new(h).second_order(seed.w, seed.c).map(T::from_f64);
             for k in i * dim..(i + 1) * dim {
                 m.f_bar.put(k, Num::<T, 2>(factor) * m.y.get::<2>(k));
             }
@@ -334,10 +332,8 @@ impl<T: Real> Backbone for Dit<T> {
             let d = self.denoised(m, &part);
             self.load_tangent(m, &part, &vec![EnergySeed::default(); range.len()], v);
             net.forward::<2, 1>(m, 1);
-            let slope = |(k, v): (usize, &f64)| {
-                let edm = Edm::<f64>::new(part.h[k / dim]);
-                edm.c_skip * v + edm.c_out * m.f.get::<2>(k).0[1].to_f64()
-            };
+            let slope =
+                |(k, v): (usize, &f64)| Edm::<f64>::new(part.h[k / dim]).denoised(*v, m.f.get::<2>(k).0[1].to_f64());
             (d, v.iter().enumerate().map(slope).collect::<Vec<f64>>())
         });
         let (d, slope): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
