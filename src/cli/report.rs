@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::exec::{self, Options, references};
 use crate::exit::ExitCode;
 use crate::identity;
+use crate::record::Results;
 use crate::report::load::{self, Loaded};
 use crate::report::missing::Gap;
 use crate::report::{Status, Table, collect, write::write};
@@ -82,7 +83,7 @@ pub fn present(
     require_complete: bool,
     globals: &Globals,
 ) -> Result<()> {
-    let out = out.map_or_else(|| globals.results.join("reports").join(&experiment.report), Path::to_path_buf);
+    let out = out.map_or_else(|| Results(&globals.results).report(&experiment.report), Path::to_path_buf);
     let mut loaded = load::runs(experiment, &globals.results)?;
     let mut failed = None;
     if evaluate == Evaluate::Missing {

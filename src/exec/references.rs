@@ -21,14 +21,12 @@ use crate::identity;
 use crate::metrics::ReferenceSet;
 use crate::metrics::structure::tica::Models;
 use crate::record::claim::Claim;
-use crate::record::{atomic, checkpoint};
+use crate::record::{Results, atomic, checkpoint};
 use crate::samplers::reference::{Convergence, Making};
 use crate::samplers::{Context, Progress};
 use crate::spec::{ReferenceSpec, SystemSpec};
 use crate::{stop, systems};
 
-/// Folder of the cache inside the results folder.
-pub const FOLDER: &str = "references";
 /// Time between two checkpoints.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(60);
 /// Time between two looks at a reference that somebody else is making.
@@ -68,7 +66,7 @@ pub fn ensure(
     interrupted: &dyn Fn() -> bool,
 ) -> Result<Reference> {
     let digest = identity::reference_digest(system, spec);
-    let root = results.join(FOLDER);
+    let root = Results(results).references();
     let dir = root.join(&digest[..16]);
     while !dir.join("reference.json").exists() {
         std::fs::create_dir_all(&root).map_err(Error::io(&root))?;
@@ -101,14 +99,14 @@ pub fn quietly(results: &Path, system: &SystemSpec, spec: &ReferenceSpec) -> Res
 /// Whether the reference with this digest is there.
 #[must_use]
 pub fn exists(results: &Path, digest: &str) -> bool {
-    results.join(FOLDER).join(&digest[..16.min(digest.len())]).join("reference.json").exists()
+    Results(results).reference(digest).join("reference.json").exists()
 }
 
 /// The evaluations of a reference that is there.
 #[must_use]
 pub fn counts(results: &Path, system: &SystemSpec, spec: &ReferenceSpec) -> Option<Counts> {
     let digest = identity::reference_digest(system, spec);
-    let card = results.join(FOLDER).join(&digest[..16]).join("reference.json");
+    let card = Results(results).reference(&digest).join("reference.json");
     atomic::read_json::<Card>(&card).ok().map(|card| card.report.counts)
 }
 
@@ -116,7 +114,7 @@ pub fn counts(results: &Path, system: &SystemSpec, spec: &ReferenceSpec) -> Opti
 #[must_use]
 pub fn content(results: &Path, system: &SystemSpec, spec: &ReferenceSpec) -> Option<String> {
     let digest = identity::reference_digest(system, spec);
-    let card = results.join(FOLDER).join(&digest[..16]).join("reference.json");
+    let card = Results(results).reference(&digest).join("reference.json");
     atomic::read_json::<Card>(&card).ok().map(|card| card.npz_sha256)
 }
 

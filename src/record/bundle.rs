@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::audit::audit;
-use super::{Origin, Request, RunDir, RunId, Status, atomic, evaluation, manifest, tar, timestamp};
+use super::{Origin, Request, Results, RunDir, RunId, Status, atomic, evaluation, manifest, tar, timestamp};
 use crate::disk;
 use crate::error::{Error, Result};
 use crate::identity;
@@ -217,7 +217,7 @@ pub struct Imported {
 /// [`Error::Data`] for a malformed bundle, [`Error::Digest`] when what it holds is not what it says, [`Error::Io`].
 pub fn import(results: &Path, path: &Path) -> Result<Imported> {
     let file = disk::open(path).map_err(Error::io(path))?;
-    let fresh = results.join("runs").join(format!(".import-{}", std::process::id()));
+    let fresh = Results(results).runs().join(format!(".import-{}", std::process::id()));
     let clear = || if fresh.exists() { std::fs::remove_dir_all(&fresh).map_err(Error::io(&fresh)) } else { Ok(()) };
     clear()?;
     std::fs::create_dir_all(&fresh).map_err(Error::io(&fresh))?;
