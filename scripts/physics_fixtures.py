@@ -12,8 +12,8 @@ Checked, for aldp and al3:
 - tests/physics/*.toml hold the parameters that OpenMM's Python API gives, number by number;
 - the start structure is frame 0 of the golden frames, to the last bit, and the PDB file is its rounding to 0.001 A.
 
-tests/forcefield/good holds single forces of aldp (other solvents, cutoffs, GBSAOBCForce) as XML, and energies.npz with
-OpenMM's Reference energies of each on the golden frames listed as `frames`.
+tests/forcefield/good holds single forces of aldp (other solvents, cutoffs, GBSAOBCForce, CMAP) as XML, energies.npz with
+OpenMM's Reference energies of each on the golden frames listed as `frames`, and forces.npz with the forces of CMAP.
 """
 
 import argparse
@@ -36,10 +36,10 @@ TERMS = ["HarmonicBondForce", "HarmonicAngleForce", "PeriodicTorsionForce", "Non
 FRAMES = [0, 1, 60, 101, 150, 201, 260, 320, 369, 372, 376, 384, 385, 386, 390, 391, 394, 399]
 
 
-def system(name, solvent="obc1", method=app.CutoffNonPeriodic, **options):
+def system(name, solvent="obc1", method=app.CutoffNonPeriodic, field="amber14-all.xml", **options):
     """The System of a molecule from its PDB file."""
     pdb = app.PDBFile(str(MOLECULES / f"{name}.pdb"))
-    files = ["amber14-all.xml"] + ([f"implicit/{solvent}.xml"] if solvent else [])
+    files = [field] + ([f"implicit/{solvent}.xml"] if solvent else [])
     return app.ForceField(*files).createSystem(
         pdb.topology, nonbondedMethod=method, nonbondedCutoff=2.0 * unit.nanometer, constraints=None, rigidWater=False,
         **options)
@@ -51,13 +51,15 @@ def context(system):
 
 
 def energies(system, positions):
-    """Total energies [n] on the Reference platform."""
+    """Total energies [n] and forces [n, atoms, 3] on the Reference platform."""
     ctx = context(system)
-    out = []
+    energy, forces = [], []
     for x in positions:
         ctx.setPositions(x)
-        out.append(ctx.getState(getEnergy=True).getPotentialEnergy()._value)
-    return np.array(out)
+        state = ctx.getState(getEnergy=True, getForces=True)
+        energy.append(state.getPotentialEnergy()._value)
+        forces.append(state.getForces(asNumpy=True)._value)
+    return np.array(energy), np.array(forces)
 
 
 def per_term(system, positions):
@@ -154,6 +156,39 @@ def two_bond_forces():
     return made
 
 
+def cmap():
+    """The map of alanine in ff19SB, without those of other residues."""
+    made = only(system("aldp", None, field="amber19/protein.ff19SB.xml"), "CMAPTorsionForce")
+    whole, force = made.getForce(0), mm.CMAPTorsionForce()
+    used = sorted({whole.getTorsionParameters(k)[0] for k in range(whole.getNumTorsions())})
+    for m in used:
+        force.addMap(*whole.getMapParameters(m))
+    for k in range(whole.getNumTorsions()):
+        m, *atoms = whole.getTorsionParameters(k)
+        force.addTorsion(used.index(m), *atoms)
+    made.removeForce(0)
+    made.addForce(force)
+    return made
+
+
+def cmap_grids():
+    """Maps of any size and any dihedrals, twice on some, one of them acting nowhere."""
+    made = only(system("aldp", None, field="amber19/protein.ff19SB.xml"), "CMAPTorsionForce")
+    made.removeForce(0)
+    random = np.random.default_rng(3)
+    # Some digits less: the file is smaller, and what is written is what is computed with.
+    for sizes in [(2, 7, 3), (5,)]:
+        force = mm.CMAPTorsionForce()
+        for size in sizes:
+            force.addMap(size, [round(e, 3) for e in 10 * random.normal(size=size * size)])
+        for k in range(8 if len(sizes) > 1 else 2):
+            first = [int(i) for i in random.choice(22, 4, replace=False)]
+            second = first[::-1] if k == 0 else [int(i) for i in random.choice(22, 4, replace=False)]
+            force.addTorsion(k % 2 if len(sizes) > 1 else 0, *first, *second)
+        made.addForce(force)
+    return made
+
+
 def good(write):
     x = np.load(PHYSICS / "aldp_golden.npz")["positions"][FRAMES]
     gb = lambda *a, **k: only(system("aldp", *a, **k), "CustomGBForce")
@@ -168,20 +203,27 @@ def good(write):
         "nonbonded": only(system("aldp", None, app.NoCutoff), "NonbondedForce"),
         "reaction_field": reaction_field(),
         "two_bond_forces": two_bond_forces(),
+        "cmap": cmap(),
+        "cmap_grids": cmap_grids(),
     }
     made = {"frames": np.array(FRAMES)}
+    forces = {}
     for name, s in systems.items():
-        made[name] = energies(s, x)
+        made[name], f = energies(s, x)
+        if name.startswith("cmap"):
+            forces[name] = f
         text = mm.XmlSerializer.serialize(s)
         if write:
             (GOOD / f"{name}.xml").write_text(text)
         assert text == (GOOD / f"{name}.xml").read_text(), name
     if write:
         np.savez(GOOD / "energies.npz", **made)
-    recorded = np.load(GOOD / "energies.npz")
-    for name, e in made.items():
-        error = (np.abs(e - recorded[name]) / np.maximum(1.0, np.abs(recorded[name]))).max()
-        assert error < 1e-12, (name, error)
+        np.savez_compressed(GOOD / "forces.npz", **forces)
+    for file, arrays in [("energies", made), ("forces", forces)]:
+        recorded = np.load(GOOD / f"{file}.npz")
+        for name, e in arrays.items():
+            error = (np.abs(e - recorded[name]) / np.maximum(1.0, np.abs(recorded[name]))).max()
+            assert error < 1e-12, (name, error)
     print(f"tests/forcefield/good: {len(systems)} systems on {len(FRAMES)} frames agree")
 
 

@@ -68,6 +68,31 @@ pub fn read_text(path: &Path, most: u64) -> Result<String> {
     String::from_utf8(read(path, most)?).map_err(|_| Error::new(ErrorKind::InvalidData, "is not text (UTF-8)"))
 }
 
+/// Bytes that any gzip-ed file may unpack to, and how many times its own ones beyond that: force fields shrink to a
+/// twentieth, samples hardly; what unpacks to more was made to fill the memory.
+const UNPACKED: (u64, u64) = (256 << 20, 64);
+
+/// Whether these are the first bytes of a file that gzip made.
+#[must_use]
+pub fn is_gzip(head: &[u8]) -> bool {
+    head.starts_with(&[0x1f, 0x8b])
+}
+
+/// What gzip packed.
+///
+/// # Errors
+/// `InvalidData` where the bytes are damaged, `FileTooLarge` where they unpack to more than any file of ours would.
+pub fn gunzip(bytes: &[u8]) -> Result<Vec<u8>> {
+    let most = UNPACKED.0.max(UNPACKED.1.saturating_mul(bytes.len() as u64));
+    let mut out = Vec::new();
+    let damaged = |e: Error| Error::new(ErrorKind::InvalidData, format!("damaged gzip data: {e}"));
+    flate2::read::MultiGzDecoder::new(bytes).take(most + 1).read_to_end(&mut out).map_err(damaged)?;
+    if out.len() as u64 > most {
+        return Err(Error::new(ErrorKind::FileTooLarge, format!("unpacks to more than {} MiB", most >> 20)));
+    }
+    Ok(out)
+}
+
 /// What something is that is no file.
 #[must_use]
 pub fn not_a_file(found: &std::fs::Metadata) -> Option<&'static str> {

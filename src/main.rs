@@ -3,7 +3,9 @@
 use std::backtrace::BacktraceStatus;
 use std::io::Write;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
+use clap_complete::CompleteEnv;
+use pita_bench::cli::manual::COMPLETE;
 use pita_bench::cli::{Cli, output};
 use pita_bench::error::Error;
 use pita_bench::exit::ExitCode;
@@ -21,6 +23,8 @@ fn main() {
             if backtrace.status() == BacktraceStatus::Captured { format!("\n{backtrace}") } else { String::new() };
         let _ = writeln!(std::io::stderr(), "a bug in pita-bench: {}{trace}", text::printable(&panic.to_string()));
     }));
+    // A shell that asks what could be typed next gets that, and nothing else happens.
+    CompleteEnv::with_factory(Cli::command).var(COMPLETE).complete();
     let work = || match Cli::try_parse() {
         Ok(cli) => cli.run().unwrap_or_else(|error| report(&error, cli.globals.json)),
         Err(bad) => usage(&bad),

@@ -22,9 +22,9 @@ pub struct Input {
 }
 
 impl Input {
-    /// Reads an `.npz`, `.npy`, `.safetensors` or `.xtc` file, or what is open already: standard input (`-`), `/dev/fd/N`;
-    /// `main` is the name of an array
-    /// without one: that of an `.npy` file, or the only one of an `.npz` file, `arr_0`.
+    /// Reads an `.npz`, `.npy`, `.safetensors` or `.xtc` file, gzip-ed or not, or what is open already: standard input (`-`),
+    /// `/dev/fd/N`; `main` is the name of an array without one: that of an `.npy` file, or the only one of an `.npz` file,
+    /// `arr_0`.
     ///
     /// # Errors
     /// [`Error::Io`] when the file cannot be read, [`Error::Data`] when it is of no known format or is damaged.
@@ -45,14 +45,15 @@ impl Input {
     fn stream(mut stream: impl Read, path: &Path, main: &str) -> Result<Self> {
         let mut bytes = Vec::new();
         stream.by_ref().take(HEAD as u64).read_to_end(&mut bytes).map_err(Error::io(path))?;
-        if Format::told(&bytes).is_none() {
-            return Err(Error::data(path, "is not npz, npy, safetensors or xtc data"));
+        if Format::told(&bytes).is_none() && !disk::is_gzip(&bytes) {
+            let what = foreign(&bytes).unwrap_or("is not npz, npy, safetensors or xtc data");
+            return Err(Error::data(path, what));
         }
         stream.read_to_end(&mut bytes).map_err(Error::io(path))?;
         Self::decode(Cursor::new(bytes), path, main)
     }
 
-    /// The same of an open file; `path` is for messages, and tells the format where the content does not.
+    /// The same of an open file, gzip-ed or not; `path` is for messages, and tells the format where the content does not.
     ///
     /// # Errors
     /// See [`Input::open`].
@@ -61,13 +62,34 @@ impl Input {
         let mut head = Vec::new();
         file.by_ref().take(HEAD as u64).read_to_end(&mut head).map_err(io())?;
         file.seek(SeekFrom::Start(0)).map_err(io())?;
+        if !disk::is_gzip(&head) {
+            return Self::decode_plain(file, &head, path, main);
+        }
+        let mut packed = Vec::new();
+        file.read_to_end(&mut packed).map_err(io())?;
+        let bytes = disk::gunzip(&packed).map_err(|e| Error::data(path, e.to_string()))?;
+        let head = &bytes[..HEAD.min(bytes.len())];
+        // `x.npy.gz` is told by what it was before.
+        let inner = Self::decode_plain(Cursor::new(&bytes), head, &path.with_extension(""), main);
+        match inner {
+            Ok(input) => Ok(Self { path: path.to_path_buf(), ..input }),
+            Err(Error::Data { message, .. }) => Err(Error::data(path, message)),
+            Err(other) => Err(other),
+        }
+    }
+
+    fn decode_plain(mut file: impl Read + Seek, head: &[u8], path: &Path, main: &str) -> Result<Self> {
+        let io = || Error::io(path);
+        if let (None, Some(what)) = (Format::told(head), foreign(head)) {
+            return Err(Error::data(path, what));
+        }
         let mut whole = || -> Result<Vec<u8>> {
             let mut bytes = Vec::new();
             file.read_to_end(&mut bytes).map_err(io())?;
             Ok(bytes)
         };
         let mut stated = None;
-        let (mut arrays, mut problems) = match Format::of(&head, path) {
+        let (mut arrays, mut problems) = match Format::of(head, path) {
             Format::Npz => npz::decode_all(file, path)?,
             Format::Xtc => {
                 let bytes = whole()?;
@@ -145,15 +167,14 @@ impl Input {
         })
     }
 
-    /// The array `name` of one number a frame, `[n]` or `[n, 1]`, if the file has it.
+    /// The array `name` of one number a frame, `[n]` (or of as many numbers in more axes), if the file has it.
     ///
     /// # Errors
     /// [`Error::Data`] when it cannot be used, [`Error::Shape`] for another shape.
     pub fn column(&self, name: &str, n: usize) -> Result<Option<&Array>> {
         let found = self.find(name)?;
         if let Some(array) = found
-            && array.shape != [n]
-            && array.shape != [n, 1]
+            && (array.len() != n || array.shape.is_empty())
         {
             let message = format!("`{name}` has shape {:?}, expected [{n}]: one number a frame", array.shape);
             return Err(Error::shape(&self.path, message));
@@ -188,16 +209,28 @@ impl Input {
         Ok(Some(weights))
     }
 
-    /// `positions [n, atoms, 3]` (or `[n, 3*atoms]`): finite, and of the right atom count.
+    /// Arrays that nobody reads, though they are called like weights.
+    #[must_use]
+    pub fn nearly_weights(&self) -> Vec<&str> {
+        let like = |name: &&str| {
+            let name = name.to_lowercase();
+            (name.contains("weight") || name.starts_with("logw") || name.starts_with("log_w") || name == "w")
+                && !["weights", "log_weight"].contains(&name.as_str())
+        };
+        self.names().filter(like).collect()
+    }
+
+    /// `positions [n, atoms, 3]`, or `[n, 3*atoms]`, or without `n` (one frame), or with more axes before (`[walkers,
+    /// frames, atoms, 3]`, walker after walker): finite, and of the right atom count.
     ///
     /// # Errors
     /// [`Error::Data`] without such an array, [`Error::Shape`] for another shape, [`Error::NonFinite`] for NaN or infinity.
     pub fn positions(&self, atoms: usize) -> Result<Vec<f64>> {
         let array = self.get("positions")?;
         let fits = match array.shape[..] {
-            [_, a, 3] => a == atoms,
-            [_, d] => d == 3 * atoms,
-            _ => false,
+            [.., a, 3] if a == atoms => true,
+            [.., d] => d == 3 * atoms,
+            [] => false,
         };
         if !fits {
             return Err(Error::shape(
@@ -220,6 +253,34 @@ impl Input {
         }
         Ok(positions)
     }
+
+    /// All arrays of a file of samples, and its [`Input::precision`]: `positions` checked, at least one frame; weights of
+    /// either kind as `log_weight`; `log_weight` and `parents` of one number a frame.
+    ///
+    /// # Errors
+    /// See [`Input::positions`], [`Input::weights`] and [`Input::column`].
+    pub fn samples(self, atoms: usize) -> Result<(Arrays, Option<f64>)> {
+        let positions = self.positions(atoms)?;
+        let n = positions.len() / (3 * atoms);
+        if n == 0 {
+            return Err(Error::data(&self.path, "`positions` has no frames"));
+        }
+        let mut columns = Arrays::from([("positions".to_owned(), Array::f64(&[n, atoms, 3], positions))]);
+        for name in ["log_weight", "parents"] {
+            if let Some(array) = self.column(name, n)? {
+                columns.insert(name.to_owned(), Array { shape: vec![n], ..array.clone() });
+            }
+        }
+        if self.find("weights")?.is_some()
+            && let Some(weights) = self.weights(n)?
+        {
+            columns.insert("log_weight".into(), Array::f64(&[n], weights.into_iter().map(f64::ln).collect()));
+        }
+        let precision = self.precision;
+        let mut arrays = self.into_arrays();
+        arrays.extend(columns);
+        Ok((arrays, precision))
+    }
 }
 
 /// `positions [n, atoms, 3]` of a file of any format: see [`Input::positions`].
@@ -232,6 +293,21 @@ pub fn read_positions(path: impl AsRef<Path>, atoms: usize) -> Result<Vec<f64>> 
 
 /// What `numpy.savez(file, x)` calls an array.
 const UNNAMED: &str = "arr_0";
+
+/// What a file is that is often handed over and not read, by its first bytes, and the remedy.
+fn foreign(head: &[u8]) -> Option<&'static str> {
+    let known: [(&[u8], &str); 8] = [
+        (b"\x89HDF", "is an HDF5 file, which is not read: save positions with numpy.savez"),
+        (b"CDF", "is a NetCDF file, which is not read: save positions (nm) with numpy.savez"),
+        (b"\x54\0\0\0CORD", "is a DCD trajectory, which is not read: save positions (nm) with numpy.savez"),
+        (b"\0\0\x07\xc9", "is a TRR trajectory, which is not read: save positions with numpy.savez, or as XTC"),
+        (b"BZh", "is compressed by bzip2: unpack it first, or use gzip"),
+        (b"\xfd7zXZ", "is compressed by xz: unpack it first, or use gzip"),
+        (b"\x28\xb5\x2f\xfd", "is compressed by zstd: unpack it first, or use gzip"),
+        (b"\x80", "looks like a Python pickle, which is not read: save arrays with numpy.savez"),
+    ];
+    known.iter().find(|(magic, _)| head.starts_with(magic)).map(|(_, what)| *what)
+}
 
 enum Format {
     Npz,

@@ -30,7 +30,7 @@ pub struct Options {
 pub fn check(experiment: &Experiment, results: &Path, options: &Options) -> Result<(PathBuf, Past)> {
     let bundle = Bundle::read(&options.accepted)?;
     let checks = session::folder(results, &experiment.name);
-    let past = session::past(&checks)?;
+    let (past, damaged) = session::past(&checks)?;
     let night = session::open(&checks)?;
     Bundle::seed(&options.accepted, experiment, &night)?;
     match exec::sweep(experiment, &night, &options.sweep)?.error {
@@ -39,7 +39,8 @@ pub fn check(experiment: &Experiment, results: &Path, options: &Options) -> Resu
     }
     let tonight = cells::gather(experiment, &night)?;
     let probes = probes(experiment, &options.accepted, bundle.as_ref())?;
-    let report = verdict::judge(bundle.as_ref(), &tonight, probes, &past);
+    let mut report = verdict::judge(bundle.as_ref(), &tonight, probes, &past);
+    report.warnings.extend(damaged);
     let found = Past {
         time: session::began(&night)?,
         code: tonight.code.digest.clone(),

@@ -60,13 +60,20 @@ pub(super) fn began(night: &Path) -> Result<String> {
     atomic::read_json::<Begun>(&night.join("session.json")).map(|b| b.time)
 }
 
-/// Earlier nights that came to an end, oldest first.
+/// Earlier nights that came to an end, oldest first, and a line for each whose verdict cannot be read: history has a gap there,
+/// and tonight is judged all the same.
 ///
 /// # Errors
-/// [`Error::Io`], [`Error::Data`].
-pub fn past(checks: &Path) -> Result<Vec<Past>> {
-    let verdicts = nights(checks)?.into_iter().map(|n| n.join("verdict.json")).filter(|v| v.exists());
-    verdicts.map(|v| atomic::read_json(&v)).collect()
+/// [`Error::Io`] when the folder cannot be listed.
+pub fn past(checks: &Path) -> Result<(Vec<Past>, Vec<String>)> {
+    let (mut past, mut damaged) = (Vec::new(), Vec::new());
+    for verdict in nights(checks)?.into_iter().map(|n| n.join("verdict.json")).filter(|v| v.exists()) {
+        match atomic::read_json(&verdict) {
+            Ok(night) => past.push(night),
+            Err(e) => damaged.push(format!("{e}; that night is left out of the history: remove the file to forget it")),
+        }
+    }
+    Ok((past, damaged))
 }
 
 /// The latest night that came to an end.

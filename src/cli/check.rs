@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{DeviceArgs, Globals, output, report};
+use super::{DeviceArgs, Globals, complete, output, report};
 use crate::check::{self, Past, Verdict};
 use crate::config::{self, Experiment};
 use crate::error::{Error, Result};
@@ -34,9 +34,9 @@ pub struct Args {
     /// Experiment and bundle.
     #[command(flatten)]
     what: What,
-    /// Cells at a time
-    #[arg(short, long, default_value_t = 1)]
-    jobs: usize,
+    /// Cells at a time; without a number as many as there are cores, where memory allows
+    #[arg(short, long, value_parser = clap::value_parser!(u16).range(1..))]
+    jobs: Option<u16>,
     /// Nights whose runs are kept; what they said is always kept
     #[arg(long, default_value_t = 7, value_name = "N")]
     keep: usize,
@@ -67,9 +67,10 @@ pub struct AcceptArgs {
 #[derive(Debug, clap::Args)]
 struct What {
     /// Experiment file
+    #[arg(add = complete::experiment_files())]
     file: PathBuf,
     /// Profile of the experiment file
-    #[arg(short, long)]
+    #[arg(short, long, value_name = "NAME", add = complete::profiles())]
     profile: Option<String>,
     /// Override a setting; may be given again
     #[arg(short = 's', long = "set", value_name = "KEY=VALUE")]
@@ -98,7 +99,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
     let experiment = args.what.experiment()?;
     args.device.select(globals.quiet)?;
     let sweep = exec::Options {
-        jobs: args.jobs,
+        jobs: args.jobs.map(usize::from),
         flags: Flags::default(),
         checkpoint_every: Duration::from_secs(args.checkpoint_every),
         quiet: globals.quiet,
@@ -132,7 +133,9 @@ pub fn accept(args: &AcceptArgs, globals: &Globals) -> Result<()> {
         Error::NothingSelected(format!("nothing to accept: run `pita-bench check {file}` first"))
     })?;
     let (here, env) = (&identity::code().digest, identity::env());
-    if check::past(&checks)?.pop().is_some_and(|last| last.code != *here || last.cpu != env.cpu) {
+    // A verdict that cannot be read says nothing about the build that reached it.
+    let last: Past = atomic::read_json(&night.join("verdict.json"))?;
+    if last.code != *here || last.cpu != env.cpu {
         let file = args.what.file.display();
         return Err(Error::Refused(format!(
             "the latest check was made by another build or on another machine; run `pita-bench check {file}` with this one \
@@ -150,7 +153,7 @@ pub fn accept(args: &AcceptArgs, globals: &Globals) -> Result<()> {
 
 /// Writes the history page, and the ordinary report of tonight's runs; returns the page's path.
 fn pages(experiment: &Experiment, night: &Path, globals: &Globals) -> Result<PathBuf> {
-    let past = check::past(&check::folder(&globals.results, &experiment.name))?;
+    let (past, _) = check::past(&check::folder(&globals.results, &experiment.name))?;
     let folder = Results(&globals.results).report(&experiment.name);
     std::fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
     let shown = load::runs(experiment, night).and_then(|loaded| report::files(experiment, &folder, night, &loaded));

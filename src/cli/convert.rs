@@ -6,16 +6,16 @@ use super::{Globals, SystemArgs, output};
 use crate::array::{Input, frames_format, write_frames};
 use crate::error::{Error, Result};
 use crate::record::atomic;
-use crate::systems::pdb;
+use crate::systems::{pdb, wholeness};
 
 /// Arguments of `convert`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  pita-bench convert --system aldp --in samples.npz --out samples.xtc --out-pdb aldp.pdb
+  pita-bench convert --system aldp --samples samples.npz --out samples.xtc --out-pdb aldp.pdb
   vmd aldp.pdb samples.xtc                                   (or mdtraj.load(\"samples.xtc\", top=\"aldp.pdb\"))
-  pita-bench convert --system aldp --in long-md.xtc --out long-md.npz
-  pita-bench convert --xml mine.xml --pdb mine.pdb --in samples.npz --out samples.xtc
+  pita-bench convert --system aldp --samples long-md.xtc --out long-md.npz
+  pita-bench convert --xml mine.xml --pdb mine.pdb --samples samples.npz --out samples.xtc
 
 An npz file holds `positions` [n, atoms, 3] exactly; an xtc file rounds them to 1e-6 nm and holds nothing else (no weights).
 Reduced units of clusters stand in an xtc file as they are: r_m where viewers take nm.")]
@@ -23,7 +23,7 @@ pub struct Args {
     #[command(flatten)]
     system: SystemArgs,
     /// Frames: an npz or safetensors file with `positions`, an npy or xtc file, or - for standard input
-    #[arg(long = "in", value_name = "FILE")]
+    #[arg(long = "samples", alias = "in", value_name = "FILE")]
     input: PathBuf,
     /// Where they go: .xtc or .npz
     #[arg(long = "out", value_name = "FILE")]
@@ -44,8 +44,16 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     output::not_the_input(&args.input, &args.output, "--out")?;
     let format = frames_format(&args.output)?;
     let input = Input::open(&args.input, "positions")?;
-    let x = input.positions(system.atoms)?;
+    let mut x = input.positions(system.atoms)?;
     let n = x.len() / (3 * system.atoms);
+    if let Some(topology) = &system.topology {
+        let (whole, sorted) = wholeness::mended(topology, input.arrays(), &mut x, system.scale);
+        let foreign = n - sorted.kept.len();
+        let hint = sorted.hint.map(|hint| format!("note: {foreign} of {n} frames are not the molecule: {hint}"));
+        let whole =
+            (whole > 0).then(|| format!("note: {whole} frames were cut by the box of the file and are made whole"));
+        whole.iter().chain(&hint).filter(|_| !globals.quiet).for_each(|note| output::note(note));
+    }
     if let Some(path) = &args.out_pdb {
         output::not_the_input(&args.input, path, "--out-pdb")?;
         let Some(topology) = &system.topology else {

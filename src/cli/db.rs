@@ -6,8 +6,8 @@ use rusqlite::Connection;
 
 use super::{Globals, output};
 use crate::error::{Error, Result};
-use crate::exec;
 use crate::exec::recompute::{METRIC, Recomputed, recompute};
+use crate::exec::{self, references};
 use crate::exit::ExitCode;
 use crate::record::{self, RunDir, Status};
 use crate::samplers::Progress;
@@ -112,9 +112,11 @@ fn verify(recompute: Option<&str>, globals: &Globals) -> Result<ExitCode> {
     let again = recompute.map(|selection| again(selection, &connection, globals)).transpose()?;
     let found = store::verify(&connection, &globals.results)?;
     let wrong = again.iter().flat_map(|a| &a.wrong);
-    let damaged: Vec<&String> = found.changed.iter().chain(&found.damaged).chain(wrong).collect();
+    let references = references::damaged(&globals.results)?;
+    let damaged: Vec<&String> = found.changed.iter().chain(&found.damaged).chain(wrong).chain(&references).collect();
     let error = if let Some(first) = damaged.first() {
-        let message = format!("{}; the first: {first}", output::counted(damaged.len(), "damaged run"));
+        let what = if references.is_empty() { "damaged run" } else { "damaged run or reference" };
+        let message = format!("{}; the first: {first}", output::counted(damaged.len(), what));
         let changed = !found.changed.is_empty();
         Some(if changed { Error::Digest { path: globals.results.clone(), message } } else { Error::Damaged(message) })
     } else if found.missing_rows + found.extra_rows > 0 {
@@ -127,6 +129,7 @@ fn verify(recompute: Option<&str>, globals: &Globals) -> Result<ExitCode> {
     };
     if globals.json {
         let mut value = serde_json::json!(found);
+        value["references"] = serde_json::json!(references);
         if let Some(again) = &again {
             value["recomputed"] = serde_json::json!(again);
         }

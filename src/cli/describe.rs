@@ -1,15 +1,14 @@
-//! `list` and `describe`: which metrics, systems, samplers and sections there are, and everything about one, from what the program
-//! itself uses.
+//! `list` and `describe`: what there is, and everything about one of it.
 
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
-use super::{Globals, output};
+use super::{Globals, catalogue, output, schemas};
 use crate::error::{Error, Result};
-use crate::metrics::{METRICS, Metric, by_id};
+use crate::metrics::{METRICS, by_id};
 use crate::spec::settings::{Group, Settings, fields, shown};
 use crate::spec::{self, Entry, EvalSpec, KINDS, ReferenceSpec};
-use crate::systems::{self, NAMES};
+use crate::systems::NAMES;
 use crate::words::unknown;
 
 /// Arguments of `list`.
@@ -18,10 +17,13 @@ use crate::words::unknown;
 Examples:
   pita-bench list metrics
   pita-bench list samplers
-  pita-bench list systems --json")]
+  pita-bench list systems --json
+  pita-bench list profiles
+
+Profiles are those of the files in experiments/, and the ready-made references of molecules.")]
 pub struct ListArgs {
     /// What
-    kind: Kind,
+    kind: Listed,
 }
 
 /// Arguments of `describe`.
@@ -31,12 +33,40 @@ Examples:
   pita-bench describe metric energy-w1
   pita-bench describe sampler pita         # its settings: types, defaults, bounds
   pita-bench describe section metrics      # settings of [metrics]
+  pita-bench describe baseline pita
+  pita-bench describe profile quick
   pita-bench describe system aldp --json")]
 pub struct DescribeArgs {
     /// Of what kind it is
     kind: Kind,
     /// Its name
     name: String,
+}
+
+/// What can be listed.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Listed {
+    /// What is sampled.
+    #[value(alias = "system")]
+    Systems,
+    /// Kinds of samplers, as `kind` in an experiment.
+    #[value(alias = "sampler")]
+    Samplers,
+    /// Columns of a table.
+    #[value(alias = "metric")]
+    Metrics,
+    /// How long, how exact: variants of an experiment or of a reference.
+    #[value(alias = "profile")]
+    Profiles,
+    /// Methods with numbers to compare with.
+    #[value(alias = "baseline")]
+    Baselines,
+    /// Accepted reference ensembles.
+    #[value(alias = "reference")]
+    References,
+    /// What `--json` prints, verb by verb.
+    #[value(alias = "schema")]
+    Schemas,
 }
 
 /// What can be described.
@@ -54,6 +84,12 @@ enum Kind {
     /// Another table of experiment files, with its settings.
     #[value(alias = "sections")]
     Section,
+    /// A variant of an experiment or of a reference.
+    #[value(alias = "profiles")]
+    Profile,
+    /// A method with numbers to compare with.
+    #[value(alias = "baselines")]
+    Baseline,
 }
 
 /// Tables of experiment files that are no samplers.
@@ -67,34 +103,48 @@ const SECTIONS: [(&str, &str, &Group); 2] = [
 /// # Errors
 /// When nobody reads any more.
 pub fn list(args: &ListArgs, globals: &Globals) -> Result<()> {
-    let (header, entries) = match args.kind {
-        Kind::Metric => {
-            (vec!["METRIC", "UNIT", "BETTER", "MEASURES"], METRICS.iter().map(metric).collect::<Result<Vec<_>>>()?)
-        }
-        Kind::System => {
-            let all = NAMES.iter().map(|name| system(name)).collect::<Result<Vec<_>>>()?;
-            (vec!["SYSTEM", "ATOMS", "LENGTH", "IS"], all)
-        }
-        Kind::Sampler => {
-            let all = KINDS.iter().map(|kind| json!({ "name": kind.name, "description": kind.doc }));
-            (vec!["SAMPLER", "IS"], all.collect())
-        }
-        Kind::Section => {
-            let all = SECTIONS.iter().map(|(name, is, _)| json!({ "name": name, "description": is }));
-            (vec!["SECTION", "IS"], all.collect())
-        }
+    let (columns, entries): (&[(&str, &str)], Vec<Value>) = match args.kind {
+        Listed::Metrics => (
+            &[("METRIC", "id"), ("UNIT", "unit"), ("BETTER", "direction"), ("MEASURES", "description")],
+            METRICS.iter().map(catalogue::metric).collect::<Result<_>>()?,
+        ),
+        Listed::Systems => (
+            &[("SYSTEM", "name"), ("ATOMS", "atoms"), ("LENGTH", "length_unit"), ("IS", "description")],
+            NAMES.iter().map(|name| catalogue::system(name)).collect::<Result<_>>()?,
+        ),
+        Listed::Samplers => (&[("KIND", "kind"), ("IS", "description")], catalogue::samplers()),
+        Listed::Profiles => (
+            &[("PROFILE", "name"), ("OF", "of"), ("DEFAULT", "default"), ("IS", "description")],
+            catalogue::profiles()?,
+        ),
+        Listed::Baselines => (
+            &[
+                ("BASELINE", "name"),
+                ("TITLE", "title"),
+                ("IS", "is"),
+                ("NUMBERS", "numbers"),
+                ("PUBLISHED", "published"),
+            ],
+            catalogue::baselines()?,
+        ),
+        Listed::References => (
+            &[
+                ("REFERENCE", "name"),
+                ("SYSTEM", "system"),
+                ("TEMPERATURE", "temperature"),
+                ("RUNS", "runs"),
+                ("IS", "description"),
+            ],
+            catalogue::references(&globals.results)?,
+        ),
+        Listed::Schemas => (&[("VERB", "verb"), ("VALUE", "shape"), ("KEYS", "keys")], schemas::all()),
     };
     if globals.json {
         return output::json(&entries);
     }
-    let keys: &[&str] = match args.kind {
-        Kind::Metric => &["id", "unit", "direction", "description"],
-        Kind::System => &["name", "atoms", "length_unit", "description"],
-        Kind::Sampler | Kind::Section => &["name", "description"],
-    };
-    let rows = entries.iter().map(|entry| keys.iter().map(|key| word(&entry[key])).collect());
-    let header = header.into_iter().map(String::from).collect();
-    let rows: Vec<Vec<String>> = std::iter::once(header).chain(rows).collect();
+    let header = columns.iter().map(|(title, _)| (*title).to_owned()).collect();
+    let row = |entry: &Value| columns.iter().map(|(_, key)| word(&entry[*key])).collect();
+    let rows: Vec<Vec<String>> = std::iter::once(header).chain(entries.iter().map(row)).collect();
     output::line(output::columns(&rows))
 }
 
@@ -104,16 +154,18 @@ pub fn list(args: &ListArgs, globals: &Globals) -> Result<()> {
 /// [`Error::Usage`](crate::error::Error::Usage) for an unknown name.
 pub fn describe(args: &DescribeArgs, globals: &Globals) -> Result<()> {
     let entry = match args.kind {
-        Kind::Metric => metric(by_id(&args.name)?)?,
-        Kind::System => system(&args.name)?,
+        Kind::Metric => catalogue::metric(by_id(&args.name)?)?,
+        Kind::System => catalogue::system(&args.name)?,
         Kind::Sampler | Kind::Section => return settings(args, globals),
+        Kind::Profile => Value::Array(catalogue::profile(&args.name)?),
+        Kind::Baseline => catalogue::baseline(&args.name)?,
     };
     if globals.json {
         return output::json(&entry);
     }
-    let fields = entry.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
-    let rows: Vec<Vec<String>> = fields.map(|(key, value)| vec![key.replace('_', " "), word(value)]).collect();
-    output::line(output::columns(&rows))
+    let entries = entry.as_array().map_or_else(|| vec![&entry], |all| all.iter().collect());
+    let texts: Vec<String> = entries.into_iter().map(text).collect();
+    output::line(texts.join("\n\n"))
 }
 
 /// The settings of a sampler or a section.
@@ -145,61 +197,49 @@ fn settings(args: &DescribeArgs, globals: &Globals) -> Result<()> {
     output::line(format!("{name}: {is}\n\n{}", output::columns(&rows)))
 }
 
-fn metric(metric: &Metric) -> Result<Value> {
-    serde_json::to_value(metric).map_err(|e| crate::error::Error::Internal(format!("metrics as JSON: {e}")))
+/// Fields of an entry, and below them its lists of records as tables.
+fn text(entry: &Value) -> String {
+    let fields = || entry.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
+    let records = |value: &Value| value.as_array().is_some_and(|all| all.iter().any(Value::is_object));
+    let mut rows = Vec::new();
+    for (key, value) in fields().filter(|(_, value)| !records(value)) {
+        match value {
+            Value::Object(_) => output::flatten(key, value, &mut rows),
+            _ => rows.push(vec![key.replace('_', " "), word(value)]),
+        }
+    }
+    let mut text = output::columns(&rows);
+    for (key, value) in fields().filter(|(_, value)| records(value)) {
+        text += &format!("\n\n{key}\n{}", output::indented(&table(value)));
+    }
+    text
 }
 
-fn system(name: &str) -> Result<Value> {
-    /// Any will do: nothing here depends on it.
-    const TEMPERATURE: f64 = 300.0;
-    let system = systems::by_name(name, TEMPERATURE)?;
-    let molecule = system.topology.as_ref();
-    let energy = if molecule.is_some() { "kJ/mol" } else { "reduced" };
-    let description = match molecule {
-        Some(topology) => {
-            let residues: Vec<String> = topology.residues.iter().map(|r| format!("{}{}", r.name, r.number)).collect();
-            format!("molecule {}, {} bonds", residues.join("-"), topology.bonds.len())
+/// Records as rows: a column for each field that any of them has, but for those that are empty throughout.
+fn table(records: &Value) -> Vec<Vec<String>> {
+    let records: Vec<&serde_json::Map<String, Value>> =
+        records.as_array().into_iter().flatten().filter_map(Value::as_object).collect();
+    let empty = |value: &Value| value.is_null() || value == "";
+    let mut keys: Vec<&String> = Vec::new();
+    for key in records.iter().flat_map(|record| record.keys()) {
+        if !keys.contains(&key) && records.iter().any(|record| record.get(key).is_some_and(|value| !empty(value))) {
+            keys.push(key);
         }
-        None => "cluster of identical Lennard-Jones particles in a harmonic well, reduced units".to_owned(),
-    };
-    Ok(json!({
-        "name": system.name,
-        "description": description,
-        "atoms": system.atoms,
-        "length_unit": system.length_unit,
-        "energy_unit": energy,
-        "temperature_unit": if molecule.is_some() { "K" } else { "reduced" },
-        "energy_terms": system.potential().term_names(),
-    }))
+    }
+    let header = keys.iter().map(|key| key.replace('_', " ")).collect();
+    let cell = |value: Option<&Value>| value.filter(|value| !empty(value)).map_or("-".into(), word);
+    let rows = records.iter().map(|record| keys.iter().map(|key| cell(record.get(*key))).collect());
+    std::iter::once(header).chain(rows).collect()
 }
 
 /// A value as a cell.
 fn word(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
-        Value::Array(_) => output::words(value),
+        Value::Null => "-".into(),
+        Value::Bool(yes) => if *yes { "yes" } else { "no" }.into(),
+        Value::Array(all) if all.iter().all(Value::is_string) => output::words(value),
+        Value::Array(all) => all.iter().map(word).collect::<Vec<_>>().join(", "),
         other => other.to_string(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn everything_can_be_described() {
-        for m in METRICS {
-            let value = metric(m).unwrap();
-            assert!(
-                ["id", "title", "unit", "direction", "scope", "description", "source"]
-                    .iter()
-                    .all(|k| value[*k].is_string())
-            );
-            assert_eq!(value["version"], m.version);
-        }
-        for name in NAMES {
-            let value = system(name).unwrap();
-            assert!(value["atoms"].as_u64() > Some(0) && !value["energy_terms"].as_array().unwrap().is_empty());
-        }
     }
 }

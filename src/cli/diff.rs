@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use super::Globals;
 use super::ls::Only;
 use super::output::{self, Shape};
+use super::{Globals, complete};
 use crate::compare::{self, Row, Verdict};
 use crate::error::{Error, Result};
 use crate::stats::Estimate;
@@ -19,7 +19,7 @@ const VERDICT: &str = "B IS";
 Examples:
   pita-bench diff 3f2a 91bc
   pita-bench diff @accepted @tonight --md
-  pita-bench diff sampler=md sampler=pita --system lj13
+  pita-bench diff sampler=md sampler=pita --systems lj13
   pita-bench diff code=9e1c0d code=77ab12 --csv
 
 A and B are runs (any unique beginning of an id) or selections, see `pita-bench ls --help`. A selection stands for the mean
@@ -29,8 +29,10 @@ runs are Student's t over them; one run alone has that of its samples, which kno
 a run the one is taken that both sides have; where they have none in common, that is said.")]
 pub struct Args {
     /// Run id, unique beginning of one, or a selection.
+    #[arg(add = complete::runs())]
     a: String,
     /// What to compare with it.
+    #[arg(add = complete::runs())]
     b: String,
     /// Only these, on both sides.
     #[command(flatten)]

@@ -15,12 +15,12 @@ use crate::systems::wholeness;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  pita-bench energy --system lj13 --in frames.npz --out energies.npz
-  pita-bench energy --system lj55 --in frames.npz --out energies.npz --precision f32
-  pita-bench energy --system aldp --in trajectory.xtc --out energies.npz
-  pita-bench energy --system aldp --in frames.npz --out energies.npz --device cuda:1
-  pita-bench energy --xml mine.xml --pdb mine.pdb --in frames.npy --out energies.npz
-  cat frames.npz | pita-bench energy --system aldp --in - --out energies.npz
+  pita-bench energy --system lj13 --samples frames.npz --out energies.npz
+  pita-bench energy --system lj55 --samples frames.npz --out energies.npz --precision f32
+  pita-bench energy --system aldp --samples trajectory.xtc --out energies.npz
+  pita-bench energy --system aldp --samples frames.npz --out energies.npz --device cuda:1
+  pita-bench energy --xml mine.xml --pdb mine.pdb --samples frames.npy --out energies.npz
+  cat frames.npz | pita-bench energy --system aldp --samples - --out energies.npz
 
 The input holds `positions` [n, atoms, 3] or [n, 3 atoms] (an npy or xtc file holds nothing else); the output `energy` [n]
 and `forces` [n, atoms, 3].")]
@@ -28,7 +28,7 @@ pub struct Args {
     #[command(flatten)]
     system: SystemArgs,
     /// Frames: an npz or safetensors file with `positions`, an npy or xtc file, or - for standard input
-    #[arg(long = "in", value_name = "FILE")]
+    #[arg(long = "samples", alias = "in", value_name = "FILE")]
     input: PathBuf,
     /// Where energies and forces go
     #[arg(long = "out", value_name = "NPZ")]
@@ -67,9 +67,8 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let input = Input::open(&args.input, "positions")?;
     let mut x = input.positions(system.atoms)?;
     if let Some(topology) = &system.topology {
-        wholeness::by_box(topology, input.arrays(), &mut x);
         let n = x.len() / (3 * system.atoms);
-        let wholeness::Sorted { kept, hint } = wholeness::sort(topology, &x, system.scale);
+        let (_, wholeness::Sorted { kept, hint }) = wholeness::mended(topology, input.arrays(), &mut x, system.scale);
         if let Some(hint) = hint.filter(|_| !globals.quiet) {
             let foreign = n - kept.len();
             output::note(format!("note: {foreign} of {n} frames are not the molecule: {hint}"));

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Globals, SystemArgs, output};
-use crate::array::{Array, Arrays, Input};
+use super::{Globals, SystemArgs, complete, output};
+use crate::array::Input;
 use crate::config::ReferenceProfile;
 use crate::error::{Error, Result};
 use crate::exec::references;
@@ -44,10 +44,10 @@ pub struct Args {
     #[arg(long, value_name = "FRAMES", requires = "contiguous", value_parser = clap::value_parser!(u64).range(1..))]
     pub lag: Option<u64>,
     /// Metrics, separated by commas
-    #[arg(long, value_delimiter = ',', value_name = "ID")]
+    #[arg(long, value_delimiter = ',', value_name = "ID", add = complete::metrics())]
     pub metrics: Vec<String>,
     /// Samples per side of one-dimensional metrics
-    #[arg(short, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=u64::from(u32::MAX)))]
+    #[arg(long = "n", short_alias = 'n', value_name = "N", value_parser = clap::value_parser!(u64).range(1..=u64::from(u32::MAX)))]
     pub n: Option<u64>,
     /// Samples per side of aligned-geometry metrics (cost grows as its square)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=u64::from(u32::MAX)))]
@@ -82,7 +82,8 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         geo_n: size(args.geo_n, defaults.geo_n),
         ot_n: size(args.ot_n, defaults.ot_n),
         bootstrap: size(args.bootstrap, defaults.bootstrap),
-        reference: ReferenceSpec::ready_made(&asked, ReferenceProfile::Quick),
+        reference: ReferenceSpec::accepted(&asked)
+            .unwrap_or_else(|| ReferenceSpec::ready_made(&asked, ReferenceProfile::Quick)),
     };
     for id in &spec.metrics {
         by_id(id)?;
@@ -90,7 +91,12 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     if args.samples == Path::new("-") && args.reference.as_deref() == Some(Path::new("-")) {
         return Err(Error::Usage("--samples and --reference cannot both be standard input".into()));
     }
-    let (samples, precision) = read_samples(&args.samples, system.atoms)?;
+    let input = Input::open(&args.samples, "positions")?;
+    in_order(args, &input, system.atoms)?;
+    for name in input.nearly_weights().iter().filter(|_| !globals.quiet) {
+        output::note(format!("note: array `{name}` is not used: weights are read from `log_weight` or `weights`"));
+    }
+    let (samples, precision) = input.samples(system.atoms)?;
     let walkers = args.walkers.map(|n| usize::try_from(n).unwrap_or(usize::MAX));
     let reference = match &args.reference {
         Some(path) => read_reference(path, &system, args.lag, globals)?,
@@ -114,28 +120,17 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     Err(Error::data(&args.samples, message))
 }
 
-/// All arrays of a samples file, weights as `log_weight`, and its precision; `positions` checked, at least one frame.
-fn read_samples(path: &Path, atoms: usize) -> Result<(Arrays, Option<f64>)> {
-    let input = Input::open(path, "positions")?;
-    let n = input.positions(atoms)?.len() / (3 * atoms);
-    if n == 0 {
-        return Err(Error::data(path, "`positions` has no frames"));
+/// Refuses frames of walkers that are not in the order of time.
+fn in_order(args: &Args, input: &Input, atoms: usize) -> Result<()> {
+    let shape = &input.get("positions")?.shape;
+    let axes = shape.len().saturating_sub(if shape.ends_with(&[atoms, 3]) { 2 } else { 1 });
+    if args.walkers.is_none_or(|walkers| walkers < 2) || axes < 2 {
+        return Ok(());
     }
-    let mut columns = Arrays::new();
-    for name in ["log_weight", "parents"] {
-        if let Some(array) = input.column(name, n)? {
-            columns.insert(name.to_owned(), Array { shape: vec![n], ..array.clone() });
-        }
-    }
-    if input.find("weights")?.is_some()
-        && let Some(weights) = input.weights(n)?
-    {
-        columns.insert("log_weight".into(), Array::f64(&[n], weights.into_iter().map(f64::ln).collect()));
-    }
-    let precision = input.precision();
-    let mut arrays = input.into_arrays();
-    arrays.extend(columns);
-    Ok((arrays, precision))
+    Err(Error::Usage(format!(
+        "--walkers takes frames in the order of time, one of each walker at a time, and `positions` has shape {shape:?}; \
+         save it as [frames * walkers, {atoms}, 3]"
+    )))
 }
 
 /// A reference from a file: energies are computed here, its digest is that of its coordinates. TICA models are those in
@@ -159,7 +154,7 @@ fn read_reference(path: &Path, system: &System, lag: Option<u64>, globals: &Glob
     };
     let energies = energies(system, &positions);
     let digest = digest(&positions);
-    Ok(ReferenceSet { digest, positions, energies, tica: models.map(Arc::new), precision: input.precision() })
+    Ok(ReferenceSet { digest, positions, energies, tica: models.map(Arc::new), precision: input.precision(), runs: 1 })
 }
 
 /// TICA models of contiguous frames.
@@ -200,7 +195,10 @@ fn digest(positions: &[f64]) -> String {
 /// The reference ensemble of default settings, from the cache of the results folder or made there.
 fn reference_set(globals: &Globals, asked: &SystemSpec, spec: &EvalSpec) -> Result<ReferenceSet> {
     if !globals.quiet {
-        output::note("no --reference given: using the ready-made `quick` one (made once, then cached)");
+        output::note(match &spec.reference.accepted {
+            Some(name) => format!("no --reference given: using the accepted `{name}`, which comes with the program"),
+            None => "no --reference given: using the ready-made `quick` one (made once, then cached)".into(),
+        });
     }
     references::quietly(&globals.results, asked, &spec.reference)
 }

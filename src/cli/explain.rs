@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::Globals;
 use super::output::{self, Shape};
+use super::{Globals, complete};
 use crate::error::Result;
 use crate::identity::covers::{EVALUATION, SAMPLING, covers};
 use crate::identity::{self, Difference};
@@ -23,8 +23,10 @@ crate), env.* (where it ran). Below them stands, for code, which modules differ 
 stale), metrics (it is evaluated again), or neither.")]
 pub struct Args {
     /// Run id, or a unique beginning of one.
+    #[arg(add = complete::runs())]
     a: String,
     /// The other run.
+    #[arg(add = complete::runs())]
     b: String,
     /// How it is printed.
     #[command(flatten)]

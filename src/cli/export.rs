@@ -1,11 +1,13 @@
 //! `pita-bench export`: runs out of here, as one file or as tables.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::{Globals, output};
+use super::{Globals, complete, output};
+use crate::config;
 use crate::error::{Error, Result};
+use crate::exec::collection;
 use crate::record::{RunDir, atomic, bundle};
 use crate::store::{self, View};
 use crate::text;
@@ -15,6 +17,8 @@ use crate::text;
 #[command(after_help = "\
 Examples:
   pita-bench export --bundle 3f2a                     one run as 3f2a91bc-s0-a1.tar, for `pita-bench import`
+  pita-bench export --experiment experiments/table1.toml                  all runs and references, as table1.tar.gz
+  pita-bench export --experiment experiments/table1.toml --without-samples   only what its tables need: some 100 kB
   pita-bench export metrics --csv > metrics.csv
   pita-bench export runs --out runs.json              the format by the file's name: .csv, .json or .parquet
   pita-bench export metrics --out metrics.parquet
@@ -22,18 +26,31 @@ Examples:
 Tables: runs, metrics (newest evaluation), evaluations (all of them), experiments, counts, scalars; `pita-bench db schema` describes their columns.")]
 pub struct Args {
     /// Table.
-    #[arg(value_name = "TABLE", required_unless_present = "bundle")]
+    #[arg(value_name = "TABLE", required_unless_present_any = ["bundle", "experiment"])]
     table: Option<String>,
     /// This run, all of its files, as one file.
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["table", "csv", "parquet"])]
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["table", "csv", "parquet"], add = complete::runs())]
     bundle: Option<String>,
+    /// All runs of this experiment that have ended, with their evaluations and references, as one file: for `import`, or for
+    /// `report --from`.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["table", "csv", "parquet", "bundle"], add = complete::experiment_files())]
+    experiment: Option<PathBuf>,
+    /// Its profile.
+    #[arg(short, long, value_name = "NAME", requires = "experiment", add = complete::profiles())]
+    profile: Option<String>,
+    /// Override a setting of it; may be given again.
+    #[arg(short = 's', long = "set", value_name = "KEY=VALUE", requires = "experiment")]
+    set: Vec<String>,
+    /// Leave samples and models out: for `report --from` alone.
+    #[arg(long, requires = "experiment")]
+    without_samples: bool,
     /// Comma-separated values (the default; --json for JSON).
     #[arg(long)]
     csv: bool,
     /// Apache Parquet, into the file that --out names.
     #[arg(long, requires = "out", conflicts_with = "csv")]
     parquet: bool,
-    /// Where to; standard output for tables, RUN.tar for a bundle.
+    /// Where to; standard output for tables, RUN.tar for a bundle, NAME.tar.gz for an experiment.
     #[arg(short, long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
@@ -44,19 +61,16 @@ pub struct Args {
 /// An unknown run or table, a run that has not ended, files that cannot be written.
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     args.out.as_ref().map_or(Ok(()), |path| output::file(path, "--out"))?;
+    if let Some(file) = &args.experiment {
+        return experiment(args, file, globals);
+    }
     let connection = store::open_for_reading(&globals.results)?;
     if let Some(id) = &args.bundle {
         let row = store::find(&connection, id)?;
         let run = RunDir::open(&globals.results.join(&row.folder))?;
         let path = args.out.clone().unwrap_or_else(|| PathBuf::from(format!("{}.tar", run.id)));
         bundle::write(&run, &path)?;
-        let bytes = std::fs::metadata(&path).map_err(Error::io(&path))?.len();
-        let sha256 = atomic::sha256_file(&path)?;
-        return if globals.json {
-            output::json(&serde_json::json!({"file": path, "run": row.id, "bytes": bytes, "sha256": sha256}))
-        } else {
-            output::line(format!("{}: {bytes} bytes, SHA-256 {sha256}", path.display()))
-        };
+        return written(&path, serde_json::json!({"run": row.id}), globals);
     }
     let format = format(args, globals)?;
     let view = View::by_name(args.table.as_deref().unwrap_or_default())?;
@@ -69,6 +83,30 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         None => output::line(String::from_utf8_lossy(&bytes).trim_end()),
         Some(path) => atomic::write(path, &bytes),
     }
+}
+
+/// A whole experiment as one file.
+fn experiment(args: &Args, file: &Path, globals: &Globals) -> Result<()> {
+    let asked = config::load(file, args.profile.as_deref(), &args.set)?;
+    let path = args.out.clone().unwrap_or_else(|| PathBuf::from(format!("{}.tar.gz", asked.report)));
+    let head = collection::export(&asked, &globals.results, !args.without_samples, &path)?;
+    let cells = asked.cells.len();
+    let about = serde_json::json!({
+        "experiment": asked.name, "cells": cells, "runs": head.runs, "references": head.references, "samples": head.samples,
+    });
+    written(&path, about, globals)
+}
+
+/// Says what a file has become.
+fn written(path: &Path, mut about: Value, globals: &Globals) -> Result<()> {
+    let bytes = std::fs::metadata(path).map_err(Error::io(path))?.len();
+    let sha256 = atomic::sha256_file(path)?;
+    if globals.json {
+        (about["file"], about["bytes"], about["sha256"]) =
+            (path.display().to_string().into(), bytes.into(), sha256.into());
+        return output::json(&about);
+    }
+    output::line(format!("{}: {bytes} bytes, SHA-256 {sha256}", path.display()))
 }
 
 /// How a table is written.

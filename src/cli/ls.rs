@@ -1,7 +1,11 @@
 //! `pita-bench ls`: lists runs.
 
-use super::Globals;
+use std::cmp::Ordering;
+
+use clap::ValueEnum;
+
 use super::output::{self, Shape};
+use super::{Globals, complete};
 use crate::error::{Error, Result};
 use crate::exit::ExitCode;
 use crate::store::{self, Filter, RunRow};
@@ -11,19 +15,27 @@ use crate::store::{self, Filter, RunRow};
 #[command(after_help = "\
 Examples:
   pita-bench ls
-  pita-bench ls --system lj13 --status failed
+  pita-bench ls --systems lj13 --status failed
+  pita-bench ls --sort time --columns id,sampler,seed,time -n 10
   pita-bench ls --tag nightly --since 2026-11-01 --md
-  pita-bench ls --json | jq '.[].id'
+  pita-bench ls --json | jq '.[].run'
 
 Ids may be shortened wherever one is asked for: any unique beginning will do. Where several runs may be meant, a selection
 names them: @TAG, or KEY=VALUE,... with the keys status, experiment, system, sampler, tag, code, spec, seed, since, until.")]
 pub struct Args {
     /// Only ids that begin with this, or a selection.
+    #[arg(add = complete::runs())]
     which: Option<String>,
     /// Only these.
     #[command(flatten)]
     only: Only,
-    /// At most so many.
+    /// Order; the largest or newest comes last.
+    #[arg(long, value_enum, value_name = "COLUMN", default_value_t = Column::Started)]
+    sort: Column,
+    /// Columns to show.
+    #[arg(long, value_enum, value_name = "COLUMN,...", value_delimiter = ',')]
+    columns: Option<Vec<Column>>,
+    /// Only the last so many.
     #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     limit: Option<u32>,
     /// How it is printed.
@@ -38,16 +50,16 @@ pub struct Only {
     #[arg(long)]
     status: Option<String>,
     /// Only runs that this experiment asked for, whichever asked first
-    #[arg(long)]
+    #[arg(long, value_name = "NAME", add = complete::experiment_names())]
     experiment: Option<String>,
-    /// Only this system
-    #[arg(long)]
-    system: Option<String>,
-    /// Only this sampler
-    #[arg(long)]
-    sampler: Option<String>,
+    /// Only these systems
+    #[arg(long, alias = "system", value_name = "NAME,...", add = complete::keys_of_systems())]
+    systems: Option<String>,
+    /// Only these samplers, by their keys or by their names in tables
+    #[arg(long, alias = "sampler", value_name = "NAME,...", add = complete::keys_of_samplers())]
+    samplers: Option<String>,
     /// Only runs with this tag
-    #[arg(long)]
+    #[arg(long, value_name = "NAME", add = complete::tags())]
     tag: Option<String>,
     /// Only by this code: the beginning of its digest or git commit
     #[arg(long)]
@@ -69,8 +81,8 @@ impl Only {
         for (name, from, to) in [
             ("status", &self.status, &mut filter.status),
             ("experiment", &self.experiment, &mut filter.experiment),
-            ("system", &self.system, &mut filter.system),
-            ("sampler", &self.sampler, &mut filter.sampler),
+            ("systems", &self.systems, &mut filter.system),
+            ("samplers", &self.samplers, &mut filter.sampler),
             ("tag", &self.tag, &mut filter.tag),
             ("code", &self.code, &mut filter.code),
             ("since", &self.since, &mut filter.since),
@@ -87,59 +99,147 @@ impl Only {
     }
 }
 
+/// A column of the list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Column {
+    /// Run id.
+    Id,
+    /// State.
+    Status,
+    /// Experiment that asked for it.
+    Experiment,
+    /// System.
+    System,
+    /// Target temperature.
+    Temperature,
+    /// Sampler, as tables call it.
+    Sampler,
+    /// Key of the sampler in the experiment.
+    Key,
+    /// Seed.
+    Seed,
+    /// Attempt.
+    Attempt,
+    /// Charged energy evaluations.
+    Evaluations,
+    /// Seconds of work.
+    Time,
+    /// When work began.
+    Started,
+    /// Tags.
+    Tags,
+    /// What it was imported from.
+    #[value(alias = "imported-from")]
+    Origin,
+    /// Why it failed, or is partial.
+    Reason,
+    /// Spec digest.
+    Spec,
+    /// Code digest.
+    Code,
+    /// Git commit.
+    Revision,
+}
+
+/// Columns that are always there; tags and origins where any run has them.
+const USUAL: [Column; 9] = [
+    Column::Id,
+    Column::Status,
+    Column::Experiment,
+    Column::System,
+    Column::Sampler,
+    Column::Seed,
+    Column::Evaluations,
+    Column::Time,
+    Column::Started,
+];
+
+impl Column {
+    fn header(self) -> String {
+        match self {
+            Self::Origin => "IMPORTED FROM".into(),
+            other => other.to_possible_value().map_or_else(String::new, |v| v.get_name().to_uppercase()),
+        }
+    }
+
+    fn cell(self, r: &RunRow, shape: Shape) -> String {
+        let dash = || if shape.csv { String::new() } else { "-".into() };
+        let seconds = |s: f64| if shape.csv { s.to_string() } else { format!("{s:.1} s") };
+        let or_dash = |text: &Option<String>| text.clone().unwrap_or_else(dash);
+        match self {
+            Self::Id => r.id.clone(),
+            Self::Status => r.status.clone(),
+            Self::Experiment => r.experiment.clone(),
+            Self::System => r.system.clone(),
+            Self::Temperature => r.temperature.to_string(),
+            Self::Sampler => r.label.clone(),
+            Self::Key => r.sampler.clone(),
+            Self::Seed => r.seed.to_string(),
+            Self::Attempt => r.attempt.to_string(),
+            Self::Evaluations => shape.count(r.evaluations),
+            Self::Time => r.wall_seconds.map_or_else(dash, seconds),
+            Self::Started => or_dash(&r.started),
+            Self::Tags => r.tags.join(" "),
+            Self::Origin => r.origin.clone().unwrap_or_default(),
+            Self::Reason => or_dash(&r.reason),
+            Self::Spec => r.spec.clone(),
+            Self::Code => or_dash(&r.code),
+            Self::Revision => or_dash(&r.revision),
+        }
+    }
+
+    /// The order of two runs by this column: numbers by their size, what is not known first.
+    fn order(self, a: &RunRow, b: &RunRow) -> Ordering {
+        match self {
+            Self::Temperature => a.temperature.total_cmp(&b.temperature),
+            Self::Seed => a.seed.cmp(&b.seed),
+            Self::Attempt => a.attempt.cmp(&b.attempt),
+            Self::Evaluations => a.evaluations.cmp(&b.evaluations),
+            Self::Time => a.wall_seconds.unwrap_or(-1.0).total_cmp(&b.wall_seconds.unwrap_or(-1.0)),
+            Self::Started => a.started.cmp(&b.started),
+            text => text.cell(a, Shape::default()).cmp(&text.cell(b, Shape::default())),
+        }
+    }
+}
+
 /// Runs the verb.
 ///
 /// # Errors
 /// [`Error::NothingSelected`] when no run matches.
 pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
     let selection = args.which.as_deref().map_or(Ok(Filter::default()), Filter::parse)?;
-    let limit = args.limit.map(|n| n as usize);
-    let filter = Filter { limit, ..args.only.narrow(selection)? };
+    let filter = args.only.narrow(selection)?;
     let connection = globals.database()?;
-    let rows = store::list(&connection, &filter)?;
+    let mut rows = store::list(&connection, &filter)?;
     if rows.is_empty() {
-        let said = filter.described();
-        return Err(Error::NothingSelected(format!("no run matches{said}; `pita-bench ls` without options lists all")));
+        let (said, near) = (filter.described(), store::near(&connection, &filter)?);
+        let near = near.map_or(String::new(), |near| format!("; did you mean {near}?"));
+        return Err(Error::NothingSelected(format!(
+            "no run matches{said}{near}; `pita-bench ls` without options lists all"
+        )));
+    }
+    // Stable: what is alike stays in the order of experiment, system and sampler.
+    rows.sort_by(|a, b| args.sort.order(a, b));
+    if let Some(limit) = args.limit {
+        rows.drain(..rows.len().saturating_sub(limit as usize));
     }
     if globals.json {
         output::json(&rows)?;
     } else {
-        output::line(table(&rows, args.shape))?;
+        output::line(table(&rows, args.columns.as_deref(), args.shape))?;
     }
     Ok(output::damaged(&rows))
 }
 
-fn table(rows: &[RunRow], shape: Shape) -> String {
-    let mut header = ["ID", "STATUS", "SYSTEM", "SAMPLER", "SEED", "EVALUATIONS", "TIME", "STARTED"].to_vec();
+fn table(rows: &[RunRow], columns: Option<&[Column]>, shape: Shape) -> String {
     let tags = shape.csv || rows.iter().any(|r| !r.tags.is_empty());
-    if tags {
-        header.push("TAGS");
-    }
     let origins = shape.csv || rows.iter().any(|r| r.origin.is_some());
-    if origins {
-        header.push("IMPORTED FROM");
-    }
-    let mut lines = vec![header.into_iter().map(String::from).collect::<Vec<_>>()];
-    for r in rows {
-        let seconds = |s: f64| if shape.csv { s.to_string() } else { format!("{s:.1} s") };
-        let dash = if shape.csv { "" } else { "-" };
-        let mut line = vec![
-            r.id.clone(),
-            r.status.clone(),
-            r.system.clone(),
-            r.label.clone(),
-            r.seed.to_string(),
-            shape.count(r.evaluations),
-            r.wall_seconds.map_or_else(|| dash.into(), seconds),
-            r.started.clone().unwrap_or_else(|| dash.into()),
-        ];
-        if tags {
-            line.push(r.tags.join(" "));
-        }
-        if origins {
-            line.push(r.origin.clone().unwrap_or_default());
-        }
-        lines.push(line);
-    }
+    let more = [(tags, Column::Tags), (origins, Column::Origin)];
+    let usual =
+        || USUAL.into_iter().chain(more.into_iter().filter(|(any, _)| *any).map(|(_, column)| column)).collect();
+    let columns: Vec<Column> = columns.map_or_else(usual, <[Column]>::to_vec);
+    let header = columns.iter().map(|column| column.header()).collect();
+    let lines = rows.iter().map(|r| columns.iter().map(|column| column.cell(r, shape)).collect());
+    let lines: Vec<Vec<String>> = std::iter::once(header).chain(lines).collect();
     shape.table(&lines)
 }

@@ -1,6 +1,9 @@
 //! The command line: one file per verb. Reading verbs print one JSON value on stdout with `--json`.
 
+pub mod asked;
+pub mod catalogue;
 pub mod check;
+pub mod complete;
 pub mod convert;
 pub mod db;
 pub mod describe;
@@ -8,12 +11,15 @@ pub mod device;
 pub mod diff;
 pub mod digest;
 pub mod doctor;
+pub mod draw;
 pub mod energy;
 pub mod eval;
+pub mod experiments;
 pub mod explain;
 pub mod export;
 pub mod gc;
 pub mod import;
+pub mod init;
 mod launch;
 pub mod ls;
 pub mod manual;
@@ -22,6 +28,7 @@ pub mod output;
 pub mod reference;
 pub mod report;
 pub mod run;
+pub mod schemas;
 pub mod show;
 #[cfg(unix)]
 pub mod supervise;
@@ -42,11 +49,20 @@ use crate::store;
 pub use device::DeviceArgs;
 pub use system::SystemArgs;
 
+/// The variable that names the results folder where `--results` does not.
+pub const RESULTS: &str = "PITA_BENCH_RESULTS";
+
+/// The results folder of a command line without `--results`.
+#[must_use]
+pub fn usual_results() -> PathBuf {
+    std::env::var_os(RESULTS).filter(|folder| !folder.is_empty()).map_or_else(|| "results".into(), PathBuf::from)
+}
+
 /// Options that every verb has.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Globals {
     /// Folder of runs, database and reports.
-    #[arg(long, global = true, value_name = "DIR", default_value = "results")]
+    #[arg(long, global = true, value_name = "DIR", env = RESULTS, default_value = "results")]
     pub results: PathBuf,
     /// One JSON value on stdout instead of text.
     #[arg(long, global = true)]
@@ -92,18 +108,23 @@ pub struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
+  pita-bench init                                      write a first experiment
   pita-bench sweep experiments/table1.toml             run what is missing, print the table
   pita-bench sweep experiments/table1.toml --dry-run   say what would run, and why
   pita-bench ls                                        list the runs
+  pita-bench draw 3f2a -n 10000 --out more.npz         further samples of its model, and what they cost
   pita-bench show 3f2a                                 everything about one run
 
 Exit codes: 0 done; 2 bad command line or experiment file; 3 runs failed; 4 nothing selected; 5 interrupted,
 resumable; 6 drift; 7 not comparable; 8 refused; 9 bad data; 10 database; 11 no device; 12 wrong shape; 13 not finite; 14 disk full; 15 read-only;
-16 newer database; 17 wrong digest; 18 I/O error; 19 incomplete check; 20 device failed; 21 not evaluated; 22 damaged runs; 23 cells of a report missing; 1 a bug.";
+16 newer database; 17 wrong digest; 18 I/O error; 19 incomplete check; 20 device failed; 21 not evaluated; 22 damaged runs; 23 cells of a report missing; 1 a bug;
+134 (SIGABRT): memory ran out.";
 
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
+    /// Write a first experiment, and say what to do next.
+    Init(init::Args),
     /// Run an experiment: whatever is not done yet.
     Sweep(sweep::Args),
     /// Run one entry of a frozen plan: what a task of a cluster does.
@@ -116,6 +137,8 @@ pub enum Verb {
     Ls(ls::Args),
     /// Everything about one run.
     Show(show::Args),
+    /// Further samples of the model that a finished run left.
+    Draw(draw::Args),
     /// Compare the metrics of two runs.
     Diff(diff::Args),
     /// Say in which settings, code or environment two runs differ.
@@ -138,9 +161,9 @@ pub enum Verb {
     Convert(convert::Args),
     /// Wasserstein distance between anybody's points.
     Ot(ot::Args),
-    /// List metrics or systems.
+    /// List systems, samplers, metrics, profiles or baselines.
     List(describe::ListArgs),
-    /// Everything about a metric or a system.
+    /// Everything about a system, a metric, a profile or a baseline.
     Describe(describe::DescribeArgs),
     /// Rebuild, verify or describe the run database.
     Db(db::Args),
@@ -154,7 +177,7 @@ pub enum Verb {
     Doctor(doctor::Args),
     /// Print completions for a shell.
     Completions(manual::CompletionsArgs),
-    /// Print the man page.
+    /// Print a man page.
     Man(manual::ManArgs),
 }
 
@@ -173,12 +196,14 @@ impl Cli {
             crate::exec::install();
         }
         match &self.verb {
+            Verb::Init(args) => init::run(args, globals)?,
             Verb::Sweep(args) => return sweep::run(args, globals),
             Verb::Run(args) => run::run(args, globals)?,
             #[cfg(unix)]
             Verb::Supervise(args) => supervise::run(args)?,
             Verb::Ls(args) => return ls::run(args, globals),
             Verb::Show(args) => show::run(args, globals)?,
+            Verb::Draw(args) => draw::run(args, globals)?,
             Verb::Diff(args) => diff::run(args, globals)?,
             Verb::Explain(args) => explain::run(args, globals)?,
             Verb::Tag(args) => tag::run(args, globals)?,

@@ -31,7 +31,7 @@ pub struct Args {
     #[arg(long, value_enum)]
     metric: Metric,
     /// Order of the Wasserstein distance
-    #[arg(short, value_name = "ORDER", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=2))]
+    #[arg(long = "order", short_alias = 'p', value_name = "P", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=2))]
     p: u32,
 }
 
@@ -97,6 +97,12 @@ impl Cloud {
         let points = array.to_f64();
         if let Some(bad) = points.iter().position(|x| !x.is_finite()) {
             return Err(Error::NonFinite { path: path.into(), message: format!("point {} is not finite", bad / dim) });
+        }
+        for name in input.nearly_weights() {
+            output::note(format!(
+                "note: {}: array `{name}` is not used: weights are read from `weights` or `log_weight`",
+                path.display()
+            ));
         }
         Ok((Self { at: points, weights: input.weights(n)? }, dim))
     }

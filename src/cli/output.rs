@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use super::schemas;
 use crate::disk;
 use crate::error::{Error, Result};
 use crate::exit::ExitCode;
@@ -39,12 +40,28 @@ fn put(text: &str) -> Result<()> {
     put().map_err(Error::io("standard output"))
 }
 
-/// Prints a value as indented JSON.
+/// Prints a value as indented JSON; an object gets the version of its shape, see [`super::schemas`].
 ///
 /// # Errors
 /// As [`line()`].
 pub fn json(value: &impl Serialize) -> Result<()> {
-    put(&text::json(&serde_json::to_string_pretty(value).map_err(|e| Error::Internal(format!("JSON: {e}")))?))
+    let text = pretty(value)?;
+    match text.strip_prefix("{\n") {
+        Some(rest) => put(&text::json(&format!("{{\n  \"schema\": {},\n{rest}", schemas::VERSION))),
+        None => put(&text::json(&text)),
+    }
+}
+
+/// Prints a map whose keys are data as indented JSON.
+///
+/// # Errors
+/// As [`line()`].
+pub fn json_map(value: &impl Serialize) -> Result<()> {
+    put(&text::json(&pretty(value)?))
+}
+
+fn pretty(value: &impl Serialize) -> Result<String> {
+    serde_json::to_string_pretty(value).map_err(|e| Error::Internal(format!("JSON: {e}")))
 }
 
 /// The JSON value that stands for an error.

@@ -2,36 +2,35 @@
 
 use std::path::{Path, PathBuf};
 
+use super::asked::Asked;
 use super::{Globals, output, versions};
-use crate::config::{self, Cell, Experiment};
+use crate::config::{Cell, Experiment};
 use crate::error::{Error, Result};
-use crate::exec::{self, Options, references};
+use crate::exec::{self, Options, collection, references};
 use crate::exit::ExitCode;
-use crate::identity;
 use crate::record::Results;
 use crate::report::load::{self, Loaded};
 use crate::report::missing::Gap;
 use crate::report::{Status, Table, collect, write::write};
-use crate::text;
 
 /// Arguments of `report`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   pita-bench report experiments/table1.toml
+  pita-bench report experiments/table1.toml -p standard --systems lj13 --samplers md,pita --seeds 0,1
+  pita-bench report --from table1.tar.gz                              a file that `export --experiment` wrote, anywhere
   pita-bench report experiments/table1.toml --compare 9e1c0d 77ab12   two commits, each run with `sweep --rerun-stale`
 
 A table shows the evaluation that its own file asks for: metrics, sample sizes, reference, by this code. Complete cells that
 lack it are evaluated first (their reference is made if it is not there); --no-evaluate says what is missing instead.")]
 pub struct Args {
-    /// Experiment file, such as experiments/table1.toml
-    pub experiment: PathBuf,
-    /// Profile of the experiment file
-    #[arg(long, value_name = "NAME")]
-    pub profile: Option<String>,
-    /// Override a setting: key.path=value
-    #[arg(short = 's', long = "set", value_name = "KEY=VALUE")]
-    pub set: Vec<String>,
+    /// What is reported
+    #[command(flatten)]
+    pub asked: Asked,
+    /// Show what an exported experiment holds, and nothing of the results folder
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["file", "compare", "no_evaluate", "profile", "set", "systems", "samplers", "seeds"])]
+    pub from: Option<PathBuf>,
     /// Folder of the report (default: in the results folder, under `reports`)
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -63,12 +62,27 @@ pub enum Evaluate {
 /// Bad experiment files; no runs to report; files that cannot be written; [`Error::NotEvaluated`].
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     args.out.as_ref().map_or(Ok(()), |path| output::folder(path, "--out"))?;
-    let experiment = config::load(&args.experiment, args.profile.as_deref(), &args.set)?;
+    if let Some(file) = &args.from {
+        return from(file, args, globals);
+    }
+    let experiment = args.asked.load_seeds("report")?;
     let evaluate = if args.no_evaluate { Evaluate::Never } else { Evaluate::Missing };
     match args.compare.as_deref() {
         Some([a, b]) => versions::compare(&experiment, [a, b], args.out.as_deref(), globals),
         _ => present(&experiment, args.out.as_deref(), evaluate, args.require_complete, globals),
     }
+}
+
+/// The report of an exported experiment, laid out in a folder of its own for as long as it takes.
+fn from(file: &Path, args: &Args, globals: &Globals) -> Result<()> {
+    let folder = std::env::temp_dir().join(format!("pita-bench-report-{}", std::process::id()));
+    let there = Globals { results: folder.clone(), ..globals.clone() };
+    let shown = collection::lay_out(file, &folder).and_then(|head| {
+        let out = args.out.clone().unwrap_or_else(|| Results(&globals.results).report(&head.experiment.report));
+        present(&head.experiment, Some(&out), Evaluate::Done, args.require_complete, &there)
+    });
+    let _ = std::fs::remove_dir_all(&folder); // what is left there is nobody's
+    shown
 }
 
 /// Writes the report of an experiment and prints its tables; where it cannot be written, they are printed all the same.
@@ -99,14 +113,13 @@ pub fn present(
         Err(e) if e.exit_code() == ExitCode::ReadOnly => (Vec::new(), Some(e)),
         Err(e) => return Err(e),
     };
-    let text = if globals.json {
-        text::json(&serde_json::json!({ "files": files, "tables": tables }).to_string()).into_owned()
+    if globals.json {
+        output::json(&serde_json::json!({ "files": files, "tables": tables }))?;
     } else {
         let tables: Vec<String> = tables.iter().map(crate::report::table::markdown).collect();
         let files: Vec<String> = files.iter().map(|f| f.display().to_string()).collect();
-        format!("{}\n{}\n", tables.join("\n"), files.join("\n"))
-    };
-    output::line(text.trim_end())?;
+        output::line(format!("{}\n{}", tables.join("\n"), files.join("\n")).trim_end())?;
+    }
     if require_complete {
         complete(experiment, &tables)?;
     }
@@ -150,10 +163,7 @@ fn damage(damaged: &[String]) -> Result<()> {
 /// The complete cells to be evaluated. An evaluation by other code is made anew where the reference is there; else it is
 /// shown as what it is.
 fn to_judge(loaded: &Loaded, results: &Path) -> Vec<Cell> {
-    let there = |cell: &Cell| {
-        let digest = identity::reference_digest(&cell.run.system, &cell.eval.reference);
-        references::exists(results, &digest)
-    };
+    let there = |cell: &Cell| references::exists(results, &cell.run.system, &cell.eval.reference);
     loaded.lacking.iter().filter(|l| !l.by_other_code || there(&l.cell)).map(|l| l.cell.clone()).collect()
 }
 

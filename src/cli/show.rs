@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::output::{flatten, indented};
-use super::{Globals, digest, output};
+use super::{Globals, complete, digest, output};
 use crate::energy::Counts;
 use crate::error::{Error, Result};
 use crate::record::{Evaluation, Provenance, Request, RunDir, atomic, evaluation, manifest};
@@ -16,6 +16,7 @@ use crate::{identity, store, text};
 )]
 pub struct Args {
     /// Run id, or a unique beginning of one; or the beginning of a digest.
+    #[arg(add = complete::runs())]
     id: String,
 }
 

@@ -1,13 +1,13 @@
 //! `pita-bench sweep`: runs whatever an experiment still lacks.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::time::Duration;
 
+use super::asked::Asked;
 use super::launch::{self, LaunchArgs, Launcher};
 use super::{DeviceArgs, Globals, output, report};
-use crate::config::{self, Cell, Experiment};
-use crate::error::{Error, Result};
+use crate::config::Experiment;
+use crate::error::Result;
 use crate::exec::forecast::{self, Forecast, Source};
 use crate::exec::{self, Options, Outcome, Summary};
 use crate::exit::ExitCode;
@@ -30,26 +30,12 @@ Examples:
 
 A second sweep does nothing. Ctrl-C leaves checkpoints: the same command resumes.")]
 pub struct Args {
-    /// Experiment file.
-    file: PathBuf,
-    /// Profile of the experiment file, such as quick, standard, paper.
-    #[arg(short, long)]
-    profile: Option<String>,
-    /// Override a setting; may be given again.
-    #[arg(short = 's', long = "set", value_name = "KEY=VALUE")]
-    set: Vec<String>,
-    /// Only these seeds.
-    #[arg(long, value_name = "N,...", value_delimiter = ',')]
-    seeds: Option<Vec<u64>>,
-    /// Only these systems.
-    #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
-    systems: Option<Vec<String>>,
-    /// Only these samplers.
-    #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
-    samplers: Option<Vec<String>>,
-    /// Cells at a time; each uses all cores, so more than one pays only for small cells.
-    #[arg(short, long, default_value_t = 1)]
-    jobs: usize,
+    /// What to run
+    #[command(flatten)]
+    asked: Asked,
+    /// Cells at a time. Without a number as many as there are cores, where memory allows, with one thread each; on a GPU one
+    #[arg(short, long, value_parser = clap::value_parser!(u16).range(1..))]
+    jobs: Option<u16>,
     /// Only say what would be done, and why.
     #[arg(long)]
     dry_run: bool,
@@ -88,21 +74,15 @@ pub struct Args {
 /// # Errors
 /// A bad experiment file, a refusal, or the first of the errors that cells met.
 pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
-    let mut experiment = config::load(&args.file, args.profile.as_deref(), &args.set)?;
-    select(&mut experiment, "system", args.systems.as_deref(), |cell| &cell.system)?;
-    select(&mut experiment, "sampler", args.samplers.as_deref(), |cell| &cell.sampler)?;
-    for (option, chosen) in [("systems", &args.systems), ("samplers", &args.samplers)] {
-        let chosen = chosen.iter().map(|names| format!("--{option}={}", names.join(",")));
-        experiment.set_apart(&chosen.collect::<Vec<_>>());
-    }
+    let experiment = args.asked.load("sweep")?;
     let options = Options {
-        jobs: args.jobs,
+        jobs: args.jobs.map(usize::from),
         dry_run: args.dry_run,
         fail_fast: args.fail_fast,
         require_clean: args.require_clean,
         only_evaluate: false,
         flags: Flags { force: args.force, rerun_stale: args.rerun_stale, retry_failed: !args.keep_failed },
-        seeds: args.seeds.clone(),
+        seeds: args.asked.seeds.clone(),
         checkpoint_every: Duration::from_secs(args.checkpoint_every),
         wait: !args.no_wait,
         tags: args.tag.iter().map(|t| super::tag::name(t)).collect::<Result<_>>()?,
@@ -155,23 +135,6 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
         Some(error) => Err(error),
         None => shown.map(|()| ExitCode::Ok),
     }
-}
-
-/// Keeps the cells whose `key` is among `wanted`.
-fn select(
-    experiment: &mut Experiment,
-    what: &str,
-    wanted: Option<&[String]>,
-    key: impl Fn(&Cell) -> &String,
-) -> Result<()> {
-    let Some(wanted) = wanted else { return Ok(()) };
-    let known: BTreeSet<String> = experiment.cells.iter().map(|cell| key(cell).clone()).collect();
-    if let Some(unknown) = wanted.iter().find(|name| !known.contains(*name)) {
-        let known: Vec<&str> = known.iter().map(String::as_str).collect();
-        return Err(Error::Usage(format!("no {what} `{unknown}` is run here; there are: {}", known.join(", "))));
-    }
-    experiment.cells.retain(|cell| wanted.contains(key(cell)));
-    Ok(())
 }
 
 /// What was left out when the files of molecules were read, once for each, on stderr.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::output;
+use super::{complete, output};
 use crate::error::{Error, Result};
 use crate::spec::{MoleculeFiles, SystemSpec, TEMPERATURES, TextFile};
 use crate::systems::{self, System};
@@ -11,7 +11,7 @@ use crate::systems::{self, System};
 #[derive(Debug, clap::Args)]
 pub struct SystemArgs {
     /// Built-in system: lj13, lj55, aldp (alanine dipeptide) or al3 (alanine tripeptide)
-    #[arg(long, value_name = "NAME", required_unless_present_any = ["xml", "pdb"], conflicts_with_all = ["xml", "pdb"])]
+    #[arg(long, value_name = "NAME", add = complete::systems(), required_unless_present_any = ["xml", "pdb"], conflicts_with_all = ["xml", "pdb"])]
     pub system: Option<String>,
     /// Another molecule: its force field, as written by openmm.XmlSerializer.serialize(system); needs --pdb
     #[arg(long, value_name = "FILE", requires = "pdb")]

@@ -1,6 +1,6 @@
 //! `pita-bench tag`: names for runs.
 
-use super::{Globals, output};
+use super::{Globals, complete, output};
 use crate::error::{Error, Result};
 use crate::record::RunDir;
 use crate::store;
@@ -16,9 +16,10 @@ Examples:
 Tags are kept in the run folders, in tags.json; they are no part of what a run is.")]
 pub struct Args {
     /// Which runs: the beginning of an id, or a selection (see `pita-bench ls --help`).
+    #[arg(add = complete::runs())]
     which: String,
     /// Names to add.
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", add = complete::tags())]
     add: Vec<String>,
     /// Take this name away; may be given again.
     #[arg(long, value_name = "NAME")]
@@ -40,7 +41,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         store::ingest(&connection, &run)?;
     }
     if globals.json {
-        return output::json(&tagged);
+        return output::json_map(&tagged);
     }
     let line = |(id, tags): (&String, &serde_json::Value)| vec![id.clone(), output::words(tags)];
     let rows: Vec<_> = std::iter::once(vec!["ID".into(), "TAGS".into()]).chain(tagged.iter().map(line)).collect();

@@ -12,9 +12,11 @@ use super::source::{At, Sources, known_notes};
 use super::tree::{Node, Table, Value};
 use crate::disk;
 use crate::error::{Error, Result};
+use crate::exit::ExitCode;
 use crate::identity;
 use crate::spec::{EvalSpec, RunSpec};
 use crate::text;
+use crate::words::nearest;
 
 /// Most cells of one experiment.
 const MOST_CELLS: usize = 50_000;
@@ -77,11 +79,28 @@ impl Cell {
 /// Reads an experiment file in a profile (default: the file's own choice), with overrides `a.b=c`.
 ///
 /// # Errors
-/// [`Error::Io`] when the file cannot be read; [`Error::Usage`] with every mistake found (file, line, column, what was
+/// [`Error::Io`] when the file may not be read; [`Error::Usage`] when there is none, and with every mistake found (file, line, column, what was
 /// expected, the nearest known key). All profiles are checked, not only the one in use.
 pub fn load(path: &Path, profile: Option<&str>, overrides: &[String]) -> Result<Experiment> {
-    let text = disk::read_text(path, disk::SMALL).map_err(Error::io(path))?;
+    let text = disk::read_text(path, disk::SMALL).map_err(|e| unreadable(path, e))?;
     load_text(path, text, profile, overrides)
+}
+
+/// Why a file that was named is no experiment, with the one that was perhaps meant.
+fn unreadable(path: &Path, why: std::io::Error) -> Error {
+    let missing = why.kind() == std::io::ErrorKind::NotFound;
+    let error = Error::io(path)(why);
+    if error.exit_code() != ExitCode::Data {
+        return error;
+    }
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let there: Vec<String> =
+        entries.filter_map(|e| e.file_name().into_string().ok()).filter(|n| n.ends_with(".toml")).collect();
+    let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let near = if missing { nearest(&name, there.iter().map(String::as_str)) } else { None };
+    let near = near.map_or(String::new(), |near| format!("; did you mean {}?", path.with_file_name(near).display()));
+    Error::Usage(format!("{error}{near}"))
 }
 
 /// The same of the text of a file; files that it names are relative to `path`.
@@ -271,13 +290,14 @@ fn expand(sources: &Sources, tree: &Table, axes: &[Axis]) -> (Settings, Vec<Cell
                 let (Some(system), Some(sampler)) = (here.systems.get(s), here.samplers.get(m)) else { continue };
                 schema::check_ladders(sources, system, sampler);
                 let swept: Vec<_> = point.iter().map(|(axis, value)| (axis.name(), value.text())).collect();
-                cells.extend(here.seeds.iter().map(|&seed| Cell {
+                let seeds = schema::samples::by_seed(sources, sampler, &system.key, &here.seeds);
+                cells.extend(seeds.into_iter().map(|(seed, own)| Cell {
                     system: system.key.clone(),
                     sampler: sampler.key.clone(),
                     label: sampler.label.clone(),
                     swept: swept.clone(),
                     seed,
-                    run: RunSpec { system: system.system.clone(), sampler: sampler.sampler.clone() },
+                    run: RunSpec { system: system.system.clone(), sampler: own },
                     eval: EvalSpec { reference: system.reference.clone(), ..here.metrics.clone() },
                 }));
             }

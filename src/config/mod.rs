@@ -27,4 +27,4 @@ mod source;
 mod tree;
 
 pub use experiment::{Cell, Experiment, load, load_text};
-pub use reference::ReferenceProfile;
+pub use reference::{ACCEPTED, ReferenceProfile};

@@ -47,7 +47,32 @@ fn ladder(hot: f64, target: f64) -> Vec<f64> {
     (0..rungs as usize).map(|k| round(hot * (target / hot).powf(k as f64 / rungs))).collect()
 }
 
+/// Accepted ensembles that are part of the program, as `system-temperature`.
+pub const ACCEPTED: &[&str] = &[];
+
+/// Fewest trajectories that are worth a fit, and fewest steps between their frames.
+const LEAST: (usize, usize) = (4, 10);
+
+/// Trajectories that cost no more than the replica exchange whose frames they begin at: fewer of them, then shorter ones.
+pub(super) fn fitting(trajectory: TrajectorySpec, exchange: &ReplicaExchangeSpec) -> TrajectorySpec {
+    let steps = exchange.samples.div_ceil(exchange.copies).saturating_mul(exchange.stride);
+    let replicas = exchange.copies.saturating_mul(exchange.ladder.len() + 1);
+    let evaluations = replicas.saturating_mul(exchange.equilibration.saturating_add(steps));
+    let TrajectorySpec { walkers, frames, stride, lag } = trajectory;
+    let most = |fixed: usize| evaluations / frames.saturating_mul(fixed).max(1);
+    let walkers = walkers.min(most(stride).max(LEAST.0));
+    TrajectorySpec { walkers, frames, stride: stride.min(most(walkers).max(LEAST.1)), lag }
+}
+
 impl ReferenceSpec {
+    /// The accepted ensemble of a system, where the program has one.
+    #[must_use]
+    pub fn accepted(system: &SystemSpec) -> Option<Self> {
+        let name = format!("{}-{}", system.name, system.temperature);
+        let there = system.files.is_none() && ACCEPTED.contains(&name.as_str());
+        there.then(|| Self { accepted: Some(name), ..Self::default() })
+    }
+
     /// The settings of a profile for a system: Langevin dynamics for molecules, MALA for clusters.
     #[must_use]
     pub fn ready_made(system: &SystemSpec, profile: ReferenceProfile) -> Self {
@@ -108,6 +133,26 @@ impl ReferenceSpec {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// 12.8 million steps stay where the exchange takes as many, and shrink where it does not.
+    #[test]
+    fn trajectories_fit_their_exchange() {
+        let files = SystemSpec::named("aldp", 300.0);
+        let quick = ReferenceSpec::ready_made(&files, ReferenceProfile::Quick);
+        let default = TrajectorySpec::default();
+        assert_eq!(fitting(default.clone(), &quick.sampler), default);
+        let exchange = |copies, equilibration, samples| ReplicaExchangeSpec {
+            copies,
+            equilibration,
+            samples,
+            ..quick.sampler.clone()
+        };
+        // 2 x 7 replicas x (1,000 + 100 x 250) steps: 364,000.
+        let small = fitting(default.clone(), &exchange(2, 1_000, 200));
+        assert_eq!((small.walkers, small.frames, small.stride), (4, 200, 455));
+        let least = fitting(default, &exchange(1, 0, 1));
+        assert_eq!((least.walkers, least.stride), (4, 10));
+    }
 
     #[test]
     fn ladders() {

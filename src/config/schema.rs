@@ -1,14 +1,16 @@
 //! The sections of an experiment file. What a sampler, a reference or the metrics may have is declared in [`crate::spec`].
 
+pub(super) mod samples;
+
 use super::fields::Fields;
-use super::reference::{PROFILES, ReferenceProfile};
+use super::reference::{PROFILES, ReferenceProfile, fitting};
 use super::source::{At, Sources, known_notes};
 use super::tree::Table;
 use crate::metrics::registry::IDS;
 use crate::spec::settings::Float;
 use crate::spec::{
     EvalSpec, ExternalSpec, KINDS, MoleculeFiles, PitaIcSpec, PitaSpec, ReferenceSpec, ReplicaExchangeSpec,
-    SamplerSpec, SmcSpec, SystemSpec, TEMPERATURES, TabgCartSpec, TabgSpec,
+    SamplerSpec, SamplesSpec, SmcSpec, SystemSpec, TEMPERATURES, TabgCartSpec, TabgSpec,
 };
 use crate::systems::{self, molecules};
 use crate::text;
@@ -40,6 +42,8 @@ pub(super) struct SamplerEntry {
     pub(super) sampler: SamplerSpec,
     systems: Option<Vec<String>>,
     ladder: Ladder,
+    /// Where its file of samples was written.
+    path: At,
 }
 
 impl SamplerEntry {
@@ -116,7 +120,9 @@ fn named<T>(
 /// Every temperature of a ladder is above the target, which is its last rung: notes a problem otherwise.
 pub(super) fn check_ladders(sources: &Sources, system: &SystemEntry, sampler: &SamplerEntry) {
     let reference = format!("systems.{}.reference", system.key);
-    above_target(sources, &system.ladder, &reference, &system.reference.sampler.ladder, system);
+    if system.reference.accepted.is_none() {
+        above_target(sources, &system.ladder, &reference, &system.reference.sampler.ladder, system);
+    }
     if let SamplerSpec::ReplicaExchange(ReplicaExchangeSpec { ladder, .. })
     | SamplerSpec::Pita(PitaSpec { ladder, .. })
     | SamplerSpec::PitaIc(PitaIcSpec { ladder, .. })
@@ -184,12 +190,26 @@ fn system(key: &str, f: &Fields<'_>) -> SystemEntry {
     SystemEntry { key: key.to_owned(), system: asked, reference, ladder }
 }
 
-/// A reference: a ready-made one (`profile`; for molecules `quick`, if nothing is written), changed key by key.
+/// A reference: an accepted ensemble (`accepted`; that of the program, if nothing is written), or a ready-made one (`profile`;
+/// for molecules `quick`), changed key by key.
 fn reference(system: &SystemSpec, f: &Fields<'_>) -> (ReferenceSpec, Ladder) {
+    let written = f.table().is_some_and(|t| !t.entries.is_empty());
+    if let Some(accepted) = ReferenceSpec::accepted(system).filter(|_| !written) {
+        return (accepted, Ladder::of(f));
+    }
+    if f.has("accepted") {
+        let spec = ReferenceSpec { accepted: f.text("accepted"), ..ReferenceSpec::default() };
+        f.finish();
+        return (spec, Ladder::of(f));
+    }
     let fallback = systems::is_molecule(system).then_some(ReferenceProfile::Quick);
     let profile = f.word("profile", PROFILES).map_or(fallback, ReferenceProfile::named);
     let values = profile.map_or_else(ReferenceSpec::default, |profile| ReferenceSpec::ready_made(system, profile));
-    let spec = f.settings(values);
+    let mut spec = f.settings(values);
+    // A molecule of one's own may be large, and its reference small: nobody asked for longer trajectories than that.
+    if system.files.is_some() && !f.has("trajectory") {
+        spec.trajectory = spec.trajectory.map(|default| fitting(default, &spec.sampler));
+    }
     f.finish();
     (spec, Ladder::of(f))
 }
@@ -244,12 +264,15 @@ fn sampler(key: &str, f: &Fields<'_>, systems: &[&str]) -> Option<SamplerEntry> 
     };
     let sampler = match (kind.default)() {
         SamplerSpec::External(values) => SamplerSpec::External(external(f, values)?),
+        SamplerSpec::Samples(values) => {
+            SamplerSpec::Samples(SamplesSpec { path: f.text("path").unwrap_or_default(), ..values })
+        }
         other => other,
     };
     let sampler = f.over(kind.settings, &sampler)?;
     f.finish();
     let label = label.unwrap_or_else(|| key.to_owned());
-    Some(SamplerEntry { key: key.to_owned(), label, sampler, systems, ladder: Ladder::of(f) })
+    Some(SamplerEntry { key: key.to_owned(), label, sampler, systems, ladder: Ladder::of(f), path: f.place("path") })
 }
 
 /// Somebody else's program: what its `baseline.toml` says, with settings changed key by key.

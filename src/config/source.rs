@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::baseline;
 use crate::error::{Error, Result};
+use crate::identity;
 use crate::text;
 use crate::words::nearest;
 
@@ -45,7 +46,7 @@ struct Source {
 pub(super) struct Sources {
     items: Vec<Source>,
     problems: RefCell<Vec<Problem>>,
-    /// Digests of programs: they may be large, and every profile asks again.
+    /// Digests of programs and of files of samples: they may be large, and every profile asks again.
     digests: RefCell<BTreeMap<PathBuf, String>>,
 }
 
@@ -72,6 +73,19 @@ impl Sources {
         Ok(digest)
     }
 
+    /// SHA-256 of a file, read once.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub(super) fn file_digest(&self, path: &Path) -> Result<String> {
+        if let Some(digest) = self.digests.borrow().get(path) {
+            return Ok(digest.clone());
+        }
+        let digest = identity::sha256_file(path)?;
+        self.digests.borrow_mut().insert(path.to_path_buf(), digest.clone());
+        Ok(digest)
+    }
+
     /// Adds the text of an override; returns its number.
     pub(super) fn add_override(&mut self, text: &str) -> usize {
         self.items.push(Source { name: format!("-s {text}"), text: text.to_owned(), is_file: false });
@@ -95,6 +109,11 @@ impl Sources {
         if all.len() < MOST && !all.contains(&problem) {
             all.push(problem);
         }
+    }
+
+    /// Whether a problem was noted at this place.
+    pub(super) fn noted(&self, at: &At) -> bool {
+        self.problems.borrow().iter().any(|p| p.at == *at)
     }
 
     /// An error that holds every problem noted so far, in the order of the text.

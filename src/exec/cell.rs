@@ -278,8 +278,9 @@ impl<'a> Attempt<'a> {
             }
         }
         let asked = planned.cell.run.sampler.samples();
-        self.commit(run, step, work.as_ref(), |samples| {
-            harvest::check(asked, samples, spent.or_else(|| work.shortfall()))
+        self.commit(run, step, work.as_ref(), |samples| match asked {
+            Some(asked) => harvest::check(asked, samples, spent.or_else(|| work.shortfall())),
+            None => Ok(None), // samples of others are as many, and as good, as they are
         })
     }
 

@@ -58,7 +58,7 @@ pub struct ReferenceReport {
 /// What this machine has, bytes; `None` where it does not say.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::exec) struct Machine {
-    memory: Option<u64>,
+    pub(super) memory: Option<u64>,
     disk: Option<u64>,
 }
 
@@ -70,6 +70,12 @@ impl Machine {
             std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok().and_then(|s| s.trim().parse::<u64>().ok());
         let memory = [(all > 0).then_some(all), group].into_iter().flatten().min();
         Self { memory, disk: free_space(results) }
+    }
+
+    /// One with so much memory.
+    #[cfg(test)]
+    pub(super) fn with_memory(memory: Option<u64>) -> Self {
+        Self { memory, disk: None }
     }
 
     /// Another machine, of which nothing is known.
@@ -101,7 +107,7 @@ pub(in crate::exec) fn cells(science: &dyn Science, results: &Path, planned: &[P
         .map(|p| {
             let (atoms, molecule) = sizes.of(science, &p.cell.run.system)?;
             let mut cost = cost::run(&p.cell.run, atoms, molecule);
-            let samples = p.cell.run.sampler.samples();
+            let samples = p.cell.run.sampler.samples().unwrap_or(0);
             cost.memory = cost.memory.max(cost::evaluation(&p.cell.eval, samples, atoms));
             let known =
                 *earlier.entry(&p.asked.spec_digest).or_insert_with(|| earlier_runs(results, &p.asked.spec_digest));
@@ -138,7 +144,7 @@ pub(in crate::exec) fn of_references(
             system: p.cell.system.clone(),
             temperature: system.temperature,
             digest: digest.chars().take(16).collect(),
-            there: references::exists(results, &digest),
+            there: references::exists(results, system, spec),
             forecast: forecast(cost::reference(spec, atoms, molecule), None),
         };
         order.push(digest.clone());

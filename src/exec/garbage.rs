@@ -118,7 +118,7 @@ fn in_plans(results: &Path, found: &mut Vec<Garbage>) -> Result<()> {
         for entry in &plan.entries {
             let (kind, digest, seed) = entry.key();
             done &= match kind {
-                Kind::Reference => references::exists(results, &digest),
+                Kind::Reference => references::exists(results, &entry.cell.run.system, &entry.cell.eval.reference),
                 Kind::Run => record::attempts(results, &digest, seed)?.iter().any(|r| r.status().has_samples()),
             };
         }

@@ -5,10 +5,14 @@
 //! | `sweep` | plan all cells, references first, worker threads, summary |
 //! | [`forecast`] | what a sweep would cost, beside what this machine has |
 //! | [`garbage`] | what nobody needs any more |
+//! | `schedule` | which cells side by side, with how many threads |
+//! | [`references`] | reference ensembles: made here and kept, or accepted ones |
+//! | [`collection`] | a whole experiment as one file |
 //! | `planned` | one cell, the attempt it concerns, what to do with it and why |
 //! | `cell` | one cell from claim to ingest |
 //! | `harvest` | what a sampler made, beside what it was asked for |
 //! | `external` | somebody else's program as a sampler |
+//! | `given` | a file of samples as a sampler |
 //! | [`slurm`] | past one machine: frozen plans as Slurm arrays |
 //! | [`recompute`] | recorded runs, computed again from their samples |
 //! | `science` | the only door to the science: samplers, references, metrics |
@@ -17,14 +21,17 @@
 //! | `progress` | bars on a terminal, lines elsewhere |
 
 mod cell;
+pub mod collection;
 mod external;
 pub mod forecast;
 pub mod garbage;
+mod given;
 mod harvest;
 mod planned;
 mod progress;
 pub mod recompute;
 pub mod references;
+mod schedule;
 mod science;
 mod signals;
 pub mod slurm;

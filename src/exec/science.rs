@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::external::External;
+use super::given::Given;
 use super::references;
 use super::work::Work;
 use crate::array::{Array, Arrays, read_safetensors};
@@ -14,8 +15,9 @@ use crate::device;
 use crate::energy::{Counts, Metered};
 use crate::error::{Error, Result};
 use crate::metrics::{self, ReferenceSet};
+use crate::samplers::trained::Trained;
 use crate::samplers::{self, Context, Progress, Sampler, Samples};
-use crate::spec::{SamplerSpec, SystemSpec};
+use crate::spec::{SamplerSpec, SystemSpec, Weighted};
 use crate::systems::{self, System};
 
 /// How samples were judged.
@@ -75,12 +77,9 @@ fn reference_log_weight(cell: &Cell, system: &System, run: &Path, set: &Referenc
     if !cell.eval.metrics.iter().any(needed) || !file.exists() {
         return Ok(None);
     }
-    let weights = read_safetensors(file)?;
-    let (x, energies) = (&set.positions, &set.energies);
-    match &cell.run.sampler {
-        SamplerSpec::PitaIc(s) => samplers::pita_ic::log_ratio(s, system, &weights, x, energies, cell.seed).map(Some),
-        other => samplers::tabg::log_ratio(other, system, &weights, x, energies, cell.seed),
-    }
+    let Some(model) = Trained::load(&cell.run.sampler, system, &read_safetensors(file)?)? else { return Ok(None) };
+    let kt = system.kt(system.temperature);
+    model.log_ratio(&set.positions, &set.energies, kt, cell.seed).map(Some)
 }
 
 impl Science for Builtin {
@@ -93,6 +92,9 @@ impl Science for Builtin {
         let system = system(cell)?;
         if let SamplerSpec::External(spec) = &cell.run.sampler {
             return Ok(Box::new(External::begin(cell, spec, system, run)?));
+        }
+        if let SamplerSpec::Samples(spec) = &cell.run.sampler {
+            return Ok(Box::new(Given::read(spec, &system)?));
         }
         let budget = cell.run.sampler.budget();
         let system = Arc::new(system);
@@ -125,7 +127,7 @@ impl Science for Builtin {
             values.map_err(|e| Error::Internal(format!("metrics as JSON: {e}")))
         };
         let metrics = judged(&samples, cell.run.sampler.walkers())?;
-        let weighted = cell.run.sampler.weighted();
+        let weighted = cell.run.sampler.weighted() != Weighted::Never;
         let reweighted = weighted.then(|| metrics::weights::reweighted(&samples, cell.seed)).flatten();
         let reweighted = reweighted.as_ref().map_or(Ok(Vec::new()), |samples| judged(samples, None))?;
         Ok(Judgement { metrics, reweighted })

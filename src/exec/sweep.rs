@@ -12,20 +12,21 @@ use super::cell::{Outcome, Shop, guarded, work};
 use super::forecast::{self, Forecast, Machine, ReferenceReport};
 use super::planned::{Asked, Planned, labels, plan_asked};
 use super::progress::Screen;
+use super::schedule::{Schedule, schedule};
 use super::science::{Builtin, Science};
-use super::signals;
 use super::wait::{self, Ended};
+use super::{given, signals};
 use crate::config::Experiment;
 use crate::error::{Error, Result};
 use crate::exit::ExitCode;
 use crate::plan::{Action, Flags};
-use crate::{identity, record, store, text};
+use crate::{device, identity, record, store, text};
 
 /// How to sweep.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Cells at a time.
-    pub jobs: usize,
+    /// Cells at a time; without a number as many as there are cores, where memory allows.
+    pub jobs: Option<usize>,
     /// Only plan.
     pub dry_run: bool,
     /// Stop everything at the first failure.
@@ -51,7 +52,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            jobs: 1,
+            jobs: None,
             dry_run: false,
             fail_fast: false,
             require_clean: false,
@@ -70,6 +71,8 @@ impl Default for Options {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct CellReport {
     /// Run id.
+    pub run: String,
+    /// The same, as it was called first.
     pub id: String,
     /// System.
     pub system: String,
@@ -140,7 +143,8 @@ pub fn sweep_with(
     let planned = plan_all(experiment, results, options)?;
     let forecasts = forecast::cells(science, results, &planned)?;
     let needed = forecast::of_references(science, results, &planned)?;
-    forecast::check(&planned, &forecasts, &needed, Machine::here(results))?;
+    let machine = Machine::here(results);
+    forecast::check(&planned, &forecasts, &needed, machine)?;
     let cells = planned.iter().zip(&forecasts).map(|(p, forecast)| report(p, *forecast)).collect();
     let mut summary = Summary { cells, references: needed, error: None };
     if options.dry_run {
@@ -166,9 +170,22 @@ pub fn sweep_with(
     }
     record::code::remember(results)?;
     let database = Mutex::new(connection);
-    if let Err(e) = references(science, results, &todo, &planned, &screen, interrupted) {
-        summary.error = Some(e);
-        return Ok(summary);
+    let mut todo = todo;
+    match references(science, results, &todo, &planned, &screen, interrupted) {
+        Ok(unusable) => {
+            for (cells, e) in unusable {
+                let message = e.to_string();
+                todo.retain(|i| !cells.contains(i));
+                for i in cells {
+                    summary.cells[i].outcome = Some(Outcome::Broken { message: message.clone() });
+                }
+                summary.error.get_or_insert(e);
+            }
+        }
+        Err(e) => {
+            summary.error = Some(e);
+            return Ok(summary);
+        }
     }
 
     let stop = AtomicBool::new(false);
@@ -200,17 +217,22 @@ pub fn sweep_with(
         }
         Ended { outcome, seconds: began.elapsed().as_secs_f64() }
     };
+    let asked = options.jobs.or_else(|| device::name().map(|_| 1)); // cells would share the card's memory
+    let Schedule { order, jobs, threads } = schedule(todo, &forecasts, asked, rayon::current_num_threads(), machine);
     let next = AtomicUsize::new(0);
     let ended: Mutex<BTreeMap<usize, Ended>> = Mutex::new(BTreeMap::new());
     std::thread::scope(|scope| {
-        for _ in 0..options.jobs.clamp(1, todo.len().max(1)) {
+        for _ in 0..jobs {
             scope.spawn(|| {
-                while let Some(&i) = todo.get(next.fetch_add(1, Ordering::SeqCst))
+                // Bits do not depend on the number of threads. Where no threads can be had, those of the process do.
+                let own = rayon::ThreadPoolBuilder::new().num_threads(threads).build().ok().filter(|_| jobs > 1);
+                while let Some(&i) = order.get(next.fetch_add(1, Ordering::SeqCst))
                     && !stopped()
                 {
-                    let result = attend(&planned[i]);
+                    let result =
+                        own.as_ref().map_or_else(|| attend(&planned[i]), |p| p.install(|| attend(&planned[i])));
                     let mut ended = lock(&ended);
-                    screen.note(&line(ended.len() + 1, todo.len(), &planned[i], &result.outcome, result.seconds));
+                    screen.note(&line(ended.len() + 1, order.len(), &planned[i], &result.outcome, result.seconds));
                     ended.insert(i, result);
                 }
             });
@@ -305,6 +327,7 @@ pub(super) fn plan_all(experiment: &Experiment, results: &Path, options: &Option
             planned[at].names.push(labels(&experiment.name, cell));
         }
     }
+    given::say_what_changed(results, &mut planned)?;
     if planned.is_empty() {
         return Err(Error::NothingSelected(format!(
             "{} has no cells{}",
@@ -318,7 +341,11 @@ pub(super) fn plan_all(experiment: &Experiment, results: &Path, options: &Option
     Ok(planned)
 }
 
-/// Makes every distinct reference ensemble that is needed, one after the other: each uses all cores.
+/// Makes every distinct reference ensemble that is needed, one after the other: each uses all cores. Gives those
+/// cells whose reference is damaged or cannot be made, with the reason; the others go on.
+///
+/// # Errors
+/// [`Error::Interrupted`]; a folder that cannot be written.
 fn references(
     science: &dyn Science,
     results: &Path,
@@ -326,17 +353,26 @@ fn references(
     planned: &[Planned],
     screen: &Screen,
     interrupted: &dyn Fn() -> bool,
-) -> Result<()> {
-    let mut distinct = BTreeMap::new();
+) -> Result<Vec<(Vec<usize>, Error)>> {
+    let mut distinct: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for &i in todo {
         let cell = &planned[i].cell;
-        distinct.entry(identity::reference_digest(&cell.run.system, &cell.eval.reference)).or_insert(cell);
+        distinct.entry(identity::reference_digest(&cell.run.system, &cell.eval.reference)).or_default().push(i);
     }
-    for cell in distinct.values() {
+    let mut unusable = Vec::new();
+    for cells in distinct.into_values() {
+        let cell = &planned[cells[0]].cell;
         let bar = screen.bar(&format!("{} reference", cell.system));
-        guarded(|| science.reference(results, cell, &mut |progress| bar.show(progress), interrupted))?;
+        match guarded(|| science.reference(results, cell, &mut |progress| bar.show(progress), interrupted)) {
+            Ok(()) => {}
+            Err(e @ (Error::Io { .. } | Error::Interrupted)) => return Err(e),
+            Err(e) => {
+                screen.note(&format!("{} reference: {e}", cell.system));
+                unusable.push((cells, e));
+            }
+        }
     }
-    Ok(())
+    Ok(unusable)
 }
 
 /// Writes down that the experiment asked for the run, and its tags; says whether anything changed.
@@ -353,6 +389,7 @@ fn name_it(p: &Planned, tags: &[String]) -> Result<bool> {
 
 fn report(p: &Planned, forecast: Forecast) -> CellReport {
     CellReport {
+        run: p.run.id.to_string(),
         id: p.run.id.to_string(),
         system: p.cell.system.clone(),
         label: p.cell.row(),

@@ -417,7 +417,7 @@ fn rebuilt_database_has_the_same_rows() {
     let dir = tempfile::tempdir().unwrap();
     let mut cells: Vec<Cell> = (0..4).map(|seed| cell("lj13", 3, seed)).collect();
     cells.extend(["fails", "bad-metric"].map(|s| cell(s, 4, 0)));
-    run(dir.path(), cells, &Options { jobs: 3, ..options() });
+    run(dir.path(), cells, &Options { jobs: Some(3), ..options() });
     let connection = store::open(dir.path()).unwrap();
     let before = store::dump(&connection).unwrap();
     assert!(before.len() > 30);
@@ -446,7 +446,7 @@ fn jobs_do_not_change_results_and_two_sweeps_share() {
     let cells = || (0..6).map(|seed| cell("lj13", 5, seed)).collect::<Vec<_>>();
     run(one.path(), cells(), &options());
     let ran: usize = std::thread::scope(|s| {
-        let sweep = || run(two.path(), cells(), &Options { jobs: 4, ..options() }).count(|o| *o == Outcome::Ran);
+        let sweep = || run(two.path(), cells(), &Options { jobs: Some(4), ..options() }).count(|o| *o == Outcome::Ran);
         let threads = [s.spawn(sweep), s.spawn(sweep)];
         threads.map(|t| t.join().unwrap()).into_iter().sum()
     });

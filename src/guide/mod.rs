@@ -8,6 +8,7 @@
 //! | [`own_molecule`] | who has another molecule |
 //! | [`reading_a_table`] | what each number means |
 //! | [`tracing_a_number`] | where each number comes from |
+//! | [`json`] | what programs read: the shapes of `--json` |
 //! | [`checks`] | why to believe it |
 //! | [`gpu`], [`cluster`] | larger machines |
 //! | [`speed`] | how fast it is, beside its peers |
@@ -25,6 +26,8 @@ pub mod own_molecule {}
 pub mod reading_a_table {}
 #[doc = include_str!("tracing-a-number.md")]
 pub mod tracing_a_number {}
+#[doc = include_str!("json.md")]
+pub mod json {}
 #[doc = include_str!("checks.md")]
 pub mod checks {}
 #[doc = include_str!("gpu.md")]

@@ -8,12 +8,16 @@
 //! then. `tests/it/config.rs` freezes the defaults to remind of it.
 
 use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::Path;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
+use crate::disk;
+use crate::error::{Error, Result};
 use crate::spec::{EvalSpec, MoleculeFiles, ReferenceSpec, RunSpec, SamplerSpec, SystemSpec};
 use crate::systems::molecules;
 
@@ -42,13 +46,20 @@ pub fn spec_digest(spec: &RunSpec) -> String {
         SamplerSpec::TabgCart(_) => SamplerSpec::TabgCart(Default::default()),
         SamplerSpec::PitaIc(_) => SamplerSpec::PitaIc(Default::default()),
         SamplerSpec::Smc(_) => SamplerSpec::Smc(Default::default()),
+        SamplerSpec::Samples(_) => SamplerSpec::Samples(Default::default()),
     };
     let mut sampler = without_defaults(json(&spec.sampler), &json(&default));
     // The kind says which defaults were left out.
     sampler["kind"] = json(&spec.sampler)["kind"].clone();
-    if let (SamplerSpec::External(_), Some(fields)) = (&spec.sampler, sampler.as_object_mut()) {
+    let names: &[&str] = match &spec.sampler {
         // A program is its files and its command, wherever they lie and whatever it is called.
-        fields.retain(|field, _| !["name", "folder", "timeout", "disk"].contains(&field.as_str()));
+        SamplerSpec::External(_) => &["name", "folder", "timeout", "disk"],
+        // Samples are the content of their file.
+        SamplerSpec::Samples(_) => &["path"],
+        _ => &[],
+    };
+    if let Some(fields) = sampler.as_object_mut() {
+        fields.retain(|field, _| !names.contains(&field.as_str()));
     }
     digest("run", &serde_json::json!({ "system": system(&spec.system), "sampler": sampler }))
 }
@@ -99,6 +110,22 @@ fn molecule(files: &MoleculeFiles, text: &str) -> Option<String> {
 #[must_use]
 pub fn sha256_hex(bytes: impl AsRef<[u8]>) -> String {
     super::tree::hex(&Sha256::digest(bytes.as_ref()))
+}
+
+/// SHA-256 of a file, as 64 hexadecimal digits.
+///
+/// # Errors
+/// [`Error::Io`](crate::error::Error::Io), also for what is no file.
+pub fn sha256_file(path: &Path) -> Result<String> {
+    let mut file = disk::open(path).map_err(Error::io(path))?;
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        match file.read(&mut buffer).map_err(Error::io(path))? {
+            0 => return Ok(super::tree::hex(&hasher.finalize())),
+            n => hasher.update(&buffer[..n]),
+        }
+    }
 }
 
 fn digest(kind: &str, value: &Value) -> String {
@@ -171,7 +198,9 @@ fn write(value: &Value, out: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::{MdSpec, PitaIcSpec, PitaSpec, ReplicaExchangeSpec, SmcSpec, TabgCartSpec, TabgSpec, TextFile};
+    use crate::spec::{
+        MdSpec, PitaIcSpec, PitaSpec, ReplicaExchangeSpec, SamplesSpec, SmcSpec, TabgCartSpec, TabgSpec, TextFile,
+    };
 
     #[test]
     fn one_spelling() {
@@ -211,11 +240,26 @@ mod tests {
             SamplerSpec::TabgCart(TabgCartSpec::default()),
             SamplerSpec::PitaIc(PitaIcSpec::default()),
             SamplerSpec::Smc(SmcSpec::default()),
+            SamplerSpec::Samples(SamplesSpec::default()),
         ]
         .map(|sampler| spec_digest(&RunSpec { system: system.clone(), sampler }));
         for (i, digest) in digests.iter().enumerate() {
             assert!(!digests[..i].contains(digest));
         }
+    }
+
+    /// What a file holds and what is said about it decides, not where it lies.
+    #[test]
+    fn samples_are_their_content() {
+        let digest = |path: &str, file: &str, evaluations, walkers| {
+            let sampler =
+                SamplerSpec::Samples(SamplesSpec { path: path.into(), file: file.into(), evaluations, walkers });
+            spec_digest(&RunSpec { system: SystemSpec::named("lj13", 1.0), sampler })
+        };
+        let one = digest("a.npz", "f", None, None);
+        assert_eq!(digest("b.npz", "f", None, None), one);
+        let others = [("g", None, None), ("f", Some(7), None), ("f", None, Some(7))];
+        assert!(others.iter().all(|(file, e, w)| digest("a.npz", file, *e, *w) != one));
     }
 
     /// The content of files decides, not their names.

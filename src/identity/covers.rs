@@ -17,6 +17,7 @@ pub const SAMPLING: &[&str] = &[
     "diffusion",
     "energy",
     "exec/external",
+    "exec/given",
     "exec/science",
     "flow",
     "geometry",

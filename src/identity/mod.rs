@@ -18,7 +18,7 @@ mod parts;
 pub mod tree;
 mod yardstick;
 
-pub use canonical::{canonical, eval_digest, reference_digest, sha256_hex, spec_digest};
+pub use canonical::{canonical, eval_digest, reference_digest, sha256_file, sha256_hex, spec_digest};
 pub use code::{Code, code};
 pub use env::{Env, env, passed};
 pub use explain::{Difference, explain};

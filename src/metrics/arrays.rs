@@ -12,6 +12,11 @@ pub(super) fn ess(log_weight: &Array) -> Compared {
     of(log_weight, weights::ess(&log_weight.to_f64()))
 }
 
+/// Energies that one more effective sample costs once there is a model to draw from: one for each draw.
+pub(super) fn further_energies(log_weight: &Array) -> Compared {
+    of(log_weight, weights::ess(&log_weight.to_f64()).map(f64::recip))
+}
+
 /// Distinct ancestors per sample.
 pub(super) fn unique_parents(parents: &Array) -> Compared {
     of(parents, parents.as_i64().and_then(weights::unique_parents))

@@ -24,6 +24,8 @@ pub enum Draw {
     ReplicateSamples = 3,
     /// Bootstrap replicates of the reference.
     ReplicateReference = 4,
+    /// Relabellings of a permutation test.
+    Permutation = 5,
 }
 
 /// `min(n, total)` distinct indices below `total` in random order; a smaller `n` gives a prefix of a larger one.

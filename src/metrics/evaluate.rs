@@ -129,8 +129,10 @@ fn judge(
     let weighted = if reweight { ours.reweighted() } else { None };
 
     let mut whole = whole(reference, subject)?;
+    let mut kept_of_reference: Option<Vec<usize>> = None;
     let of_reference = possible(&whole, topology, subject.scale).map(|(kept, others, hint)| {
         whole = whole.select(&kept);
+        kept_of_reference = Some(kept);
         (others, hint)
     });
     if let (true, Some((_, hint))) = (whole.is_empty(), &of_reference) {
@@ -138,7 +140,8 @@ fn judge(
     }
     let whole = whole.with_structure(structure);
     let truth = whole.select(&subset(whole.len(), spec.n, seed, Draw::Reference));
-    let halves = floor::halves(&whole, spec.n, seed);
+    let run = |i: usize| kept_of_reference.as_ref().map_or(i, |kept| kept[i]) % reference.runs.max(1);
+    let halves = floor::halves(&whole, run, spec.n, seed);
     let rounded = if metrics.iter().any(|m| of_energies(m)) {
         let ours = rounding(subject, "samples", &ours, precision);
         [ours, rounding(subject, "reference", &truth, reference.precision)]
@@ -364,7 +367,14 @@ mod tests {
 
     fn reference(digest: &str) -> ReferenceSet {
         let positions = normals(1, 3_000, 1.0);
-        ReferenceSet { digest: digest.into(), energies: harmonic(&positions), positions, tica: None, precision: None }
+        ReferenceSet {
+            digest: digest.into(),
+            energies: harmonic(&positions),
+            positions,
+            tica: None,
+            precision: None,
+            runs: 1,
+        }
     }
 
     fn run(samples: &Arrays, metrics: &[&str], reference: &ReferenceSet, seed: u64) -> Vec<MetricValue> {

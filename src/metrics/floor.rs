@@ -11,12 +11,23 @@ use super::registry::{Direction, Metric};
 use super::side::Side;
 use crate::error::Result;
 
-/// Two disjoint random halves of a reference: at most `n` frames each.
+/// Two disjoint random halves of a reference: at most `n` frames each. `run` says which independent run each frame is of: where
+/// there are two runs, the halves are of one run each, so that what a run missed is part of the floor.
 #[must_use]
-pub fn halves(reference: &Side, n: usize, seed: u64) -> (Side, Side) {
-    let size = n.min(reference.len() / 2);
-    let order = subset(reference.len(), 2 * size, seed, Draw::Floor);
-    (reference.select(&order[..size]), reference.select(&order[size..]))
+pub fn halves(reference: &Side, run: impl Fn(usize) -> usize, n: usize, seed: u64) -> (Side, Side) {
+    let of = |r: usize| (0..reference.len()).filter(|&i| run(i) == r).collect::<Vec<_>>();
+    let (first, second) = (of(0), of(1));
+    if second.is_empty() {
+        let size = n.min(reference.len() / 2);
+        let order = subset(reference.len(), 2 * size, seed, Draw::Floor);
+        return (reference.select(&order[..size]), reference.select(&order[size..]));
+    }
+    let size = n.min(first.len()).min(second.len());
+    let draw = |frames: &[usize]| {
+        let order = subset(frames.len(), size, seed, Draw::Floor);
+        reference.select(&order.iter().map(|&k| frames[k]).collect::<Vec<_>>())
+    };
+    (draw(&first), draw(&second))
 }
 
 /// Floors already computed in this process, by (metric, version, settings, reference digest, system): the methods of

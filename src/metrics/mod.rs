@@ -61,6 +61,9 @@ pub struct ReferenceSet {
     pub tica: Option<Arc<structure::tica::Models>>,
     /// Steps per unit of length that its file says positions were rounded to.
     pub precision: Option<f64>,
+    /// Independent runs that its frames come from, in turns: frame `i` is of run `i % runs`. Floors are distances between the
+    /// first two where there are as many, and between random halves where there is one.
+    pub runs: usize,
 }
 
 /// One metric of one set of samples.

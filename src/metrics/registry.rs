@@ -8,7 +8,7 @@ use super::side::Side;
 use super::structure::chirality::Hand;
 use super::structure::ramachandran::Pairing;
 use super::structure::tica::Kind;
-use super::structure::{self, Frames, Rule, basins};
+use super::structure::{self, Frames, Rule, basins, joint, states};
 use super::wasserstein::Pooled;
 use super::{arrays, particles};
 use crate::array::Array;
@@ -231,6 +231,17 @@ pub const METRICS: &[Metric] = &[
     )
     .of(Scope::Molecules),
     metric(
+        "rama-jsd",
+        "Rama-JSD",
+        "nat",
+        Direction::Lower,
+        Compute::Frames(|a, b, s| Ok(structure::rama_jsd(a, b, s))),
+        "Jensen-Shannon divergence of the 100 x 100 Ramachandran histograms, phi and psi of the same residue, mean over \
+         residues; at most ln 2; its floor depends on the number of samples",
+        "Lin 1991; (phi, psi)-JSD of the data-free samplers' tables, whose cells are not stated",
+    )
+    .of(Scope::Molecules),
+    metric(
         "tica-w1",
         "TICA-W1",
         "1",
@@ -365,6 +376,18 @@ pub const METRICS: &[Metric] = &[
     )
     .of(Scope::Molecules),
     metric(
+        "state-population-error",
+        "State population error",
+        "fraction",
+        Direction::Lower,
+        Compute::Frames(|a, b, s| Ok(states::population_error(a, b, s))),
+        "Largest absolute difference of the population of a state to the reference, over residues with phi and psi and four \
+         regions of their plane: alpha-R (phi < 0, -120 <= psi < 50 degrees), beta (phi < 0 else), alpha-L (phi >= 0, -50 <= \
+         psi < 120), gamma; all populations with standard errors in the note",
+        "this project",
+    )
+    .of(Scope::Molecules),
+    metric(
         "basin-coverage",
         "Basin coverage",
         "fraction",
@@ -376,6 +399,18 @@ pub const METRICS: &[Metric] = &[
     )
     .of(Scope::Molecules),
     metric(
+        "torsion-mmd",
+        "Torsion-MMD",
+        "1",
+        Direction::Lower,
+        Compute::Frames(joint::discrepancy),
+        "Maximum mean discrepancy between all phi and psi together (at most 2,000 frames a side): root of the V-statistic with \
+         the mean of exp(c/d sum(cos(x - y) - 1)), c = 8, 32, over d torsions as kernel; unlike metrics of one torsion or \
+         pair it sees which go together. The note has the p of a permutation test where frames are independent",
+        "Gretton et al. 2012",
+    )
+    .of(Scope::Molecules),
+    metric(
         "ess",
         "ESS",
         "fraction",
@@ -383,6 +418,17 @@ pub const METRICS: &[Metric] = &[
         Compute::Array(arrays::ess),
         "Effective sample size of the importance weights, (sum w)^2 / (n sum w^2); needs the array `log_weight`",
         "Kong 1992",
+    )
+    .needing("log_weight"),
+    metric(
+        "further-energies",
+        "Energies per further sample",
+        "energies",
+        Direction::Lower,
+        Compute::Array(arrays::further_energies),
+        "Energy evaluations of one more effective sample, once the model is trained: 1/ESS, as each draw costs one; needs the array \
+         `log_weight`",
+        "this project",
     )
     .needing("log_weight"),
     metric(

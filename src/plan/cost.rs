@@ -93,6 +93,10 @@ pub fn run(spec: &RunSpec, atoms: usize, molecule: bool) -> Cost {
         SamplerSpec::TabgCart(s) => on.tabg(&s.common(), rates::tarflow(&s.flow, atoms), tarflow_parameters(&s.flow)),
         SamplerSpec::Smc(s) => on.smc(s),
         SamplerSpec::PitaIc(s) => on.pita_ic(s),
+        // How many frames the file holds is not known before it is read.
+        SamplerSpec::Samples(_) => {
+            Cost { evaluations: Some(0), memory: 0, disk: 0, kept: 0, steps: 0, work: Some(0.0) }
+        }
         SamplerSpec::External(s) => {
             let samples = n(s.samples) * (on.dim + N(1)) * REAL;
             Cost {
@@ -110,6 +114,9 @@ pub fn run(spec: &RunSpec, atoms: usize, molecule: bool) -> Cost {
 /// What the making of a reference costs.
 #[must_use]
 pub fn reference(spec: &ReferenceSpec, atoms: usize, molecule: bool) -> Cost {
+    if spec.accepted.is_some() {
+        return Cost { evaluations: Some(0), memory: 0, disk: 0, kept: 0, steps: 0, work: Some(0.0) };
+    }
     let on = On { dim: n(atoms) * N(3), atoms, molecule };
     let mut cost = on.exchange(&spec.sampler);
     if let Some(t) = &spec.trajectory {

@@ -1,6 +1,6 @@
 //! Files that are either the old ones or the new ones, never half of one, also after a power cut.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Write};
 use std::path::Path;
 
 use serde::Serialize;
@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::disk;
 use crate::error::{Error, Result};
+pub use crate::identity::sha256_file;
 
 /// Replaces `path`: temporary file, fsync, rename, fsync of the folder.
 ///
@@ -87,22 +88,6 @@ pub fn read_bounded(path: &Path, limit: u64) -> Result<Vec<u8>> {
         ErrorKind::IsADirectory | ErrorKind::InvalidInput | ErrorKind::FileTooLarge => Error::data(path, e.to_string()),
         _ => Error::io(path)(e),
     })
-}
-
-/// SHA-256 of a file, lower-case hex.
-///
-/// # Errors
-/// [`Error::Io`].
-pub fn sha256_file(path: &Path) -> Result<String> {
-    let mut file = disk::open(path).map_err(Error::io(path))?;
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0; 1 << 16];
-    loop {
-        match file.read(&mut buffer).map_err(Error::io(path))? {
-            0 => return Ok(hex(&hasher.finalize())),
-            n => hasher.update(&buffer[..n]),
-        }
-    }
 }
 
 /// SHA-256 of bytes, lower-case hex.

@@ -75,7 +75,9 @@ fn samples(run: &RunDir, request: &Request) -> Result<Arrays> {
     if recorded != made {
         return wrong(format!("has {made} samples, the log of the run recorded {recorded}"));
     }
-    let asked = request.spec.sampler.samples() as u64;
+    let Some(asked) = request.spec.sampler.samples().map(|n| n as u64) else {
+        return Ok(samples.into_arrays());
+    };
     let path = run.file("partial.json");
     let partial: Option<Partial> = if path.exists() { Some(atomic::read_json(&path)?) } else { None };
     match partial {

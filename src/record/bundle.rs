@@ -72,6 +72,26 @@ pub struct Item {
 /// [`Error::Refused`] for a run that has not ended, [`Error::Digest`] when its files are not those of its manifest,
 /// [`Error::Io`].
 pub fn write(run: &RunDir, path: &Path) -> Result<()> {
+    let index = index(run, |_| true)?;
+    let fresh = path.with_added_extension("tmp");
+    let put = || -> std::io::Result<()> {
+        let mut out = BufWriter::new(File::create(&fresh)?);
+        put(run, &index, &mut out)?;
+        tar::write_end(&mut out)?;
+        out.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()
+    };
+    if let Err(e) = put() {
+        let _ = std::fs::remove_file(&fresh);
+        return Err(Error::io(path)(e));
+    }
+    atomic::persist(&fresh, path)
+}
+
+/// What travels of a run that has ended: the files that `wanted` says yes to.
+///
+/// # Errors
+/// See [`write`].
+pub fn index(run: &RunDir, wanted: impl Fn(&str) -> bool) -> Result<Index> {
     match run.status() {
         Status::Complete | Status::Partial => manifest::verify(&run.path)?,
         Status::Failed => {}
@@ -88,38 +108,27 @@ pub fn write(run: &RunDir, path: &Path) -> Result<()> {
     let mut files = Vec::new();
     for name in names {
         let file = run.file(&name);
-        if file.exists() {
+        if file.exists() && wanted(&name) {
             let size = std::fs::metadata(&file).map_err(Error::io(&file))?.len();
             files.push(Item { name, size, sha256: atomic::sha256_file(&file)? });
         }
     }
-    let index =
-        Index { format: FORMAT, run: run.id.to_string(), spec_digest: request.spec_digest, seed: request.seed, files };
-    let mut head = serde_json::to_vec_pretty(&index).map_err(|e| Error::Internal(format!("bundle: {e}")))?;
-    head.push(b'\n');
+    Ok(Index { format: FORMAT, run: run.id.to_string(), spec_digest: request.spec_digest, seed: request.seed, files })
+}
 
-    let fresh = path.with_added_extension("tmp");
-    let put = || -> std::io::Result<()> {
-        let mut out = BufWriter::new(File::create(&fresh)?);
-        let entry = |out: &mut BufWriter<File>, name: &str, size: u64, content: &mut dyn Read| {
-            tar::write_header(out, &tar::Header { name: format!("{}/{name}", index.run), size })?;
-            if std::io::copy(&mut content.take(size), out)? != size {
-                return Err(std::io::Error::other(format!("{name} changed while it was read")));
-            }
-            tar::write_padding(out, size)
-        };
-        entry(&mut out, INDEX, head.len() as u64, &mut &head[..])?;
-        for item in &index.files {
-            entry(&mut out, &item.name, item.size, &mut File::open(run.file(&item.name))?)?;
-        }
-        tar::write_end(&mut out)?;
-        out.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()
-    };
-    if let Err(e) = put() {
-        let _ = std::fs::remove_file(&fresh);
-        return Err(Error::io(path)(e));
+/// Writes a run into an archive.
+///
+/// # Errors
+/// Whatever reader and writer say; a file that changed meanwhile.
+pub fn put(run: &RunDir, index: &Index, out: &mut impl Write) -> std::io::Result<()> {
+    let mut head = serde_json::to_vec_pretty(index)?;
+    head.push(b'\n');
+    tar::write_entry(out, &format!("{}/{INDEX}", index.run), head.len() as u64, &mut &head[..])?;
+    for item in &index.files {
+        let mut file = File::open(run.file(&item.name))?;
+        tar::write_entry(out, &format!("{}/{}", index.run, item.name), item.size, &mut file)?;
     }
-    atomic::persist(&fresh, path)
+    Ok(())
 }
 
 /// What is wrong with a bundle; the caller knows its path.
@@ -130,12 +139,32 @@ type Unpacked = std::result::Result<Index, String>;
 ///
 /// # Errors
 /// What is wrong with the bundle, in words.
-pub fn unpack<W: Write>(input: &mut impl Read, mut open: impl FnMut(&str) -> std::io::Result<W>) -> Unpacked {
-    let cut = |e: std::io::Error| match e.kind() {
+pub fn unpack<W: Write>(input: &mut impl Read, open: impl FnMut(&str) -> std::io::Result<W>) -> Unpacked {
+    let Some(first) = tar::read_header(input).map_err(cut)? else { return Err("is empty".into()) };
+    let index = unpack_run(input, &first, open)?;
+    match tar::read_header(input).map_err(cut)? {
+        None => Ok(index),
+        Some(more) => Err(format!("holds `{}`, which is not announced", more.name.escape_default())),
+    }
+}
+
+/// What is wrong with an archive that cannot be read on.
+pub fn cut(e: std::io::Error) -> String {
+    match e.kind() {
         std::io::ErrorKind::UnexpectedEof => String::from("is cut short"),
         _ => format!("holds {e}"),
-    };
-    let Some(first) = tar::read_header(input).map_err(cut)? else { return Err("is empty".into()) };
+    }
+}
+
+/// The run of an archive that begins with the header `first`.
+///
+/// # Errors
+/// See [`unpack`].
+pub fn unpack_run<W: Write>(
+    input: &mut impl Read,
+    first: &tar::Header,
+    mut open: impl FnMut(&str) -> std::io::Result<W>,
+) -> Unpacked {
     let folder = match first.name.rsplit_once('/') {
         Some((folder, INDEX)) if plain(folder) => folder.to_owned(),
         _ => return Err(format!("does not begin with <run>/{INDEX}, but with `{}`", first.name.escape_default())),
@@ -173,10 +202,7 @@ pub fn unpack<W: Write>(input: &mut impl Read, mut open: impl FnMut(&str) -> std
         }
         tar::read_padding(input, item.size).map_err(cut)?;
     }
-    match tar::read_header(input).map_err(cut)? {
-        None => Ok(index),
-        Some(more) => Err(format!("holds `{}`, which is not announced", more.name.escape_default())),
-    }
+    Ok(index)
 }
 
 /// Letters, digits and dashes: a run id.
@@ -217,20 +243,34 @@ pub struct Imported {
 /// [`Error::Data`] for a malformed bundle, [`Error::Digest`] when what it holds is not what it says, [`Error::Io`].
 pub fn import(results: &Path, path: &Path) -> Result<Imported> {
     let file = disk::open(path).map_err(Error::io(path))?;
+    let sha256 = atomic::sha256_file(path)?;
+    into_fresh(results, |fresh| {
+        let index = unpack(&mut BufReader::new(file), |name| File::create_new(fresh.join(name)));
+        admit(results, (path, &sha256), index.map_err(|m| Error::data(path, m))?, fresh)
+    })
+}
+
+/// Gives `fill` a fresh folder to unpack a run into, and clears it away afterwards.
+///
+/// # Errors
+/// Those of `fill`; [`Error::Io`].
+pub fn into_fresh<T>(results: &Path, fill: impl FnOnce(&Path) -> Result<T>) -> Result<T> {
     let fresh = Results(results).runs().join(format!(".import-{}", std::process::id()));
     let clear = || if fresh.exists() { std::fs::remove_dir_all(&fresh).map_err(Error::io(&fresh)) } else { Ok(()) };
     clear()?;
-    std::fs::create_dir_all(&fresh).map_err(Error::io(&fresh))?;
-    let done = take_in(results, path, &mut BufReader::new(file), &fresh);
+    let folder = fresh.join(evaluation::FOLDER);
+    std::fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
+    let done = fill(&fresh);
     clear()?;
     done
 }
 
-fn take_in(results: &Path, path: &Path, input: &mut impl Read, fresh: &Path) -> Result<Imported> {
-    let folder = fresh.join(evaluation::FOLDER);
-    std::fs::create_dir(&folder).map_err(Error::io(&folder))?;
-    let index = unpack(input, |name| File::create_new(fresh.join(name))).map_err(|m| Error::data(path, m))?;
-    let _ = std::fs::remove_dir(&folder); // a run without evaluations has no folder of them
+/// Makes the unpacked files of a run a run of this results folder; `path` is the file that they came from, with its SHA-256.
+///
+/// # Errors
+/// See [`import`].
+pub fn admit(results: &Path, (path, sha256): (&Path, &str), index: Index, fresh: &Path) -> Result<Imported> {
+    let _ = std::fs::remove_dir(fresh.join(evaluation::FOLDER)); // a run without evaluations has no folder of them
     let wrong = |message: String| Error::Digest { path: path.to_path_buf(), message };
     let request: Request = atomic::read_json(&fresh.join("spec.json"))
         .map_err(|e| Error::data(path, format!("holds no usable spec.json: {e}")))?;
@@ -270,7 +310,7 @@ fn take_in(results: &Path, path: &Path, input: &mut impl Read, fresh: &Path) -> 
     }
     let origin = Origin {
         bundle: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
-        sha256: atomic::sha256_file(path)?,
+        sha256: sha256.to_owned(),
         run: index.run.clone(),
         time: timestamp(),
     };

@@ -12,6 +12,9 @@ fn short(digest: &str) -> &str {
 }
 
 impl Results<'_> {
+    /// Folder of references, also in a bundle and beside what was accepted.
+    pub const REFERENCES: &'static str = "references";
+
     /// Run folders.
     #[must_use]
     pub fn runs(&self) -> PathBuf {
@@ -39,7 +42,7 @@ impl Results<'_> {
     /// Reference ensembles.
     #[must_use]
     pub fn references(&self) -> PathBuf {
-        self.0.join("references")
+        self.0.join(Self::REFERENCES)
     }
 
     /// One of them.

@@ -50,6 +50,18 @@ pub fn write_padding(out: &mut impl Write, size: u64) -> std::io::Result<()> {
     out.write_all(&[0; BLOCK][..padding(size)])
 }
 
+/// Writes a file of `size` bytes.
+///
+/// # Errors
+/// Whatever reader and writer say; content of another size.
+pub fn write_entry(out: &mut impl Write, name: &str, size: u64, content: &mut dyn Read) -> std::io::Result<()> {
+    write_header(out, &Header { name: name.to_owned(), size })?;
+    if std::io::copy(&mut content.take(size), out)? != size {
+        return Err(std::io::Error::other(format!("{name} changed while it was read")));
+    }
+    write_padding(out, size)
+}
+
 /// Ends an archive.
 ///
 /// # Errors

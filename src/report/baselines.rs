@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config;
 use crate::error::{Error, Result};
+use crate::systems::energy_tag;
 
 pub use crate::config::baseline::Kind;
 
@@ -28,6 +29,8 @@ pub struct Baseline {
 pub struct Expected {
     /// System name.
     pub system: String,
+    /// Energy function that the number was measured with: [`crate::systems::energy_tag`], or the name of another one.
+    pub energy: String,
     /// Temperature.
     pub temperature: f64,
     /// Metric id.
@@ -76,6 +79,10 @@ const FOLDERS: &[(&str, &str, &str)] = &[
     folder!("nrpt"),
     folder!("idem"),
     folder!("adjoint-sampling"),
+    folder!("asbs"),
+    folder!("ecnf"),
+    folder!("sbg"),
+    folder!("falcon"),
     folder!("openmm-md"),
     folder!("numpy-mala"),
 ];
@@ -98,10 +105,20 @@ pub fn all() -> Result<Vec<Baseline>> {
 }
 
 impl Baseline {
-    /// The number to compare `metric` with on a system at a temperature.
+    /// The number to compare `metric` with on a system at a temperature: never one of another energy function, however alike
+    /// the molecules are.
     #[must_use]
     pub fn expected(&self, system: &str, temperature: f64, metric: &str) -> Option<&Expected> {
-        self.expected.iter().find(|e| {
+        self.of(system, temperature, metric).find(|e| Some(e.energy.as_str()) == energy_tag(system))
+    }
+
+    /// Numbers of the same molecule, temperature and metric with other energy functions, which are not compared.
+    pub fn foreign(&self, system: &str, temperature: f64, metric: &str) -> impl Iterator<Item = &Expected> {
+        self.of(system, temperature, metric).filter(move |e| Some(e.energy.as_str()) != energy_tag(system))
+    }
+
+    fn of(&self, system: &str, temperature: f64, metric: &str) -> impl Iterator<Item = &Expected> {
+        self.expected.iter().filter(move |e| {
             e.system == system && (e.temperature - temperature).abs() <= 1e-9 * temperature.abs() && e.metric == metric
         })
     }
@@ -128,5 +145,13 @@ mod tests {
         let pita = all.iter().find(|b| b.name == "pita").unwrap();
         assert_eq!(pita.expected("lj13", 1.0, "energy-w2").unwrap().published, Some(2.26));
         assert_eq!(pita.expected("lj13", 2.0, "energy-w2"), None);
+        // The tripeptide's energy is ours; the dipeptide's is another one.
+        let falcon = all.iter().find(|b| b.name == "falcon").unwrap();
+        assert_eq!(falcon.expected("al3", 310.0, "energy-w2").unwrap().published, Some(0.544));
+        assert_eq!(falcon.foreign("al3", 310.0, "energy-w2").count(), 0);
+        assert_eq!(falcon.expected("aldp", 300.0, "energy-w2"), None);
+        assert_eq!(falcon.foreign("aldp", 300.0, "energy-w2").next().unwrap().published, Some(0.225));
+        // A system of one's own has no published numbers.
+        assert_eq!(falcon.expected("mine", 310.0, "energy-w2"), None);
     }
 }

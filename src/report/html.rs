@@ -130,7 +130,7 @@ fn put_table(out: &mut String, table: &Table) {
         }
         let by_purpose: Vec<String> =
             row.energy.0.iter().map(|(&p, &n)| format!("{} {}", purpose(p), grouped(n))).collect();
-        let charged = row.charged.map_or("–".into(), grouped);
+        let charged = row.evaluations().unwrap_or("–".into());
         let _ = writeln!(out, "<td>{charged}<br><span class=\"paper\">{}</span></td></tr>", by_purpose.join("<br>"));
     }
     if table.columns.iter().any(|c| c.floor.is_some()) {

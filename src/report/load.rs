@@ -9,11 +9,10 @@ use crate::config::{Cell, Experiment};
 use crate::energy::Counts;
 use crate::error::{Error, Result};
 use crate::exec::{self, Asked};
-use crate::identity;
 use crate::metrics::MetricValue;
 use crate::record::evaluation::{self, Found};
 use crate::record::{self, Failure, Origin, Partial, RunDir, atomic, manifest};
-use crate::spec::SamplerSpec;
+use crate::spec::{SamplerSpec, Weighted};
 use crate::systems;
 
 /// The runs of an experiment, and what its table would lack.
@@ -128,7 +127,7 @@ fn second(plain: &RunResult, metrics: Vec<MetricValue>) -> RunResult {
 
 /// A run without values, and its second row where its kind has one.
 fn with_second(cell: &Cell, plain: RunResult) -> Vec<RunResult> {
-    let second = cell.run.sampler.weighted().then(|| second(&plain, vec![]));
+    let second = (cell.run.sampler.weighted() == Weighted::Always).then(|| second(&plain, vec![]));
     std::iter::once(plain).chain(second).collect()
 }
 
@@ -155,6 +154,7 @@ fn blank(cell: &Cell, run: Option<&RunDir>, status: Status) -> RunResult {
         swept: cell.swept.iter().cloned().collect(),
         metrics: Vec::new(),
         counts: Counts::default(),
+        counted: cell.run.sampler.counted(),
         reference: None,
         status,
         evaluated_by: None,
@@ -182,10 +182,16 @@ fn without_folders(reason: &str, run: &RunDir, cell: &Cell) -> String {
     for folder in [real.as_deref(), absolute.as_deref(), results].into_iter().flatten() {
         text = text.replace(&format!("{}/", folder.display()), "");
     }
-    if let SamplerSpec::External(program) = &cell.run.sampler
-        && !program.folder.is_empty()
-    {
-        text = text.replace(&program.folder, &program.name);
+    match &cell.run.sampler {
+        SamplerSpec::External(program) if !program.folder.is_empty() => {
+            text = text.replace(&program.folder, &program.name);
+        }
+        SamplerSpec::Samples(samples) => {
+            let path = Path::new(&samples.path);
+            let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+            text = text.replace(&samples.path, &name);
+        }
+        _ => {}
     }
     text
 }
@@ -215,10 +221,13 @@ pub fn pictures(experiment: &Experiment, results: &Path, runs: &[RunResult]) -> 
                 }
             }
         }
-        let digest = identity::reference_digest(spec, &cell.eval.reference);
-        if !methods.is_empty() && exec::references::exists(results, &digest) {
+        if !methods.is_empty() && exec::references::exists(results, spec, &cell.eval.reference) {
             let system = systems::build(spec)?;
-            let reference = exec::references::quietly(results, spec, &cell.eval.reference)?;
+            let reference = match exec::references::quietly(results, spec, &cell.eval.reference) {
+                // A damaged reference has no picture either; what was judged by it stands in the table.
+                Err(Error::Data { .. } | Error::Digest { .. }) => continue,
+                found => found?,
+            };
             out.push(Pictures::new(&system, &reference, &methods)?);
         }
     }

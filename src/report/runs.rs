@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::energy::Counts;
 use crate::metrics::MetricValue;
+use crate::spec::Counted;
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,6 +63,9 @@ pub struct RunResult {
     pub metrics: Vec<MetricValue>,
     /// Energy evaluations by purpose.
     pub counts: Counts,
+    /// Who counted them.
+    #[serde(default)]
+    pub counted: Counted,
     /// Energy evaluations of the reference that it is judged by, if that is there.
     pub reference: Option<Counts>,
     /// How it ended.

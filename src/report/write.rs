@@ -310,7 +310,7 @@ mod tests {
         let positions = arrays["positions"].to_f64();
         let energies = energies(&system, &positions);
         let frames = energies.len();
-        let reference = ReferenceSet { digest: "a".into(), positions, energies, tica: None, precision: None };
+        let reference = ReferenceSet { digest: "a".into(), positions, energies, tica: None, precision: None, runs: 1 };
         let pictures = Pictures::new(&system, &reference, &[("MD".into(), arrays.clone())]).unwrap();
         assert_eq!(pictures.samples.length_unit, "nm");
         let views = pictures.molecule.unwrap();
@@ -328,6 +328,7 @@ mod tests {
             energies: vec![-80.0],
             tica: None,
             precision: None,
+            runs: 1,
         };
         assert!(Pictures::new(&cluster, &reference, &[]).unwrap().molecule.is_none());
     }

@@ -9,6 +9,7 @@ pub mod reference;
 pub mod smc;
 pub mod state;
 pub mod tabg;
+pub mod trained;
 
 use std::sync::Arc;
 
@@ -102,5 +103,6 @@ pub fn build(spec: &RunSpec, ctx: &Context) -> Result<Box<dyn Sampler>> {
         SamplerSpec::TabgCart(s) => tabg::build_cartesian(s, ctx),
         SamplerSpec::PitaIc(s) => pita_ic::build(s, ctx),
         SamplerSpec::Smc(s) => smc::build(s, ctx),
+        SamplerSpec::Samples(s) => Err(Error::Internal(format!("{} is read by exec::given", s.path))),
     }
 }

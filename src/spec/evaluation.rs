@@ -40,6 +40,9 @@ settings! {
         /// Trajectories that slow components (TICA) are fitted on; none without.
         #[serde(default)]
         trajectory: Option<TrajectorySpec> = None, optional::<TrajectorySpec>();
+        /// Name of an accepted ensemble, which is used as it is: the other settings say nothing then.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        accepted: Option<String> = None, special("word", "the name of an accepted reference");
     }
 }
 

@@ -2,7 +2,8 @@
 
 use super::settings::{Group, Settings};
 use super::{
-    ExternalSpec, MdSpec, PitaIcSpec, PitaSpec, ReplicaExchangeSpec, SamplerSpec, SmcSpec, TabgCartSpec, TabgSpec,
+    ExternalSpec, MdSpec, PitaIcSpec, PitaSpec, ReplicaExchangeSpec, SamplerSpec, SamplesSpec, SmcSpec, TabgCartSpec,
+    TabgSpec,
 };
 
 /// A word for `kind` in `[samplers.*]`.
@@ -67,6 +68,12 @@ pub const KINDS: &[SamplerKind] = &[
         doc: "Annealed sequential Monte Carlo, without any model.",
         default: || SamplerSpec::Smc(SmcSpec::default()),
         settings: SmcSpec::GROUP,
+    },
+    SamplerKind {
+        name: "samples",
+        doc: "Samples that somebody made elsewhere: a file is a row.",
+        default: || SamplerSpec::Samples(SamplesSpec::default()),
+        settings: SamplesSpec::GROUP,
     },
     SamplerKind {
         name: "pita-faithful",

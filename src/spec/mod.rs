@@ -11,6 +11,7 @@ mod listing;
 mod named;
 mod pita;
 mod pita_ic;
+mod samples;
 pub mod settings;
 mod smc;
 mod tabg;
@@ -32,7 +33,8 @@ pub use pita::{
     RefineSpec, RelaxSpec, Resampling, Target, TrainNoise, TrainOn, TrainSpec, Weights,
 };
 pub use pita_ic::{IcAnnealSpec, IcNetSpec, IcTrainSpec, PitaIcSpec};
-pub use smc::{AutoLadder, Ladder, SmcSpec};
+pub use samples::SamplesSpec;
+pub use smc::{AutoLadder, Coordinates, Ladder, SmcSpec};
 pub use tabg::{
     FlowSpec, ForwardKlSpec, MdDataSpec, ReverseKlSpec, StageSpec, Start, TabgCartSpec, TabgSpec, TarFlowSpec,
 };
@@ -89,13 +91,25 @@ pub struct TextFile {
 }
 
 impl TextFile {
-    /// Reads a file.
+    /// Reads a file, gzip-ed or not, in UTF-8 or (as some consoles of Windows write) UTF-16 with a byte-order mark.
     ///
     /// # Errors
     /// [`Error::Io`] when it cannot be read, [`Error::Data`] when it is no text.
     pub fn read(path: &Path) -> Result<Self> {
-        let bytes = disk::read(path, disk::LARGE).map_err(Error::io(path))?;
-        let text = String::from_utf8(bytes).map_err(|_| Error::data(path, "is not text (UTF-8)"))?;
+        let mut bytes = disk::read(path, disk::LARGE).map_err(Error::io(path))?;
+        if disk::is_gzip(&bytes) {
+            bytes = disk::gunzip(&bytes).map_err(|e| Error::data(path, e.to_string()))?;
+        }
+        let units = |big: bool| -> Vec<u16> {
+            let pairs = bytes[2..].as_chunks::<2>().0.iter();
+            pairs.map(|&b| if big { u16::from_be_bytes(b) } else { u16::from_le_bytes(b) }).collect()
+        };
+        let text = match bytes {
+            _ if bytes.starts_with(&[0xff, 0xfe]) => String::from_utf16(&units(false)).ok(),
+            _ if bytes.starts_with(&[0xfe, 0xff]) => String::from_utf16(&units(true)).ok(),
+            bytes => String::from_utf8(bytes).ok(),
+        };
+        let text = text.ok_or_else(|| Error::data(path, "is not text (UTF-8)"))?;
         Ok(Self { path: path.display().to_string(), text })
     }
 }
@@ -121,6 +135,8 @@ pub enum SamplerSpec {
     PitaIc(PitaIcSpec),
     /// Annealed sequential Monte Carlo.
     Smc(SmcSpec),
+    /// Samples that somebody made elsewhere.
+    Samples(SamplesSpec),
 }
 
 impl SamplerSpec {
@@ -136,6 +152,7 @@ impl SamplerSpec {
             Self::TabgCart(_) => "tabg-cart",
             Self::PitaIc(_) => "pita-ic",
             Self::Smc(_) => "smc",
+            Self::Samples(_) => "samples",
         }
     }
 
@@ -151,31 +168,47 @@ impl SamplerSpec {
             Self::TabgCart(s) => s.budget,
             Self::PitaIc(s) => s.budget,
             Self::Smc(s) => s.budget,
+            Self::Samples(_) => None,
         }
     }
 
-    /// How many samples are asked for.
+    /// How many samples are asked for; `None` for whatever a file holds.
     #[must_use]
-    pub fn samples(&self) -> usize {
+    pub fn samples(&self) -> Option<usize> {
         match self {
-            Self::Md(s) => s.samples,
-            Self::ReplicaExchange(s) => s.samples,
-            Self::Pita(s) => s.samples,
-            Self::External(s) => s.samples,
-            Self::TabgIc(s) => s.samples,
-            Self::TabgCart(s) => s.samples,
-            Self::PitaIc(s) => s.samples,
-            Self::Smc(s) => s.samples,
+            Self::Md(s) => Some(s.samples),
+            Self::ReplicaExchange(s) => Some(s.samples),
+            Self::Pita(s) => Some(s.samples),
+            Self::External(s) => Some(s.samples),
+            Self::TabgIc(s) => Some(s.samples),
+            Self::TabgCart(s) => Some(s.samples),
+            Self::PitaIc(s) => Some(s.samples),
+            Self::Smc(s) => Some(s.samples),
+            Self::Samples(_) => None,
         }
     }
 
     /// Whether samples carry importance weights: a second row of the table is those resampled by them.
     #[must_use]
-    pub fn weighted(&self) -> bool {
+    pub fn weighted(&self) -> Weighted {
         match self {
-            Self::TabgIc(_) | Self::TabgCart(_) | Self::PitaIc(_) => true,
-            Self::Pita(s) => s.anneal.weights == Weights::Path,
-            Self::Md(_) | Self::ReplicaExchange(_) | Self::External(_) | Self::Smc(_) => false,
+            Self::TabgIc(_) | Self::TabgCart(_) | Self::PitaIc(_) => Weighted::Always,
+            Self::Pita(s) if s.anneal.weights == Weights::Path => Weighted::Always,
+            Self::Samples(_) => Weighted::Perhaps,
+            Self::Pita(_) | Self::Md(_) | Self::ReplicaExchange(_) | Self::External(_) | Self::Smc(_) => {
+                Weighted::Never
+            }
+        }
+    }
+
+    /// Who counted the energy evaluations of a run.
+    #[must_use]
+    pub fn counted(&self) -> Counted {
+        match self {
+            Self::External(s) if s.protocol == Protocol::Files => Counted::Claimed,
+            Self::Samples(s) if s.evaluations.is_some() => Counted::Claimed,
+            Self::Samples(_) => Counted::Unknown,
+            _ => Counted::Here,
         }
     }
 
@@ -187,7 +220,44 @@ impl SamplerSpec {
             Self::Md(s) => Some(s.walkers),
             Self::ReplicaExchange(s) => Some(s.copies),
             Self::Smc(s) => Some(s.initial.samples),
+            Self::Samples(s) => s.walkers,
             Self::Pita(_) | Self::External(_) | Self::TabgIc(_) | Self::TabgCart(_) | Self::PitaIc(_) => None,
+        }
+    }
+}
+
+/// Whether the samples of a sampler have importance weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Weighted {
+    /// All of them.
+    Always,
+    /// Where the file has them.
+    Perhaps,
+    /// None.
+    Never,
+}
+
+/// Who counted energy evaluations.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Counted {
+    /// This program's meter.
+    #[default]
+    Here,
+    /// Whoever made the samples: nobody here can check it.
+    Claimed,
+    /// Nobody says.
+    Unknown,
+}
+
+impl Counted {
+    /// The word used in tables.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Here => "here",
+            Self::Claimed => "claimed",
+            Self::Unknown => "unknown",
         }
     }
 }

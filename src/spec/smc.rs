@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::InitialSpec;
 use super::settings::Float::{Fraction, Inside, Temperature};
-use super::settings::{budget, count, float, ladder_or_auto, settings, table};
+use super::settings::{budget, count, float, ladder_or_auto, one_of, settings, table, words};
 
 /// Temperatures that samples are carried through, high to low; the target is the last.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -37,6 +37,16 @@ impl Ladder {
     }
 }
 
+words! {
+    /// Coordinates that a Markov chain moves in.
+    pub enum Coordinates = Cartesian {
+        /// Positions of all atoms.
+        Cartesian = "cartesian",
+        /// Volume-preserving internal coordinates of a molecule, whitened anew at each temperature, as `pita-ic` has them.
+        Internal = "internal",
+    }
+}
+
 settings! {
     /// Annealed SMC without any model: the start of PITA, its ladder, and moves on the true energy in between.
     #[serde(default)]
@@ -45,6 +55,8 @@ settings! {
         ladder: Ladder = Ladder::Fixed(vec![4.0, 3.2, 2.6, 2.2, 1.9, 1.7, 1.5, 1.35, 1.2, 1.1]), ladder_or_auto::<AutoLadder>();
         /// Dynamics at the highest temperature; its frames are the particles. Few of them leave more moves for each.
         initial: InitialSpec = InitialSpec::default(), table::<InitialSpec>();
+        /// What particles move in.
+        coordinates: Coordinates = Coordinates::default(), one_of(Coordinates::WORDS);
         /// MALA moves of every particle at each temperature, with a step that is adapted in the first half of them.
         moves: usize = 10, count(0);
         /// Acceptance that the step is tuned to.

@@ -12,9 +12,9 @@ pub struct Filter {
     pub status: Option<String>,
     /// Experiment.
     pub experiment: Option<String>,
-    /// System.
+    /// System, or several with commas between them.
     pub system: Option<String>,
-    /// Sampler: its key in the experiment.
+    /// Sampler, by its key in the experiment or its name in tables; or several with commas between them.
     pub sampler: Option<String>,
     /// Tag.
     pub tag: Option<String>,
@@ -138,8 +138,9 @@ impl Filter {
     /// The condition in SQL over [`Filter::FROM`]; parameters as in [`Filter::values`].
     pub(super) fn conditions(&self) -> String {
         "(?1 IS NULL OR status = ?1) AND (?2 IS NULL OR m.run IS NOT NULL)
-         AND (?3 IS NULL OR COALESCE(m.system, runs.system) = ?3)
-         AND (?4 IS NULL OR COALESCE(m.sampler, runs.sampler) = ?4) AND (?5 IS NULL OR substr(id, 1, length(?5)) = ?5)
+         AND (?3 IS NULL OR instr(',' || ?3 || ',', ',' || COALESCE(m.system, runs.system) || ','))
+         AND (?4 IS NULL OR instr(',' || ?4 || ',', ',' || COALESCE(m.sampler, runs.sampler) || ',')
+              OR instr(',' || ?4 || ',', ',' || COALESCE(m.label, runs.label) || ',')) AND (?5 IS NULL OR substr(id, 1, length(?5)) = ?5)
          AND (?6 IS NULL OR id IN (SELECT run FROM tags WHERE tag = ?6))
          AND (?7 IS NULL OR substr(code, 1, length(?7)) = ?7 OR substr(revision, 1, length(?7)) = ?7)
          AND (?8 IS NULL OR substr(runs.spec, 1, length(?8)) = ?8) AND (?9 IS NULL OR seed = CAST(?9 AS INTEGER))

@@ -26,7 +26,7 @@ pub use filter::Filter;
 pub use ingest::{catch_up, ingest, ingest_all, settle, under_way};
 pub use measured::{Measured, Owner, owners, shared};
 pub use parquet::encode as parquet;
-pub use query::{RunRow, find, list, select, shortest_prefixes};
+pub use query::{RunRow, find, list, near, select, shortest_prefixes};
 pub use rebuild::{Verified, dump, rebuild, verify};
 pub use schema::{NAME, VERSION, newer, open, open_for_reading};
 pub use views::View;

@@ -8,11 +8,14 @@ use serde_json::Value;
 
 use super::{Filter, broken};
 use crate::error::{Error, Result};
+use crate::words::nearest;
 
 /// One run, as in the table `runs`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RunRow {
     /// `<spec8>-s<seed>-a<attempt>`.
+    pub run: String,
+    /// The same, as it was called first.
     pub id: String,
     /// State.
     pub status: String,
@@ -66,6 +69,7 @@ const COLUMNS: &str = "id, status, COALESCE(m.experiment, runs.experiment), COAL
 
 fn row(r: &Row<'_>) -> rusqlite::Result<RunRow> {
     Ok(RunRow {
+        run: r.get(0)?,
         id: r.get(0)?,
         status: r.get(1)?,
         experiment: r.get(2)?,
@@ -130,14 +134,45 @@ fn later_experiments(connection: &Connection) -> rusqlite::Result<HashMap<String
     Ok(found)
 }
 
+/// Of a selection that matches nothing, what was perhaps meant: the nearest recorded name of an experiment, system, sampler or
+/// tag that is asked for and not recorded.
+///
+/// # Errors
+/// [`Error::Store`].
+pub fn near(connection: &Connection, filter: &Filter) -> Result<Option<String>> {
+    for (key, asked, sql) in [
+        ("experiment", &filter.experiment, "SELECT experiment FROM runs UNION SELECT experiment FROM memberships"),
+        ("system", &filter.system, "SELECT system FROM runs UNION SELECT system FROM memberships"),
+        (
+            "sampler",
+            &filter.sampler,
+            "SELECT sampler FROM runs UNION SELECT label FROM runs UNION SELECT sampler FROM memberships UNION SELECT label FROM memberships",
+        ),
+        ("tag", &filter.tag, "SELECT DISTINCT tag FROM tags"),
+    ] {
+        let Some(asked) = asked else { continue };
+        let read =
+            || -> rusqlite::Result<Vec<String>> { connection.prepare(sql)?.query_map([], |r| r.get(0))?.collect() };
+        let known = read().map_err(|e| broken(&e))?;
+        if !known.contains(asked)
+            && let Some(found) = nearest(asked, known.iter().map(String::as_str))
+        {
+            return Ok(Some(format!("`{key}={found}`")));
+        }
+    }
+    Ok(None)
+}
+
 /// The runs of a selection ([`Filter::parse`]).
 ///
 /// # Errors
 /// [`Error::NothingSelected`] when there are none, [`Error::Usage`] for a selection that is none.
 pub fn select(connection: &Connection, selection: &str) -> Result<Vec<RunRow>> {
-    let rows = list(connection, &Filter::parse(selection)?)?;
+    let filter = Filter::parse(selection)?;
+    let rows = list(connection, &filter)?;
     if rows.is_empty() {
-        return Err(Error::NothingSelected(format!("no run matches `{selection}`; `pita-bench ls` lists them")));
+        let near = near(connection, &filter)?.map_or(String::new(), |near| format!("; did you mean {near}?"));
+        return Err(Error::NothingSelected(format!("no run matches `{selection}`{near}; `pita-bench ls` lists them")));
     }
     Ok(rows)
 }

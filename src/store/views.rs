@@ -7,6 +7,7 @@ use rusqlite::Connection;
 
 use super::broken;
 use crate::error::{Error, Result};
+use crate::words;
 
 /// A view and its columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -177,7 +178,7 @@ impl View {
         let short = |view: &Self| view.name.trim_start_matches("v1_");
         VIEWS.iter().find(|v| v.name == name || short(v) == name).ok_or_else(|| {
             let known: Vec<&str> = VIEWS.iter().map(short).collect();
-            Error::Usage(format!("no view `{name}`; known: {}", known.join(", ")))
+            Error::Usage(words::unknown("view", name, &known))
         })
     }
 

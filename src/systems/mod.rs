@@ -17,6 +17,7 @@ use crate::energy::lj::LennardJones;
 use crate::energy::minimise::Minimise;
 use crate::error::{Error, Result};
 use crate::spec::SystemSpec;
+use crate::words;
 
 pub use molecules::Molecule;
 pub use topology::Topology;
@@ -90,6 +91,19 @@ pub const BOLTZMANN: f64 = 0.008_314_462_618_153_24;
 /// Names that [`by_name`] knows.
 pub const NAMES: &[&str] = &["lj13", "lj55", "aldp", "al3"];
 
+/// The energy function of a built-in system in one word, as published numbers are tagged by it; `None` for molecules from files.
+/// Numbers of different energy functions are never compared.
+#[must_use]
+pub fn energy_tag(name: &str) -> Option<&'static str> {
+    match name {
+        // Both orders of a pair count, well of constant 1, as iDEM and all after it have them.
+        "lj13" | "lj55" => Some("lj-idem"),
+        // amber14-all with implicit/obc1.xml, cut at 2 nm, no constraints.
+        "aldp" | "al3" => Some("amber14-obc1"),
+        _ => None,
+    }
+}
+
 /// Whether a spec asks for a molecule (and not a cluster in reduced units).
 #[must_use]
 pub fn is_molecule(spec: &SystemSpec) -> bool {
@@ -128,7 +142,7 @@ pub fn by_name(name: &str, temperature: f64) -> Result<System> {
         "lj13" => 13,
         "lj55" => 55,
         _ => {
-            let unknown = || Error::Usage(format!("unknown system `{name}`; known: {}", NAMES.join(", ")));
+            let unknown = || Error::Usage(words::unknown("system", name, NAMES));
             return Ok(molecule(name, temperature, molecules::built_in(name)?.ok_or_else(unknown)?));
         }
     };

@@ -4,7 +4,7 @@
 //! more crates, 5 s of compilation) sorts atoms into chains and residues, so that interleaved residues come out in
 //! another order; it panics on lines cut short and on coordinates that are `nan`; and it wants columns 55 to 80.
 //!
-//! Read are `ATOM`, `HETATM`, `TER`, `MODEL`, `ENDMDL` and `END`; everything else is skipped (bonds come from the force
+//! Read are `ATOM`, `HETATM`, `TER`, `MODEL`, `ENDMDL`, `END` and the box in `CRYST1`; everything else is skipped (bonds come from the force
 //! field, not from `CONECT`). Columns follow the format description 3.3, section "Coordinate Section".
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,6 +14,7 @@ use std::path::Path;
 use super::elements;
 use super::molecules::Said;
 use super::topology::{Atom, Residue, Topology};
+use super::wholeness::{Cell, cell_of};
 use crate::error::{Error, Result};
 
 /// A structure as it was read.
@@ -25,6 +26,8 @@ pub struct Pdb {
     pub(super) said: Vec<Said>,
     /// Coordinates `[atoms, 3]`, nm.
     pub positions: Vec<f64>,
+    /// The periodic box, where there is one (of 1 Å, as files without a crystal have it, is none).
+    pub cell: Option<Cell>,
     /// What was left out.
     pub notes: Vec<String>,
 }
@@ -43,7 +46,8 @@ pub fn read(path: &Path, text: &str) -> Result<Pdb> {
     // Line ends of old editors.
     let returns = (text.contains('\r') && !text.contains('\n')).then(|| text.replace('\r', "\n"));
     let text = returns.as_deref().unwrap_or(text);
-    let mut out = Pdb { topology: Topology::default(), said: Vec::new(), positions: Vec::new(), notes: Vec::new() };
+    let mut out =
+        Pdb { topology: Topology::default(), said: Vec::new(), positions: Vec::new(), cell: None, notes: Vec::new() };
     // The residue being read, and the alternate location of each of its atoms.
     let (mut place, mut locations): (Option<Place<'_>>, Vec<&str>) = (None, Vec::new());
     let mut left_out = 0;
@@ -62,6 +66,10 @@ pub fn read(path: &Path, text: &str) -> Result<Pdb> {
                     out.notes.push(format!("line {}: {more} more models are left out: the first one is taken", i + 1));
                 }
                 break;
+            }
+            "CRYST1" if line.is_ascii() => {
+                out.cell = record.cell();
+                continue;
             }
             _ if record.looks_like_an_atom() => {
                 let message = "looks like an atom, but does not begin with `ATOM  ` or `HETATM` in columns 1 to 6; expected \
@@ -176,6 +184,14 @@ impl<'a> Record<'a> {
         let expected =
             || self.error(&format!("residue number (columns 23 to 26) is {text:?}, expected a whole number"));
         text.parse().map_err(|_| expected())
+    }
+
+    /// The box of a `CRYST1` record, nm; `None` where it is none that a molecule fits in.
+    fn cell(&self) -> Option<Cell> {
+        let number = |from, to| self.columns(from, to).parse::<f64>().ok().filter(|x| x.is_finite());
+        let lengths = [number(7, 15)?, number(16, 24)?, number(25, 33)?];
+        let angles = [number(34, 40)?, number(41, 47)?, number(48, 54)?];
+        lengths.iter().all(|length| *length > 5.0).then(|| cell_of(lengths.map(|length| length / 10.0), angles))
     }
 
     /// x, y and z in nm; the file has Angstrom.
@@ -302,6 +318,16 @@ ENDMDL
                 "1 atoms of alternate locations are left out: the first one of each is taken",
             ]
         );
+    }
+
+    #[test]
+    fn boxes() {
+        let cell = |line: &str| parse(&format!("{line}\n{N}")).unwrap().cell;
+        assert_eq!(cell("CRYST1    1.000    1.000    1.000  90.00  90.00  90.00 P 1           1"), None);
+        assert_eq!(cell("CRYST1   20.000   20"), None);
+        let [a, b, c] = cell("CRYST1   30.000   20.000   25.000  90.00  90.00 120.00 P 1           1").unwrap();
+        assert_eq!((a, c), ([3.0, 0.0, 0.0], [0.0, 0.0, 2.5]));
+        assert!((b[0] + 1.0).abs() < 1e-12 && (b[1] - 3.0_f64.sqrt()).abs() < 1e-12);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! another unit, in another order, of another molecule, or cut by a periodic box.
 
 use super::Topology;
-use crate::array::Arrays;
+use crate::array::{Array, Arrays};
 
 /// Bonds outside these shares of their rest length cannot be: more than 100 kT at 300 K for any bond.
 const POSSIBLE: std::ops::RangeInclusive<f64> = 0.5..=1.5;
@@ -83,11 +83,31 @@ fn cause(topology: &Topology, broken: &[&[f64]], scale: f64) -> String {
     "some bonds are broken".into()
 }
 
-/// A box of three vectors, nm, the first along x and the second in the plane of x and y.
+/// A box of three vectors, nm.
 pub type Cell = [[f64; 3]; 3];
 
-/// Makes the molecules of a frame `x [atoms, 3]` whole: every atom is put next to the one that it is bonded to.
+/// Whether the first vector lies along x and the second in the plane of x and y, as most programs have them.
+fn is_triangular(cell: &Cell) -> bool {
+    (0..3).all(|i| cell[i][i] > 0.0 && cell[i][i + 1..].iter().all(|x| *x == 0.0))
+}
+
+/// The matrix that takes a vector to its shares of the three of a box; `None` where the box has no volume.
+fn shares(cell: &Cell) -> Option<Cell> {
+    let cross =
+        |a: [f64; 3], b: [f64; 3]| [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]];
+    let dot = |a: [f64; 3], b: [f64; 3]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+    let [a, b, c] = *cell;
+    let volume = dot(a, cross(b, c));
+    let size = [a, b, c].iter().map(|v| dot(*v, *v).sqrt()).product::<f64>();
+    let solid = size.is_finite() && volume.abs() > 1e-6 * size;
+    solid.then(|| [cross(b, c), cross(c, a), cross(a, b)].map(|v| v.map(|x| x / volume)))
+}
+
+/// Makes the molecules of a frame `x [atoms, 3]` whole: every atom is put next to the one that it is bonded to. A box
+/// without volume changes nothing.
 pub fn make_whole(neighbours: &[Vec<usize>], x: &mut [f64], cell: &Cell) {
+    let Some(shares) = shares(cell) else { return };
+    let triangular = is_triangular(cell);
     let mut placed = vec![false; neighbours.len()];
     let mut stack = Vec::new();
     for first in 0..neighbours.len() {
@@ -102,10 +122,15 @@ pub fn make_whole(neighbours: &[Vec<usize>], x: &mut [f64], cell: &Cell) {
                 }
                 // From the last vector to the first: each leaves the coordinates behind its own alone.
                 for (c, vector) in cell.iter().enumerate().rev() {
-                    let turns = ((x[3 * b + c] - x[3 * a + c]) / vector[c]).round();
+                    let apart: [f64; 3] = std::array::from_fn(|k| x[3 * b + k] - x[3 * a + k]);
+                    let turns = if triangular {
+                        (apart[c] / vector[c]).round()
+                    } else {
+                        apart.iter().zip(shares[c]).map(|(d, s)| d * s).sum::<f64>().round()
+                    };
                     // Atoms that are together stay where they are, to the last digit.
                     if turns != 0.0 {
-                        (0..=c).for_each(|k| x[3 * b + k] -= turns * vector[k]);
+                        (0..3).for_each(|k| x[3 * b + k] -= turns * vector[k]);
                     }
                 }
                 stack.push(b);
@@ -114,46 +139,70 @@ pub fn make_whole(neighbours: &[Vec<usize>], x: &mut [f64], cell: &Cell) {
     }
 }
 
-/// Names of arrays that hold vectors `[n, 3, 3]` or lengths `[n, 3]` of a box, or one for all frames.
-const BOXES: [&str; 5] = ["box", "cell", "unitcell_vectors", "unitcell_lengths", "cell_lengths"];
+/// The box with these lengths (nm) and angles (degrees; between the second and the third vector, and so on).
+#[must_use]
+pub fn cell_of([a, b, c]: [f64; 3], angles: [f64; 3]) -> Cell {
+    // Right angles are common, and cos(pi/2) is not 0.
+    let [(_, ca), (_, cb), (sg, cg)] = angles.map(|d| if d == 90.0 { (1.0, 0.0) } else { d.to_radians().sin_cos() });
+    let (x, y) = (c * cb, c * (ca - cb * cg) / sg);
+    [[a, 0.0, 0.0], [b * cg, b * sg, 0.0], [x, y, (c * c - x * x - y * y).sqrt()]]
+}
+
+/// Names of arrays that hold a box for every frame, or one for all: vectors `[n, 3, 3]`, lengths `[n, 3]`, or lengths and
+/// angles in degrees `[n, 6]`.
+const BOXES: [&str; 6] = ["box", "cell", "unitcell_vectors", "dimensions", "unitcell_lengths", "cell_lengths"];
+/// Names of arrays with the angles `[n, 3]` that belong to lengths.
+const ANGLES: [&str; 2] = ["unitcell_angles", "cell_angles"];
+
+/// The boxes that stand beside frames in a file, one or as many as `frames`.
+fn boxes(arrays: &Arrays, frames: usize) -> Option<Vec<Cell>> {
+    let array = BOXES.iter().find_map(|name| arrays.get(*name))?;
+    let angles = ANGLES.iter().find_map(|name| arrays.get(*name)).map(Array::to_f64);
+    let numbers = array.to_f64();
+    let size = match array.shape[..] {
+        // Three frames with lengths, and not one box: a box has zeros.
+        [3, 3] if frames == 3 && numbers.iter().all(|x| *x > 0.0) => 3,
+        [.., 3, 3] | [.., 9] => 9,
+        [.., 6] => 6,
+        _ => 3,
+    };
+    let count = numbers.len() / size;
+    if numbers.len() % size != 0 || count == 0 || (count != 1 && count != frames) {
+        return None;
+    }
+    let three = |row: &[f64]| [row[0], row[1], row[2]];
+    let cell = |(k, row): (usize, &[f64])| match size {
+        9 => [three(row), three(&row[3..]), three(&row[6..])],
+        6 => cell_of(three(row), three(&row[3..])),
+        _ => {
+            let angles = angles.as_deref().and_then(|angles| {
+                let row = if angles.len() == 3 { 0 } else { 3 * k };
+                angles.get(row..row + 3).map(three)
+            });
+            cell_of(three(row), angles.unwrap_or([90.0; 3]))
+        }
+    };
+    Some(numbers.chunks_exact(size).enumerate().map(cell).collect())
+}
 
 /// Makes molecules whole in all frames `x [n, atoms, 3]` by the box that stands beside them in a file; returns in how many
-/// that changed something. Boxes that have no volume or other axes are left alone.
+/// that changed something.
 pub fn by_box(topology: &Topology, arrays: &Arrays, x: &mut [f64]) -> usize {
     let dim = 3 * topology.atoms.len();
-    let frames = x.len() / dim.max(1);
-    let Some(array) = BOXES.iter().find_map(|name| arrays.get(*name)) else { return 0 };
-    let (numbers, neighbours) = (array.to_f64(), topology.neighbours());
-    let size = if array.shape.ends_with(&[3, 3]) || array.shape.ends_with(&[9]) { 9 } else { 3 };
-    let boxes = numbers.len() / size;
-    if numbers.len() % size != 0 || boxes == 0 || (boxes != 1 && boxes != frames) {
-        return 0;
-    }
-    let cell = |frame: usize| -> Option<Cell> {
-        let row = &numbers[size * (frame % boxes)..][..size];
-        let cell: Cell = std::array::from_fn(|i| {
-            std::array::from_fn(|c| {
-                if size == 9 {
-                    row[3 * i + c]
-                } else if i == c {
-                    row[i]
-                } else {
-                    0.0
-                }
-            })
-        });
-        let usual = (0..3).all(|i| cell[i][i] > 0.0 && cell[i][i + 1..].iter().all(|x| *x == 0.0));
-        usual.then_some(cell)
-    };
+    let Some(boxes) = boxes(arrays, x.len() / dim.max(1)) else { return 0 };
+    let neighbours = topology.neighbours();
     let mut changed = 0;
     for (frame, x) in x.chunks_exact_mut(dim).enumerate() {
-        if let Some(cell) = cell(frame) {
-            let before = x.to_vec();
-            make_whole(&neighbours, x, &cell);
-            changed += usize::from(before != x);
-        }
+        let before = x.to_vec();
+        make_whole(&neighbours, x, &boxes[frame % boxes.len()]);
+        changed += usize::from(before != x);
     }
     changed
+}
+
+/// The same, and which frames are the molecule then.
+pub fn mended(topology: &Topology, arrays: &Arrays, x: &mut [f64], scale: f64) -> (usize, Sorted) {
+    (by_box(topology, arrays, x), sort(topology, x, scale))
 }
 
 #[cfg(test)]
@@ -184,6 +233,76 @@ mod tests {
         let mut flung = x.to_vec();
         flung[0] += 3.0;
         assert_eq!(sort(topology, &[x, &flung, x].concat(), aldp.scale).kept, [0, 2]);
+    }
+
+    /// The same box as vectors, turned vectors, lengths and angles, for all frames or for each: cut frames are whole again.
+    #[test]
+    fn boxes_of_any_form() {
+        let aldp = by_name("aldp", 300.0).unwrap();
+        let topology = aldp.topology.as_ref().unwrap();
+        let (lengths, angles) = ([2.0, 1.9, 1.8], [70.0, 110.0, 65.0]);
+        let cell = cell_of(lengths, angles);
+        let length = |v: [f64; 3]| v.iter().map(|x| x * x).sum::<f64>().sqrt();
+        let angle = |a: [f64; 3], b: [f64; 3]| {
+            (a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>() / length(a) / length(b)).acos().to_degrees()
+        };
+        for k in 0..3 {
+            assert!((length(cell[k]) - lengths[k]).abs() < 1e-12);
+            assert!((angle(cell[(k + 1) % 3], cell[(k + 2) % 3]) - angles[k]).abs() < 1e-9);
+        }
+        // Another choice of axes: x, y, z become y, z, x, and the hand changes.
+        let turn = |v: [f64; 3]| [v[1], v[2], -v[0]];
+        let array = |shape: &[usize], numbers: Vec<f64>| Array::f64(shape, numbers);
+        let flat = |cell: Cell| cell.as_flattened().to_vec();
+        let both = [lengths, angles].concat();
+        let files: [(Vec<(&str, Array)>, bool); 8] = [
+            (vec![("box", array(&[3, 3], flat(cell)))], false),
+            (vec![("unitcell_vectors", array(&[4, 3, 3], flat(cell).repeat(4)))], false),
+            (vec![("cell", array(&[3, 3], flat(cell.map(turn))))], true),
+            (vec![("dimensions", array(&[6], both.clone()))], false),
+            (vec![("dimensions", array(&[4, 6], both.repeat(4)))], false),
+            (
+                vec![
+                    ("cell_lengths", array(&[4, 3], lengths.repeat(4))),
+                    ("cell_angles", array(&[3], angles.to_vec())),
+                ],
+                false,
+            ),
+            (
+                vec![
+                    ("unitcell_lengths", array(&[4, 3], lengths.repeat(4))),
+                    ("unitcell_angles", array(&[4, 3], angles.repeat(4))),
+                ],
+                false,
+            ),
+            (vec![("box", array(&[9], flat(cell)))], false),
+        ];
+        for (arrays, turned) in files {
+            let names: Vec<&str> = arrays.iter().map(|(name, _)| *name).collect();
+            let arrays: Arrays = arrays.into_iter().map(|(name, array)| (name.to_owned(), array)).collect();
+            let way = |v: [f64; 3]| if turned { turn(v) } else { v };
+            let right: Vec<f64> = aldp.given.as_chunks::<3>().0.iter().flat_map(|v| way(*v)).collect();
+            let mut x = right.repeat(4);
+            for (k, atom) in x.as_chunks_mut::<3>().0.iter_mut().enumerate() {
+                let vector = way(cell[k % 3]);
+                (0..3).for_each(|c| atom[c] += (k % 5) as f64 * vector[c]);
+            }
+            assert!(sort(topology, &x, 1.0).kept.is_empty());
+            assert_eq!(by_box(topology, &arrays, &mut x), 4, "{names:?}");
+            for frame in x.chunks_exact(66) {
+                let shift: Vec<f64> = (0..3).map(|c| frame[c] - right[c]).collect();
+                let off = (0..66).map(|i| (frame[i] - right[i] - shift[i % 3]).abs()).fold(0.0, f64::max);
+                assert!(off < 1e-12, "{names:?}: {off}");
+            }
+        }
+        // Three frames with lengths that differ; a box without volume changes nothing.
+        let lengths = array(&[3, 3], vec![2.0, 2.0, 2.0, 2.1, 2.1, 2.1, 2.2, 2.2, 2.2]);
+        assert_eq!(boxes(&Arrays::from([("box".to_owned(), lengths)]), 3).unwrap()[1], cell_of([2.1; 3], [90.0; 3]));
+        let mut x = aldp.given.clone();
+        x[0] += 5.0;
+        let moved = x.clone();
+        assert_eq!(by_box(topology, &Arrays::from([("box".to_owned(), array(&[3], vec![0.0; 3]))]), &mut x), 0);
+        assert_eq!(x, moved);
     }
 
     /// Wrapped into a triclinic box, atom by atom, and back.

@@ -2,7 +2,7 @@
 //! `energy::forcefield::params` alone: it proves readers and engines independently of each other.
 
 use pita_bench::energy::forcefield::ForceField;
-use pita_bench::energy::forcefield::params::{COULOMB, GeneralizedBorn, Nonbonded};
+use pita_bench::energy::forcefield::params::{COULOMB, Cmap, GeneralizedBorn, Nonbonded};
 
 fn at(x: &[f64], i: usize) -> [f64; 3] {
     [x[3 * i], x[3 * i + 1], x[3 * i + 2]]
@@ -35,7 +35,9 @@ pub fn terms(field: &ForceField, x: &[f64]) -> [f64; 5] {
     let torsion = |t: &pita_bench::energy::forcefield::params::Torsion| {
         t.k * (1.0 + (f64::from(t.periodicity) * dihedral(x, t.atoms) - t.phase).cos())
     };
-    let torsion = field.torsions.iter().map(torsion).sum();
+    let maps = field.cmaps.iter().flat_map(|m| m.places.iter().map(move |place| (m, place)));
+    let maps = maps.map(|(m, [a, b])| map(m, dihedral(x, *a), dihedral(x, *b)));
+    let torsion = field.torsions.iter().map(torsion).chain(maps).sum();
     let nonbonded = field.nonbonded.as_ref().map_or(0.0, |n| nonbonded(n, x));
     let gb = field.gb.as_ref().map_or(0.0, |g| born(g, x));
     [bond, angle, torsion, nonbonded, gb]
@@ -51,6 +53,28 @@ pub fn dihedral(x: &[f64], [i, j, k, l]: [usize; 4]) -> f64 {
     let (a, b, c) = (minus(at(x, j), at(x, i)), minus(at(x, k), at(x, j)), minus(at(x, l), at(x, k)));
     let (m, n) = (cross(a, b), cross(b, c));
     (dot(cross(m, n), b) / norm(b)).atan2(dot(m, n))
+}
+
+/// The spline along the first dihedral through every line of the grid, then along the second through what those give.
+fn map(m: &Cmap, first: f64, second: f64) -> f64 {
+    let column: Vec<f64> = m.energies.chunks(m.size).map(|line| spline(line, first)).collect();
+    spline(&column, second)
+}
+
+/// The periodic cubic spline through `y`, from its second derivatives, which are iterated to.
+fn spline(y: &[f64], angle: f64) -> f64 {
+    let n = y.len();
+    let mut curve = vec![0.0; n];
+    for _ in 0..100 {
+        for i in 0..n {
+            let (next, last) = ((i + 1) % n, (i + n - 1) % n);
+            curve[i] = (6.0 * (y[next] - 2.0 * y[i] + y[last]) - curve[last] - curve[next]) / 4.0;
+        }
+    }
+    let at = angle.rem_euclid(std::f64::consts::TAU) / std::f64::consts::TAU * n as f64;
+    let (i, b) = (at as usize % n, at.fract());
+    let (a, j) = (1.0 - b, (i + 1) % n);
+    a * y[i] + b * y[j] + ((a.powi(3) - a) * curve[i] + (b.powi(3) - b) * curve[j]) / 6.0
 }
 
 fn lennard_jones(r: f64, sigma: f64, epsilon: f64) -> f64 {

@@ -142,7 +142,7 @@ fn exit_codes() {
     assert_eq!((code(&usage), &value(&usage)["error"]["exit_code"]), (2, &json!(2)));
     let nothing = pita(dir.path(), &["ls", "--json"]);
     assert_eq!((code(&nothing), &value(&nothing)["error"]["exit_code"]), (4, &json!(4)));
-    assert_eq!(code(&pita(dir.path(), &["sweep", "no-such-file.toml"])), 9);
+    assert_eq!(code(&pita(dir.path(), &["sweep", "no-such-file.toml"])), 2);
 
     let connection = store::open(dir.path()).unwrap();
     connection.pragma_update(None, "user_version", store::VERSION + 1).unwrap();
@@ -253,7 +253,7 @@ fn molecules_from_files() {
         (vec!["--pdb", &names], 2, "--xml <FILE>"),
         (vec!["--xml", &good, "--pdb", &names, "--system", "aldp"], 2, "cannot be used with"),
         (vec![], 2, "--system <NAME>"),
-        (vec!["--system", "al4"], 2, "unknown system `al4`; known: lj13, lj55, aldp, al3"),
+        (vec!["--system", "al4"], 2, "unknown system `al4`; did you mean `al3`? Known: lj13, lj55, aldp, al3"),
     ] {
         let (code, text) = energy(&options);
         assert_eq!(code, expected, "{options:?}: {text}");

@@ -317,3 +317,39 @@ fn mutate(path: &Path, good: &[u8], case: u32) {
     }
     std::fs::write(path, bytes).unwrap();
 }
+
+/// A damaged reference stops the cells that need it, and no other; the report keeps their rows.
+#[test]
+fn a_damaged_reference_stops_its_own_cells_only() {
+    let two = TINY.replace("[metrics]", "[systems.cold]\nsystem = \"lj13\"\ntemperature = 1.5\nreference = { ladder = [4.0], copies = 4, equilibration = 100, stride = 5, samples = 100 }\n[metrics]");
+    let place = Place::new(&two);
+    ends_with(&place.sweep(&["--seeds", "0"]), 0);
+    let references = place.results().join("references");
+    let folder = std::fs::read_dir(&references).unwrap().flatten().map(|e| e.path()).find(|p| p.is_dir()).unwrap();
+    let (card, npz) = (folder.join("reference.json"), folder.join("reference.npz"));
+    let whole = (std::fs::read(&card).unwrap(), std::fs::read(&npz).unwrap());
+    for (path, content, code) in [(&card, "{", 9), (&card, "", 9), (&npz, "changed", 17)] {
+        std::fs::write(path, content).unwrap();
+        let verified = place.run(&["db", "verify"]);
+        let said = text(&verified);
+        assert!([17, 22].contains(&verified.status.code().unwrap()) && said.contains("delete the folder"), "{said}");
+        let swept = place.sweep(&["--seeds", "0,1"]);
+        ends_with(&swept, code);
+        let cells = json_of(&swept)["cells"].clone();
+        let outcomes: Vec<&str> = cells.as_array().unwrap().iter().map(|c| c["outcome"].as_str().unwrap()).collect();
+        assert_eq!(
+            outcomes.iter().filter(|o| **o == "broken").count()
+                + outcomes.iter().filter(|o| ["ran", "done"].contains(*o)).count(),
+            4,
+            "{swept:?}"
+        );
+        assert!(outcomes.iter().filter(|o| ["ran", "done"].contains(*o)).count() >= 2, "{swept:?}");
+        let reported = place.run(&["report", place.experiment.to_str().unwrap()]);
+        assert!(text(&reported).contains("| md "), "{}", text(&reported));
+        std::fs::write(&card, &whole.0).unwrap();
+        std::fs::write(&npz, &whole.1).unwrap();
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
+    ends_with(&place.sweep(&[]), 0);
+    ends_with(&place.run(&["db", "verify"]), 0);
+}

@@ -107,6 +107,48 @@ fn other_settings() {
     }
 }
 
+/// Energy maps of two dihedrals: forces of OpenMM's Reference platform, in f64 and f32, for the map of ff19SB and for maps of
+/// two to seven points on dihedrals of any atoms.
+#[test]
+fn forces_of_cmap() {
+    let golden = read_npz("tests/physics/aldp_golden.npz").unwrap()["positions"].to_f64();
+    let energies = read_npz("tests/forcefield/good/energies.npz").unwrap();
+    let frames = energies["frames"].as_i64().unwrap();
+    let x: Vec<f64> = frames.iter().flat_map(|&k| golden[66 * k as usize..66 * (k as usize + 1)].to_vec()).collect();
+    let x32: Vec<f32> = x.iter().map(|&x| x as f32).collect();
+    let forces = read_npz("tests/forcefield/good/forces.npz").unwrap();
+    assert_eq!(forces.len(), 2);
+    for (name, expected) in &forces {
+        let text = std::fs::read_to_string(format!("tests/forcefield/good/{name}.xml")).unwrap();
+        let engine = Engine::new(&openmm::read(Path::new("x.xml"), &text).unwrap().forcefield);
+        assert!(engine.tables().is_none(), "kernels of a GPU know no energy maps");
+        let (energy, expected) = (energies[name].to_f64(), expected.to_f64());
+        let (e, f) = evaluate(&engine, &x);
+        let (mut e32, mut f32s) = (vec![0.0; frames.len()], vec![0.0; x.len()]);
+        engine.energy_forces_f32(&x32, &mut e32, &mut f32s);
+        for (i, frame) in frames.iter().enumerate() {
+            let row = 66 * i..66 * (i + 1);
+            let top = largest(&expected[row.clone()]);
+            assert!(
+                (e[i] - energy[i]).abs() <= 1e-10 * energy[i].abs().max(1.0),
+                "{name} {frame}: {} {}",
+                e[i],
+                energy[i]
+            );
+            for k in row.clone() {
+                assert!((f[k] - expected[k]).abs() <= 1e-9 * top, "{name} {frame} {k}: {} {}", f[k], expected[k]);
+            }
+            // Thermal frames: dihedrals are as well defined as they get.
+            if (1..201).contains(frame) && name == "cmap" {
+                assert!((f64::from(e32[i]) - energy[i]).abs() <= 1e-4, "{name} {frame}: {} {}", e32[i], energy[i]);
+                for k in row {
+                    assert!((f64::from(f32s[k]) - expected[k]).abs() <= 1e-4 * top, "{name} {frame} {k} in f32");
+                }
+            }
+        }
+    }
+}
+
 /// Periodicities from 0 to 6 with any phase, several on the same atoms.
 #[test]
 fn torsions_of_any_phase() {

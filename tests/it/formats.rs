@@ -122,6 +122,85 @@ fn safetensors_and_pipes() {
     }
 }
 
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    out.write_all(bytes).unwrap();
+    out.finish().unwrap()
+}
+
+/// Packed by gzip, as a file and through a pipe; what is packed otherwise, or of another program, is named.
+#[test]
+fn compressed_frames() {
+    let dir = tempfile::tempdir().unwrap();
+    for (from, name) in [
+        ("09-npy-files-of-the-field/frames.npy", "x.npy.gz"),
+        ("11-fortran-order/fortran.npz", "anything"),
+        ("11-fortran-order/fortran.npz", "x.npz"),
+    ] {
+        let path = dir.path().join(name);
+        std::fs::write(&path, gzip(&std::fs::read(data(from)).unwrap())).unwrap();
+        close(&energies(&path), &expected(), 1e-6);
+    }
+    let refused = |bytes: &[u8]| {
+        let path = dir.path().join("other");
+        std::fs::write(&path, bytes).unwrap();
+        let out = dir.path().join("e.npz");
+        let paths = ["--in", path.to_str().unwrap(), "--out", out.to_str().unwrap()];
+        let output = pita(&["energy", "--system", "aldp"]).args(paths).output().unwrap();
+        assert_eq!(output.status.code(), Some(9), "{}", said(&output));
+        said(&output)
+    };
+    let packed = gzip(&std::fs::read(data("09-npy-files-of-the-field/frames.npy")).unwrap());
+    assert!(refused(&packed[..packed.len() / 2]).contains("damaged gzip data"));
+    assert!(refused(&gzip(&packed)).contains("other: not an npz file"), "packed twice");
+    for (bytes, words) in [
+        (&b"\x89HDF\r\n\x1a\n...."[..], "HDF5"),
+        (b"\x54\0\0\0CORD....", "DCD"),
+        (b"BZh91AY&SY..", "bzip2"),
+        (b"\x80\x04\x95.......", "pickle"),
+    ] {
+        let found = refused(bytes);
+        assert!(found.contains(words) && found.contains("not read") | found.contains("unpack"), "{found}");
+    }
+}
+
+/// One frame without the axis of frames, walkers with an axis of their own, columns of more axes.
+#[test]
+fn frames_of_other_shapes() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x.npz");
+    let x = read_npz(data("08-eval-leaves-weights-out/smp.npz")).unwrap();
+    let (positions, weight) = (x["positions"].to_f64(), x["log_weight"].to_f64());
+    let whole = {
+        write_npz(&path, &x).unwrap();
+        energies(&path)
+    };
+    for (n, shape) in [(1, vec![22, 3]), (1, vec![66]), (200, vec![4, 50, 22, 3]), (200, vec![2, 100, 66])] {
+        let array = Array::f64(&shape, positions[..66 * n].to_vec());
+        write_npz(&path, &Arrays::from([("positions".to_owned(), array)])).unwrap();
+        assert_eq!(energies(&path), whole[..n], "{shape:?}");
+    }
+    let reference = data("08-eval-leaves-weights-out/ref.npz");
+    let paths = ["--samples", path.to_str().unwrap(), "--reference", reference.to_str().unwrap()];
+    let metrics = [&paths[..], &["--metrics", "energy-w1,ess"]].concat();
+    let (fours, twos) = (Array::f64(&[4, 50, 22, 3], positions), Array::f64(&[4, 50], weight));
+    let mut arrays = Arrays::from([("positions".to_owned(), fours), ("log_weight".to_owned(), twos.clone())]);
+    write_npz(&path, &arrays).unwrap();
+    let found = eval(&metrics);
+    assert!((found[0]["reweighted"].as_f64().unwrap() - 9.614_761_960_5).abs() < 1e-8, "{found:?}");
+    let output = pita(&["eval", "--system", "aldp", "--temperature", "300", "--walkers", "4"]).args(&metrics).output();
+    let output = output.unwrap();
+    assert!(output.status.code() == Some(2) && said(&output).contains("frames * walkers"), "{}", said(&output));
+    // Under another name they are not used, which is said.
+    arrays.remove("log_weight");
+    arrays.insert("log_weights".into(), twos);
+    write_npz(&path, &arrays).unwrap();
+    let output =
+        pita(&["eval", "--system", "aldp", "--temperature", "300", "--bootstrap", "0"]).args(&metrics).output();
+    let found = said(&output.unwrap());
+    assert!(found.contains("array `log_weights` is not used") && !found.contains("reweighted"), "{found}");
+}
+
 /// What cannot be used is named, with what it is and what to do; what nobody asked for does not matter.
 #[test]
 fn arrays_that_cannot_be_used() {

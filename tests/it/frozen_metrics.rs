@@ -22,7 +22,8 @@ fn values(name: &str, temperature: f64, weights: bool) -> Vec<MetricValue> {
     let (ours, truth) = (pick(1), pick(0));
     let (n, m) = (ours.len() / dim, truth.len() / dim);
     let energies = energies(&system, &truth);
-    let reference = ReferenceSet { digest: String::new(), energies, positions: truth, tica: None, precision: None };
+    let reference =
+        ReferenceSet { digest: String::new(), energies, positions: truth, tica: None, precision: None, runs: 1 };
     let mut samples = Arrays::from([("positions".to_owned(), Array::f64(&[n, system.atoms, 3], ours))]);
     if weights {
         let log_weight = |n: usize| Array::f64(&[n], (0..n).map(|i| (i as f64).sin()).collect());

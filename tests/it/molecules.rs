@@ -191,6 +191,73 @@ fn equal_groups_exchanged() {
     }
 }
 
+/// Force fields and structures that are packed, or in the encoding of a Windows console.
+#[test]
+fn packed_and_foreign_texts() {
+    use std::io::Write;
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let text = |name: &str| std::fs::read(file("14", name)).unwrap();
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    packed.write_all(&text("system.xml")).unwrap();
+    std::fs::write(at("system.xml.gz"), packed.finish().unwrap()).unwrap();
+    for (name, big) in [("le.pdb", false), ("be.pdb", true)] {
+        let pdb = String::from_utf8(text("mol.pdb")).unwrap();
+        let units = std::iter::once(0xfeff).chain(pdb.encode_utf16().collect::<Vec<u16>>());
+        let bytes: Vec<u8> = units.flat_map(|u: u16| if big { u.to_be_bytes() } else { u.to_le_bytes() }).collect();
+        std::fs::write(at(name), bytes).unwrap();
+        let (energy, ..) = energies(&at("system.xml.gz"), &at(name), &file("14", "frames.npz"), &[]);
+        assert!(off(&energy, &read_npz(file("14", "expected.npz")).unwrap()["energy"].to_f64()) < 1e-10);
+    }
+}
+
+/// A structure that its own box cuts is made whole before stereocentres are taken from it; without a box it is said.
+#[test]
+fn structure_split_by_its_box() {
+    let folder = tempfile::tempdir().unwrap();
+    let cut = folder.path().join("cut.pdb");
+    let text = std::fs::read_to_string(file("02", "mol.pdb")).unwrap();
+    let mut k = 0;
+    let lines: Vec<String> = text
+        .lines()
+        .filter(|line| !line.starts_with("CRYST1"))
+        .map(|line| {
+            if !line.starts_with("ATOM") && !line.starts_with("HETATM") {
+                return line.to_owned();
+            }
+            k += 1;
+            let x: f64 = line[30..38].trim().parse().unwrap();
+            format!("{}{:8.3}{}", &line[..30], x + if k % 3 == 0 { 25.0 } else { 0.0 }, &line[38..])
+        })
+        .collect();
+    let cell = "CRYST1   25.000   25.000   25.000  90.00  90.00  90.00 P 1           1\n";
+    let system = file("02", "system.xml");
+    let ids = "chirality-flip-rate,chirality-drop-rate";
+    for (cell, words) in [(cell, "is made whole"), ("", "the structure is not the molecule")] {
+        std::fs::write(&cut, format!("{cell}{}\n", lines.join("\n"))).unwrap();
+        let args = ["--xml", system.to_str().unwrap(), "--pdb", cut.to_str().unwrap()];
+        let (.., said) = energies(&system, &cut, &file("02", "ref.npz"), &[]);
+        assert!(said.contains(words), "{said}");
+        if !cell.is_empty() {
+            let found = metrics(&args, &file("02", "ref.npz"), &file("02", "ref.npz"), ids);
+            assert_eq!(found.iter().map(value).collect::<Vec<_>>(), [0.0, 0.0], "{found:?}");
+        }
+    }
+}
+
+/// Conversion makes frames whole while the box is still there.
+#[test]
+fn converted_frames_are_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let npz = folder.path().join("o.npz");
+    let from = file("03", "wrapped.xtc");
+    let args = ["convert", "--system", "aldp", "--in", from.to_str().unwrap(), "--out", npz.to_str().unwrap()];
+    let output = pita(&args);
+    assert!(output.status.success() && text(&output).contains("are made whole"), "{}", text(&output));
+    let found = metrics(&["--system", "aldp"], &npz, &file("03", "whole.npz"), "bond-w1");
+    assert!(found[0]["dropped"] == 0 && value(&found[0]) < 1e-4, "{found:?}");
+}
+
 /// Cut by a periodic box, which the file holds: whole again.
 #[test]
 fn split_by_the_box() {

@@ -97,6 +97,7 @@ fn small_reference() -> ReferenceSpec {
             tuning: 0,
         },
         trajectory: Some(TrajectorySpec { walkers: 3, frames: 12, stride: 20, lag: 2 }),
+        accepted: None,
     }
 }
 

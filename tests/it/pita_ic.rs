@@ -8,7 +8,8 @@ use pita_bench::diffusion::ess;
 use pita_bench::energy::{Metered, Purpose};
 use pita_bench::error::Error;
 use pita_bench::metrics::weights::log_mean_exp;
-use pita_bench::samplers::{Context, Sampler, build, pita_ic};
+use pita_bench::samplers::trained::Trained;
+use pita_bench::samplers::{Context, Sampler, build};
 use pita_bench::spec::{
     IcAnnealSpec, IcNetSpec, IcTrainSpec, InitialSpec, PitaIcSpec, RunSpec, SamplerSpec, SystemSpec,
 };
@@ -131,7 +132,9 @@ fn weights_of_given_frames() {
     let x = samples["reweighted.positions"].to_f64();
     let (mut e, mut f) = (vec![0.0; 1_000], vec![0.0; x.len()]);
     ctx.system.potential().energy_forces(&x, &mut e, &mut f);
-    let ratio = pita_ic::log_ratio(&spec, &ctx.system, &weights, &x, &e, 3).unwrap();
+    let kt = ctx.system.kt(ctx.system.temperature);
+    let model = Trained::load(&SamplerSpec::PitaIc(spec), &ctx.system, &weights).unwrap().unwrap();
+    let ratio = model.log_ratio(&x, &e, kt, 3).unwrap();
     let log_w = samples["log_weight"].to_f64();
     let dropped = scalars["samples.dropped"];
     assert!((ess(&log_w) * (1.0 - dropped / 1_000.0) - scalars["samples.ess"]).abs() < 1e-9, "{dropped} have none");
@@ -145,6 +148,21 @@ fn weights_of_given_frames() {
     assert!(median(&log_w) < between && between < median(&ratio), "{} {between} {}", median(&log_w), median(&ratio));
     assert!(median(&ratio) - median(&log_w) < 30.0, "{} {}", median(&log_w), median(&ratio));
     let mirrored: Vec<f64> = x.iter().enumerate().map(|(i, x)| if i % 3 == 0 { -x } else { *x }).collect();
-    let outside = pita_ic::log_ratio(&spec, &ctx.system, &weights, &mirrored, &e, 3).unwrap();
+    let outside = model.log_ratio(&mirrored, &e, kt, 3).unwrap();
     assert!(outside.iter().all(|w| *w == f64::INFINITY));
+
+    // Further samples: the same by number whatever is drawn together, weights as the run's own, energies those of the positions.
+    let mut energy = Metered::new(ctx.system.potential(), None);
+    let all = model.draw(&mut energy, kt, 5, 0..300).unwrap();
+    let part = model.draw(&mut energy, kt, 5, 130..200).unwrap();
+    assert_eq!(all.log_weight[130..200], part.log_weight[..]);
+    let (mut e, mut f) = (vec![0.0; 300], vec![0.0; all.positions.len()]);
+    ctx.system.potential().energy_forces(&all.positions, &mut e, &mut f);
+    for i in (0..300).filter(|&i| all.log_weight[i].is_finite()) {
+        assert!((e[i] - all.energies[i]).abs() < 1e-6 * e[i].abs().max(1.0), "{i}: {} {}", e[i], all.energies[i]);
+    }
+    let spread = (median(&all.log_weight) - median(&log_w)).abs();
+    assert!(spread < 3.0, "{spread}: the same model, other noise");
+    let other = model.draw(&mut energy, kt, 6, 0..300).unwrap();
+    assert!(other.log_weight.iter().zip(&all.log_weight).all(|(a, b)| a != b || !a.is_finite()));
 }

@@ -9,7 +9,10 @@ use pita_bench::rng::{self, Stream};
 use pita_bench::samplers::smc::ladder::change;
 use pita_bench::samplers::smc::weights::Weights;
 use pita_bench::samplers::{Context, Sampler, build};
-use pita_bench::spec::{AutoLadder, InitialSpec, Integrator, Ladder, RunSpec, SamplerSpec, SmcSpec, SystemSpec};
+use pita_bench::spec::{
+    AutoLadder, Coordinates, InitialSpec, Integrator, Ladder, MdSpec, Precision, RunSpec, SamplerSpec, SmcSpec,
+    SystemSpec,
+};
 use pita_bench::systems;
 
 use crate::common::targets::{DIM, Harmonic, TwoWells, moments, on};
@@ -270,4 +273,84 @@ fn a_ladder_that_does_not_fall_is_refused() {
         let error = build(&RunSpec { system, sampler: SamplerSpec::Smc(tiny(ladder)) }, &ctx).err().unwrap();
         assert!(error.to_string().contains("must fall and end above the target temperature 2"), "{error}");
     }
+}
+
+/// In internal coordinates of a peptide: recorded energies are those of the frames, chirality stays, a resume gives the same bits,
+/// the mean energy is that of plain dynamics at the target, and what has no such coordinates is refused.
+#[test]
+fn in_internal_coordinates() {
+    let system = Arc::new(systems::by_name("aldp", 900.0).unwrap());
+    let context = || Context { energy: Metered::new(system.potential(), None), system: Arc::clone(&system), seed: 5 };
+    let initial = InitialSpec {
+        integrator: Integrator::Langevin,
+        step: 0.001,
+        friction: 1.0,
+        precision: Precision::F64,
+        samples: 300,
+        walkers: 100,
+        equilibration: 400,
+        stride: 30,
+    };
+    let spec = SmcSpec {
+        ladder: Ladder::Fixed(vec![1_200.0]),
+        coordinates: Coordinates::Internal,
+        initial: initial.clone(),
+        moves: 20,
+        stride: 10,
+        samples: 600,
+        ..SmcSpec::default()
+    };
+    let mut ctx = context();
+    let (found, scalars) = run(&spec, &mut ctx);
+    let (x, recorded) = (found["positions"].to_f64(), found["energy"].to_f64());
+    let (mut energies, mut forces) = (vec![0.0; 600], vec![0.0; x.len()]);
+    system.potential().energy_forces(&x, &mut energies, &mut forces);
+    for (now, then) in energies.iter().zip(&recorded) {
+        assert!((now - then).abs() < 1e-6 * then.abs().max(1.0), "{now} {then}");
+    }
+    assert!(last(&scalars, "smc.acceptance") > 0.2, "{scalars:?}");
+    let topology = system.topology.as_ref().unwrap();
+    let volume = pita_bench::flow::Volume::new(topology, &system.start).unwrap();
+    assert!(x.chunks_exact(66).all(|frame| volume.right(frame)));
+
+    let md = MdSpec {
+        integrator: Integrator::Langevin,
+        step: 0.001,
+        friction: 1.0,
+        precision: Precision::F64,
+        samples: 600,
+        walkers: 100,
+        equilibration: 600,
+        stride: 60,
+        ..MdSpec::default()
+    };
+    let mut other = context();
+    let md = RunSpec { system: SystemSpec::named("aldp", 900.0), sampler: SamplerSpec::Md(md) };
+    let mut sampler = build(&md, &other).unwrap();
+    while !sampler.step(&mut other).unwrap().finished {}
+    let (mean, sd) = moments(&sampler.samples().unwrap()["energy"].to_f64());
+    let ours = moments(&recorded).0;
+    // Two frames of each particle, six of each walker: 200 of 600 are worth something. 1200 K would be 14 of these apart.
+    assert!((ours - mean).abs() < 4.0 * sd * (2.0 / 200.0_f64).sqrt(), "{ours} for {mean} +- {sd}");
+
+    for stop in [3, 30, 40] {
+        let mut first = context();
+        let mut sampler = start(&spec, &first);
+        for _ in 0..stop {
+            sampler.step(&mut first).unwrap();
+        }
+        let (state, counts) = (sampler.state().unwrap(), first.energy.counts().clone());
+        let mut again = context();
+        again.energy.restore(counts);
+        let mut sampler = start(&spec, &again);
+        sampler.restore(&state).unwrap();
+        while !sampler.step(&mut again).unwrap().finished {}
+        assert_eq!(sampler.samples().unwrap(), found, "stopped after {stop} steps");
+    }
+
+    let cluster = Arc::new(systems::by_name("lj13", 1.0).unwrap());
+    let cluster = Context { energy: Metered::new(cluster.potential(), None), system: cluster, seed: 0 };
+    let spec = SmcSpec { ladder: Ladder::Fixed(vec![2.0]), ..spec };
+    let spec = RunSpec { system: SystemSpec::named("lj13", 1.0), sampler: SamplerSpec::Smc(spec) };
+    assert!(matches!(build(&spec, &cluster), Err(Error::Usage(m)) if m.contains("no internal coordinates")));
 }

@@ -10,10 +10,11 @@ use pita_bench::flow::tarflow::TarShape;
 use pita_bench::flow::{Coordinates, Shape};
 use pita_bench::nn::fused::num::{H, Lanes};
 use pita_bench::rng::{self, Stream};
+use pita_bench::samplers::tabg::Cartesian;
 use pita_bench::samplers::tabg::generator::{Generator, Target};
 use pita_bench::samplers::tabg::internal::InternalModel;
 use pita_bench::samplers::tabg::trainer::{Pace, Trainer};
-use pita_bench::samplers::tabg::{self, Cartesian};
+use pita_bench::samplers::trained::Trained;
 use pita_bench::samplers::{Context, Sampler, build};
 use pita_bench::spec::{
     FlowSpec, ForwardKlSpec, HotStartSpec, MdDataSpec, MdSpec, ReverseKlSpec, RunSpec, SamplerSpec, StageSpec, Start,
@@ -165,13 +166,13 @@ fn the_ratio_of_densities_at_samples_is_their_weight() {
     while !sampler.step(&mut ctx).unwrap().finished {}
     let (samples, weights) = (sampler.samples().unwrap(), sampler.weights().unwrap());
     let (x, energy) = (samples["positions"].to_f64(), samples["energy"].to_f64());
-    let spec = SamplerSpec::TabgIc(spec);
-    let ratio = tabg::log_ratio(&spec, &ctx.system, &weights, &x, &energy, 0).unwrap().unwrap();
+    let (spec, kt) = (SamplerSpec::TabgIc(spec), ctx.system.kt(ctx.system.temperature));
+    let ratio = Trained::load(&spec, &ctx.system, &weights).unwrap().unwrap().log_ratio(&x, &energy, kt, 0).unwrap();
     // Weights of another architecture are refused, not misread.
     let mut other = weights.clone();
     let shifts: Vec<f64> = other["flow.shifts"].to_f64().iter().map(|s| s + 0.25).collect();
     other.insert("flow.shifts".into(), Array::f64(&[shifts.len()], shifts));
-    let error = tabg::log_ratio(&spec, &ctx.system, &other, &x, &energy, 0).unwrap_err().to_string();
+    let error = Trained::load(&spec, &ctx.system, &other).err().unwrap().to_string();
     assert!(error.contains("`flow.shifts` is not that of this build"), "{error}");
     let log_w = samples["log_weight"].to_f64();
     let mut compared = 0;
@@ -181,9 +182,7 @@ fn the_ratio_of_densities_at_samples_is_their_weight() {
         compared += 1;
     }
     assert!(compared > 10, "{compared} of {}", log_w.len());
-    assert!(
-        tabg::log_ratio(&SamplerSpec::Md(MdSpec::default()), &ctx.system, &weights, &x, &energy, 0).unwrap().is_none()
-    );
+    assert!(Trained::load(&SamplerSpec::Md(MdSpec::default()), &ctx.system, &weights).unwrap().is_none());
 }
 
 /// A flow that does not overlap with the next temperature ends the run, with the numbers that show it.

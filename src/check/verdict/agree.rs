@@ -11,6 +11,7 @@ use crate::energy::Counts;
 use crate::identity::{code, env};
 use crate::metrics::{Direction, MetricValue};
 use crate::report::{RunResult, Status, collect};
+use crate::spec::Counted;
 use crate::stats::LEVEL;
 use crate::store::Measured;
 
@@ -33,6 +34,7 @@ fn runs(name: &str, direction: Direction, seeds: &Seeds) -> Vec<RunResult> {
         swept: BTreeMap::new(),
         metrics: vec![value(direction, *at)],
         counts: Counts::default(),
+        counted: Counted::Here,
         reference: None,
         status: Status::Complete,
         evaluated_by: None,

@@ -176,40 +176,65 @@ fn angles<T: Real>(table: &[Angle<T>], x: &[Row<T>], f: &mut [Row<T>], energy: &
     }
 }
 
+/// The dihedral of four atoms, 0 when cis, IUPAC sign: its cosine and sine, and its slopes by the atoms' coordinates.
+pub(super) struct Dihedral<T> {
+    pub(super) cos: Row<T>,
+    pub(super) sin: Row<T>,
+    pub(super) slopes: [[Row<T>; 3]; 4],
+}
+
 /// Gradient of the dihedral after Blondel and Karplus (1996), which has no singularity in sin(phi).
-#[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
-fn torsions<T: Real>(table: &[Torsion<T>], x: &[Row<T>], f: &mut [Row<T>], energy: &mut Row<T>) {
+#[inline(always)]
+pub(super) fn dihedral<T: Real>(x: &[Row<T>], [i, j, k, m]: [usize; 4]) -> Dihedral<T> {
     // Below this |a|^2 (nm^4) three atoms lie on a line and the dihedral is not defined.
     let least = T::from_f64(1e-20);
-    for torsion in table {
-        let [i, j, k, m] = torsion.atoms;
-        let (xi, xj, xk, xm) = (point(x, i), point(x, j), point(x, k), point(x, m));
-        let (mut cos, mut sin) = (Row::ZERO, Row::ZERO);
-        let mut slopes = [[Row::ZERO; 3]; 4];
-        for l in 0..LANES {
-            let (d, g, h) = (difference(xi, xj, l), difference(xj, xk, l), difference(xm, xk, l));
-            let (a, b) = (cross(d, g), cross(h, g));
-            let (a2, b2, g2) = (dot(a, a), dot(b, b), dot(g, g));
-            let a2 = if a2 > least { a2 } else { least };
-            let b2 = if b2 > least { b2 } else { least };
-            let g2 = if g2 > least { g2 } else { least };
-            let (inv_g, inv_ab) = (T::ONE / g2.sqrt(), T::ONE / (a2 * b2).sqrt());
-            cos.0[l] = dot(a, b) * inv_ab;
-            sin.0[l] = dot(cross(b, a), g) * inv_ab * inv_g;
-            // 1 / a2 = b2 / (a2 b2)
-            let (inv_a2, inv_b2) = (b2 * inv_ab * inv_ab, a2 * inv_ab * inv_ab);
-            let length = g2 * inv_g;
-            let (fg, hg) = (dot(d, g) * inv_g * inv_a2, dot(h, g) * inv_g * inv_b2);
-            for c in 0..3 {
-                let first = -(length * inv_a2 * a[c]);
-                let last = length * inv_b2 * b[c];
-                let shift = fg * a[c] - hg * b[c];
-                slopes[0][c].0[l] = first;
-                slopes[1][c].0[l] = shift - first;
-                slopes[2][c].0[l] = -(shift + last);
-                slopes[3][c].0[l] = last;
+    let (xi, xj, xk, xm) = (point(x, i), point(x, j), point(x, k), point(x, m));
+    let (mut cos, mut sin) = (Row::ZERO, Row::ZERO);
+    let mut slopes = [[Row::ZERO; 3]; 4];
+    for l in 0..LANES {
+        let (d, g, h) = (difference(xi, xj, l), difference(xj, xk, l), difference(xm, xk, l));
+        let (a, b) = (cross(d, g), cross(h, g));
+        let (a2, b2, g2) = (dot(a, a), dot(b, b), dot(g, g));
+        let a2 = if a2 > least { a2 } else { least };
+        let b2 = if b2 > least { b2 } else { least };
+        let g2 = if g2 > least { g2 } else { least };
+        let (inv_g, inv_ab) = (T::ONE / g2.sqrt(), T::ONE / (a2 * b2).sqrt());
+        cos.0[l] = dot(a, b) * inv_ab;
+        sin.0[l] = dot(cross(b, a), g) * inv_ab * inv_g;
+        // 1 / a2 = b2 / (a2 b2)
+        let (inv_a2, inv_b2) = (b2 * inv_ab * inv_ab, a2 * inv_ab * inv_ab);
+        let length = g2 * inv_g;
+        let (fg, hg) = (dot(d, g) * inv_g * inv_a2, dot(h, g) * inv_g * inv_b2);
+        for c in 0..3 {
+            let first = -(length * inv_a2 * a[c]);
+            let last = length * inv_b2 * b[c];
+            let shift = fg * a[c] - hg * b[c];
+            slopes[0][c].0[l] = first;
+            slopes[1][c].0[l] = shift - first;
+            slopes[2][c].0[l] = -(shift + last);
+            slopes[3][c].0[l] = last;
+        }
+    }
+    Dihedral { cos, sin, slopes }
+}
+
+/// Adds `force` (`-dE/dphi`) along the slopes to the atoms.
+#[inline(always)]
+pub(super) fn turn<T: Real>(f: &mut [Row<T>], atoms: [usize; 4], slopes: &mut [[Row<T>; 3]; 4], force: &Row<T>) {
+    for (slope, atom) in slopes.iter_mut().zip(atoms) {
+        for row in slope.iter_mut() {
+            for l in 0..LANES {
+                row.0[l] = row.0[l] * force.0[l];
             }
         }
+        push(f, atom, slope);
+    }
+}
+
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
+fn torsions<T: Real>(table: &[Torsion<T>], x: &[Row<T>], f: &mut [Row<T>], energy: &mut Row<T>) {
+    for torsion in table {
+        let Dihedral { cos, sin, mut slopes } = dihedral(x, torsion.atoms);
         // cos and sin of n phi by rotation.
         let mut force = Row::ZERO;
         let (mut cn, mut sn) = (cos, sin);
@@ -228,13 +253,6 @@ fn torsions<T: Real>(table: &[Torsion<T>], x: &[Row<T>], f: &mut [Row<T>], energ
         for l in 0..LANES {
             energy.0[l] += torsion.constant;
         }
-        for (slope, atom) in slopes.iter_mut().zip(torsion.atoms) {
-            for row in slope.iter_mut() {
-                for l in 0..LANES {
-                    row.0[l] = row.0[l] * force.0[l];
-                }
-            }
-            push(f, atom, slope);
-        }
+        turn(f, torsion.atoms, &mut slopes, &force);
     }
 }

@@ -2,6 +2,7 @@
 
 use super::bonded::Bonded;
 use super::born::{Born, BornRows};
+use super::cmap::Cmaps;
 use super::pairs::{PairRows, Pairs};
 use super::params::{ForceField, GeneralizedBorn};
 use crate::energy::Potential;
@@ -11,7 +12,7 @@ use crate::energy::tables;
 use crate::real::Precision;
 use crate::real::Real;
 
-/// Names of the terms, in order.
+/// Names of the terms, in order. Energy maps of two dihedrals (CMAP) count as torsions.
 pub const TERMS: [&str; 5] = ["bond", "angle", "torsion", "nonbonded", "gb"];
 
 /// A force field ready to be evaluated, in f64 (reference) and f32 (production).
@@ -31,14 +32,22 @@ impl Engine {
     /// Floating-point operations of one f32 evaluation with forces, counted from the loops (a fused multiply-add is two;
     /// divisions and square roots one; comparisons and selections none). Per pair: distance 12, Lennard-Jones and Coulomb
     /// 22, descreening 2 x 69 + 4 (26 of the 69 in the logarithm), solvation energy 48 (22 in the exponential), chain
-    /// rule 4, forces 12. Per bond 25, angle 90, torsion 140 and 14 more for every periodicity, Born radius 60.
+    /// rule 4, forces 12. Per bond 25, angle 90, torsion 140 and 14 more for every periodicity, energy map of two torsions 400,
+    /// Born radius 60.
     #[must_use]
     pub fn flops(&self) -> u64 {
         let t = &self.single;
         let (direct, all) = (t.pairs.direct() as u64, t.pairs.atoms.len() as u64);
         let solvation = if t.born.is_some() { (2 * 69 + 4 + 48 + 4) * all + 60 * t.atoms as u64 } else { 0 };
         let (bonds, angles, torsions, periods) = t.bonded.counts();
-        24 * all + 22 * direct + solvation + 25 * bonds + 90 * angles + 140 * torsions + 14 * periods
+        24 * all
+            + 22 * direct
+            + solvation
+            + 25 * bonds
+            + 90 * angles
+            + 140 * torsions
+            + 14 * periods
+            + 400 * t.cmaps.places()
     }
 }
 
@@ -46,13 +55,15 @@ impl Engine {
 pub struct Tables<T> {
     atoms: usize,
     bonded: Bonded<T>,
+    cmaps: Cmaps<T>,
     pairs: Pairs<T>,
     born: Option<Born<T>>,
 }
 
 impl<T: Real> Tables<T> {
     fn new(ff: &ForceField) -> Self {
-        Self { atoms: ff.atoms(), bonded: Bonded::new(ff), pairs: Pairs::new(ff), born: ff.gb.as_ref().map(Born::new) }
+        let (bonded, cmaps) = (Bonded::new(ff), Cmaps::new(ff));
+        Self { atoms: ff.atoms(), bonded, cmaps, pairs: Pairs::new(ff), born: ff.gb.as_ref().map(Born::new) }
     }
 }
 
@@ -82,6 +93,7 @@ impl<T: Real> Kernel<T> for Tables<T> {
         f.fill(Row::ZERO);
         terms.fill(Row::ZERO);
         self.bonded.add(x, f, terms);
+        self.cmaps.add(x, f, &mut terms[2]);
         self.pairs.start(x, &mut scratch.pairs, &mut terms[3]);
         if let Some(born) = &self.born {
             born.add(&self.pairs.atoms, &mut scratch.pairs, &mut scratch.born, &mut terms[4]);
@@ -120,8 +132,8 @@ impl Potential for Engine {
     }
 
     fn tables(&self) -> Option<tables::Tables> {
-        // The kernels know OBC alone.
+        // Of generalised Born the kernels know OBC alone, and no energy maps.
         let obc = self.parameters.gb.as_ref().is_none_or(GeneralizedBorn::is_obc);
-        obc.then(|| tables::Tables::forcefield(&self.parameters, self.flops()))
+        (obc && self.parameters.cmaps.is_empty()).then(|| tables::Tables::forcefield(&self.parameters, self.flops()))
     }
 }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`params`] | the parameters, as data |
 //! | `bonded` | bonds, angles, torsions |
+//! | `cmap` | energy maps of two torsions |
 //! | `pairs` | distances, Lennard-Jones, Coulomb |
 //! | `born` | generalised Born |
 //! | [`solvation`] | its formulas, one number at a time |
@@ -15,6 +16,7 @@
 
 mod bonded;
 mod born;
+mod cmap;
 pub mod engine;
 mod pairs;
 pub mod params;

@@ -18,6 +18,8 @@ pub struct ForceField {
     pub angles: Vec<Angle>,
     /// `k (1 + cos(n phi - phase))`, proper and improper alike.
     pub torsions: Vec<Torsion>,
+    /// Energies of two dihedrals at once (CMAP).
+    pub cmaps: Vec<Cmap>,
     /// Lennard-Jones and Coulomb.
     pub nonbonded: Option<Nonbonded>,
     /// Generalised Born solvation.
@@ -65,6 +67,18 @@ pub struct Torsion {
     pub phase: f64,
     /// Amplitude, kJ/mol.
     pub k: f64,
+}
+
+/// An energy map of two dihedrals and where it acts: the bicubic spline, periodic in both, through a grid over the circle
+/// (`CMAPTorsionForce` of OpenMM; MacKerell, Feig and Brooks 2004). Grid point `i` lies at `2 pi i / size`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cmap {
+    /// Grid points in either direction, 2 or more.
+    pub size: usize,
+    /// Energies `[second dihedral, first dihedral]`, kJ/mol.
+    pub energies: Vec<f64>,
+    /// Atoms of the first and of the second dihedral of every place.
+    pub places: Vec<[[usize; 4]; 2]>,
 }
 
 /// Lennard-Jones and Coulomb between all pairs that are not exceptions, cut plainly at `cutoff`:

@@ -21,6 +21,8 @@ pub struct Row {
     /// What it makes.
     pub kind: Kind,
     /// Run id, or the beginning of the reference's digest.
+    pub run: String,
+    /// The same, as it was called first.
     pub id: String,
     /// System.
     pub system: String,
@@ -52,9 +54,10 @@ pub fn status(experiment: &Experiment, results: &Path, options: &Options) -> Res
         let key = reference.key();
         let id = key.1[..16].to_owned();
         if !rows.iter().any(|r| r.kind == Kind::Reference && r.id == id) {
-            let there = references::exists(results, &key.1);
+            let there = references::exists(results, &p.cell.run.system, &p.cell.eval.reference);
             rows.push(Row {
                 kind: Kind::Reference,
+                run: id.clone(),
                 id,
                 system: p.cell.system.clone(),
                 label: String::new(),
@@ -74,6 +77,7 @@ pub fn status(experiment: &Experiment, results: &Path, options: &Options) -> Res
         };
         rows.push(Row {
             kind: Kind::Run,
+            run: p.run.id.to_string(),
             id: p.run.id.to_string(),
             system: p.cell.system.clone(),
             label: p.cell.row(),

@@ -86,7 +86,8 @@ pub fn submit(experiment: &Experiment, results: &Path, options: &Options, slurm:
         } else {
             let reference = Entry { kind: Kind::Reference, ..entry.clone() };
             let key = reference.key();
-            if !references::exists(&results, &key.1) && !queued.contains_key(&key) && made.insert(key) {
+            let there = references::exists(&results, &entry.cell.run.system, &entry.cell.eval.reference);
+            if !there && !queued.contains_key(&key) && made.insert(key) {
                 needed.push(reference);
             }
             runs.push(entry);

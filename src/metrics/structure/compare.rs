@@ -1,7 +1,7 @@
 //! The structural metrics.
 
 use super::chirality::Hand;
-use super::ramachandran::{BINS, Pairing, cell, coverage, kl, masses, total_variation};
+use super::ramachandran::{BINS, Pairing, cell, coverage, jensen_shannon, kl, masses, total_variation};
 use super::tica::Kind;
 use super::{Frames, transport};
 use crate::error::Result;
@@ -58,6 +58,11 @@ pub(in crate::metrics) fn rama_kl_weighted(a: &Frames, b: &Frames, settings: Set
 /// Total variation of their histograms.
 pub(in crate::metrics) fn rama_tv(a: &Frames, b: &Frames, settings: Settings) -> Compared {
     histograms(a, b, settings, Pairing::Listed, BINS, total_variation)
+}
+
+/// Jensen-Shannon divergence of their histograms, phi and psi of the same residue.
+pub(in crate::metrics) fn rama_jsd(a: &Frames, b: &Frames, settings: Settings) -> Compared {
+    histograms(a, b, settings, Pairing::Residue, BINS, jensen_shannon)
 }
 
 /// Mass of the reference's basins in cells that samples visit.

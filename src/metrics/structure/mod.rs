@@ -8,6 +8,8 @@
 //! | [`ramachandran`] | histograms of (phi, psi) and their divergences |
 //! | [`tica`] | slow components: features, fit, projection |
 //! | `basins` | populations and free energies of phi basins |
+//! | `states` | populations of regions of the Ramachandran plane |
+//! | `joint` | all backbone torsions together: a two-sample test |
 //! | `frames` | frames of right handedness; what figures draw |
 //! | `transport` | optimal transport between clouds of frames |
 //! | `compare` | the structural metrics |
@@ -22,14 +24,16 @@ mod compare;
 pub mod dihedrals;
 mod frames;
 pub mod internal;
+pub(super) mod joint;
 pub mod ramachandran;
+pub(super) mod states;
 pub mod tica;
 mod transport;
 
 use std::sync::Arc;
 
 pub(super) use compare::{
-    Rule, basin_coverage, bond_angles, bonds, hand_rate, of_frames, rama_kl, rama_kl_weighted, rama_tv,
+    Rule, basin_coverage, bond_angles, bonds, hand_rate, of_frames, rama_jsd, rama_kl, rama_kl_weighted, rama_tv,
     tica as slow_components, torus,
 };
 pub use frames::{Frames, Panel};

@@ -77,6 +77,14 @@ pub fn total_variation(p: &[f64], q: &[f64]) -> f64 {
     0.5 * p.iter().zip(q).map(|(p, q)| (p - q).abs()).sum::<f64>()
 }
 
+/// Jensen-Shannon divergence of two histograms of masses, nat: half the sum of both divergences from their mean, in
+/// [0, ln 2].
+#[must_use]
+pub fn jensen_shannon(p: &[f64], q: &[f64]) -> f64 {
+    let from_mean = |(&p, &q): (&f64, &f64)| if p > 0.0 { p * (2.0 * p / (p + q)).ln() } else { 0.0 };
+    0.5 * (p.iter().zip(q).map(from_mean).sum::<f64>() + q.iter().zip(p).map(from_mean).sum::<f64>())
+}
+
 /// Of the fewest cells that hold the fraction `share` of the mass of `p`, the fraction of mass in cells where `q` has any.
 ///
 /// Cells of equal mass are taken in their order.
@@ -125,6 +133,11 @@ mod tests {
         assert!((kl(&uniform, &half) - expected).abs() < 1e-8);
         assert!((total_variation(&uniform, &half) - 0.5).abs() < 1e-15);
         assert!((total_variation(&half, &half)).abs() < 1e-15);
+        // The mean is 3/32 where the half is 1/8, and 1/32 elsewhere.
+        let expected = 0.5 * (0.5 * (2.0_f64 / 3.0).ln() + 0.5 * 2.0_f64.ln() + (4.0_f64 / 3.0).ln());
+        assert!((jensen_shannon(&uniform, &half) - expected).abs() < 1e-15);
+        let other: Vec<f64> = half.iter().rev().copied().collect();
+        assert!((jensen_shannon(&half, &other) - 2.0_f64.ln()).abs() < 1e-15 && jensen_shannon(&half, &half) == 0.0);
     }
 
     #[test]

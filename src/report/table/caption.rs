@@ -3,15 +3,16 @@
 use super::{Column, RANKED};
 use crate::metrics::Direction;
 
-/// The caption of a table with these columns, as plain text.
-pub fn caption(columns: &[Column]) -> String {
+/// The caption of a table with these columns, as plain text; `claimed` where some evaluations are.
+pub fn caption(columns: &[Column], claimed: bool) -> String {
     let bold = bold(columns);
+    let claimed = if claimed { " (claimed): as whoever made the samples says; nobody here has counted." } else { "" };
     format!(
         "Mean over seeds ± half of its 95 % interval: Student's t with seeds - 1 degrees of freedom; the variance of a seed is \
          the larger of the variance between seeds and the mean sampling variance within them. With one seed, the value and the \
          95 % interval of its samples, which knows nothing of other seeds. {bold} °: not above the noise floor, which is the \
          same metric between two disjoint halves of the reference. [paper …]: published value with its stated spread. Energy \
-         evaluations: one is one configuration; mean over seeds, charged purposes only."
+         evaluations: one is one configuration; mean over seeds, charged purposes only.{claimed}"
     )
 }
 

@@ -11,7 +11,7 @@ use crate::text;
 pub fn csv(tables: &[Table]) -> String {
     let mut out = String::from(
         "system,temperature,method,published_only,metric,version,unit,mean,sd,lo,hi,error,freedom,floor,paper,paper_sd,best,at_floor,\
-         seeds,partial,missing,charged_evaluations,run_ids,why_missing\n",
+         seeds,partial,missing,charged_evaluations,run_ids,why_missing,counted\n",
     );
     let full = |x: Option<f64>| x.map_or(String::new(), |x| x.to_string());
     for table in tables {
@@ -44,6 +44,7 @@ pub fn csv(tables: &[Table]) -> String {
                     row.charged.map_or(String::new(), |n| n.to_string()),
                     cell.run_ids.join(" "),
                     why.join("; "),
+                    if row.published_only { String::new() } else { row.counted.word().to_owned() },
                 ];
                 let fields: Vec<String> = fields.iter().map(|f| text::csv(f)).collect();
                 let _ = writeln!(out, "{}", fields.join(","));

@@ -28,7 +28,7 @@ pub fn latex(table: &Table) -> String {
         for cell in &row.cells {
             let _ = write!(out, " & {}", self::cell(cell, row));
         }
-        let _ = writeln!(out, " & {} \\\\", row.charged.map_or("--".into(), |n| grouped(n).replace(',', "\\,")));
+        let _ = writeln!(out, " & {} \\\\", row.evaluations().map_or("--".into(), |n| n.replace(',', "\\,")));
     }
     if table.columns.iter().any(|c| c.floor.is_some()) {
         out.push_str("\\midrule\nReference (noise floor)");

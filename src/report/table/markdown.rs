@@ -23,7 +23,7 @@ pub fn markdown(table: &Table) -> String {
             let _ = write!(out, " {} |", self::cell(cell, row));
         }
         let none = if table.columns.is_empty() { ours(&Cell::default(), row) } else { None };
-        let _ = writeln!(out, " {} |", row.charged.map(grouped).or(none).unwrap_or("–".into()));
+        let _ = writeln!(out, " {} |", row.evaluations().or(none).unwrap_or("–".into()));
     }
     if table.columns.iter().any(|c| c.floor.is_some()) {
         out.push_str("| *reference (noise floor)* | – |");

@@ -17,7 +17,9 @@ use crate::compare::{self, Verdict, at_floor};
 use crate::energy::{Counts, Purpose};
 use crate::error::Result;
 use crate::metrics::{Direction, MetricValue, by_id};
+use crate::spec::Counted;
 use crate::stats::{Estimate, Reading, deviation, mean};
+use crate::systems::energy_tag;
 
 pub use csv::csv;
 pub use latex::latex;
@@ -45,7 +47,7 @@ pub struct Table {
     pub coverage: Coverage,
     /// What a reader must know before comparing: differing references, versions.
     pub warnings: Vec<String>,
-    /// Where the published values come from: method, metric, source, remark.
+    /// Where the published values come from: method, metric, source, remark; and which are of another energy function.
     pub sources: Vec<String>,
 }
 
@@ -82,8 +84,11 @@ pub struct Row {
     pub cells: Vec<Cell>,
     /// Energy evaluations by purpose, mean over complete seeds (rounded).
     pub energy: Counts,
-    /// Energy evaluations charged to the method, mean over complete seeds.
+    /// Energy evaluations charged to the method, mean over complete seeds; `None` where somebody else made the samples and
+    /// says nothing.
     pub charged: Option<u64>,
+    /// Who counted them.
+    pub counted: Counted,
     /// Complete seeds.
     pub seeds: usize,
     /// Seeds among the complete ones with fewer samples than were asked for.
@@ -121,6 +126,15 @@ pub struct Cell {
     pub run_ids: Vec<String>,
     /// Remarks of the runs, without repetition.
     pub note: String,
+}
+
+impl Row {
+    /// Charged energy evaluations in words: what nobody here has counted says so.
+    #[must_use]
+    pub fn evaluations(&self) -> Option<String> {
+        let claimed = if self.counted == Counted::Claimed { " (claimed)" } else { "" };
+        self.charged.map(|n| grouped(n) + claimed)
+    }
 }
 
 impl Cell {
@@ -207,6 +221,7 @@ fn table(runs: &[RunResult], system: &str, temperature: f64) -> Result<Table> {
             cells,
             energy: Counts::default(),
             charged: None,
+            counted: Counted::default(),
             seeds: 0,
             partial: 0,
             missing: vec![],
@@ -218,9 +233,10 @@ fn table(runs: &[RunResult], system: &str, temperature: f64) -> Result<Table> {
     keep(&mut columns, &says);
     rows.iter_mut().for_each(|row| keep(&mut row.cells, &says));
     let title = format!("{system} at T = {temperature}");
-    let sources = sources(&baselines, &rows, system, temperature, &columns);
+    let mut sources = sources(&baselines, &rows, system, temperature, &columns);
+    sources.extend(foreign(&baselines, system, temperature, &columns));
     let reference = runs.iter().find_map(|r| r.reference.as_ref()).map(Counts::charged);
-    let caption = caption::caption(&columns);
+    let caption = caption::caption(&columns, rows.iter().any(|r| r.counted == Counted::Claimed));
     let coverage = Coverage::of(runs.iter().copied());
     Ok(Table {
         title,
@@ -262,7 +278,8 @@ fn sources(baselines: &[Baseline], rows: &[Row], system: &str, temperature: f64,
             if !shown {
                 continue;
             }
-            let text = if e.note.is_empty() { e.source.clone() } else { format!("{}. {}", e.source, e.note) };
+            let source = format!("{} (energy function {})", e.source, e.energy);
+            let text = if e.note.is_empty() { source } else { format!("{source}. {}", e.note) };
             let name = format!("{} {}", baseline.title, column.title);
             match by_text.iter_mut().find(|(t, _)| *t == text) {
                 Some((_, names)) => names.push(name),
@@ -271,6 +288,23 @@ fn sources(baselines: &[Baseline], rows: &[Row], system: &str, temperature: f64,
         }
     }
     by_text.into_iter().map(|(text, names)| format!("{}: {text}", names.join(", "))).collect()
+}
+
+/// Published numbers that are not shown, because they were measured with another energy function: one line for each.
+fn foreign(baselines: &[Baseline], system: &str, temperature: f64, columns: &[Column]) -> Vec<String> {
+    let mut by_energy: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for baseline in baselines {
+        for column in columns {
+            for e in baseline.foreign(system, temperature, &column.id) {
+                by_energy.entry(&e.energy).or_default().push(format!("{} {}", baseline.title, column.title));
+            }
+        }
+    }
+    let ours = energy_tag(system).unwrap_or("its own");
+    let line = |(energy, names): (&str, Vec<String>)| {
+        format!("Not comparable, so not shown: {} (energy function {energy}; here {ours})", names.join(", "))
+    };
+    by_energy.into_iter().map(line).collect()
 }
 
 fn columns(runs: &[&RunResult], warnings: &mut Vec<String>) -> Vec<Column> {
@@ -351,13 +385,16 @@ fn row(label: String, runs: &[&RunResult], columns: &[Column]) -> Row {
     }
     let n = complete.len() as u64;
     let average = |sum: u64| (sum + n / 2) / n.max(1);
-    let charged = (n > 0).then(|| average(complete.iter().map(|r| r.counts.charged()).sum()));
+    let counted = runs.first().map_or(Counted::default(), |r| r.counted);
+    let known = n > 0 && counted != Counted::Unknown;
+    let charged = known.then(|| average(complete.iter().map(|r| r.counts.charged()).sum()));
     Row {
         label,
         published_only: false,
         cells,
         energy: Counts(totals.into_iter().map(|(p, sum)| (p, average(sum))).collect()),
         charged,
+        counted,
         seeds: complete.len(),
         partial: complete.iter().filter(|r| r.partial.is_some()).count(),
         missing: runs.iter().copied().filter_map(Gap::of).collect(),
@@ -423,6 +460,7 @@ pub(crate) mod tests {
             swept: BTreeMap::new(),
             metrics: vec![value("energy-w2", w2, 0.2), value("distance-w2", 0.05, 0.01)],
             counts: Counts(BTreeMap::from([(Purpose::Sampling, 1_000_000 + seed), (Purpose::Evaluation, 50)])),
+            counted: Counted::Here,
             reference: Some(Counts(BTreeMap::from([(Purpose::Reference, 7_000_000)]))),
             status: Status::Complete,
             evaluated_by: None,

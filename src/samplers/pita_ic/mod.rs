@@ -25,10 +25,8 @@ mod sampler;
 pub mod train;
 
 use super::{Context, Sampler};
-use crate::array::Arrays;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::spec::PitaIcSpec;
-use crate::systems::System;
 
 pub use model::Model;
 pub use sampler::PitaIc;
@@ -39,28 +37,4 @@ pub use sampler::PitaIc;
 /// When the system has no internal coordinates or the settings do not fit.
 pub fn build(spec: &PitaIcSpec, ctx: &Context) -> Result<Box<dyn Sampler>> {
     Ok(Box::new(PitaIc::new(spec, ctx)?))
-}
-
-/// `ln p/q` up to a constant, `[n]`, at frames `x [n, atoms, 3]` with unreduced energies `[n]`, along paths drawn backwards from them;
-/// `weights` are those of a finished run. Infinite where no path leads.
-///
-/// # Errors
-/// When the weights do not fit the spec.
-pub fn log_ratio(
-    spec: &PitaIcSpec,
-    system: &System,
-    weights: &Arrays,
-    x: &[f64],
-    energies: &[f64],
-    seed: u64,
-) -> Result<Vec<f64>> {
-    let volume = model::volume(system)?;
-    let (model, parameters) = Model::load(&volume, spec, weights)?;
-    let kernels = model.kernels(spec, 1.0);
-    let kt = system.kt(system.temperature);
-    let ratio = model.retrace(&parameters, &kernels, x, seed);
-    if ratio.len() != energies.len() {
-        return Err(Error::Internal(format!("{} frames with {} energies", ratio.len(), energies.len())));
-    }
-    Ok(ratio.into_iter().zip(energies).map(|(ratio, e)| ratio - e / kt).collect())
 }

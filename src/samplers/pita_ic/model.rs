@@ -8,33 +8,18 @@ use rayon::prelude::*;
 use super::kernels::Kernels;
 use super::net::{Net, TILE, Tile};
 use crate::array::{Array, Arrays};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::flow::{Volume, Weights};
 use crate::nn::dit::pool::Pool;
 use crate::nn::fused::num::H;
-use crate::rng::{Purpose, Stream};
+use crate::rng::Stream;
 use crate::samplers::internal::Chart;
 use crate::spec::PitaIcSpec;
-use crate::systems::System;
 
 /// Prefix of the network's parameters in `weights.safetensors`.
 const PREFIX: &str = "score.";
 /// Prefix of the chart there.
 const CHART: &str = "chart";
-/// Step of the random streams of an evaluation (bootstrap and subsets count from 0; see also [`crate::samplers::tabg`]).
-const RETRACE: u64 = 1 << 52;
-
-/// The volume-preserving coordinates of a system.
-///
-/// # Errors
-/// [`Error::Usage`] when it is no molecule.
-pub fn volume(system: &System) -> Result<Arc<Volume>> {
-    let topology = system.topology.as_ref().ok_or_else(|| {
-        let name = &system.name;
-        Error::Usage(format!("pita-ic: `{name}` has no bonds, so no internal coordinates; list its systems without it"))
-    })?;
-    Ok(Arc::new(Volume::new(topology, &system.start)?))
-}
 
 /// Coordinates, network, working memory.
 pub struct Model {
@@ -108,9 +93,16 @@ impl Model {
         drawn
     }
 
-    /// Log-weights without energies of frames `[n, atoms, 3]`, along paths drawn backwards; infinite outside of the chart.
+    /// Log-weights without energies of frames `[n, atoms, 3]`, along paths drawn backwards; `streams` gives the random
+    /// numbers of a step. Infinite outside of the chart.
     #[must_use]
-    pub fn retrace(&self, w: &Weights<f32>, kernels: &Kernels, x: &[f64], seed: u64) -> Vec<f64> {
+    pub fn retrace(
+        &self,
+        w: &Weights<f32>,
+        kernels: &Kernels,
+        x: &[f64],
+        streams: impl Fn(u64) -> Stream + Sync,
+    ) -> Vec<f64> {
         let (dim, frame) = (self.net.dim(), 3 * self.chart.volume().atoms());
         let mut rows = vec![0.0; x.len() / frame * dim];
         let inside: Vec<bool> = rows
@@ -125,13 +117,12 @@ impl Model {
             )
             .collect();
         let mut log = vec![0.0; inside.len()];
-        let streams = |step: u64| Stream::new(seed, Purpose::Evaluation, RETRACE + step);
         let tiles = rows.par_chunks_mut(TILE * dim).zip(log.par_chunks_mut(TILE));
         tiles.enumerate().for_each(|(i, (rows, log))| {
             let mut tile = self.tiles.lend(Tile::default);
             let first = (i * TILE) as u32;
             let score = |h: f64, rows: &[f64], out: &mut [f64]| self.score(w, h, rows, &mut tile, out);
-            kernels.retrace(streams, first..first + log.len() as u32, rows, log, score);
+            kernels.retrace(&streams, first..first + log.len() as u32, rows, log, score);
         });
         log.iter_mut().zip(inside).filter(|(_, inside)| !inside).for_each(|(log, _)| *log = f64::INFINITY);
         log

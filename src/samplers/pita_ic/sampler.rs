@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::data::{Data, Frames};
-use super::model::{Drawn, Model, volume};
+use super::data::Data;
+use super::model::{Drawn, Model};
 use super::train::Learner;
 use crate::array::{Array, Arrays};
 use crate::diffusion::{ess, systematic};
@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::flow::Volume;
 use crate::metrics::weights::log_mean_exp;
 use crate::rng::{self, Stream};
-use crate::samplers::internal::{Chart, chart::circles};
+use crate::samplers::internal::{Chart, Frames, chart::circles, volume};
 use crate::samplers::md::mala::{DualAveraging, Mala};
 use crate::samplers::md::space::Space;
 use crate::samplers::md::{Md, Role};
@@ -118,7 +118,7 @@ impl PitaIc {
         let role = Role { purpose: Purpose::InitialData, kt, salt: INITIAL_SALT, forces: true };
         Ok(Self {
             system: Arc::clone(&ctx.system),
-            volume: volume(&ctx.system)?,
+            volume: volume("pita-ic", &ctx.system)?,
             temperatures,
             phase: Phase::Initial,
             rung: 0,
@@ -184,7 +184,8 @@ impl PitaIc {
         let mut scalars = Vec::new();
         if step.finished {
             let (x, _, forces) = self.initial.take_frames();
-            let (frames, outside) = Frames::measured(&self.volume, &x, &forces);
+            let (frames, kept) = Frames::measured(&self.volume, &x, &forces);
+            let outside = x.len() / (3 * self.system.atoms) - kept.len();
             let around = circles(&self.volume, &frames.q);
             scalars.push(("initial.outside", outside as f64));
             scalars.push(("chart.circles", around.len() as f64));

@@ -10,9 +10,10 @@ use crate::diffusion::sde::quantile;
 use crate::energy::Purpose;
 use crate::error::{Error, Result};
 use crate::rng::{self, Stream};
+use crate::samplers::internal::volume;
 use crate::samplers::md::{INITIAL_SALT, Md, Recorder, Role};
 use crate::samplers::{BUDGET_ENDED, Context, Progress, Sampler, Samples, state};
-use crate::spec::{Integrator, Ladder, SmcSpec};
+use crate::spec::{Coordinates, Integrator, Ladder, SmcSpec};
 use crate::systems::System;
 
 /// First MALA step where the initial dynamics found none, in squared units of the system's scale.
@@ -69,6 +70,10 @@ impl Smc {
             )));
         }
         let kt = ctx.system.kt(known[0]);
+        let volume = match spec.coordinates {
+            Coordinates::Cartesian => None,
+            Coordinates::Internal => Some(volume("smc", &ctx.system)?),
+        };
         let role = Role { purpose: Purpose::InitialData, kt, salt: INITIAL_SALT, forces: true };
         Ok(Self {
             system: Arc::clone(&ctx.system),
@@ -76,7 +81,7 @@ impl Smc {
             phase: Phase::Initial,
             done: 0,
             initial: Md::new(&spec.initial.md(), ctx, role),
-            moves: Moves::new(spec.acceptance),
+            moves: Moves::new(spec.acceptance, volume),
             weights: Weights::default(),
             recorded: Recorder::default(),
             parents: Vec::new(),
@@ -122,8 +127,8 @@ impl Smc {
                 Integrator::Langevin => FIRST_STEP * self.system.scale.powi(2),
             };
             let (x, energies, forces) = self.initial.take_frames();
-            self.weights = Weights::new(energies.len(), self.spec.initial.walkers);
-            self.moves.begin(x, energies, forces, first);
+            let n = self.moves.begin(x, energies, forces, first)?;
+            self.weights = Weights::new(n, self.spec.initial.walkers);
             (self.phase, self.done) = (Phase::Move, 0);
         }
         Ok(report)
@@ -166,7 +171,7 @@ impl Smc {
             let kept = self.weights.resample(u);
             self.moves.select(&kept);
         }
-        self.moves.cool(to / from);
+        self.moves.cool(to / from)?;
         let (log_z, error) = self.weights.log_z();
         let scalars = [
             ("smc.temperature", to),
@@ -213,15 +218,12 @@ impl Smc {
 
     /// Records the particles. The last time, when fewer are wanted, every so-manieth: neighbours are siblings.
     fn record(&mut self) {
-        let (n, dim) = (self.moves.energies().len(), 3 * self.system.atoms);
+        let n = self.moves.energies().len();
         let wanted = n.min(self.spec.samples - self.recorded.len());
-        let (mut x, mut energies) = (Vec::with_capacity(wanted * dim), Vec::with_capacity(wanted));
-        for i in (0..wanted).map(|k| k * n / wanted) {
-            x.extend_from_slice(&self.moves.positions()[i * dim..(i + 1) * dim]);
-            energies.push(self.moves.energies()[i]);
-            self.parents.push(self.weights.parents[i]);
-        }
-        self.recorded.take(self.spec.samples, &x, &energies, &[]);
+        let which: Vec<usize> = (0..wanted).map(|k| k * n / wanted).collect();
+        let energies: Vec<f64> = which.iter().map(|&i| self.moves.energies()[i]).collect();
+        self.parents.extend(which.iter().map(|&i| self.weights.parents[i]));
+        self.recorded.take(self.spec.samples, &self.moves.positions(&which), &energies, &[]);
         if self.recorded.len() == self.spec.samples {
             self.phase = Phase::Done;
         }

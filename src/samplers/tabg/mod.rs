@@ -31,12 +31,10 @@ pub mod trainer;
 pub mod weights;
 
 use super::{Context, Sampler};
-use crate::array::Arrays;
 use crate::error::{Error, Result};
 use crate::flow::tarflow::TarShape;
-use crate::flow::{Coordinates, Shape, Weights};
-use crate::rng::{Purpose, Stream};
-use crate::spec::{SamplerSpec, TabgCartSpec, TabgSpec};
+use crate::flow::{Coordinates, Shape};
+use crate::spec::{TabgCartSpec, TabgSpec};
 use crate::systems::System;
 
 pub use cartesian::Cartesian;
@@ -45,9 +43,7 @@ pub use internal::InternalModel;
 pub use sampler::TaBg;
 
 /// Prefix of a flow's parameters in `weights.safetensors`.
-const PREFIX: &str = "flow.";
-/// Step of the random stream of densities in an evaluation (bootstrap and subsets count from 0, reweighting is 2^50).
-const DENSITY_STEP: u64 = 1 << 51;
+pub(super) const PREFIX: &str = "flow.";
 
 /// TA-BG on internal coordinates.
 ///
@@ -65,39 +61,8 @@ pub fn build_cartesian(spec: &TabgCartSpec, ctx: &Context) -> Result<Box<dyn Sam
     Ok(Box::new(TaBg::new("tabg-cart", &spec.common(), ctx, cartesian_model(spec, &ctx.system)?)?))
 }
 
-/// `ln p/q` up to a constant, `[n]`, at frames `x [n, atoms, 3]` with unreduced energies `[n]`: `p` at the system's temperature,
-/// `q` the flow of a finished run, `weights` what [`Sampler::weights`] gave. Infinite where the flow has no density; `None` for
-/// samplers without one.
-///
-/// # Errors
-/// When the weights do not fit the spec, or belong to a flow of another build.
-pub fn log_ratio(
-    spec: &SamplerSpec,
-    system: &System,
-    weights: &Arrays,
-    x: &[f64],
-    energies: &[f64],
-    seed: u64,
-) -> Result<Option<Vec<f64>>> {
-    let model = match spec {
-        SamplerSpec::TabgIc(s) => internal_model(s, system)?,
-        SamplerSpec::TabgCart(s) => cartesian_model(s, system)?,
-        _ => return Ok(None),
-    };
-    for (name, array) in model.architecture() {
-        if weights.get(&name) != Some(&array) {
-            return Err(Error::Numerical(format!(
-                "the run's `{name}` is not that of this build: its flow was another one; run it again with --force"
-            )));
-        }
-    }
-    let weights = Weights::from_arrays(model.packing(), weights, PREFIX)?;
-    let log_q = model.log_q(&weights, x, &Stream::new(seed, Purpose::Evaluation, DENSITY_STEP));
-    let kt = system.kt(system.temperature);
-    Ok(Some(energies.iter().zip(log_q).map(|(e, log_q)| -e / kt - log_q).collect()))
-}
-
-fn internal_model(spec: &TabgSpec, system: &System) -> Result<Box<dyn Generator>> {
+/// A flow on internal coordinates, without parameters.
+pub(super) fn internal_model(spec: &TabgSpec, system: &System) -> Result<Box<dyn Generator>> {
     let topology = system.topology.as_ref().ok_or_else(|| {
         let name = &system.name;
         Error::Usage(format!("tabg-ic: `{name}` has no bonds, so no internal coordinates; list its systems without it"))
@@ -107,7 +72,8 @@ fn internal_model(spec: &TabgSpec, system: &System) -> Result<Box<dyn Generator>
     Ok(Box::new(InternalModel::new(coordinates, shape)))
 }
 
-fn cartesian_model(spec: &TabgCartSpec, system: &System) -> Result<Box<dyn Generator>> {
+/// A flow on positions, without parameters.
+pub(super) fn cartesian_model(spec: &TabgCartSpec, system: &System) -> Result<Box<dyn Generator>> {
     let f = &spec.flow;
     let shape = TarShape::new(system.atoms, f.channels, f.blocks, f.layers, f.width, f.head)?;
     Ok(Box::new(Cartesian::new(shape, system.atoms, system.scale)))

@@ -23,6 +23,10 @@ impl Molecule {
         for t in &field.torsions {
             out.line(&format!("torsion {}", t.periodicity), &t.atoms, &[t.phase, t.k]);
         }
+        for map in &field.cmaps {
+            out.line(&format!("cmap {}", map.size), &[], &map.energies);
+            map.places.iter().for_each(|place| out.line("cmap at", place.as_flattened(), &[]));
+        }
         field.nonbonded.iter().for_each(|n| out.nonbonded(n));
         field.gb.iter().for_each(|gb| out.born(gb));
         out.0

@@ -16,7 +16,7 @@ mod masses;
 
 use std::path::Path;
 
-use super::{Topology, openmm, pdb};
+use super::{Topology, openmm, pdb, wholeness};
 use crate::energy::forcefield::ForceField;
 use crate::error::{Error, Result};
 use crate::geometry::centre;
@@ -101,12 +101,15 @@ pub fn from_text(xml_path: &Path, xml: &str, pdb_path: &Path, pdb: &str) -> Resu
             field.bonds.len()
         )
     });
+    let broken = whole(topology, &mut structure.positions, structure.cell.as_ref());
     let atoms = structure.positions.len() / 3;
     centre(&mut structure.positions, atoms);
     let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let (xml_name, pdb_name) = (name(xml_path), name(pdb_path));
     let notes = system.notes.iter().chain(&others).map(|note| format!("{xml_name}: {note}"));
-    let notes = notes.chain(structure.notes.iter().chain(&odd).map(|note| format!("{pdb_name}: {note}"))).collect();
+    let notes = notes
+        .chain(structure.notes.iter().chain(&odd).chain(&broken).map(|note| format!("{pdb_name}: {note}")))
+        .collect();
     let scale = spread(&structure.positions);
     Ok(Molecule { forcefield: field, topology: structure.topology, start: structure.positions, scale, notes })
 }
@@ -118,6 +121,23 @@ pub fn from_text(xml_path: &Path, xml: &str, pdb_path: &Path, pdb: &str) -> Resu
 pub fn from_files(files: &MoleculeFiles) -> Result<Molecule> {
     let (xml, pdb) = (&files.xml, &files.pdb);
     from_text(Path::new(&xml.path), &xml.text, Path::new(&pdb.path), &pdb.text)
+}
+
+/// Makes a structure that the periodic box of its file cuts whole; a note where that was necessary, or where its bonds
+/// cannot be.
+fn whole(topology: &Topology, x: &mut Vec<f64>, cell: Option<&wholeness::Cell>) -> Option<String> {
+    let hint = wholeness::sort(topology, x, 1.0).hint?;
+    if let Some(cell) = cell {
+        let mut mended = x.clone();
+        wholeness::make_whole(&topology.neighbours(), &mut mended, cell);
+        if wholeness::sort(topology, &mended, 1.0).hint.is_none() {
+            *x = mended;
+            return Some("the structure was cut by the box (CRYST1) and is made whole".into());
+        }
+    }
+    Some(format!(
+        "the structure is not the molecule, though samplers start there and stereocentres are taken from it: {hint}"
+    ))
 }
 
 /// Standard deviation of centred coordinates; 1 where all atoms lie on one point.

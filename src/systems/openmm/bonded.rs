@@ -40,7 +40,8 @@ pub(super) fn torsions(force: Element<'_>, field: &mut ForceField) -> Result<()>
     Ok(())
 }
 
-fn not_periodic(force: Element<'_>) -> Result<()> {
+/// Forces with periodic boundaries are refused.
+pub(super) fn not_periodic(force: Element<'_>) -> Result<()> {
     force.version_at_most(2)?;
     if force.flag("usesPeriodic")? {
         return Err(force.error("has usesPeriodic=\"1\": periodic boundaries are not supported"));

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `element` | typed attributes, errors that name the line |
 //! | `bonded` | `HarmonicBondForce`, `HarmonicAngleForce`, `PeriodicTorsionForce` |
+//! | `cmap` | `CMAPTorsionForce` |
 //! | `nonbonded` | `NonbondedForce` without periodicity |
 //! | `gbsa_obc` | `GBSAOBCForce` |
 //! | `custom_gb` | `CustomGBForce` as data |
@@ -15,6 +16,7 @@
 
 mod bonded;
 mod born;
+mod cmap;
 mod custom_gb;
 mod element;
 mod expression;
@@ -29,7 +31,7 @@ use crate::energy::forcefield::params::GeneralizedBorn;
 use crate::error::{Error, Result};
 
 /// Forces that are read.
-const KNOWN: &str = "HarmonicBondForce, HarmonicAngleForce, PeriodicTorsionForce, NonbondedForce, CustomGBForce (as \
+const KNOWN: &str = "HarmonicBondForce, HarmonicAngleForce, PeriodicTorsionForce, CMAPTorsionForce, NonbondedForce, CustomGBForce (as \
                      implicit/hct.xml, obc1.xml, obc2.xml, gbn.xml and gbn2.xml make it), GBSAOBCForce, CMMotionRemover (ignored)";
 
 /// A System as it was read.
@@ -95,6 +97,7 @@ fn read_force(force: Element<'_>, system: &mut SystemXml) -> Result<()> {
         "HarmonicBondForce" => bonded::bonds(force, field),
         "HarmonicAngleForce" => bonded::angles(force, field),
         "PeriodicTorsionForce" => bonded::torsions(force, field),
+        "CMAPTorsionForce" => cmap::read(force, field),
         "NonbondedForce" => {
             if field.nonbonded.is_some() {
                 return Err(force.error("is the second NonbondedForce; a System may have one"));

@@ -7,9 +7,10 @@
 //! | `signature` | one number per stereoisomer |
 //! | `relabel` | equal groups back in the places that the right configuration has them in |
 //!
-//! Tetrahedral units are atoms with four bonds, and sulphur and phosphorus with three (nitrogen with three inverts).
+//! Tetrahedral units are atoms with four bonds, and sulphur, phosphorus, selenium and arsenic with three (nitrogen with three inverts).
 //! Double bonds are held where C=C, C=N or N=N is as short as a double bond and not in a small ring; peptide bonds are
-//! longer and stay free. Axial chirality (allenes, hindered biaryls) is not looked for.
+//! longer and stay free; triple bonds and the ends of cumulated ones (allenes, azides) are straight and have no sides.
+//! Axial chirality (allenes, hindered biaryls) is not looked for.
 
 mod graph;
 mod relabel;
@@ -24,6 +25,8 @@ use crate::systems::Topology;
 
 /// Longest double bonds by elements, nm. Aromatic bonds (0.139 and more) and peptide bonds (C-N 0.133) are longer.
 const DOUBLE: [(&str, &str, f64); 3] = [("C", "C", 0.138_5), ("C", "N", 0.131_5), ("N", "N", 0.128_5)];
+/// An end whose one other neighbour stands straighter than this has no sides: cosine of the angle.
+const STRAIGHT: f64 = -0.866;
 /// Rings up to this many atoms have cis double bonds alone.
 const SMALL_RING: usize = 7;
 
@@ -82,7 +85,7 @@ impl Stereo {
         let element = |i: usize| topology.atoms[i].element.as_str();
         let tetrahedral = |i: &usize| match graph.neighbours[*i].len() {
             4 => true,
-            3 => ["S", "P"].contains(&element(*i)),
+            3 => ["S", "P", "Se", "As"].contains(&element(*i)),
             _ => false,
         };
         let units = (0..topology.atoms.len()).filter(tetrahedral);
@@ -230,7 +233,16 @@ fn held(topology: &Topology, graph: &Graph, right: &[f64]) -> Vec<Held> {
         let [a, b] = ends;
         let others = [(a, b), (b, a)]
             .map(|(of, not)| graph.neighbours[of].iter().copied().filter(|&i| i != not).collect::<Vec<_>>());
-        let both = others.iter().all(|o| (1..=2).contains(&o.len()));
+        let bent = |k: usize| match others[k][..] {
+            [other] => {
+                let (to, along) =
+                    (minus(at(right, other), at(right, ends[k])), minus(at(right, ends[1 - k]), at(right, ends[k])));
+                dot(to, along) > STRAIGHT * norm(to) * norm(along)
+            }
+            [_, _] => true,
+            _ => false,
+        };
+        let both = bent(0) && bent(1);
         (both && graph.around(a, b).is_none_or(|ring| ring > SMALL_RING)).then_some(Held { ends, others })
     });
     found.collect()

@@ -110,6 +110,35 @@ fn double_bonds() {
     assert_eq!(of(&ring, &bonds, &[0.134, 0.15, 0.15, 0.15, 0.15, 0.15]), (0, false));
 }
 
+/// 2-butyne, 2,3-pentadiene and methyl azide: straight ends have no sides, however they wobble.
+#[test]
+fn straight_ends() {
+    let line = |n: usize, rest: &[f64]| {
+        let heavy: Vec<(&str, usize)> = (0..n).map(|i| ("C", if i == 0 || i == n - 1 { 3 } else { 0 })).collect();
+        let bonds: Vec<[usize; 2]> = (0..n - 1).map(|i| [i, i + 1]).collect();
+        let (topology, mut x) = molecule(&heavy, &bonds, rest);
+        for i in 0..n {
+            (x[3 * i], x[3 * i + 1], x[3 * i + 2]) = (0.14 * i as f64, 0.004 * (i % 2) as f64, 0.0);
+        }
+        (topology, x)
+    };
+    let (topology, x) = line(4, &[0.146, 0.121, 0.146]);
+    assert!(Stereo::new(&topology, &x).held().is_empty());
+    let (mut topology, mut x) = line(4, &[0.147, 0.124, 0.114]);
+    topology.atoms[1..4].iter_mut().for_each(|a| "N".clone_into(&mut a.element));
+    (x[0], x[1]) = (0.07, 0.12);
+    assert!(Stereo::new(&topology, &x).held().is_empty());
+    let (topology, x) = line(5, &[0.15, 0.131, 0.131, 0.15]);
+    let (mut bent, n) = (x.clone(), x.len());
+    (bent[1], bent[13]) = (0.12, 0.12);
+    assert!(Stereo::new(&topology, &x[..n]).held().is_empty());
+    assert!(Stereo::new(&topology, &bent).held().is_empty(), "the middle is straight");
+    // 2-butene, cis.
+    let (topology, mut x) = line(4, &[0.15, 0.134, 0.15]);
+    (x[1], x[10]) = (0.12, 0.12);
+    assert_eq!(Stereo::new(&topology, &x).held().len(), 1);
+}
+
 /// Threonine and valine: a frame, its mirror image, one centre turned, equal groups exchanged.
 #[test]
 fn frames_of_residues() {

@@ -61,6 +61,7 @@ fn reference(name: &str, positions: &[f64]) -> ReferenceSet {
         positions: positions.to_vec(),
         tica: Some(Arc::new(tica)),
         precision: None,
+        runs: 1,
     }
 }
 
@@ -110,9 +111,10 @@ fn all_metrics_and_mirror_images() {
             if let (Some(lo), Some(hi)) = (v.lo, v.hi) {
                 assert!(lo <= value && value <= hi, "{v:?}");
             } else {
-                assert!(["ess", "forward-ess", "delta-f-phi"].contains(&v.id.as_str()), "{v:?}");
+                assert!(["ess", "forward-ess", "further-energies", "delta-f-phi"].contains(&v.id.as_str()), "{v:?}");
             }
-            let observation = ["mean-energy", "phi-population", "ess", "forward-ess"].contains(&v.id.as_str());
+            let observation =
+                ["mean-energy", "phi-population", "ess", "forward-ess", "further-energies"].contains(&v.id.as_str());
             assert_eq!(v.floor.is_none(), observation, "{v:?}");
         }
         // Equal weights change nothing.
@@ -152,6 +154,7 @@ fn temperatures_differ() {
         positions: positions.to_vec(),
         tica: None,
         precision: None,
+        runs: 1,
     };
     let ids = ["energy-w1", "bond-w1", "angle-w1", "rama-tv", "t-w2", "chirality-flip-rate"];
     let near = run(&system, &samples(&cold[..50 * 66], 22), &set(&cold[50 * 66..]), &ids, 0);
@@ -374,6 +377,7 @@ fn undefined_says_why() {
         positions: x.clone(),
         tica: None,
         precision: None,
+        runs: 1,
     };
     for v in run(&system, &samples(&x, 3), &reference, &[], 0) {
         let defined = ["energy-w1", "energy-w2", "mean-energy", "mean-energy-diff", "bond-w1", "angle-w1"];

@@ -1,6 +1,7 @@
 //! Structure of peptides: geometry and TICA against mdtraj and deeptime, metrics by hand, invariances.
 
 mod invariances;
+mod joint;
 mod metrics;
 mod reference;
 

@@ -38,7 +38,7 @@ pub fn fit(features: &[f64], dim: usize, lengths: &[usize], lag: usize, kind: Ki
         shift.iter_mut().zip(frame).for_each(|(s, x)| *s += x / frames as f64);
     }
 
-    let all = moments(features, &shift, &runs, lag, |_| 1.0);
+    let all = moments(features, &shift, &runs, lag, |_| 1.0)?;
     let sums = match kind {
         Kind::Plain => all,
         Kind::Koopman => {
@@ -46,7 +46,7 @@ pub fn fit(features: &[f64], dim: usize, lengths: &[usize], lag: usize, kind: Ki
             let weight = |x: &[f64]| {
                 offset + x.iter().zip(&shift).zip(&slope).map(|((x, shift), slope)| (x - shift) * slope).sum::<f64>()
             };
-            moments(features, &shift, &runs, lag, weight)
+            moments(features, &shift, &runs, lag, weight)?
         }
     };
     if sums.weight <= 0.0 {

@@ -3,6 +3,9 @@
 use nalgebra::{DMatrix, DVector};
 use rayon::prelude::*;
 
+use crate::error::Result;
+use crate::stop;
+
 /// Pairs of one rayon task. Tasks are added in order: the sums do not depend on the number of threads.
 const TASK: usize = 4_096;
 
@@ -32,13 +35,16 @@ pub(super) fn runs(lengths: &[usize], lag: usize) -> Vec<(usize, usize)> {
 }
 
 /// Moments of all pairs in `runs`; `weight` is a function of x, `shift` not yet subtracted.
+///
+/// # Errors
+/// [`crate::error::Error::Interrupted`].
 pub(super) fn moments(
     features: &[f64],
     shift: &DVector<f64>,
     runs: &[(usize, usize)],
     lag: usize,
     weight: impl Fn(&[f64]) -> f64 + Sync,
-) -> Moments {
+) -> Result<Moments> {
     let dim = shift.len();
     let part = |&(start, pairs): &(usize, usize)| {
         // Row-major frames are the columns of nalgebra's column-major matrices.
@@ -57,11 +63,11 @@ pub(super) fn moments(
         let (wx, wy) = (weighted(&x), weighted(&y));
         Moments { weight: w.sum(), x: &x * &w, y: &y * &w, xx: &x * wx, yy: &y * &wy, xy: &x * wy }
     };
-    let parts: Vec<Moments> = runs.par_iter().map(part).collect();
+    let parts = runs.par_iter().map(|run| stop::check().map(|()| part(run))).collect::<Result<Vec<Moments>>>()?;
     let zero = || DMatrix::zeros(dim, dim);
     let start =
         Moments { weight: 0.0, x: DVector::zeros(dim), y: DVector::zeros(dim), xx: zero(), yy: zero(), xy: zero() };
-    parts.into_iter().fold(start, |mut sum, part| {
+    Ok(parts.into_iter().fold(start, |mut sum, part| {
         sum.weight += part.weight;
         sum.x += part.x;
         sum.y += part.y;
@@ -69,5 +75,5 @@ pub(super) fn moments(
         sum.yy += part.yy;
         sum.xy += part.xy;
         sum
-    })
+    }))
 }

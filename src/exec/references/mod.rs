@@ -5,6 +5,10 @@
 //! results/references/<16 digits>.partial/                 checkpoints of one in the making
 //! results/references/<16 digits>.claim                    who makes it
 //! ```
+//!
+//! Accepted ensembles ([`accepted`]) are used as they are; those of the built-in systems come with the program.
+
+pub mod accepted;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -41,6 +45,8 @@ pub struct Reference {
     pub dir: PathBuf,
     /// All arrays, see [`Making::finish`].
     pub arrays: Arrays,
+    /// Independent runs that its frames come from, in turns.
+    pub runs: usize,
     /// How far it can be trusted.
     pub report: Convergence,
 }
@@ -66,6 +72,9 @@ pub fn ensure(
     interrupted: &dyn Fn() -> bool,
 ) -> Result<Reference> {
     let digest = identity::reference_digest(system, spec);
+    if let Some(name) = &spec.accepted {
+        return accepted::load(results, name, system, digest);
+    }
     let root = Results(results).references();
     let dir = root.join(&digest[..16]);
     while !dir.join("reference.json").exists() {
@@ -96,26 +105,57 @@ pub fn quietly(results: &Path, system: &SystemSpec, spec: &ReferenceSpec) -> Res
     ensure(results, system, spec, &mut |_| {}, &stop::requested)?.set()
 }
 
-/// Whether the reference with this digest is there.
+/// Whether the reference is there.
 #[must_use]
-pub fn exists(results: &Path, digest: &str) -> bool {
-    Results(results).reference(digest).join("reference.json").exists()
+pub fn exists(results: &Path, system: &SystemSpec, spec: &ReferenceSpec) -> bool {
+    match &spec.accepted {
+        Some(name) => accepted::card(results, name).is_ok(),
+        None => made_card(results, system, spec).exists(),
+    }
 }
 
 /// The evaluations of a reference that is there.
 #[must_use]
 pub fn counts(results: &Path, system: &SystemSpec, spec: &ReferenceSpec) -> Option<Counts> {
-    let digest = identity::reference_digest(system, spec);
-    let card = Results(results).reference(&digest).join("reference.json");
-    atomic::read_json::<Card>(&card).ok().map(|card| card.report.counts)
+    match &spec.accepted {
+        Some(name) => accepted::card(results, name).ok().map(|(card, _)| card.report.counts),
+        None => atomic::read_json::<Card>(&made_card(results, system, spec)).ok().map(|card| card.report.counts),
+    }
 }
 
 /// SHA-256 of a reference that is there.
 #[must_use]
 pub fn content(results: &Path, system: &SystemSpec, spec: &ReferenceSpec) -> Option<String> {
+    match &spec.accepted {
+        Some(name) => accepted::card(results, name).ok().map(|(_, digest)| digest),
+        None => atomic::read_json::<Card>(&made_card(results, system, spec)).ok().map(|card| card.npz_sha256),
+    }
+}
+
+/// Where a reference that was made here says what it is.
+fn made_card(results: &Path, system: &SystemSpec, spec: &ReferenceSpec) -> PathBuf {
     let digest = identity::reference_digest(system, spec);
-    let card = Results(results).reference(&digest).join("reference.json");
-    atomic::read_json::<Card>(&card).ok().map(|card| card.npz_sha256)
+    Results(results).reference(&digest).join("reference.json")
+}
+
+/// References of a results folder that are not what was made: file and what is wrong with it.
+///
+/// # Errors
+/// [`Error::Io`] when the folder cannot be listed; [`Error::Interrupted`].
+pub fn damaged(results: &Path) -> Result<Vec<String>> {
+    let root = Results(results).references();
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(&root).into_iter().flatten().flatten() {
+        stop::check()?;
+        let dir = entry.path();
+        if dir.join("reference.json").exists()
+            && let Err(e) = load(&dir, String::new())
+        {
+            found.push(e.to_string());
+        }
+    }
+    found.sort();
+    Ok(found)
 }
 
 impl Reference {
@@ -131,12 +171,18 @@ impl Reference {
             energies: get(&self.arrays, "energy", &path)?.to_f64(),
             tica: Models::of_reference(&self.arrays, &path)?.map(Arc::new),
             precision: None,
+            runs: self.runs,
         })
     }
 }
 
 fn load(dir: &Path, digest: String) -> Result<Reference> {
-    let card: Card = atomic::read_json(&dir.join("reference.json"))?;
+    let card: Card = atomic::read_json(&dir.join("reference.json")).map_err(|e| match e {
+        Error::Data { path, message } => {
+            Error::data(path, format!("{message}; delete the folder {} to make the reference again", dir.display()))
+        }
+        other => other,
+    })?;
     let npz = dir.join("reference.npz");
     let found = atomic::sha256_file(&npz)?;
     if found != card.npz_sha256 {
@@ -148,7 +194,7 @@ fn load(dir: &Path, digest: String) -> Result<Reference> {
             ),
         });
     }
-    Ok(Reference { digest, dir: dir.to_path_buf(), arrays: read_npz(&npz)?, report: card.report })
+    Ok(Reference { digest, dir: dir.to_path_buf(), arrays: read_npz(&npz)?, runs: 1, report: card.report })
 }
 
 fn make(

@@ -1,0 +1,128 @@
+//! The model that a finished run left: further samples of it, with weights, and the weights of given frames.
+
+use std::ops::Range;
+
+use super::internal::volume;
+use super::pita_ic::{self, kernels::Kernels};
+use super::tabg::{self, Generator};
+use crate::array::Arrays;
+use crate::energy::{Metered, Purpose};
+use crate::error::{Error, Result};
+use crate::flow::Weights;
+use crate::rng::{self, Stream};
+use crate::samplers::md::space::Space;
+use crate::spec::{PitaIcSpec, SamplerSpec};
+use crate::systems::System;
+
+/// Steps of the random streams of an evaluation count from here (bootstrap and subsets count from 0, reweighting is 2^50).
+const DENSITY: u64 = 1 << 51;
+/// Those of paths drawn backwards.
+const RETRACE: u64 = 1 << 52;
+/// Those of further samples.
+const FURTHER: u64 = 1 << 53;
+
+/// A model with its parameters.
+pub enum Trained {
+    /// A flow with a density.
+    Flow(Box<dyn Generator>, Weights<f32>),
+    /// A diffusion model, drawn from along paths at its own temperature.
+    Paths(Box<(pita_ic::Model, Weights<f32>, Kernels)>),
+}
+
+/// Further samples.
+#[derive(Debug, Clone, Default)]
+pub struct Further {
+    /// Positions `[n, atoms, 3]`.
+    pub positions: Vec<f64>,
+    /// Unreduced energies `[n]`.
+    pub energies: Vec<f64>,
+    /// `ln p/q` up to a constant `[n]`; minus infinity where the draw is no configuration.
+    pub log_weight: Vec<f64>,
+}
+
+impl Trained {
+    /// The model of a finished run; `weights` is what [`super::Sampler::weights`] gave. `None` for samplers that leave none with which
+    /// samples can be weighted.
+    ///
+    /// # Errors
+    /// When the weights do not fit the spec, or belong to a flow of another build.
+    pub fn load(spec: &SamplerSpec, system: &System, weights: &Arrays) -> Result<Option<Self>> {
+        match spec {
+            SamplerSpec::PitaIc(spec) => Self::paths(spec, system, weights).map(Some),
+            SamplerSpec::TabgIc(spec) => flow(tabg::internal_model(spec, system)?, weights).map(Some),
+            SamplerSpec::TabgCart(spec) => flow(tabg::cartesian_model(spec, system)?, weights).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    fn paths(spec: &PitaIcSpec, system: &System, weights: &Arrays) -> Result<Self> {
+        let volume = volume("pita-ic", system)?;
+        let (model, parameters) = pita_ic::Model::load(&volume, spec, weights)?;
+        let kernels = model.kernels(spec, 1.0);
+        Ok(Self::Paths(Box::new((model, parameters, kernels))))
+    }
+
+    /// `ln p/q` up to a constant, `[n]`, at frames `x [n, atoms, 3]` with unreduced energies `[n]`: `p` at `kt`, `q` the model, along
+    /// paths drawn backwards from the frames where it has no density of its own. Infinite where the model cannot get to.
+    ///
+    /// # Errors
+    /// When there are not as many energies as frames.
+    pub fn log_ratio(&self, x: &[f64], energies: &[f64], kt: f64, seed: u64) -> Result<Vec<f64>> {
+        let streams = |step| Stream::new(seed, rng::Purpose::Evaluation, step);
+        let without_energy: Vec<f64> = match self {
+            Self::Flow(model, w) => model.log_q(w, x, &streams(DENSITY)).into_iter().map(|log_q| -log_q).collect(),
+            Self::Paths(own) => {
+                let (model, w, kernels) = &**own;
+                model.retrace(w, kernels, x, |step| streams(RETRACE + step))
+            }
+        };
+        if without_energy.len() != energies.len() {
+            return Err(Error::Internal(format!("{} frames with {} energies", without_energy.len(), energies.len())));
+        }
+        Ok(energies.iter().zip(without_energy).map(|(e, rest)| rest - e / kt).collect())
+    }
+
+    /// Further samples by number, the same whatever else is drawn; one evaluation for each that is a configuration.
+    ///
+    /// # Errors
+    /// [`Error::BudgetSpent`].
+    pub fn draw(&self, energy: &mut Metered, kt: f64, seed: u64, items: Range<usize>) -> Result<Further> {
+        let streams = |step| Stream::new(seed, rng::Purpose::Evaluation, FURTHER + step);
+        let n = items.len();
+        let mut energies = vec![0.0; n];
+        let (positions, without_energy) = match self {
+            Self::Flow(model, w) => {
+                let numbers: Vec<u32> = items.map(|i| i as u32).collect();
+                let drawn = model.draw(w, &streams(0), &numbers);
+                let mut forces = vec![0.0; drawn.x.len()];
+                energy.energy_forces(Purpose::Sampling, &drawn.x, &mut energies, &mut forces)?;
+                (drawn.x, drawn.log_q.into_iter().map(|log_q| -log_q).collect::<Vec<_>>())
+            }
+            Self::Paths(own) => {
+                let (model, w, kernels) = &**own;
+                let drawn = model.draw(w, kernels, streams, items);
+                let mut forces = vec![0.0; drawn.rows.len()];
+                model.chart.evaluate(energy, Purpose::Sampling, &drawn.rows, &mut energies, &mut forces)?;
+                (model.chart.place(&drawn.rows), drawn.log_ratio)
+            }
+        };
+        let weight = |(rest, e): (f64, &f64)| {
+            let w = rest - e / kt;
+            if w.is_finite() { w } else { f64::NEG_INFINITY }
+        };
+        let log_weight = without_energy.into_iter().zip(&energies).map(weight).collect();
+        Ok(Further { positions, energies, log_weight })
+    }
+}
+
+fn flow(model: Box<dyn Generator>, weights: &Arrays) -> Result<Trained> {
+    for (name, array) in model.architecture() {
+        if weights.get(&name) != Some(&array) {
+            return Err(Error::Numerical(format!(
+                "the run's `{name}` is not that of this build: its flow was another one; run it again with --force"
+            )));
+        }
+    }
+    let weights = Weights::from_arrays(model.packing(), weights, tabg::PREFIX)?;
+    Ok(Trained::Flow(model, weights))
+}

@@ -1,0 +1,220 @@
+//! What `--json` prints is what the documentation says, for every verb; and every example of `--help` is a command line.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Output;
+
+use clap::{CommandFactory, Parser};
+use pita_bench::array::{Array, write_npz};
+use pita_bench::cli::Cli;
+use pita_bench::cli::schemas::{SCHEMAS, VERSION};
+use pita_bench::systems::by_name;
+use serde_json::{Map, Value};
+
+use crate::common::place::{Place, text};
+
+const EXPERIMENT: &str = r#"
+name = "tiny"
+seeds = [0]
+[systems.lj13]
+temperature = 1.0
+reference = { ladder = [2.0], copies = 2, equilibration = 50, stride = 2, samples = 40 }
+[samplers.md]
+kind = "md"
+walkers = 2
+equilibration = 50
+stride = 2
+samples = 40
+[samplers.mala]
+kind = "md"
+integrator = "mala"
+walkers = 2
+equilibration = 50
+stride = 2
+samples = 40
+[metrics]
+ids = ["energy-w1"]
+n = 40
+bootstrap = 0
+"#;
+
+/// Documented keys of a verb: those that must be there, and all that may be; `None` for what depends on what was asked for.
+fn documented(verb: &str) -> (String, BTreeSet<String>, Option<BTreeSet<String>>) {
+    let schema = SCHEMAS.iter().find(|s| s.verb == verb).unwrap_or_else(|| panic!("{verb} is not documented"));
+    let keys: Vec<&str> = schema.keys.split_whitespace().collect();
+    let needed = keys.iter().filter(|k| !k.ends_with('?') && **k != "*").map(|k| (*k).to_owned()).collect();
+    let known = keys.iter().map(|k| k.trim_end_matches('?').to_owned()).collect();
+    (schema.shape.to_owned(), needed, (!keys.contains(&"*")).then_some(known))
+}
+
+/// Checks a value against the documentation of a verb.
+fn check(verb: &str, value: &Value, seen: &mut BTreeSet<String>) {
+    let (shape, needed, known) = documented(verb);
+    let entries: Vec<&Map<String, Value>> = match (shape.as_str(), value) {
+        ("object", Value::Object(object)) => {
+            assert_eq!(object["schema"], VERSION, "{verb}");
+            vec![object]
+        }
+        ("list", Value::Array(all)) => {
+            assert!(!all.is_empty(), "{verb}: an empty list shows nothing");
+            all.iter().map(|entry| entry.as_object().unwrap()).collect()
+        }
+        ("map", Value::Object(map)) => {
+            assert!(map.values().all(Value::is_array), "{verb}: {value}");
+            vec![]
+        }
+        _ => panic!("{verb}: expected an {shape}, got {value}"),
+    };
+    for entry in entries {
+        let keys: BTreeSet<String> = entry.keys().cloned().collect();
+        assert!(needed.is_subset(&keys), "{verb} lacks {:?}", needed.difference(&keys).collect::<Vec<_>>());
+        if let Some(known) = &known {
+            let undocumented: Vec<&String> = keys.difference(known).collect();
+            assert!(undocumented.is_empty(), "{verb} prints {undocumented:?}, which is not documented");
+        }
+    }
+    seen.insert(verb.to_owned());
+}
+
+fn json(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {}", text(output)))
+}
+
+fn frames(path: &Path) {
+    let start = by_name("lj13", 1.0).unwrap().start.clone();
+    let two: Vec<f64> = start.iter().copied().chain(start.iter().map(|x| 1.01 * x)).collect();
+    write_npz(path, &[("positions".to_owned(), Array::f64(&[2, 13, 3], two))].into()).unwrap();
+}
+
+#[test]
+fn every_verb_prints_what_is_documented() {
+    let place = Place::new(EXPERIMENT);
+    let at = |name: &str| place.dir.path().join(name).to_str().unwrap().to_owned();
+    let file = place.experiment.to_str().unwrap().to_owned();
+    frames(Path::new(&at("x.npz")));
+    write_npz(at("p.npz"), &[("points".to_owned(), Array::f64(&[2, 2], vec![0.0, 1.0, 2.0, 3.0]))].into()).unwrap();
+    let mut seen = BTreeSet::new();
+    let mut run = |verb: &str, args: &[&str]| -> Value {
+        let value = json(&place.run(&[args, &["--json", "-q"]].concat()));
+        check(verb, &value, &mut seen);
+        value
+    };
+    run("init", &["init", &at("new")]);
+    let swept = run("sweep", &["sweep", &file]);
+    let [a, b] = [0, 1].map(|i| swept["cells"][i]["run"].as_str().unwrap().to_owned());
+    let (reference, npz) = (at("reference.npz"), at("x.npz"));
+    std::fs::copy(first(&place.results().join("references")).join("reference.npz"), &reference).unwrap();
+    run("sweep --status", &["sweep", &file, "--status"]);
+    run("sweep --collect", &["sweep", &file, "--collect"]);
+    run("ls", &["ls"]);
+    let shown = run("show RUN", &["show", &a]);
+    assert_eq!(shown["run"]["run"], a.as_str());
+    for digest in ["spec_digest", "code_digest", "env_digest"] {
+        run("show DIGEST", &["show", &shown["provenance"][digest].as_str().unwrap()[..16]]);
+    }
+    run("show DIGEST", &["show", swept["references"][0]["digest"].as_str().unwrap()]);
+    run("diff", &["diff", &a, &b]);
+    run("explain", &["explain", &a, &b]);
+    run("tag", &["tag", &a, "good"]);
+    run("report", &["report", &file]);
+    run("report --compare", &["report", &file, "--compare", "seed=0", "seed=0"]);
+    run(
+        "eval",
+        &[
+            "eval",
+            "--system",
+            "lj13",
+            "--temperature",
+            "1",
+            "--samples",
+            &npz,
+            "--reference",
+            &reference,
+            "--n",
+            "2",
+            "--metrics",
+            "energy-w1",
+        ],
+    );
+    run("energy", &["energy", "--system", "lj13", "--samples", &npz, "--out", &at("e.npz")]);
+    run("convert", &["convert", "--system", "lj13", "--samples", &npz, "--out", &at("x.xtc")]);
+    run("ot", &["ot", "--a", &at("p.npz"), "--b", &at("p.npz"), "--metric", "euclidean", "--order", "1"]);
+    for kind in ["systems", "samplers", "metrics", "profiles", "baselines", "schemas"] {
+        run(&format!("list {kind}"), &["list", kind]);
+    }
+    for (kind, name) in [("system", "lj13"), ("metric", "ess"), ("profile", "quick"), ("baseline", "pita")] {
+        run(&format!("describe {kind}"), &["describe", kind, name]);
+    }
+    for action in ["rebuild", "ingest", "verify", "schema"] {
+        run(&format!("db {action}"), &["db", action]);
+    }
+    run("db verify", &["db", "verify", "--recompute"]);
+    run("export --bundle", &["export", "--bundle", &a, "--out", &at("a.tar")]);
+    run("export TABLE", &["export", "runs"]);
+    run("import", &["import", &at("a.tar")]);
+    run("gc", &["gc"]);
+    run("doctor", &["doctor"]);
+    run("any error", &["show", "zzzz"]);
+    run("check", &["check", &file]);
+    run("accept", &["accept", &file, "--reason", "a test"]);
+    let tables = json(&place.run(&["report", &file, "--json", "-q"]))["tables"].clone();
+    let status = json(&place.run(&["sweep", &file, "--status", "--json", "-q"]))["entries"].clone();
+    let diff = json(&place.run(&["diff", &a, &b, "--json"]))["metrics"].clone();
+    for (verb, value) in [
+        ("sweep: cells", &swept["cells"]),
+        ("sweep: references", &swept["references"]),
+        ("report: tables", &tables),
+        ("report: tables: rows", &tables[0]["rows"]),
+        ("sweep --status: entries", &status),
+        ("diff: metrics", &diff),
+    ] {
+        check(verb, value, &mut seen);
+    }
+    // What needs a cluster, or a minute.
+    let elsewhere = ["sweep --launcher slurm", "run", "reference"];
+    let missing: Vec<&str> =
+        SCHEMAS.iter().map(|s| s.verb).filter(|v| !seen.contains(*v) && !elsewhere.contains(v)).collect();
+    assert!(missing.is_empty(), "not tested: {missing:?}");
+}
+
+fn first(folder: &Path) -> std::path::PathBuf {
+    std::fs::read_dir(folder).unwrap().next().unwrap().unwrap().path()
+}
+
+/// Every verb has an example, and every example is a command line of this program.
+#[test]
+fn examples_of_help_are_command_lines() {
+    let mut command = Cli::command();
+    command.build();
+    let mut examples = 0;
+    for verb in command.get_subcommands().filter(|v| !v.is_hide_set() && v.get_name() != "help") {
+        let help = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
+        let lines: Vec<&str> =
+            help.lines().filter(|line| line.starts_with("  ") && line.contains("pita-bench ")).collect();
+        assert!(!lines.is_empty() || verb.get_name() == "run", "{} has no example", verb.get_name());
+        for line in lines {
+            let words = words_of(&line[line.find("pita-bench ").unwrap()..]);
+            examples += 1;
+            if let Err(e) = Cli::try_parse_from(&words) {
+                panic!("`{line}`: {e}");
+            }
+        }
+    }
+    assert!(examples > 50, "{examples}");
+}
+
+/// A line as a shell would split it: up to a pipe, a redirection, or the remark after two spaces or more.
+fn words_of(line: &str) -> Vec<String> {
+    let ends = ["  ", " | ", " > ", " (", ")"];
+    let end = ends.iter().filter_map(|end| line.find(end)).min().unwrap_or(line.len());
+    let mut words = vec![String::new()];
+    let mut quoted = false;
+    for c in line[..end].chars() {
+        match c {
+            '\'' => quoted = !quoted,
+            ' ' if !quoted => words.push(String::new()),
+            c => words.last_mut().unwrap().push(c),
+        }
+    }
+    words
+}
