@@ -11,7 +11,6 @@ pub(crate) mod edm;
 mod ema;
 mod engine;
 pub mod fused;
-pub mod gemm;
 mod halving;
 mod layout;
 

@@ -8,9 +8,9 @@ use super::edges;
 use super::mat::{Mat, Scalars};
 use super::norm::{Modulation, modulate, modulate_reverse};
 use super::plan::{Packed, Plan};
-use super::pool::Loan;
 use super::reverse::{BlockAdjoint, Reverse, Scratch};
-use crate::nn::fused::num::Lanes;
+use crate::lanes::num::Lanes;
+use crate::lanes::pool::Loan;
 use crate::real::Real;
 
 /// Values, one tangent and adjoints of a micro-batch.

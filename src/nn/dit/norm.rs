@@ -7,7 +7,7 @@
 use multiversion::multiversion;
 
 use super::mat::{Mat, pairs};
-use crate::nn::fused::num::{H, Lanes, Num, Row, add_lanes, add_row, hadamard, one_row, sum, times};
+use crate::lanes::num::{H, Lanes, Num, Row, add_lanes, add_row, hadamard, one_row, sum, times};
 use crate::real::Real;
 
 /// Variance floor of LayerNorm.

@@ -7,7 +7,7 @@ use super::block::{BlockTape, of_attention, of_mlp};
 use super::mat::Mat;
 use super::norm::{modulate_reverse, residual_reverse};
 use super::plan::{BlockPlan, Packed, Plan};
-use crate::nn::fused::num::Lanes;
+use crate::lanes::num::Lanes;
 use crate::real::Real;
 
 /// What the products of the reverse pass gave, kept so that a second pass on dual numbers need not do the values again.

@@ -9,8 +9,8 @@ use super::block::{BlockTape, Forward};
 use super::mat::{Mat, Scalars};
 use super::network::{Memory, Network};
 use super::plan::Linear;
-use crate::nn::fused::num::{H, Lanes, Num};
-use crate::nn::gemm::{Start, product_panels};
+use crate::lanes::gemm::{Start, product_panels};
+use crate::lanes::num::{H, Lanes, Num};
 use crate::real::Real;
 
 /// Tokens whose directions are pushed together: their rows stay in cache between the products.

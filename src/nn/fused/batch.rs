@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::num::{H, Lanes, Num, Vec3};
+use crate::lanes::num::{H, Lanes, Num, Vec3};
 use crate::real::Real;
 
 /// Samples whose parameter gradients are summed one after the other; chunk sums are then added in order.

@@ -13,8 +13,10 @@ use multiversion::multiversion;
 use super::forward::{LayerTape, Shape, Tape, block, inverse_num, zero, zero_row};
 use super::kernels::{linear, linear_block};
 use super::layout::row;
-use super::num::{H, Lanes, Num, Row, add_lanes, add_scaled, dot, dot_const, dot_lanes, hadamard, one_row, times};
 use super::reverse::gate;
+use crate::lanes::num::{
+    H, Lanes, Num, Row, add_lanes, add_scaled, dot, dot_const, dot_lanes, hadamard, one_row, times,
+};
 use crate::real::Real;
 
 /// Working memory.

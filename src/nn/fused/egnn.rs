@@ -4,10 +4,10 @@ use super::batch::{dual_points, for_each, points, sum_gradients};
 use super::divergence::Divergence;
 use super::forward::{NodeInputs, Shape, Tape, zero};
 use super::layout::Layout;
-use super::num::{Lanes, Num, Vec3};
 use super::reverse::{Net, Reverse, inner};
 use crate::array::Arrays;
 use crate::error::{Error, Result};
+use crate::lanes::num::{Lanes, Num, Vec3};
 use crate::nn::edm::Edm;
 use crate::real::Real;
 

@@ -6,8 +6,8 @@ use multiversion::multiversion;
 use super::forward::{LayerTape, Shape, Tape, block, inverse_num, remove_mean, zero, zero_row};
 use super::kernels::{linear, outer};
 use super::layout::row;
-use super::num::{H, Lanes, Num, Row, Vec3, add_lanes, add_last, add_row, add_scaled, dot, dot_const, dot3};
-use super::num::{hadamard, one_row, times};
+use crate::lanes::num::{H, Lanes, Num, Row, Vec3, add_lanes, add_last, add_row, add_scaled, dot, dot_const, dot3};
+use crate::lanes::num::{hadamard, one_row, times};
 use crate::real::Real;
 
 /// A network as the reverse pass reads it.
