@@ -48,6 +48,8 @@
 //! | [`stop`] | whether this process was asked to stop |
 //! | [`text`] | text of unknown origin made safe for terminals, tables and file names |
 
+#![warn(unreachable_pub)]
+
 pub mod array;
 pub mod check;
 pub mod cli;

@@ -84,7 +84,7 @@ impl Run<'_> {
 
     /// The same with the dropout masks of the samples `first..`, if there is dropout.
     #[must_use]
-    pub fn with_masks(self, b: &mut Builder<'_>, first: usize) -> Self {
+    pub(super) fn with_masks(self, b: &mut Builder<'_>, first: usize) -> Self {
         let Some(masks) = self.net.masks else { return self };
         let (layers, per) = (2 * self.net.places.blocks.len(), self.net.plan.tokens * self.hidden());
         let out = b.scratch(layers * self.samples * per);
@@ -159,7 +159,15 @@ impl Run<'_> {
     }
 
     /// Output `f` at `y [components][rows, 3]`. With `keep` every block has buffers of its own.
-    pub fn forward(&self, b: &mut Builder<'_>, noise: Place, beta: Place, y: Place, f: Place, keep: bool) -> Tape {
+    pub(super) fn forward(
+        &self,
+        b: &mut Builder<'_>,
+        noise: Place,
+        beta: Place,
+        y: Place,
+        f: Place,
+        keep: bool,
+    ) -> Tape {
         let (places, batch, hidden) = (&self.net.places, self.batch(), self.hidden());
         let conditioning = self.condition(b, noise, beta);
         let mods = &conditioning.mods;
@@ -219,7 +227,7 @@ impl Run<'_> {
 
     /// Adjoints of the inputs from that of the output, after [`Self::forward`] with `keep`; with `grad` also the gradient of all
     /// parameters.
-    pub fn reverse(
+    pub(super) fn reverse(
         &self,
         b: &mut Builder<'_>,
         tape: &Tape,

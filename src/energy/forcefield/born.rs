@@ -9,7 +9,7 @@ use crate::energy::lanes::{LANES, Row};
 use crate::real::Real;
 
 /// The parameters in the scalar type of a kernel.
-pub struct Born<T> {
+pub(super) struct Born<T> {
     atoms: Vec<Atom<T>>,
     /// Coefficients of the tanh by atom; `None` for `1/B = 1/o - I`.
     tanh: Option<Vec<[T; 3]>>,
@@ -60,7 +60,7 @@ struct Atom<T> {
 }
 
 /// What the passes leave for one another.
-pub struct BornRows<T> {
+pub(super) struct BornRows<T> {
     /// `dI_i/dr / r` by pair, i the first atom; then `dI_j/dr / r`.
     inner: Vec<[Row<T>; 2]>,
     /// `I`, later `dE/dI`, by atom.
@@ -77,7 +77,7 @@ pub struct BornRows<T> {
 
 impl<T: Real> BornRows<T> {
     /// Memory for this many atoms and pairs.
-    pub fn new(atoms: usize, pairs: usize) -> Self {
+    pub(super) fn new(atoms: usize, pairs: usize) -> Self {
         let rows = || vec![Row::ZERO; atoms];
         Self {
             inner: vec![[Row::ZERO; 2]; pairs],
@@ -92,7 +92,7 @@ impl<T: Real> BornRows<T> {
 
 impl<T: Real> Born<T> {
     /// Prepares the parameters.
-    pub fn new(gb: &params::GeneralizedBorn) -> Self {
+    pub(super) fn new(gb: &params::GeneralizedBorn) -> Self {
         let t = T::from_f64;
         let atoms = (0..gb.charges.len()).map(|i| Atom {
             charge: t(gb.charges[i]),
@@ -124,7 +124,13 @@ impl<T: Real> Born<T> {
     }
 
     /// Adds the energy, and `dE/dr / r` to the slopes of the pairs.
-    pub fn add(&self, pairs: &[[usize; 2]], rows: &mut PairRows<T>, born: &mut BornRows<T>, energy: &mut Row<T>) {
+    pub(super) fn add(
+        &self,
+        pairs: &[[usize; 2]],
+        rows: &mut PairRows<T>,
+        born: &mut BornRows<T>,
+        energy: &mut Row<T>,
+    ) {
         if self.engulfed {
             descreen::<T, true>(self, pairs, rows, born);
         } else {

@@ -20,7 +20,7 @@ struct Coefficients<T> {
 }
 
 /// All pairs of a molecule, with their parameters in the scalar type of a kernel.
-pub struct Pairs<T> {
+pub(super) struct Pairs<T> {
     /// Every pair once, smaller index first, by class.
     pub atoms: Vec<[usize; 2]>,
     plain: Vec<Coefficients<T>>,
@@ -31,7 +31,7 @@ pub struct Pairs<T> {
 }
 
 /// What passes over the pairs leave for later ones; rows by pair.
-pub struct PairRows<T> {
+pub(super) struct PairRows<T> {
     /// Distance.
     pub r: Vec<Row<T>>,
     /// Its inverse.
@@ -42,7 +42,7 @@ pub struct PairRows<T> {
 
 impl<T: Real> PairRows<T> {
     /// Memory for `n` pairs.
-    pub fn new(n: usize) -> Self {
+    pub(super) fn new(n: usize) -> Self {
         let rows = || vec![Row::ZERO; n];
         Self { r: rows(), inv_r: rows(), slope: rows() }
     }
@@ -51,7 +51,7 @@ impl<T: Real> PairRows<T> {
 impl<T: Real> Pairs<T> {
     /// Sorts the pairs by class. Without solvation, excluded pairs are left out; without `NonbondedForce`, all are
     /// excluded.
-    pub fn new(ff: &params::ForceField) -> Self {
+    pub(super) fn new(ff: &params::ForceField) -> Self {
         let n = ff.atoms();
         let (mut plain, mut exceptions, mut excluded) = (Vec::new(), Vec::new(), Vec::new());
         let (mut cutoff, mut krf, mut crf) = (None, 0.0, 0.0);
@@ -104,12 +104,12 @@ impl<T: Real> Pairs<T> {
     }
 
     /// Pairs with a direct interaction.
-    pub fn direct(&self) -> usize {
+    pub(super) fn direct(&self) -> usize {
         self.plain.len() + self.exceptions.len()
     }
 
     /// Fills distances, and sets every slope to that of Lennard-Jones and Coulomb; adds their energy.
-    pub fn start(&self, x: &[Row<T>], rows: &mut PairRows<T>, energy: &mut Row<T>) {
+    pub(super) fn start(&self, x: &[Row<T>], rows: &mut PairRows<T>, energy: &mut Row<T>) {
         distances(&self.atoms, x, rows);
         let (p, e) = (self.plain.len(), self.exceptions.len());
         match self.cutoff {
@@ -121,7 +121,7 @@ impl<T: Real> Pairs<T> {
     }
 
     /// Adds the forces of all slopes to `f [dim]`.
-    pub fn finish(&self, x: &[Row<T>], rows: &PairRows<T>, f: &mut [Row<T>]) {
+    pub(super) fn finish(&self, x: &[Row<T>], rows: &PairRows<T>, f: &mut [Row<T>]) {
         forces(&self.atoms, x, &rows.slope, f);
     }
 }

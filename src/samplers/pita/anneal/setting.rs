@@ -12,7 +12,7 @@ use crate::spec::{AnnealSpec, Weights};
 const CHUNK: usize = 512;
 
 /// Where the annealing takes place.
-pub struct Setting<'a> {
+pub(crate) struct Setting<'a> {
     /// The networks.
     pub net: &'a dyn Backbone,
     /// Their parameters.
