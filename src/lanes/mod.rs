@@ -9,6 +9,9 @@
 //!
 //! Frames as lanes, for energies and dynamics, are in [`crate::energy::lanes`].
 
+// Loops index several arrays at once, as the formulas do; iterator adaptors would also bring in closures, see `num`.
+#![allow(clippy::needless_range_loop)]
+
 pub mod adam;
 pub mod gemm;
 pub mod num;

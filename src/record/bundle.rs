@@ -149,6 +149,7 @@ pub fn unpack<W: Write>(input: &mut impl Read, open: impl FnMut(&str) -> std::io
 }
 
 /// What is wrong with an archive that cannot be read on.
+#[allow(clippy::needless_pass_by_value)] // as `map_err` hands it over
 pub fn cut(e: std::io::Error) -> String {
     match e.kind() {
         std::io::ErrorKind::UnexpectedEof => String::from("is cut short"),
