@@ -304,13 +304,7 @@ impl<B: Bare> Backbone for Heads<B> {
         Ok((self.denoised(&edm, &pass, at.x), slopes))
     }
 
-    fn denoise_vjp(
-        &self,
-        params: &[f64],
-        at: Batch<'_>,
-        cotangent: Cotangent<'_>,
-        grad: &mut [f64],
-    ) -> Result<Vec<f64>> {
+    fn denoise_vjp(&self, params: &[f64], at: Batch<'_>, cotangent: Cotangent, grad: &mut [f64]) -> Result<Vec<f64>> {
         let d = self.denoise(params, at)?;
         let (mut inputs, edm) = self.plain(at);
         let dim = self.dim();
@@ -324,7 +318,7 @@ impl<B: Bare> Backbone for Heads<B> {
         Ok(d)
     }
 
-    fn energy_vjp(&self, params: &[f64], at: Batch<'_>, seed: Seeds<'_>, grad: &mut [f64]) -> Result<EnergyOut> {
+    fn energy_vjp(&self, params: &[f64], at: Batch<'_>, seed: Seeds, grad: &mut [f64]) -> Result<EnergyOut> {
         let energy = self.energies(params, at)?;
         let (mut inputs, edm) = self.plain(at);
         let dim = self.dim();

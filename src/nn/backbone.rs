@@ -133,18 +133,12 @@ pub trait Backbone: Send + Sync {
     ///
     /// # Errors
     /// When the engine fails.
-    fn denoise_vjp(
-        &self,
-        params: &[f64],
-        at: Batch<'_>,
-        cotangent: Cotangent<'_>,
-        grad: &mut [f64],
-    ) -> Result<Vec<f64>>;
+    fn denoise_vjp(&self, params: &[f64], at: Batch<'_>, cotangent: Cotangent, grad: &mut [f64]) -> Result<Vec<f64>>;
 
     /// Parameter gradient of `sum_i <v_i, grad_x U_i> + w_i dU_i/dh + c_i U_i`, added to `grad`; returns the energy head.
     /// `seed(i, U_i, grad_i, dU/dh_i, v)` writes `v_i` and returns `(c_i, w_i)`, constants for the differentiation.
     ///
     /// # Errors
     /// When the engine fails.
-    fn energy_vjp(&self, params: &[f64], at: Batch<'_>, seed: Seeds<'_>, grad: &mut [f64]) -> Result<EnergyOut>;
+    fn energy_vjp(&self, params: &[f64], at: Batch<'_>, seed: Seeds, grad: &mut [f64]) -> Result<EnergyOut>;
 }

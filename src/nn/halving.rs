@@ -103,13 +103,7 @@ impl Backbone for Halving {
         self.pairs(at, |part, r| self.inner.denoise_jvp(params, part, &v[r.start * dim..r.end * dim]))
     }
 
-    fn denoise_vjp(
-        &self,
-        params: &[f64],
-        at: Batch<'_>,
-        cotangent: Cotangent<'_>,
-        grad: &mut [f64],
-    ) -> Result<Vec<f64>> {
+    fn denoise_vjp(&self, params: &[f64], at: Batch<'_>, cotangent: Cotangent, grad: &mut [f64]) -> Result<Vec<f64>> {
         let mut all = Vec::new();
         self.batches(at.h.len(), |r| {
             let part = at.part(&r, self.dim());
@@ -123,7 +117,7 @@ impl Backbone for Halving {
         Ok(all)
     }
 
-    fn energy_vjp(&self, params: &[f64], at: Batch<'_>, seed: Seeds<'_>, grad: &mut [f64]) -> Result<EnergyOut> {
+    fn energy_vjp(&self, params: &[f64], at: Batch<'_>, seed: Seeds, grad: &mut [f64]) -> Result<EnergyOut> {
         let mut all = EnergyOut::default();
         self.batches(at.h.len(), |r| {
             let part = at.part(&r, self.dim());
@@ -179,18 +173,12 @@ mod tests {
             refuse(at.h.len())?;
             self.0.denoise_jvp(p, at, v)
         }
-        fn denoise_vjp(
-            &self,
-            p: &[f64],
-            at: Batch<'_>,
-            cotangent: Cotangent<'_>,
-            grad: &mut [f64],
-        ) -> Result<Vec<f64>> {
+        fn denoise_vjp(&self, p: &[f64], at: Batch<'_>, cotangent: Cotangent, grad: &mut [f64]) -> Result<Vec<f64>> {
             let out = self.0.denoise_vjp(p, at, cotangent, grad)?;
             refuse(at.h.len())?; // half way: the gradient is there already
             Ok(out)
         }
-        fn energy_vjp(&self, p: &[f64], at: Batch<'_>, seed: Seeds<'_>, grad: &mut [f64]) -> Result<EnergyOut> {
+        fn energy_vjp(&self, p: &[f64], at: Batch<'_>, seed: Seeds, grad: &mut [f64]) -> Result<EnergyOut> {
             let out = self.0.energy_vjp(p, at, seed, grad)?;
             refuse(at.h.len())?;
             Ok(out)

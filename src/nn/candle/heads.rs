@@ -314,7 +314,7 @@ impl<N: JetNet + 'static> Backbone for Candle<N> {
         &self,
         params: &[f64],
         at: Batch<'_>,
-        cotangent: Cotangent<'_>,
+        cotangent: Cotangent,
         grad: &mut [f64],
     ) -> crate::error::Result<Vec<f64>> {
         let Batch { h, beta, x } = at;
@@ -336,7 +336,7 @@ impl<N: JetNet + 'static> Backbone for Candle<N> {
         &self,
         params: &[f64],
         at: Batch<'_>,
-        seed: Seeds<'_>,
+        seed: Seeds,
         grad: &mut [f64],
     ) -> crate::error::Result<EnergyOut> {
         let Batch { h, beta, x } = at;

@@ -340,13 +340,7 @@ impl<T: Real> Backbone for Dit<T> {
         Ok((d.concat(), slope.concat()))
     }
 
-    fn denoise_vjp(
-        &self,
-        params: &[f64],
-        at: Batch<'_>,
-        cotangent: Cotangent<'_>,
-        grad: &mut [f64],
-    ) -> Result<Vec<f64>> {
+    fn denoise_vjp(&self, params: &[f64], at: Batch<'_>, cotangent: Cotangent, grad: &mut [f64]) -> Result<Vec<f64>> {
         let (net, dim) = (self.network(params, true), self.dim());
         let parts = self.each_with_gradient(at.h.len(), grad, |m, range, sum| {
             let part = at.part(&range, dim);
@@ -368,7 +362,7 @@ impl<T: Real> Backbone for Dit<T> {
         Ok(parts.concat())
     }
 
-    fn energy_vjp(&self, params: &[f64], at: Batch<'_>, seed: Seeds<'_>, grad: &mut [f64]) -> Result<EnergyOut> {
+    fn energy_vjp(&self, params: &[f64], at: Batch<'_>, seed: Seeds, grad: &mut [f64]) -> Result<EnergyOut> {
         let (net, dim) = (self.network(params, true), self.dim());
         let parts = self.each_with_gradient(at.h.len(), grad, |m, range, sum| {
             let part = at.part(&range, dim);

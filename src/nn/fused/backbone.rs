@@ -101,13 +101,7 @@ impl<T: Real> Backbone for FusedEgnn<T> {
         Ok((wide(&d), wide(&jv)))
     }
 
-    fn denoise_vjp(
-        &self,
-        params: &[f64],
-        at: Batch<'_>,
-        cotangent: Cotangent<'_>,
-        grad: &mut [f64],
-    ) -> Result<Vec<f64>> {
+    fn denoise_vjp(&self, params: &[f64], at: Batch<'_>, cotangent: Cotangent, grad: &mut [f64]) -> Result<Vec<f64>> {
         let net = self.net(params)?;
         let mut sum = vec![T::ZERO; net.params.len()];
         let pull = |i: usize, d: &[T], out: &mut [T]| {
@@ -120,7 +114,7 @@ impl<T: Real> Backbone for FusedEgnn<T> {
         Ok(wide(&d))
     }
 
-    fn energy_vjp(&self, params: &[f64], at: Batch<'_>, seed: Seeds<'_>, grad: &mut [f64]) -> Result<EnergyOut> {
+    fn energy_vjp(&self, params: &[f64], at: Batch<'_>, seed: Seeds, grad: &mut [f64]) -> Result<EnergyOut> {
         let net = self.net(params)?;
         let mut sum = vec![T::ZERO; net.params.len()];
         let pull = |i: usize, u: T, g: &[T], dh: T, v: &mut [T]| {

@@ -137,14 +137,26 @@ impl<T: Real> Egnn<T> {
     /// Denoiser `D [B, 3n]` at variances `h [B]`, inverse temperatures `beta [B]`, positions `x [B, 3n]`.
     #[must_use]
     pub fn denoise(&self, h: &[T], beta: &[T], x: &[T]) -> Vec<T> {
+        self.combined(h, beta, x, |edm| (edm.c_skip, edm.c_out))
+    }
+
+    /// Score `(D - x) / h`, `[B, 3n]`, without the cancellation of the denoiser at small `h`.
+    #[must_use]
+    pub fn score(&self, h: &[T], beta: &[T], x: &[T]) -> Vec<T> {
+        self.combined(h, beta, x, |edm| (-edm.c_skip, edm.inv_sigma * edm.c_in))
+    }
+
+    /// `a x + b F`.
+    fn combined(&self, h: &[T], beta: &[T], x: &[T], factors: impl Fn(&Edm<T>) -> (T, T) + Sync + Send) -> Vec<T> {
         let (w, d) = (self.weights(), self.dim());
         let mut out = vec![T::ZERO; x.len()];
         let mut none = vec![T::ZERO; h.len()];
         let memory = || Memory::<T, 1>::new(&self.shape);
-        for_each(h.len(), &mut out, &mut none, memory, |m, b, out, _| {
-            let (edm, x) = (Edm::new(h[b]), &x[b * d..][..d]);
-            self.precondition(&w, m, &edm, beta[b], x);
-            combine(&m.tape.out, edm.c_skip, x, edm.c_out, out);
+        for_each(h.len(), &mut out, &mut none, memory, |m, k, out, _| {
+            let (edm, x) = (Edm::new(h[k]), &x[k * d..][..d]);
+            self.precondition(&w, m, &edm, beta[k], x);
+            let (a, b) = factors(&edm);
+            combine(&m.tape.out, a, x, b, out);
         });
         out
     }
@@ -166,21 +178,6 @@ impl<T: Real> Egnn<T> {
             }
         });
         (out, slope)
-    }
-
-    /// Score `(D - x) / h`, `[B, 3n]`, without the cancellation of the denoiser at small `h`.
-    #[must_use]
-    pub fn score(&self, h: &[T], beta: &[T], x: &[T]) -> Vec<T> {
-        let (w, d) = (self.weights(), self.dim());
-        let mut out = vec![T::ZERO; x.len()];
-        let mut none = vec![T::ZERO; h.len()];
-        let memory = || Memory::<T, 1>::new(&self.shape);
-        for_each(h.len(), &mut out, &mut none, memory, |m, b, out, _| {
-            let (edm, x) = (Edm::new(h[b]), &x[b * d..][..d]);
-            self.precondition(&w, m, &edm, beta[b], x);
-            combine(&m.tape.out, -edm.c_skip, x, edm.inv_sigma * edm.c_in, out);
-        });
-        out
     }
 
     /// Score `[B, 3n]` and its exact divergence `[B]`, the trace over all `3n` coordinates.

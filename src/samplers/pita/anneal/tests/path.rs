@@ -38,11 +38,11 @@ impl Backbone for Harmonic {
         Err(Error::Internal("no derivative".into()))
     }
 
-    fn denoise_vjp(&self, _: &[f64], _: Batch<'_>, _: Cotangent<'_>, _: &mut [f64]) -> Result<Vec<f64>> {
+    fn denoise_vjp(&self, _: &[f64], _: Batch<'_>, _: Cotangent, _: &mut [f64]) -> Result<Vec<f64>> {
         Err(Error::Internal("nothing to train".into()))
     }
 
-    fn energy_vjp(&self, _: &[f64], _: Batch<'_>, _: Seeds<'_>, _: &mut [f64]) -> Result<EnergyOut> {
+    fn energy_vjp(&self, _: &[f64], _: Batch<'_>, _: Seeds, _: &mut [f64]) -> Result<EnergyOut> {
         Err(Error::Internal("nothing to train".into()))
     }
 }
