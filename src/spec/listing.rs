@@ -46,6 +46,7 @@ fn walk(group: &Group, values: &Map<String, Value>, path: &str, with: Option<&st
             description: preset.doc,
         });
     }
+    others(group, values, path, entries);
     for setting in group.settings {
         let own = group.preset.zip(setting.rule.with);
         let own = own.map(|(preset, word)| format!("{path}{} = \"{word}\"", preset.key));
@@ -69,6 +70,21 @@ fn walk(group: &Group, values: &Map<String, Value>, path: &str, with: Option<&st
                     walk(group, &(group.default)(), path, Some(&with), entries);
                 }
             }
+        }
+    }
+}
+
+/// Settings whose default is another one with another word of the group's preset.
+fn others(group: &Group, values: &Map<String, Value>, path: &str, entries: &mut Vec<Entry>) {
+    let Some(preset) = group.preset else { return };
+    for word in preset.words {
+        let Some(others) = (preset.values)(word.name) else { continue };
+        let with = format!("{path}{} = \"{}\"", preset.key, word.name);
+        for setting in
+            group.settings.iter().filter(|s| s.rule.with.is_none() && others.get(s.name) != values.get(s.name))
+        {
+            let default = others.get(setting.name).cloned().unwrap_or_else(setting.default);
+            entries.push(entry(setting, format!("{path}{}", setting.key()), default, Some(&with)));
         }
     }
 }
