@@ -46,7 +46,6 @@ fn walk(group: &Group, values: &Map<String, Value>, path: &str, with: Option<&st
             description: preset.doc,
         });
     }
-    others(group, values, path, entries);
     for setting in group.settings {
         let own = group.preset.zip(setting.rule.with);
         let own = own.map(|(preset, word)| format!("{path}{} = \"{word}\"", preset.key));
@@ -72,6 +71,7 @@ fn walk(group: &Group, values: &Map<String, Value>, path: &str, with: Option<&st
             }
         }
     }
+    others(group, values, path, entries);
 }
 
 /// Settings whose default is another one with another word of the group's preset.
