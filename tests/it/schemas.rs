@@ -142,7 +142,14 @@ fn every_verb_prints_what_is_documented() {
     for kind in ["systems", "samplers", "metrics", "profiles", "baselines", "schemas"] {
         run(&format!("list {kind}"), &["list", kind]);
     }
-    for (kind, name) in [("system", "lj13"), ("metric", "ess"), ("profile", "quick"), ("baseline", "pita")] {
+    for (kind, name) in [
+        ("system", "lj13"),
+        ("metric", "ess"),
+        ("profile", "quick"),
+        ("baseline", "pita"),
+        ("sampler", "pita"),
+        ("section", "metrics"),
+    ] {
         run(&format!("describe {kind}"), &["describe", kind, name]);
     }
     for action in ["rebuild", "ingest", "verify", "schema"] {
@@ -160,6 +167,7 @@ fn every_verb_prints_what_is_documented() {
     let tables = json(&place.run(&["report", &file, "--json", "-q"]))["tables"].clone();
     let status = json(&place.run(&["sweep", &file, "--status", "--json", "-q"]))["entries"].clone();
     let diff = json(&place.run(&["diff", &a, &b, "--json"]))["metrics"].clone();
+    let settings = json(&place.run(&["describe", "sampler", "pita", "--json"]))["settings"].clone();
     for (verb, value) in [
         ("sweep: cells", &swept["cells"]),
         ("sweep: references", &swept["references"]),
@@ -167,6 +175,7 @@ fn every_verb_prints_what_is_documented() {
         ("report: tables: rows", &tables[0]["rows"]),
         ("sweep --status: entries", &status),
         ("diff: metrics", &diff),
+        ("describe sampler: settings", &settings),
     ] {
         check(verb, value, &mut seen);
     }
