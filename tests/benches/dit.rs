@@ -57,10 +57,10 @@ fn dit(c: &mut Criterion) {
             });
         }
         group.bench_function("divergence_16", |b| {
-            b.iter(|| black_box(net.divergence(&params, nn::Batch { h: &h, beta: &beta, x })))
+            b.iter(|| black_box(net.divergence(&params, nn::Batch { h: &h, beta: &beta, x })));
         });
         group.bench_function("energy_16", |b| {
-            b.iter(|| black_box(net.energy(&params, nn::Batch { h: &h, beta: &beta, x })))
+            b.iter(|| black_box(net.energy(&params, nn::Batch { h: &h, beta: &beta, x })));
         });
         group.bench_function("denoise_64", |b| {
             b.iter(|| black_box(net.denoise(&params, nn::Batch { h: &batch.h, beta: &batch.beta, x: &batch.x0 })));
