@@ -31,6 +31,8 @@ const FORMAT: u32 = 1;
 const HEAD_BYTES: u64 = 64 << 20;
 /// Largest file of a reference.
 const REFERENCE_BYTES: u64 = 4 << 30;
+/// More than an archive has behind its end.
+const TAIL: u64 = 1 << 20;
 /// Files of a run that hold samples and models: most of its size.
 const LARGE: [&str; 2] = ["samples.npz", "weights.safetensors"];
 /// Files of a reference, the large one first.
@@ -184,6 +186,12 @@ impl<'a> Reader<'a> {
                 }
                 _ => return Err(wrong(format!("holds `{}`, which is not announced", header.name.escape_default()))),
             }
+        }
+        // To the very end: only there gzip says whether all of it was right.
+        let mut rest = Vec::new();
+        (&mut self.input).take(TAIL).read_to_end(&mut rest).map_err(|e| wrong(cut(e)))?;
+        if rest.iter().any(|byte| *byte != 0) || rest.len() as u64 == TAIL {
+            return Err(wrong("goes on behind its end".into()));
         }
         Ok(self.head)
     }
