@@ -92,7 +92,7 @@ pub const SCHEMAS: &[Schema] = &[
     object("db ingest", "schema runs"),
     object(
         "db verify",
-        "schema runs intact changed damaged running interrupted missing_rows extra_rows recomputed? error?",
+        "schema runs intact changed damaged running interrupted missing_rows extra_rows references recomputed? error?",
     ),
     list("db schema", "view row columns"),
     object("export --bundle", "schema file run bytes sha256"),

@@ -251,12 +251,9 @@ impl<'a> Fields<'a> {
         Some(seeds)
     }
 
-    /// Names out of a known list, at least one, none twice.
+    /// Names out of a known list, none twice.
     pub(super) fn names(&self, key: &'static str, what: &str, all: &[&str]) -> Option<Vec<String>> {
         let list = self.list(key, &format!("a list of {what}s"))?;
-        if list.is_empty() {
-            self.problem(&self.place(key), format!("`{}` is empty, expected at least one", self.name(key)), vec![]);
-        }
         let mut names = Vec::new();
         for node in list {
             let Value::Text(name) = &node.value else {

@@ -296,6 +296,9 @@ fn external(f: &Fields<'_>, values: ExternalSpec) -> Option<ExternalSpec> {
 fn metrics(f: &Fields<'_>) -> EvalSpec {
     let mut values = EvalSpec::default();
     if let Some(metrics) = f.names("ids", "metric", &IDS) {
+        if f.list("ids", "a list of metrics").is_some_and(<[_]>::is_empty) {
+            f.problem(&f.place("ids"), format!("`{}` is empty, expected at least one", f.name("ids")), vec![]);
+        }
         values.metrics = metrics;
     }
     let spec = f.settings(values);

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::exec::cell::{Outcome, Shop, work};
 use crate::exec::progress::Screen;
 use crate::exec::science::{Builtin, Science};
-use crate::exec::{planned, signals};
+use crate::exec::{forecast, planned, signals};
 use crate::identity;
 use crate::plan::Action;
 use crate::record::{Status, claim};
@@ -19,8 +19,8 @@ const LOOK: Duration = Duration::from_millis(500);
 /// Runs entry `index` of a plan; says in words what was done.
 ///
 /// # Errors
-/// [`Error::Refused`] for a plan of other code, [`Error::Usage`] for an index beyond its end, [`Error::Interrupted`],
-/// [`Error::RunsFailed`].
+/// [`Error::Refused`] for a plan of other code, [`Error::Usage`] for an index beyond its end and for what does not fit into this machine,
+/// [`Error::Interrupted`], [`Error::RunsFailed`].
 pub fn run_entry(path: &Path, index: usize, results: &Path, quiet: bool) -> Result<&'static str> {
     signals::listen();
     let plan = PlanFile::read(path)?;
@@ -57,6 +57,9 @@ pub fn run_entry(path: &Path, index: usize, results: &Path, quiet: bool) -> Resu
     let began = Instant::now();
     loop {
         let planned = planned::plan(results, cell, plan.flags())?;
+        // What the machine that submitted could not know: whether this one is large enough.
+        let one = std::slice::from_ref(&planned);
+        forecast::check(one, &forecast::cells(&Builtin, results, one)?, &[], forecast::Machine::here(results))?;
         let outcome = match planned.action {
             Action::Skip if planned.run.status() == Status::Failed => {
                 return Err(Error::RunsFailed(planned.reason));
