@@ -3,10 +3,14 @@
     pip install openmm numpy
     cargo build --release && cargo bench --bench forcefield --no-run
     python3 scripts/forcefield_vs_openmm.py [--bench target/release/deps/forcefield-<hash>]
+    python3 scripts/forcefield_vs_openmm.py --large [--program target/release/pita-bench]
 
 Both evaluate the same System (src/systems/molecules) on one thread; CPU seconds are those of the process. OpenMM is timed
 twice: one molecule per Context in a Python loop (what the paper's code does), and 32 copies, far apart, in one Context.
 Ours are the criterion benchmarks `forcefield/*`, run with the measuring time given here. Rounds are interleaved.
+
+--large: chignolin (138 atoms, experiments/molecules) and capped Ala35 (362 atoms, made here), energies with forces of many
+frames through the program's `energy`, less what it takes for one block of frames.
 """
 
 import argparse
@@ -18,6 +22,7 @@ import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
 import numpy as np
@@ -122,6 +127,80 @@ def openmm_rates(name):
     }
 
 
+def large_molecules(folder):
+    """Name, XML, PDB and positions [atoms, 3] (nm) of the larger molecules."""
+    import openmm.app as app
+    import peptides
+
+    chignolin = ROOT / "experiments" / "molecules" / "chignolin.pdb"
+    pdb = app.PDBFile(str(chignolin))
+    yield "chignolin", chignolin.with_suffix(".xml"), chignolin, pdb.getPositions(asNumpy=True)._value
+    raw = peptides.as_pdb(peptides.extended(35))
+    modeller = app.Modeller(raw.topology, raw.positions)
+    modeller.addHydrogens(peptides.field(), platform=openmm.Platform.getPlatformByName("CPU"))
+    system = peptides.system(modeller.topology)
+    one, _ = context(system, modeller.positions)
+    openmm.LocalEnergyMinimizer.minimize(one, 10.0, 200)
+    positions = one.getState(getPositions=True).getPositions(asNumpy=True)
+    xml, path = folder / "ala35.xml", folder / "ala35.pdb"
+    xml.write_text(openmm.XmlSerializer.serialize(system))
+    with open(path, "w") as file:
+        app.PDBFile.writeFile(modeller.topology, positions, file)
+    yield "ala35", xml, path, positions._value
+
+
+def noisy(x, n):
+    return np.array([x + 0.003 * np.random.default_rng(k).normal(size=x.shape) for k in range(n)])
+
+
+def loop_rate(xml, x, n):
+    """Energies with forces per CPU second, one molecule in a Context."""
+    one, _ = context(openmm.XmlSerializer.deserialize(xml.read_text()), x)
+    frames = noisy(x, n)
+
+    def loop():
+        for frame in frames:
+            one.setPositions(frame)
+            state = one.getState(getEnergy=True, getForces=True)
+            state.getPotentialEnergy(), state.getForces(asNumpy=True)
+
+    loop()
+    return rate(loop, n)
+
+
+def program_rate(program, xml, pdb, x, n, precision, folder):
+    """The same of our program, less what 16 frames (one block) take."""
+
+    def seconds(frames):
+        np.savez(folder / "x.npz", positions=noisy(x, frames))
+        command = [program, "--quiet", "energy", "--xml", xml, "--pdb", pdb, "--in", folder / "x.npz"]
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        env = dict(os.environ, RAYON_NUM_THREADS="1")
+        subprocess.run([*command, "--out", folder / "e.npz", "--precision", precision], env=env, check=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    return (n - 16) / (seconds(n) - seconds(16))
+
+
+def large(program, rounds):
+    sys.path.insert(0, str(ROOT / "scripts"))
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        for name, xml, pdb, x in large_molecules(folder):
+            found = {"OpenMM loop": [], "ours f64": [], "ours f32": []}
+            n = 2_000_000 // len(x)
+            for _ in range(rounds):
+                found["OpenMM loop"].append(loop_rate(xml, x, 100))
+                for precision in ["f64", "f32"]:
+                    found[f"ours {precision}"].append(program_rate(program, xml, pdb, x, n, precision, folder))
+            base = statistics.median(found["OpenMM loop"])
+            for label, values in found.items():
+                middle = statistics.median(values)
+                print(f"{name} ({len(x)} atoms) {label:12} {middle:10,.0f}   ({min(values):,.0f} to {max(values):,.0f})"
+                      f"   {middle / base:5.1f} x the loop")
+
+
 def our_rates(bench, name, seconds):
     """Elements per CPU second of the criterion benchmarks of one molecule."""
     rates = {}
@@ -147,7 +226,12 @@ def main():
     parser.add_argument("--bench", help="the built criterion benchmark (default: the newest)")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=2.0, help="measuring time of each of our benchmarks")
+    parser.add_argument("--large", action="store_true", help="138 and 362 atoms, through the program")
+    parser.add_argument("--program", default=str(ROOT / "target" / "release" / "pita-bench"))
     args = parser.parse_args()
+    if args.large:
+        print(f"OpenMM {openmm.version.full_version}; medians of {args.rounds} rounds, one thread, per CPU second")
+        return large(args.program, args.rounds)
     built = [f for f in glob.glob(str(ROOT / "target/release/deps/forcefield-*")) if not f.endswith(".d")]
     if not args.bench and not built:
         sys.exit("build the benchmark first, see --help")

@@ -40,6 +40,16 @@ pub struct Args {
     device: DeviceArgs,
 }
 
+/// Frames `[n, atoms, 3]` about their centres in single precision, which has as many more digits the closer to 0.
+fn rounded(x: &[f64], atoms: usize) -> Vec<f32> {
+    let frame = |x: &[f64]| {
+        let mean = |c: usize| x.iter().skip(c).step_by(3).sum::<f64>() / atoms as f64;
+        let centre = [mean(0), mean(1), mean(2)];
+        x.iter().enumerate().map(|(k, x)| (x - centre[k % 3]) as f32).collect::<Vec<f32>>()
+    };
+    x.chunks_exact(3 * atoms).flat_map(frame).collect()
+}
+
 /// The frames whose energy or forces are not finite.
 fn not_finite(arrays: &Arrays, frames: usize) -> Vec<usize> {
     let values: Vec<Vec<f64>> =
@@ -87,7 +97,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
             [("energy".to_owned(), Array::f64(&[n], e)), ("forces".to_owned(), Array::f64(&shape, f))].into()
         }
         Precision::F32 => {
-            let x: Vec<f32> = x.iter().map(|&x| x as f32).collect();
+            let x = rounded(&x, system.atoms);
             let (mut e, mut f) = (vec![0.0; n], vec![0.0; x.len()]);
             potential.energy_forces_f32(&x, &mut e, &mut f);
             [("energy".to_owned(), Array::f32(&[n], e)), ("forces".to_owned(), Array::f32(&shape, f))].into()

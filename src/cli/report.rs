@@ -8,6 +8,7 @@ use crate::config::{Cell, Experiment};
 use crate::error::{Error, Result};
 use crate::exec::{self, Options, collection, references};
 use crate::exit::ExitCode;
+use crate::record::Results;
 use crate::report::load::{self, Loaded};
 use crate::report::missing::Gap;
 use crate::report::{Status, Table, collect, write::write};
@@ -78,7 +79,7 @@ fn from(file: &Path, args: &Args, globals: &Globals) -> Result<()> {
     let folder = std::env::temp_dir().join(format!("pita-bench-report-{}", std::process::id()));
     let there = Globals { results: folder.clone(), ..globals.clone() };
     let shown = collection::lay_out(file, &folder).and_then(|head| {
-        let out = args.out.clone().unwrap_or_else(|| globals.results.join("reports").join(&head.experiment.report));
+        let out = args.out.clone().unwrap_or_else(|| Results(&globals.results).report(&head.experiment.report));
         present(&head.experiment, Some(&out), Evaluate::Done, args.require_complete, &there)
     });
     let _ = std::fs::remove_dir_all(&folder); // what is left there is nobody's
@@ -98,7 +99,7 @@ pub fn present(
     require_complete: bool,
     globals: &Globals,
 ) -> Result<Option<PathBuf>> {
-    let out = out.map_or_else(|| globals.results.join("reports").join(&experiment.report), Path::to_path_buf);
+    let out = out.map_or_else(|| Results(&globals.results).report(&experiment.report), Path::to_path_buf);
     let mut loaded = load::runs(experiment, &globals.results)?;
     let mut failed = None;
     if evaluate == Evaluate::Missing {

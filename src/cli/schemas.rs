@@ -86,6 +86,7 @@ pub const SCHEMAS: &[Schema] = &[
     object("describe metric", "schema id title version unit direction scope array description source"),
     object("describe sampler", "schema kind name description settings"),
     object("describe section", "schema kind name description settings"),
+    list("describe sampler: settings", "setting type default expected only_with words? description"),
     list("describe profile", "name of default description cells? seeds? costs?"),
     object("describe baseline", "schema name title is sampler numbers published expected"),
     object("db rebuild", "schema runs"),

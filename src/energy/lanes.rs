@@ -29,6 +29,53 @@ pub fn rows<T: Real>(n: usize) -> Vec<Row<T>> {
     vec![Row::ZERO; n]
 }
 
+/// Summands of one part of a [`Sum`].
+const PART: usize = 32;
+
+/// A sum of many rows, accurate to about the rounding of its result: parts of a few summands each are added together with
+/// what rounding lost of them (Kahan 1965). Thousands of pairs added one by one in f32 lose 3e-5 of a peptide's energy.
+pub struct Sum<T> {
+    /// What the next summands are added to.
+    pub part: Row<T>,
+    total: Row<T>,
+    lost: Row<T>,
+}
+
+impl<T: Real> Sum<T> {
+    /// Nothing.
+    pub const ZERO: Self = Self { part: Row::ZERO, total: Row::ZERO, lost: Row::ZERO };
+
+    /// After summand number `i`, from 0, was added to the part.
+    #[inline(always)]
+    pub fn added(&mut self, i: usize) {
+        if i % PART == PART - 1 {
+            self.close();
+        }
+    }
+
+    #[inline(always)]
+    fn close(&mut self) {
+        for l in 0..LANES {
+            let part = self.part.0[l] - self.lost.0[l];
+            let total = self.total.0[l] + part;
+            // Nothing is lost of an infinite sum: that would be no number.
+            let lost = (total - self.total.0[l]) - part;
+            self.lost.0[l] = if lost.abs() <= total.abs() { lost } else { T::ZERO };
+            self.total.0[l] = total;
+        }
+        self.part = Row::ZERO;
+    }
+
+    /// Adds the sum to `out`.
+    #[inline(always)]
+    pub fn end(mut self, out: &mut Row<T>) {
+        self.close();
+        for l in 0..LANES {
+            out.0[l] += self.total.0[l];
+        }
+    }
+}
+
 /// An energy function of one block of frames, at precision `T`.
 pub trait Kernel<T: Real>: Send + Sync {
     /// Memory that one thread needs while it evaluates.

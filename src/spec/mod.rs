@@ -91,7 +91,8 @@ pub struct TextFile {
 }
 
 impl TextFile {
-    /// Reads a file, gzip-ed or not, in UTF-8 or (as some consoles of Windows write) UTF-16 with a byte-order mark.
+    /// Reads a file, gzip-ed or not, in UTF-8, in UTF-16 with a byte-order mark (as some consoles of Windows write), or in an
+    /// encoding of one byte a character (accents in old remarks; what matters is ASCII).
     ///
     /// # Errors
     /// [`Error::Io`] when it cannot be read, [`Error::Data`] when it is no text.
@@ -107,9 +108,14 @@ impl TextFile {
         let text = match bytes {
             _ if bytes.starts_with(&[0xff, 0xfe]) => String::from_utf16(&units(false)).ok(),
             _ if bytes.starts_with(&[0xfe, 0xff]) => String::from_utf16(&units(true)).ok(),
-            bytes => String::from_utf8(bytes).ok(),
+            bytes => match String::from_utf8(bytes) {
+                Ok(text) => Some(text),
+                // No text has zero bytes.
+                Err(e) if e.as_bytes().contains(&0) => None,
+                Err(e) => Some(e.as_bytes().iter().map(|&byte| char::from(byte)).collect()),
+            },
         };
-        let text = text.ok_or_else(|| Error::data(path, "is not text (UTF-8)"))?;
+        let text = text.ok_or_else(|| Error::data(path, "is not text"))?;
         Ok(Self { path: path.display().to_string(), text })
     }
 }

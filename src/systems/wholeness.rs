@@ -58,6 +58,10 @@ fn cause(topology: &Topology, broken: &[&[f64]], scale: f64) -> String {
             "bonds are {typical:.1} times as long as in the force field: coordinates in {unit}? nm are expected"
         );
     }
+    if near(0.1) {
+        return "bonds are a tenth as long as in the force field: nm divided by 10 once more, or taken for Ångström?"
+            .into();
+    }
     if scale != 1.0 && near(1.0 / scale) {
         return format!(
             "bonds are {typical:.1} times as long as in the force field: positions divided by {scale}, their standard deviation?"
@@ -217,9 +221,13 @@ mod tests {
         let x = &aldp.given[..];
         let hint = |x: &[f64]| sort(topology, x, aldp.scale).hint.unwrap_or_default();
         assert_eq!(sort(topology, &[x, x].concat(), aldp.scale), Sorted { kept: vec![0, 1], hint: None });
-        for (factor, word) in
-            [(10.0, "Ångström"), (18.9, "Bohr"), (1_000.0, "pm"), (1.0 / aldp.scale, "standard deviation")]
-        {
+        for (factor, word) in [
+            (10.0, "Ångström"),
+            (18.9, "Bohr"),
+            (1_000.0, "pm"),
+            (0.1, "a tenth"),
+            (1.0 / aldp.scale, "standard deviation"),
+        ] {
             let other: Vec<f64> = x.iter().map(|x| factor * x).collect();
             assert!(hint(&other).contains(word), "{}", hint(&other));
         }

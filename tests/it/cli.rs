@@ -167,6 +167,24 @@ fn dry_run() {
     assert!(!results.exists());
 }
 
+/// Beyond the first table: every system with every sampler that is defined for it; minutes, and a night.
+#[test]
+fn dry_run_beyond() {
+    let dir = tempfile::tempdir().unwrap();
+    let results = dir.path().join("results");
+    let beyond = concat!(env!("CARGO_MANIFEST_DIR"), "/experiments/beyond.toml");
+    // Hours of single cells, of which two run at once.
+    for (profile, seeds, hours) in [("quick", 1, 0.0..1.0), ("standard", 3, 8.0..20.0)] {
+        let plan = value(&pita(&results, &["sweep", beyond, "--profile", profile, "--dry-run", "--json"]));
+        let [cells, references] = ["cells", "references"].map(|key| plan[key].as_array().unwrap());
+        // MALA on the cluster, dynamics on four molecules, three controls on all, two annealers on the alanines.
+        assert_eq!((cells.len(), references.len()), (seeds * (1 + 4 + 3 * 5 + 2 * 3), 5), "{plan}");
+        let seconds = cells.iter().chain(references).map(|c| c["forecast"]["seconds"].as_f64().unwrap()).sum::<f64>();
+        assert!(hours.contains(&(seconds / 3_600.0)), "{profile}: {seconds} s");
+    }
+    assert!(!results.exists());
+}
+
 #[test]
 fn a_read_only_folder() {
     let dir = tempfile::tempdir().unwrap();

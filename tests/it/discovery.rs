@@ -91,6 +91,8 @@ fn everything_is_listed_and_described() {
         ("profile", "long", "experiments/first.toml"),
         ("profile", "quick", "costs.aldp.evaluations"),
         ("baseline", "pita", "2.26"),
+        ("sampler", "pita", "train.learning_rate"),
+        ("section", "reference", "trajectory.lag"),
     ] {
         let shown = run(dir.path(), &["describe", kind, name]);
         ends_with(&shown, 0);
@@ -102,6 +104,7 @@ fn everything_is_listed_and_described() {
         (&["describe", "metric", "enrgy-w1"], "did you mean `energy-w1`?"),
         (&["describe", "profile", "lon"], "did you mean `long`?"),
         (&["describe", "baseline", "pta"], "did you mean `pita`?"),
+        (&["describe", "sampler", "smcc"], "did you mean `smc`?"),
         (&["man", "swep"], "did you mean `sweep`?"),
         (&["sweep", "experiments/first.toml", "--dry-run", "--samplers", "mdd"], "did you mean `md`?"),
         (&["export", "metrcs"], "did you mean `metrics`?"),

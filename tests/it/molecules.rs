@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-use pita_bench::array::{read_npz, read_xtc, write_npz};
+use pita_bench::array::{Array, read_npz, read_xtc, write_npz};
 use pita_bench::spec::{MoleculeFiles, TextFile};
 use pita_bench::systems::molecules;
 use serde_json::Value;
@@ -135,6 +135,26 @@ fn verbs_do_not_minimise() {
     right("05", "system.xml", "expected.npz");
     // 14.5 s with a minimisation, in a release build; this one is slower and shares its cores.
     assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+}
+
+/// Chignolin in single precision: thermal frames keep 1e-5 of the energy, wherever they are.
+#[test]
+fn single_precision() {
+    let folder = tempfile::tempdir().unwrap();
+    let npz = folder.path().join("x.npz");
+    let (xml, pdb) = (file("05", "system.xml"), file("05", "mol.pdb"));
+    let start = read_npz(file("05", "frames.npz")).unwrap()["positions"].to_f64();
+    let mut draws = pita_bench::rng::Stream::new(1, pita_bench::rng::Purpose::Init, 0).at(0);
+    let n = 64;
+    let away = [30.0, -20.0, 10.0];
+    let mut moved = || -> Vec<f64> { start.iter().map(|x| x + 0.001 * draws.normal()).collect() };
+    let x: Vec<f64> = (0..n).flat_map(|_| moved()).enumerate().map(|(k, x)| x + away[k % 3]).collect();
+    write_npz(&npz, &[("positions".to_owned(), Array::f64(&[n, 138, 3], x))].into()).unwrap();
+    let (double, ..) = energies(&xml, &pdb, &npz, &[]);
+    let (single, ..) = energies(&xml, &pdb, &npz, &["--precision", "f32"]);
+    let off = |(a, b): (&f64, &f64)| ((a - b) / b).abs();
+    let worst = single.iter().zip(&double).map(off).fold(0.0, f64::max);
+    assert!(worst < 1e-5, "{worst:e}");
 }
 
 /// HCT, GBn2, salt, the text of OBC1 before 2019; GBn, cutoffs, and the text of the user guide (`siblings.py`).

@@ -154,7 +154,7 @@ fn every_verb_prints_what_is_documented() {
         ("metric", "ess"),
         ("profile", "quick"),
         ("baseline", "pita"),
-        ("sampler", "samples"),
+        ("sampler", "pita"),
         ("section", "metrics"),
     ] {
         run(&format!("describe {kind}"), &["describe", kind, name]);
@@ -175,6 +175,7 @@ fn every_verb_prints_what_is_documented() {
     let tables = json(&place.run(&["report", &file, "--json", "-q"]))["tables"].clone();
     let status = json(&place.run(&["sweep", &file, "--status", "--json", "-q"]))["entries"].clone();
     let diff = json(&place.run(&["diff", &a, &b, "--json"]))["metrics"].clone();
+    let settings = json(&place.run(&["describe", "sampler", "pita", "--json"]))["settings"].clone();
     for (verb, value) in [
         ("sweep: cells", &swept["cells"]),
         ("sweep: references", &swept["references"]),
@@ -182,6 +183,7 @@ fn every_verb_prints_what_is_documented() {
         ("report: tables: rows", &tables[0]["rows"]),
         ("sweep --status: entries", &status),
         ("diff: metrics", &diff),
+        ("describe sampler: settings", &settings),
     ] {
         check(verb, value, &mut seen);
     }

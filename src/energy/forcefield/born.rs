@@ -1,15 +1,17 @@
 //! Generalised Born solvation of one block of frames, in three passes: descreening integrals by pairs, Born radii by
 //! atoms, energies by pairs; then the chain rule back to the distances.
 
+use std::ops::Range;
+
 use multiversion::multiversion;
 
 use super::pairs::PairRows;
 use super::params;
-use crate::energy::lanes::{LANES, Row};
+use crate::energy::lanes::{LANES, Row, Sum};
 use crate::real::Real;
 
 /// The parameters in the scalar type of a kernel.
-pub struct Born<T> {
+pub(super) struct Born<T> {
     atoms: Vec<Atom<T>>,
     /// Coefficients of the tanh by atom; `None` for `1/B = 1/o - I`.
     tanh: Option<Vec<[T; 3]>>,
@@ -60,7 +62,7 @@ struct Atom<T> {
 }
 
 /// What the passes leave for one another.
-pub struct BornRows<T> {
+pub(super) struct BornRows<T> {
     /// `dI_i/dr / r` by pair, i the first atom; then `dI_j/dr / r`.
     inner: Vec<[Row<T>; 2]>,
     /// `I`, later `dE/dI`, by atom.
@@ -77,7 +79,7 @@ pub struct BornRows<T> {
 
 impl<T: Real> BornRows<T> {
     /// Memory for this many atoms and pairs.
-    pub fn new(atoms: usize, pairs: usize) -> Self {
+    pub(super) fn new(atoms: usize, pairs: usize) -> Self {
         let rows = || vec![Row::ZERO; atoms];
         Self {
             inner: vec![[Row::ZERO; 2]; pairs],
@@ -92,7 +94,7 @@ impl<T: Real> BornRows<T> {
 
 impl<T: Real> Born<T> {
     /// Prepares the parameters.
-    pub fn new(gb: &params::GeneralizedBorn) -> Self {
+    pub(super) fn new(gb: &params::GeneralizedBorn) -> Self {
         let t = T::from_f64;
         let atoms = (0..gb.charges.len()).map(|i| Atom {
             charge: t(gb.charges[i]),
@@ -123,16 +125,37 @@ impl<T: Real> Born<T> {
         }
     }
 
-    /// Adds the energy, and `dE/dr / r` to the slopes of the pairs.
-    pub fn add(&self, pairs: &[[usize; 2]], rows: &mut PairRows<T>, born: &mut BornRows<T>, energy: &mut Row<T>) {
+    /// Before the first tile.
+    pub(super) fn begin(&self, born: &mut BornRows<T>) {
+        born.integral.fill(Row::ZERO);
+    }
+
+    /// Adds what the pairs of a tile descreen, at distances that [`Pairs::start`](super::pairs::Pairs::start) left.
+    pub(super) fn descreen(
+        &self,
+        tile: &Range<usize>,
+        pairs: &[[usize; 2]],
+        rows: &PairRows<T>,
+        born: &mut BornRows<T>,
+    ) {
         if self.engulfed {
-            descreen::<T, true>(self, pairs, rows, born);
+            descreen::<T, true>(self, tile, pairs, rows, born);
         } else {
-            descreen::<T, false>(self, pairs, rows, born);
+            descreen::<T, false>(self, tile, pairs, rows, born);
         }
         if let Some(necks) = &self.necks {
-            bridge(self, necks, pairs, rows, born);
+            bridge((self, necks), tile, pairs, rows, born);
         }
+    }
+
+    /// Adds the energy, and its direct part of `dE/dr / r` to the slopes of the pairs.
+    pub(super) fn add(
+        &self,
+        pairs: &[[usize; 2]],
+        rows: &mut PairRows<T>,
+        born: &mut BornRows<T>,
+        energy: &mut Row<T>,
+    ) {
         match &self.tanh {
             Some(tanh) => radii(self, tanh, born, energy),
             None => bare_radii(self, born, energy),
@@ -144,7 +167,12 @@ impl<T: Real> Born<T> {
                 interact::<T, true>(self, pairs, rows, born, energy);
             }
         }
-        chain(pairs, rows, born);
+        by_integral(born);
+    }
+
+    /// Adds to the slopes of a tile what comes through the radii.
+    pub(super) fn chain(&self, tile: &Range<usize>, pairs: &[[usize; 2]], rows: &mut PairRows<T>, born: &BornRows<T>) {
+        chain(&pairs[tile.clone()], &mut rows.slope[tile.clone()], &born.inner[tile.clone()], &born.integral);
     }
 }
 
@@ -184,14 +212,15 @@ fn piece<T: Real, const ENGULFED: bool>(o: T, s: T, r: T, inv_r: T) -> (T, T) {
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
 fn descreen<T: Real, const ENGULFED: bool>(
     gb: &Born<T>,
+    tile: &Range<usize>,
     pairs: &[[usize; 2]],
     rows: &PairRows<T>,
     born: &mut BornRows<T>,
 ) {
-    born.integral.fill(Row::ZERO);
-    for (p, &[i, j]) in pairs.iter().enumerate() {
+    for p in tile.clone() {
+        let [i, j] = pairs[p];
         let (a, b) = (&gb.atoms[i], &gb.atoms[j]);
-        let (r, inv_r) = (&rows.r[p], &rows.inv_r[p]);
+        let (r, inv_r) = (&rows.r[p], &rows.inv_r[p - tile.start]);
         let (mut to_i, mut to_j) = (Row::ZERO, Row::ZERO);
         let [inner_i, inner_j] = &mut born.inner[p];
         for l in 0..LANES {
@@ -217,14 +246,21 @@ fn descreen<T: Real, const ENGULFED: bool>(
 
 /// Adds the necks between neighbouring spheres to the integrals.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
-fn bridge<T: Real>(gb: &Born<T>, necks: &Necks<T>, pairs: &[[usize; 2]], rows: &PairRows<T>, born: &mut BornRows<T>) {
+fn bridge<T: Real>(
+    (gb, necks): (&Born<T>, &Necks<T>),
+    tile: &Range<usize>,
+    pairs: &[[usize; 2]],
+    rows: &PairRows<T>,
+    born: &mut BornRows<T>,
+) {
     let (two, six) = (T::from_f64(2.0), T::from_f64(6.0));
     let (square, sixth) = (T::from_f64(100.0), T::from_f64(3e5));
     let rho = |i: usize| gb.atoms[i].offset_radius + gb.offset;
-    for (p, &[i, j]) in pairs.iter().enumerate() {
+    for p in tile.clone() {
+        let [i, j] = pairs[p];
         let (ki, kj) = (necks.kind[i], necks.kind[j]);
         let reach = rho(i) + rho(j) + necks.reach;
-        let (r, inv_r) = (&rows.r[p], &rows.inv_r[p]);
+        let (r, inv_r) = (&rows.r[p], &rows.inv_r[p - tile.start]);
         for (side, atom, (depth, centre)) in
             [(0, i, necks.pairs[ki * necks.kinds + kj]), (1, j, necks.pairs[kj * necks.kinds + ki])]
         {
@@ -248,21 +284,25 @@ fn bridge<T: Real>(gb: &Born<T>, necks: &Necks<T>, pairs: &[[usize; 2]], rows: &
 /// What salt changes of the energies of single charges.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
 fn screen<T: Real>(gb: &Born<T>, salt: &Salt<T>, born: &mut BornRows<T>, energy: &mut Row<T>) {
+    let mut sum = Sum::ZERO;
     for (i, atom) in gb.atoms.iter().enumerate() {
         let square = T::from_f64(0.5) * atom.charge * atom.charge;
         for l in 0..LANES {
             let (b, inv_b) = (born.radius[i].0[l], born.inv_radius[i].0[l]);
             let (tau, slope) = salt.tau(b);
-            energy.0[l] += square * (gb.tau - tau) * inv_b;
+            sum.part.0[l] += square * (gb.tau - tau) * inv_b;
             born.pull[i].0[l] += square * ((tau - gb.tau) * inv_b - slope) * inv_b;
         }
+        sum.added(i);
     }
+    sum.end(energy);
 }
 
 /// Born radii of HCT: `1/B = 1/o - I`.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
 fn bare_radii<T: Real>(gb: &Born<T>, born: &mut BornRows<T>, energy: &mut Row<T>) {
     let (half, six) = (T::from_f64(0.5), T::from_f64(6.0));
+    let mut sum = Sum::ZERO;
     for (i, atom) in gb.atoms.iter().enumerate() {
         let rho = atom.offset_radius + gb.offset;
         let inv_o = T::ONE / atom.offset_radius;
@@ -275,18 +315,21 @@ fn bare_radii<T: Real>(gb: &Born<T>, born: &mut BornRows<T>, energy: &mut Row<T>
             let ratio = rho * inv_b;
             let ratio2 = ratio * ratio;
             let ace = surface * ratio2 * ratio2 * ratio2;
-            energy.0[l] += ace - charge * inv_b;
+            sum.part.0[l] += ace - charge * inv_b;
             born.radius[i].0[l] = b;
             born.inv_radius[i].0[l] = inv_b;
             born.pull[i].0[l] = (charge * inv_b - six * ace) * inv_b;
             born.gain[i].0[l] = b * b;
         }
+        sum.added(i);
     }
+    sum.end(energy);
 }
 
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
 fn radii<T: Real>(gb: &Born<T>, tanh: &[[T; 3]], born: &mut BornRows<T>, energy: &mut Row<T>) {
     let (half, two, three, six) = (T::from_f64(0.5), T::from_f64(2.0), T::from_f64(3.0), T::from_f64(6.0));
+    let mut sum = Sum::ZERO;
     for (i, (atom, &[alpha, beta, gamma])) in gb.atoms.iter().zip(tanh).enumerate() {
         let o = atom.offset_radius;
         let rho = o + gb.offset;
@@ -303,14 +346,16 @@ fn radii<T: Real>(gb: &Born<T>, tanh: &[[T; 3]], born: &mut BornRows<T>, energy:
             let ratio = rho * inv_b;
             let ratio2 = ratio * ratio;
             let ace = surface * ratio2 * ratio2 * ratio2;
-            energy.0[l] += ace - charge * inv_b;
+            sum.part.0[l] += ace - charge * inv_b;
             born.radius[i].0[l] = b;
             born.inv_radius[i].0[l] = inv_b;
             born.pull[i].0[l] = (charge * inv_b - six * ace) * inv_b;
             let slope = alpha + psi * (three * gamma * psi - two * beta);
             born.gain[i].0[l] = b * b * (T::ONE - tanh * tanh) * slope * o * inv_rho;
         }
+        sum.added(i);
     }
+    sum.end(energy);
 }
 
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
@@ -322,6 +367,7 @@ fn interact<T: Real, const SALT: bool>(
     energy: &mut Row<T>,
 ) {
     let (half, quarter) = (T::from_f64(0.5), T::from_f64(0.25));
+    let mut sum = Sum::ZERO;
     for (p, &[i, j]) in pairs.iter().enumerate() {
         let tqq = gb.tau * gb.atoms[i].charge * gb.atoms[j].charge;
         let (r, slope) = (&rows.r[p], &mut rows.slope[p]);
@@ -342,12 +388,12 @@ fn interact<T: Real, const SALT: bool>(
                     Some(salt) if SALT => {
                         let qq = if inside { gb.atoms[i].charge * gb.atoms[j].charge } else { T::ZERO };
                         let (tau, slope) = salt.tau(T::ONE / inv_f);
-                        energy.0[l] += qq * tau * (gb.shift - inv_f);
+                        sum.part.0[l] += qq * tau * (gb.shift - inv_f);
                         half * inv_f * qq * (tau * inv_f * inv_f + slope * (gb.shift - inv_f))
                     }
                     _ => {
                         let tqq = if inside { tqq } else { T::ZERO };
-                        energy.0[l] += tqq * (gb.shift - inv_f);
+                        sum.part.0[l] += tqq * (gb.shift - inv_f);
                         half * tqq * inv_f * inv_f * inv_f
                     }
                 };
@@ -366,19 +412,25 @@ fn interact<T: Real, const SALT: bool>(
         for l in 0..LANES {
             row.0[l] += pull_j.0[l];
         }
+        sum.added(p);
     }
+    sum.end(energy);
 }
 
-/// `dE/dB dB/dI dI/dr`.
-#[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
-fn chain<T: Real>(pairs: &[[usize; 2]], rows: &mut PairRows<T>, born: &mut BornRows<T>) {
+/// `dE/dB dB/dI`, in place of the integrals.
+fn by_integral<T: Real>(born: &mut BornRows<T>) {
     for ((out, pull), gain) in born.integral.iter_mut().zip(&born.pull).zip(&born.gain) {
         for l in 0..LANES {
             out.0[l] = pull.0[l] * gain.0[l];
         }
     }
-    for ((&[i, j], slope), [inner_i, inner_j]) in pairs.iter().zip(&mut rows.slope).zip(&born.inner) {
-        let (gi, gj) = (&born.integral[i], &born.integral[j]);
+}
+
+/// `dE/dI dI/dr`.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
+fn chain<T: Real>(pairs: &[[usize; 2]], slopes: &mut [Row<T>], inner: &[[Row<T>; 2]], by_integral: &[Row<T>]) {
+    for ((&[i, j], slope), [inner_i, inner_j]) in pairs.iter().zip(slopes).zip(inner) {
+        let (gi, gj) = (&by_integral[i], &by_integral[j]);
         for l in 0..LANES {
             slope.0[l] += gi.0[l].fma(inner_i.0[l], gj.0[l] * inner_j.0[l]);
         }

@@ -3,10 +3,10 @@
 use super::bonded::Bonded;
 use super::born::{Born, BornRows};
 use super::cmap::Cmaps;
-use super::pairs::{PairRows, Pairs};
+use super::pairs::{PairRows, Pairs, tiles};
 use super::params::{ForceField, GeneralizedBorn};
 use crate::energy::Potential;
-use crate::energy::lanes::{self, Kernel, Row};
+use crate::energy::lanes::{self, Kernel, Row, Sum};
 use crate::energy::langevin::{self, Dynamics, Walkers};
 use crate::energy::tables;
 use crate::real::Precision;
@@ -94,11 +94,27 @@ impl<T: Real> Kernel<T> for Tables<T> {
         terms.fill(Row::ZERO);
         self.bonded.add(x, f, terms);
         self.cmaps.add(x, f, &mut terms[2]);
-        self.pairs.start(x, &mut scratch.pairs, &mut terms[3]);
+        let (pairs, rows, radii) = (&self.pairs.atoms, &mut scratch.pairs, &mut scratch.born);
+        let mut sum = Sum::ZERO;
         if let Some(born) = &self.born {
-            born.add(&self.pairs.atoms, &mut scratch.pairs, &mut scratch.born, &mut terms[4]);
+            born.begin(radii);
         }
-        self.pairs.finish(x, &scratch.pairs, f);
+        for tile in tiles(pairs.len()) {
+            self.pairs.start(&tile, x, rows, &mut sum);
+            if let Some(born) = &self.born {
+                born.descreen(&tile, pairs, rows, radii);
+            }
+        }
+        sum.end(&mut terms[3]);
+        if let Some(born) = &self.born {
+            born.add(pairs, rows, radii, &mut terms[4]);
+        }
+        for tile in tiles(pairs.len()) {
+            if let Some(born) = &self.born {
+                born.chain(&tile, pairs, rows, radii);
+            }
+            self.pairs.finish(&tile, x, rows, f);
+        }
     }
 }
 

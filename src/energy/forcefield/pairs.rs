@@ -1,12 +1,17 @@
 //! Pairs of one block of frames: distances, Lennard-Jones and Coulomb, and the force that every pair term adds to.
 //!
+//! Passes that need nothing from each other run over [`TILE`] pairs at a time, which stay in the first cache; what later
+//! passes need of all pairs does not fit there for more than a few residues.
+//!
 //! Pairs come in three classes, one after the other: plain ones (cut off), exceptions with parameters of their own (never
 //! cut off), and excluded ones, which only the solvation sees.
+
+use std::ops::Range;
 
 use multiversion::multiversion;
 
 use super::params;
-use crate::energy::lanes::{LANES, Row};
+use crate::energy::lanes::{LANES, Row, Sum};
 use crate::real::Real;
 
 /// Squared distances (nm^2) are taken to be at least this, so that coinciding atoms give a large energy and not NaN.
@@ -20,7 +25,7 @@ struct Coefficients<T> {
 }
 
 /// All pairs of a molecule, with their parameters in the scalar type of a kernel.
-pub struct Pairs<T> {
+pub(super) struct Pairs<T> {
     /// Every pair once, smaller index first, by class.
     pub atoms: Vec<[usize; 2]>,
     plain: Vec<Coefficients<T>>,
@@ -30,11 +35,19 @@ pub struct Pairs<T> {
     crf: T,
 }
 
+/// Pairs of a tile: a multiple of the parts of a [`Sum`].
+const TILE: usize = 128;
+
+/// The pairs `0..n` tile by tile.
+pub(super) fn tiles(n: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..n).step_by(TILE).map(move |from| from..n.min(from + TILE))
+}
+
 /// What passes over the pairs leave for later ones; rows by pair.
-pub struct PairRows<T> {
+pub(super) struct PairRows<T> {
     /// Distance.
     pub r: Vec<Row<T>>,
-    /// Its inverse.
+    /// Its inverse, of the pairs of the tile alone.
     pub inv_r: Vec<Row<T>>,
     /// `dE/dr / r`.
     pub slope: Vec<Row<T>>,
@@ -42,16 +55,16 @@ pub struct PairRows<T> {
 
 impl<T: Real> PairRows<T> {
     /// Memory for `n` pairs.
-    pub fn new(n: usize) -> Self {
+    pub(super) fn new(n: usize) -> Self {
         let rows = || vec![Row::ZERO; n];
-        Self { r: rows(), inv_r: rows(), slope: rows() }
+        Self { r: rows(), inv_r: vec![Row::ZERO; n.min(TILE)], slope: rows() }
     }
 }
 
 impl<T: Real> Pairs<T> {
     /// Sorts the pairs by class. Without solvation, excluded pairs are left out; without `NonbondedForce`, all are
     /// excluded.
-    pub fn new(ff: &params::ForceField) -> Self {
+    pub(super) fn new(ff: &params::ForceField) -> Self {
         let n = ff.atoms();
         let (mut plain, mut exceptions, mut excluded) = (Vec::new(), Vec::new(), Vec::new());
         let (mut cutoff, mut krf, mut crf) = (None, 0.0, 0.0);
@@ -104,33 +117,37 @@ impl<T: Real> Pairs<T> {
     }
 
     /// Pairs with a direct interaction.
-    pub fn direct(&self) -> usize {
+    pub(super) fn direct(&self) -> usize {
         self.plain.len() + self.exceptions.len()
     }
 
-    /// Fills distances, and sets every slope to that of Lennard-Jones and Coulomb; adds their energy.
-    pub fn start(&self, x: &[Row<T>], rows: &mut PairRows<T>, energy: &mut Row<T>) {
-        distances(&self.atoms, x, rows);
-        let (p, e) = (self.plain.len(), self.exceptions.len());
+    /// Fills the distances of a tile, and sets every slope to that of Lennard-Jones and Coulomb; adds their energy.
+    pub(super) fn start(&self, tile: &Range<usize>, x: &[Row<T>], rows: &mut PairRows<T>, sum: &mut Sum<T>) {
+        distances(&self.atoms[tile.clone()], x, &mut rows.r[tile.clone()], &mut rows.inv_r);
+        let (p, e) = (self.plain.len(), self.plain.len() + self.exceptions.len());
+        let part = |from: usize, to: usize| tile.start.max(from)..tile.end.min(to).max(tile.start.max(from));
+        let (plain, exceptions, excluded) = (part(0, p), part(p, e), part(e, usize::MAX));
+        let (first, table) = (tile.start, &self.plain[plain.start.min(p)..plain.end.min(p)]);
         match self.cutoff {
-            Some(rc) => nonbonded::<T, true>(&self.plain, 0, (rc, self.krf, self.crf), rows, energy),
-            None => nonbonded::<T, false>(&self.plain, 0, (T::ZERO, self.krf, self.crf), rows, energy),
+            Some(rc) => nonbonded::<T, true>(table, (plain.start, first), (rc, self.krf, self.crf), rows, sum),
+            None => nonbonded::<T, false>(table, (plain.start, first), (T::ZERO, self.krf, self.crf), rows, sum),
         }
-        nonbonded::<T, false>(&self.exceptions, p, (T::ZERO, T::ZERO, T::ZERO), rows, energy);
-        rows.slope[p + e..].fill(Row::ZERO);
+        let table = &self.exceptions[(exceptions.start - p).min(e - p)..(exceptions.end - p).min(e - p)];
+        nonbonded::<T, false>(table, (exceptions.start, first), (T::ZERO, T::ZERO, T::ZERO), rows, sum);
+        rows.slope[excluded].fill(Row::ZERO);
     }
 
-    /// Adds the forces of all slopes to `f [dim]`.
-    pub fn finish(&self, x: &[Row<T>], rows: &PairRows<T>, f: &mut [Row<T>]) {
-        forces(&self.atoms, x, &rows.slope, f);
+    /// Adds the forces of the slopes of a tile to `f [dim]`.
+    pub(super) fn finish(&self, tile: &Range<usize>, x: &[Row<T>], rows: &PairRows<T>, f: &mut [Row<T>]) {
+        forces(&self.atoms[tile.clone()], x, &rows.slope[tile.clone()], f);
     }
 }
 
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
-fn distances<T: Real>(pairs: &[[usize; 2]], x: &[Row<T>], rows: &mut PairRows<T>) {
+fn distances<T: Real>(pairs: &[[usize; 2]], x: &[Row<T>], r: &mut [Row<T>], inv_r: &mut [Row<T>]) {
     let least = T::from_f64(LEAST_SQUARE);
     let points = x.as_chunks::<3>().0;
-    for ((&[i, j], r), inv_r) in pairs.iter().zip(&mut rows.r).zip(&mut rows.inv_r) {
+    for ((&[i, j], r), inv_r) in pairs.iter().zip(r).zip(inv_r) {
         let (xi, xj) = (&points[i], &points[j]);
         for l in 0..LANES {
             let dx = xi[0].0[l] - xj[0].0[l];
@@ -145,19 +162,22 @@ fn distances<T: Real>(pairs: &[[usize; 2]], x: &[Row<T>], rows: &mut PairRows<T>
     }
 }
 
-/// Pairs `first..` with these coefficients; `CUT` leaves out what is beyond the cutoff.
+/// Pairs `from..` of the tile that begins at `first`, with these coefficients; `CUT` leaves out what is beyond the cutoff.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
 fn nonbonded<T: Real, const CUT: bool>(
     table: &[Coefficients<T>],
-    first: usize,
+    (from, first): (usize, usize),
     (cutoff, krf, crf): (T, T, T),
     rows: &mut PairRows<T>,
-    energy: &mut Row<T>,
+    sum: &mut Sum<T>,
 ) {
+    if table.is_empty() {
+        return;
+    }
     let (two, six, twelve) = (T::from_f64(2.0), T::from_f64(6.0), T::from_f64(12.0));
-    let here = first..first + table.len();
-    let distances = rows.r[here.clone()].iter().zip(&rows.inv_r[here.clone()]);
-    for ((c, (r, inv_r)), slope) in table.iter().zip(distances).zip(&mut rows.slope[here]) {
+    let here = from..from + table.len();
+    let distances = rows.r[here.clone()].iter().zip(&rows.inv_r[here.start - first..here.end - first]);
+    for (p, ((c, (r, inv_r)), slope)) in table.iter().zip(distances).zip(&mut rows.slope[here]).enumerate() {
         for l in 0..LANES {
             let (r, inv) = (r.0[l], inv_r.0[l]);
             let inv2 = inv * inv;
@@ -168,9 +188,10 @@ fn nonbonded<T: Real, const CUT: bool>(
             // -r dE/dr, over r^2.
             let s = inv2 * (inv6.fma(twelve * c.a * inv6 - six * c.b, coulomb)) - two * c.qq * krf;
             let inside = !CUT || r < cutoff;
-            energy.0[l] += if inside { e } else { T::ZERO };
+            sum.part.0[l] += if inside { e } else { T::ZERO };
             slope.0[l] = if inside { -s } else { T::ZERO };
         }
+        sum.added(from + p);
     }
 }
 

@@ -495,6 +495,26 @@ pub(crate) mod tests {
         assert!(warns(&runs));
     }
 
+    /// The tripeptide of the SBG line has our energy, at 310 K; its dipeptide has another one: named, and not shown.
+    #[test]
+    fn published_numbers_of_another_energy_are_not_shown() {
+        let at = |system: &str, temperature: f64| {
+            let metrics = vec![value("energy-w2", 1.0, 0.1), value("t-w2", 0.5, 0.1)];
+            let run = RunResult { system: system.into(), temperature, metrics, ..run("md", 1, 1.0) };
+            collect(&[run]).unwrap().remove(0)
+        };
+        let falcon = |table: &Table| table.rows.iter().find(|r| r.label == "FALCON").map(|r| r.cells.clone());
+        let table = at("al3", 310.0);
+        let papers: Vec<Option<f64>> = falcon(&table).unwrap().iter().map(|c| c.paper).collect();
+        assert_eq!(papers, [Some(0.544), Some(0.452)]);
+        assert!(table.sources.iter().any(|s| s.contains("FALCON") && s.contains("energy function amber14-obc1")));
+        assert!(table.sources.iter().all(|s| !s.starts_with("Not comparable")), "{:?}", table.sources);
+        let table = at("aldp", 300.0);
+        let refused = |s: &String| s.starts_with("Not comparable, so not shown:") && s.contains("ff99sbildn-obc");
+        assert!(falcon(&table).is_none() && table.sources.iter().any(refused), "{:?}", table.sources);
+        assert!(falcon(&at("al3", 300.0)).is_none() && falcon(&at("mine", 310.0)).is_none());
+    }
+
     #[test]
     fn groups_seeds_marks_ties_and_keeps_failures_apart() {
         let tables = collect(&example()).unwrap();
