@@ -1,5 +1,6 @@
 //! Everything but a GPU, fuzzed readers and a cluster, in one binary: one link instead of two dozen.
 #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
+#![allow(clippy::too_many_lines)] // a story with many chapters
 
 #[path = "../common/mod.rs"]
 mod common;
