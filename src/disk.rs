@@ -19,9 +19,11 @@
 //! A write that fails, or in which the process dies, leaves the first half of its bytes, as a real one may.
 
 use std::io::{Error, ErrorKind, Read, Result, Seek, SeekFrom, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::words::nearest;
 
 /// A file whose writes and syncs may be made to fail.
 #[derive(Debug)]
@@ -58,6 +60,16 @@ pub fn read(path: &Path, most: u64) -> Result<Vec<u8>> {
         return Err(Error::new(ErrorKind::FileTooLarge, format!("holds more than {} MiB", most >> 20)));
     }
     Ok(bytes)
+}
+
+/// The file beside one that is not there that was perhaps meant: the nearest name with the same ending.
+#[must_use]
+pub fn near(path: &Path) -> Option<PathBuf> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let names = std::fs::read_dir(folder).ok()?.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    let names: Vec<String> = names.filter(|name| Path::new(name).extension() == path.extension()).collect();
+    let near = nearest(path.file_name()?.to_str()?, names.iter().map(String::as_str))?;
+    Some(path.with_file_name(near))
 }
 
 /// The text of a file, of at most `most` bytes.

@@ -12,7 +12,7 @@
 //! (`tests/it/boundary.rs`); the arrows are the exceptions, with their reasons.
 //!
 //! ```text
-//! science:  exit stats words text < error real disk < stop rng spec array < geometry < diffusion energy < systems nn < metrics device < flow < samplers
+//! science:  exit stats words text < error real disk < stop rng spec array lanes < geometry < diffusion energy < systems nn < metrics device < flow < samplers
 //! harness:  plan identity < config record < store < compare exec < check < report < cli
 //! upwards:  nn -> device (which code evaluates a network is the device's choice), check -> report (verdicts read its tables)
 //! ```
@@ -37,6 +37,7 @@
 //! | [`flow`] | normalizing flows: on internal coordinates, on Cartesian ones |
 //! | [`diffusion`] | schedules, annealing terms, resampling |
 //! | [`metrics`] | Wasserstein, exact transport, molecular structure, intervals, noise floors |
+//! | [`lanes`] | SIMD numbers, matrix products, packed Adam: what the CPU's networks compute with |
 //! | [`geometry`] | vectors, frames and rotations |
 //! | [`rng`] | Philox counter streams |
 //! | [`stats`] | intervals: over seeds, of samples; differences; Student's t |
@@ -46,6 +47,8 @@
 //! | [`disk`] | durable file operations, and the seam where tests make them fail |
 //! | [`stop`] | whether this process was asked to stop |
 //! | [`text`] | text of unknown origin made safe for terminals, tables and file names |
+
+#![warn(unreachable_pub)]
 
 pub mod array;
 pub mod check;
@@ -63,6 +66,7 @@ pub mod flow;
 pub mod geometry;
 pub mod guide;
 pub mod identity;
+pub mod lanes;
 pub mod metrics;
 pub mod nn;
 pub mod plan;

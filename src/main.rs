@@ -7,6 +7,7 @@ use clap::{CommandFactory, Parser};
 use clap_complete::CompleteEnv;
 use pita_bench::cli::manual::COMPLETE;
 use pita_bench::cli::{Cli, output};
+use pita_bench::disk;
 use pita_bench::error::Error;
 use pita_bench::exit::ExitCode;
 use pita_bench::text;
@@ -36,11 +37,16 @@ fn main() {
 /// The one place where an error meets the user: JSON on stdout, or a sentence on stderr.
 fn report(error: &Error, json: bool) -> ExitCode {
     let code = error.exit_code();
+    let meant = match error {
+        Error::Io { path, source } if source.kind() == std::io::ErrorKind::NotFound => disk::near(path),
+        _ => None,
+    };
+    let meant = meant.map_or(String::new(), |near| format!("; did you mean {}?", near.display()));
     if code == ExitCode::BrokenPipe {
         return code;
     }
     if !json {
-        let _ = writeln!(std::io::stderr(), "error: {}", text::printable(&error.to_string()));
+        let _ = writeln!(std::io::stderr(), "error: {}", text::printable(&format!("{error}{meant}")));
     } else if let Err(unwritten) = output::json(&output::error_value(error))
         && unwritten.exit_code() == ExitCode::BrokenPipe
     {

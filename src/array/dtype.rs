@@ -21,7 +21,7 @@ pub(super) enum Kind {
 
 impl Kind {
     /// Bytes of one number.
-    pub fn size(self) -> usize {
+    pub(super) fn size(self) -> usize {
         match self {
             Self::Float(size) | Self::Int(size) | Self::Uint(size) => size as usize,
             Self::BFloat16 => 2,

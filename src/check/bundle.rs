@@ -17,8 +17,8 @@ use super::probe;
 use crate::config::Experiment;
 use crate::disk;
 use crate::error::{Error, Result};
-use crate::exec::references::{self, FOLDER};
-use crate::record::{atomic, timestamp};
+use crate::exec::references;
+use crate::record::{Results, atomic, timestamp};
 use crate::{array, identity};
 
 /// Layout of the bundle.
@@ -78,7 +78,7 @@ impl Bundle {
     /// [`Error::Io`].
     pub fn seed(dir: &Path, experiment: &Experiment, results: &Path) -> Result<()> {
         for digest in reference_digests(experiment) {
-            copy_reference(&dir.join(FOLDER).join(&digest), &results.join(FOLDER).join(&digest))?;
+            copy_reference(&Results(dir).reference(&digest), &Results(results).reference(&digest))?;
         }
         Ok(())
     }
@@ -128,7 +128,7 @@ pub fn accept(experiment: &Experiment, results: &Path, dir: &Path, reason: &str)
     }
     let before = Bundle::read(dir)?.map_or_else(Vec::new, |old| [old.before, vec![old.accepted]].concat());
     for digest in reference_digests(experiment) {
-        copy_reference(&results.join(FOLDER).join(&digest), &dir.join(FOLDER).join(&digest))?;
+        copy_reference(&Results(results).reference(&digest), &Results(dir).reference(&digest))?;
     }
     let mut probes = BTreeMap::new();
     for cell in &experiment.cells {
@@ -160,13 +160,13 @@ pub fn accept(experiment: &Experiment, results: &Path, dir: &Path, reason: &str)
 /// Removes what only an earlier bundle needed; what cannot be removed stays, and disturbs nobody.
 fn tidy(dir: &Path, experiment: &Experiment, bundle: &Bundle) {
     let references = reference_digests(experiment);
-    let entries = |folder: &str| std::fs::read_dir(dir.join(folder)).into_iter().flatten().flatten();
-    for entry in entries(FOLDER) {
+    let entries = |folder: PathBuf| std::fs::read_dir(folder).into_iter().flatten().flatten();
+    for entry in entries(Results(dir).references()) {
         if !references.contains(&*entry.file_name().to_string_lossy()) {
             let _ = std::fs::remove_dir_all(entry.path());
         }
     }
-    for entry in entries("probes") {
+    for entry in entries(dir.join("probes")) {
         let name = format!("probes/{}", entry.file_name().to_string_lossy());
         if !bundle.probes.values().any(|kept| *kept == name) {
             let _ = std::fs::remove_file(entry.path());

@@ -14,7 +14,7 @@ use super::verdict::Past;
 use crate::disk;
 use crate::error::{Error, Result};
 use crate::identity;
-use crate::record::{atomic, timestamp};
+use crate::record::{Results, atomic, timestamp};
 
 /// `session.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,7 +26,7 @@ struct Begun {
 /// The folder of an experiment's checks.
 #[must_use]
 pub fn folder(results: &Path, name: &str) -> PathBuf {
-    results.join("checks").join(name)
+    Results(results).checks(name)
 }
 
 /// Goes on with a night that this code began and did not end, or begins one.

@@ -161,7 +161,7 @@ pub fn profile(name: &str) -> Result<Vec<Value>> {
 /// # Errors
 /// When a compiled-in file is malformed.
 pub fn baselines() -> Result<Vec<Value>> {
-    Ok(baselines::all()?.iter().map(|b| summary(b)).collect())
+    Ok(baselines::all()?.iter().map(summary).collect())
 }
 
 /// One of them, with its numbers.

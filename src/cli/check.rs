@@ -13,7 +13,7 @@ use crate::exec;
 use crate::exit::ExitCode;
 use crate::identity;
 use crate::plan::Flags;
-use crate::record::atomic;
+use crate::record::{Results, atomic};
 use crate::report::{history, load};
 
 /// Arguments of `check`.
@@ -86,7 +86,7 @@ impl What {
     }
 
     fn bundle(&self, experiment: &Experiment, globals: &Globals) -> PathBuf {
-        let accepted = self.accepted.clone().unwrap_or_else(|| globals.results.join("accepted"));
+        let accepted = self.accepted.clone().unwrap_or_else(|| Results(&globals.results).accepted());
         accepted.join(&experiment.name)
     }
 }
@@ -154,7 +154,7 @@ pub fn accept(args: &AcceptArgs, globals: &Globals) -> Result<()> {
 /// Writes the history page, and the ordinary report of tonight's runs; returns the page's path.
 fn pages(experiment: &Experiment, night: &Path, globals: &Globals) -> Result<PathBuf> {
     let (past, _) = check::past(&check::folder(&globals.results, &experiment.name))?;
-    let folder = globals.results.join("reports").join(&experiment.name);
+    let folder = Results(&globals.results).report(&experiment.name);
     std::fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
     let shown = load::runs(experiment, night).and_then(|loaded| report::files(experiment, &folder, night, &loaded));
     if let Err(e) = shown

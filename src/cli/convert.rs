@@ -52,7 +52,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         let hint = sorted.hint.map(|hint| format!("note: {foreign} of {n} frames are not the molecule: {hint}"));
         let whole =
             (whole > 0).then(|| format!("note: {whole} frames were cut by the box of the file and are made whole"));
-        whole.iter().chain(&hint).filter(|_| !globals.quiet).for_each(|note| output::note(note));
+        whole.iter().chain(&hint).filter(|_| !globals.quiet).for_each(output::note);
     }
     if let Some(path) = &args.out_pdb {
         output::not_the_input(&args.input, path, "--out-pdb")?;

@@ -27,19 +27,27 @@ pub struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Action {
     /// Write the database anew from the run folders; a broken one is moved aside.
+    #[command(after_help = "Examples:\n  pita-bench db rebuild\n  pita-bench db rebuild --results /scratch/results")]
     Rebuild,
     /// Take run folders into the database: those named, or all; rows of others stay.
+    #[command(
+        after_help = "Examples:\n  pita-bench db ingest\n  pita-bench db ingest results/runs/3f2a91bc77ab1200/s0/a1"
+    )]
     Ingest {
         /// Run folders.
         folders: Vec<PathBuf>,
     },
     /// Compare the database with the run folders, and the run folders with their manifests.
+    #[command(
+        after_help = "Examples:\n  pita-bench db verify\n  pita-bench db verify --recompute\n  pita-bench db verify --recompute @accepted"
+    )]
     Verify {
         /// Compute energies, counts and metrics of these runs again from their samples: a selection as `ls` takes it, or all.
         #[arg(long, value_name = "SELECTION", num_args = 0..=1, default_missing_value = "")]
         recompute: Option<String>,
     },
     /// Describe the views for your own queries.
+    #[command(after_help = "Examples:\n  pita-bench db schema\n  pita-bench db schema --json")]
     Schema,
 }
 

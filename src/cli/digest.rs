@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::output::{flatten, indented};
 use super::{Globals, output};
 use crate::error::Result;
-use crate::record::{Provenance, Request, RunDir, atomic, code};
+use crate::record::{Provenance, Request, Results, RunDir, atomic, code};
 use crate::store::{self, Filter, RunRow};
 
 /// Shows what `hash` stands for; `None` when it is no digest that is known.
@@ -68,7 +68,7 @@ fn find(hash: &str, connection: &Connection, globals: &Globals) -> Result<Option
     if !on_it.is_empty() {
         return Ok(Some(("env", env, on_it)));
     }
-    let references = globals.results.join(crate::exec::references::FOLDER);
+    let references = Results(&globals.results).references();
     for entry in std::fs::read_dir(&references).into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         let card = entry.path().join("reference.json");

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use super::{DeviceArgs, Globals, output};
+use super::{DeviceArgs, Globals, complete, output};
 use crate::array::{Array, Arrays, read_safetensors, write_npz};
 use crate::device;
 use crate::diffusion::ess;
@@ -32,9 +32,10 @@ The file holds `positions` [n, atoms, 3], `energy` [n] and `log_weight` [n], ln 
 with and without these weights. It says what a further effective sample costs, in energies and in seconds of this machine.")]
 pub struct Args {
     /// Run id, or a unique beginning of one
+    #[arg(add = complete::runs())]
     id: String,
     /// Samples to draw
-    #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+    #[arg(long, short_alias = 'n', value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
     samples: u64,
     /// Where they go
     #[arg(long, value_name = "NPZ")]

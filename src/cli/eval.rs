@@ -7,12 +7,14 @@ use super::{Globals, SystemArgs, complete, output};
 use crate::array::Input;
 use crate::config::ReferenceProfile;
 use crate::error::{Error, Result};
-use crate::exec::references;
+use crate::exec::{self, references};
 use crate::metrics::structure::Structure;
 use crate::metrics::structure::tica::Models;
 use crate::metrics::{ReferenceSet, Weighed, by_id, evaluate::energies, evaluate_reweighted, registry::ids_for};
 use crate::report::table::number;
+use crate::samplers::Progress;
 use crate::spec::{EvalSpec, MOST_REPLICATES, ReferenceSpec, SystemSpec};
+use crate::stop;
 use crate::systems::{System, wholeness};
 
 /// Arguments of `eval`.
@@ -102,7 +104,19 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         Some(path) => read_reference(path, &system, args.lag, globals)?,
         None => reference_set(globals, &asked, &spec)?,
     };
-    let values = evaluate_reweighted(&system, (&samples, precision), &reference, &spec, args.seed, walkers)?;
+    let values = exec::with_bar("metrics", globals.quiet, |show| {
+        evaluate_reweighted(
+            &system,
+            (&samples, precision),
+            &reference,
+            &spec,
+            (args.seed, walkers),
+            &mut |done, all, id| {
+                let (done, total) = (done as u64, all as u64);
+                show(&Progress { done, total, phase: id.to_owned(), ..Progress::default() });
+            },
+        )
+    })?;
     if globals.json {
         output::json(&values)?;
     } else {
@@ -200,7 +214,10 @@ fn reference_set(globals: &Globals, asked: &SystemSpec, spec: &EvalSpec) -> Resu
             None => "no --reference given: using the ready-made `quick` one (made once, then cached)".into(),
         });
     }
-    references::quietly(&globals.results, asked, &spec.reference)
+    let name = format!("{} reference", asked.name);
+    exec::with_bar(&name, globals.quiet, |show| {
+        references::ensure(&globals.results, asked, &spec.reference, show, &stop::requested)?.set()
+    })
 }
 
 /// Text columns, with one more where samples have weights.

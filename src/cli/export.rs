@@ -64,9 +64,8 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     if let Some(file) = &args.experiment {
         return experiment(args, file, globals);
     }
-    let connection = store::open_for_reading(&globals.results)?;
     if let Some(id) = &args.bundle {
-        let row = store::find(&connection, id)?;
+        let row = store::find(&store::open_for_reading(&globals.results)?, id)?;
         let run = RunDir::open(&globals.results.join(&row.folder))?;
         let path = args.out.clone().unwrap_or_else(|| PathBuf::from(format!("{}.tar", run.id)));
         bundle::write(&run, &path)?;
@@ -74,6 +73,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     }
     let format = format(args, globals)?;
     let view = View::by_name(args.table.as_deref().unwrap_or_default())?;
+    let connection = store::open_for_reading(&globals.results)?;
     let bytes = match format {
         Format::Parquet => store::parquet(view, &connection)?,
         Format::Json => json(view, &view.rows(&connection)?)?.into_bytes(),
@@ -102,7 +102,8 @@ fn written(path: &Path, mut about: Value, globals: &Globals) -> Result<()> {
     let bytes = std::fs::metadata(path).map_err(Error::io(path))?.len();
     let sha256 = atomic::sha256_file(path)?;
     if globals.json {
-        (about["file"], about["bytes"], about["sha256"]) = (path.display().to_string().into(), bytes.into(), sha256.into());
+        (about["file"], about["bytes"], about["sha256"]) =
+            (path.display().to_string().into(), bytes.into(), sha256.into());
         return output::json(&about);
     }
     output::line(format!("{}: {bytes} bytes, SHA-256 {sha256}", path.display()))

@@ -80,7 +80,8 @@ mod tests {
             loaded.map(|e| e.cells.len()).map_err(|e| e.to_string())
         };
         assert_eq!(cells(FIRST), Ok(9));
-        let molecule = FIRST.replace("# [systems.aldp]", "[systems.aldp]").replace("# temperature", "temperature");
+        let molecule =
+            FIRST.replace("# [systems.aldp]", "[systems.aldp]").replace("# temperature = ", "temperature = ");
         let molecule = molecule.replace("# samplers.", "samplers.");
         assert_eq!(cells(&molecule), Ok(15));
         let mine = FIRST.replace("# [samplers.mine]", "[samplers.mine]").replace("# kind", "kind");

@@ -30,6 +30,7 @@ pub mod report;
 pub mod run;
 pub mod schemas;
 pub mod show;
+pub mod summary;
 #[cfg(unix)]
 pub mod supervise;
 pub mod sweep;
@@ -62,7 +63,7 @@ pub fn usual_results() -> PathBuf {
 #[derive(Debug, Clone, clap::Args)]
 pub struct Globals {
     /// Folder of runs, database and reports.
-    #[arg(long, global = true, value_name = "DIR", env = RESULTS, default_value = "results")]
+    #[arg(long, global = true, value_name = "DIR", env = RESULTS, hide_env_values = true, default_value = "results")]
     pub results: PathBuf,
     /// One JSON value on stdout instead of text.
     #[arg(long, global = true)]

@@ -8,6 +8,7 @@ use clap::ValueEnum;
 use super::{Globals, output};
 use crate::array::Input;
 use crate::error::{Error, Result};
+use crate::exec;
 use crate::metrics::ot::{Ground, Points, weighted};
 
 /// Arguments of `ot`.
@@ -59,7 +60,8 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         Metric::Torus => Ground::Torus,
     };
     let start = Instant::now();
-    let distance = weighted(args.p, a.points(), b.points(), dim, ground)?;
+    let distance =
+        exec::with_bar("transport", globals.quiet, |_| weighted(args.p, a.points(), b.points(), dim, ground))?;
     let seconds = start.elapsed().as_secs_f64();
     let (n, m) = (a.at.len() / dim, b.at.len() / dim);
     let weights = [a.weights.is_some(), b.weights.is_some()];

@@ -8,9 +8,11 @@ use crate::config::{Cell, Experiment};
 use crate::error::{Error, Result};
 use crate::exec::{self, Options, collection, references};
 use crate::exit::ExitCode;
+use crate::record::Results;
 use crate::report::load::{self, Loaded};
 use crate::report::missing::Gap;
 use crate::report::{Status, Table, collect, write::write};
+use crate::samplers::Progress;
 
 /// Arguments of `report`.
 #[derive(Debug, clap::Args)]
@@ -68,7 +70,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let evaluate = if args.no_evaluate { Evaluate::Never } else { Evaluate::Missing };
     match args.compare.as_deref() {
         Some([a, b]) => versions::compare(&experiment, [a, b], args.out.as_deref(), globals),
-        _ => present(&experiment, args.out.as_deref(), evaluate, args.require_complete, globals),
+        _ => present(&experiment, args.out.as_deref(), evaluate, args.require_complete, globals).map(|_| ()),
     }
 }
 
@@ -77,14 +79,15 @@ fn from(file: &Path, args: &Args, globals: &Globals) -> Result<()> {
     let folder = std::env::temp_dir().join(format!("pita-bench-report-{}", std::process::id()));
     let there = Globals { results: folder.clone(), ..globals.clone() };
     let shown = collection::lay_out(file, &folder).and_then(|head| {
-        let out = args.out.clone().unwrap_or_else(|| globals.results.join("reports").join(&head.experiment.report));
+        let out = args.out.clone().unwrap_or_else(|| Results(&globals.results).report(&head.experiment.report));
         present(&head.experiment, Some(&out), Evaluate::Done, args.require_complete, &there)
     });
     let _ = std::fs::remove_dir_all(&folder); // what is left there is nobody's
-    shown
+    shown.map(|_| ())
 }
 
-/// Writes the report of an experiment and prints its tables; where it cannot be written, they are printed all the same.
+/// Writes the report of an experiment and prints its tables; where it cannot be written, they are printed all the same. Gives
+/// the page.
 ///
 /// # Errors
 /// No runs to report; files that cannot be read or written; what could not be evaluated; [`Error::CellsMissing`] when all
@@ -95,8 +98,8 @@ pub fn present(
     evaluate: Evaluate,
     require_complete: bool,
     globals: &Globals,
-) -> Result<()> {
-    let out = out.map_or_else(|| globals.results.join("reports").join(&experiment.report), Path::to_path_buf);
+) -> Result<Option<PathBuf>> {
+    let out = out.map_or_else(|| Results(&globals.results).report(&experiment.report), Path::to_path_buf);
     let mut loaded = load::runs(experiment, &globals.results)?;
     let mut failed = None;
     if evaluate == Evaluate::Missing {
@@ -107,7 +110,11 @@ pub fn present(
         }
     }
     let tables = tables(experiment, &globals.results, &loaded)?;
-    let (files, unwritten) = match save(experiment, &out, &globals.results, &loaded, &tables) {
+    let saved = exec::with_bar("report", globals.quiet, |show| {
+        show(&Progress { phase: "tables and figures".into(), ..Progress::default() });
+        save(experiment, &out, &globals.results, &loaded, &tables)
+    });
+    let (files, unwritten) = match saved {
         Ok(files) => (files, None),
         Err(e) if e.exit_code() == ExitCode::ReadOnly => (Vec::new(), Some(e)),
         Err(e) => return Err(e),
@@ -119,6 +126,7 @@ pub fn present(
         let files: Vec<String> = files.iter().map(|f| f.display().to_string()).collect();
         output::line(format!("{}\n{}", tables.join("\n"), files.join("\n")).trim_end())?;
     }
+    let page = files.iter().find(|file| file.extension().is_some_and(|e| e == "html")).cloned();
     if require_complete {
         complete(experiment, &tables)?;
     }
@@ -130,7 +138,7 @@ pub fn present(
             loaded.runs.iter().filter(|r| r.status == Status::Complete).count(),
             experiment.path.display()
         ))),
-        None => damage(&loaded.damaged),
+        None => damage(&loaded.damaged).map(|()| page),
     }
 }
 

@@ -1,11 +1,11 @@
 //! `pita-bench sweep`: runs whatever an experiment still lacks.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::asked::Asked;
 use super::launch::{self, LaunchArgs, Launcher};
-use super::{DeviceArgs, Globals, output, report};
+use super::{DeviceArgs, Globals, output, report, summary};
 use crate::config::Experiment;
 use crate::error::Result;
 use crate::exec::forecast::{self, Forecast, Source};
@@ -104,7 +104,9 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
     if !args.dry_run {
         args.device.select(globals.quiet)?;
     }
+    let began = Instant::now();
     let summary = exec::sweep(&experiment, &globals.results, &options)?;
+    let seconds = began.elapsed().as_secs_f64();
     if globals.json {
         return in_json(&experiment, &summary, args.dry_run);
     }
@@ -112,12 +114,9 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
         output::line(plan_table(&summary))?;
         return Ok(ExitCode::Ok);
     }
-    if !globals.quiet {
-        output::line(sentence(&summary))?;
-    }
     exec::let_go();
     let shown = match summary.exit_code() {
-        ExitCode::Interrupted => Ok(()),
+        ExitCode::Interrupted => Ok(None),
         _ => report::present(&experiment, None, report::Evaluate::Done, false, globals),
     };
     let shown = match shown {
@@ -126,14 +125,18 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
             if !globals.quiet {
                 output::note(format!("note: the report was not written: {e}"));
             }
-            Ok(())
+            Ok(None)
         }
         shown => shown,
     };
+    if !globals.quiet {
+        let page = shown.as_ref().ok().and_then(Option::as_deref);
+        output::line(summary::summary(&summary, seconds, page))?;
+    }
     // What went wrong in the sweep comes first: without runs there is nothing to show.
     match summary.error {
         Some(error) => Err(error),
-        None => shown.map(|()| ExitCode::Ok),
+        None => shown.map(|_| ExitCode::Ok),
     }
 }
 
@@ -211,26 +214,4 @@ fn total(summary: &Summary) -> String {
         line += &format!(": {evaluations} energy evaluations, about {}{unknown}", forecast::time(seconds));
     }
     line
-}
-
-fn sentence(summary: &Summary) -> String {
-    let all = summary.cells.len();
-    let done = summary.count(|o| matches!(o, Outcome::Done));
-    if done == all {
-        let what = if all == 1 { "the only cell is".into() } else { format!("all {all} cells are") };
-        return format!("nothing to do: {what} complete");
-    }
-    let parts = [
-        (summary.count(|o| matches!(o, Outcome::Ran)), "ran"),
-        (summary.count(|o| matches!(o, Outcome::Partial { .. })), "ended with fewer samples than asked for"),
-        (summary.count(|o| matches!(o, Outcome::Evaluated)), "evaluated"),
-        (done, "were complete already"),
-        (summary.count(|o| matches!(o, Outcome::Failed { .. })), "failed"),
-        (summary.count(|o| matches!(o, Outcome::Interrupted)), "interrupted"),
-        (summary.count(|o| matches!(o, Outcome::Broken { .. })), "stopped"),
-        (summary.count(|o| matches!(o, Outcome::Skipped)), "left as they are"),
-        (summary.cells.iter().filter(|c| c.outcome.is_none()).count(), "not reached"),
-    ];
-    let parts: Vec<String> = parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
-    format!("{}: {}", output::counted(all, "cell"), parts.join(", "))
 }

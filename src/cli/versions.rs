@@ -11,7 +11,7 @@ use crate::compare::{self, Row};
 use crate::config::Experiment;
 use crate::error::{Error, Result};
 use crate::identity;
-use crate::record::atomic;
+use crate::record::{Results, atomic};
 use crate::report::html::{self, Part};
 use crate::store::{self, Filter, Owner};
 use crate::text;
@@ -47,7 +47,7 @@ pub fn compare(experiment: &Experiment, versions: [&str; 2], out: Option<&Path>,
     let (a, b) = (side(versions[0])?, side(versions[1])?);
     let (left, right, notes) = store::shared(&connection, &a, &b)?;
     let rows = compare::compare(&left, &right);
-    let folder = out.map_or_else(|| globals.results.join("reports").join(&experiment.report), Path::to_path_buf);
+    let folder = out.map_or_else(|| Results(&globals.results).report(&experiment.report), Path::to_path_buf);
     std::fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
     let title = format!("{}: {} and {}", experiment.title, versions[0], versions[1]);
     let table = |shape: Shape| diff::table(&rows, versions[0], versions[1], shape);

@@ -16,7 +16,6 @@ use crate::exit::ExitCode;
 use crate::identity;
 use crate::spec::{EvalSpec, RunSpec};
 use crate::text;
-use crate::words::nearest;
 
 /// Most cells of one experiment.
 const MOST_CELLS: usize = 50_000;
@@ -93,13 +92,8 @@ fn unreadable(path: &Path, why: std::io::Error) -> Error {
     if error.exit_code() != ExitCode::Data {
         return error;
     }
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let there: Vec<String> =
-        entries.filter_map(|e| e.file_name().into_string().ok()).filter(|n| n.ends_with(".toml")).collect();
-    let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-    let near = if missing { nearest(&name, there.iter().map(String::as_str)) } else { None };
-    let near = near.map_or(String::new(), |near| format!("; did you mean {}?", path.with_file_name(near).display()));
+    let near = if missing { disk::near(path) } else { None };
+    let near = near.map_or(String::new(), |near| format!("; did you mean {}?", near.display()));
     Error::Usage(format!("{error}{near}"))
 }
 

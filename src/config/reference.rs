@@ -54,11 +54,11 @@ pub const ACCEPTED: &[&str] = &[];
 const LEAST: (usize, usize) = (4, 10);
 
 /// Trajectories that cost no more than the replica exchange whose frames they begin at: fewer of them, then shorter ones.
-pub(super) fn fitting(trajectory: TrajectorySpec, exchange: &ReplicaExchangeSpec) -> TrajectorySpec {
+pub(super) fn fitting(trajectory: &TrajectorySpec, exchange: &ReplicaExchangeSpec) -> TrajectorySpec {
     let steps = exchange.samples.div_ceil(exchange.copies).saturating_mul(exchange.stride);
     let replicas = exchange.copies.saturating_mul(exchange.ladder.len() + 1);
     let evaluations = replicas.saturating_mul(exchange.equilibration.saturating_add(steps));
-    let TrajectorySpec { walkers, frames, stride, lag } = trajectory;
+    let TrajectorySpec { walkers, frames, stride, lag } = *trajectory;
     let most = |fixed: usize| evaluations / frames.saturating_mul(fixed).max(1);
     let walkers = walkers.min(most(stride).max(LEAST.0));
     TrajectorySpec { walkers, frames, stride: stride.min(most(walkers).max(LEAST.1)), lag }
@@ -140,7 +140,7 @@ mod tests {
         let files = SystemSpec::named("aldp", 300.0);
         let quick = ReferenceSpec::ready_made(&files, ReferenceProfile::Quick);
         let default = TrajectorySpec::default();
-        assert_eq!(fitting(default.clone(), &quick.sampler), default);
+        assert_eq!(fitting(&default, &quick.sampler), default);
         let exchange = |copies, equilibration, samples| ReplicaExchangeSpec {
             copies,
             equilibration,
@@ -148,9 +148,9 @@ mod tests {
             ..quick.sampler.clone()
         };
         // 2 x 7 replicas x (1,000 + 100 x 250) steps: 364,000.
-        let small = fitting(default.clone(), &exchange(2, 1_000, 200));
+        let small = fitting(&default, &exchange(2, 1_000, 200));
         assert_eq!((small.walkers, small.frames, small.stride), (4, 200, 455));
-        let least = fitting(default, &exchange(1, 0, 1));
+        let least = fitting(&default, &exchange(1, 0, 1));
         assert_eq!((least.walkers, least.stride), (4, 10));
     }
 

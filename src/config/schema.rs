@@ -208,7 +208,7 @@ fn reference(system: &SystemSpec, f: &Fields<'_>) -> (ReferenceSpec, Ladder) {
     let mut spec = f.settings(values);
     // A molecule of one's own may be large, and its reference small: nobody asked for longer trajectories than that.
     if system.files.is_some() && !f.has("trajectory") {
-        spec.trajectory = spec.trajectory.map(|default| fitting(default, &spec.sampler));
+        spec.trajectory = spec.trajectory.map(|default| fitting(&default, &spec.sampler));
     }
     f.finish();
     (spec, Ladder::of(f))
@@ -263,7 +263,7 @@ fn sampler(key: &str, f: &Fields<'_>, systems: &[&str]) -> Option<SamplerEntry> 
         return None;
     };
     let sampler = match (kind.default)() {
-        SamplerSpec::External(values) => SamplerSpec::External(external(f, values)?),
+        SamplerSpec::External(values) => SamplerSpec::External(external(f, &values)?),
         SamplerSpec::Samples(values) => {
             SamplerSpec::Samples(SamplesSpec { path: f.text("path").unwrap_or_default(), ..values })
         }
@@ -276,7 +276,7 @@ fn sampler(key: &str, f: &Fields<'_>, systems: &[&str]) -> Option<SamplerEntry> 
 }
 
 /// Somebody else's program: what its `baseline.toml` says, with settings changed key by key.
-fn external(f: &Fields<'_>, values: ExternalSpec) -> Option<ExternalSpec> {
+fn external(f: &Fields<'_>, values: &ExternalSpec) -> Option<ExternalSpec> {
     let found = f.baseline("baseline");
     let own = f.nested("settings");
     let (baseline, folder, files) = found?;
@@ -289,7 +289,8 @@ fn external(f: &Fields<'_>, values: ExternalSpec) -> Option<ExternalSpec> {
         protocol: baseline.protocol,
         timeout: baseline.timeout,
         disk: baseline.disk,
-        ..values
+        samples: values.samples,
+        budget: values.budget,
     })
 }
 

@@ -66,7 +66,7 @@ fn cards() -> std::result::Result<Vec<Card>, DriverError> {
 }
 
 /// See [`super::choice::probe`].
-pub fn probe() -> Found {
+pub(super) fn probe() -> Found {
     let mut found = Found { built: true, ..Found::default() };
     let version = match driver_version() {
         Ok(version) if version > 0 => version,
@@ -96,7 +96,7 @@ pub fn probe() -> Found {
 }
 
 /// See [`super::choice::open`].
-pub fn open(ordinal: usize) -> Result<(Arc<dyn Launch>, String)> {
+pub(super) fn open(ordinal: usize) -> Result<(Arc<dyn Launch>, String)> {
     let found = probe();
     if let Some(problem) = found.problem {
         return Err(Error::NoDevice(problem));

@@ -6,7 +6,7 @@ use super::engine::{bytes_of, reals_of};
 use super::heads::{Bare, Heads, Inputs, Pass};
 use super::launch::{Arg, Call, Failure, Kept, Launch};
 use crate::error::Result;
-use crate::nn::fused::num::Lanes;
+use crate::lanes::num::Lanes;
 use crate::nn::fused::{FusedEgnn, HIDDEN, Layout as Rows};
 use crate::nn::{Backbone, Layout};
 use crate::real::Precision;

@@ -17,7 +17,7 @@ use rayon::prelude::*;
 use super::launch::Failure;
 use crate::error::{Error, Result};
 use crate::nn::edm::Edm;
-use crate::nn::{Backbone, Cotangent, EnergyOut, Layout, Seeds};
+use crate::nn::{Backbone, Batch, Cotangent, EnergyOut, Layout, Seeds};
 
 /// What a pass starts from: values and tangents, one list each.
 #[derive(Debug, Clone, Default)]
@@ -204,38 +204,34 @@ impl<B: Bare> Heads<B> {
     }
 
     /// Network inputs without tangents, and the coefficients of each sample.
-    fn plain(&self, h: &[f64], beta: &[f64], x: &[f64]) -> (Inputs, Vec<Edm<f64>>) {
-        let edm: Vec<Edm<f64>> = h.iter().map(|&h| Edm::new(h)).collect();
-        let y = x.chunks_exact(self.dim()).zip(&edm).flat_map(|(x, edm)| x.iter().map(|x| edm.c_in * x)).collect();
+    fn plain(&self, at: Batch<'_>) -> (Inputs, Vec<Edm<f64>>) {
+        let edm: Vec<Edm<f64>> = at.h.iter().map(|&h| Edm::new(h)).collect();
+        let y = at.x.chunks_exact(self.dim()).zip(&edm).flat_map(|(x, edm)| x.iter().map(|x| edm.c_in * x)).collect();
         let noise = edm.iter().map(|edm| edm.noise).collect();
-        (Inputs { noise: vec![noise], beta: beta.to_vec(), y: vec![y], cotangent: Vec::new() }, edm)
+        (Inputs { noise: vec![noise], beta: at.beta.to_vec(), y: vec![y], cotangent: Vec::new() }, edm)
     }
 
     /// Denoiser from a pass.
     fn denoised(&self, edm: &[Edm<f64>], pass: &Pass, x: &[f64]) -> Vec<f64> {
         let dim = self.dim();
-        let at = |(k, f): (usize, &f64)| edm[k / dim].c_skip * x[k] + edm[k / dim].c_out * f;
+        let at = |(k, f): (usize, &f64)| edm[k / dim].denoised(x[k], *f);
         pass.out.first().into_iter().flatten().enumerate().map(at).collect()
     }
 
-    /// Energy head; see `Egnn::energy_of` of the CPU's engine.
-    fn energies(&self, params: &[f64], h: &[f64], beta: &[f64], x: &[f64]) -> Result<EnergyOut> {
-        let (mut inputs, edm) = self.plain(h, beta, x);
+    /// Energy head.
+    fn energies(&self, params: &[f64], at: Batch<'_>) -> Result<EnergyOut> {
+        let (mut inputs, edm) = self.plain(at);
         inputs.cotangent.clone_from(&inputs.y);
         let pass = self.pass(params, &inputs, None)?;
         let dim = self.dim();
-        let mut all = EnergyOut { u: Vec::new(), grad: Vec::new(), du_dh: Vec::new() };
+        let mut all = EnergyOut::default();
         for (i, edm) in edm.iter().enumerate() {
             let row = i * dim..(i + 1) * dim;
-            let (x, y, f) = (&x[row.clone()], &inputs.y[0][row.clone()], &pass.out[0][row.clone()]);
+            let (x, y, f) = (&at.x[row.clone()], &inputs.y[0][row.clone()], &pass.out[0][row.clone()]);
             let pulled: Vec<f64> = pass.y_bar[0][row].iter().zip(f).map(|(r, f)| r + f).collect();
-            let (product, y2) = (inner(f, y), inner(y, y));
-            let slope = -(edm.inv_sigma * edm.c_in);
-            all.grad.extend(pulled.iter().zip(x).map(|(r, x)| edm.c_skip * x + slope * r));
-            all.u.push(0.5 * y2 - edm.inv_sigma * product);
-            let along_noise = pass.noise_bar[0][i] * 0.125 / edm.h;
-            let along_y = 0.5 * edm.c_skip * inner(&pulled, y);
-            let du_dh = edm.inv_sigma * (0.5 * product / edm.h - along_noise + along_y) - 0.5 * edm.c_skip * y2;
+            all.grad.extend(pulled.iter().zip(x).map(|(r, x)| edm.c_skip * x + edm.slope() * r));
+            let (u, du_dh) = edm.energy(inner(f, y), inner(y, y), pass.noise_bar[0][i], inner(&pulled, y));
+            all.u.push(u);
             all.du_dh.push(du_dh);
         }
         Ok(all)
@@ -263,27 +259,27 @@ impl<B: Bare> Backbone for Heads<B> {
         Some(Box::new(Self { bare: self.bare.in_training(seed, step)?, memory: Arc::clone(&self.memory) }))
     }
 
-    fn denoise(&self, params: &[f64], h: &[f64], beta: &[f64], x: &[f64]) -> Result<Vec<f64>> {
-        let (inputs, edm) = self.plain(h, beta, x);
+    fn denoise(&self, params: &[f64], at: Batch<'_>) -> Result<Vec<f64>> {
+        let (inputs, edm) = self.plain(at);
         let pass = self.pass(params, &inputs, None)?;
-        Ok(self.denoised(&edm, &pass, x))
+        Ok(self.denoised(&edm, &pass, at.x))
     }
 
-    fn energy(&self, params: &[f64], h: &[f64], beta: &[f64], x: &[f64]) -> Result<EnergyOut> {
-        self.energies(params, h, beta, x)
+    fn energy(&self, params: &[f64], at: Batch<'_>) -> Result<EnergyOut> {
+        self.energies(params, at)
     }
 
-    fn divergence(&self, params: &[f64], h: &[f64], beta: &[f64], x: &[f64]) -> Result<(Vec<f64>, Vec<f64>)> {
+    fn divergence(&self, params: &[f64], at: Batch<'_>) -> Result<(Vec<f64>, Vec<f64>)> {
         let dim = self.dim();
-        let (mut inputs, edm) = self.plain(h, beta, x);
-        let mut trace = vec![0.0; h.len()];
+        let (mut inputs, edm) = self.plain(at);
+        let mut trace = vec![0.0; at.h.len()];
         let mut value = Vec::new();
         for first in (0..dim).step_by(self.bare.tangents()) {
             let axes = first..dim.min(first + self.bare.tangents());
             inputs.y.truncate(1);
             for axis in axes.clone() {
                 let unit = |k: usize| if k % dim == axis { edm[k / dim].c_in } else { 0.0 };
-                inputs.y.push((0..x.len()).map(unit).collect());
+                inputs.y.push((0..at.x.len()).map(unit).collect());
             }
             let pass = self.pass(params, &inputs, None)?;
             for (axis, slope) in axes.zip(pass.out.iter().skip(1)) {
@@ -292,42 +288,27 @@ impl<B: Bare> Backbone for Heads<B> {
                 }
             }
             if first == 0 {
-                value = self.denoised(&edm, &pass, x);
+                value = self.denoised(&edm, &pass, at.x);
             }
         }
-        Ok((value, trace.iter().zip(h).map(|(t, h)| (t - dim as f64) / h).collect()))
+        Ok((value, trace.iter().zip(at.h).map(|(t, h)| (t - dim as f64) / h).collect()))
     }
 
-    fn denoise_jvp(
-        &self,
-        params: &[f64],
-        h: &[f64],
-        beta: &[f64],
-        x: &[f64],
-        v: &[f64],
-    ) -> Result<(Vec<f64>, Vec<f64>)> {
-        let (mut inputs, edm) = self.plain(h, beta, x);
+    fn denoise_jvp(&self, params: &[f64], at: Batch<'_>, v: &[f64]) -> Result<(Vec<f64>, Vec<f64>)> {
+        let (mut inputs, edm) = self.plain(at);
         let dim = self.dim();
         inputs.y.push(v.iter().enumerate().map(|(k, v)| edm[k / dim].c_in * v).collect());
         let pass = self.pass(params, &inputs, None)?;
-        let slope = |(k, v): (usize, &f64)| edm[k / dim].c_skip * v + edm[k / dim].c_out * pass.out[1][k];
+        let slope = |(k, v): (usize, &f64)| edm[k / dim].denoised(*v, pass.out[1][k]);
         let slopes = v.iter().enumerate().map(slope).collect();
-        Ok((self.denoised(&edm, &pass, x), slopes))
+        Ok((self.denoised(&edm, &pass, at.x), slopes))
     }
 
-    fn denoise_vjp(
-        &self,
-        params: &[f64],
-        h: &[f64],
-        beta: &[f64],
-        x: &[f64],
-        cotangent: Cotangent<'_>,
-        grad: &mut [f64],
-    ) -> Result<Vec<f64>> {
-        let d = self.denoise(params, h, beta, x)?;
-        let (mut inputs, edm) = self.plain(h, beta, x);
+    fn denoise_vjp(&self, params: &[f64], at: Batch<'_>, cotangent: Cotangent, grad: &mut [f64]) -> Result<Vec<f64>> {
+        let d = self.denoise(params, at)?;
+        let (mut inputs, edm) = self.plain(at);
         let dim = self.dim();
-        let mut pulled = vec![0.0; x.len()];
+        let mut pulled = vec![0.0; at.x.len()];
         for (i, (row, out)) in d.chunks_exact(dim).zip(pulled.chunks_exact_mut(dim)).enumerate() {
             cotangent(i, row, out);
             out.iter_mut().for_each(|v| *v *= edm[i].c_out);
@@ -337,17 +318,9 @@ impl<B: Bare> Backbone for Heads<B> {
         Ok(d)
     }
 
-    fn energy_vjp(
-        &self,
-        params: &[f64],
-        h: &[f64],
-        beta: &[f64],
-        x: &[f64],
-        seed: Seeds<'_>,
-        grad: &mut [f64],
-    ) -> Result<EnergyOut> {
-        let energy = self.energies(params, h, beta, x)?;
-        let (mut inputs, edm) = self.plain(h, beta, x);
+    fn energy_vjp(&self, params: &[f64], at: Batch<'_>, seed: Seeds, grad: &mut [f64]) -> Result<EnergyOut> {
+        let energy = self.energies(params, at)?;
+        let (mut inputs, edm) = self.plain(at);
         let dim = self.dim();
         let (mut noise, mut y) = (Vec::new(), Vec::new());
         let mut cotangent = vec![Vec::new(), Vec::new()];
@@ -355,13 +328,10 @@ impl<B: Bare> Backbone for Heads<B> {
         for (i, edm) in edm.iter().enumerate() {
             let row = i * dim..(i + 1) * dim;
             let s = seed(i, energy.u[i], &energy.grad[row.clone()], energy.du_dh[i], &mut v);
-            // The direction (v, w) in (x, h), as the CPU's engine has it.
-            let shrink = 0.5 * s.w * edm.c_skip * edm.c_in;
-            noise.push(s.w * 0.125 / edm.h);
-            // Only <F, y> / sqrt(h) holds parameters; its factor's tangent is -w / (2 h^(3/2)), and c adds the value itself.
-            let factor = [-edm.inv_sigma, edm.inv_sigma * (0.5 * s.w / edm.h - s.c)];
+            let (shrink, factor) = (edm.shrink(s.w), edm.second_order(s.w, s.c));
+            noise.push(edm.noise_along(s.w));
             for (v, k) in v.iter().zip(row) {
-                let (value, slope) = (inputs.y[0][k], edm.c_in * v - shrink * x[k]);
+                let (value, slope) = (inputs.y[0][k], edm.c_in * v - shrink * at.x[k]);
                 y.push(slope);
                 cotangent[0].push(factor[0] * value);
                 cotangent[1].push(factor[0] * slope + factor[1] * value);

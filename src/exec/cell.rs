@@ -244,8 +244,9 @@ impl<'a> Attempt<'a> {
                 return Ok(Outcome::Interrupted);
             }
             match self.timed(|| work.step()) {
-                Ok(progress) => {
+                Ok(mut progress) => {
                     step += 1;
+                    progress.evaluations = work.counts().charged();
                     show(&progress);
                     for message in device::notes() {
                         (shop.note)(&format!("{}: {message}", run.id));

@@ -16,12 +16,11 @@ use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use serde::{Deserialize, Serialize};
 
-use super::references;
 use crate::config::Experiment;
 use crate::error::{Error, Result};
 use crate::identity;
 use crate::record::bundle::{self, Imported, cut};
-use crate::record::{RunDir, atomic, attempts, tar};
+use crate::record::{Results, RunDir, atomic, attempts, tar};
 use crate::spec::SamplerSpec;
 use crate::{disk, stop};
 
@@ -32,6 +31,8 @@ const FORMAT: u32 = 1;
 const HEAD_BYTES: u64 = 64 << 20;
 /// Largest file of a reference.
 const REFERENCE_BYTES: u64 = 4 << 30;
+/// More than an archive has behind its end.
+const TAIL: u64 = 1 << 20;
 /// Files of a run that hold samples and models: most of its size.
 const LARGE: [&str; 2] = ["samples.npz", "weights.safetensors"];
 /// Files of a reference, the large one first.
@@ -78,7 +79,7 @@ pub fn export(experiment: &Experiment, results: &Path, samples: bool, path: &Pat
     }
     names.sort();
     names.dedup();
-    let folder = |name: &str| results.join(references::FOLDER).join(name);
+    let folder = |name: &str| Results(results).references().join(name);
     names.retain(|name| folder(name).join(REFERENCE[1]).exists());
     let wanted = |name: &str| samples || !LARGE.contains(&name);
     let indices = runs.iter().map(|run| bundle::index(run, wanted)).collect::<Result<Vec<_>>>()?;
@@ -94,7 +95,7 @@ pub fn export(experiment: &Experiment, results: &Path, samples: bool, path: &Pat
             for file in REFERENCE.iter().filter(|file| samples || **file != REFERENCE[0]) {
                 let mut source = File::open(folder(name).join(file))?;
                 let size = source.metadata()?.len();
-                tar::write_entry(&mut out, &format!("{}/{name}/{file}", references::FOLDER), size, &mut source)?;
+                tar::write_entry(&mut out, &format!("{}/{name}/{file}", Results::REFERENCES), size, &mut source)?;
             }
         }
         for (run, index) in runs.iter().zip(&indices) {
@@ -161,12 +162,12 @@ impl<'a> Reader<'a> {
             stop::check()?;
             let parts: Vec<&str> = header.name.split('/').collect();
             match parts[..] {
-                [references::FOLDER, name, file] => {
+                [Results::REFERENCES, name, file] => {
                     let known = self.head.references.iter().any(|known| known == name) && REFERENCE.contains(&file);
                     if !known || !name.bytes().all(|b| b.is_ascii_hexdigit()) || header.size > REFERENCE_BYTES {
                         return Err(wrong(format!("holds `{}`, which is not announced", header.name.escape_default())));
                     }
-                    let folder = results.join(references::FOLDER).join(name);
+                    let folder = Results(results).references().join(name);
                     disk::create_folder(&folder).map_err(Error::io(&folder))?;
                     let to = folder.join(file);
                     let mut content = (&mut self.input).take(header.size);
@@ -185,6 +186,12 @@ impl<'a> Reader<'a> {
                 }
                 _ => return Err(wrong(format!("holds `{}`, which is not announced", header.name.escape_default()))),
             }
+        }
+        // To the very end: only there gzip says whether all of it was right.
+        let mut rest = Vec::new();
+        (&mut self.input).take(TAIL).read_to_end(&mut rest).map_err(|e| wrong(cut(e)))?;
+        if rest.iter().any(|byte| *byte != 0) || rest.len() as u64 == TAIL {
+            return Err(wrong("goes on behind its end".into()));
         }
         Ok(self.head)
     }
@@ -221,7 +228,8 @@ pub fn import(results: &Path, path: &Path) -> Result<(Head, Vec<Imported>)> {
 }
 
 fn spec_of(run: &RunDir) -> String {
-    atomic::read_json::<crate::record::Request>(&run.file("spec.json")).map_or_else(|_| String::new(), |r| r.spec_digest)
+    atomic::read_json::<crate::record::Request>(&run.file("spec.json"))
+        .map_or_else(|_| String::new(), |r| r.spec_digest)
 }
 
 /// Lays an experiment out as a results folder of its own, for its report.

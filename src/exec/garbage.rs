@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::slurm::{Kind, PlanFile};
 use super::{external, references};
 use crate::error::{Error, Result};
-use crate::record::{self, RunDir, Status, claim, evaluation};
+use crate::record::{self, Results, RunDir, Status, claim, evaluation};
 
 /// Younger files may still be written.
 const YOUNG: Duration = Duration::from_secs(3_600);
@@ -38,7 +38,7 @@ pub fn find(results: &Path, superseded: bool) -> Result<Vec<Garbage>> {
     }
     in_references(results, &mut found)?;
     in_plans(results, &mut found)?;
-    for folder in [results.to_path_buf(), results.join("runs"), results.join("code")] {
+    for folder in [results.to_path_buf(), Results(results).runs(), Results(results).code()] {
         leftovers(&folder, &mut found)?;
     }
     found.sort_by(|a, b| a.path.cmp(&b.path));
@@ -92,7 +92,7 @@ fn in_run(run: &RunDir, superseded: bool, found: &mut Vec<Garbage>) -> Result<()
 }
 
 fn in_references(results: &Path, found: &mut Vec<Garbage>) -> Result<()> {
-    let root = results.join(references::FOLDER);
+    let root = Results(results).references();
     for path in entries(&root)? {
         let made = path.with_extension("").join("reference.json").exists();
         let held = claim::holder(&path.with_extension("claim")).is_some();
@@ -108,7 +108,7 @@ fn in_references(results: &Path, found: &mut Vec<Garbage>) -> Result<()> {
 
 /// The frozen program of a plan that is done: by far its largest file.
 fn in_plans(results: &Path, found: &mut Vec<Garbage>) -> Result<()> {
-    for folder in entries(&results.join("plans"))? {
+    for folder in entries(&Results(results).plans())? {
         let program = folder.join("pita-bench");
         let Ok(plan) = PlanFile::read(&folder.join("plan.json")) else { continue };
         if !program.exists() {

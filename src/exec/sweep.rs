@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use rusqlite::Connection;
 use serde::Serialize;
 
 use super::cell::{Outcome, Shop, guarded, work};
@@ -151,55 +152,33 @@ pub fn sweep_with(
         return Ok(summary);
     }
     let screen = Screen::new(options.quiet);
-    let is_todo = |action: Action| match action {
-        Action::Done | Action::Skip => false,
-        Action::Evaluate => true,
-        Action::Resume | Action::Run => !options.only_evaluate,
-    };
-    let todo: Vec<usize> = (0..planned.len()).filter(|&i| is_todo(planned[i].action)).collect();
-    for (i, p) in planned.iter().enumerate() {
-        match p.action {
-            Action::Done => summary.cells[i].outcome = Some(Outcome::Done),
-            Action::Skip => summary.cells[i].outcome = Some(Outcome::Skipped),
-            _ => {}
-        }
-    }
+    let mut todo = to_do(&planned, options, &mut summary);
     let connection = match store::open(results) {
         Err(Error::Io { .. }) if todo.is_empty() => return Ok(summary), // done, in a folder that cannot be written
         opened => opened?,                                              // before hours of work, not after them
     };
-    // A sweep that was killed between a run's last file and its rows left them out.
-    let done = planned.iter().filter(|p| p.action == Action::Done).map(|p| (&p.run, p.evaluation.as_deref()));
-    store::catch_up(&connection, done)?;
-    for p in planned.iter().filter(|p| p.action != Action::Run && p.run.file("spec.json").exists()) {
-        if name_it(p, &options.tags)? {
-            store::ingest(&connection, &p.run)?;
-        }
-    }
+    catch_up(&connection, &planned, &options.tags)?;
     let left_alone = planned.iter().any(|p| p.action == Action::Skip);
     if todo.is_empty() && !(options.wait && left_alone) {
         return Ok(summary);
     }
     record::code::remember(results)?;
     let database = Mutex::new(connection);
-    let mut todo = todo;
     match references(science, results, &todo, &planned, &screen, interrupted) {
-        Ok(unusable) => {
-            for (cells, e) in unusable {
-                let message = e.to_string();
-                todo.retain(|i| !cells.contains(i));
-                for i in cells {
-                    summary.cells[i].outcome = Some(Outcome::Broken { message: message.clone() });
-                }
-                summary.error.get_or_insert(e);
-            }
-        }
+        Ok(unusable) => leave_out(&mut summary, &mut todo, unusable),
         Err(e) => {
             summary.error = Some(e);
             return Ok(summary);
         }
     }
 
+    let asked = options.jobs.or_else(|| device::name().map(|_| 1)); // cells would share the card's memory
+    let Schedule { order, jobs, threads } = schedule(todo, &forecasts, asked, rayon::current_num_threads(), machine);
+    // An evaluation alone takes next to nothing beside a run.
+    let time = |i: usize| if planned[i].action == Action::Evaluate { Some(0.0) } else { forecasts[i].seconds };
+    let expected: BTreeMap<&str, Option<f64>> =
+        order.iter().map(|&i| (&*planned[i].asked.spec_digest, time(i))).collect();
+    screen.expect(&order.iter().map(|&i| time(i)).collect::<Vec<_>>(), jobs);
     let stop = AtomicBool::new(false);
     let stopped = || interrupted() || stop.load(Ordering::SeqCst);
     let shop = Shop {
@@ -214,7 +193,8 @@ pub fn sweep_with(
     };
     let attend = |p: &Planned| {
         let began = Instant::now();
-        let bar = screen.bar(&name(p));
+        let expected = expected.get(&*p.asked.spec_digest).copied().flatten();
+        let bar = screen.begin(&name(p), expected);
         let mut outcome = guarded(|| work(&shop, p, &mut |progress| bar.show(progress)));
         drop(bar);
         if p.run.file("spec.json").exists() {
@@ -227,10 +207,10 @@ pub fn sweep_with(
         if failed && options.fail_fast || matches!(outcome, Err(Error::Io { .. } | Error::Store(_))) {
             stop.store(true, Ordering::SeqCst);
         }
-        Ended { outcome, seconds: began.elapsed().as_secs_f64() }
+        let seconds = began.elapsed().as_secs_f64();
+        screen.ended(expected, seconds, failed);
+        Ended { outcome, seconds }
     };
-    let asked = options.jobs.or_else(|| device::name().map(|_| 1)); // cells would share the card's memory
-    let Schedule { order, jobs, threads } = schedule(todo, &forecasts, asked, rayon::current_num_threads(), machine);
     let next = AtomicUsize::new(0);
     let ended: Mutex<BTreeMap<usize, Ended>> = Mutex::new(BTreeMap::new());
     std::thread::scope(|scope| {
@@ -260,6 +240,50 @@ pub fn sweep_with(
         let waited = wait::until_done(results, &planned, pending, &screen, &stopped, &attend);
         ended.extend(waited);
     }
+    Ok(concluded(summary, ended, interrupted()))
+}
+
+/// The cells that need work; what becomes of the others is noted.
+fn to_do(planned: &[Planned], options: &Options, summary: &mut Summary) -> Vec<usize> {
+    let mut todo = Vec::new();
+    for (i, p) in planned.iter().enumerate() {
+        match p.action {
+            Action::Done => summary.cells[i].outcome = Some(Outcome::Done),
+            Action::Skip => summary.cells[i].outcome = Some(Outcome::Skipped),
+            Action::Evaluate => todo.push(i),
+            Action::Resume | Action::Run if !options.only_evaluate => todo.push(i),
+            Action::Resume | Action::Run => {}
+        }
+    }
+    todo
+}
+
+/// Rows of runs that are there: a sweep that was killed between a run's last file and its rows left them out.
+fn catch_up(connection: &Connection, planned: &[Planned], tags: &[String]) -> Result<()> {
+    let done = planned.iter().filter(|p| p.action == Action::Done).map(|p| (&p.run, p.evaluation.as_deref()));
+    store::catch_up(connection, done)?;
+    for p in planned.iter().filter(|p| p.action != Action::Run && p.run.file("spec.json").exists()) {
+        if name_it(p, tags)? {
+            store::ingest(connection, &p.run)?;
+        }
+    }
+    Ok(())
+}
+
+/// Cells whose reference cannot be used are not run.
+fn leave_out(summary: &mut Summary, todo: &mut Vec<usize>, unusable: Vec<(Vec<usize>, Error)>) {
+    for (cells, e) in unusable {
+        let message = e.to_string();
+        todo.retain(|i| !cells.contains(i));
+        for i in cells {
+            summary.cells[i].outcome = Some(Outcome::Broken { message: message.clone() });
+        }
+        summary.error.get_or_insert(e);
+    }
+}
+
+/// With how each cell ended, and what the sweep says as a whole.
+fn concluded(mut summary: Summary, ended: BTreeMap<usize, Ended>, interrupted: bool) -> Summary {
     for (i, Ended { outcome, seconds }) in ended {
         summary.cells[i].seconds = seconds;
         summary.cells[i].outcome = Some(outcome.unwrap_or_else(|e| {
@@ -269,9 +293,9 @@ pub fn sweep_with(
         }));
     }
     if summary.error.is_none() {
-        summary.error = verdict(&summary, interrupted());
+        summary.error = verdict(&summary, interrupted);
     }
-    Ok(summary)
+    summary
 }
 
 /// Refuses a build with uncommitted changes where that was asked for.

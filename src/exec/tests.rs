@@ -96,6 +96,7 @@ impl Work for Chain {
             phase: "chain".into(),
             scalars: vec![("x".into(), self.x), ("bad".into(), f64::NAN)],
             finished: self.step >= self.length,
+            ..Progress::default()
         })
     }
 

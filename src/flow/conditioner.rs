@@ -12,8 +12,8 @@ use super::merged::Merged;
 use super::packing::{Linear, Panel, Weights, panels};
 use super::shape::{Coupling, LAYERS};
 use super::spline::{GROUP, Group, PARAMETERS, Raw, apply, reverse};
-use crate::nn::fused::num::{H, Lanes, add_lanes, one_row};
-use crate::nn::gemm::{Start, outer_columns, product};
+use crate::lanes::gemm::{Start, outer_columns, product};
+use crate::lanes::num::{H, Lanes, add_lanes, one_row};
 use crate::real::Real;
 
 /// Matrix products of a pass.

@@ -6,8 +6,8 @@
 
 use super::packing::{Linear, Weights, transpose_panels};
 use super::shape::Coupling;
-use crate::nn::fused::num::{H, Lanes, add_all};
-use crate::nn::gemm::{Start, product};
+use crate::lanes::gemm::{Start, product};
+use crate::lanes::num::{H, Lanes, add_all};
 use crate::real::Real;
 
 /// The merged layer of one coupling.

@@ -21,13 +21,11 @@
 //! | [`conditioner`] | the perceptron that gives a coupling its spline parameters |
 //! | `merged` | its first two layers as one |
 //! | [`network`] | all couplings in both directions, and their reverse pass |
-//! | [`adam`] | the optimiser on packed parameters |
 //! | [`tarflow`] | the other flow: causal transformers on Cartesian coordinates |
 //!
 //! Networks and splines run in `T` (f32 in production, f64 in tests), coordinates and log-determinants in f64. Rows (samples)
 //! go through in tiles; sums over rows run in a fixed order, so that no bit depends on the number of threads.
 
-pub mod adam;
 pub mod conditioner;
 pub mod coordinates;
 pub mod internal;
@@ -42,7 +40,6 @@ pub mod volume;
 mod windows;
 pub mod zmatrix;
 
-pub use adam::PackedAdam;
 pub use coordinates::Coordinates;
 pub use network::{Flow, Tape, Toward};
 pub use packing::{Packing, Weights};

@@ -6,8 +6,8 @@ use super::conditioner::{Bars, Record};
 use super::merged::Merged;
 use super::packing::Weights;
 use super::shape::{Coupling, Shape};
-use crate::nn::dit::pool::Pool;
-use crate::nn::fused::num::Lanes;
+use crate::lanes::num::Lanes;
+use crate::lanes::pool::Pool;
 use crate::real::Real;
 
 /// Most rows that go through together (a multiple of the rows that the products take at once).

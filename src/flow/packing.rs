@@ -4,8 +4,8 @@ use rayon::prelude::*;
 
 use crate::array::Arrays;
 use crate::error::Result;
+use crate::lanes::num::{H, Lanes};
 use crate::nn::Layout;
-use crate::nn::fused::num::{H, Lanes};
 use crate::real::Real;
 use crate::rng::Stream;
 

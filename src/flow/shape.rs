@@ -2,7 +2,7 @@
 
 use super::packing::{Init, Linear, Packing};
 use super::spline::{BINS, GROUP, PARAMETERS, UNIT_SLOPE};
-use crate::nn::fused::num::H;
+use crate::lanes::num::H;
 use crate::rng::{Purpose, Stream};
 
 /// Linear layers of a conditioner.

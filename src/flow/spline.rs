@@ -12,7 +12,7 @@
 // Loops index several arrays at once; iterator adaptors would bring in closures that stay calls in vectorised code.
 #![allow(clippy::needless_range_loop)]
 
-use crate::nn::fused::num::one_row;
+use crate::lanes::num::one_row;
 use crate::real::Real;
 
 /// Bins.

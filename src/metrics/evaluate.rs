@@ -39,12 +39,14 @@ pub fn evaluate(
     seed: u64,
     walkers: Option<usize>,
 ) -> Result<Vec<MetricValue>> {
-    let found = evaluate_subject(system, (samples, None), reference, spec, How { seed, walkers, reweight: false })?;
+    let how = How { seed, walkers, reweight: false };
+    let found = evaluate_subject(system, (samples, None), reference, spec, how, &mut |_, _, _| {})?;
     Ok(found.into_iter().map(|value| value.plain).collect())
 }
 
 /// The same, and beside it the values with every sample counted by its importance weight `log_weight`: exactly, without
-/// resampling. `precision` is what the samples' file says of its steps per unit of length, if it says it.
+/// resampling. `precision` is what the samples' file says of its steps per unit of length, if it says it. `progress` is told
+/// which metric comes next: how many are done, how many there are, its id.
 ///
 /// # Errors
 /// See [`evaluate`].
@@ -53,10 +55,11 @@ pub fn evaluate_reweighted(
     (samples, precision): (&Arrays, Option<f64>),
     reference: &ReferenceSet,
     spec: &EvalSpec,
-    seed: u64,
-    walkers: Option<usize>,
+    (seed, walkers): (u64, Option<usize>),
+    progress: &mut dyn FnMut(usize, usize, &str),
 ) -> Result<Vec<Weighed>> {
-    evaluate_subject(system, (samples, precision), reference, spec, How { seed, walkers, reweight: true })
+    let how = How { seed, walkers, reweight: true };
+    evaluate_subject(system, (samples, precision), reference, spec, how, progress)
 }
 
 /// How samples are judged: from which seed, with which time order, with weights or without.
@@ -73,6 +76,7 @@ fn evaluate_subject(
     reference: &ReferenceSet,
     spec: &EvalSpec,
     how: How,
+    progress: &mut dyn FnMut(usize, usize, &str),
 ) -> Result<Vec<Weighed>> {
     let kt = system.kt(system.temperature);
     let subject = Subject {
@@ -84,7 +88,7 @@ fn evaluate_subject(
         energies: &|positions| energies(system, positions),
         structure: Structure::of(system)?,
     };
-    judge(&subject, samples, reference, spec, how)
+    judge(&subject, samples, reference, spec, how, progress)
 }
 
 /// What [`judge`] needs of a system.
@@ -106,6 +110,7 @@ fn judge(
     reference: &ReferenceSet,
     spec: &EvalSpec,
     how: How,
+    progress: &mut dyn FnMut(usize, usize, &str),
 ) -> Result<Vec<Weighed>> {
     let How { seed, walkers, reweight } = how;
     let metrics = spec.metrics.iter().map(|id| by_id(id)).collect::<Result<Vec<_>>>()?;
@@ -149,9 +154,12 @@ fn judge(
         [None, None]
     };
 
+    let all = metrics.len();
     metrics
         .into_iter()
-        .map(|metric| {
+        .enumerate()
+        .map(|(done, metric)| {
+            progress(done, all, metric.id);
             let mut value = blank(metric, subject.length_unit, &reference.digest);
             value.dropped = frames - kept.len();
             let mut by_weight = None;
@@ -405,7 +413,7 @@ mod tests {
             ..EvalSpec::default()
         };
         let how = How { seed, walkers, reweight: true };
-        let found = judge(&subject, (samples, None), reference, &spec, how).unwrap();
+        let found = judge(&subject, (samples, None), reference, &spec, how, &mut |_, _, _| {}).unwrap();
         found.into_iter().map(|value| value.plain).collect()
     }
 

@@ -1,10 +1,32 @@
 //! What a sampler needs of a network: values, gradients, divergence, and the two parameter gradients of training.
 
+use std::ops::Range;
+
 use super::Layout;
 use crate::error::Result;
 
+/// What a network is asked about: samples at their noise and temperature.
+#[derive(Debug, Clone, Copy)]
+pub struct Batch<'a> {
+    /// Variance of the noise, `[B]`.
+    pub h: &'a [f64],
+    /// Inverse temperature, `[B]`.
+    pub beta: &'a [f64],
+    /// Coordinates, `[B, dim]`.
+    pub x: &'a [f64],
+}
+
+impl Batch<'_> {
+    /// A range of its samples.
+    #[must_use]
+    pub fn part(&self, range: &Range<usize>, dim: usize) -> Self {
+        let rows = range.start * dim..range.end * dim;
+        Self { h: &self.h[range.clone()], beta: &self.beta[range.clone()], x: &self.x[rows] }
+    }
+}
+
 /// Energy head at a batch of points.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct EnergyOut {
     /// `U` `[B]`.
     pub u: Vec<f64>,
@@ -12,6 +34,15 @@ pub struct EnergyOut {
     pub grad: Vec<f64>,
     /// `dU/dh` at fixed x, `[B]`.
     pub du_dh: Vec<f64>,
+}
+
+impl EnergyOut {
+    /// Adds further samples.
+    pub fn append(&mut self, more: Self) {
+        self.u.extend(more.u);
+        self.grad.extend(more.grad);
+        self.du_dh.extend(more.du_dh);
+    }
 }
 
 /// Constants of one sample in the scalar `S = <v, grad_x U> + w dU/dh + c U` whose parameter gradient is wanted.
@@ -36,8 +67,8 @@ pub type Seeds<'a> = &'a (dyn Fn(usize, f64, &[f64], f64, &mut [f64]) -> EnergyS
 ///
 /// `c_s = 1/(1+h)`, `c_in = 1/sqrt(1+h)`, `c_out = sqrt(h/(1+h))`, `c_noise = ln(h)/8`.
 ///
-/// All slices are row-major f64: `params [layout.len()]`, `h [B]`, `beta [B]`, `x [B, dim]`. Results do not depend on
-/// how a population is cut into batches, nor on the number of threads.
+/// All slices are row-major f64: `params [layout.len()]`, and those of [`Batch`]. Results do not depend on how a population
+/// is cut into batches, nor on the number of threads.
 pub trait Backbone: Send + Sync {
     /// Order of the parameters in the flat vector.
     fn layout(&self) -> &Layout;
@@ -62,41 +93,34 @@ pub trait Backbone: Send + Sync {
     ///
     /// # Errors
     /// When the engine fails (out of memory).
-    fn denoise(&self, params: &[f64], h: &[f64], beta: &[f64], x: &[f64]) -> Result<Vec<f64>>;
+    fn denoise(&self, params: &[f64], at: Batch<'_>) -> Result<Vec<f64>>;
 
     /// Energy head with its derivatives.
     ///
     /// # Errors
     /// When the engine fails.
-    fn energy(&self, params: &[f64], h: &[f64], beta: &[f64], x: &[f64]) -> Result<EnergyOut>;
+    fn energy(&self, params: &[f64], at: Batch<'_>) -> Result<EnergyOut>;
 
     /// Denoiser `[B, dim]` and exact divergence `[B]` of the *score*: trace of the full `dim x dim` Jacobian.
     ///
     /// # Errors
     /// When the engine fails.
-    fn divergence(&self, params: &[f64], h: &[f64], beta: &[f64], x: &[f64]) -> Result<(Vec<f64>, Vec<f64>)>;
+    fn divergence(&self, params: &[f64], at: Batch<'_>) -> Result<(Vec<f64>, Vec<f64>)>;
 
     /// Denoiser `[B, dim]` and its directional derivative `dD/dx v [B, dim]`.
     ///
     /// # Errors
     /// When the engine fails.
-    fn denoise_jvp(
-        &self,
-        params: &[f64],
-        h: &[f64],
-        beta: &[f64],
-        x: &[f64],
-        v: &[f64],
-    ) -> Result<(Vec<f64>, Vec<f64>)>;
+    fn denoise_jvp(&self, params: &[f64], at: Batch<'_>, v: &[f64]) -> Result<(Vec<f64>, Vec<f64>)>;
 
     /// `U [B]` alone, at the price of a denoiser: `D` with the energy head's parameters holds
     /// `c_out F`, so `U = (1-c_s)/(2h) |x|^2 - <D - c_s x, x>/h`.
     ///
     /// # Errors
     /// When the engine fails.
-    fn energy_value(&self, params: &[f64], h: &[f64], beta: &[f64], x: &[f64]) -> Result<Vec<f64>> {
-        let d = self.denoise(params, h, beta, x)?;
-        let rows = d.chunks_exact(self.dim()).zip(x.chunks_exact(self.dim())).zip(h);
+    fn energy_value(&self, params: &[f64], at: Batch<'_>) -> Result<Vec<f64>> {
+        let d = self.denoise(params, at)?;
+        let rows = d.chunks_exact(self.dim()).zip(at.x.chunks_exact(self.dim())).zip(at.h);
         let value = |((d, x), h): ((&[f64], &[f64]), &f64)| {
             let c_s = 1.0 / (1.0 + h);
             x.iter().zip(d).map(|(x, d)| x * (0.5 * (1.0 - c_s) * x - (d - c_s * x))).sum::<f64>() / h
@@ -109,28 +133,12 @@ pub trait Backbone: Send + Sync {
     ///
     /// # Errors
     /// When the engine fails.
-    fn denoise_vjp(
-        &self,
-        params: &[f64],
-        h: &[f64],
-        beta: &[f64],
-        x: &[f64],
-        cotangent: Cotangent<'_>,
-        grad: &mut [f64],
-    ) -> Result<Vec<f64>>;
+    fn denoise_vjp(&self, params: &[f64], at: Batch<'_>, cotangent: Cotangent, grad: &mut [f64]) -> Result<Vec<f64>>;
 
     /// Parameter gradient of `sum_i <v_i, grad_x U_i> + w_i dU_i/dh + c_i U_i`, added to `grad`; returns the energy head.
     /// `seed(i, U_i, grad_i, dU/dh_i, v)` writes `v_i` and returns `(c_i, w_i)`, constants for the differentiation.
     ///
     /// # Errors
     /// When the engine fails.
-    fn energy_vjp(
-        &self,
-        params: &[f64],
-        h: &[f64],
-        beta: &[f64],
-        x: &[f64],
-        seed: Seeds<'_>,
-        grad: &mut [f64],
-    ) -> Result<EnergyOut>;
+    fn energy_vjp(&self, params: &[f64], at: Batch<'_>, seed: Seeds, grad: &mut [f64]) -> Result<EnergyOut>;
 }

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::{Backbone, Cotangent, EnergyOut, Layout, Seeds};
+use super::{Backbone, Batch, Cotangent, EnergyOut, Layout, Seeds};
 use crate::device;
 use crate::error::{Error, Result};
 
@@ -46,32 +46,21 @@ impl Halving {
         Ok(())
     }
 
-    /// Two lists of outputs, one number and `dim` numbers per sample or whatever `call` returns, put together.
+    /// Two lists of outputs, whatever `call` returns for parts of a batch, put together.
     fn pairs(
         &self,
-        n: usize,
-        call: impl Fn(Range<usize>, Range<usize>) -> Result<(Vec<f64>, Vec<f64>)>,
+        at: Batch<'_>,
+        call: impl Fn(Batch<'_>, Range<usize>) -> Result<(Vec<f64>, Vec<f64>)>,
     ) -> Result<(Vec<f64>, Vec<f64>)> {
         let (mut first, mut second) = (Vec::new(), Vec::new());
-        let dim = self.dim();
-        self.batches(n, |r| {
-            let (a, b) = call(r.clone(), r.start * dim..r.end * dim)?;
+        self.batches(at.h.len(), |r| {
+            let (a, b) = call(at.part(&r, self.dim()), r)?;
             first.extend(a);
             second.extend(b);
             Ok(())
         })?;
         Ok((first, second))
     }
-}
-
-fn append(all: &mut EnergyOut, part: EnergyOut) {
-    all.u.extend(part.u);
-    all.grad.extend(part.grad);
-    all.du_dh.extend(part.du_dh);
-}
-
-fn nothing() -> EnergyOut {
-    EnergyOut { u: Vec::new(), grad: Vec::new(), du_dh: Vec::new() }
 }
 
 impl Backbone for Halving {
@@ -92,86 +81,50 @@ impl Backbone for Halving {
         Some(Box::new(Self { inner: self.inner.in_training(seed, step)?, batch: Arc::clone(&self.batch) }))
     }
 
-    fn denoise(&self, params: &[f64], h: &[f64], beta: &[f64], x: &[f64]) -> Result<Vec<f64>> {
-        let call = |r: Range<usize>, rows: Range<usize>| {
-            Ok((self.inner.denoise(params, &h[r.clone()], &beta[r], &x[rows])?, Vec::new()))
-        };
-        Ok(self.pairs(h.len(), call)?.0)
+    fn denoise(&self, params: &[f64], at: Batch<'_>) -> Result<Vec<f64>> {
+        Ok(self.pairs(at, |part, _| Ok((self.inner.denoise(params, part)?, Vec::new())))?.0)
     }
 
-    fn energy(&self, params: &[f64], h: &[f64], beta: &[f64], x: &[f64]) -> Result<EnergyOut> {
-        let (mut all, dim) = (nothing(), self.dim());
-        self.batches(h.len(), |r| {
-            let rows = r.start * dim..r.end * dim;
-            append(&mut all, self.inner.energy(params, &h[r.clone()], &beta[r], &x[rows])?);
+    fn energy(&self, params: &[f64], at: Batch<'_>) -> Result<EnergyOut> {
+        let mut all = EnergyOut::default();
+        self.batches(at.h.len(), |r| {
+            all.append(self.inner.energy(params, at.part(&r, self.dim()))?);
             Ok(())
         })?;
         Ok(all)
     }
 
-    fn divergence(&self, params: &[f64], h: &[f64], beta: &[f64], x: &[f64]) -> Result<(Vec<f64>, Vec<f64>)> {
-        self.pairs(h.len(), |r, rows| self.inner.divergence(params, &h[r.clone()], &beta[r], &x[rows]))
+    fn divergence(&self, params: &[f64], at: Batch<'_>) -> Result<(Vec<f64>, Vec<f64>)> {
+        self.pairs(at, |part, _| self.inner.divergence(params, part))
     }
 
-    fn denoise_jvp(
-        &self,
-        params: &[f64],
-        h: &[f64],
-        beta: &[f64],
-        x: &[f64],
-        v: &[f64],
-    ) -> Result<(Vec<f64>, Vec<f64>)> {
-        self.pairs(h.len(), |r, rows| {
-            self.inner.denoise_jvp(params, &h[r.clone()], &beta[r], &x[rows.clone()], &v[rows])
-        })
+    fn denoise_jvp(&self, params: &[f64], at: Batch<'_>, v: &[f64]) -> Result<(Vec<f64>, Vec<f64>)> {
+        let dim = self.dim();
+        self.pairs(at, |part, r| self.inner.denoise_jvp(params, part, &v[r.start * dim..r.end * dim]))
     }
 
-    fn denoise_vjp(
-        &self,
-        params: &[f64],
-        h: &[f64],
-        beta: &[f64],
-        x: &[f64],
-        cotangent: Cotangent<'_>,
-        grad: &mut [f64],
-    ) -> Result<Vec<f64>> {
-        let (mut all, dim) = (Vec::new(), self.dim());
-        self.batches(h.len(), |r| {
-            let rows = r.start * dim..r.end * dim;
+    fn denoise_vjp(&self, params: &[f64], at: Batch<'_>, cotangent: Cotangent, grad: &mut [f64]) -> Result<Vec<f64>> {
+        let mut all = Vec::new();
+        self.batches(at.h.len(), |r| {
+            let part = at.part(&r, self.dim());
             let shifted = |i: usize, d: &[f64], out: &mut [f64]| cotangent(r.start + i, d, out);
             // Apart, so that a batch that failed half way leaves nothing behind.
-            let mut part = vec![0.0; grad.len()];
-            all.extend(self.inner.denoise_vjp(
-                params,
-                &h[r.clone()],
-                &beta[r.clone()],
-                &x[rows],
-                &shifted,
-                &mut part,
-            )?);
-            grad.iter_mut().zip(part).for_each(|(sum, g)| *sum += g);
+            let mut own = vec![0.0; grad.len()];
+            all.extend(self.inner.denoise_vjp(params, part, &shifted, &mut own)?);
+            grad.iter_mut().zip(own).for_each(|(sum, g)| *sum += g);
             Ok(())
         })?;
         Ok(all)
     }
 
-    fn energy_vjp(
-        &self,
-        params: &[f64],
-        h: &[f64],
-        beta: &[f64],
-        x: &[f64],
-        seed: Seeds<'_>,
-        grad: &mut [f64],
-    ) -> Result<EnergyOut> {
-        let (mut all, dim) = (nothing(), self.dim());
-        self.batches(h.len(), |r| {
-            let rows = r.start * dim..r.end * dim;
+    fn energy_vjp(&self, params: &[f64], at: Batch<'_>, seed: Seeds, grad: &mut [f64]) -> Result<EnergyOut> {
+        let mut all = EnergyOut::default();
+        self.batches(at.h.len(), |r| {
+            let part = at.part(&r, self.dim());
             let shifted = |i: usize, u: f64, g: &[f64], dh: f64, v: &mut [f64]| seed(r.start + i, u, g, dh, v);
-            let mut part = vec![0.0; grad.len()];
-            let out = self.inner.energy_vjp(params, &h[r.clone()], &beta[r.clone()], &x[rows], &shifted, &mut part)?;
-            append(&mut all, out);
-            grad.iter_mut().zip(part).for_each(|(sum, g)| *sum += g);
+            let mut own = vec![0.0; grad.len()];
+            all.append(self.inner.energy_vjp(params, part, &shifted, &mut own)?);
+            grad.iter_mut().zip(own).for_each(|(sum, g)| *sum += g);
             Ok(())
         })?;
         Ok(all)
@@ -204,46 +157,30 @@ mod tests {
         fn dim(&self) -> usize {
             self.0.dim()
         }
-        fn denoise(&self, p: &[f64], h: &[f64], b: &[f64], x: &[f64]) -> Result<Vec<f64>> {
-            refuse(h.len())?;
-            self.0.denoise(p, h, b, x)
+        fn denoise(&self, p: &[f64], at: Batch<'_>) -> Result<Vec<f64>> {
+            refuse(at.h.len())?;
+            self.0.denoise(p, at)
         }
-        fn energy(&self, p: &[f64], h: &[f64], b: &[f64], x: &[f64]) -> Result<EnergyOut> {
-            refuse(h.len())?;
-            self.0.energy(p, h, b, x)
+        fn energy(&self, p: &[f64], at: Batch<'_>) -> Result<EnergyOut> {
+            refuse(at.h.len())?;
+            self.0.energy(p, at)
         }
-        fn divergence(&self, p: &[f64], h: &[f64], b: &[f64], x: &[f64]) -> Result<(Vec<f64>, Vec<f64>)> {
-            refuse(h.len())?;
-            self.0.divergence(p, h, b, x)
+        fn divergence(&self, p: &[f64], at: Batch<'_>) -> Result<(Vec<f64>, Vec<f64>)> {
+            refuse(at.h.len())?;
+            self.0.divergence(p, at)
         }
-        fn denoise_jvp(&self, p: &[f64], h: &[f64], b: &[f64], x: &[f64], v: &[f64]) -> Result<(Vec<f64>, Vec<f64>)> {
-            refuse(h.len())?;
-            self.0.denoise_jvp(p, h, b, x, v)
+        fn denoise_jvp(&self, p: &[f64], at: Batch<'_>, v: &[f64]) -> Result<(Vec<f64>, Vec<f64>)> {
+            refuse(at.h.len())?;
+            self.0.denoise_jvp(p, at, v)
         }
-        fn denoise_vjp(
-            &self,
-            p: &[f64],
-            h: &[f64],
-            b: &[f64],
-            x: &[f64],
-            cotangent: Cotangent<'_>,
-            grad: &mut [f64],
-        ) -> Result<Vec<f64>> {
-            let out = self.0.denoise_vjp(p, h, b, x, cotangent, grad)?;
-            refuse(h.len())?; // half way: the gradient is there already
+        fn denoise_vjp(&self, p: &[f64], at: Batch<'_>, cotangent: Cotangent, grad: &mut [f64]) -> Result<Vec<f64>> {
+            let out = self.0.denoise_vjp(p, at, cotangent, grad)?;
+            refuse(at.h.len())?; // half way: the gradient is there already
             Ok(out)
         }
-        fn energy_vjp(
-            &self,
-            p: &[f64],
-            h: &[f64],
-            b: &[f64],
-            x: &[f64],
-            seed: Seeds<'_>,
-            grad: &mut [f64],
-        ) -> Result<EnergyOut> {
-            let out = self.0.energy_vjp(p, h, b, x, seed, grad)?;
-            refuse(h.len())?;
+        fn energy_vjp(&self, p: &[f64], at: Batch<'_>, seed: Seeds, grad: &mut [f64]) -> Result<EnergyOut> {
+            let out = self.0.energy_vjp(p, at, seed, grad)?;
+            refuse(at.h.len())?;
             Ok(out)
         }
     }
@@ -258,6 +195,7 @@ mod tests {
         let (params, x, v) = (wave(whole.layout().len(), 0.7), wave(n * dim, 1.1), wave(n * dim, 0.9));
         let h: Vec<f64> = (0..n).map(|i| 0.5 + 0.1 * i as f64).collect();
         let beta = vec![1.0; n];
+        let at = Batch { h: &h, beta: &beta, x: &x };
         let near = |a: &[f64], b: &[f64]| {
             assert_eq!(a.len(), b.len());
             let worst = a.iter().zip(b).fold(0.0, |m, (a, b)| f64::max(m, (a - b).abs() / b.abs().max(1.0)));
@@ -267,15 +205,12 @@ mod tests {
             near(&a.0, &b.0);
             near(&a.1, &b.1);
         };
-        near(&halves.denoise(&params, &h, &beta, &x).unwrap(), &whole.denoise(&params, &h, &beta, &x).unwrap());
+        near(&halves.denoise(&params, at).unwrap(), &whole.denoise(&params, at).unwrap());
         assert_eq!(halves.batch.load(Ordering::Relaxed), 3);
         assert!(device::notes().iter().any(|note| note.contains("batches of 3 samples")));
-        near(&halves.energy(&params, &h, &beta, &x).unwrap().grad, &whole.energy(&params, &h, &beta, &x).unwrap().grad);
-        pair(halves.divergence(&params, &h, &beta, &x).unwrap(), whole.divergence(&params, &h, &beta, &x).unwrap());
-        pair(
-            halves.denoise_jvp(&params, &h, &beta, &x, &v).unwrap(),
-            whole.denoise_jvp(&params, &h, &beta, &x, &v).unwrap(),
-        );
+        near(&halves.energy(&params, at).unwrap().grad, &whole.energy(&params, at).unwrap().grad);
+        pair(halves.divergence(&params, at).unwrap(), whole.divergence(&params, at).unwrap());
+        pair(halves.denoise_jvp(&params, at, &v).unwrap(), whole.denoise_jvp(&params, at, &v).unwrap());
         let cotangent = |i: usize, d: &[f64], out: &mut [f64]| {
             out.iter_mut().zip(d).for_each(|(o, d)| *o = d * (1.0 + i as f64));
         };
@@ -286,14 +221,14 @@ mod tests {
         let again = Halving::new(Box::new(Small(net())));
         let (mut a, mut b) = (vec![1.0; params.len()], vec![1.0; params.len()]);
         near(
-            &again.denoise_vjp(&params, &h, &beta, &x, &cotangent, &mut a).unwrap(),
-            &whole.denoise_vjp(&params, &h, &beta, &x, &cotangent, &mut b).unwrap(),
+            &again.denoise_vjp(&params, at, &cotangent, &mut a).unwrap(),
+            &whole.denoise_vjp(&params, at, &cotangent, &mut b).unwrap(),
         );
         near(&a, &b);
         let again = Halving::new(Box::new(Small(net())));
         near(
-            &again.energy_vjp(&params, &h, &beta, &x, &seed, &mut a).unwrap().u,
-            &whole.energy_vjp(&params, &h, &beta, &x, &seed, &mut b).unwrap().u,
+            &again.energy_vjp(&params, at, &seed, &mut a).unwrap().u,
+            &whole.energy_vjp(&params, at, &seed, &mut b).unwrap().u,
         );
         near(&a, &b);
     }

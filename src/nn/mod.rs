@@ -11,12 +11,11 @@ pub(crate) mod edm;
 mod ema;
 mod engine;
 pub mod fused;
-pub mod gemm;
 mod halving;
 mod layout;
 
 pub use adam::{Adam, clip_norm};
-pub use backbone::{Backbone, Cotangent, EnergyOut, EnergySeed, Seeds};
+pub use backbone::{Backbone, Batch, Cotangent, EnergyOut, EnergySeed, Seeds};
 pub use ema::{Ema, warm_decay};
 pub use engine::build;
 pub use halving::Halving;

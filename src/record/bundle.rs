@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::audit::audit;
-use super::{Origin, Request, RunDir, RunId, Status, atomic, evaluation, manifest, tar, timestamp};
+use super::{Origin, Request, Results, RunDir, RunId, Status, atomic, evaluation, manifest, tar, timestamp};
 use crate::disk;
 use crate::error::{Error, Result};
 use crate::identity;
@@ -149,6 +149,7 @@ pub fn unpack<W: Write>(input: &mut impl Read, open: impl FnMut(&str) -> std::io
 }
 
 /// What is wrong with an archive that cannot be read on.
+#[allow(clippy::needless_pass_by_value)] // as `map_err` hands it over
 pub fn cut(e: std::io::Error) -> String {
     match e.kind() {
         std::io::ErrorKind::UnexpectedEof => String::from("is cut short"),
@@ -255,7 +256,7 @@ pub fn import(results: &Path, path: &Path) -> Result<Imported> {
 /// # Errors
 /// Those of `fill`; [`Error::Io`].
 pub fn into_fresh<T>(results: &Path, fill: impl FnOnce(&Path) -> Result<T>) -> Result<T> {
-    let fresh = results.join("runs").join(format!(".import-{}", std::process::id()));
+    let fresh = Results(results).runs().join(format!(".import-{}", std::process::id()));
     let clear = || if fresh.exists() { std::fs::remove_dir_all(&fresh).map_err(Error::io(&fresh)) } else { Ok(()) };
     clear()?;
     let folder = fresh.join(evaluation::FOLDER);

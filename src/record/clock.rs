@@ -1,26 +1,18 @@
 //! Wall-clock time as text, for provenance and events. Never part of a digest.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use jiff::Timestamp;
 
 /// Now, as `2026-01-31T23:59:59Z`.
 #[must_use]
 pub fn timestamp() -> String {
-    rfc3339(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs()))
+    rfc3339(u64::try_from(Timestamp::now().as_second()).unwrap_or(0))
 }
 
-/// Seconds since 1970 as RFC 3339 text in UTC (days to civil date: Hinnant, "chrono-compatible date algorithms").
+/// Seconds since 1970 as RFC 3339 text in UTC.
 #[must_use]
 pub fn rfc3339(seconds: u64) -> String {
-    let (days, second) = (seconds / 86_400, seconds % 86_400);
-    let shifted = days + 719_468;
-    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", second / 3_600, second / 60 % 60, second % 60)
+    let time = i64::try_from(seconds).ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
+    time.unwrap_or(Timestamp::MAX).to_string()
 }
 
 /// Whether text is a time such as `2026-11-25T09:00:00Z`, or a beginning of one that ends with a whole part, from the year
@@ -41,16 +33,7 @@ pub fn is_time(text: &str) -> bool {
 /// The inverse of [`rfc3339`]; 0 for text that is no such time.
 #[must_use]
 pub fn seconds_of(time: &str) -> u64 {
-    let number = |range: std::ops::Range<usize>| time.get(range).and_then(|t| t.parse::<u64>().ok());
-    let parse = || {
-        let (year, month, day) = (number(0..4)?, number(5..7)?, number(8..10)?);
-        let (hour, minute, second) = (number(11..13)?, number(14..16)?, number(17..19)?);
-        let (year, month) = if month > 2 { (year, month - 3) } else { (year.checked_sub(1)?, month + 9) };
-        let day_of_year = (153 * month + 2) / 5 + day.checked_sub(1)?;
-        let days = 365 * year + year / 4 - year / 100 + year / 400 + day_of_year;
-        Some(days.checked_sub(719_468)? * 86_400 + hour * 3_600 + minute * 60 + second)
-    };
-    parse().unwrap_or(0)
+    time.parse::<Timestamp>().ok().and_then(|time| u64::try_from(time.as_second()).ok()).unwrap_or(0)
 }
 
 #[cfg(test)]

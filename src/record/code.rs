@@ -1,15 +1,11 @@
 //! What the builds behind the runs of a results folder consist of.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::{CodeFile, atomic};
+use super::{CodeFile, Results, atomic};
 use crate::disk;
 use crate::error::{Error, Result};
 use crate::identity;
-
-fn path(results: &Path, digest: &str) -> PathBuf {
-    results.join("code").join(format!("{}.json", digest.get(..16).unwrap_or(digest)))
-}
 
 /// Writes down what this program consists of, unless that has been done.
 ///
@@ -17,11 +13,11 @@ fn path(results: &Path, digest: &str) -> PathBuf {
 /// [`Error::Io`].
 pub fn remember(results: &Path) -> Result<()> {
     let code = identity::code();
-    let path = path(results, &code.digest);
+    let path = Results(results).code_of(&code.digest);
     if path.exists() {
         return Ok(());
     }
-    let folder = results.join("code");
+    let folder = Results(results).code();
     disk::create_folder(&folder).map_err(Error::io(&folder))?;
     atomic::write_json_shared(&path, &CodeFile { code: code.clone(), parts: identity::parts() })
 }
@@ -29,5 +25,5 @@ pub fn remember(results: &Path) -> Result<()> {
 /// The build with this code digest, if it was written down.
 #[must_use]
 pub fn recall(results: &Path, digest: &str) -> Option<CodeFile> {
-    atomic::read_json::<CodeFile>(&path(results, digest)).ok().filter(|file| file.code.digest == digest)
+    atomic::read_json::<CodeFile>(&Results(results).code_of(digest)).ok().filter(|file| file.code.digest == digest)
 }

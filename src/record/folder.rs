@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Claim, Labels, Request, atomic, claim, manifest};
+use super::{Claim, Labels, Request, Results, atomic, claim, manifest};
 use crate::disk;
 use crate::error::{Error, Result};
 
@@ -228,7 +228,7 @@ pub fn attempts(results: &Path, spec_digest: &str, seed: u64) -> Result<Vec<RunD
 /// # Errors
 /// [`Error::Io`].
 pub fn runs_of(results: &Path, spec_digest: &str) -> Result<Vec<RunDir>> {
-    let spec = results.join("runs").join(&spec_digest[..16.min(spec_digest.len())]);
+    let spec = Results(results).runs_of(spec_digest);
     let mut runs = Vec::new();
     for seed in subfolders(&spec)? {
         runs.extend(runs_in(&seed)?);
@@ -242,7 +242,7 @@ pub fn runs_of(results: &Path, spec_digest: &str) -> Result<Vec<RunDir>> {
 /// [`Error::Io`].
 pub fn all_runs(results: &Path) -> Result<Vec<RunDir>> {
     let mut runs = Vec::new();
-    for spec in subfolders(&results.join("runs"))? {
+    for spec in subfolders(&Results(results).runs())? {
         for seed in subfolders(&spec)? {
             runs.extend(runs_in(&seed)?);
         }
@@ -252,7 +252,7 @@ pub fn all_runs(results: &Path) -> Result<Vec<RunDir>> {
 }
 
 fn cell_folder(results: &Path, spec_digest: &str, seed: u64) -> PathBuf {
-    results.join("runs").join(&spec_digest[..16.min(spec_digest.len())]).join(format!("s{seed}"))
+    Results(results).runs_of(spec_digest).join(format!("s{seed}"))
 }
 
 /// Runs begin with their `spec.json`: a folder without one holds nothing yet.

@@ -31,6 +31,7 @@ pub mod events;
 mod files;
 mod folder;
 pub mod manifest;
+mod results;
 pub mod tar;
 
 pub use claim::Claim;
@@ -39,3 +40,4 @@ pub use evaluation::Evaluation;
 pub use events::{Event, EventLog, Kind};
 pub use files::{CodeFile, Failure, Labels, Origin, Partial, Provenance, Request, Session};
 pub use folder::{RunDir, RunId, Status, all_runs, attempts, runs_of};
+pub use results::Results;

@@ -40,6 +40,8 @@ pub struct Progress {
     pub phase: String,
     /// Named numbers to record as an event (`loss`, `ess`, ...); empty for none.
     pub scalars: Vec<(String, f64)>,
+    /// Charged energy evaluations so far; the harness fills it in.
+    pub evaluations: u64,
     /// Finished: [`Sampler::samples`] is final.
     pub finished: bool,
 }

@@ -122,8 +122,8 @@ impl Making {
             done: done as u64,
             total: trajectory.frames as u64,
             phase: "trajectories".into(),
-            scalars: Vec::new(),
             finished: done == trajectory.frames,
+            ..Progress::default()
         })
     }
 

@@ -71,6 +71,22 @@ fn walk(group: &Group, values: &Map<String, Value>, path: &str, with: Option<&st
             }
         }
     }
+    others(group, values, path, entries);
+}
+
+/// Settings whose default is another one with another word of the group's preset.
+fn others(group: &Group, values: &Map<String, Value>, path: &str, entries: &mut Vec<Entry>) {
+    let Some(preset) = group.preset else { return };
+    for word in preset.words {
+        let Some(others) = (preset.values)(word.name) else { continue };
+        let with = format!("{path}{} = \"{}\"", preset.key, word.name);
+        for setting in
+            group.settings.iter().filter(|s| s.rule.with.is_none() && others.get(s.name) != values.get(s.name))
+        {
+            let default = others.get(setting.name).cloned().unwrap_or_else(setting.default);
+            entries.push(entry(setting, format!("{path}{}", setting.key()), default, Some(&with)));
+        }
+    }
 }
 
 fn entry(setting: &Setting, key: String, default: Value, with: Option<&str>) -> Entry {

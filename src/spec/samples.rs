@@ -7,7 +7,7 @@ settings! {
     #[derive(Eq)]
     pub struct SamplesSpec {
         /// The file, or one for each seed: `{seed}` or a pattern in its name, `{system}` for the system; not part of the identity.
-        path: String = String::new(), special("text", "a path, such as \"mine-{seed}.npz\"").required();
+        path: String = String::new(), special("text", "a string: the path of a file, such as \"mine-{seed}.npz\"").required();
         /// SHA-256 of its bytes, hexadecimal.
         file: String = String::new(), hidden();
         /// Energy evaluations that they took, by the word of whoever made them; nothing is said without.

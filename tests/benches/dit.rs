@@ -5,8 +5,8 @@ use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use pita_bench::diffusion::Elucidating;
-use pita_bench::nn::Backbone;
 use pita_bench::nn::dit::Dit;
+use pita_bench::nn::{self, Backbone};
 use pita_bench::rng::{Purpose, Stream};
 use pita_bench::samplers::pita::loss::{Batch, LossWeights, Pair, loss};
 use pita_bench::spec::NetSpec;
@@ -56,10 +56,14 @@ fn dit(c: &mut Criterion) {
                 });
             });
         }
-        group.bench_function("divergence_16", |b| b.iter(|| black_box(net.divergence(&params, &h, &beta, x))));
-        group.bench_function("energy_16", |b| b.iter(|| black_box(net.energy(&params, &h, &beta, x))));
+        group.bench_function("divergence_16", |b| {
+            b.iter(|| black_box(net.divergence(&params, nn::Batch { h: &h, beta: &beta, x })));
+        });
+        group.bench_function("energy_16", |b| {
+            b.iter(|| black_box(net.energy(&params, nn::Batch { h: &h, beta: &beta, x })));
+        });
         group.bench_function("denoise_64", |b| {
-            b.iter(|| black_box(net.denoise(&params, &batch.h, &batch.beta, &batch.x0)));
+            b.iter(|| black_box(net.denoise(&params, nn::Batch { h: &batch.h, beta: &batch.beta, x: &batch.x0 })));
         });
         group.finish();
     }

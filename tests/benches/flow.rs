@@ -11,7 +11,7 @@ use std::time::Instant;
 use criterion::{Criterion, Throughput};
 use pita_bench::array::{Array, Arrays, write_safetensors};
 use pita_bench::flow::{Coordinates, Prior, Shape, Toward, Weights};
-use pita_bench::nn::fused::num::H;
+use pita_bench::lanes::num::H;
 use pita_bench::rng::{Purpose, Stream};
 use pita_bench::samplers::tabg::trainer::{Pace, Trainer};
 use pita_bench::samplers::tabg::{Generator, InternalModel};

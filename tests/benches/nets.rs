@@ -100,14 +100,14 @@ fn run(case: &Case, folder: &Path) {
     let (h, beta, x) = (vec![0.25; p], &batch.beta[..p], &batch.x0[..p * dim]);
     let mut out = None;
     let annealing = best(|| {
-        let e = net.energy(&energy, &h, beta, x).expect("the engine cannot fail");
-        out = Some((e, net.divergence(&score, &h, beta, x).expect("the engine cannot fail")));
+        let e = net.energy(&energy, nn::Batch { h: &h, beta, x }).expect("the engine cannot fail");
+        out = Some((e, net.divergence(&score, nn::Batch { h: &h, beta, x }).expect("the engine cannot fail")));
     });
     // One step with kernel-ratio weights: score here, energy there.
     let mut values = Vec::new();
     let ratio = best(|| {
-        let d = net.denoise(&score, &h, beta, x).expect("the engine cannot fail");
-        values = net.energy_value(&energy, &h, beta, &d).expect("the engine cannot fail");
+        let d = net.denoise(&score, nn::Batch { h: &h, beta, x }).expect("the engine cannot fail");
+        values = net.energy_value(&energy, nn::Batch { h: &h, beta, x: &d }).expect("the engine cannot fail");
     });
     let Some((e, (d, div))) = out else { return };
     let mut file: Arrays = net.layout().unpack(&score, "score_net.");

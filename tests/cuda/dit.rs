@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError};
 use pita_bench::device::check::networks;
 use pita_bench::device::{self, Arg, DeviceDit, Failure, Launch, Program};
 use pita_bench::nn::dit::Dit;
-use pita_bench::nn::{Backbone, EnergySeed};
+use pita_bench::nn::{Backbone, Batch, EnergySeed};
 use pita_bench::real::Precision;
 use pita_bench::rng::{Purpose, Stream};
 use pita_bench::spec::{DitSpec, NetSpec};
@@ -128,9 +128,9 @@ fn emulated_dropout_and_short_memory() {
             EnergySeed { c: 0.3, w: -0.8 }
         };
         let mut grads = [vec![0.0; params.len()], vec![0.0; params.len()]];
-        let d = net.denoise_vjp(&params, &h, &beta, &x, &cotangent, &mut grads[0]).unwrap();
-        let e = net.energy_vjp(&params, &h, &beta, &x, &seed, &mut grads[1]).unwrap();
-        let (_, along) = net.denoise_jvp(&params, &h, &beta, &x, &v).unwrap();
+        let d = net.denoise_vjp(&params, Batch { h: &h, beta: &beta, x: &x }, &cotangent, &mut grads[0]).unwrap();
+        let e = net.energy_vjp(&params, Batch { h: &h, beta: &beta, x: &x }, &seed, &mut grads[1]).unwrap();
+        let (_, along) = net.denoise_jvp(&params, Batch { h: &h, beta: &beta, x: &x }, &v).unwrap();
         ([d, e.u, e.grad, e.du_dh, along], grads)
     };
     let want = everything(&*cpu);
@@ -138,7 +138,8 @@ fn emulated_dropout_and_short_memory() {
     for (got, want) in whole.0.iter().chain(&whole.1).zip(want.0.iter().chain(&want.1)) {
         close("with dropout", got, want, F64);
     }
-    let plain = Dit::<f64>::new(atoms, &net, &dit).unwrap().denoise(&params, &h, &beta, &x).unwrap();
+    let plain =
+        Dit::<f64>::new(atoms, &net, &dit).unwrap().denoise(&params, Batch { h: &h, beta: &beta, x: &x }).unwrap();
     assert!(relative(&plain, &whole.0[0]) > 1e-3, "nothing was dropped");
 
     // What 40 samples need is 2.5 times what a chunk of 16 does.
@@ -150,7 +151,7 @@ fn emulated_dropout_and_short_memory() {
         close("gradients of a batch that was cut", cut, whole, 1e-13);
     }
     let tiny = device(Arc::new(Emulator { memory: 10_000, ..emulator().unwrap() }));
-    let error = tiny.denoise(&params, &h, &beta, &x).unwrap_err().to_string();
+    let error = tiny.denoise(&params, Batch { h: &h, beta: &beta, x: &x }).unwrap_err().to_string();
     assert!(error.contains("out of device memory"), "{error}");
 }
 
@@ -167,7 +168,9 @@ fn emulated_parameters_are_copied_once() {
     };
     let (mut score, energy) = (init(1), init(2));
     let x: Vec<f64> = (0..9).map(|k| f64::from(k).sin()).collect();
-    let value = |device: &dyn Backbone, params: &[f64]| device.denoise(params, &[0.7], &[1.2], &x).unwrap();
+    let value = |device: &dyn Backbone, params: &[f64]| {
+        device.denoise(params, Batch { h: &[0.7], beta: &[1.2], x: &x }).unwrap()
+    };
     let first = value(&device, &score);
     assert_ne!(first, value(&device, &energy));
     assert_eq!(first, value(&device, &score));
@@ -198,11 +201,11 @@ fn emulated_golden_dit() {
     let (h, beta, x) = (some("h", 1), some("beta", 1), some("x", dim));
     let weights = |head: &str| device.layout().pack(&golden(&format!("weights_dit_{head}")), "").unwrap();
     let (score, energy) = (weights("score"), weights("energy"));
-    close("D", &device.denoise(&score, &h, &beta, &x).unwrap(), &some("D", dim), F64);
-    let e = device.energy(&energy, &h, &beta, &x).unwrap();
+    close("D", &device.denoise(&score, Batch { h: &h, beta: &beta, x: &x }).unwrap(), &some("D", dim), F64);
+    let e = device.energy(&energy, Batch { h: &h, beta: &beta, x: &x }).unwrap();
     close("U", &e.u, &some("U", 1), F64);
     close("grad_U", &e.grad, &some("grad_U", dim), F64);
     close("dU_dh", &e.du_dh, &some("dU_dh", 1), F64);
-    let (_, div) = device.divergence(&score, &h[..1], &beta[..1], &x[..dim]).unwrap();
+    let (_, div) = device.divergence(&score, Batch { h: &h[..1], beta: &beta[..1], x: &x[..dim] }).unwrap();
     close("div_score", &div, &some("div_score", 1)[..1], F64);
 }

@@ -14,6 +14,7 @@ use pita_bench::device::check::networks;
 use pita_bench::device::{self, DeviceEgnn, Engine, Launch, check};
 use pita_bench::energy::forcefield::Engine as Cpu;
 use pita_bench::energy::{Dynamics, Exchange, Potential, Walkers};
+use pita_bench::error::Error;
 use pita_bench::nn::fused::FusedEgnn;
 use pita_bench::real::Precision;
 use pita_bench::spec::{NetSpec, NodeFeatures};
@@ -112,7 +113,13 @@ fn emulated_other_force_fields() {
         }
         let field = openmm::read(&path, &std::fs::read_to_string(&path).unwrap()).unwrap().forcefield;
         let cpu: Arc<dyn Potential> = Arc::new(Cpu::new(&field));
-        let engine = Engine::new(Arc::clone(&launcher), Arc::clone(&cpu)).unwrap();
+        let engine = Engine::new(Arc::clone(&launcher), Arc::clone(&cpu));
+        // What has no kernel says so, and nothing else does.
+        if path.file_stem().is_some_and(|stem| stem.to_string_lossy().starts_with("cmap")) {
+            assert!(matches!(&engine, Err(Error::NoDevice(m)) if m.contains("CMAP") && m.contains("--device cpu")));
+            continue;
+        }
+        let engine = engine.unwrap();
         let x: Vec<f64> = (0..9 * field.atoms()).map(|k| 0.13 * (k / 3) as f64 + 0.1 * (k as f64).sin()).collect();
         agree(&check::frames(&path.display().to_string(), &engine, &*cpu, &x).unwrap());
     }

@@ -4,7 +4,7 @@
 use crate::common::close;
 use pita_bench::nn::candle::CandleDit;
 use pita_bench::nn::dit::Dit;
-use pita_bench::nn::{Backbone, EnergySeed};
+use pita_bench::nn::{Backbone, Batch, EnergySeed};
 use pita_bench::real::Real;
 use pita_bench::rng::{Purpose, Stream};
 use pita_bench::spec::{DitSpec, NetSpec};
@@ -35,6 +35,12 @@ struct Points {
     x: Vec<f64>,
 }
 
+impl Points {
+    fn batch(&self) -> Batch<'_> {
+        Batch { h: &self.h, beta: &self.beta, x: &self.x }
+    }
+}
+
 fn points(batch: usize) -> Points {
     let h = (0..batch).map(|i| 0.05 * 1.4_f64.powi(i as i32 % 20)).collect();
     Points { h, beta: (0..batch).map(|i| 1.0 + 0.1 * i as f64).collect(), x: normal(batch * DIM, 2) }
@@ -54,9 +60,9 @@ fn second_order_by_finite_differences() {
         out.copy_from_slice(&v[i * DIM..][..DIM]);
         seed
     };
-    net.energy_vjp(&params, &at.h, &at.beta, &at.x, &write, &mut grads).unwrap();
+    net.energy_vjp(&params, at.batch(), &write, &mut grads).unwrap();
     let objective = |params: &[f64]| {
-        let e = net.energy(params, &at.h, &at.beta, &at.x).unwrap();
+        let e = net.energy(params, at.batch()).unwrap();
         let along: f64 = e.grad.iter().zip(&v).map(|(g, v)| g * v).sum();
         along + seed.c * e.u.iter().sum::<f64>() + seed.w * e.du_dh.iter().sum::<f64>()
     };
@@ -80,30 +86,30 @@ fn first_order_by_finite_differences() {
     let net = net::<f64>(0.0);
     let params = params(&net);
     let step = 1e-5;
-    let e = net.energy(&params, &at.h, &at.beta, &at.x).unwrap();
+    let e = net.energy(&params, at.batch()).unwrap();
     let shifted = |v: &[f64], e: f64| at.x.iter().zip(v).map(|(x, v)| x + e * v).collect::<Vec<f64>>();
     let v = normal(2 * DIM, 4);
     let difference = |f: &dyn Fn(f64) -> Vec<f64>| -> Vec<f64> {
         f(step).iter().zip(f(-step)).map(|(a, b)| (a - b) / (2.0 * step)).collect()
     };
     let along: Vec<f64> = (0..2).map(|i| (i * DIM..(i + 1) * DIM).map(|k| e.grad[k] * v[k]).sum::<f64>()).collect();
-    let u = |x: &[f64], h: &[f64]| net.energy(&params, h, &at.beta, x).unwrap().u;
+    let u = |x: &[f64], h: &[f64]| net.energy(&params, Batch { h, beta: &at.beta, x }).unwrap().u;
     close("dU/dx v", &along, &difference(&|e| u(&shifted(&v, e), &at.h)), 1e-8);
     let moved = |e: f64| at.h.iter().map(|h| h + e * h).collect::<Vec<f64>>();
     let dh: Vec<f64> = e.du_dh.iter().zip(&at.h).map(|(d, h)| d * h).collect();
     close("dU/dh h", &dh, &difference(&|e| u(&at.x, &moved(e))), 1e-8);
-    let d = |e: f64| net.denoise(&params, &at.h, &at.beta, &shifted(&v, e)).unwrap();
-    let (_, jv) = net.denoise_jvp(&params, &at.h, &at.beta, &at.x, &v).unwrap();
+    let d = |e: f64| net.denoise(&params, Batch { h: &at.h, beta: &at.beta, x: &shifted(&v, e) }).unwrap();
+    let (_, jv) = net.denoise_jvp(&params, at.batch(), &v).unwrap();
     close("dD/dx v", &jv, &difference(&d), 1e-8);
     let mut trace = vec![0.0; 2];
     for axis in 0..DIM {
         let unit: Vec<f64> = (0..2 * DIM).map(|k| f64::from(u8::from(k % DIM == axis))).collect();
-        let (_, jv) = net.denoise_jvp(&params, &at.h, &at.beta, &at.x, &unit).unwrap();
+        let (_, jv) = net.denoise_jvp(&params, at.batch(), &unit).unwrap();
         for (i, trace) in trace.iter_mut().enumerate() {
             *trace += (jv[i * DIM + axis] - 1.0) / at.h[i];
         }
     }
-    close("divergence", &net.divergence(&params, &at.h, &at.beta, &at.x).unwrap().1, &trace, 1e-11);
+    close("divergence", &net.divergence(&params, at.batch()).unwrap().1, &trace, 1e-11);
 }
 
 /// Every parameter gets a gradient, first and second order; without conditioning on beta its MLP is the exception.
@@ -115,12 +121,12 @@ fn every_parameter_gets_a_gradient() {
         let net = Dit::<f32>::new(ATOMS, &NetSpec { hidden: 32, layers: 2, ..NetSpec::default() }, &dit).unwrap();
         let params = params(&net);
         let [mut first, mut second] = [vec![0.0; params.len()], vec![0.0; params.len()]];
-        net.denoise_vjp(&params, &at.h, &at.beta, &at.x, &|_, d, out| out.copy_from_slice(d), &mut first).unwrap();
+        net.denoise_vjp(&params, at.batch(), &|_, d, out| out.copy_from_slice(d), &mut first).unwrap();
         let seed = |_: usize, _: f64, grad: &[f64], _: f64, v: &mut [f64]| {
             v.copy_from_slice(grad);
             EnergySeed::default()
         };
-        net.energy_vjp(&params, &at.h, &at.beta, &at.x, &seed, &mut second).unwrap();
+        net.energy_vjp(&params, at.batch(), &seed, &mut second).unwrap();
         for p in &net.layout().parameters {
             let len: usize = p.shape.iter().product();
             for grad in [&first, &second] {
@@ -143,7 +149,7 @@ fn gradient_of_the_energy_alone() {
             v.fill(tiny);
             EnergySeed { c: 0.5 + i as f64, w: 0.0 }
         };
-        net.energy_vjp(&params, &at.h, &at.beta, &at.x, &seed, &mut grad).unwrap();
+        net.energy_vjp(&params, at.batch(), &seed, &mut grad).unwrap();
         grad
     };
     close("gradient", &gradient(0.0), &gradient(1e-300), 1e-12);
@@ -163,8 +169,8 @@ fn results_do_not_depend_on_threads_or_batches() {
                 v.copy_from_slice(g);
                 EnergySeed { c: u, w: 0.1 }
             };
-            let e = net.energy_vjp(&params, &at.h, &at.beta, &at.x, &seed, &mut grad).unwrap();
-            (grad, e, net.divergence(&params, &at.h, &at.beta, &at.x).unwrap())
+            let e = net.energy_vjp(&params, at.batch(), &seed, &mut grad).unwrap();
+            (grad, e, net.divergence(&params, at.batch()).unwrap())
         })
     };
     let one = run(1);
@@ -172,12 +178,12 @@ fn results_do_not_depend_on_threads_or_batches() {
     assert!(one.0.iter().any(|&g| g != 0.0));
     for i in [0, 7, 36] {
         let x = &at.x[i * DIM..(i + 1) * DIM];
-        let e = net.energy(&params, &at.h[i..=i], &at.beta[i..=i], x).unwrap();
+        let e = net.energy(&params, Batch { h: &at.h[i..=i], beta: &at.beta[i..=i], x }).unwrap();
         assert_eq!(
             (e.u[0], &e.grad[..], e.du_dh[0]),
             (one.1.u[i], &one.1.grad[i * DIM..(i + 1) * DIM], one.1.du_dh[i])
         );
-        let (d, div) = net.divergence(&params, &at.h[i..=i], &at.beta[i..=i], x).unwrap();
+        let (d, div) = net.divergence(&params, Batch { h: &at.h[i..=i], beta: &at.beta[i..=i], x }).unwrap();
         assert_eq!((&d[..], div[0]), (&one.2.0[i * DIM..(i + 1) * DIM], one.2.1[i]));
     }
 }
@@ -190,7 +196,7 @@ fn dropout_is_a_function_of_seed_step_and_sample() {
     let (h, beta) = (vec![0.5; 400], vec![1.0; 400]);
     let one = normal(DIM, 8);
     let x: Vec<f64> = std::iter::repeat_n(&one, 400).flatten().copied().collect();
-    let denoise = |net: &dyn Backbone| net.denoise(&params, &h, &beta, &x).unwrap();
+    let denoise = |net: &dyn Backbone| net.denoise(&params, Batch { h: &h, beta: &beta, x: &x }).unwrap();
     let training = |seed, step| net.in_training(seed, step).unwrap();
     let plain = denoise(&net);
     let noisy = denoise(training(1, 2).as_ref());
@@ -224,15 +230,15 @@ fn dropout_is_the_same_in_candle() {
     let cotangent = |i: usize, _: &[f64], out: &mut [f64]| out.copy_from_slice(&v[i * DIM..][..DIM]);
     let gradients = |net: &dyn Backbone| {
         let (mut energy, mut score) = (vec![0.0; params.len()], vec![0.0; params.len()]);
-        net.energy_vjp(&params, &at.h, &at.beta, &at.x, &write, &mut energy).unwrap();
-        let d = net.denoise_vjp(&params, &at.h, &at.beta, &at.x, &cotangent, &mut score).unwrap();
+        net.energy_vjp(&params, at.batch(), &write, &mut energy).unwrap();
+        let d = net.denoise_vjp(&params, at.batch(), &cotangent, &mut score).unwrap();
         (d, score, energy)
     };
     let (got, want) = (gradients(slow.as_ref()), gradients(fast.as_ref()));
     close("denoiser", &got.0, &want.0, 1e-9);
     close("gradient of the score", &got.1, &want.1, 1e-9);
     close("gradient of the energy", &got.2, &want.2, 1e-9);
-    let without = plain.denoise(&params, &at.h, &at.beta, &at.x).unwrap();
+    let without = plain.denoise(&params, at.batch()).unwrap();
     assert!(crate::common::relative(&without, &got.0) > 1e-3, "nothing was dropped");
 }
 
@@ -242,7 +248,7 @@ fn starts_as_the_identity_of_edm() {
     let at = points(4);
     let net = net::<f32>(0.1);
     let params = net.layout().init(&Stream::new(0, Purpose::Weights, 0));
-    let d = net.denoise(&params, &at.h, &at.beta, &at.x).unwrap();
+    let d = net.denoise(&params, at.batch()).unwrap();
     let want: Vec<f64> = at.x.iter().enumerate().map(|(k, x)| x / (1.0 + at.h[k / DIM])).collect();
     close("D", &d, &want, 1e-15);
     let norms = net.layout().parameters.iter().filter(|p| p.name.contains("norm"));

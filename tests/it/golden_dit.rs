@@ -6,9 +6,9 @@ use pita_bench::array::Arrays;
 use pita_bench::diffusion::Elucidating;
 use pita_bench::diffusion::sde::{Local, clamp_above, drift_a, drift_x, quantile};
 use pita_bench::geometry::centre;
-use pita_bench::nn::Backbone;
 use pita_bench::nn::candle::CandleDit;
 use pita_bench::nn::dit::Dit;
+use pita_bench::nn::{self, Backbone};
 use pita_bench::real::Real;
 use pita_bench::samplers::pita::loss::{Batch, LossWeights, Pair, loss};
 use pita_bench::spec::{DitSpec, NetSpec};
@@ -100,11 +100,11 @@ fn heads_and_derivatives(net: &dyn Backbone, stride: usize, tolerance: f64) {
     let (h, beta, x) = (f64s(&g, "h"), f64s(&g, "beta"), f64s(&g, "x"));
     let score = weights(net, "weights_dit_score");
     let energy = weights(net, "weights_dit_energy");
-    let d = net.denoise(&score, &h, &beta, &x).unwrap();
+    let d = net.denoise(&score, nn::Batch { h: &h, beta: &beta, x: &x }).unwrap();
     close("D", &d, &f64s(&g, "D"), tolerance);
-    let e = net.energy(&energy, &h, &beta, &x).unwrap();
+    let e = net.energy(&energy, nn::Batch { h: &h, beta: &beta, x: &x }).unwrap();
     close("U", &e.u, &f64s(&g, "U"), tolerance);
-    let alone = net.energy_value(&energy, &h, &beta, &x).unwrap();
+    let alone = net.energy_value(&energy, nn::Batch { h: &h, beta: &beta, x: &x }).unwrap();
     close("U alone", &alone, &f64s(&g, "U"), tolerance);
     close("grad_U", &e.grad, &f64s(&g, "grad_U"), tolerance);
     close("dU_dh", &e.du_dh, &f64s(&g, "dU_dh"), tolerance);
@@ -112,7 +112,7 @@ fn heads_and_derivatives(net: &dyn Backbone, stride: usize, tolerance: f64) {
         values.chunks(width).step_by(stride).flatten().copied().collect()
     };
     let (h, beta, x) = (every(&h, 1), every(&beta, 1), every(&x, net.dim()));
-    let (d2, div) = net.divergence(&score, &h, &beta, &x).unwrap();
+    let (d2, div) = net.divergence(&score, nn::Batch { h: &h, beta: &beta, x: &x }).unwrap();
     close("D beside the divergence", &d2, &every(&d, net.dim()), tolerance);
     close("div_score", &div, &every(&f64s(&g, "div_score"), 1), tolerance);
 }
@@ -132,7 +132,7 @@ fn laplacian() {
     let g = golden("nets_dit22");
     let net = small::<f64>(22, true);
     let energy = weights(&net, "weights_dit_energy");
-    let lap = net.laplacian(&energy, &f64s(&g, "h"), &f64s(&g, "beta"), &f64s(&g, "x"));
+    let lap = net.laplacian(&energy, nn::Batch { h: &f64s(&g, "h"), beta: &f64s(&g, "beta"), x: &f64s(&g, "x") });
     close("lap_U", &lap, &f64s(&g, "lap_U"), F64);
 }
 
@@ -232,9 +232,9 @@ fn one_annealing_step<T: Real>(tolerance: f64) {
         let n = x.len() / dim;
         let (h, beta) = (vec![schedule.h(t); n], vec![about["beta"].as_f64().unwrap(); n]);
         let (g2, gamma, dgamma) = (schedule.dh_dt(t), get("gamma")[0], get("dgamma_dt")[0]);
-        let e = net.energy(&energy, &h, &beta, &x).unwrap();
+        let e = net.energy(&energy, nn::Batch { h: &h, beta: &beta, x: &x }).unwrap();
         close("U", &e.u, &get("U"), tolerance);
-        let (d, div) = net.divergence(&score, &h, &beta, &x).unwrap();
+        let (d, div) = net.divergence(&score, nn::Batch { h: &h, beta: &beta, x: &x }).unwrap();
         let div_b: Vec<f64> = div.iter().map(|d| 0.5 * g2 * d).collect();
         close("div_b", &div_b, &get("div_b"), tolerance);
         let (mut rate, mut drift) = (Vec::new(), vec![0.0; n * dim]);

@@ -6,8 +6,8 @@ use crate::common::tabg::{f64s, facts, flow, golden, integers, interleaved, mole
 use pita_bench::array::Arrays;
 use pita_bench::flow::spline::{self, GROUP, Group, PARAMETERS, Raw};
 use pita_bench::flow::{Coordinates, Counts, Flow, Prior, Shape, Tape, Toward, Weights, ZMatrix};
+use pita_bench::lanes::num::{H, Lanes};
 use pita_bench::nn::Layout;
-use pita_bench::nn::fused::num::{H, Lanes};
 use pita_bench::real::Real;
 use pita_bench::rng::{Purpose, Stream};
 

@@ -4,7 +4,7 @@ use crate::common::{close, golden};
 use candle_core::{DType, Device};
 use pita_bench::array::Arrays;
 use pita_bench::nn::candle::CandleEgnn;
-use pita_bench::nn::{Backbone, EnergySeed};
+use pita_bench::nn::{Backbone, Batch, EnergySeed};
 use pita_bench::spec::{NetSpec, NodeFeatures};
 
 const F64: f64 = 1e-9;
@@ -45,15 +45,15 @@ fn heads_and_derivatives() {
         let net = net(NodeFeatures::Faithful, dtype);
         let score = weights(&net, "weights_egnn_score");
         let energy = weights(&net, "weights_egnn_energy");
-        let d = net.denoise(&score, &h, &beta, &x).unwrap();
+        let d = net.denoise(&score, Batch { h: &h, beta: &beta, x: &x }).unwrap();
         close("D", &d, &f64s(&g, "D"), tolerance);
-        let e = net.energy(&energy, &h, &beta, &x).unwrap();
+        let e = net.energy(&energy, Batch { h: &h, beta: &beta, x: &x }).unwrap();
         close("U", &e.u, &f64s(&g, "U"), tolerance);
-        let alone = net.energy_value(&energy, &h, &beta, &x).unwrap();
+        let alone = net.energy_value(&energy, Batch { h: &h, beta: &beta, x: &x }).unwrap();
         close("U alone", &alone, &f64s(&g, "U"), tolerance);
         close("grad_U", &e.grad, &f64s(&g, "grad_U"), tolerance);
         close("dU_dh", &e.du_dh, &f64s(&g, "dU_dh"), tolerance);
-        let (d2, div) = net.divergence(&score, &h, &beta, &x).unwrap();
+        let (d2, div) = net.divergence(&score, Batch { h: &h, beta: &beta, x: &x }).unwrap();
         close("D beside the divergence", &d2, &d, tolerance);
         close("div_score", &div, &f64s(&g, "div_score"), tolerance);
     }
@@ -64,7 +64,7 @@ fn laplacian() {
     let g = golden("nets_egnn");
     let net = net(NodeFeatures::Faithful, DType::F64);
     let energy = weights(&net, "weights_egnn_energy");
-    let got = net.laplacian(&energy, &f64s(&g, "h"), &f64s(&g, "beta"), &f64s(&g, "x")).unwrap();
+    let got = net.laplacian(&energy, Batch { h: &f64s(&g, "h"), beta: &f64s(&g, "beta"), x: &f64s(&g, "x") }).unwrap();
     close("lap_U", &got, &f64s(&g, "lap_U"), F64);
 }
 
@@ -78,11 +78,11 @@ fn jvp_against_differences() {
     let v: Vec<f64> = (0..x.len()).map(|i| ((i * 37 % 101) as f64 / 50.0) - 1.0).collect();
     let moved = |e: f64| -> Vec<f64> {
         let x: Vec<f64> = x.iter().zip(&v).map(|(x, v)| x + e * v).collect();
-        net.denoise(&w, &h, &beta, &x).unwrap()
+        net.denoise(&w, Batch { h: &h, beta: &beta, x: &x }).unwrap()
     };
     let e = 1e-5;
     let want: Vec<f64> = moved(e).iter().zip(moved(-e)).map(|(a, b)| (a - b) / (2.0 * e)).collect();
-    let (_, got) = net.denoise_jvp(&w, &h, &beta, &x, &v).unwrap();
+    let (_, got) = net.denoise_jvp(&w, Batch { h: &h, beta: &beta, x: &x }, &v).unwrap();
     close("dD/dx v", &got, &want, 1e-7); // truncation of the central difference
 }
 
@@ -94,13 +94,13 @@ fn every_parameter_gets_a_gradient() {
     let w = weights(&net, "weights_egnn_energy");
     let (h, beta, x) = (f64s(&g, "h"), f64s(&g, "beta"), f64s(&g, "x"));
     let mut first = vec![0.0; w.len()];
-    net.denoise_vjp(&w, &h, &beta, &x, &|_, d, out| out.copy_from_slice(d), &mut first).unwrap();
+    net.denoise_vjp(&w, Batch { h: &h, beta: &beta, x: &x }, &|_, d, out| out.copy_from_slice(d), &mut first).unwrap();
     let mut second = vec![0.0; w.len()];
     let seed = |_: usize, _: f64, grad: &[f64], _: f64, v: &mut [f64]| {
         v.copy_from_slice(grad);
         EnergySeed::default()
     };
-    net.energy_vjp(&w, &h, &beta, &x, &seed, &mut second).unwrap();
+    net.energy_vjp(&w, Batch { h: &h, beta: &beta, x: &x }, &seed, &mut second).unwrap();
     for p in &net.layout().parameters {
         // The output embedding is never read; the last node update feeds nothing but it.
         let unread = p.name.contains("embedding_out") || p.name.contains("gcl_2.node_mlp");

@@ -7,7 +7,7 @@ use pita_bench::diffusion::sde::{self, Local, clamp_above, drift_a, drift_x, qua
 use pita_bench::diffusion::{Elucidating, Gamma, Geometric, systematic_faithful};
 use pita_bench::geometry::centre;
 use pita_bench::nn::candle::CandleEgnn;
-use pita_bench::nn::{Adam, Backbone, Ema, clip_norm};
+use pita_bench::nn::{self, Adam, Backbone, Ema, clip_norm};
 use pita_bench::samplers::pita::loss::{Batch, LossTerms, LossWeights, Pair, clip_forces, loss, mean};
 use pita_bench::spec::{GammaSchedule, NetSpec, NodeFeatures};
 
@@ -252,13 +252,13 @@ fn one_annealing_step() {
             let h = vec![schedule.h(t); n];
             let beta = vec![about["beta"].as_f64().unwrap(); n];
             let (g2, gamma, dgamma) = (schedule.dh_dt(t), get("gamma")[0], get("dgamma_dt")[0]);
-            let e = net.energy(&energy, &h, &beta, &x).unwrap();
+            let e = net.energy(&energy, nn::Batch { h: &h, beta: &beta, x: &x }).unwrap();
             let (s, div) = if about["score_net"] == true {
-                let (d, div) = net.divergence(&score, &h, &beta, &x).unwrap();
+                let (d, div) = net.divergence(&score, nn::Batch { h: &h, beta: &beta, x: &x }).unwrap();
                 let s = d.iter().zip(&x).map(|(d, x)| (d - x) / h[0]).collect::<Vec<_>>();
                 (s, div)
             } else {
-                let lap = net.laplacian(&energy, &h, &beta, &x).unwrap();
+                let lap = net.laplacian(&energy, nn::Batch { h: &h, beta: &beta, x: &x }).unwrap();
                 (e.grad.iter().map(|g| -g).collect(), lap.iter().map(|l| -l).collect())
             };
             let div_b: Vec<f64> = div.iter().map(|d| 0.5 * g2 * d).collect();

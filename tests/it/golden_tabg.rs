@@ -3,8 +3,8 @@
 use crate::common::close;
 use crate::common::tabg::{f64s, facts, flow, golden, integers, molecule, rows};
 use pita_bench::flow::{Coordinates, Flow, Tape, Toward, Weights};
+use pita_bench::lanes::num::{H, Lanes};
 use pita_bench::metrics::weights::{clip, forward_ess, log_mean_exp};
-use pita_bench::nn::fused::num::{H, Lanes};
 use pita_bench::samplers::tabg::energy::lowest;
 use pita_bench::samplers::tabg::energy::{cut, cut_slope};
 use pita_bench::samplers::tabg::{rates, weights};
@@ -105,7 +105,7 @@ fn reverse_kl() {
     let log_bar: Vec<f64> = kept.iter().map(|&k| if k { factor } else { 0.0 }).collect();
     let mut gradient = vec![Lanes([0.0; H]); flow.shape.packing.lanes];
     flow.reverse(Toward::Data, &w, &mut tape, &mut bar, &log_bar, &mut gradient);
-    let norm = pita_bench::flow::adam::norm(&gradient);
+    let norm = pita_bench::lanes::adam::norm(&gradient);
     let want = scalar(&g, "revkl.grad_norm_drop64");
     assert!((norm - want).abs() < 1e-7 * want, "{norm} {want}");
     for (name, got) in Weights::to_arrays(&flow.shape.packing, &gradient, "revkl.grad_drop64.") {

@@ -4,7 +4,7 @@ use crate::common::close;
 use crate::common::tabg::{f64s, golden};
 use pita_bench::flow::Weights;
 use pita_bench::flow::tarflow::{Seeds, TarFlow, TarShape, TarTape};
-use pita_bench::nn::fused::num::{H, Lanes};
+use pita_bench::lanes::num::{H, Lanes};
 use pita_bench::real::Real;
 use pita_bench::samplers::tabg::cartesian::centre_density;
 

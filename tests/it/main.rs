@@ -52,3 +52,4 @@ mod structure;
 mod sweep;
 mod tabg;
 mod tour;
+mod wheel;

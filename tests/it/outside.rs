@@ -343,7 +343,7 @@ fn completions_and_man_pages() {
     let dir = tempfile::tempdir().unwrap();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = text(pita(dir.path(), &["completions", shell]));
-        assert!(script.contains("sweep") && script.contains("launcher"), "{shell}");
+        assert!(script.contains("pita-bench") && script.contains("PITA_BENCH_COMPLETE"), "{shell}");
     }
     let bash = dir.path().join("bash");
     std::fs::write(&bash, text(pita(dir.path(), &["completions", "bash"]))).unwrap();

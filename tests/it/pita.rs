@@ -189,8 +189,8 @@ fn batch_does_not_matter() {
         let mut draws = Stream::new(2, rng::Purpose::Init, 0).at(0);
         let x: Vec<f64> = (0..20 * 39).map(|_| draws.normal()).collect();
         let (h, beta) = (vec![0.5; 20], vec![1.0; 20]);
-        let all = net.energy(&params, &h, &beta, &x).unwrap();
-        let one = net.energy(&params, &h[..1], &beta[..1], &x[7 * 39..8 * 39]).unwrap();
+        let all = net.energy(&params, nn::Batch { h: &h, beta: &beta, x: &x }).unwrap();
+        let one = net.energy(&params, nn::Batch { h: &h[..1], beta: &beta[..1], x: &x[7 * 39..8 * 39] }).unwrap();
         assert_eq!((one.u[0], &one.grad[..]), (all.u[7], &all.grad[7 * 39..8 * 39]), "{engine:?}");
     }
 }

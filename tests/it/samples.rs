@@ -124,7 +124,8 @@ path = \"lj13-*.npz\"
     assert!(!page.contains(here));
 
     let reference = place.dir.path().join("reference.npz");
-    let folder = std::fs::read_dir(place.results().join("references")).unwrap().next().unwrap().unwrap().path();
+    let mut folders = std::fs::read_dir(place.results().join("references")).unwrap().map(|e| e.unwrap().path());
+    let folder = folders.find(|path| path.join("reference.npz").is_file()).unwrap();
     write_npz(&reference, &read_npz(folder.join("reference.npz")).unwrap()).unwrap();
     let eval = place.run(&[
         "eval",
@@ -213,4 +214,22 @@ fn files_that_are_no_samples() {
     let note = row(&table, "mine")["cells"][0]["note"].as_str().unwrap();
     assert!(note.contains("1 samples dropped"), "{note}");
     ends_with(&place.run(&["db", "verify", "--recompute"]), 0);
+}
+
+/// The example of the guide can be loaded as it stands, and so can that of the README.
+#[test]
+fn the_guide_is_true() {
+    let guide = include_str!("../../src/guide/own-samples.md");
+    let example = guide.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    let place = Place::new(example);
+    for seed in 0..3 {
+        std::fs::write(place.dir.path().join(format!("mine-{seed}.npz")), "x").unwrap();
+    }
+    let loaded = pita_bench::config::load(&place.experiment, None, &[]).unwrap();
+    assert_eq!(loaded.cells.len(), 6);
+    let readme = include_str!("../../README.md");
+    let section = readme.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    std::fs::write(&place.experiment, format!("seeds = [0, 1, 2]\nsystems.aldp.temperature = 300.0\n{section}"))
+        .unwrap();
+    assert_eq!(pita_bench::config::load(&place.experiment, None, &[]).unwrap().cells.len(), 3);
 }

@@ -220,7 +220,7 @@ fn energy_and_eval_of_foreign_files() {
         ("lj13", path("nan.npz"), 13, "frame 0, atom 0"),
         ("lj13", path("named.npz"), 9, "no array `positions`"),
         ("lj55", golden.to_owned(), 12, "expected [n, 55, 3]"),
-        ("lj14", golden.to_owned(), 2, "known: lj13"),
+        ("lj14", golden.to_owned(), 2, "did you mean `lj13`? Known: lj13"),
     ] {
         let output = energy(system, &input);
         ends_with(&output, code);

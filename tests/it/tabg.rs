@@ -8,7 +8,7 @@ use pita_bench::energy::{Metered, Purpose};
 use pita_bench::error::Error;
 use pita_bench::flow::tarflow::TarShape;
 use pita_bench::flow::{Coordinates, Shape};
-use pita_bench::nn::fused::num::{H, Lanes};
+use pita_bench::lanes::num::{H, Lanes};
 use pita_bench::rng::{self, Stream};
 use pita_bench::samplers::tabg::Cartesian;
 use pita_bench::samplers::tabg::generator::{Generator, Target};
@@ -308,7 +308,7 @@ fn downhill(model: &mut dyn Generator, system: &systems::System, target: Target)
         };
         let mut here = trainer.clone();
         let before = loss(&mut here);
-        let norm = pita_bench::flow::adam::norm(&here.gradient);
+        let norm = pita_bench::lanes::adam::norm(&here.gradient);
         let step = 0.02 / norm;
         let mut moved = here.clone();
         for (p, g) in moved.weights.packed.iter_mut().zip(&here.gradient) {

@@ -13,9 +13,9 @@ const SIZES: [u32; 73] = [
     1321122, 1664510, 2097152, 2642245, 3329021, 4194304, 5284491, 6658042, 8388607, 10568983, 13316085, 16777216,
 ];
 /// First size that is used.
-pub const FIRST: usize = 9;
+pub(super) const FIRST: usize = 9;
 /// Behind the last one.
-pub const LAST: usize = SIZES.len();
+pub(super) const LAST: usize = SIZES.len();
 /// Ranges above are not multiplied, but stored one by one.
 const LARGEST_PRODUCT: u64 = 0xff_ffff;
 
@@ -116,7 +116,7 @@ impl Writer {
 
 /// The smallest and largest numbers of each axis, and the packed bytes. Differences are not used: at the precision that is
 /// written here they would save one bit in ten.
-pub fn pack(numbers: &[[i32; 3]]) -> ([i32; 3], [i32; 3], Vec<u8>) {
+pub(super) fn pack(numbers: &[[i32; 3]]) -> ([i32; 3], [i32; 3], Vec<u8>) {
     let low = [0, 1, 2].map(|c| numbers.iter().map(|x| x[c]).min().unwrap_or(0));
     let high = [0, 1, 2].map(|c| numbers.iter().map(|x| x[c]).max().unwrap_or(0));
     let mut out = Writer::default();
@@ -142,7 +142,7 @@ pub fn pack(numbers: &[[i32; 3]]) -> ([i32; 3], [i32; 3], Vec<u8>) {
 
 /// Reads `atoms` triples between `low` and `high` from packed bytes; `None` when the bytes are damaged. `small` is the place
 /// of the first size of differences in the table.
-pub fn unpack(bytes: &[u8], atoms: usize, low: [i32; 3], high: [i32; 3], small: usize) -> Option<Vec<[i64; 3]>> {
+pub(super) fn unpack(bytes: &[u8], atoms: usize, low: [i32; 3], high: [i32; 3], small: usize) -> Option<Vec<[i64; 3]>> {
     let full = Full::new(low, high)?;
     let mut bits = Reader { bytes, at: 0 };
     let mut out: Vec<[i64; 3]> = Vec::with_capacity(atoms);

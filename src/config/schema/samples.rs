@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::super::source::Sources;
 use super::SamplerEntry;
+use crate::disk;
 use crate::spec::{SamplerSpec, SamplesSpec};
-use crate::words::nearest;
 
 /// What `path` may be, in words.
 const EXPECTED: &str = "a file of samples such as \"mine.npz\", \"mine-{seed}.npz\" or \"mine-*.npz\"";
@@ -106,17 +106,15 @@ fn by_number(name: &str) -> Vec<(String, u64)> {
 
 /// What is wrong with a file that is none, and the one that was perhaps meant.
 fn missing(file: &Path) -> String {
-    let name = file.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let folder = file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let Ok(entries) = std::fs::read_dir(folder) else {
+    if !folder.is_dir() {
         return format!("{}: there is no folder {}", file.display(), folder.display());
-    };
+    }
     if file.is_dir() {
         return format!("{} is a folder", file.display());
     }
-    let there: Vec<String> = entries.flatten().map(|e| e.file_name().to_string_lossy().into_owned()).collect();
-    let near = nearest(&name, there.iter().map(String::as_str))
-        .map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+    let near = disk::near(file).and_then(|near| Some(near.file_name()?.to_string_lossy().into_owned()));
+    let near = near.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
     format!("{} is not there{near}", file.display())
 }
 

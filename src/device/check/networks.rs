@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::nn::candle::{CandleDit, CandleEgnn};
 use crate::nn::dit::Dit;
 use crate::nn::fused::FusedEgnn;
-use crate::nn::{Backbone, EnergySeed, Halving};
+use crate::nn::{Backbone, Batch, EnergySeed, Halving};
 use crate::real::Precision;
 use crate::rng::{Purpose, Stream};
 use crate::spec::{DitSpec, NetSpec};
@@ -62,8 +62,8 @@ impl Inputs {
             v.copy_from_slice(&self.v[i * dim..][..dim]);
             EnergySeed { c: 0.3, w: -0.8 }
         };
-        let d = net.denoise_vjp(&self.params, &self.h, &self.beta, &self.x, &cotangent, &mut score)?;
-        let u = net.energy_vjp(&self.params, &self.h, &self.beta, &self.x, &seed, &mut energy)?;
+        let d = net.denoise_vjp(&self.params, self.at(), &cotangent, &mut score)?;
+        let u = net.energy_vjp(&self.params, self.at(), &seed, &mut energy)?;
         Ok([d, u.grad, score, energy])
     }
 }
@@ -139,8 +139,8 @@ impl Inputs {
     /// Everything that a network is asked for, by name: first what [`Inputs::step`] gives.
     fn all(&self, net: &dyn Backbone, exact: bool) -> Result<Vec<(&'static str, Vec<f64>)>> {
         let [d, force, score, energy] = self.step(net)?;
-        let out = net.energy(&self.params, &self.h, &self.beta, &self.x)?;
-        let (_, along) = net.denoise_jvp(&self.params, &self.h, &self.beta, &self.x, &self.v)?;
+        let out = net.energy(&self.params, self.at())?;
+        let (_, along) = net.denoise_jvp(&self.params, self.at(), &self.v)?;
         let mut all = vec![
             ("denoiser", d),
             ("force", force),
@@ -158,8 +158,12 @@ impl Inputs {
 }
 
 impl Inputs {
+    fn at(&self) -> Batch<'_> {
+        Batch { h: &self.h, beta: &self.beta, x: &self.x }
+    }
+
     fn divergence(&self, net: &dyn Backbone) -> Result<Vec<f64>> {
-        Ok(net.divergence(&self.params, &self.h, &self.beta, &self.x)?.1)
+        Ok(net.divergence(&self.params, self.at())?.1)
     }
 }
 
@@ -224,7 +228,7 @@ pub fn rates_kernels(launcher: &Arc<dyn Launch>) -> Result<Vec<Rate>> {
         let inputs = Inputs::new(net, samples);
         let began = Instant::now();
         inputs.divergence(net)?;
-        net.energy(&inputs.params, &inputs.h, &inputs.beta, &inputs.x)?;
+        net.energy(&inputs.params, inputs.at())?;
         let seconds = began.elapsed().as_secs_f64();
         let what = format!("{name}: annealing samples, exact divergence");
         out.push(Rate { what, batch: samples, per_second: samples as f64 / seconds, seconds, floor: annealing });

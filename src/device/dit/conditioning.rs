@@ -48,7 +48,7 @@ impl Run<'_> {
     }
 
     /// Modulations at these noise levels `[1 or 2][samples]` and temperatures `[samples]`.
-    pub fn condition(&self, b: &mut Builder<'_>, noise: Place, beta: Place) -> Tape {
+    pub(super) fn condition(&self, b: &mut Builder<'_>, noise: Place, beta: Place) -> Tape {
         let (places, batch) = (&self.net.places, self.batch_of_samples());
         let width = places.time[1].outputs;
         let sum = b.scratch(batch.components * batch.rows * width);
@@ -77,7 +77,7 @@ impl Run<'_> {
     }
 
     /// Adjoint of the noise levels from those of the modulations; with `parts` also gradients.
-    pub fn condition_back(
+    pub(super) fn condition_back(
         &self,
         b: &mut Builder<'_>,
         tape: &Tape,

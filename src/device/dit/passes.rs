@@ -84,7 +84,7 @@ impl Run<'_> {
 
     /// The same with the dropout masks of the samples `first..`, if there is dropout.
     #[must_use]
-    pub fn with_masks(self, b: &mut Builder<'_>, first: usize) -> Self {
+    pub(super) fn with_masks(self, b: &mut Builder<'_>, first: usize) -> Self {
         let Some(masks) = self.net.masks else { return self };
         let (layers, per) = (2 * self.net.places.blocks.len(), self.net.plan.tokens * self.hidden());
         let out = b.scratch(layers * self.samples * per);
@@ -159,7 +159,15 @@ impl Run<'_> {
     }
 
     /// Output `f` at `y [components][rows, 3]`. With `keep` every block has buffers of its own.
-    pub fn forward(&self, b: &mut Builder<'_>, noise: Place, beta: Place, y: Place, f: Place, keep: bool) -> Tape {
+    pub(super) fn forward(
+        &self,
+        b: &mut Builder<'_>,
+        noise: Place,
+        beta: Place,
+        y: Place,
+        f: Place,
+        keep: bool,
+    ) -> Tape {
         let (places, batch, hidden) = (&self.net.places, self.batch(), self.hidden());
         let conditioning = self.condition(b, noise, beta);
         let mods = &conditioning.mods;
@@ -219,7 +227,7 @@ impl Run<'_> {
 
     /// Adjoints of the inputs from that of the output, after [`Self::forward`] with `keep`; with `grad` also the gradient of all
     /// parameters.
-    pub fn reverse(
+    pub(super) fn reverse(
         &self,
         b: &mut Builder<'_>,
         tape: &Tape,
@@ -239,8 +247,8 @@ impl Run<'_> {
         let (o_bar, qkv_bar, z_bar) = (self.mat(b, hidden), self.mat(b, 3 * hidden), self.mat(b, 4 * hidden));
         let s_bar = b.scratch(self.probabilities());
         let w_bar = b.scratch(self.samples * hidden);
-        let retreat =
-            Retreat { run: self, mods: &tape.conditioning.mods, mods_bar: &mods_bar, x_bar, branch_bar, w_bar };
+        let (mods, mods_bar) = (&tape.conditioning.mods[..], &mods_bar[..]);
+        let retreat = Retreat { run: self, mods, mods_bar, x_bar, branch_bar, w_bar, parts };
 
         b.reverse(self.w, &places.last, batch, f_bar, u_bar, false);
         if let Some(parts) = parts {
@@ -249,7 +257,7 @@ impl Run<'_> {
         let branch = |index: usize| Branch { a: tape.blocks[index].e, block: index, half: 1 };
         let before = |index: usize| index.checked_sub(1).map(branch);
         let norm = Norm { w: places.last_norm, block: places.blocks.len(), half: 0 };
-        retreat.call(b, tape.last, u_bar, before(places.blocks.len()), norm, true, parts);
+        retreat.call(b, tape.last, u_bar, before(places.blocks.len()), norm, true);
         for (index, (block, t)) in places.blocks.iter().zip(&tape.blocks).enumerate().rev() {
             b.reverse(self.w, &block.mlp[1], batch, branch_bar, z_bar, false);
             let n = self.rows() * block.mlp[0].outputs;
@@ -261,7 +269,7 @@ impl Run<'_> {
                 b.gradient(parts, &block.mlp[0], batch, tokens, t.u1, z_bar);
             }
             let norm = Norm { w: block.norm2, block: index, half: 1 };
-            retreat.call(b, t.x1, u_bar, Some(Branch { a: t.a, block: index, half: 0 }), norm, false, parts);
+            retreat.call(b, t.x1, u_bar, Some(Branch { a: t.a, block: index, half: 0 }), norm, false);
 
             b.reverse(self.w, &block.out, batch, branch_bar, o_bar, false);
             let mut args = self.attention_args();
@@ -274,13 +282,13 @@ impl Run<'_> {
                 b.gradient(parts, &block.qkv, batch, tokens, t.u, qkv_bar);
             }
             let norm = Norm { w: block.norm1, block: index, half: 0 };
-            retreat.call(b, t.x, u_bar, before(index), norm, false, parts);
+            retreat.call(b, t.x, u_bar, before(index), norm, false);
         }
         b.reverse(self.w, &places.embed, batch, x_bar, y_bar, false);
         if let Some(parts) = parts {
             b.gradient(parts, &places.embed, batch, tokens, tape.y, x_bar);
         }
-        self.condition_back(b, &tape.conditioning, &mods_bar, noise_bar, parts);
+        self.condition_back(b, &tape.conditioning, mods_bar, noise_bar, parts);
         if let (Some(parts), Some(grad)) = (parts, grad) {
             b.columns(chunks, places.len, chunks, 0, parts.place, grad);
         }
@@ -295,21 +303,12 @@ struct Retreat<'a> {
     x_bar: Place,
     branch_bar: Place,
     w_bar: Place,
+    parts: Option<&'a Parts>,
 }
 
 impl Retreat<'_> {
     /// The reverse of `Run::advance`, whose output was `x`.
-    #[allow(clippy::too_many_arguments)] // one argument for each place that differs
-    fn call(
-        &self,
-        b: &mut Builder<'_>,
-        x: Place,
-        u_bar: Place,
-        branch: Option<Branch>,
-        norm: Norm,
-        fresh: bool,
-        parts: Option<&Parts>,
-    ) {
+    fn call(&self, b: &mut Builder<'_>, x: Place, u_bar: Place, branch: Option<Branch>, norm: Norm, fresh: bool) {
         let (run, hidden, tokens) = (self.run, self.run.hidden(), self.run.net.plan.tokens);
         let of = branch.map(|branch| (branch, run.modulation(branch.block, branch.half)));
         let gates = |mods: &[Place]| of.map(|(branch, (_, shift))| mods[branch.block].at(shift + 2 * hidden));
@@ -335,7 +334,7 @@ impl Retreat<'_> {
             self.w_bar.into(),
         ];
         b.pass("retreat", run.components, run.samples, 2 * tokens * run.components, args);
-        if let Some(parts) = parts {
+        if let Some(parts) = self.parts {
             b.columns(run.samples, hidden, parts.samples, parts.len, self.w_bar, parts.place.at(norm.w));
         }
     }

@@ -5,7 +5,7 @@ use super::builder::Place;
 
 /// What all calls of a pass share.
 #[derive(Clone, Copy)]
-pub struct Run<'a> {
+pub(super) struct Run<'a> {
     /// The network.
     pub net: &'a Dit,
     /// Samples.

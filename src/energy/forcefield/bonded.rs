@@ -9,21 +9,21 @@ use crate::energy::lanes::{LANES, Row};
 use crate::real::Real;
 
 /// `k/2 (r - r0)^2`.
-pub struct Bond<T> {
+pub(super) struct Bond<T> {
     atoms: [usize; 2],
     k: T,
     r0: T,
 }
 
 /// `k/2 (theta - theta0)^2`.
-pub struct Angle<T> {
+pub(super) struct Angle<T> {
     atoms: [usize; 3],
     k: T,
     theta0: T,
 }
 
 /// All Fourier terms on the same four atoms: `constant + sum_n (c_n cos n phi + s_n sin n phi)`.
-pub struct Torsion<T> {
+pub(super) struct Torsion<T> {
     atoms: [usize; 4],
     constant: T,
     /// `(c_n, s_n)` for n = 1, 2, ...
@@ -31,7 +31,7 @@ pub struct Torsion<T> {
 }
 
 /// The bonded terms in the scalar type of a kernel.
-pub struct Bonded<T> {
+pub(super) struct Bonded<T> {
     bonds: Vec<Bond<T>>,
     angles: Vec<Angle<T>>,
     torsions: Vec<Torsion<T>>,
@@ -39,7 +39,7 @@ pub struct Bonded<T> {
 
 impl<T: Real> Bonded<T> {
     /// Prepares the terms; torsions on the same atoms, in the same order, are merged.
-    pub fn new(ff: &params::ForceField) -> Self {
+    pub(super) fn new(ff: &params::ForceField) -> Self {
         let t = T::from_f64;
         let bonds = ff.bonds.iter().map(|b| Bond { atoms: b.atoms, k: t(b.k), r0: t(b.r0) }).collect();
         let angles = ff.angles.iter().map(|a| Angle { atoms: a.atoms, k: t(a.k), theta0: t(a.theta0) }).collect();
@@ -74,13 +74,13 @@ impl<T: Real> Bonded<T> {
     }
 
     /// Bonds, angles, torsions, and periodicities of all torsions.
-    pub fn counts(&self) -> (u64, u64, u64, u64) {
+    pub(super) fn counts(&self) -> (u64, u64, u64, u64) {
         let periods: usize = self.torsions.iter().map(|t| t.series.len()).sum();
         (self.bonds.len() as u64, self.angles.len() as u64, self.torsions.len() as u64, periods as u64)
     }
 
     /// Adds forces to `f [dim]` and energies to `terms` (bond, angle, torsion).
-    pub fn add(&self, x: &[Row<T>], f: &mut [Row<T>], terms: &mut [Row<T>]) {
+    pub(super) fn add(&self, x: &[Row<T>], f: &mut [Row<T>], terms: &mut [Row<T>]) {
         bonds(&self.bonds, x, f, &mut terms[0]);
         angles(&self.angles, x, f, &mut terms[1]);
         torsions(&self.torsions, x, f, &mut terms[2]);

@@ -11,7 +11,7 @@ use crate::energy::lanes::{LANES, Row, Sum};
 use crate::real::Real;
 
 /// The parameters in the scalar type of a kernel.
-pub struct Born<T> {
+pub(super) struct Born<T> {
     atoms: Vec<Atom<T>>,
     /// Coefficients of the tanh by atom; `None` for `1/B = 1/o - I`.
     tanh: Option<Vec<[T; 3]>>,
@@ -62,7 +62,7 @@ struct Atom<T> {
 }
 
 /// What the passes leave for one another.
-pub struct BornRows<T> {
+pub(super) struct BornRows<T> {
     /// `dI_i/dr / r` by pair, i the first atom; then `dI_j/dr / r`.
     inner: Vec<[Row<T>; 2]>,
     /// `I`, later `dE/dI`, by atom.
@@ -79,7 +79,7 @@ pub struct BornRows<T> {
 
 impl<T: Real> BornRows<T> {
     /// Memory for this many atoms and pairs.
-    pub fn new(atoms: usize, pairs: usize) -> Self {
+    pub(super) fn new(atoms: usize, pairs: usize) -> Self {
         let rows = || vec![Row::ZERO; atoms];
         Self {
             inner: vec![[Row::ZERO; 2]; pairs],
@@ -94,7 +94,7 @@ impl<T: Real> BornRows<T> {
 
 impl<T: Real> Born<T> {
     /// Prepares the parameters.
-    pub fn new(gb: &params::GeneralizedBorn) -> Self {
+    pub(super) fn new(gb: &params::GeneralizedBorn) -> Self {
         let t = T::from_f64;
         let atoms = (0..gb.charges.len()).map(|i| Atom {
             charge: t(gb.charges[i]),
@@ -126,12 +126,18 @@ impl<T: Real> Born<T> {
     }
 
     /// Before the first tile.
-    pub fn begin(&self, born: &mut BornRows<T>) {
+    pub(super) fn begin(&self, born: &mut BornRows<T>) {
         born.integral.fill(Row::ZERO);
     }
 
     /// Adds what the pairs of a tile descreen, at distances that [`Pairs::start`](super::pairs::Pairs::start) left.
-    pub fn descreen(&self, tile: &Range<usize>, pairs: &[[usize; 2]], rows: &PairRows<T>, born: &mut BornRows<T>) {
+    pub(super) fn descreen(
+        &self,
+        tile: &Range<usize>,
+        pairs: &[[usize; 2]],
+        rows: &PairRows<T>,
+        born: &mut BornRows<T>,
+    ) {
         if self.engulfed {
             descreen::<T, true>(self, tile, pairs, rows, born);
         } else {
@@ -143,7 +149,13 @@ impl<T: Real> Born<T> {
     }
 
     /// Adds the energy, and its direct part of `dE/dr / r` to the slopes of the pairs.
-    pub fn add(&self, pairs: &[[usize; 2]], rows: &mut PairRows<T>, born: &mut BornRows<T>, energy: &mut Row<T>) {
+    pub(super) fn add(
+        &self,
+        pairs: &[[usize; 2]],
+        rows: &mut PairRows<T>,
+        born: &mut BornRows<T>,
+        energy: &mut Row<T>,
+    ) {
         match &self.tanh {
             Some(tanh) => radii(self, tanh, born, energy),
             None => bare_radii(self, born, energy),
@@ -159,7 +171,7 @@ impl<T: Real> Born<T> {
     }
 
     /// Adds to the slopes of a tile what comes through the radii.
-    pub fn chain(&self, tile: &Range<usize>, pairs: &[[usize; 2]], rows: &mut PairRows<T>, born: &BornRows<T>) {
+    pub(super) fn chain(&self, tile: &Range<usize>, pairs: &[[usize; 2]], rows: &mut PairRows<T>, born: &BornRows<T>) {
         chain(&pairs[tile.clone()], &mut rows.slope[tile.clone()], &born.inner[tile.clone()], &born.integral);
     }
 }

@@ -21,11 +21,11 @@ struct Map<T> {
 }
 
 /// The maps of a molecule.
-pub struct Cmaps<T>(Vec<Map<T>>);
+pub(super) struct Cmaps<T>(Vec<Map<T>>);
 
 impl<T: Real> Cmaps<T> {
     /// Fits the splines.
-    pub fn new(ff: &ForceField) -> Self {
+    pub(super) fn new(ff: &ForceField) -> Self {
         let map = |cmap: &Cmap| {
             let patches = patches(cmap).into_iter().map(|patch| patch.map(|row| row.map(T::from_f64))).collect();
             Map { size: cmap.size, patches, places: cmap.places.clone() }
@@ -34,12 +34,12 @@ impl<T: Real> Cmaps<T> {
     }
 
     /// Places where a map acts.
-    pub fn places(&self) -> u64 {
+    pub(super) fn places(&self) -> u64 {
         self.0.iter().map(|map| map.places.len() as u64).sum()
     }
 
     /// Adds forces to `f [dim]` and the energy.
-    pub fn add(&self, x: &[Row<T>], f: &mut [Row<T>], energy: &mut Row<T>) {
+    pub(super) fn add(&self, x: &[Row<T>], f: &mut [Row<T>], energy: &mut Row<T>) {
         for map in &self.0 {
             add(map, x, f, energy);
         }

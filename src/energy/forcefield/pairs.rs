@@ -25,7 +25,7 @@ struct Coefficients<T> {
 }
 
 /// All pairs of a molecule, with their parameters in the scalar type of a kernel.
-pub struct Pairs<T> {
+pub(super) struct Pairs<T> {
     /// Every pair once, smaller index first, by class.
     pub atoms: Vec<[usize; 2]>,
     plain: Vec<Coefficients<T>>,
@@ -39,12 +39,12 @@ pub struct Pairs<T> {
 const TILE: usize = 128;
 
 /// The pairs `0..n` tile by tile.
-pub fn tiles(n: usize) -> impl Iterator<Item = Range<usize>> {
+pub(super) fn tiles(n: usize) -> impl Iterator<Item = Range<usize>> {
     (0..n).step_by(TILE).map(move |from| from..n.min(from + TILE))
 }
 
 /// What passes over the pairs leave for later ones; rows by pair.
-pub struct PairRows<T> {
+pub(super) struct PairRows<T> {
     /// Distance.
     pub r: Vec<Row<T>>,
     /// Its inverse, of the pairs of the tile alone.
@@ -55,7 +55,7 @@ pub struct PairRows<T> {
 
 impl<T: Real> PairRows<T> {
     /// Memory for `n` pairs.
-    pub fn new(n: usize) -> Self {
+    pub(super) fn new(n: usize) -> Self {
         let rows = || vec![Row::ZERO; n];
         Self { r: rows(), inv_r: vec![Row::ZERO; n.min(TILE)], slope: rows() }
     }
@@ -64,7 +64,7 @@ impl<T: Real> PairRows<T> {
 impl<T: Real> Pairs<T> {
     /// Sorts the pairs by class. Without solvation, excluded pairs are left out; without `NonbondedForce`, all are
     /// excluded.
-    pub fn new(ff: &params::ForceField) -> Self {
+    pub(super) fn new(ff: &params::ForceField) -> Self {
         let n = ff.atoms();
         let (mut plain, mut exceptions, mut excluded) = (Vec::new(), Vec::new(), Vec::new());
         let (mut cutoff, mut krf, mut crf) = (None, 0.0, 0.0);
@@ -117,12 +117,12 @@ impl<T: Real> Pairs<T> {
     }
 
     /// Pairs with a direct interaction.
-    pub fn direct(&self) -> usize {
+    pub(super) fn direct(&self) -> usize {
         self.plain.len() + self.exceptions.len()
     }
 
     /// Fills the distances of a tile, and sets every slope to that of Lennard-Jones and Coulomb; adds their energy.
-    pub fn start(&self, tile: &Range<usize>, x: &[Row<T>], rows: &mut PairRows<T>, sum: &mut Sum<T>) {
+    pub(super) fn start(&self, tile: &Range<usize>, x: &[Row<T>], rows: &mut PairRows<T>, sum: &mut Sum<T>) {
         distances(&self.atoms[tile.clone()], x, &mut rows.r[tile.clone()], &mut rows.inv_r);
         let (p, e) = (self.plain.len(), self.plain.len() + self.exceptions.len());
         let part = |from: usize, to: usize| tile.start.max(from)..tile.end.min(to).max(tile.start.max(from));
@@ -138,7 +138,7 @@ impl<T: Real> Pairs<T> {
     }
 
     /// Adds the forces of the slopes of a tile to `f [dim]`.
-    pub fn finish(&self, tile: &Range<usize>, x: &[Row<T>], rows: &PairRows<T>, f: &mut [Row<T>]) {
+    pub(super) fn finish(&self, tile: &Range<usize>, x: &[Row<T>], rows: &PairRows<T>, f: &mut [Row<T>]) {
         forces(&self.atoms[tile.clone()], x, &rows.slope[tile.clone()], f);
     }
 }

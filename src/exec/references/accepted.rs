@@ -15,14 +15,14 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{FOLDER, Reference};
+use super::Reference;
 use crate::array::{Array, Arrays, decode_npz, decode_xtc, get, read_xtc, write_npz, write_xtc};
 use crate::energy::Counts;
 use crate::error::{Error, Result};
 use crate::identity;
 use crate::metrics::structure::Structure;
 use crate::metrics::{self, MetricValue, ReferenceSet};
-use crate::record::{atomic, timestamp};
+use crate::record::{Results, atomic, timestamp};
 use crate::samplers::reference::{Convergence, Population};
 use crate::spec::{EvalSpec, ReferenceSpec, SystemSpec};
 use crate::{disk, systems, words};
@@ -92,7 +92,7 @@ pub fn names(results: &Path) -> Vec<String> {
 }
 
 fn root(results: &Path) -> PathBuf {
-    results.join("accepted").join(FOLDER)
+    Results(results).accepted().join(Results::REFERENCES)
 }
 
 /// The bytes of a file of an ensemble: of the results folder, or else of the program; `None` where neither knows it.

@@ -25,14 +25,12 @@ use crate::identity;
 use crate::metrics::ReferenceSet;
 use crate::metrics::structure::tica::Models;
 use crate::record::claim::Claim;
-use crate::record::{atomic, checkpoint};
+use crate::record::{Results, atomic, checkpoint};
 use crate::samplers::reference::{Convergence, Making};
 use crate::samplers::{Context, Progress};
 use crate::spec::{ReferenceSpec, SystemSpec};
 use crate::{stop, systems};
 
-/// Folder of the cache inside the results folder.
-pub const FOLDER: &str = "references";
 /// Time between two checkpoints.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(60);
 /// Time between two looks at a reference that somebody else is making.
@@ -77,7 +75,7 @@ pub fn ensure(
     if let Some(name) = &spec.accepted {
         return accepted::load(results, name, system, digest);
     }
-    let root = results.join(FOLDER);
+    let root = Results(results).references();
     let dir = root.join(&digest[..16]);
     while !dir.join("reference.json").exists() {
         std::fs::create_dir_all(&root).map_err(Error::io(&root))?;
@@ -137,7 +135,7 @@ pub fn content(results: &Path, system: &SystemSpec, spec: &ReferenceSpec) -> Opt
 /// Where a reference that was made here says what it is.
 fn made_card(results: &Path, system: &SystemSpec, spec: &ReferenceSpec) -> PathBuf {
     let digest = identity::reference_digest(system, spec);
-    results.join(FOLDER).join(&digest[..16]).join("reference.json")
+    Results(results).reference(&digest).join("reference.json")
 }
 
 /// References of a results folder that are not what was made: file and what is wrong with it.
@@ -145,7 +143,7 @@ fn made_card(results: &Path, system: &SystemSpec, spec: &ReferenceSpec) -> PathB
 /// # Errors
 /// [`Error::Io`] when the folder cannot be listed; [`Error::Interrupted`].
 pub fn damaged(results: &Path) -> Result<Vec<String>> {
-    let root = results.join(FOLDER);
+    let root = Results(results).references();
     let mut found = Vec::new();
     for entry in std::fs::read_dir(&root).into_iter().flatten().flatten() {
         stop::check()?;
@@ -227,7 +225,8 @@ fn make(
         if stop {
             return Err(Error::Interrupted);
         }
-        let p = making.step(&mut ctx)?;
+        let mut p = making.step(&mut ctx)?;
+        p.evaluations = ctx.energy.counts().charged();
         step += 1;
         progress(&p);
         if p.finished {

@@ -8,10 +8,8 @@ use crate::config::Cell;
 use crate::error::{Error, Result};
 use crate::identity;
 use crate::plan::Flags;
-use crate::record::atomic;
+use crate::record::{Results, atomic};
 
-/// Folder of all plans inside the results folder.
-const FOLDER: &str = "plans";
 /// Version of the file.
 const FORMAT: u32 = 1;
 
@@ -95,7 +93,7 @@ impl PlanFile {
     /// Its folder inside a results folder.
     #[must_use]
     pub fn folder(&self, results: &Path) -> PathBuf {
-        results.join(FOLDER).join(format!("{}-{}", self.experiment, self.digest8()))
+        Results(results).plans().join(format!("{}-{}", self.experiment, self.digest8()))
     }
 
     /// What to run again.
@@ -134,7 +132,7 @@ impl PlanFile {
     /// # Errors
     /// [`Error::Io`]. Folders without a readable plan are left out.
     pub fn all_of(results: &Path, experiment: &str) -> Result<Vec<(PathBuf, Self)>> {
-        let root = results.join(FOLDER);
+        let root = Results(results).plans();
         let entries = match std::fs::read_dir(&root) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
             entries => entries.map_err(Error::io(&root))?,

@@ -4,7 +4,7 @@
 
 use multiversion::multiversion;
 
-use crate::nn::fused::num::{H, Lanes};
+use crate::lanes::num::{H, Lanes};
 use crate::real::Real;
 
 /// Tokens are padded to a multiple of this in transposed arrays.

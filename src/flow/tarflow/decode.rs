@@ -10,8 +10,8 @@ use super::network::TarFlow;
 use super::pieces::{gelu, norm};
 use super::shape::MOST_TOKENS;
 use crate::flow::packing::Weights;
-use crate::nn::fused::num::{H, Lanes, add_all, add_lanes};
-use crate::nn::gemm::{Start, product};
+use crate::lanes::gemm::{Start, product};
+use crate::lanes::num::{H, Lanes, add_all, add_lanes};
 use crate::real::Real;
 
 /// Configurations of a tile.

@@ -4,8 +4,8 @@ use super::attention::{self, Scratch, Sizes};
 use super::pieces::{gelu, gelu_reverse, norm, norm_reverse};
 use super::shape::LayerShape;
 use crate::flow::packing::{Linear, Weights};
-use crate::nn::fused::num::{H, Lanes, add_all};
-use crate::nn::gemm::{Start, product};
+use crate::lanes::gemm::{Start, product};
+use crate::lanes::num::{H, Lanes, add_all};
 use crate::real::Real;
 
 /// What a layer keeps of a tile for the way back.

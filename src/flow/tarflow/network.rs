@@ -6,8 +6,8 @@ use super::attention::{Scratch, Sizes};
 use super::layer::{Bars, Record, fit, linear, linear_reverse};
 use super::shape::{BlockShape, TarShape};
 use crate::flow::packing::{Linear, Panel, Weights, panels};
-use crate::nn::fused::num::{H, Lanes, add_lanes};
-use crate::nn::gemm::outer_columns;
+use crate::lanes::gemm::outer_columns;
+use crate::lanes::num::{H, Lanes, add_lanes};
 use crate::real::Real;
 
 /// Rows (tokens of all configurations) of a tile in training, about.

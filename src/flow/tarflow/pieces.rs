@@ -5,7 +5,7 @@
 
 use multiversion::multiversion;
 
-use crate::nn::fused::num::{H, Lanes, one_row};
+use crate::lanes::num::{H, Lanes, one_row};
 use crate::real::Real;
 
 /// Added to the variance.

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use super::network::{TarFlow, TarTape, Tile};
 use crate::flow::packing::Weights;
-use crate::nn::fused::num::Lanes;
+use crate::lanes::num::Lanes;
 use crate::real::Real;
 
 impl TarFlow {

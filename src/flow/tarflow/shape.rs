@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::flow::packing::{Init, Linear, Packing};
-use crate::nn::fused::num::H;
+use crate::lanes::num::H;
 
 /// Tokens that decoding has room for.
 pub(super) const MOST_TOKENS: usize = 512;

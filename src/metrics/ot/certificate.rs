@@ -28,7 +28,7 @@ const TOLERANCE: f64 = 1e-12;
 
 impl Proven {
     /// Whether no plan is cheaper.
-    pub fn is_optimal(&self) -> bool {
+    pub(super) fn is_optimal(&self) -> bool {
         self.gap <= TOLERANCE * self.size
     }
 }

@@ -15,7 +15,7 @@ pub(super) struct Cloud {
 
 impl Cloud {
     /// Merges and orders `points [n, dim]` with masses `mass [n]`; those without mass are left out.
-    pub fn new(points: &[f64], dim: usize, ground: Ground, mass: &[u64]) -> Self {
+    pub(super) fn new(points: &[f64], dim: usize, ground: Ground, mass: &[u64]) -> Self {
         let points: Vec<f64> = points.iter().map(|&x| ground.inside(x)).collect();
         let at = |i: u32| &points[i as usize * dim..][..dim];
         let mut order: Vec<u32> = (0..(points.len() / dim) as u32).filter(|&i| mass[i as usize] > 0).collect();
@@ -36,16 +36,16 @@ impl Cloud {
         }
     }
 
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.mass.len()
     }
 
-    pub fn point(&self, i: usize) -> &[f64] {
+    pub(super) fn point(&self, i: usize) -> &[f64] {
         &self.points[i * self.dim..][..self.dim]
     }
 
     /// Every `group` neighbours as the one in their middle, with the mass of all.
-    pub fn coarse(&self, group: usize) -> Self {
+    pub(super) fn coarse(&self, group: usize) -> Self {
         let middle = (0..self.len()).step_by(group).map(|first| representative(first / group, group, self.len()));
         Self {
             dim: self.dim,
@@ -55,12 +55,12 @@ impl Cloud {
     }
 
     /// Coordinates as `[blocks, dim, LANES]`; spare lanes repeat the last point.
-    pub fn blocks(&self) -> Vec<f64> {
+    pub(super) fn blocks(&self) -> Vec<f64> {
         in_lanes(&self.points, self.dim)
     }
 
     /// Boxes around the points of each block: middles and half widths, each `[boxes / LANES, dim, LANES]`.
-    pub fn boxes(&self) -> (Vec<f64>, Vec<f64>) {
+    pub(super) fn boxes(&self) -> (Vec<f64>, Vec<f64>) {
         let (mut middles, mut halves) = (vec![], vec![]);
         for block in self.points.chunks(LANES * self.dim) {
             for d in 0..self.dim {

@@ -52,7 +52,7 @@ pub(super) struct Dense<'a> {
 }
 
 impl<'a> Dense<'a> {
-    pub fn new(costs: &'a [f64], n: usize) -> Self {
+    pub(super) fn new(costs: &'a [f64], n: usize) -> Self {
         let least = |block: &[f64]| block.iter().copied().fold(f64::INFINITY, f64::min);
         let floors = costs.chunks_exact(n).flat_map(|row| row.chunks(LANES).map(least)).collect();
         Self { costs, n, floors }
@@ -99,7 +99,7 @@ pub(super) struct Between {
 }
 
 impl Between {
-    pub fn new(p: u32, ground: Ground, a: Cloud, b: Cloud) -> Self {
+    pub(super) fn new(p: u32, ground: Ground, a: Cloud, b: Cloud) -> Self {
         let (columns, boxes) = (b.blocks(), b.boxes());
         Self { ground, p, a, b, columns, boxes }
     }

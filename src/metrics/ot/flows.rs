@@ -22,38 +22,38 @@ pub(super) struct Flows {
 
 impl Flows {
     /// No flow into any of the columns.
-    pub fn new(columns: usize) -> Self {
+    pub(super) fn new(columns: usize) -> Self {
         Self { pool: Vec::with_capacity(columns), spare: vec![], first: vec![NONE; columns] }
     }
 
     /// First flow into a column.
-    pub fn first(&self, column: usize) -> u32 {
+    pub(super) fn first(&self, column: usize) -> u32 {
         self.first[column]
     }
 
     /// The flow after this one into the same column.
-    pub fn next(&self, flow: u32) -> u32 {
+    pub(super) fn next(&self, flow: u32) -> u32 {
         self.pool[flow as usize].next
     }
 
-    pub fn row(&self, flow: u32) -> usize {
+    pub(super) fn row(&self, flow: u32) -> usize {
         self.pool[flow as usize].row as usize
     }
 
-    pub fn column(&self, flow: u32) -> usize {
+    pub(super) fn column(&self, flow: u32) -> usize {
         self.pool[flow as usize].column as usize
     }
 
-    pub fn mass(&self, flow: u32) -> u64 {
+    pub(super) fn mass(&self, flow: u32) -> u64 {
         self.pool[flow as usize].mass
     }
 
-    pub fn cost(&self, flow: u32) -> f64 {
+    pub(super) fn cost(&self, flow: u32) -> f64 {
         self.pool[flow as usize].cost
     }
 
     /// Adds mass from a row to a column at `cost` per unit.
-    pub fn add(&mut self, row: u32, column: u32, mass: u64, cost: f64) {
+    pub(super) fn add(&mut self, row: u32, column: u32, mass: u64, cost: f64) {
         let first = self.first[column as usize];
         let mut at = first;
         while at != NONE {
@@ -75,7 +75,7 @@ impl Flows {
     }
 
     /// Takes mass off a flow; without mass it is gone.
-    pub fn take(&mut self, flow: u32, mass: u64) {
+    pub(super) fn take(&mut self, flow: u32, mass: u64) {
         let Flow { column, next, mass: ref mut left, .. } = self.pool[flow as usize];
         let column = column as usize;
         if *left > mass {
@@ -96,7 +96,7 @@ impl Flows {
     }
 
     /// All flows: `(row, column, mass)`, column by column.
-    pub fn iter(&self) -> impl Iterator<Item = (u32, u32, u64)> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, u32, u64)> {
         self.first.iter().flat_map(move |&first| {
             let mut at = first;
             std::iter::from_fn(move || {

@@ -79,7 +79,7 @@ struct Search {
 
 impl<'a, C: Costs> Network<'a, C> {
     /// Starts from prices `v` of columns; every row gets the best price that they allow.
-    pub fn new(costs: &'a C, supply: &[u64], demand: &[u64], v: Vec<f64>) -> Self {
+    pub(super) fn new(costs: &'a C, supply: &[u64], demand: &[u64], v: Vec<f64>) -> Self {
         let (rows, columns) = costs.shape();
         let v = Prices::new(v);
         let make = |scan: &mut Scan, i| {
@@ -120,7 +120,7 @@ impl<'a, C: Costs> Network<'a, C> {
     ///
     /// # Errors
     /// [`Error::Interrupted`](crate::error::Error::Interrupted).
-    pub fn solve(&mut self) -> Result<()> {
+    pub(super) fn solve(&mut self) -> Result<()> {
         stop::check()?;
         for i in 0..self.supply.len() {
             self.take_best(i);

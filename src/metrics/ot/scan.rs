@@ -21,7 +21,7 @@ pub(super) struct Candidate {
 pub(super) type Found = (f64, f64, u32);
 
 impl Candidate {
-    pub fn new(&(reduced, cost, column): &Found) -> Self {
+    pub(super) fn new(&(reduced, cost, column): &Found) -> Self {
         Self { cost, floor: round_down(reduced), column }
     }
 }
@@ -41,7 +41,7 @@ pub(super) struct Prices {
 }
 
 impl Prices {
-    pub fn new(mut prices: Vec<f64>) -> Self {
+    pub(super) fn new(mut prices: Vec<f64>) -> Self {
         let columns = prices.len();
         prices.resize(columns.next_multiple_of(LANES), f64::NEG_INFINITY);
         let mut new = Self { columns, top: vec![0.0; prices.len() / LANES], all: prices };
@@ -49,21 +49,21 @@ impl Prices {
         new
     }
 
-    pub fn as_slice(&self) -> &[f64] {
+    pub(super) fn as_slice(&self) -> &[f64] {
         &self.all[..self.columns]
     }
 
-    pub fn get(&self, j: usize) -> f64 {
+    pub(super) fn get(&self, j: usize) -> f64 {
         self.all[j]
     }
 
     /// Sets a price; [`Prices::update`] is due afterwards.
-    pub fn set(&mut self, j: usize, price: f64) {
+    pub(super) fn set(&mut self, j: usize, price: f64) {
         self.all[j] = price;
     }
 
     /// Notes the highest price in the block of column `j`.
-    pub fn update(&mut self, j: usize) {
+    pub(super) fn update(&mut self, j: usize) {
         let block = &self.all.as_chunks::<LANES>().0[j / LANES];
         let mut high = [f64::NEG_INFINITY; 8];
         for part in block.as_chunks::<8>().0 {
@@ -86,7 +86,7 @@ pub(super) struct Scan {
 }
 
 impl Scan {
-    pub fn new(costs: &impl Costs) -> Self {
+    pub(super) fn new(costs: &impl Costs) -> Self {
         let blocks = costs.shape().1.div_ceil(LANES);
         Self {
             bounds: vec![0.0; blocks.next_multiple_of(LANES)],
@@ -98,7 +98,7 @@ impl Scan {
     }
 
     /// All costs of row `i`; undefined past the last column.
-    pub fn row(&mut self, costs: &impl Costs, i: usize) -> &[f64] {
+    pub(super) fn row(&mut self, costs: &impl Costs, i: usize) -> &[f64] {
         self.chosen.clear();
         self.chosen.extend(0..(self.costs.len() / LANES) as u32);
         costs.costs(i, &self.chosen, &mut self.costs);
@@ -106,18 +106,18 @@ impl Scan {
     }
 
     /// What the last search found.
-    pub fn found(&self) -> &[Found] {
+    pub(super) fn found(&self) -> &[Found] {
         &self.found
     }
 
     /// The same, best first.
-    pub fn sort(&mut self) -> &[Found] {
+    pub(super) fn sort(&mut self) -> &[Found] {
         self.found.sort_unstable_by(order);
         &self.found
     }
 
     /// Finds all columns of row `i` whose cost less price is below `limit`.
-    pub fn below(&mut self, costs: &impl Costs, i: usize, prices: &Prices, limit: f64) {
+    pub(super) fn below(&mut self, costs: &impl Costs, i: usize, prices: &Prices, limit: f64) {
         costs.floors(i, &mut self.bounds);
         subtract(&mut self.bounds, &prices.top);
         self.found.clear();
@@ -128,7 +128,7 @@ impl Scan {
     }
 
     /// Finds the `count` best columns of row `i`, best first; gives a lower bound of cost less price for all others.
-    pub fn best(&mut self, costs: &impl Costs, i: usize, prices: &Prices, count: usize) -> f64 {
+    pub(super) fn best(&mut self, costs: &impl Costs, i: usize, prices: &Prices, count: usize) -> f64 {
         let blocks = prices.top.len();
         costs.floors(i, &mut self.bounds);
         subtract(&mut self.bounds, &prices.top);

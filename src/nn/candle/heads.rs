@@ -3,7 +3,7 @@
 use candle_core::{D, DType, Device, Result, Tensor, Var};
 
 use super::Jet;
-use crate::nn::{Backbone, Cotangent, EnergyOut, Layout, Seeds};
+use crate::nn::{Backbone, Batch, Cotangent, EnergyOut, Layout, Seeds};
 
 /// A network `F(c_noise, x, beta)`, written once over values and tangents.
 pub trait JetNet: Send + Sync {
@@ -202,7 +202,8 @@ impl<N: JetNet + 'static> Candle<N> {
         self.tensor(values, &[batch, 3 * self.net.atoms()])
     }
 
-    fn energy_out(&self, w: &Weights, h: &[f64], beta: &[f64], x: &[f64]) -> Result<EnergyOut> {
+    fn energy_out(&self, w: &Weights, at: Batch<'_>) -> Result<EnergyOut> {
+        let Batch { h, beta, x } = at;
         let batch = h.len();
         let x = Var::from_tensor(&self.rows(x, batch)?)?;
         let h = Var::from_tensor(&self.tensor(h, &[batch, 1])?)?;
@@ -232,7 +233,8 @@ impl<N: JetNet + 'static> Candle<N> {
     ///
     /// # Errors
     /// When the engine fails.
-    pub fn laplacian(&self, params: &[f64], h: &[f64], beta: &[f64], x: &[f64]) -> crate::error::Result<Vec<f64>> {
+    pub fn laplacian(&self, params: &[f64], at: Batch<'_>) -> crate::error::Result<Vec<f64>> {
+        let Batch { h, beta, x } = at;
         let (batch, dim) = (h.len(), self.dim());
         let w = self.constants(params)?;
         let mut trace = vec![0.0; batch];
@@ -271,23 +273,19 @@ impl<N: JetNet + 'static> Backbone for Candle<N> {
         Some(Box::new(Self::of(self.net.in_training(seed, step)?, self.dtype, self.device.clone())))
     }
 
-    fn denoise(&self, params: &[f64], h: &[f64], beta: &[f64], x: &[f64]) -> crate::error::Result<Vec<f64>> {
+    fn denoise(&self, params: &[f64], at: Batch<'_>) -> crate::error::Result<Vec<f64>> {
+        let Batch { h, beta, x } = at;
         let x = Jet::constant(self.rows(x, h.len())?);
         let w = self.constants(params)?;
         Ok(Self::flat(&self.denoiser(&w, &self.column(h)?, &self.column(beta)?, &x)?.value)?)
     }
 
-    fn energy(&self, params: &[f64], h: &[f64], beta: &[f64], x: &[f64]) -> crate::error::Result<EnergyOut> {
-        Ok(self.energy_out(&self.constants(params)?, h, beta, x)?)
+    fn energy(&self, params: &[f64], at: Batch<'_>) -> crate::error::Result<EnergyOut> {
+        Ok(self.energy_out(&self.constants(params)?, at)?)
     }
 
-    fn divergence(
-        &self,
-        params: &[f64],
-        h: &[f64],
-        beta: &[f64],
-        x: &[f64],
-    ) -> crate::error::Result<(Vec<f64>, Vec<f64>)> {
+    fn divergence(&self, params: &[f64], at: Batch<'_>) -> crate::error::Result<(Vec<f64>, Vec<f64>)> {
+        let Batch { h, beta, x } = at;
         let (batch, dim) = (h.len(), self.dim());
         let w = self.constants(params)?;
         let eye = Tensor::eye(dim, self.dtype, &self.device)?.reshape((dim, 1, dim))?;
@@ -301,14 +299,8 @@ impl<N: JetNet + 'static> Backbone for Candle<N> {
         Ok((value, div))
     }
 
-    fn denoise_jvp(
-        &self,
-        params: &[f64],
-        h: &[f64],
-        beta: &[f64],
-        x: &[f64],
-        v: &[f64],
-    ) -> crate::error::Result<(Vec<f64>, Vec<f64>)> {
+    fn denoise_jvp(&self, params: &[f64], at: Batch<'_>, v: &[f64]) -> crate::error::Result<(Vec<f64>, Vec<f64>)> {
+        let Batch { h, beta, x } = at;
         let batch = h.len();
         let w = self.constants(params)?;
         let seed = self.tensor(v, &[1, batch, self.dim()])?;
@@ -321,12 +313,11 @@ impl<N: JetNet + 'static> Backbone for Candle<N> {
     fn denoise_vjp(
         &self,
         params: &[f64],
-        h: &[f64],
-        beta: &[f64],
-        x: &[f64],
-        cotangent: Cotangent<'_>,
+        at: Batch<'_>,
+        cotangent: Cotangent,
         grad: &mut [f64],
     ) -> crate::error::Result<Vec<f64>> {
+        let Batch { h, beta, x } = at;
         let (batch, dim) = (h.len(), self.dim());
         let (w, vars) = self.variables(params)?;
         let x = Jet::constant(self.rows(x, batch)?);
@@ -344,15 +335,14 @@ impl<N: JetNet + 'static> Backbone for Candle<N> {
     fn energy_vjp(
         &self,
         params: &[f64],
-        h: &[f64],
-        beta: &[f64],
-        x: &[f64],
-        seed: Seeds<'_>,
+        at: Batch<'_>,
+        seed: Seeds,
         grad: &mut [f64],
     ) -> crate::error::Result<EnergyOut> {
+        let Batch { h, beta, x } = at;
         let (batch, dim) = (h.len(), self.dim());
         let (w, vars) = self.variables(params)?;
-        let out = self.energy_out(&self.constants(params)?, h, beta, x)?;
+        let out = self.energy_out(&self.constants(params)?, at)?;
         let mut v = vec![0.0; batch * dim];
         let (mut c, mut dh) = (vec![0.0; batch], vec![0.0; batch]);
         for i in 0..batch {

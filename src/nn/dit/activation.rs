@@ -3,7 +3,7 @@
 use multiversion::multiversion;
 
 use super::mat::Mat;
-use crate::nn::fused::num::{H, Lanes, Row, hadamard, one_row, product};
+use crate::lanes::num::{H, Lanes, Row, hadamard, one_row, product};
 use crate::real::Real;
 
 /// `sqrt(2/pi)`.

@@ -12,8 +12,8 @@ use multiversion::multiversion;
 use super::mat::{Mat, pairs};
 use super::norm::{across, less};
 use super::plan::Plan;
-use crate::nn::fused::num::{H, Lanes, Num, Row, hadamard, one_row, times};
-use crate::nn::gemm::{Start, outer_columns, product};
+use crate::lanes::gemm::{Start, outer_columns, product};
+use crate::lanes::num::{H, Lanes, Num, Row, hadamard, one_row, times};
 use crate::real::Real;
 
 /// Base of the rotary frequencies.

@@ -9,12 +9,12 @@ use super::attention::Attention;
 use super::dropout::Dropout;
 use super::network::{Memory, Network};
 use super::plan::{Packed, Plan};
-use super::pool::{Loan, Pool};
 use super::tangents::Tangents;
 use crate::error::Result;
+use crate::lanes::num::{H, Lanes, Num, add_lanes};
+use crate::lanes::pool::{Loan, Pool};
 use crate::nn::edm::Edm;
-use crate::nn::fused::num::{H, Lanes, Num, add_lanes};
-use crate::nn::{Backbone, Cotangent, EnergyOut, EnergySeed, Layout, Seeds};
+use crate::nn::{Backbone, Batch, Cotangent, EnergyOut, EnergySeed, Layout, Seeds};
 use crate::real::Real;
 use crate::spec::{DitSpec, NetSpec};
 
@@ -51,30 +51,6 @@ impl<T> Default for Pools<T> {
             gradients: Pool::default(),
         }
     }
-}
-
-/// Inputs of a call.
-#[derive(Clone, Copy)]
-struct Inputs<'a> {
-    h: &'a [f64],
-    beta: &'a [f64],
-    x: &'a [f64],
-}
-
-impl<'a> Inputs<'a> {
-    /// A range of samples.
-    fn part(&self, range: &Range<usize>, dim: usize) -> Self {
-        let rows = range.start * dim..range.end * dim;
-        Self { h: &self.h[range.clone()], beta: &self.beta[range.clone()], x: &self.x[rows] }
-    }
-}
-
-/// The energy head of some samples.
-#[derive(Default)]
-struct Energies {
-    u: Vec<f64>,
-    grad: Vec<f64>,
-    du_dh: Vec<f64>,
 }
 
 impl<T: Real> Dit<T> {
@@ -149,7 +125,7 @@ impl<T: Real> Dit<T> {
     }
 
     /// Scaled coordinates, noise level and temperature of some samples.
-    fn load(&self, m: &mut Memory<T>, part: &Inputs<'_>) {
+    fn load(&self, m: &mut Memory<T>, part: &Batch<'_>) {
         let dim = self.dim();
         for (i, (&h, &beta)) in part.h.iter().zip(part.beta).enumerate() {
             let edm = Edm::<f64>::new(h);
@@ -167,15 +143,15 @@ impl<T: Real> Dit<T> {
     }
 
     /// Denoiser of a micro-batch after the forward pass.
-    fn denoised(&self, m: &Memory<T>, part: &Inputs<'_>) -> Vec<f64> {
+    fn denoised(&self, m: &Memory<T>, part: &Batch<'_>) -> Vec<f64> {
         let dim = self.dim();
         let edm: Vec<Edm<f64>> = part.h.iter().map(|&h| Edm::new(h)).collect();
-        let d = |(k, x): (usize, &f64)| edm[k / dim].c_skip * x + edm[k / dim].c_out * Self::output(m, k);
+        let d = |(k, x): (usize, &f64)| edm[k / dim].denoised(*x, Self::output(m, k));
         part.x.iter().enumerate().map(d).collect()
     }
 
     /// Forward and reverse pass of the energy head; the adjoint of the output is `-y / sigma`, kept in `m`.
-    fn energies(&self, net: &Network<'_, T>, m: &mut Memory<T>, part: &Inputs<'_>) -> Energies {
+    fn energies(&self, net: &Network<'_, T>, m: &mut Memory<T>, part: &Batch<'_>) -> EnergyOut {
         let dim = self.dim();
         self.load(m, part);
         net.forward::<1, 1>(m, 0);
@@ -186,7 +162,7 @@ impl<T: Real> Dit<T> {
             }
         }
         net.reverse::<1, false>(m, 0, &mut []);
-        let mut out = Energies::default();
+        let mut out = EnergyOut::default();
         for (i, &h) in part.h.iter().enumerate() {
             let edm = Edm::<f64>::new(h);
             let (mut product, mut square, mut along) = (0.0, 0.0, 0.0);
@@ -209,12 +185,12 @@ impl<T: Real> Dit<T> {
     }
 
     /// Tangents along `v` in `x` and `w` in `h` of the inputs of a micro-batch whose values are loaded.
-    fn load_tangent(&self, m: &mut Memory<T>, part: &Inputs<'_>, seeds: &[EnergySeed], v: &[f64]) {
+    fn load_tangent(&self, m: &mut Memory<T>, part: &Batch<'_>, seeds: &[EnergySeed], v: &[f64]) {
         let dim = self.dim();
         for (i, (&h, seed)) in part.h.iter().zip(seeds).enumerate() {
             let edm = Edm::<f64>::new(h);
             let noise = m.noise.get::<1>(i).0[0];
-            m.noise.put(i, Num([noise, T::from_f64(0.125 * seed.w / h)]));
+            m.noise.put(i, Num([noise, T::from_f64(edm.noise_along(seed.w))]));
             for k in i * dim..(i + 1) * dim {
                 let slope = edm.c_in * (v[k] - 0.5 * seed.w * edm.c_skip * part.x[k]);
                 let y = m.y.get::<1>(k).0[0];
@@ -224,12 +200,10 @@ impl<T: Real> Dit<T> {
     }
 
     /// Adjoint of the output in the derivative of `U` along the loaded tangent, plus `c U`.
-    fn seed_second_order(&self, m: &mut Memory<T>, part: &Inputs<'_>, seeds: &[EnergySeed]) {
+    fn seed_second_order(&self, m: &mut Memory<T>, part: &Batch<'_>, seeds: &[EnergySeed]) {
         let dim = self.dim();
         for (i, (&h, seed)) in part.h.iter().zip(seeds).enumerate() {
-            let inv_sigma = Edm::<f64>::new(h).inv_sigma;
-            // Only <F, y> / sigma holds parameters; c adds the value itself to its tangent.
-            let factor = [-inv_sigma, inv_sigma * (0.5 * seed.w / h - seed.c)].map(T::from_f64);
+            let factor = Edm::<f64>::new(h).second_order(seed.w, seed.c).map(T::from_f64);
             for k in i * dim..(i + 1) * dim {
                 m.f_bar.put(k, Num::<T, 2>(factor) * m.y.get::<2>(k));
             }
@@ -267,11 +241,10 @@ impl<T: Real> Dit<T> {
 
     /// Laplacian of `U`, `[B]`: the reverse pass on dual numbers along every coordinate. For the energy-only drift.
     #[must_use]
-    pub fn laplacian(&self, params: &[f64], h: &[f64], beta: &[f64], x: &[f64]) -> Vec<f64> {
+    pub fn laplacian(&self, params: &[f64], at: Batch<'_>) -> Vec<f64> {
         let (net, dim) = (self.network(params, true), self.dim());
-        let inputs = Inputs { h, beta, x };
-        let parts = self.each(h.len(), MICRO, |m, range| {
-            let part = inputs.part(&range, dim);
+        let parts = self.each(at.h.len(), MICRO, |m, range| {
+            let part = at.part(&range, dim);
             self.energies(&net, m, &part);
             let seeds = vec![EnergySeed::default(); range.len()];
             let mut trace: Vec<f64> = part.h.iter().map(|&h| dim as f64 * Edm::new(h).c_skip).collect();
@@ -312,11 +285,10 @@ impl<T: Real> Backbone for Dit<T> {
         Some(Box::new(Self { plan: self.plan.clone(), dropout: Some(dropout), pools: Arc::clone(&self.pools) }))
     }
 
-    fn denoise(&self, params: &[f64], h: &[f64], beta: &[f64], x: &[f64]) -> Result<Vec<f64>> {
+    fn denoise(&self, params: &[f64], at: Batch<'_>) -> Result<Vec<f64>> {
         let (net, dim) = (self.network(params, false), self.dim());
-        let inputs = Inputs { h, beta, x };
-        let parts = self.each(h.len(), MICRO, |m, range| {
-            let part = inputs.part(&range, dim);
+        let parts = self.each(at.h.len(), MICRO, |m, range| {
+            let part = at.part(&range, dim);
             self.load(m, &part);
             net.draw_masks(m, range.start);
             net.forward::<1, 1>(m, 0);
@@ -325,21 +297,19 @@ impl<T: Real> Backbone for Dit<T> {
         Ok(parts.concat())
     }
 
-    fn energy(&self, params: &[f64], h: &[f64], beta: &[f64], x: &[f64]) -> Result<EnergyOut> {
+    fn energy(&self, params: &[f64], at: Batch<'_>) -> Result<EnergyOut> {
         let (net, dim) = (self.network(params, true), self.dim());
-        let inputs = Inputs { h, beta, x };
-        let parts = self.each(h.len(), MICRO, |m, range| {
+        let parts = self.each(at.h.len(), MICRO, |m, range| {
             net.draw_masks(m, range.start);
-            self.energies(&net, m, &inputs.part(&range, dim))
+            self.energies(&net, m, &at.part(&range, dim))
         });
         Ok(joined(parts))
     }
 
-    fn divergence(&self, params: &[f64], h: &[f64], beta: &[f64], x: &[f64]) -> Result<(Vec<f64>, Vec<f64>)> {
+    fn divergence(&self, params: &[f64], at: Batch<'_>) -> Result<(Vec<f64>, Vec<f64>)> {
         let (net, dim) = (self.network(params, false), self.dim());
-        let inputs = Inputs { h, beta, x };
-        let parts = self.each(h.len(), 1, |m, range| {
-            let part = inputs.part(&range, dim);
+        let parts = self.each(at.h.len(), 1, |m, range| {
+            let part = at.part(&range, dim);
             self.load(m, &part);
             net.draw_masks(m, range.start);
             net.forward::<1, 1>(m, 0);
@@ -351,18 +321,10 @@ impl<T: Real> Backbone for Dit<T> {
         Ok((d.concat(), div))
     }
 
-    fn denoise_jvp(
-        &self,
-        params: &[f64],
-        h: &[f64],
-        beta: &[f64],
-        x: &[f64],
-        v: &[f64],
-    ) -> Result<(Vec<f64>, Vec<f64>)> {
+    fn denoise_jvp(&self, params: &[f64], at: Batch<'_>, v: &[f64]) -> Result<(Vec<f64>, Vec<f64>)> {
         let (net, dim) = (self.network(params, false), self.dim());
-        let inputs = Inputs { h, beta, x };
-        let parts = self.each(h.len(), MICRO, |m, range| {
-            let part = inputs.part(&range, dim);
+        let parts = self.each(at.h.len(), MICRO, |m, range| {
+            let part = at.part(&range, dim);
             let v = &v[range.start * dim..range.end * dim];
             self.load(m, &part);
             net.draw_masks(m, range.start);
@@ -370,29 +332,18 @@ impl<T: Real> Backbone for Dit<T> {
             let d = self.denoised(m, &part);
             self.load_tangent(m, &part, &vec![EnergySeed::default(); range.len()], v);
             net.forward::<2, 1>(m, 1);
-            let slope = |(k, v): (usize, &f64)| {
-                let edm = Edm::<f64>::new(part.h[k / dim]);
-                edm.c_skip * v + edm.c_out * m.f.get::<2>(k).0[1].to_f64()
-            };
+            let slope =
+                |(k, v): (usize, &f64)| Edm::<f64>::new(part.h[k / dim]).denoised(*v, m.f.get::<2>(k).0[1].to_f64());
             (d, v.iter().enumerate().map(slope).collect::<Vec<f64>>())
         });
         let (d, slope): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
         Ok((d.concat(), slope.concat()))
     }
 
-    fn denoise_vjp(
-        &self,
-        params: &[f64],
-        h: &[f64],
-        beta: &[f64],
-        x: &[f64],
-        cotangent: Cotangent<'_>,
-        grad: &mut [f64],
-    ) -> Result<Vec<f64>> {
+    fn denoise_vjp(&self, params: &[f64], at: Batch<'_>, cotangent: Cotangent, grad: &mut [f64]) -> Result<Vec<f64>> {
         let (net, dim) = (self.network(params, true), self.dim());
-        let inputs = Inputs { h, beta, x };
-        let parts = self.each_with_gradient(h.len(), grad, |m, range, sum| {
-            let part = inputs.part(&range, dim);
+        let parts = self.each_with_gradient(at.h.len(), grad, |m, range, sum| {
+            let part = at.part(&range, dim);
             self.load(m, &part);
             net.draw_masks(m, range.start);
             net.forward::<1, 1>(m, 0);
@@ -411,19 +362,10 @@ impl<T: Real> Backbone for Dit<T> {
         Ok(parts.concat())
     }
 
-    fn energy_vjp(
-        &self,
-        params: &[f64],
-        h: &[f64],
-        beta: &[f64],
-        x: &[f64],
-        seed: Seeds<'_>,
-        grad: &mut [f64],
-    ) -> Result<EnergyOut> {
+    fn energy_vjp(&self, params: &[f64], at: Batch<'_>, seed: Seeds, grad: &mut [f64]) -> Result<EnergyOut> {
         let (net, dim) = (self.network(params, true), self.dim());
-        let inputs = Inputs { h, beta, x };
-        let parts = self.each_with_gradient(h.len(), grad, |m, range, sum| {
-            let part = inputs.part(&range, dim);
+        let parts = self.each_with_gradient(at.h.len(), grad, |m, range, sum| {
+            let part = at.part(&range, dim);
             net.draw_masks(m, range.start);
             let out = self.energies(&net, m, &part);
             let mut v = vec![0.0; part.x.len()];
@@ -454,12 +396,8 @@ impl<T: Real> Backbone for Dit<T> {
     }
 }
 
-fn joined(parts: Vec<Energies>) -> EnergyOut {
-    let mut out = EnergyOut { u: Vec::new(), grad: Vec::new(), du_dh: Vec::new() };
-    for part in parts {
-        out.u.extend(part.u);
-        out.grad.extend(part.grad);
-        out.du_dh.extend(part.du_dh);
-    }
-    out
+fn joined(parts: Vec<EnergyOut>) -> EnergyOut {
+    let mut all = EnergyOut::default();
+    parts.into_iter().for_each(|part| all.append(part));
+    all
 }

@@ -4,7 +4,7 @@
 use super::activation::{self, Silu};
 use super::mat::{Mat, Scalars};
 use super::plan::{FREQUENCIES, Linear, Packed, Plan};
-use crate::nn::fused::num::{H, Lanes, Num};
+use crate::lanes::num::{H, Lanes, Num};
 use crate::real::Real;
 
 /// Longest period of the embedding.
@@ -137,7 +137,7 @@ impl<T: Real> Conditioning<T> {
         if plan.conditioned {
             self.temperature.forward::<K>(w);
             for (s, t) in self.sum.part_mut(0, K).iter_mut().zip(self.temperature.out.part(0, K)) {
-                crate::nn::fused::num::add_lanes(s, t);
+                crate::lanes::num::add_lanes(s, t);
             }
         }
         activation::forward::<Silu, T>(&self.sum, &mut self.c, K - 1);

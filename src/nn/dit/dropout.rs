@@ -2,7 +2,7 @@
 //! on values, tangents or adjoints, sees the same network.
 
 use super::mat::Mat;
-use crate::nn::fused::num::{H, Lanes};
+use crate::lanes::num::{H, Lanes};
 use crate::real::Real;
 use crate::rng::{Purpose, Stream};
 

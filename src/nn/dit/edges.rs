@@ -3,7 +3,7 @@
 use multiversion::multiversion;
 
 use super::mat::{Mat, Scalars, pairs};
-use crate::nn::fused::num::{H, Lanes, Num, Row, add_last, add_scaled, dot_const, one_row};
+use crate::lanes::num::{H, Lanes, Num, Row, add_last, add_scaled, dot_const, one_row};
 use crate::real::Real;
 
 /// `x = W y + b` with `tangents`; `w` holds three columns, then the bias.

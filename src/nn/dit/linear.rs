@@ -2,8 +2,8 @@
 
 use super::mat::Mat;
 use super::plan::{Linear, Packed};
-use crate::nn::fused::num::{H, Lanes, add_lanes};
-use crate::nn::gemm::{Start, outer, product};
+use crate::lanes::gemm::{Start, outer, product};
+use crate::lanes::num::{H, Lanes, add_lanes};
 use crate::real::Real;
 
 impl Linear {

@@ -1,6 +1,6 @@
 //! Matrices of rows with tangents.
 
-use crate::nn::fused::num::{H, Lanes, Num, Row};
+use crate::lanes::num::{H, Lanes, Num, Row};
 use crate::real::Real;
 
 /// `[components][rows][lanes]`: component 0 is the value, the others its tangents. One product with a weight takes the rows

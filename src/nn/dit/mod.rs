@@ -13,7 +13,7 @@
 //! |---|---|
 //! | [`plan`] | shapes, parameters in file order, where each lies in packed lanes |
 //! | [`mat`] | rows with tangents: `[components][rows][lanes of 32 features]` |
-//! | [`crate::nn::gemm`], [`linear`] | products with packed weights, weight gradients |
+//! | [`crate::lanes::gemm`], [`linear`] | products with packed weights, weight gradients |
 //! | [`norm`], [`activation`], [`attention`] | what lies between the products, forward and reverse |
 //! | [`block`], [`reverse`] | one block, forward and reverse |
 //! | [`conditioning`], [`edges`], [`network`] | the whole network, forward and reverse |
@@ -43,7 +43,6 @@ pub mod mat;
 pub mod network;
 pub mod norm;
 pub mod plan;
-pub mod pool;
 pub mod reverse;
 pub mod tangents;
 

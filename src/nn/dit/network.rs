@@ -8,9 +8,9 @@ use super::edges;
 use super::mat::{Mat, Scalars};
 use super::norm::{Modulation, modulate, modulate_reverse};
 use super::plan::{Packed, Plan};
-use super::pool::Loan;
 use super::reverse::{BlockAdjoint, Reverse, Scratch};
-use crate::nn::fused::num::Lanes;
+use crate::lanes::num::Lanes;
+use crate::lanes::pool::Loan;
 use crate::real::Real;
 
 /// Values, one tangent and adjoints of a micro-batch.
@@ -209,7 +209,8 @@ impl<T: Real> Network<'_, T> {
             let masks = self.dropout.as_ref().map(|_| &m.masks[b]);
             let (mods, mods_bar) = (&m.conditioning.mods[b], &mut m.conditioning.mods_bar[b]);
             let adjoint = &mut m.adjoints[b];
-            adjoint.run::<K, WEIGHTS>(&m.blocks[b], &plan.blocks[b], &mut run, mods, masks, &mut m.x_bar, mods_bar);
+            let bars = (&mut m.x_bar, mods_bar);
+            adjoint.run::<K, WEIGHTS>(&m.blocks[b], &plan.blocks[b], &mut run, mods, masks, bars);
         }
         let w = &self.w.forward[plan.embed..];
         let embed = if WEIGHTS { &mut run.grad[plan.embed..] } else { &mut [] };
@@ -228,7 +229,7 @@ impl<T: Real> Network<'_, T> {
         let norm = if WEIGHTS { &mut grad[plan.final_norm..] } else { &mut [] };
         let at_mods = self.output_modulation();
         let u = &mut m.scratch.u;
-        modulate_reverse::<T, K, WEIGHTS>(&m.last, w, mods, at_mods, &m.last_bar, &mut m.x_bar, mods_bar, u, norm);
+        modulate_reverse::<T, K, WEIGHTS>(&m.last, w, mods, at_mods, &m.last_bar, (&mut m.x_bar, mods_bar), (u, norm));
         if WEIGHTS {
             edges::output_gradient::<T, K>(u, &m.f_bar, &mut grad[plan.final_linear..]);
         }

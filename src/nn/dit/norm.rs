@@ -7,7 +7,7 @@
 use multiversion::multiversion;
 
 use super::mat::{Mat, pairs};
-use crate::nn::fused::num::{H, Lanes, Num, Row, add_lanes, add_row, hadamard, one_row, sum, times};
+use crate::lanes::num::{H, Lanes, Num, Row, add_lanes, add_row, hadamard, one_row, sum, times};
 use crate::real::Real;
 
 /// Variance floor of LayerNorm.
@@ -137,17 +137,14 @@ pub fn modulate<T: Real, const K: usize, const M: usize>(
 /// writes `u` again (for the gradient of the weight that follows); always adds the adjoints of shift and scale to
 /// `mods_bar`.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
-#[allow(clippy::too_many_arguments)] // disjoint borrows of the tapes and scratch of one sample
 pub fn modulate_reverse<T: Real, const K: usize, const WEIGHTS: bool>(
     x: &Mat<T>,
     w: &[Lanes<T>],
     mods: &Mat<T>,
     at: Modulation,
     u_bar: &Mat<T>,
-    x_bar: &mut Mat<T>,
-    mods_bar: &mut Mat<T>,
-    u: &mut Mat<T>,
-    w_bar: &mut [Lanes<T>],
+    (x_bar, mods_bar): (&mut Mat<T>, &mut Mat<T>),
+    (u, w_bar): (&mut Mat<T>, &mut [Lanes<T>]),
 ) {
     let tokens = x.rows / mods.rows;
     let weight = T::from_f64(1.0 / (x.lanes * H) as f64);

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::super::layout::Layout;
 use crate::error::{Error, Result};
-use crate::nn::fused::num::{H, Lanes};
+use crate::lanes::num::{H, Lanes};
 use crate::real::Real;
 use crate::spec::{DitSpec, NetSpec};
 

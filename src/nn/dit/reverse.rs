@@ -7,7 +7,7 @@ use super::block::{BlockTape, of_attention, of_mlp};
 use super::mat::Mat;
 use super::norm::{modulate_reverse, residual_reverse};
 use super::plan::{BlockPlan, Packed, Plan};
-use crate::nn::fused::num::Lanes;
+use crate::lanes::num::Lanes;
 use crate::real::Real;
 
 /// What the products of the reverse pass gave, kept so that a second pass on dual numbers need not do the values again.
@@ -66,8 +66,7 @@ impl<T: Real> BlockAdjoint<T> {
         [&mut self.y, &mut self.u2, &mut self.o, &mut self.u]
     }
 
-    /// Reverse pass of a block: `x_bar` comes in as the adjoint of its output and leaves as that of its input.
-    #[allow(clippy::too_many_arguments)] // disjoint borrows of the tapes and scratch of one sample
+    /// Reverse pass of a block: the first of `bars` comes in as the adjoint of its output and leaves as that of its input.
     pub fn run<const K: usize, const WEIGHTS: bool>(
         &mut self,
         tape: &BlockTape<T>,
@@ -75,8 +74,7 @@ impl<T: Real> BlockAdjoint<T> {
         run: &mut Reverse<'_, T>,
         mods: &Mat<T>,
         masks: Option<&[Mat<T>; 2]>,
-        x_bar: &mut Mat<T>,
-        mods_bar: &mut Mat<T>,
+        (x_bar, mods_bar): (&mut Mat<T>, &mut Mat<T>),
     ) {
         let Scratch { u, y, branch_bar, z_bar, qkv_bar, columns } = &mut *run.scratch;
         let hidden = x_bar.lanes;
@@ -89,7 +87,15 @@ impl<T: Real> BlockAdjoint<T> {
         plan.mlp0.reverse(run.w, z_bar, &mut self.u2, run.from, K, false);
         let w = &run.w.forward[plan.norm2..];
         let norm = if WEIGHTS { &mut run.grad[plan.norm2..] } else { &mut [] };
-        modulate_reverse::<T, K, WEIGHTS>(&tape.x1, w, mods, at, &self.u2, x_bar, mods_bar, u, norm);
+        modulate_reverse::<T, K, WEIGHTS>(
+            &tape.x1,
+            w,
+            mods,
+            at,
+            &self.u2,
+            (&mut *x_bar, &mut *mods_bar),
+            (&mut *u, norm),
+        );
         if WEIGHTS {
             plan.mlp2.gradient::<T, K>(y, branch_bar, run.grad, columns);
             plan.mlp0.gradient::<T, K>(u, z_bar, run.grad, columns);
@@ -103,7 +109,15 @@ impl<T: Real> BlockAdjoint<T> {
         plan.qkv.reverse(run.w, qkv_bar, &mut self.u, run.from, K, false);
         let w = &run.w.forward[plan.norm1..];
         let norm = if WEIGHTS { &mut run.grad[plan.norm1..] } else { &mut [] };
-        modulate_reverse::<T, K, WEIGHTS>(&tape.x, w, mods, at, &self.u, x_bar, mods_bar, u, norm);
+        modulate_reverse::<T, K, WEIGHTS>(
+            &tape.x,
+            w,
+            mods,
+            at,
+            &self.u,
+            (&mut *x_bar, &mut *mods_bar),
+            (&mut *u, norm),
+        );
         if WEIGHTS {
             plan.out.gradient::<T, K>(&tape.o, branch_bar, run.grad, columns);
             plan.qkv.gradient::<T, K>(u, qkv_bar, run.grad, columns);

@@ -9,8 +9,8 @@ use super::block::{BlockTape, Forward};
 use super::mat::{Mat, Scalars};
 use super::network::{Memory, Network};
 use super::plan::Linear;
-use crate::nn::fused::num::{H, Lanes, Num};
-use crate::nn::gemm::{Start, product_panels};
+use crate::lanes::gemm::{Start, product_panels};
+use crate::lanes::num::{H, Lanes, Num};
 use crate::real::Real;
 
 /// Tokens whose directions are pushed together: their rows stay in cache between the products.
@@ -121,7 +121,7 @@ impl<T: Real> Tangents<T> {
                 let panels = only_own.end..plan.qkv.outputs;
                 product_panels(weight, x, plan.qkv.inputs, Start::Zero, y, plan.qkv.outputs, panels);
             }
-            own_rows(&plan.qkv, weight, run.u, &mut tape.qkv, first, tangents, only_own, own);
+            own_rows(&plan.qkv, weight, run.u, &mut tape.qkv, (first, tangents), only_own, own);
             tape.attend::<2>(&mut run, queries);
             if last {
                 for t in 1..=tangents {
@@ -167,14 +167,12 @@ fn known<T: Real>(tape: &mut BlockTape<T>, values: &BlockTape<T>) {
 }
 
 /// Some panels of a layer, each tangent at its own token alone.
-#[allow(clippy::too_many_arguments)] // disjoint borrows of the tapes and scratch of one sample
 fn own_rows<T: Real>(
     linear: &Linear,
     weight: &[Lanes<T>],
     u: &Mat<T>,
     out: &mut Mat<T>,
-    first: usize,
-    tangents: usize,
+    (first, tangents): (usize, usize),
     panels: std::ops::Range<usize>,
     [x, y]: &mut [Vec<Lanes<T>>; 2],
 ) {

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use super::{Egnn, NodeInputs, Real, Shape};
 use crate::error::{Error, Result};
 use crate::nn::candle::egnn_layout;
-use crate::nn::{Backbone, Cotangent, EnergyOut, Layout, Seeds};
+use crate::nn::{Backbone, Batch, Cotangent, EnergyOut, Layout, Seeds};
 use crate::spec::{NetSpec, NodeFeatures};
 
 /// The fused EGNN as a backbone, computing in `T` (f32 in production, f64 in tests).
@@ -80,43 +80,28 @@ impl<T: Real> Backbone for FusedEgnn<T> {
         3 * self.shape.particles
     }
 
-    fn denoise(&self, params: &[f64], h: &[f64], beta: &[f64], x: &[f64]) -> Result<Vec<f64>> {
-        Ok(wide(&self.net(params)?.denoise(&cast(h), &cast(beta), &cast(x))))
+    fn denoise(&self, params: &[f64], at: Batch<'_>) -> Result<Vec<f64>> {
+        Ok(wide(&self.net(params)?.denoise(&cast(at.h), &cast(at.beta), &cast(at.x))))
     }
 
-    fn energy(&self, params: &[f64], h: &[f64], beta: &[f64], x: &[f64]) -> Result<EnergyOut> {
-        let e = self.net(params)?.energy(&cast(h), &cast(beta), &cast(x));
+    fn energy(&self, params: &[f64], at: Batch<'_>) -> Result<EnergyOut> {
+        let e = self.net(params)?.energy(&cast(at.h), &cast(at.beta), &cast(at.x));
         Ok(EnergyOut { u: wide(&e.u), grad: wide(&e.grad), du_dh: wide(&e.dh) })
     }
 
-    fn divergence(&self, params: &[f64], h: &[f64], beta: &[f64], x: &[f64]) -> Result<(Vec<f64>, Vec<f64>)> {
-        let (score, div) = self.net(params)?.div_score(&cast(h), &cast(beta), &cast(x));
+    fn divergence(&self, params: &[f64], at: Batch<'_>) -> Result<(Vec<f64>, Vec<f64>)> {
+        let (score, div) = self.net(params)?.div_score(&cast(at.h), &cast(at.beta), &cast(at.x));
         let dim = self.dim();
-        let d = score.iter().zip(x).enumerate().map(|(k, (s, x))| x + h[k / dim] * s.to_f64()).collect();
+        let d = score.iter().zip(at.x).enumerate().map(|(k, (s, x))| x + at.h[k / dim] * s.to_f64()).collect();
         Ok((d, wide(&div)))
     }
 
-    fn denoise_jvp(
-        &self,
-        params: &[f64],
-        h: &[f64],
-        beta: &[f64],
-        x: &[f64],
-        v: &[f64],
-    ) -> Result<(Vec<f64>, Vec<f64>)> {
-        let (d, jv) = self.net(params)?.denoise_jvp(&cast(h), &cast(beta), &cast(x), &cast(v));
+    fn denoise_jvp(&self, params: &[f64], at: Batch<'_>, v: &[f64]) -> Result<(Vec<f64>, Vec<f64>)> {
+        let (d, jv) = self.net(params)?.denoise_jvp(&cast(at.h), &cast(at.beta), &cast(at.x), &cast(v));
         Ok((wide(&d), wide(&jv)))
     }
 
-    fn denoise_vjp(
-        &self,
-        params: &[f64],
-        h: &[f64],
-        beta: &[f64],
-        x: &[f64],
-        cotangent: Cotangent<'_>,
-        grad: &mut [f64],
-    ) -> Result<Vec<f64>> {
+    fn denoise_vjp(&self, params: &[f64], at: Batch<'_>, cotangent: Cotangent, grad: &mut [f64]) -> Result<Vec<f64>> {
         let net = self.net(params)?;
         let mut sum = vec![T::ZERO; net.params.len()];
         let pull = |i: usize, d: &[T], out: &mut [T]| {
@@ -124,20 +109,12 @@ impl<T: Real> Backbone for FusedEgnn<T> {
             cotangent(i, &wide(d), &mut wide_out);
             out.copy_from_slice(&cast::<T>(&wide_out));
         };
-        let d = net.denoise_vjp(&cast(h), &cast(beta), &cast(x), pull, &mut sum);
+        let d = net.denoise_vjp(&cast(at.h), &cast(at.beta), &cast(at.x), pull, &mut sum);
         self.add(&sum, grad);
         Ok(wide(&d))
     }
 
-    fn energy_vjp(
-        &self,
-        params: &[f64],
-        h: &[f64],
-        beta: &[f64],
-        x: &[f64],
-        seed: Seeds<'_>,
-        grad: &mut [f64],
-    ) -> Result<EnergyOut> {
+    fn energy_vjp(&self, params: &[f64], at: Batch<'_>, seed: Seeds, grad: &mut [f64]) -> Result<EnergyOut> {
         let net = self.net(params)?;
         let mut sum = vec![T::ZERO; net.params.len()];
         let pull = |i: usize, u: T, g: &[T], dh: T, v: &mut [T]| {
@@ -146,7 +123,7 @@ impl<T: Real> Backbone for FusedEgnn<T> {
             v.copy_from_slice(&cast::<T>(&wide_v));
             (T::from_f64(s.c), T::from_f64(s.w))
         };
-        let e = net.energy_vjp(&cast(h), &cast(beta), &cast(x), pull, &mut sum);
+        let e = net.energy_vjp(&cast(at.h), &cast(at.beta), &cast(at.x), pull, &mut sum);
         self.add(&sum, grad);
         Ok(EnergyOut { u: wide(&e.u), grad: wide(&e.grad), du_dh: wide(&e.dh) })
     }

@@ -2,14 +2,14 @@
 
 use rayon::prelude::*;
 
-use super::num::{H, Lanes, Num, Vec3};
+use crate::lanes::num::{H, Lanes, Num, Vec3};
 use crate::real::Real;
 
 /// Samples whose parameter gradients are summed one after the other; chunk sums are then added in order.
-pub const CHUNK: usize = 16;
+pub(super) const CHUNK: usize = 16;
 
 /// Runs `f(memory, sample, row of a, row of b)` for every sample; `a` and `b` hold `samples` rows each.
-pub fn for_each<T: Real, M>(
+pub(super) fn for_each<T: Real, M>(
     samples: usize,
     a: &mut [T],
     b: &mut [T],
@@ -25,7 +25,7 @@ pub fn for_each<T: Real, M>(
 }
 
 /// As [`for_each`], while `f` adds to a weight gradient of `rows` packed rows; returns the sum over samples.
-pub fn sum_gradients<T: Real, M>(
+pub(super) fn sum_gradients<T: Real, M>(
     rows: usize,
     samples: usize,
     a: &mut [T],
@@ -60,14 +60,14 @@ pub fn sum_gradients<T: Real, M>(
 }
 
 /// Points from a flat row.
-pub fn points<T: Real>(x: &[T], scale: T, out: &mut [Vec3<T, 1>]) {
+pub(super) fn points<T: Real>(x: &[T], scale: T, out: &mut [Vec3<T, 1>]) {
     for (p, x) in out.iter_mut().zip(x.as_chunks::<3>().0) {
         *p = x.map(|c| Num([c * scale]));
     }
 }
 
 /// Points with one tangent from two flat rows.
-pub fn dual_points<T: Real>(x: &[T], scale: T, tangent: impl Fn(usize) -> T, out: &mut [Vec3<T, 2>]) {
+pub(super) fn dual_points<T: Real>(x: &[T], scale: T, tangent: impl Fn(usize) -> T, out: &mut [Vec3<T, 2>]) {
     for (i, (p, x)) in out.iter_mut().zip(x.as_chunks::<3>().0).enumerate() {
         *p = std::array::from_fn(|c| Num([x[c] * scale, tangent(3 * i + c)]));
     }

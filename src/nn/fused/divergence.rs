@@ -13,13 +13,15 @@ use multiversion::multiversion;
 use super::forward::{LayerTape, Shape, Tape, block, inverse_num, zero, zero_row};
 use super::kernels::{linear, linear_block};
 use super::layout::row;
-use super::num::{H, Lanes, Num, Row, add_lanes, add_scaled, dot, dot_const, dot_lanes, hadamard, one_row, times};
 use super::reverse::gate;
+use crate::lanes::num::{
+    H, Lanes, Num, Row, add_lanes, add_scaled, dot, dot_const, dot_lanes, hadamard, one_row, times,
+};
 use crate::real::Real;
 
 /// Working memory.
 #[derive(Debug)]
-pub struct Divergence<T> {
+pub(super) struct Divergence<T> {
     /// Tangents of positions, `[direction][particle]`.
     x: Vec<[T; 3]>,
     /// Tangents of node features, `[direction][particle]`.
@@ -49,7 +51,7 @@ struct Step<T> {
 
 impl<T: Real> Divergence<T> {
     /// Memory for one sample.
-    pub fn new(shape: &Shape) -> Self {
+    pub(super) fn new(shape: &Shape) -> Self {
         let (n, e) = (shape.particles, shape.edges());
         let nodes = || vec![Lanes([T::ZERO; H]); 3 * n * n];
         let edges = || vec![zero_row(); e];
@@ -69,7 +71,7 @@ impl<T: Real> Divergence<T> {
     }
 
     /// The trace at the point that `tape` recorded. `w`: packed rows, `wt`: their transposed blocks.
-    pub fn trace(&mut self, shape: &Shape, w: &[Lanes<T>], wt: &[Lanes<T>], tape: &Tape<T, 1>) -> T {
+    pub(super) fn trace(&mut self, shape: &Shape, w: &[Lanes<T>], wt: &[Lanes<T>], tape: &Tape<T, 1>) -> T {
         let mut trace = T::ZERO;
         for (l, layer) in tape.layers.iter().enumerate() {
             let at = row::FIRST + l * row::LAYER;

@@ -4,10 +4,10 @@ use super::batch::{dual_points, for_each, points, sum_gradients};
 use super::divergence::Divergence;
 use super::forward::{NodeInputs, Shape, Tape, zero};
 use super::layout::Layout;
-use super::num::{Lanes, Num, Vec3};
-use super::reverse::{Reverse, inner};
+use super::reverse::{Net, Reverse, inner};
 use crate::array::Arrays;
 use crate::error::{Error, Result};
+use crate::lanes::num::{Lanes, Num, Vec3};
 use crate::nn::edm::Edm;
 use crate::real::Real;
 
@@ -124,7 +124,8 @@ impl<T: Real> Egnn<T> {
         grad: &mut [Lanes<T>],
     ) {
         let Memory { tape, reverse, cotangent, .. } = m;
-        reverse.run::<WEIGHTS>(&self.shape, &w.rows, &w.transposed, tape, inputs, cotangent, grad);
+        let net = Net { shape: &self.shape, rows: &w.rows, transposed: &w.transposed };
+        reverse.run::<WEIGHTS>(net, tape, inputs, cotangent, grad);
     }
 
     /// The backbone inside the preconditioned network, at `m.y`.
@@ -136,14 +137,26 @@ impl<T: Real> Egnn<T> {
     /// Denoiser `D [B, 3n]` at variances `h [B]`, inverse temperatures `beta [B]`, positions `x [B, 3n]`.
     #[must_use]
     pub fn denoise(&self, h: &[T], beta: &[T], x: &[T]) -> Vec<T> {
+        self.combined(h, beta, x, |edm| (edm.c_skip, edm.c_out))
+    }
+
+    /// Score `(D - x) / h`, `[B, 3n]`, without the cancellation of the denoiser at small `h`.
+    #[must_use]
+    pub fn score(&self, h: &[T], beta: &[T], x: &[T]) -> Vec<T> {
+        self.combined(h, beta, x, |edm| (-edm.c_skip, edm.inv_sigma * edm.c_in))
+    }
+
+    /// `a x + b F`.
+    fn combined(&self, h: &[T], beta: &[T], x: &[T], factors: impl Fn(&Edm<T>) -> (T, T) + Sync + Send) -> Vec<T> {
         let (w, d) = (self.weights(), self.dim());
         let mut out = vec![T::ZERO; x.len()];
         let mut none = vec![T::ZERO; h.len()];
         let memory = || Memory::<T, 1>::new(&self.shape);
-        for_each(h.len(), &mut out, &mut none, memory, |m, b, out, _| {
-            let (edm, x) = (Edm::new(h[b]), &x[b * d..][..d]);
-            self.precondition(&w, m, &edm, beta[b], x);
-            combine(&m.tape.out, edm.c_skip, x, edm.c_out, out);
+        for_each(h.len(), &mut out, &mut none, memory, |m, k, out, _| {
+            let (edm, x) = (Edm::new(h[k]), &x[k * d..][..d]);
+            self.precondition(&w, m, &edm, beta[k], x);
+            let (a, b) = factors(&edm);
+            combine(&m.tape.out, a, x, b, out);
         });
         out
     }
@@ -160,26 +173,11 @@ impl<T: Real> Egnn<T> {
             dual_points(x, edm.c_in, |i| edm.c_in * v[i], &mut m.y);
             m.tape.run(&self.shape, &w.rows, Num([edm.noise, T::ZERO]), beta[b], &m.y);
             for (k, f) in m.tape.out.as_flattened().iter().enumerate() {
-                out[k] = edm.c_skip * x[k] + edm.c_out * f.0[0];
-                slope[k] = edm.c_skip * v[k] + edm.c_out * f.0[1];
+                out[k] = edm.denoised(x[k], f.0[0]);
+                slope[k] = edm.denoised(v[k], f.0[1]);
             }
         });
         (out, slope)
-    }
-
-    /// Score `(D - x) / h`, `[B, 3n]`, without the cancellation of the denoiser at small `h`.
-    #[must_use]
-    pub fn score(&self, h: &[T], beta: &[T], x: &[T]) -> Vec<T> {
-        let (w, d) = (self.weights(), self.dim());
-        let mut out = vec![T::ZERO; x.len()];
-        let mut none = vec![T::ZERO; h.len()];
-        let memory = || Memory::<T, 1>::new(&self.shape);
-        for_each(h.len(), &mut out, &mut none, memory, |m, b, out, _| {
-            let (edm, x) = (Edm::new(h[b]), &x[b * d..][..d]);
-            self.precondition(&w, m, &edm, beta[b], x);
-            combine(&m.tape.out, -edm.c_skip, x, edm.inv_sigma * edm.c_in, out);
-        });
-        out
     }
 
     /// Score `[B, 3n]` and its exact divergence `[B]`, the trace over all `3n` coordinates.
@@ -208,22 +206,19 @@ impl<T: Real> Egnn<T> {
         let mut scalars = vec![T::ZERO; 2 * h.len()];
         let memory = || Memory::<T, 1>::new(&self.shape);
         for_each(h.len(), &mut grad, &mut scalars, memory, |m, b, grad, scalars| {
-            self.energy_of(&w, m, &Edm::new(h[b]), beta[b], &x[b * d..][..d], grad, scalars);
+            self.energy_of(&w, m, &Edm::new(h[b]), (beta[b], &x[b * d..][..d]), (grad, scalars));
         });
         split(grad, &scalars)
     }
 
     /// One sample: writes the gradient, and `U`, `dU/dh` to `scalars`.
-    #[allow(clippy::too_many_arguments)] // disjoint borrows of the tapes and scratch of one sample
     fn energy_of(
         &self,
         w: &Weights<T>,
         m: &mut Memory<T, 1>,
         edm: &Edm<T>,
-        beta: T,
-        x: &[T],
-        grad: &mut [T],
-        scalars: &mut [T],
+        (beta, x): (T, &[T]),
+        (grad, scalars): (&mut [T], &mut [T]),
     ) {
         self.precondition(w, m, edm, beta, x);
         m.cotangent.copy_from_slice(&m.y);
@@ -235,14 +230,9 @@ impl<T: Real> Egnn<T> {
                 r[c] += f[c];
             }
         }
-        combine(&m.reverse.y, edm.c_skip, x, -(edm.inv_sigma * edm.c_in), grad);
-        let half = T::from_f64(0.5);
-        let y2 = inner(&m.y, &m.y);
-        scalars[0] = half * y2 - edm.inv_sigma * product;
-        // dy/dh = -y / (2 (1 + h)), dc_noise/dh = 1 / (8 h).
-        let along_noise = m.reverse.noise.0[0] * T::from_f64(0.125) / edm.h;
-        let along_y = half * edm.c_skip * inner(&m.reverse.y, &m.y);
-        scalars[1] = edm.inv_sigma * (half * product / edm.h - along_noise + along_y) - half * edm.c_skip * y2;
+        combine(&m.reverse.y, edm.c_skip, x, edm.slope(), grad);
+        let along = inner(&m.reverse.y, &m.y);
+        (scalars[0], scalars[1]) = edm.energy(product, inner(&m.y, &m.y), m.reverse.noise.0[0], along);
     }
 
     /// Parameter gradient of `sum_b <cotangent_b, D_b>`, added to `grads`; returns the denoiser.
@@ -294,7 +284,7 @@ impl<T: Real> Egnn<T> {
                  scalars: &mut [T],
                  grad: &mut [Lanes<T>]| {
             let (edm, x, beta) = (Edm::new(h[b]), &x[b * d..][..d], beta[b]);
-            self.energy_of(&w, m, &edm, beta, x, grad_x, scalars);
+            self.energy_of(&w, m, &edm, (beta, x), (&mut *grad_x, &mut *scalars));
             let (c, a) = cotangent(b, scalars[0], grad_x, scalars[1], v);
             if a == T::ZERO && v.iter().all(|v| *v == T::ZERO) {
                 // The value alone, as in energy matching: its parameter gradient is that of the tape at hand.
@@ -305,13 +295,11 @@ impl<T: Real> Egnn<T> {
                 self.pull::<1, true>(&w, m, (Num([edm.noise]), beta), grad);
                 return;
             }
-            let half = T::from_f64(0.5);
-            let shrink = half * a * edm.c_skip * edm.c_in;
+            let shrink = edm.shrink(a);
             dual_points(x, edm.c_in, |i| edm.c_in * v[i] - shrink * x[i], &mut dual.y);
-            let noise = Num([edm.noise, a * T::from_f64(0.125) / edm.h]);
+            let noise = Num([edm.noise, edm.noise_along(a)]);
             dual.tape.run(&self.shape, &w.rows, noise, beta, &dual.y);
-            // Only <F, y> / sqrt(h) holds parameters; its factor's tangent is -a / (2 h^(3/2)), and c adds the value itself.
-            let factor = Num([-edm.inv_sigma, edm.inv_sigma * (half * a / edm.h - c)]);
+            let factor = Num(edm.second_order(a, c));
             for (cotangent, y) in dual.cotangent.iter_mut().zip(&dual.y) {
                 *cotangent = y.map(|y| factor * y);
             }

@@ -5,7 +5,7 @@ use multiversion::multiversion;
 
 use super::kernels::{linear, silu};
 use super::layout::row;
-use super::num::{H, Lanes, Num, Row, Vec3, add_lanes, add_row, add_scaled, dot_const, dot3, one_row, times};
+use crate::lanes::num::{H, Lanes, Num, Row, Vec3, add_lanes, add_row, add_scaled, dot_const, dot3, one_row, times};
 use crate::real::Real;
 
 /// Reach of all coordinate updates together.

@@ -3,7 +3,7 @@
 
 use multiversion::multiversion;
 
-use super::num::{H, Lanes, Row};
+use crate::lanes::num::{H, Lanes, Row};
 use crate::real::Real;
 
 /// Rows that share one pass over the weights.

@@ -1,8 +1,8 @@
 //! Where each parameter lies in the flat vector an optimiser sees, and in the packed rows the kernels see.
 
-use super::num::{H, Lanes};
 use crate::array::{Array, Arrays};
 use crate::error::{Error, Result};
+use crate::lanes::num::{H, Lanes};
 use crate::real::Real;
 
 /// Number of scalar inputs of a node.

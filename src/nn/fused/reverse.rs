@@ -6,9 +6,27 @@ use multiversion::multiversion;
 use super::forward::{LayerTape, Shape, Tape, block, inverse_num, remove_mean, zero, zero_row};
 use super::kernels::{linear, outer};
 use super::layout::row;
-use super::num::{H, Lanes, Num, Row, Vec3, add_lanes, add_last, add_row, add_scaled, dot, dot_const, dot3};
-use super::num::{hadamard, one_row, times};
+use crate::lanes::num::{H, Lanes, Num, Row, Vec3, add_lanes, add_last, add_row, add_scaled, dot, dot_const, dot3};
+use crate::lanes::num::{hadamard, one_row, times};
 use crate::real::Real;
+
+/// A network as the reverse pass reads it.
+#[derive(Debug, Clone, Copy)]
+pub struct Net<'a, T> {
+    /// Its shape.
+    pub shape: &'a Shape,
+    /// Packed weights.
+    pub rows: &'a [Lanes<T>],
+    /// Their transposed blocks.
+    pub transposed: &'a [Lanes<T>],
+}
+
+/// Where [`displace`] writes.
+struct Displaced<'a, T, const K: usize> {
+    d2: &'a mut [Num<T, K>],
+    diff: &'a mut [Vec3<T, K>],
+    z: &'a mut [Row<T, K>],
+}
 
 /// Working memory of one reverse pass.
 #[derive(Debug)]
@@ -54,13 +72,10 @@ impl<T: Real, const K: usize> Reverse<T, K> {
     }
 
     /// Pulls `cotangent` of the output of `tape` back to `self.y` and `self.noise`; with `WEIGHTS`, adds the weight
-    /// gradient (last component) to `grad`. `w`: packed rows, `wt`: their transposed blocks.
-    #[allow(clippy::too_many_arguments)] // disjoint borrows of the tapes and scratch of one sample
+    /// gradient (last component) to `grad`.
     pub fn run<const WEIGHTS: bool>(
         &mut self,
-        shape: &Shape,
-        w: &[Lanes<T>],
-        wt: &[Lanes<T>],
+        net: Net<'_, T>,
         tape: &Tape<T, K>,
         inputs: (Num<T, K>, T),
         cotangent: &[Vec3<T, K>],
@@ -73,13 +88,14 @@ impl<T: Real, const K: usize> Reverse<T, K> {
         }
         self.first.fill(zero());
         self.h.fill(zero_row());
+        let Net { shape, rows, transposed } = net;
         for l in (0..shape.layers).rev() {
             let at = row::FIRST + l * row::LAYER;
-            let (w, wt) = (&w[at..][..row::LAYER], &wt[at..][..row::LAYER]);
+            let own = Net { shape, rows: &rows[at..][..row::LAYER], transposed: &transposed[at..][..row::LAYER] };
             let none = &mut [][..];
             let grad = if WEIGHTS { &mut grad[at..][..row::LAYER] } else { none };
             let first = if l == 0 { &[][..] } else { &tape.layers[0].d2 };
-            self.layer::<WEIGHTS>(shape, w, wt, &tape.layers[l], first, l + 1 == shape.layers, grad);
+            self.layer::<WEIGHTS>(own, &tape.layers[l], first, l + 1 == shape.layers, grad);
             if l == 0 {
                 for (d2, first) in self.d2.iter_mut().zip(&self.first) {
                     *d2 += *first;
@@ -92,22 +108,20 @@ impl<T: Real, const K: usize> Reverse<T, K> {
                 y[c] += x[c];
             }
         }
-        self.noise = embed::<T, K, WEIGHTS>(shape, w, inputs, &self.h, grad);
+        self.noise = embed::<T, K, WEIGHTS>(shape, rows, inputs, &self.h, grad);
     }
 
     /// One layer: from cotangents of its output `self.x`, `self.h` to those of its node inputs `self.h`, differences
     /// `self.diff`, squared distances `self.d2` and initial squared distances (added to `self.first`).
-    #[allow(clippy::too_many_arguments)] // disjoint borrows of the tapes and scratch of one sample
     fn layer<const WEIGHTS: bool>(
         &mut self,
-        shape: &Shape,
-        w: &[Lanes<T>],
-        wt: &[Lanes<T>],
+        net: Net<'_, T>,
         layer: &LayerTape<T, K>,
         first: &[Num<T, K>],
         is_last: bool,
         grad: &mut [Lanes<T>],
     ) {
+        let Net { shape, rows: w, transposed: wt } = net;
         if is_last {
             self.messages.fill(zero_row());
         } else {
@@ -152,7 +166,8 @@ impl<T: Real, const K: usize> Reverse<T, K> {
         layer: &LayerTape<T, K>,
         grad: &mut [Lanes<T>],
     ) {
-        displace::<T, K, WEIGHTS>(w, range, layer, &self.x, &mut self.d2, &mut self.diff, &mut self.z, grad);
+        let out = Displaced { d2: &mut self.d2, diff: &mut self.diff, z: &mut self.z };
+        displace::<T, K, WEIGHTS>(w, range, layer, &self.x, out, grad);
     }
 
     fn edge_inputs<const WEIGHTS: bool>(
@@ -234,17 +249,15 @@ fn multiply<T: Real, const K: usize>(x: &mut [Row<T, K>], y: &[Row<T, K>]) {
 
 /// Through the coordinate update to the pre-activation `z` of the coordinate network.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
-#[allow(clippy::too_many_arguments)] // disjoint borrows of the tapes and scratch of one sample
 fn displace<T: Real, const K: usize, const WEIGHTS: bool>(
     w: &[Lanes<T>],
     range: T,
     layer: &LayerTape<T, K>,
     x: &[Vec3<T, K>],
-    d2: &mut [Num<T, K>],
-    diff: &mut [Vec3<T, K>],
-    z: &mut [Row<T, K>],
+    out: Displaced<'_, T, K>,
     grad: &mut [Lanes<T>],
 ) {
+    let Displaced { d2, diff, z } = out;
     let n = x.len();
     let mut weight = Lanes([T::ZERO; H]);
     let mut bias = Lanes([T::ZERO; H]);

@@ -7,13 +7,13 @@ use plotters::prelude::*;
 use super::style::{INK, LABEL, TICK, text};
 
 /// Text of a tick.
-pub type Ticks = fn(&f64) -> String;
+pub(super) type Ticks = fn(&f64) -> String;
 
 /// An axis: its title, about how many ticks, and their text.
-pub type Axis<'a> = (&'a str, usize, Ticks);
+pub(super) type Axis<'a> = (&'a str, usize, Ticks);
 
 /// A panel without axes yet: pixels left free at the top and at the right, and for the tick labels of the vertical axis.
-pub fn frame<'a, 'b, DB: DrawingBackend>(
+pub(super) fn frame<'a, 'b, DB: DrawingBackend>(
     area: &'a DrawingArea<DB, Shift>,
     (top, right): (i32, i32),
     labels: i32,
@@ -25,7 +25,7 @@ pub fn frame<'a, 'b, DB: DrawingBackend>(
 }
 
 /// Draws the axes, with a grid or without.
-pub fn draw<DB, X, Y>(
+pub(super) fn draw<DB, X, Y>(
     chart: &mut ChartContext<'_, DB, Cartesian2d<X, Y>>,
     x: Axis<'_>,
     y: Axis<'_>,

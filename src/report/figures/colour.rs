@@ -26,7 +26,7 @@ const VIRIDIS: [[u8; 3]; 18] = [
 ];
 
 /// The colour at `x`, from darkest (0) to lightest (1); beyond them the ends.
-pub fn viridis(x: f64) -> RGBColor {
+pub(super) fn viridis(x: f64) -> RGBColor {
     let place = x.clamp(0.0, 1.0) * (VIRIDIS.len() - 1) as f64;
     let i = (place as usize).min(VIRIDIS.len() - 2);
     let part = place - i as f64;

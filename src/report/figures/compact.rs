@@ -5,7 +5,7 @@ use std::fmt::Write;
 /// Replaces every series of filled rectangles of one colour, as plotters writes them, by one path. The picture stays the
 /// same; edges between the rectangles are drawn without smoothing, so that no seams show when it is scaled.
 #[must_use]
-pub fn compact(svg: &str) -> String {
+pub(super) fn compact(svg: &str) -> String {
     let mut out = String::with_capacity(svg.len());
     let mut open: Option<&str> = None;
     let mut lines = svg.lines().peekable();

@@ -1,11 +1,11 @@
 //! Two-dimensional histograms of frames, as free energies in a few colour levels.
 
 /// Lower and upper end of an axis.
-pub type Range = (f64, f64);
+pub(super) type Range = (f64, f64);
 
 /// Counts in square cells over a rectangle.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Density {
+pub(super) struct Density {
     /// Cells along each axis.
     pub bins: usize,
     /// Points per cell, `[bins, bins]`: rows from low to high y, in them low to high x.
@@ -16,7 +16,7 @@ pub struct Density {
 
 /// Neighbouring cells of one row and one level.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Run {
+pub(super) struct Run {
     /// Level of free energy, 0 the lowest.
     pub level: usize,
     /// Row, counted from low y.
@@ -30,7 +30,7 @@ pub struct Run {
 impl Density {
     /// Counts points. Cells contain their lower edges, the last ones both.
     #[must_use]
-    pub fn new(points: &[[f64; 2]], x: Range, y: Range, bins: usize) -> Self {
+    pub(super) fn new(points: &[[f64; 2]], x: Range, y: Range, bins: usize) -> Self {
         let place = |v: f64, (low, high): Range| {
             (low <= v && v <= high).then(|| (((v - low) / (high - low) * bins as f64) as usize).min(bins - 1))
         };
@@ -47,7 +47,7 @@ impl Density {
 
     /// `ln(most / count)` of a cell in kT: 0 in the fullest, `None` where nothing is.
     #[must_use]
-    pub fn free_energy(&self, cell: usize) -> Option<f64> {
+    pub(super) fn free_energy(&self, cell: usize) -> Option<f64> {
         let most = self.counts.iter().copied().max().unwrap_or(0);
         let count = self.counts[cell];
         (count > 0).then(|| (f64::from(most) / f64::from(count)).ln())
@@ -55,7 +55,7 @@ impl Density {
 
     /// Highest free energy of a cell that is not empty.
     #[must_use]
-    pub fn highest(&self) -> Option<f64> {
+    pub(super) fn highest(&self) -> Option<f64> {
         let least = self.counts.iter().copied().filter(|&c| c > 0).min()?;
         let most = self.counts.iter().copied().max()?;
         Some((f64::from(most) / f64::from(least)).ln())
@@ -63,7 +63,7 @@ impl Density {
 
     /// The cells that are not empty as runs, by level and place; `levels` levels from 0 to `top`, higher ones in the last.
     #[must_use]
-    pub fn runs(&self, levels: usize, top: f64) -> Vec<Run> {
+    pub(super) fn runs(&self, levels: usize, top: f64) -> Vec<Run> {
         let level =
             |cell: usize| self.free_energy(cell).map(|f| ((f / top * levels as f64).max(0.0) as usize).min(levels - 1));
         let mut runs: Vec<Run> = Vec::new();

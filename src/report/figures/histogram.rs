@@ -49,7 +49,7 @@ impl Histogram {
 
 /// Smallest and largest finite value, or `None`.
 #[must_use]
-pub fn range(values: &[f64]) -> Option<(f64, f64)> {
+pub(super) fn range(values: &[f64]) -> Option<(f64, f64)> {
     values.iter().copied().filter(|v| v.is_finite()).fold(None, |r, v| match r {
         None => Some((v, v)),
         Some((low, high)) => Some((f64::min(low, v), f64::max(high, v))),

@@ -11,7 +11,7 @@ use super::{Figure, axes};
 /// Points of a curve: one a degree.
 const BINS: usize = 360;
 /// Standard deviation of the Gaussian that the angles are smoothed with, rad.
-pub const WIDTH: f64 = 0.1;
+pub(super) const WIDTH: f64 = 0.1;
 /// Curves are drawn up to the highest point of the reference, but never beyond this, kT.
 const HIGHEST: f64 = 12.0;
 

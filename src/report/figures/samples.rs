@@ -64,7 +64,7 @@ impl Samples {
 
 /// One panel: the first histogram filled, the others as outlines, with the dashes of method 0 and those after it; a single
 /// one solid, as method `alone`.
-pub fn panel<DB: DrawingBackend>(
+pub(super) fn panel<DB: DrawingBackend>(
     area: &DrawingArea<DB, Shift>,
     histograms: &[Histogram],
     alone: Option<usize>,

@@ -10,15 +10,15 @@ use plotters::style::{FontStyle, FontTransform, RGBColor};
 use crate::error::{Error, Result};
 
 /// Family name used in all figures.
-pub const FONT: &str = "sans-serif";
+pub(super) const FONT: &str = "sans-serif";
 /// Size of tick labels, in pixels.
-pub const TICK: u32 = 27;
+pub(super) const TICK: u32 = 27;
 /// Size of axis titles and legend entries, in pixels.
-pub const LABEL: u32 = 31;
+pub(super) const LABEL: u32 = 31;
 /// Near-black of the reference and the axes.
-pub const INK: RGBColor = RGBColor(40, 40, 40);
+pub(super) const INK: RGBColor = RGBColor(40, 40, 40);
 /// Fill of the reference.
-pub const REFERENCE_FILL: RGBColor = RGBColor(205, 205, 205);
+pub(super) const REFERENCE_FILL: RGBColor = RGBColor(205, 205, 205);
 
 /// Okabe and Ito's colours, darkest first, without black (reference) and yellow (too light for lines).
 const COLOURS: [RGBColor; 6] = [
@@ -34,7 +34,7 @@ const COLOURS: [RGBColor; 6] = [
 const DASHES: [(i32, i32); 6] = [(1, 0), (16, 7), (6, 5), (28, 8), (10, 10), (3, 4)];
 
 /// Registers the embedded font once.
-pub fn register_font() -> Result<()> {
+pub(super) fn register_font() -> Result<()> {
     static DONE: OnceLock<bool> = OnceLock::new();
     let done = DONE.get_or_init(|| {
         let bytes = include_bytes!("../fonts/DejaVuSans.ttf");
@@ -44,27 +44,27 @@ pub fn register_font() -> Result<()> {
 }
 
 /// Colour of method number `i`.
-pub fn colour(i: usize) -> RGBColor {
+pub(super) fn colour(i: usize) -> RGBColor {
     COLOURS[i % COLOURS.len()]
 }
 
 /// Line style of method number `i`.
-pub fn line(i: usize) -> ShapeStyle {
+pub(super) fn line(i: usize) -> ShapeStyle {
     colour(i).stroke_width(4)
 }
 
 /// Dash length and gap of method number `i`. After six methods colours repeat with other dashes.
-pub fn dash(i: usize) -> (i32, i32) {
+pub(super) fn dash(i: usize) -> (i32, i32) {
     DASHES[(i + i / COLOURS.len()) % DASHES.len()]
 }
 
 /// A text style in the figure font.
-pub fn text(size: u32) -> TextStyle<'static> {
+pub(super) fn text(size: u32) -> TextStyle<'static> {
     (FONT, size).into_font().color(&INK)
 }
 
 /// Writes text at a place in pixels.
-pub fn put<DB: DrawingBackend>(
+pub(super) fn put<DB: DrawingBackend>(
     area: &DrawingArea<DB, Shift>,
     words: &str,
     place: (i32, i32),
@@ -76,7 +76,7 @@ pub fn put<DB: DrawingBackend>(
 }
 
 /// Writes text upwards, centred on a place in pixels.
-pub fn put_upwards<DB: DrawingBackend>(
+pub(super) fn put_upwards<DB: DrawingBackend>(
     area: &DrawingArea<DB, Shift>,
     words: &str,
     place: (i32, i32),
@@ -87,7 +87,7 @@ pub fn put_upwards<DB: DrawingBackend>(
 }
 
 /// Writes text that must not be wider than `width`: smaller if need be (down to two thirds), then cut.
-pub fn fitted<DB: DrawingBackend>(
+pub(super) fn fitted<DB: DrawingBackend>(
     area: &DrawingArea<DB, Shift>,
     words: &str,
     place: (i32, i32),
@@ -109,7 +109,7 @@ pub fn fitted<DB: DrawingBackend>(
 }
 
 /// A legend entry.
-pub enum Key {
+pub(super) enum Key {
     /// The filled reference.
     Reference(String),
     /// The line of method `i`.
@@ -132,7 +132,7 @@ const SWATCH: i32 = 58;
 const ROW: i32 = 44;
 
 /// Splits a legend strip off the top of `area` (as many rows as the entries need), draws it, returns the rest.
-pub fn legend<DB: DrawingBackend>(
+pub(super) fn legend<DB: DrawingBackend>(
     area: &DrawingArea<DB, Shift>,
     keys: &[Key],
 ) -> Result<DrawingArea<DB, Shift>, String> {
@@ -182,7 +182,7 @@ fn swatch<DB: DrawingBackend>(area: &DrawingArea<DB, Shift>, key: &Key, x: i32, 
 }
 
 /// The marker of method `i`, of this radius around a point: circle, square, triangle, diamond, in turn.
-pub fn marker(i: usize, radius: f64, (x, y): (i32, i32)) -> Polygon<(i32, i32)> {
+pub(super) fn marker(i: usize, radius: f64, (x, y): (i32, i32)) -> Polygon<(i32, i32)> {
     let (corners, turn) = [(24, 0.0), (4, 0.125), (3, 0.75), (4, 0.0)][i % 4];
     let points: Vec<(i32, i32)> = (0..corners)
         .map(|k| {
@@ -194,14 +194,14 @@ pub fn marker(i: usize, radius: f64, (x, y): (i32, i32)) -> Polygon<(i32, i32)> 
 }
 
 /// Steps of an axis label: short, without trailing zeros.
-pub fn tick(x: &f64) -> String {
+pub(super) fn tick(x: &f64) -> String {
     let x = if x.abs() < 1e-12 { 0.0 } else { *x };
     let text = format!("{x:.3}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 /// A tick of a logarithmic axis: powers of ten as superscripts beyond a thousand, plain below.
-pub fn log_tick(x: &f64) -> String {
+pub(super) fn log_tick(x: &f64) -> String {
     let power = x.log10().round() as i32;
     if (x / 10.0_f64.powi(power) - 1.0).abs() > 1e-6 {
         return String::new();

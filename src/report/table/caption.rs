@@ -4,7 +4,7 @@ use super::{Column, RANKED};
 use crate::metrics::Direction;
 
 /// The caption of a table with these columns, as plain text; `claimed` where some evaluations are.
-pub fn caption(columns: &[Column], claimed: bool) -> String {
+pub(crate) fn caption(columns: &[Column], claimed: bool) -> String {
     let bold = bold(columns);
     let claimed = if claimed { " (claimed): as whoever made the samples says; nobody here has counted." } else { "" };
     format!(

@@ -300,6 +300,7 @@ impl Sampler for ReplicaExchange {
             phase: phase.to_owned(),
             scalars,
             finished: self.spent || self.done == self.total(),
+            ..Progress::default()
         })
     }
 

@@ -182,6 +182,7 @@ impl Sampler for Md {
             phase: phase.to_owned(),
             scalars,
             finished: self.spent || self.done == self.total(),
+            ..Progress::default()
         })
     }
 

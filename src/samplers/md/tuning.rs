@@ -10,14 +10,14 @@ const HALVINGS: u32 = 60;
 /// The communication barrier of the whole ladder: the sum of its rejections. Round trips per round tend to
 /// `1/(2 + 2 barrier)` as levels are added.
 #[must_use]
-pub fn barrier(rejections: &[f64]) -> f64 {
+pub(super) fn barrier(rejections: &[f64]) -> f64 {
     rejections.iter().sum()
 }
 
 /// As many levels between the same ends, such that the rejections would be equal. `kt` falls; `rejections` are those of
 /// neighbours, one less.
 #[must_use]
-pub fn equalised(kt: &[f64], rejections: &[f64]) -> Vec<f64> {
+pub(super) fn equalised(kt: &[f64], rejections: &[f64]) -> Vec<f64> {
     if rejections.len() < 2 {
         return kt.to_vec();
     }

@@ -12,15 +12,16 @@ use crate::diffusion::sde::{Local, clamp_above, drift_a, drift_x, log_kernel_rat
 use crate::diffusion::{ess, prior, systematic, systematic_faithful};
 use crate::error::{Error, Result};
 use crate::geometry::centre;
+use crate::nn::EnergyOut;
 use crate::rng::Purpose;
 use crate::samplers::state;
 use crate::spec::{Between, Resampling, Weights};
 
-pub use setting::Setting;
+pub(super) use setting::Setting;
 
 /// The particles of one rung.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Annealer {
+pub(super) struct Annealer {
     /// Positions `[n, dim]`.
     pub x: Vec<f64>,
     /// Accumulated log-weights `[n]`.
@@ -40,7 +41,7 @@ impl Annealer {
     ///
     /// # Errors
     /// When the engine fails.
-    pub fn new(at: &Setting, n: usize) -> Result<Self> {
+    pub(super) fn new(at: &Setting, n: usize) -> Result<Self> {
         let dim = at.net.dim();
         let sigma = prior(at.spec.noise, at.gamma.at(1.0), at.variance, at.schedule.h(1.0)).sqrt();
         let stream = at.stream(Purpose::Anneal, 0);
@@ -56,19 +57,19 @@ impl Annealer {
 
     /// Whether t = 0 is reached.
     #[must_use]
-    pub fn finished(&self, at: &Setting) -> bool {
+    pub(super) fn finished(&self, at: &Setting) -> bool {
         self.step == at.spec.steps
     }
 
     /// Effective sample size as a fraction.
     #[must_use]
-    pub fn ess(&self) -> f64 {
+    pub(super) fn ess(&self) -> f64 {
         ess(&self.log_weight)
     }
 
     /// Distinct prior particles that still have descendants.
     #[must_use]
-    pub fn unique_parents(&self) -> usize {
+    pub(super) fn unique_parents(&self) -> usize {
         let mut parents = self.parents.clone();
         parents.sort_unstable();
         parents.dedup();
@@ -79,7 +80,7 @@ impl Annealer {
     ///
     /// # Errors
     /// [`Error::Numerical`] when particles run away; engine failures.
-    pub fn advance(&mut self, at: &Setting) -> Result<()> {
+    pub(super) fn advance(&mut self, at: &Setting) -> Result<()> {
         let weighted = self.step < at.weighted_steps() && at.spec.weights != Weights::None;
         match at.spec.weights {
             Weights::KernelRatio | Weights::None => self.kernel_step(at, weighted)?,
@@ -128,7 +129,7 @@ impl Annealer {
         let dt = 1.0 / at.spec.steps as f64;
         let (h, g2) = (at.schedule.h(t), at.schedule.dh_dt(t));
         let (gamma, dgamma) = (at.gamma.at(t), at.gamma.derivative(t));
-        let (u, grad_u, du_dh) = at.energy(&self.x, h)?;
+        let EnergyOut { u, grad: grad_u, du_dh } = at.energy(&self.x, h)?;
         let (score, div) = at.score(&self.x, h, self.step, weighted)?;
         let z = self.noise(at);
         let mut rate = Vec::with_capacity(u.len());
@@ -228,14 +229,14 @@ impl Annealer {
     }
 
     /// The end with path weights: against the true reduced energies `[n]` at the new temperature.
-    pub fn finish_path(&mut self, reduced: &[f64]) -> PathEnd {
+    pub(super) fn finish_path(&mut self, reduced: &[f64]) -> PathEnd {
         let (weights, end) = self.path.finish(reduced);
         self.log_weight = weights;
         end
     }
 
     /// Systematic resampling at the end of paths; returns who was kept.
-    pub fn resample_path(&mut self, at: &Setting) -> Vec<usize> {
+    pub(super) fn resample_path(&mut self, at: &Setting) -> Vec<usize> {
         self.resample(at, at.spec.steps + 1)
     }
 
@@ -245,7 +246,7 @@ impl Annealer {
     ///
     /// # Errors
     /// When the engine fails.
-    pub fn final_resample(&mut self, at: &Setting, reduced: &[f64]) -> Result<(Vec<usize>, f64)> {
+    pub(super) fn final_resample(&mut self, at: &Setting, reduced: &[f64]) -> Result<(Vec<usize>, f64)> {
         let t = at.time(at.weighted_steps());
         let u = at.energy_value(&self.x, at.schedule.h(t))?;
         let gamma = at.gamma.at(t);
@@ -278,7 +279,7 @@ impl Annealer {
     }
 
     /// Saves into `arrays`.
-    pub fn save(&self, arrays: &mut Arrays) {
+    pub(super) fn save(&self, arrays: &mut Arrays) {
         for (name, values) in [("x", &self.x), ("log_weight", &self.log_weight), ("u", &self.u)] {
             arrays.insert(format!("anneal.{name}"), state::floats(values));
         }
@@ -291,7 +292,7 @@ impl Annealer {
     ///
     /// # Errors
     /// When an array is missing.
-    pub fn load(arrays: &Arrays) -> Result<Self> {
+    pub(super) fn load(arrays: &Arrays) -> Result<Self> {
         let get = |name: &str| state::f64s(arrays, &format!("anneal.{name}"));
         Ok(Self {
             x: get("x")?,

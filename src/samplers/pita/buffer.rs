@@ -8,7 +8,7 @@ use super::loss::FORCE_CUT;
 
 /// Configurations with their unreduced energies and forces.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Buffer {
+pub(crate) struct Buffer {
     /// Positions `[n, dim]`, centred.
     pub x: Vec<f64>,
     /// Energies `[n]`.
@@ -22,13 +22,13 @@ pub struct Buffer {
 impl Buffer {
     /// Entries whose reduced energy lies within `cut` of zero (and is finite).
     #[must_use]
-    pub fn reasonable(&self, kt: f64, cut: f64) -> Vec<usize> {
+    pub(crate) fn reasonable(&self, kt: f64, cut: f64) -> Vec<usize> {
         (0..self.energy.len()).filter(|&i| (self.energy[i] / kt).abs() <= cut).collect()
     }
 
     /// Some of the entries.
     #[must_use]
-    pub fn select(&self, keep: &[usize]) -> Self {
+    pub(crate) fn select(&self, keep: &[usize]) -> Self {
         let dim = self.x.len() / self.energy.len().max(1);
         let rows = |v: &[f64]| keep.iter().flat_map(|&i| v[i * dim..(i + 1) * dim].iter().copied()).collect();
         Self {
@@ -42,26 +42,26 @@ impl Buffer {
     /// Variance of a coordinate on the centred subspace, over entries and coordinates. One number: turned at random, all
     /// coordinates are alike, and a subspace has no basis that would keep atoms apart.
     #[must_use]
-    pub fn variance(&self) -> f64 {
+    pub(crate) fn variance(&self) -> f64 {
         let n = self.energy.len();
         self.x.iter().map(|x| x * x).sum::<f64>() / (self.x.len() - 3 * n) as f64
     }
 
     /// Mean square of a coordinate of the force over kT, on the centred subspace and cut as in training.
     #[must_use]
-    pub fn fisher(&self, kt: f64) -> f64 {
+    pub(crate) fn fisher(&self, kt: f64) -> f64 {
         let squares: f64 = self.force.iter().map(|f| (f / kt).clamp(-FORCE_CUT, FORCE_CUT).powi(2)).sum();
         squares / (self.force.len() - 3 * self.energy.len()) as f64
     }
 
     /// Measures lengths in units of `scale`, as networks do.
-    pub fn rescale(&mut self, scale: f64) {
+    pub(crate) fn rescale(&mut self, scale: f64) {
         self.x.iter_mut().for_each(|x| *x /= scale);
         self.force.iter_mut().for_each(|f| *f *= scale);
     }
 
     /// Saves into `arrays` under `prefix`.
-    pub fn save(&self, prefix: &str, arrays: &mut Arrays) {
+    pub(crate) fn save(&self, prefix: &str, arrays: &mut Arrays) {
         for (name, values) in [("x", &self.x), ("energy", &self.energy), ("force", &self.force)] {
             arrays.insert(format!("{prefix}.{name}"), Array::f64(&[values.len()], values.clone()));
         }
@@ -72,7 +72,7 @@ impl Buffer {
     ///
     /// # Errors
     /// When an array is missing.
-    pub fn load(prefix: &str, arrays: &Arrays) -> Result<Self> {
+    pub(crate) fn load(prefix: &str, arrays: &Arrays) -> Result<Self> {
         let get = |name: &str| state::f64s(arrays, &format!("{prefix}.{name}"));
         let origin = state::i64s(arrays, &format!("{prefix}.origin"))?;
         Ok(Self { x: get("x")?, energy: get("energy")?, force: get("force")?, origin })

@@ -3,7 +3,7 @@
 use crate::diffusion::Elucidating;
 use crate::error::Result;
 use crate::geometry::centre;
-use crate::nn::{Backbone, EnergySeed};
+use crate::nn::{self, Backbone, EnergySeed};
 use crate::spec::TrainSpec;
 
 /// Reduced energies above this are left out of energy matching (overlaps say nothing and swamp the mean).
@@ -190,7 +190,8 @@ pub fn loss(
             }
         }
     };
-    let d_score = net.denoise_vjp(params.score, &batch.h, &batch.beta, &xt, &cotangent, grad.score)?;
+    let d_score =
+        net.denoise_vjp(params.score, nn::Batch { h: &batch.h, beta: &batch.beta, x: &xt }, &cotangent, grad.score)?;
 
     let dh_dt: Vec<f64> = batch.h.iter().map(|&h| schedule.dh_dt(schedule.t_of_h(h))).collect();
     let seed = |i: usize, _u: f64, gu: &[f64], du_dh: f64, v: &mut [f64]| {
@@ -214,7 +215,8 @@ pub fn loss(
     }
     // Half of the cost, and nothing to learn, where only the score is wanted.
     if weights.energy_score > 0.0 || weights.du_dt > 0.0 {
-        let at_t = net.energy_vjp(params.energy, &batch.h, &batch.beta, &xt, &seed, grad.energy)?;
+        let at_t =
+            net.energy_vjp(params.energy, nn::Batch { h: &batch.h, beta: &batch.beta, x: &xt }, &seed, grad.energy)?;
         for i in 0..n {
             let d_energy: f64 = row(i).map(|j| (xt[j] - batch.h[i] * at_t.grad[j] - d_score[j]).powi(2)).sum();
             terms.energy_score.push(lambda[i] * d_energy);
@@ -232,7 +234,12 @@ pub fn loss(
             v.fill(0.0);
             EnergySeed { c: 2.0 * weights.energy_matching * (u - batch.energy[kept[k]]) / count, w: 0.0 }
         };
-        let at_0 = net.energy_vjp(params.energy, &vec![h_min; kept.len()], &beta, &x, &seed, grad.energy)?;
+        let at_0 = net.energy_vjp(
+            params.energy,
+            nn::Batch { h: &vec![h_min; kept.len()], beta: &beta, x: &x },
+            &seed,
+            grad.energy,
+        )?;
         for (&i, u) in kept.iter().zip(&at_0.u) {
             terms.energy_matching[i] = (u - batch.energy[i]).powi(2);
         }

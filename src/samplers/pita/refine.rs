@@ -19,7 +19,7 @@ const BOLDNESS: f64 = 10.0;
 
 /// The particles of one rung while they are refined.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Refinement {
+pub(super) struct Refinement {
     mala: Mala,
     /// Step of each particle: one with overlapping atoms needs a far smaller one than the others.
     steps: Vec<DualAveraging>,
@@ -30,7 +30,7 @@ pub struct Refinement {
 
 /// How and where particles are refined.
 #[derive(Debug, Clone, Copy)]
-pub struct Plan<'a> {
+pub(super) struct Plan<'a> {
     /// MALA.
     pub refine: &'a RefineSpec,
     /// Langevin dynamics.
@@ -44,7 +44,7 @@ pub struct Plan<'a> {
 impl Plan<'_> {
     /// Moves of each particle.
     #[must_use]
-    pub fn total(&self) -> usize {
+    pub(super) fn total(&self) -> usize {
         self.refine.steps + self.relax.steps
     }
 }
@@ -53,14 +53,14 @@ impl Refinement {
     /// Particles at the beginning; `mala` holds them with their energies and forces. `step` is the MALA step that is
     /// tried first, in squared length.
     #[must_use]
-    pub fn new(mala: Mala, step: f64, acceptance: f64) -> Self {
+    pub(super) fn new(mala: Mala, step: f64, acceptance: f64) -> Self {
         let steps = vec![DualAveraging::new(step / BOLDNESS, acceptance); mala.len()];
         Self { mala, steps, ..Self::default() }
     }
 
     /// Moves made by each particle.
     #[must_use]
-    pub fn done(&self) -> usize {
+    pub(super) fn done(&self) -> usize {
         self.done
     }
 
@@ -68,7 +68,7 @@ impl Refinement {
     ///
     /// # Errors
     /// [`crate::error::Error::BudgetSpent`].
-    pub fn advance(&mut self, plan: &Plan<'_>, ctx: &mut Context) -> Result<Vec<(String, f64)>> {
+    pub(super) fn advance(&mut self, plan: &Plan<'_>, ctx: &mut Context) -> Result<Vec<(String, f64)>> {
         if self.done < plan.refine.steps {
             let acceptance = self.refine(plan, ctx)?;
             // The median: a few overlapping particles would hide everything else in a mean.
@@ -122,7 +122,7 @@ impl Refinement {
 
     /// The particles with their energies and forces, in the system's units.
     #[must_use]
-    pub fn into_frames(self) -> Buffer {
+    pub(super) fn into_frames(self) -> Buffer {
         if self.langevin.is_empty() {
             let Mala { positions: x, energies: energy, forces: force, .. } = self.mala;
             return Buffer { x, energy, force, ..Buffer::default() };
@@ -134,7 +134,7 @@ impl Refinement {
     }
 
     /// Saves into `arrays`.
-    pub fn save(&self, arrays: &mut Arrays) {
+    pub(super) fn save(&self, arrays: &mut Arrays) {
         self.mala.save("refine.mala", arrays);
         self.langevin.save(arrays);
         let steps: Vec<f64> = self.steps.iter().flat_map(DualAveraging::state).collect();
@@ -146,7 +146,7 @@ impl Refinement {
     ///
     /// # Errors
     /// When an array is missing.
-    pub fn load(arrays: &Arrays) -> Result<Self> {
+    pub(super) fn load(arrays: &Arrays) -> Result<Self> {
         let steps = state::f64s(arrays, "refine.steps")?;
         Ok(Self {
             mala: Mala::load("refine.mala", arrays)?,

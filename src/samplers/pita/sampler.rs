@@ -139,6 +139,7 @@ impl Pita {
             phase: format!("rung {}/{} (T = {}): {phase}", self.rung + 1, self.rungs(), self.temperatures[self.rung]),
             scalars,
             finished: self.phase == Phase::Done,
+            ..Progress::default()
         }
     }
 

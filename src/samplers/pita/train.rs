@@ -15,7 +15,7 @@ use crate::spec::{Target, TrainNoise, TrainOn, TrainSpec};
 const LOG_SIGMA: (f64, f64) = (-1.2, 1.2);
 
 /// What one temperature offers for training.
-pub struct Rung<'a> {
+pub(crate) struct Rung<'a> {
     /// Its samples.
     pub buffer: &'a Buffer,
     /// `kT` there.
@@ -28,7 +28,7 @@ pub struct Rung<'a> {
 
 /// Parameters of both heads (score first, then energy), optimiser and average.
 #[derive(Debug, Clone)]
-pub struct Trainer {
+pub(crate) struct Trainer {
     params: Vec<f64>,
     adam: Adam,
     ema: Ema,
@@ -39,7 +39,7 @@ pub struct Trainer {
 impl Trainer {
     /// Both heads start from the same random weights.
     #[must_use]
-    pub fn new(net: &dyn Backbone, spec: &TrainSpec, seed: u64) -> Self {
+    pub(crate) fn new(net: &dyn Backbone, spec: &TrainSpec, seed: u64) -> Self {
         let one = net.layout().init(&Stream::new(seed, Purpose::Weights, 0));
         let params = [one.clone(), one].concat();
         let ema = Ema::new(&params, spec.ema);
@@ -48,7 +48,7 @@ impl Trainer {
 
     /// The averaged parameters, which sampling uses.
     #[must_use]
-    pub fn averaged(&self) -> Pair<&[f64]> {
+    pub(crate) fn averaged(&self) -> Pair<&[f64]> {
         let (score, energy) = self.ema.params.split_at(self.params.len() / 2);
         Pair { score, energy }
     }
@@ -57,7 +57,7 @@ impl Trainer {
     ///
     /// # Errors
     /// [`Error::Numerical`] when the loss is not finite.
-    pub fn step(
+    pub(crate) fn step(
         &mut self,
         net: &dyn Backbone,
         spec: &TrainSpec,
@@ -93,7 +93,7 @@ impl Trainer {
     }
 
     /// Saves into `arrays`.
-    pub fn save(&self, arrays: &mut Arrays) {
+    pub(crate) fn save(&self, arrays: &mut Arrays) {
         for (name, values) in [
             ("train.params", &self.params),
             ("train.adam.mean", &self.adam.mean),
@@ -110,7 +110,7 @@ impl Trainer {
     ///
     /// # Errors
     /// When an array is missing.
-    pub fn restore(&mut self, arrays: &Arrays) -> Result<()> {
+    pub(crate) fn restore(&mut self, arrays: &Arrays) -> Result<()> {
         self.params = state::f64s(arrays, "train.params")?;
         self.adam.mean = state::f64s(arrays, "train.adam.mean")?;
         self.adam.square = state::f64s(arrays, "train.adam.square")?;

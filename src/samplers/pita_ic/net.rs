@@ -14,8 +14,8 @@ use multiversion::multiversion;
 use rayon::prelude::*;
 
 use crate::flow::packing::{Init, Linear, Packing, Panel, Weights, panels};
-use crate::nn::fused::num::{H, Lanes, add_lanes, one_row};
-use crate::nn::gemm::{Start, outer_columns, product};
+use crate::lanes::gemm::{Start, outer_columns, product};
+use crate::lanes::num::{H, Lanes, add_lanes, one_row};
 use crate::real::Real;
 use crate::samplers::internal::chart::{CIRCLE, TURN};
 

@@ -163,6 +163,7 @@ impl PitaIc {
             phase: format!("rung {}/{} (T = {} to {}): {what}", k + 1, self.rungs(), t[k], t[k + 1]),
             scalars: scalars.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
             finished: self.phase == Phase::Done,
+            ..Progress::default()
         }
     }
 

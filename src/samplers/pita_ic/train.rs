@@ -14,7 +14,7 @@ use crate::array::{Array, Arrays};
 use crate::diffusion::Elucidating;
 use crate::error::{Error, Result};
 use crate::flow::Weights;
-use crate::nn::fused::num::{H, Lanes};
+use crate::lanes::num::{H, Lanes};
 use crate::nn::warm_decay;
 use crate::rng::{Purpose, Stream};
 use crate::samplers::internal::chart::CIRCLE;

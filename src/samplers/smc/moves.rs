@@ -34,7 +34,7 @@ enum Room {
 
 /// The particles with their energies and forces.
 #[derive(Debug, Clone)]
-pub struct Moves {
+pub(super) struct Moves {
     room: Room,
     mala: Mala,
     step: DualAveraging,
@@ -44,7 +44,7 @@ pub struct Moves {
 impl Moves {
     /// No particles yet; `acceptance` is what steps are tuned to. With a `volume` they will move in its coordinates.
     #[must_use]
-    pub fn new(acceptance: f64, volume: Option<Arc<Volume>>) -> Self {
+    pub(super) fn new(acceptance: f64, volume: Option<Arc<Volume>>) -> Self {
         let room = volume.map_or(Room::Cartesian, |volume| Room::Internal { volume, chart: None });
         Self { room, mala: Mala::default(), step: DualAveraging::new(1.0, acceptance), acceptance }
     }
@@ -55,7 +55,7 @@ impl Moves {
     ///
     /// # Errors
     /// As [`Chart::fit`].
-    pub fn begin(&mut self, mut x: Vec<f64>, energies: Vec<f64>, forces: Vec<f64>, step: f64) -> Result<usize> {
+    pub(super) fn begin(&mut self, mut x: Vec<f64>, energies: Vec<f64>, forces: Vec<f64>, step: f64) -> Result<usize> {
         let mut first = step;
         self.mala = match &mut self.room {
             Room::Cartesian => {
@@ -79,7 +79,7 @@ impl Moves {
     ///
     /// # Errors
     /// As [`Chart::fit`].
-    pub fn cool(&mut self, ratio: f64) -> Result<()> {
+    pub(super) fn cool(&mut self, ratio: f64) -> Result<()> {
         let mut shrink = ratio;
         if let Room::Internal { volume, chart: Some(chart) } = &mut self.room {
             let frames = Frames::decoded(chart, &self.mala.positions, &self.mala.forces);
@@ -92,7 +92,7 @@ impl Moves {
     }
 
     /// Keeps some of the particles, one possibly several times.
-    pub fn select(&mut self, kept: &[usize]) {
+    pub(super) fn select(&mut self, kept: &[usize]) {
         self.mala = self.mala.select(kept);
     }
 
@@ -101,7 +101,7 @@ impl Moves {
     ///
     /// # Errors
     /// [`crate::error::Error::BudgetSpent`].
-    pub fn advance(&mut self, ctx: &mut Context, kt: f64, adapting: bool) -> Result<f64> {
+    pub(super) fn advance(&mut self, ctx: &mut Context, kt: f64, adapting: bool) -> Result<f64> {
         let step = if adapting { self.step.current() } else { self.step.averaged() };
         let key = (ctx.seed, rng::Purpose::Refine, 0);
         let (energy, at) = (&mut ctx.energy, |_| (kt, step));
@@ -120,7 +120,7 @@ impl Moves {
 
     /// Positions of some particles `[n, atoms, 3]`: centred, or in the canonical pose of internal coordinates.
     #[must_use]
-    pub fn positions(&self, which: &[usize]) -> Vec<f64> {
+    pub(super) fn positions(&self, which: &[usize]) -> Vec<f64> {
         let dim = self.mala.positions.len() / self.mala.len().max(1);
         let rows: Vec<f64> =
             which.iter().flat_map(|&i| &self.mala.positions[i * dim..(i + 1) * dim]).copied().collect();
@@ -132,18 +132,18 @@ impl Moves {
 
     /// Unreduced energies `[n]`.
     #[must_use]
-    pub fn energies(&self) -> &[f64] {
+    pub(super) fn energies(&self) -> &[f64] {
         &self.mala.energies
     }
 
     /// The step by now: a squared length, or squared standard deviations.
     #[must_use]
-    pub fn step(&self) -> f64 {
+    pub(super) fn step(&self) -> f64 {
         self.step.averaged()
     }
 
     /// Saves into `arrays`.
-    pub fn save(&self, arrays: &mut Arrays) {
+    pub(super) fn save(&self, arrays: &mut Arrays) {
         self.mala.save("moves", arrays);
         arrays.insert("moves.step".into(), state::floats(&self.step.state()));
         if let Room::Internal { chart: Some(chart), .. } = &self.room {
@@ -155,7 +155,7 @@ impl Moves {
     ///
     /// # Errors
     /// When an array is missing.
-    pub fn restore(&mut self, arrays: &Arrays) -> Result<()> {
+    pub(super) fn restore(&mut self, arrays: &Arrays) -> Result<()> {
         self.mala = Mala::load("moves", arrays)?;
         self.step = DualAveraging::from_state(&state::f64s(arrays, "moves.step")?);
         if let Room::Internal { volume, chart } = &mut self.room {

@@ -109,6 +109,7 @@ impl Smc {
             phase: format!("{place} (T = {:.6}): {what}", self.temperature()),
             scalars,
             finished: self.phase == Phase::Done,
+            ..Progress::default()
         }
     }
 

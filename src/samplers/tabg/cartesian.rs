@@ -14,7 +14,7 @@ use crate::error::Result;
 use crate::flow::tarflow::{Seeds, TarFlow, TarShape, TarTape};
 use crate::flow::{Packing, Weights};
 use crate::geometry::{random_rotation, rotate};
-use crate::nn::fused::num::Lanes;
+use crate::lanes::num::Lanes;
 use crate::rng::{Draws, Stream};
 
 /// `ln sqrt(2 pi)`.

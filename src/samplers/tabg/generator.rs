@@ -4,7 +4,7 @@ use crate::array::Arrays;
 use crate::energy::Metered;
 use crate::error::Result;
 use crate::flow::{Packing, Weights};
-use crate::nn::fused::num::Lanes;
+use crate::lanes::num::Lanes;
 use crate::rng::Stream;
 
 /// Configurations drawn from a flow.

@@ -9,7 +9,7 @@ use crate::energy::{Metered, Purpose};
 use crate::error::Result;
 use crate::flow::network::TILE;
 use crate::flow::{Coordinates, Flow, Packing, Prior, Shape, Tape, Toward, Weights};
-use crate::nn::fused::num::Lanes;
+use crate::lanes::num::Lanes;
 use crate::rng::Stream;
 
 /// Rows whose activations are kept at once in training by maximum likelihood.

@@ -133,7 +133,7 @@ impl TaBg {
             Phase::Sample | Phase::Done => what.to_owned(),
         };
         let scalars = scalars.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        Progress { done: self.done as u64, total: total as u64, phase, scalars, finished: false }
+        Progress { done: self.done as u64, total: total as u64, phase, scalars, finished: false, ..Progress::default() }
     }
 
     /// Molecular dynamics at the first temperature.

@@ -2,8 +2,9 @@
 
 use crate::array::{Array, Arrays};
 use crate::error::{Error, Result};
-use crate::flow::{PackedAdam, Packing, Weights, adam};
-use crate::nn::fused::num::{H, Lanes};
+use crate::flow::{Packing, Weights};
+use crate::lanes::num::{H, Lanes};
+use crate::lanes::{PackedAdam, adam};
 use crate::rng::{Purpose, Stream};
 use crate::samplers::state;
 

@@ -19,7 +19,7 @@ fn judged(system: &System, ours: &[f64], truth: &[f64], log_weight: Option<Vec<f
     let reference = ReferenceSet { digest: String::new(), energies, positions, tica: None, precision: None, runs: 1 };
     let metrics = ids.iter().map(|id| (*id).to_owned()).collect();
     let spec = EvalSpec { metrics, bootstrap: 40, ..EvalSpec::default() };
-    evaluate_reweighted(system, (&samples, None), &reference, &spec, 1, None).unwrap()
+    evaluate_reweighted(system, (&samples, None), &reference, &spec, (1, None), &mut |_, _, _| {}).unwrap()
 }
 
 /// Every second one of the first 200 golden frames, and the others.

@@ -28,7 +28,7 @@ pub(super) struct Path {
 
 /// The end of an annealing with path weights.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct PathEnd {
+pub(crate) struct PathEnd {
     /// Effective sample size, as a fraction.
     pub ess: f64,
     /// `ln` of the integral of `exp(-u)` over the centred subspace, in network units.

@@ -3,7 +3,7 @@
 use crate::diffusion::{Elucidating, Gamma};
 use crate::error::Result;
 use crate::geometry::centre;
-use crate::nn::Backbone;
+use crate::nn::{Backbone, Batch, EnergyOut};
 use crate::rng::{Purpose, Stream};
 use crate::samplers::pita::loss::Pair;
 use crate::spec::{AnnealSpec, Weights};
@@ -12,7 +12,7 @@ use crate::spec::{AnnealSpec, Weights};
 const CHUNK: usize = 512;
 
 /// Where the annealing takes place.
-pub struct Setting<'a> {
+pub(crate) struct Setting<'a> {
     /// The networks.
     pub net: &'a dyn Backbone,
     /// Their parameters.
@@ -68,35 +68,32 @@ impl Setting<'_> {
         1.0 - k as f64 / self.spec.steps as f64
     }
 
-    /// Calls `f(h, beta, x)` on chunks of a population and joins what it returns.
-    fn chunks(&self, x: &[f64], h: f64, mut f: impl FnMut(&[f64], &[f64], &[f64]) -> Result<()>) -> Result<()> {
+    /// Calls `f` on chunks of a population.
+    fn chunks(&self, x: &[f64], h: f64, mut f: impl FnMut(Batch<'_>) -> Result<()>) -> Result<()> {
         let dim = self.net.dim();
         for part in x.chunks(CHUNK * dim) {
             let n = part.len() / dim;
-            f(&vec![h; n], &vec![self.beta; n], part)?;
+            f(Batch { h: &vec![h; n], beta: &vec![self.beta; n], x: part })?;
         }
         Ok(())
     }
 
-    /// Energy head on a population at variance `h`: `U`, `grad U`, `dU/dh`.
-    pub(super) fn energy(&self, x: &[f64], h: f64) -> Result<(Vec<f64>, Vec<f64>, Vec<f64>)> {
-        let (mut u, mut grad, mut du_dh) = (Vec::new(), Vec::new(), Vec::new());
-        self.chunks(x, h, |h, beta, x| {
-            let out = self.net.energy(self.params.energy, h, beta, x)?;
-            u.extend(out.u);
-            grad.extend(out.grad);
-            du_dh.extend(out.du_dh);
+    /// Energy head on a population at variance `h`.
+    pub(super) fn energy(&self, x: &[f64], h: f64) -> Result<EnergyOut> {
+        let mut all = EnergyOut::default();
+        self.chunks(x, h, |at| {
+            all.append(self.net.energy(self.params.energy, at)?);
             Ok(())
         })?;
-        centre(&mut grad, self.net.dim() / 3);
-        Ok((u, grad, du_dh))
+        centre(&mut all.grad, self.net.dim() / 3);
+        Ok(all)
     }
 
     /// `U` alone.
     pub(super) fn energy_value(&self, x: &[f64], h: f64) -> Result<Vec<f64>> {
         let mut u = Vec::new();
-        self.chunks(x, h, |h, beta, x| {
-            u.extend(self.net.energy_value(self.params.energy, h, beta, x)?);
+        self.chunks(x, h, |at| {
+            u.extend(self.net.energy_value(self.params.energy, at)?);
             Ok(())
         })?;
         Ok(u)
@@ -109,26 +106,26 @@ impl Setting<'_> {
         let mut score = Vec::with_capacity(x.len());
         let mut div = Vec::with_capacity(x.len() / dim);
         let mut first = 0;
-        self.chunks(x, h, |hs, beta, x| {
-            let n = hs.len();
+        self.chunks(x, h, |at| {
+            let n = at.h.len();
             let d = match self.spec.weights {
                 Weights::Exact if weighted => {
-                    let (d, mut trace) = self.net.divergence(self.params.score, hs, beta, x)?;
-                    self.leave_out_centre(hs, beta, x, &mut trace)?;
+                    let (d, mut trace) = self.net.divergence(self.params.score, at)?;
+                    self.leave_out_centre(at, &mut trace)?;
                     div.extend(trace);
                     d
                 }
                 Weights::Hutchinson if weighted => {
-                    let (d, trace) = self.hutchinson(hs, beta, x, step, first)?;
+                    let (d, trace) = self.hutchinson(at, step, first)?;
                     div.extend(trace);
                     d
                 }
                 _ => {
                     div.extend(std::iter::repeat_n(0.0, n));
-                    self.net.denoise(self.params.score, hs, beta, x)?
+                    self.net.denoise(self.params.score, at)?
                 }
             };
-            score.extend(d.iter().zip(x).map(|(d, x)| (d - x) / h));
+            score.extend(d.iter().zip(at.x).map(|(d, x)| (d - x) / h));
             first += n;
             Ok(())
         })?;
@@ -138,33 +135,26 @@ impl Setting<'_> {
 
     /// Takes from the divergence of the score over all of space what belongs to the centre of mass: `<e, J e>` for its
     /// three unit vectors. An invariant network adds a constant there, which weights do not see.
-    fn leave_out_centre(&self, h: &[f64], beta: &[f64], x: &[f64], div: &mut [f64]) -> Result<()> {
+    fn leave_out_centre(&self, at: Batch<'_>, div: &mut [f64]) -> Result<()> {
         if self.net.translation_invariant() {
             return Ok(());
         }
         let dim = self.net.dim();
         let length = ((dim / 3) as f64).sqrt().recip();
         for axis in 0..3 {
-            let e: Vec<f64> = (0..x.len()).map(|k| if k % 3 == axis { length } else { 0.0 }).collect();
-            let (_, je) = self.net.denoise_jvp(self.params.score, h, beta, x, &e)?;
+            let e: Vec<f64> = (0..at.x.len()).map(|k| if k % 3 == axis { length } else { 0.0 }).collect();
+            let (_, je) = self.net.denoise_jvp(self.params.score, at, &e)?;
             for (i, div) in div.iter_mut().enumerate() {
                 let row = i * dim..(i + 1) * dim;
-                *div -= e[row.clone()].iter().zip(&je[row]).map(|(e, j)| e * (j - e)).sum::<f64>() / h[i];
+                *div -= e[row.clone()].iter().zip(&je[row]).map(|(e, j)| e * (j - e)).sum::<f64>() / at.h[i];
             }
         }
         Ok(())
     }
 
     /// `D` and the Rademacher estimate of `div score`: mean over centred probes of `<v, (dD/dx v - v)>/h`.
-    fn hutchinson(
-        &self,
-        h: &[f64],
-        beta: &[f64],
-        x: &[f64],
-        step: usize,
-        first: usize,
-    ) -> Result<(Vec<f64>, Vec<f64>)> {
-        let (dim, n) = (self.net.dim(), h.len());
+    fn hutchinson(&self, at: Batch<'_>, step: usize, first: usize) -> Result<(Vec<f64>, Vec<f64>)> {
+        let (dim, n) = (self.net.dim(), at.h.len());
         let stream = self.stream(Purpose::Probe, step);
         let mut draws: Vec<_> = (0..n).map(|i| stream.at((first + i) as u32)).collect();
         let mut div = vec![0.0; n];
@@ -173,11 +163,11 @@ impl Setting<'_> {
             let mut v: Vec<f64> =
                 draws.iter_mut().flat_map(|d| (0..dim).map(|_| d.sign()).collect::<Vec<_>>()).collect();
             centre(&mut v, dim / 3);
-            let (d, jv) = self.net.denoise_jvp(self.params.score, h, beta, x, &v)?;
+            let (d, jv) = self.net.denoise_jvp(self.params.score, at, &v)?;
             for (i, div) in div.iter_mut().enumerate() {
                 let row = i * dim..(i + 1) * dim;
                 let quadratic: f64 = v[row.clone()].iter().zip(&jv[row]).map(|(v, j)| v * (j - v)).sum();
-                *div += quadratic / h[i] / self.spec.probes as f64;
+                *div += quadratic / at.h[i] / self.spec.probes as f64;
             }
             denoised = d;
         }

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::*;
 use crate::diffusion::{Elucidating, Gamma};
-use crate::nn::{Backbone, Cotangent, EnergyOut, Layout, Seeds};
+use crate::nn::{Backbone, Batch, Cotangent, EnergyOut, Layout, Seeds};
 use crate::rng::Stream;
 use crate::samplers::pita::loss::Pair;
 use crate::spec::{AnnealSpec, GammaSchedule};
@@ -99,7 +99,8 @@ impl Backbone for Mixture {
         DIM
     }
 
-    fn denoise(&self, _: &[f64], h: &[f64], _: &[f64], x: &[f64]) -> Result<Vec<f64>> {
+    fn denoise(&self, _: &[f64], at: Batch<'_>) -> Result<Vec<f64>> {
+        let Batch { h, x, .. } = at;
         Ok(x.chunks_exact(DIM)
             .zip(h)
             .flat_map(|(x, &h)| {
@@ -109,7 +110,8 @@ impl Backbone for Mixture {
             .collect())
     }
 
-    fn energy(&self, _: &[f64], h: &[f64], _: &[f64], x: &[f64]) -> Result<EnergyOut> {
+    fn energy(&self, _: &[f64], at: Batch<'_>) -> Result<EnergyOut> {
+        let Batch { h, x, .. } = at;
         let mut out = EnergyOut { u: vec![], grad: vec![], du_dh: vec![] };
         for (x, &h) in x.chunks_exact(DIM).zip(h) {
             let (u, grad, _, du_dh) = Self::at(h, Self::relative(x));
@@ -120,16 +122,18 @@ impl Backbone for Mixture {
         Ok(out)
     }
 
-    fn energy_value(&self, p: &[f64], h: &[f64], b: &[f64], x: &[f64]) -> Result<Vec<f64>> {
-        Ok(self.energy(p, h, b, x)?.u)
+    fn energy_value(&self, p: &[f64], at: Batch<'_>) -> Result<Vec<f64>> {
+        Ok(self.energy(p, at)?.u)
     }
 
-    fn divergence(&self, p: &[f64], h: &[f64], b: &[f64], x: &[f64]) -> Result<(Vec<f64>, Vec<f64>)> {
+    fn divergence(&self, p: &[f64], at: Batch<'_>) -> Result<(Vec<f64>, Vec<f64>)> {
+        let Batch { h, x, .. } = at;
         let trace = |(x, &h): (&[f64], &f64)| -self.score * self.divergence * Self::at(h, Self::relative(x)).2;
-        Ok((self.denoise(p, h, b, x)?, x.chunks_exact(DIM).zip(h).map(trace).collect()))
+        Ok((self.denoise(p, at)?, x.chunks_exact(DIM).zip(h).map(trace).collect()))
     }
 
-    fn denoise_jvp(&self, p: &[f64], h: &[f64], b: &[f64], x: &[f64], v: &[f64]) -> Result<(Vec<f64>, Vec<f64>)> {
+    fn denoise_jvp(&self, p: &[f64], at: Batch<'_>, v: &[f64]) -> Result<(Vec<f64>, Vec<f64>)> {
+        let Batch { h, x, .. } = at;
         let mut jv = Vec::new();
         for ((x, v), &h) in x.chunks_exact(DIM).zip(v.chunks_exact(DIM)).zip(h) {
             let (_, _, laplacian, _) = Self::at(h, Self::relative(x));
@@ -139,22 +143,14 @@ impl Backbone for Mixture {
             let scale = self.score * self.divergence * h;
             jv.extend(v.iter().zip(Self::embed(hessian)).map(|(v, j)| v - scale * j));
         }
-        Ok((self.denoise(p, h, b, x)?, jv))
+        Ok((self.denoise(p, at)?, jv))
     }
 
-    fn denoise_vjp(
-        &self,
-        _: &[f64],
-        _: &[f64],
-        _: &[f64],
-        _: &[f64],
-        _: Cotangent<'_>,
-        _: &mut [f64],
-    ) -> Result<Vec<f64>> {
+    fn denoise_vjp(&self, _: &[f64], _: Batch<'_>, _: Cotangent, _: &mut [f64]) -> Result<Vec<f64>> {
         Err(Error::Internal("nothing to train".into()))
     }
 
-    fn energy_vjp(&self, _: &[f64], _: &[f64], _: &[f64], _: &[f64], _: Seeds<'_>, _: &mut [f64]) -> Result<EnergyOut> {
+    fn energy_vjp(&self, _: &[f64], _: Batch<'_>, _: Seeds, _: &mut [f64]) -> Result<EnergyOut> {
         Err(Error::Internal("nothing to train".into()))
     }
 }
@@ -184,36 +180,31 @@ impl Backbone for Linear {
         false
     }
 
-    fn denoise(&self, _: &[f64], _: &[f64], _: &[f64], x: &[f64]) -> Result<Vec<f64>> {
+    fn denoise(&self, _: &[f64], at: Batch<'_>) -> Result<Vec<f64>> {
+        let Batch { x, .. } = at;
         Ok(self.times(x))
     }
 
-    fn energy(&self, _: &[f64], _: &[f64], _: &[f64], _: &[f64]) -> Result<EnergyOut> {
+    fn energy(&self, _: &[f64], _: Batch<'_>) -> Result<EnergyOut> {
         Err(Error::Internal("no energy".into()))
     }
 
-    fn divergence(&self, _: &[f64], h: &[f64], _: &[f64], x: &[f64]) -> Result<(Vec<f64>, Vec<f64>)> {
+    fn divergence(&self, _: &[f64], at: Batch<'_>) -> Result<(Vec<f64>, Vec<f64>)> {
+        let Batch { h, x, .. } = at;
         let trace: f64 = (0..DIM).map(|k| self.matrix[k][k] - 1.0).sum();
         Ok((self.times(x), h.iter().map(|h| trace / h).collect()))
     }
 
-    fn denoise_jvp(&self, _: &[f64], _: &[f64], _: &[f64], x: &[f64], v: &[f64]) -> Result<(Vec<f64>, Vec<f64>)> {
+    fn denoise_jvp(&self, _: &[f64], at: Batch<'_>, v: &[f64]) -> Result<(Vec<f64>, Vec<f64>)> {
+        let Batch { x, .. } = at;
         Ok((self.times(x), self.times(v)))
     }
 
-    fn denoise_vjp(
-        &self,
-        _: &[f64],
-        _: &[f64],
-        _: &[f64],
-        _: &[f64],
-        _: Cotangent<'_>,
-        _: &mut [f64],
-    ) -> Result<Vec<f64>> {
+    fn denoise_vjp(&self, _: &[f64], _: Batch<'_>, _: Cotangent, _: &mut [f64]) -> Result<Vec<f64>> {
         Err(Error::Internal("nothing to train".into()))
     }
 
-    fn energy_vjp(&self, _: &[f64], _: &[f64], _: &[f64], _: &[f64], _: Seeds<'_>, _: &mut [f64]) -> Result<EnergyOut> {
+    fn energy_vjp(&self, _: &[f64], _: Batch<'_>, _: Seeds, _: &mut [f64]) -> Result<EnergyOut> {
         Err(Error::Internal("nothing to train".into()))
     }
 }

@@ -21,35 +21,28 @@ impl Backbone for Harmonic {
         3 * ATOMS
     }
 
-    fn denoise(&self, _: &[f64], h: &[f64], _: &[f64], x: &[f64]) -> Result<Vec<f64>> {
+    fn denoise(&self, _: &[f64], at: Batch<'_>) -> Result<Vec<f64>> {
+        let Batch { h, x, .. } = at;
         Ok(x.iter().map(|x| x * SPREAD / (SPREAD + h[0])).collect())
     }
 
-    fn energy(&self, _: &[f64], _: &[f64], _: &[f64], _: &[f64]) -> Result<EnergyOut> {
+    fn energy(&self, _: &[f64], _: Batch<'_>) -> Result<EnergyOut> {
         Err(Error::Internal("no energy".into()))
     }
 
-    fn divergence(&self, _: &[f64], _: &[f64], _: &[f64], _: &[f64]) -> Result<(Vec<f64>, Vec<f64>)> {
+    fn divergence(&self, _: &[f64], _: Batch<'_>) -> Result<(Vec<f64>, Vec<f64>)> {
         Err(Error::Internal("no divergence".into()))
     }
 
-    fn denoise_jvp(&self, _: &[f64], _: &[f64], _: &[f64], _: &[f64], _: &[f64]) -> Result<(Vec<f64>, Vec<f64>)> {
+    fn denoise_jvp(&self, _: &[f64], _: Batch<'_>, _: &[f64]) -> Result<(Vec<f64>, Vec<f64>)> {
         Err(Error::Internal("no derivative".into()))
     }
 
-    fn denoise_vjp(
-        &self,
-        _: &[f64],
-        _: &[f64],
-        _: &[f64],
-        _: &[f64],
-        _: Cotangent<'_>,
-        _: &mut [f64],
-    ) -> Result<Vec<f64>> {
+    fn denoise_vjp(&self, _: &[f64], _: Batch<'_>, _: Cotangent, _: &mut [f64]) -> Result<Vec<f64>> {
         Err(Error::Internal("nothing to train".into()))
     }
 
-    fn energy_vjp(&self, _: &[f64], _: &[f64], _: &[f64], _: &[f64], _: Seeds<'_>, _: &mut [f64]) -> Result<EnergyOut> {
+    fn energy_vjp(&self, _: &[f64], _: Batch<'_>, _: Seeds, _: &mut [f64]) -> Result<EnergyOut> {
         Err(Error::Internal("nothing to train".into()))
     }
 }

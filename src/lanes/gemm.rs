@@ -1,6 +1,6 @@
 //! The matrix products: rows times packed weights, and the outer products of weight gradients.
 //!
-//! Weights lie in panels of 32 outputs, `[outputs/32][inputs]` lanes (see [`super::dit::plan`]), packed once per call and
+//! Weights lie in panels of 32 outputs, `[outputs/32][inputs]` lanes (see [`crate::nn::dit::plan`]), packed once per call and
 //! shared by all micro-batches; the rows need no packing. Each entry is one chain of fused multiply-adds in the order of
 //! the inputs, whatever the number of rows, the block it falls in or the instruction set: a sample's numbers do not
 //! depend on its batch.
@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use multiversion::{multiversion, target::target_cfg_f};
 
-use crate::nn::fused::num::{H, Lanes};
+use crate::lanes::num::{H, Lanes};
 use crate::real::Real;
 
 /// Where the sums of [`product`] start.

@@ -5,7 +5,7 @@
 use multiversion::multiversion;
 use rayon::prelude::*;
 
-use crate::nn::fused::num::{H, Lanes};
+use crate::lanes::num::{H, Lanes};
 use crate::real::Real;
 
 const BETA: (f64, f64) = (0.9, 0.999);
