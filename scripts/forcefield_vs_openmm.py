@@ -9,8 +9,9 @@ Both evaluate the same System (src/systems/molecules) on one thread; CPU seconds
 twice: one molecule per Context in a Python loop (what the paper's code does), and 32 copies, far apart, in one Context.
 Ours are the criterion benchmarks `forcefield/*`, run with the measuring time given here. Rounds are interleaved.
 
---large: chignolin (138 atoms, experiments/molecules) and capped Ala35 (362 atoms, made here), energies with forces of many
-frames through the program's `energy`, less what it takes for one block of frames.
+--large: chignolin (138 atoms, experiments/molecules) and capped Ala35 (362 atoms, made here). Steps of Langevin dynamics
+through the program's `sweep` (each is an evaluation with forces, and a little more), and frames through its `energy`, which
+also reads and packs them; less what a short run takes.
 """
 
 import argparse
@@ -19,6 +20,7 @@ import json
 import os
 import pathlib
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -168,19 +170,61 @@ def loop_rate(xml, x, n):
     return rate(loop, n)
 
 
-def program_rate(program, xml, pdb, x, n, precision, folder):
-    """The same of our program, less what 16 frames (one block) take."""
+def seconds_of(command):
+    """CPU seconds of our program."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    env = dict(os.environ, RAYON_NUM_THREADS="1")
+    done = subprocess.run(command, env=env, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(done.stderr)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def frames_rate(program, xml, pdb, x, n, precision, folder):
+    """Frames per CPU second through `energy`, less what 16 of them (one block) take."""
 
     def seconds(frames):
         np.savez(folder / "x.npz", positions=noisy(x, frames))
         command = [program, "--quiet", "energy", "--xml", xml, "--pdb", pdb, "--in", folder / "x.npz"]
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        env = dict(os.environ, RAYON_NUM_THREADS="1")
-        subprocess.run([*command, "--out", folder / "e.npz", "--precision", precision], env=env, check=True)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        return seconds_of([*command, "--out", folder / "e.npz", "--precision", precision])
 
     return (n - 16) / (seconds(n) - seconds(16))
+
+
+EXPERIMENT = """
+name = "rate"
+seeds = [1]
+[systems.rate]
+temperature = 300.0
+xml = "{xml}"
+pdb = "{pdb}"
+reference = {{ ladder = [600.0], copies = 1, equilibration = 10, stride = 2, samples = 40, trajectory = {{ walkers = 2, frames = 60, stride = 1, lag = 5 }} }}
+[samplers.md]
+kind = "md"
+step = 0.0005
+precision = "{precision}"
+walkers = 16
+equilibration = 10
+stride = {steps}
+samples = 16
+[metrics]
+ids = ["mean-energy"]
+bootstrap = 0
+"""
+
+
+def steps_rate(program, xml, pdb, n, precision, folder):
+    """Walker-steps of Langevin dynamics per CPU second, less what a tenth of them takes."""
+
+    def seconds(steps):
+        file = folder / "rate.toml"
+        file.write_text(EXPERIMENT.format(xml=xml, pdb=pdb, precision=precision, steps=steps))
+        shutil.rmtree(folder / "results", ignore_errors=True)
+        return seconds_of([program, "--results", folder / "results", "--quiet", "sweep", file])
+
+    short = max(n // 10, 1)
+    return 16 * (n - short) / (seconds(n) - seconds(short))
 
 
 def large(program, rounds):
@@ -188,17 +232,19 @@ def large(program, rounds):
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         for name, xml, pdb, x in large_molecules(folder):
-            found = {"OpenMM loop": [], "ours f64": [], "ours f32": []}
-            n = 2_000_000 // len(x)
+            found = {"OpenMM loop": []}
             for _ in range(rounds):
                 found["OpenMM loop"].append(loop_rate(xml, x, 100))
+                steps = steps_rate(program, xml, pdb, 60_000_000 // len(x) ** 2, "f32", folder)
+                found.setdefault("ours MD f32", []).append(steps)
                 for precision in ["f64", "f32"]:
-                    found[f"ours {precision}"].append(program_rate(program, xml, pdb, x, n, precision, folder))
+                    frames = frames_rate(program, xml, pdb, x, 1_000_000 // len(x), precision, folder)
+                    found.setdefault(f"ours energy {precision}", []).append(frames)
             base = statistics.median(found["OpenMM loop"])
             for label, values in found.items():
                 middle = statistics.median(values)
-                print(f"{name} ({len(x)} atoms) {label:12} {middle:10,.0f}   ({min(values):,.0f} to {max(values):,.0f})"
-                      f"   {middle / base:5.1f} x the loop")
+                print(f"{name} ({len(x)} atoms) {label:15} {middle:10,.0f}   ({min(values):,.0f} to {max(values):,.0f})"
+                      f"   {middle / base:5.1f} x the loop", flush=True)
 
 
 def our_rates(bench, name, seconds):
