@@ -151,7 +151,7 @@ pub fn list(args: &ListArgs, globals: &Globals) -> Result<()> {
 /// Runs `describe`.
 ///
 /// # Errors
-/// [`Error::Usage`](crate::error::Error::Usage) for an unknown name.
+/// [`Error::Usage`] for an unknown name.
 pub fn describe(args: &DescribeArgs, globals: &Globals) -> Result<()> {
     let entry = match args.kind {
         Kind::Metric => catalogue::metric(by_id(&args.name)?)?,

@@ -115,7 +115,7 @@ pub fn sha256_hex(bytes: impl AsRef<[u8]>) -> String {
 /// SHA-256 of a file, as 64 hexadecimal digits.
 ///
 /// # Errors
-/// [`Error::Io`](crate::error::Error::Io), also for what is no file.
+/// [`Error::Io`], also for what is no file.
 pub fn sha256_file(path: &Path) -> Result<String> {
     let mut file = disk::open(path).map_err(Error::io(path))?;
     let mut hasher = Sha256::new();

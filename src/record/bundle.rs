@@ -90,7 +90,7 @@ pub fn write(run: &RunDir, path: &Path) -> Result<()> {
 /// What travels of a run that has ended: the files that `wanted` says yes to.
 ///
 /// # Errors
-/// See [`write`].
+/// See [`write()`].
 pub fn index(run: &RunDir, wanted: impl Fn(&str) -> bool) -> Result<Index> {
     match run.status() {
         Status::Complete | Status::Partial => manifest::verify(&run.path)?,
