@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Instant;
 
 use serde::Serialize;
 
@@ -10,6 +11,8 @@ use crate::device::Choice;
 use crate::device::check::networks;
 use crate::energy::Potential;
 use crate::error::{Error, Result};
+use crate::lanes::gemm::{Start, product};
+use crate::lanes::num::{H, Lanes};
 use crate::record::{self, Status, atomic, claim};
 use crate::{device, identity, store, systems};
 
@@ -66,6 +69,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     add("program", Ok(program()));
     add("machine", Ok(machine()));
     add("energies", energies());
+    add("speed", speed());
     add("gpu", gpu(args.device.choice()?));
     if args.check {
         add("gpu check", check(args.device.choice()?, args.out.as_deref()));
@@ -189,6 +193,40 @@ fn energies() -> Result<(Verdict, String)> {
         gradient(name, &*potential, &x)?;
     }
     Ok((Verdict::Good, format!("energies and forces agree on {}", systems::NAMES.join(", "))))
+}
+
+/// How fast one thread of this machine is at what samplers spend their time on: `sweep --dry-run` is about a core with 100 GFLOP/s.
+fn speed() -> Result<(Verdict, String)> {
+    /// Long enough to be told from noise, short enough not to be waited for.
+    const SECONDS: f64 = 0.2;
+    let per_second = |work: &mut dyn FnMut()| {
+        work();
+        let (began, mut done) = (Instant::now(), 0.0);
+        while began.elapsed().as_secs_f64() < SECONDS {
+            work();
+            done += 1.0;
+        }
+        done / began.elapsed().as_secs_f64()
+    };
+    let (rows, lanes) = (96, 8);
+    let (w, x) = (vec![Lanes([0.5_f32; H]); lanes * lanes * H], vec![Lanes([0.25_f32; H]); rows * lanes]);
+    let mut y = vec![Lanes([0.0_f32; H]); rows * lanes];
+    let products = per_second(&mut || product(&w, &x, lanes, Start::Zero, &mut y, lanes));
+    let flops = products * 2.0 * rows as f64 * (lanes * H).pow(2) as f64;
+    let system = systems::by_name("aldp", 300.0)?;
+    let frames = 256;
+    let x: Vec<f32> = (0..frames).flat_map(|_| system.start.iter().map(|&x| x as f32)).collect();
+    let (mut e, mut f) = (vec![0.0_f32; frames], vec![0.0_f32; x.len()]);
+    let potential = system.potential();
+    let one = rayon::ThreadPoolBuilder::new().num_threads(1).build();
+    let one = one.map_err(|e| Error::Internal(format!("a pool of one thread: {e}")))?;
+    let energies = one.install(|| per_second(&mut || potential.energy_forces_f32(&x, &mut e, &mut f))) * frames as f64;
+    let found = format!(
+        "one thread: {:.0} GFLOP/s of matrix products (f32), {:.2} million energies with forces of ALDP per second (f32)",
+        flops / 1e9,
+        energies / 1e6
+    );
+    Ok((Verdict::Good, found))
 }
 
 /// A central difference along one fixed direction, away from the minimum.
