@@ -78,7 +78,7 @@ macro_rules! embedded {
     };
 }
 
-static EMBEDDED: &[Embedded] = &embedded![];
+static EMBEDDED: &[Embedded] = &embedded!["lj13-1", "aldp-300"];
 
 /// Names of the accepted ensembles of the program and of a results folder.
 #[must_use]
@@ -316,5 +316,57 @@ fn pooled(reports: &[Convergence], apart: &[MetricValue]) -> Convergence {
             .collect(),
         notes: reports.iter().flat_map(|r| r.notes.clone()).collect(),
         counts,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::ACCEPTED;
+
+    /// What the configuration knows is what the program holds; frames, energies, digests and cards fit together, and the accepted ones
+    /// of the built-in systems are small enough to travel with the program.
+    #[test]
+    fn embedded_ones_are_sound() {
+        assert_eq!(EMBEDDED.iter().map(|e| e.name).collect::<Vec<_>>(), ACCEPTED);
+        let nowhere = tempfile::tempdir().unwrap();
+        for name in ACCEPTED {
+            let found = verify(nowhere.path(), name).unwrap();
+            let (card, _) = card(nowhere.path(), name).unwrap();
+            assert_eq!((card.name.as_str(), card.runs.len()), (*name, 2));
+            assert_eq!(*name, format!("{}-{}", card.system.name, card.system.temperature));
+            assert!(found.frames >= 4_000 && card.report.frames >= found.frames);
+            assert!(card.apart.iter().all(|m| m.value.is_some()), "{name}: {:?}", card.apart);
+            let asked = ReferenceSpec::accepted(&card.system).unwrap();
+            assert_eq!(asked.accepted.as_deref(), Some(*name));
+            let reference = super::super::ensure(nowhere.path(), &card.system, &asked, &mut |_| {}, &|| false).unwrap();
+            let set = reference.set().unwrap();
+            assert_eq!((set.runs, set.energies.len()), (2, found.frames));
+            assert_eq!(set.tica.is_some(), card.system.name != "lj13");
+        }
+        let bytes: usize = EMBEDDED.iter().flat_map(|e| e.files).map(|(_, bytes)| bytes.len()).sum();
+        assert!(bytes < 8 << 20, "{bytes}");
+        let other = SystemSpec { temperature: 310.0, ..card(nowhere.path(), "aldp-300").unwrap().0.system };
+        let error = load(nowhere.path(), "aldp-300", &other, String::new()).unwrap_err().to_string();
+        assert!(error.contains("is of aldp at 300, not of aldp at 310"), "{error}");
+        assert!(card(nowhere.path(), "aldp-30").unwrap_err().to_string().contains("did you mean `aldp-300`?"));
+    }
+
+    /// A folder of the results comes before the program's own; what was changed there is seen.
+    #[test]
+    fn changed_files_are_seen() {
+        let results = tempfile::tempdir().unwrap();
+        let folder = root(results.path()).join("lj13-1");
+        std::fs::create_dir_all(&folder).unwrap();
+        let own = EMBEDDED.iter().find(|e| e.name == "lj13-1").unwrap();
+        for (name, bytes) in own.files {
+            std::fs::write(folder.join(name), bytes).unwrap();
+        }
+        verify(results.path(), "lj13-1").unwrap();
+        let mut frames = std::fs::read(folder.join(FRAMES)).unwrap();
+        frames[2_000] ^= 1;
+        std::fs::write(folder.join(FRAMES), &frames).unwrap();
+        let error = verify(results.path(), "lj13-1").unwrap_err();
+        assert!(matches!(&error, Error::Digest { .. }) && error.to_string().contains("--remake lj13-1"), "{error}");
     }
 }
