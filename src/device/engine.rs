@@ -66,7 +66,9 @@ impl Engine {
     /// [`Error::NoDevice`] when there is no kernel for it, or its frames are too large.
     pub fn new(launcher: Arc<dyn Launch>, cpu: Arc<dyn Potential>) -> Result<Self> {
         let Some(tables) = cpu.tables() else {
-            return Err(Error::NoDevice("this energy has no kernel for a GPU (of force fields: generalised Born other than OBC, and CMAP); use --device cpu or --device auto".into()));
+            let message = "this energy has no kernel for a GPU (of force fields: generalised Born other than OBC, and CMAP); \
+                           use --device cpu or --device auto";
+            return Err(Error::NoDevice(message.into()));
         };
         let limit = launcher.shared_limit();
         let prepare = |precision: Precision, suffix, size| {

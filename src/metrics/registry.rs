@@ -99,16 +99,16 @@ impl Metric {
         Self { array: Some(array), ..self }
     }
 
-    const fn since(self, version: u32) -> Self {
-        Self { version, ..self }
+    const fn of_molecules(self, version: u32) -> Self {
+        Self { scope: Scope::Molecules, version, ..self }
     }
 }
 
 /// Name of an array beside the samples: `ln p/q` up to a constant at the reference's frames, `[n]`.
 pub const REFERENCE_LOG_WEIGHT: &str = "reference_log_weight";
 
-/// Every metric, in table order. Version 2 of metrics of molecules: frames whose bonds cannot be are left out of them, as they are
-/// of energies (where they had been too, but for few: those kept their version, and with it what is known of clusters).
+/// Every metric, in table order. Version 2 of metrics of molecules: frames whose bonds cannot be are left out of them, as of energies
+/// (where nearly all had been left out before: those kept their version, and with it what is known of clusters).
 pub const METRICS: &[Metric] = &[
     metric(
         "energy-w1",
@@ -188,8 +188,7 @@ pub const METRICS: &[Metric] = &[
          summed over angles; square root",
         "PITA's public code (torus distances)",
     )
-    .of(Scope::Molecules)
-    .since(2),
+    .of_molecules(2),
     metric(
         "rama-kl",
         "Rama-KL",
@@ -200,8 +199,7 @@ pub const METRICS: &[Metric] = &[
          phi with k-th psi, mean over pairs; depends on the number of samples",
         "TA-BG's public code; the pairing is that of PITA's public plots",
     )
-    .of(Scope::Molecules)
-    .since(2),
+    .of_molecules(2),
     metric(
         "rama-kl-residue",
         "Rama-KL (per residue)",
@@ -211,8 +209,7 @@ pub const METRICS: &[Metric] = &[
         "As rama-kl, but phi and psi of the same residue; equal to it with one residue",
         "this project",
     )
-    .of(Scope::Molecules)
-    .since(2),
+    .of_molecules(2),
     metric(
         "rama-kl-weighted",
         "Rama-KL (reweighted)",
@@ -223,8 +220,7 @@ pub const METRICS: &[Metric] = &[
         "TA-BG's public code",
     )
     .needing("log_weight")
-    .of(Scope::Molecules)
-    .since(2),
+    .of_molecules(2),
     metric(
         "rama-tv",
         "Rama-TV",
@@ -234,8 +230,7 @@ pub const METRICS: &[Metric] = &[
         "Total variation of the histograms of rama-kl",
         "CMT (annealed flows)",
     )
-    .of(Scope::Molecules)
-    .since(2),
+    .of_molecules(2),
     metric(
         "rama-jsd",
         "Rama-JSD",
@@ -257,8 +252,7 @@ pub const METRICS: &[Metric] = &[
          with Koopman weights; distance not squared",
         "transferable-samplers' public code, by analogy with its W2",
     )
-    .of(Scope::Molecules)
-    .since(2),
+    .of_molecules(2),
     metric(
         "tica-w2",
         "TICA-W2",
@@ -268,8 +262,7 @@ pub const METRICS: &[Metric] = &[
         "As tica-w1 with squared distance; square root",
         "transferable-samplers' public code",
     )
-    .of(Scope::Molecules)
-    .since(2),
+    .of_molecules(2),
     metric(
         "tica-plain-w1",
         "TICA-W1 (no Koopman weights)",
@@ -279,8 +272,7 @@ pub const METRICS: &[Metric] = &[
         "As tica-w1, fitted without weights",
         "PITA's public code as it runs: its Koopman weights never reach the fit",
     )
-    .of(Scope::Molecules)
-    .since(2),
+    .of_molecules(2),
     metric(
         "tica-plain-w2",
         "TICA-W2 (no Koopman weights)",
@@ -290,8 +282,7 @@ pub const METRICS: &[Metric] = &[
         "As tica-w2, fitted without weights",
         "PITA's public code as it runs: its Koopman weights never reach the fit",
     )
-    .of(Scope::Molecules)
-    .since(2),
+    .of_molecules(2),
     metric(
         "bond-w1",
         "Bond-W1",
@@ -301,8 +292,7 @@ pub const METRICS: &[Metric] = &[
         "Mean over bonds of the 1-Wasserstein distance between their lengths; the worst bond stands in the note",
         "this project",
     )
-    .of(Scope::Molecules)
-    .since(2),
+    .of_molecules(2),
     metric(
         "angle-w1",
         "Angle-W1",
@@ -312,8 +302,7 @@ pub const METRICS: &[Metric] = &[
         "Mean over bond angles of the 1-Wasserstein distance between their values; the worst angle stands in the note",
         "this project",
     )
-    .of(Scope::Molecules)
-    .since(2),
+    .of_molecules(2),
     metric(
         "chirality-flip-rate",
         "Mirror rate",
@@ -323,8 +312,7 @@ pub const METRICS: &[Metric] = &[
         "Samples that are not the right stereoisomer, whatever equal groups are labelled; mirror images are then reflected",
         "this project; the idea is that of PITA's public code",
     )
-    .of(Scope::Molecules)
-    .since(2),
+    .of_molecules(2),
     metric(
         "chirality-drop-rate",
         "Mixed-chirality rate",
@@ -334,8 +322,7 @@ pub const METRICS: &[Metric] = &[
         "Samples that are another stereoisomer, which no reflection puts right; structural metrics leave them out",
         "this project; the idea is that of PITA's public code",
     )
-    .of(Scope::Molecules)
-    .since(2),
+    .of_molecules(2),
     metric(
         "chirality-flip-rate-ref",
         "Mirror rate (reference code)",
@@ -365,8 +352,7 @@ pub const METRICS: &[Metric] = &[
         "Fraction of samples with phi > 0; of several phis the largest, all in the note",
         "this project",
     )
-    .of(Scope::Molecules)
-    .since(2),
+    .of_molecules(2),
     metric(
         "phi-population-error",
         "P(phi > 0) error",
@@ -376,8 +362,7 @@ pub const METRICS: &[Metric] = &[
         "Absolute difference of phi-population to the reference; of several phis the largest",
         "this project",
     )
-    .of(Scope::Molecules)
-    .since(2),
+    .of_molecules(2),
     metric(
         "delta-f-phi",
         "dF(phi) error",
@@ -388,8 +373,7 @@ pub const METRICS: &[Metric] = &[
          not defined when a basin is empty",
         "SITA's public code",
     )
-    .of(Scope::Molecules)
-    .since(2),
+    .of_molecules(2),
     metric(
         "state-population-error",
         "State population error",
@@ -412,8 +396,7 @@ pub const METRICS: &[Metric] = &[
          99 % of it; mean over pairs; depends on the number of samples",
         "this project",
     )
-    .of(Scope::Molecules)
-    .since(2),
+    .of_molecules(2),
     metric(
         "torsion-mmd",
         "Torsion-MMD",

@@ -4,8 +4,8 @@
 //! more crates, 5 s of compilation) sorts atoms into chains and residues, so that interleaved residues come out in
 //! another order; it panics on lines cut short and on coordinates that are `nan`; and it wants columns 55 to 80.
 //!
-//! Read are `ATOM`, `HETATM`, `TER`, `MODEL`, `ENDMDL`, `END` and the box in `CRYST1`; everything else is skipped (bonds come from the force
-//! field, not from `CONECT`). Columns follow the format description 3.3, section "Coordinate Section".
+//! Read are `ATOM`, `HETATM`, `TER`, `MODEL`, `ENDMDL`, `END` and the box in `CRYST1`; everything else is skipped (bonds
+//! come from the force field, not from `CONECT`). Columns follow the format description 3.3, section "Coordinate Section".
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;

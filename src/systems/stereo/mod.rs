@@ -7,7 +7,8 @@
 //! | `signature` | one number per stereoisomer |
 //! | `relabel` | equal groups back in the places that the right configuration has them in |
 //!
-//! Tetrahedral units are atoms with four bonds, and sulphur, phosphorus, selenium and arsenic with three (nitrogen with three inverts).
+//! Tetrahedral units are atoms with four bonds, and sulphur, phosphorus, selenium and arsenic with three (nitrogen with three
+//! inverts).
 //! Double bonds are held where C=C, C=N or N=N is as short as a double bond and not in a small ring; peptide bonds are
 //! longer and stay free; triple bonds and the ends of cumulated ones (allenes, azides) are straight and have no sides.
 //! Axial chirality (allenes, hindered biaryls) is not looked for.
