@@ -3,10 +3,12 @@
 //!
 //! ```text
 //! experiment/experiment.json                  what follows, and every cell with its settings written out
-//! references/<16 digits>/reference.json ...   references that are not part of the program
+//! references/<16 digits>/reference.json ...   references that were made for it
+//! accepted/<name>/reference.json ...          accepted ones as they were: the program may come with others some day
 //! <run id>/bundle.json ...                    as in the bundle of a run, see `record::bundle`
 //! ```
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read};
 use std::path::{Path, PathBuf};
@@ -16,17 +18,20 @@ use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use serde::{Deserialize, Serialize};
 
+use super::references::accepted;
 use crate::config::Experiment;
 use crate::error::{Error, Result};
 use crate::identity;
 use crate::record::bundle::{self, Imported, cut};
 use crate::record::{Results, RunDir, atomic, attempts, tar};
 use crate::spec::SamplerSpec;
-use crate::{disk, stop};
+use crate::{disk, stop, text};
 
 /// The first entry.
 const HEAD: &str = "experiment/experiment.json";
 const FORMAT: u32 = 1;
+/// Accepted references.
+const ACCEPTED: &str = "accepted";
 /// Largest head.
 const HEAD_BYTES: u64 = 64 << 20;
 /// Largest file of a reference.
@@ -50,6 +55,8 @@ pub struct Head {
     pub runs: Vec<String>,
     /// Folders of the references that follow.
     pub references: Vec<String>,
+    /// Names of the accepted ones.
+    pub accepted: Vec<String>,
 }
 
 /// Writes an experiment into one file: of each cell the latest attempt that has ended.
@@ -59,12 +66,13 @@ pub struct Head {
 pub fn export(experiment: &Experiment, results: &Path, samples: bool, path: &Path) -> Result<Head> {
     let mut experiment = experiment.clone();
     experiment.path = experiment.path.file_name().map(PathBuf::from).unwrap_or_default();
-    let (mut runs, mut names) = (Vec::<RunDir>::new(), Vec::<String>::new());
+    let (mut runs, mut names, mut accepted) = (Vec::<RunDir>::new(), Vec::<String>::new(), Vec::<String>::new());
     for cell in &mut experiment.cells {
         let ended = attempts(results, &identity::spec_digest(&cell.run), cell.seed)?;
         runs.extend(ended.into_iter().rev().find(|run| run.status().has_samples()));
-        if cell.eval.reference.accepted.is_none() {
-            names.push(identity::reference_digest(&cell.run.system, &cell.eval.reference)[..16].to_owned());
+        match &cell.eval.reference.accepted {
+            Some(name) => accepted.push(name.clone()),
+            None => names.push(identity::reference_digest(&cell.run.system, &cell.eval.reference)[..16].to_owned()),
         }
         // Where a file of samples lay says nothing elsewhere.
         if let SamplerSpec::Samples(spec) = &mut cell.run.sampler {
@@ -77,14 +85,17 @@ pub fn export(experiment: &Experiment, results: &Path, samples: bool, path: &Pat
         let file = experiment.path.display();
         return Err(Error::NothingSelected(format!("no cell of {file} has ended: run `pita-bench sweep` first")));
     }
-    names.sort();
-    names.dedup();
+    for names in [&mut names, &mut accepted] {
+        names.sort();
+        names.dedup();
+    }
     let folder = |name: &str| Results(results).references().join(name);
     names.retain(|name| folder(name).join(REFERENCE[1]).exists());
     let wanted = |name: &str| samples || !LARGE.contains(&name);
     let indices = runs.iter().map(|run| bundle::index(run, wanted)).collect::<Result<Vec<_>>>()?;
     let ids = runs.iter().map(|run| run.id.to_string()).collect();
-    let head = Head { format: FORMAT, samples, experiment, runs: ids, references: names };
+    let head = Head { format: FORMAT, samples, experiment, runs: ids, references: names, accepted };
+    let ensembles = ensembles(results, &head)?;
 
     let fresh = path.with_added_extension("tmp");
     let put = || -> std::io::Result<()> {
@@ -98,6 +109,9 @@ pub fn export(experiment: &Experiment, results: &Path, samples: bool, path: &Pat
                 tar::write_entry(&mut out, &format!("{}/{name}/{file}", Results::REFERENCES), size, &mut source)?;
             }
         }
+        for (name, bytes) in &ensembles {
+            tar::write_entry(&mut out, name, bytes.len() as u64, &mut &bytes[..])?;
+        }
         for (run, index) in runs.iter().zip(&indices) {
             bundle::put(run, index, &mut out)?;
         }
@@ -110,6 +124,19 @@ pub fn export(experiment: &Experiment, results: &Path, samples: bool, path: &Pat
     }
     atomic::persist(&fresh, path)?;
     Ok(head)
+}
+
+/// The files of accepted ensembles that travel: their cards, and with samples all of them.
+fn ensembles(results: &Path, head: &Head) -> Result<Vec<(String, Cow<'static, [u8]>)>> {
+    let mut all = Vec::new();
+    for name in &head.accepted {
+        for file in accepted::FILES.iter().take(if head.samples { 3 } else { 1 }) {
+            if let Some(bytes) = accepted::bytes(results, name, file)? {
+                all.push((format!("{ACCEPTED}/{name}/{file}"), bytes));
+            }
+        }
+    }
+    Ok(all)
 }
 
 /// Whether a file is an experiment, rather than the bundle of a run.
@@ -150,10 +177,12 @@ impl<'a> Reader<'a> {
         Ok(Self { path, input, head })
     }
 
-    /// Unpacks the references into `results`, but for those that are there, and gives each run's first header to `run`.
+    /// Unpacks the references into `results`, but for those that are there, and of the accepted ones those that are `wanted`; gives
+    /// each run's first header to `run`.
     fn read(
         mut self,
         results: &Path,
+        wanted: impl Fn(&str) -> bool,
         mut run: impl FnMut(&Head, &mut dyn Read, &tar::Header) -> Result<()>,
     ) -> Result<Head> {
         let path = self.path;
@@ -167,19 +196,15 @@ impl<'a> Reader<'a> {
                     if !known || !name.bytes().all(|b| b.is_ascii_hexdigit()) || header.size > REFERENCE_BYTES {
                         return Err(wrong(format!("holds `{}`, which is not announced", header.name.escape_default())));
                     }
-                    let folder = Results(results).references().join(name);
-                    disk::create_folder(&folder).map_err(Error::io(&folder))?;
-                    let to = folder.join(file);
-                    let mut content = (&mut self.input).take(header.size);
-                    let copied = if to.exists() {
-                        std::io::copy(&mut content, &mut std::io::sink())
-                    } else {
-                        File::create(&to).and_then(|mut out| std::io::copy(&mut content, &mut out))
-                    };
-                    if copied.map_err(Error::io(&to))? != header.size {
-                        return Err(wrong("is cut short".into()));
+                    self.keep(&header, &Results(results).references().join(name), file, true)?;
+                }
+                [ACCEPTED, name, file] => {
+                    let known = self.head.accepted.iter().any(|known| known == name) && accepted::FILES.contains(&file);
+                    if !known || text::ascii_name(name).is_err() || header.size > REFERENCE_BYTES {
+                        return Err(wrong(format!("holds `{}`, which is not announced", header.name.escape_default())));
                     }
-                    tar::read_padding(&mut self.input, header.size).map_err(|e| wrong(cut(e)))?;
+                    let wanted = wanted(name);
+                    self.keep(&header, &accepted::root(results).join(name), file, wanted)?;
                 }
                 [id, _] if self.head.runs.iter().any(|known| known == id) => {
                     run(&self.head, &mut self.input, &header)?;
@@ -197,7 +222,26 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Makes every run of an experiment a run of this results folder.
+impl Reader<'_> {
+    /// Unpacks a file of a reference, unless it is there already or not wanted.
+    fn keep(&mut self, header: &tar::Header, folder: &Path, file: &str, wanted: bool) -> Result<()> {
+        let wrong = |message: String| Error::data(self.path, message);
+        let to = folder.join(file);
+        let mut content = (&mut self.input).take(header.size);
+        let copied = if !wanted || to.exists() {
+            std::io::copy(&mut content, &mut std::io::sink())
+        } else {
+            disk::create_folder(folder).map_err(Error::io(folder))?;
+            File::create(&to).and_then(|mut out| std::io::copy(&mut content, &mut out))
+        };
+        if copied.map_err(Error::io(&to))? != header.size {
+            return Err(wrong("is cut short".into()));
+        }
+        tar::read_padding(&mut self.input, header.size).map_err(|e| wrong(cut(e)))
+    }
+}
+
+/// Makes every run of an experiment a run of this results folder. Accepted references that are known here stay as they are here.
 ///
 /// # Errors
 /// As [`bundle::import`]; [`Error::Usage`] for an experiment without samples. What came before a fault stays.
@@ -211,14 +255,19 @@ pub fn import(results: &Path, path: &Path) -> Result<(Head, Vec<Imported>)> {
     }
     let sha256 = atomic::sha256_file(path)?;
     let mut all = Vec::new();
-    let head = reader.read(results, |_, mut input, first| {
-        let imported = bundle::into_fresh(results, |fresh| {
-            let index = bundle::unpack_run(&mut input, first, |name| File::create_new(fresh.join(name)));
-            bundle::admit(results, (path, &sha256), index.map_err(|m| Error::data(path, m))?, fresh)
-        })?;
-        all.push(imported);
-        Ok(())
-    })?;
+    let known = accepted::names(results);
+    let head = reader.read(
+        results,
+        |name| !known.iter().any(|known| known == name),
+        |_, mut input, first| {
+            let imported = bundle::into_fresh(results, |fresh| {
+                let index = bundle::unpack_run(&mut input, first, |name| File::create_new(fresh.join(name)));
+                bundle::admit(results, (path, &sha256), index.map_err(|m| Error::data(path, m))?, fresh)
+            })?;
+            all.push(imported);
+            Ok(())
+        },
+    )?;
     for imported in &all {
         for cell in head.experiment.cells.iter().filter(|c| identity::spec_digest(&c.run) == spec_of(&imported.run)) {
             imported.run.join(&super::planned::labels(&head.experiment.name, cell))?;
@@ -237,18 +286,22 @@ fn spec_of(run: &RunDir) -> String {
 /// # Errors
 /// [`Error::Data`] for a malformed file; a folder that cannot be written.
 pub fn lay_out(path: &Path, folder: &Path) -> Result<Head> {
-    Reader::open(path)?.read(folder, |_, mut input, first| {
-        // The place of a run follows from its index, which comes first: into a fresh folder, and there.
-        bundle::into_fresh(folder, |fresh| {
-            let index = bundle::unpack_run(&mut input, first, |name| File::create_new(fresh.join(name)));
-            let index = index.map_err(|m| Error::data(path, m))?;
-            if !index.spec_digest.bytes().all(|b| b.is_ascii_hexdigit()) || index.spec_digest.len() != 64 {
-                return Err(Error::data(path, "holds a run whose spec digest is none"));
-            }
-            let run = RunDir::new(folder, &index.spec_digest, index.seed, 1);
-            let parent = run.path.parent().map(Path::to_path_buf).unwrap_or_default();
-            std::fs::create_dir_all(&parent).map_err(Error::io(&parent))?;
-            std::fs::rename(fresh, &run.path).map_err(Error::io(&run.path))
-        })
-    })
+    Reader::open(path)?.read(
+        folder,
+        |_| true,
+        |_, mut input, first| {
+            // The place of a run follows from its index, which comes first: into a fresh folder, and there.
+            bundle::into_fresh(folder, |fresh| {
+                let index = bundle::unpack_run(&mut input, first, |name| File::create_new(fresh.join(name)));
+                let index = index.map_err(|m| Error::data(path, m))?;
+                if !index.spec_digest.bytes().all(|b| b.is_ascii_hexdigit()) || index.spec_digest.len() != 64 {
+                    return Err(Error::data(path, "holds a run whose spec digest is none"));
+                }
+                let run = RunDir::new(folder, &index.spec_digest, index.seed, 1);
+                let parent = run.path.parent().map(Path::to_path_buf).unwrap_or_default();
+                std::fs::create_dir_all(&parent).map_err(Error::io(&parent))?;
+                std::fs::rename(fresh, &run.path).map_err(Error::io(&run.path))
+            })
+        },
+    )
 }

@@ -44,6 +44,7 @@ mod physics;
 mod pita;
 mod pita_ic;
 mod properties;
+mod readme;
 mod samples;
 mod schemas;
 mod signals;

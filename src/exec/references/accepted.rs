@@ -30,6 +30,8 @@ use crate::{disk, systems, words};
 const CARD: &str = "reference.json";
 const FRAMES: &str = "frames.xtc";
 const ARRAYS: &str = "reference.npz";
+/// Its files, the card first.
+pub(in crate::exec) const FILES: [&str; 3] = [CARD, FRAMES, ARRAYS];
 /// Largest file of an accepted ensemble.
 const LARGEST: u64 = 1 << 30;
 /// Energies (reduced) may differ by so much when they are computed again on another machine.
@@ -91,12 +93,16 @@ pub fn names(results: &Path) -> Vec<String> {
     all
 }
 
-fn root(results: &Path) -> PathBuf {
+/// Where a results folder keeps its accepted ensembles.
+pub(in crate::exec) fn root(results: &Path) -> PathBuf {
     Results(results).accepted().join(Results::REFERENCES)
 }
 
 /// The bytes of a file of an ensemble: of the results folder, or else of the program; `None` where neither knows it.
-fn bytes(results: &Path, name: &str, file: &str) -> Result<Option<Cow<'static, [u8]>>> {
+///
+/// # Errors
+/// [`Error::Io`].
+pub(in crate::exec) fn bytes(results: &Path, name: &str, file: &str) -> Result<Option<Cow<'static, [u8]>>> {
     let path = root(results).join(name);
     if path.join(CARD).exists() {
         let path = path.join(file);
