@@ -152,7 +152,8 @@ fn cells_are_the_whole_product() {
     assert_eq!(cells[14].system, "hot");
     assert_eq!((cells[14].run.system.name.as_str(), cells[14].run.system.temperature), ("lj13", 2.0));
     assert_eq!((cells[14].eval.reference.seed, cells[14].eval.reference.sampler.copies), (7, 2));
-    assert_eq!(cells[0].eval.reference, ReferenceSpec::default());
+    let accepted = ReferenceSpec { accepted: Some("lj13-1".into()), ..ReferenceSpec::default() };
+    assert_eq!(cells[0].eval.reference, accepted, "the program has an ensemble of LJ-13 at T = 1");
 }
 
 fn md(cell: &Cell) -> &MdSpec {

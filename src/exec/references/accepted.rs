@@ -80,7 +80,7 @@ macro_rules! embedded {
     };
 }
 
-static EMBEDDED: &[Embedded] = &embedded!["lj13-1", "aldp-300"];
+static EMBEDDED: &[Embedded] = &embedded!["lj13-1", "aldp-300", "al3-300"];
 
 /// Names of the accepted ensembles of the program and of a results folder.
 #[must_use]
