@@ -11,8 +11,8 @@ pub(crate) fn caption(columns: &[Column], claimed: bool) -> String {
         "Mean over seeds ± half of its 95 % interval: Student's t with seeds - 1 degrees of freedom; the variance of a seed is \
          the larger of the variance between seeds and the mean sampling variance within them. With one seed, the value and the \
          95 % interval of its samples, which knows nothing of other seeds. {bold} °: not above the noise floor, which is the \
-         same metric between two disjoint halves of the reference. [paper …]: published value with its stated spread. Energy \
-         evaluations: one is one configuration; mean over seeds, charged purposes only.{claimed}"
+         same metric between two independent runs of the reference, or halves of one. [paper …]: published value with its stated \
+         spread. Energy evaluations: one is one configuration; mean over seeds, charged purposes only.{claimed}"
     )
 }
 
