@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::atomic;
 use crate::array::{Arrays, decode_safetensors, encode_safetensors};
-use crate::disk;
 use crate::energy::Counts;
 use crate::error::{Error, Result};
+use crate::{disk, stop};
 
 const SLOTS: [&str; 2] = ["a", "b"];
 
@@ -38,6 +38,7 @@ pub struct Checkpoint {
 /// # Errors
 /// [`Error::Io`]; the other slot is whole then.
 pub fn save(dir: &Path, step: u64, counts: &Counts, state: &Arrays) -> Result<&'static str> {
+    let _keeping = stop::keeping();
     disk::create_folder(dir).map_err(Error::io(dir))?;
     let step_in = |slot| atomic::read_json::<Header>(&header_path(dir, slot)).ok().map(|h| h.step);
     let slot = if step_in("a") <= step_in("b") { "a" } else { "b" };
