@@ -5,6 +5,25 @@ use std::process::{Child, Command, Output, Stdio};
 
 use pita_bench::record::{self, RunDir, manifest};
 
+/// An experiment of three small runs.
+pub const TINY: &str = r#"
+name = "tiny"
+seeds = [0, 1, 2]
+[systems.lj13]
+temperature = 2.0
+reference = { ladder = [4.0], copies = 4, equilibration = 100, stride = 5, samples = 100 }
+[metrics]
+ids = ["energy-w1", "mean-energy"]
+n = 50
+bootstrap = 10
+[samplers.md]
+kind = "md"
+walkers = 4
+equilibration = 50
+stride = 5
+samples = 40
+"#;
+
 /// A results folder and an experiment file.
 pub struct Place {
     pub dir: tempfile::TempDir,

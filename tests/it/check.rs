@@ -278,6 +278,24 @@ fn a_killed_check_goes_on() {
 
 /// The bundle of this repository is of the experiment as it is: without this a change of one of them would be noticed at night,
 /// as `not comparable`.
+/// A verdict that cannot be read is a gap in the history: tonight is judged all the same, and says so.
+#[test]
+fn a_damaged_verdict_stops_no_night() {
+    let place = Place::new(&LJ.replace("seeds = [0, 1, 2, 3]", "seeds = [0]"));
+    let file = place.experiment.to_str().unwrap().to_owned();
+    check(&place, &[]);
+    ends_with(&place.run(&["accept", &file, "--reason", "a test"]), 0);
+    let checks = place.results().join("checks/tiny");
+    let night = std::fs::read_dir(checks).unwrap().next().unwrap().unwrap().path();
+    for content in ["", "{", "[[[["] {
+        std::fs::write(night.join("verdict.json"), content).unwrap();
+        let found = value(&check(&place, &[]));
+        assert_eq!(found["report"]["verdict"], "pass", "{found:#}");
+        let warnings = found["report"]["warnings"].to_string();
+        assert!(warnings.contains("verdict.json") && warnings.contains("left out of the history"), "{warnings}");
+    }
+}
+
 #[test]
 fn the_accepted_bundle_fits_its_experiment() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

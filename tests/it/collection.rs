@@ -2,25 +2,11 @@
 
 use std::io::Read;
 
-use crate::common::place::{Place, ends_with, text};
+use crate::common::place::{Place, TINY, ends_with, text};
 use serde_json::Value;
 
-const TINY: &str = r#"
-name = "tiny"
-seeds = [0, 1]
-[systems.lj13]
-temperature = 2.0
-reference = { ladder = [4.0], copies = 4, equilibration = 100, stride = 5, samples = 100 }
-[metrics]
-ids = ["energy-w1", "mean-energy"]
-n = 50
-bootstrap = 10
-[samplers.md]
-kind = "md"
-walkers = 4
-equilibration = 50
-stride = 5
-samples = 40
+/// A second row for it.
+const MALA: &str = r#"
 [samplers.mala]
 kind = "md"
 integrator = "mala"
@@ -31,6 +17,10 @@ stride = 5
 samples = 40
 "#;
 
+fn two_rows() -> Place {
+    Place::new(&(TINY.replace("seeds = [0, 1, 2]", "seeds = [0, 1]") + MALA))
+}
+
 /// Tables of a report, without where they were written.
 fn tables(place: &Place, args: &[&str]) -> Value {
     let output = place.run(&[&["--json", "--quiet", "report"], args].concat());
@@ -40,7 +30,7 @@ fn tables(place: &Place, args: &[&str]) -> Value {
 
 #[test]
 fn tables_anywhere_and_runs_elsewhere() {
-    let place = Place::new(TINY);
+    let place = two_rows();
     ends_with(&place.sweep(&[]), 0);
     let experiment = place.experiment.to_str().unwrap().to_owned();
     let file = |name: &str| place.dir.path().join(name).to_str().unwrap().to_owned();
@@ -90,7 +80,7 @@ fn tables_anywhere_and_runs_elsewhere() {
 
 #[test]
 fn damaged_ones_are_refused() {
-    let place = Place::new(TINY);
+    let place = two_rows();
     ends_with(&place.sweep(&["--seeds", "0"]), 0);
     let experiment = place.experiment.to_str().unwrap().to_owned();
     let path = place.dir.path().join("x.tar.gz");

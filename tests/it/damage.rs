@@ -5,28 +5,10 @@ use std::path::Path;
 use std::process::Output;
 use std::time::{Duration, Instant};
 
-use crate::common::place::{Place, copy, ends_with, text};
+use crate::common::place::{Place, TINY, copy, ends_with, text};
 use pita_bench::array::{Array, read_npz, write_npz};
 use pita_bench::record::{RunDir, Status, atomic, evaluation, manifest};
 use serde_json::{Value, json};
-
-const TINY: &str = r#"
-name = "tiny"
-seeds = [0, 1, 2]
-[systems.lj13]
-temperature = 2.0
-reference = { ladder = [4.0], copies = 4, equilibration = 100, stride = 5, samples = 100 }
-[metrics]
-ids = ["energy-w1", "mean-energy"]
-n = 50
-bootstrap = 10
-[samplers.md]
-kind = "md"
-walkers = 4
-equilibration = 50
-stride = 5
-samples = 40
-"#;
 
 fn json_of(output: &Output) -> Value {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {}", text(output)))

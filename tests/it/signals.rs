@@ -115,3 +115,19 @@ fn a_sweep_of_many_walkers_stops() {
     soon(stopped(place.start(&[]), began));
     assert!(place.runs()[0].checkpoints().exists());
 }
+
+/// Inside a step that takes many seconds (a batch of a diffusion model on one core): the process ends there, and what it leaves is a
+/// run that was interrupted, as after a kill.
+#[test]
+fn a_long_step_is_left() {
+    let settings = "ladder = [3.0]\nparticles = 100\nsamples = 100\ninitial = { samples = 200, walkers = 20, equilibration = 20, stride = 2 }\n\
+                    net = { hidden = 32, layers = 3 }\ntrain = { first_steps = 4, steps = 4, batch = 65536 }";
+    let place = experiment(settings, "");
+    let text = std::fs::read_to_string(&place.experiment).unwrap();
+    std::fs::write(&place.experiment, text.replace("kind = \"md\"", "kind = \"pita\"")).unwrap();
+    let began = || place.runs().iter().any(|run| run.file("provenance.json").exists());
+    soon(stopped(place.start(&[]), began));
+    let listed = place.run(&["--json", "ls", "--status", "interrupted"]);
+    let rows: serde_json::Value = serde_json::from_slice(&listed.stdout).unwrap();
+    assert_eq!(rows.as_array().map(Vec::len), Some(1), "{rows}");
+}
