@@ -75,7 +75,9 @@ impl Owner {
 pub fn owners(connection: &Connection, filter: &Filter) -> Result<Vec<Owner>> {
     let query = || -> rusqlite::Result<Vec<Owner>> {
         let mut words = Words::default();
-        let mut owners = latest(connection, filter, &mut words)?;
+        // In one view: not a lock for each of the questions.
+        let connection = connection.unchecked_transaction()?;
+        let mut owners = latest(&connection, filter, &mut words)?;
         let mut statement = connection
             .prepare("SELECT evaluation, yardstick, reference FROM evaluations WHERE run = ?1 ORDER BY rank")?;
         for owner in &mut owners {
@@ -129,9 +131,13 @@ pub fn shared(
             notes.push(format!("{system}, {label}: {without} of {all} runs lack the evaluation that the others share"));
         }
     }
-    let mut words = Words::default();
-    let mut read = |side: &[(&Owner, &Judged)]| metrics(connection, side, &mut words).map_err(|e| broken(&e));
-    Ok((read(&chosen[0])?, read(&chosen[1])?, notes))
+    let read = || -> rusqlite::Result<[Vec<Measured>; 2]> {
+        let mut words = Words::default();
+        let view = connection.unchecked_transaction()?;
+        Ok([metrics(&view, &chosen[0], &mut words)?, metrics(&view, &chosen[1], &mut words)?])
+    };
+    let [left, right] = read().map_err(|e| broken(&e))?;
+    Ok((left, right, notes))
 }
 
 /// Runs by what is compared: system, temperature (its bits), row.
@@ -169,7 +175,10 @@ fn metrics(connection: &Connection, side: &[(&Owner, &Judged)], words: &mut Word
          ORDER BY metric, version",
     )?;
     let mut out = Vec::new();
-    for (owner, judged) in side {
+    for (i, (owner, judged)) in side.iter().enumerate() {
+        if i == 1 {
+            out.reserve(out.len() * side.len()); // the others have about as many
+        }
         let mut rows = statement.query([&*owner.run, &*judged.evaluation])?;
         while let Some(r) = rows.next()? {
             let mut word = |i: usize| -> rusqlite::Result<Arc<str>> { Ok(words.get(r.get_ref(i)?.as_str()?)) };
