@@ -138,15 +138,9 @@ fn pairs(ff: &ForceField) -> Vec<f64> {
 /// `a = 4 eps s^12`, `b = 4 eps s^6`, Coulomb constant times charges, and whether the cutoff holds.
 fn pair(ff: &ForceField, own: Option<&Exception>, i: usize, j: usize) -> [f64; 4] {
     let Some(nb) = &ff.nonbonded else { return [0.0; 4] };
-    let (charge, sigma, epsilon) = own.map_or_else(
-        || {
-            let sigma = f64::midpoint(nb.sigma[i], nb.sigma[j]);
-            (nb.charges[i] * nb.charges[j], sigma, (nb.epsilon[i] * nb.epsilon[j]).sqrt())
-        },
-        |e| (e.charge_product, e.sigma, e.epsilon),
-    );
-    let s6 = sigma.powi(6);
-    [4.0 * epsilon * s6 * s6, 4.0 * epsilon * s6, COULOMB * charge, if own.is_some() { 0.0 } else { 1.0 }]
+    let pair = nb.pair(own, i, j);
+    let [a, b] = pair.lennard_jones();
+    [a, b, COULOMB * pair.charge_product, if own.is_some() { 0.0 } else { 1.0 }]
 }
 
 /// One bonded term.

@@ -77,22 +77,16 @@ impl<T: Real> Pairs<T> {
                     continue;
                 };
                 let own = own.get(&[i, j]);
-                let (charge, sigma, epsilon) = own.map_or_else(
-                    || {
-                        let sigma = f64::midpoint(nb.sigma[i], nb.sigma[j]);
-                        (nb.charges[i] * nb.charges[j], sigma, (nb.epsilon[i] * nb.epsilon[j]).sqrt())
-                    },
-                    |e| (e.charge_product, e.sigma, e.epsilon),
-                );
-                let s6 = sigma.powi(6);
+                let pair = nb.pair(own, i, j);
+                let [a, b] = pair.lennard_jones();
                 let c = Coefficients {
-                    a: T::from_f64(4.0 * epsilon * s6 * s6),
-                    b: T::from_f64(4.0 * epsilon * s6),
-                    qq: T::from_f64(params::COULOMB * charge),
+                    a: T::from_f64(a),
+                    b: T::from_f64(b),
+                    qq: T::from_f64(params::COULOMB * pair.charge_product),
                 };
                 match own {
                     None => plain.push(([i, j], c)),
-                    Some(_) if charge != 0.0 || epsilon != 0.0 => exceptions.push(([i, j], c)),
+                    Some(own) if own.charge_product != 0.0 || own.epsilon != 0.0 => exceptions.push(([i, j], c)),
                     Some(_) => excluded.push([i, j]),
                 }
             }

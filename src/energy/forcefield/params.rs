@@ -104,6 +104,17 @@ impl Nonbonded {
         // Of several for one pair the first counts.
         self.exceptions.iter().rev().map(|e| ([e.atoms[0].min(e.atoms[1]), e.atoms[0].max(e.atoms[1])], *e)).collect()
     }
+
+    /// A pair as an exception has it: `own` where it has parameters of its own, or else by the rules of Lorentz and Berthelot.
+    #[must_use]
+    pub fn pair(&self, own: Option<&Exception>, i: usize, j: usize) -> Exception {
+        own.copied().unwrap_or_else(|| Exception {
+            atoms: [i, j],
+            charge_product: self.charges[i] * self.charges[j],
+            sigma: f64::midpoint(self.sigma[i], self.sigma[j]),
+            epsilon: (self.epsilon[i] * self.epsilon[j]).sqrt(),
+        })
+    }
 }
 
 /// A plain cutoff with a reaction field (OpenMM's `CutoffNonPeriodic`).
@@ -135,6 +146,15 @@ pub struct Exception {
     pub sigma: f64,
     /// Lennard-Jones epsilon, kJ/mol.
     pub epsilon: f64,
+}
+
+impl Exception {
+    /// `a = 4 epsilon sigma^12` and `b = 4 epsilon sigma^6` of `a/r^12 - b/r^6`.
+    #[must_use]
+    pub fn lennard_jones(&self) -> [f64; 2] {
+        let s6 = self.sigma.powi(6);
+        [4.0 * self.epsilon * s6 * s6, 4.0 * self.epsilon * s6]
+    }
 }
 
 /// Generalised Born with a surface term (Hawkins, Cramer and Truhlar 1996; Onufriev, Bashford and Case 2004; Mongan et al.
