@@ -223,8 +223,10 @@ fn describe(asked: &SystemSpec, made: &Reference) -> String {
     row("mean energy", format!("{} ± {} kT", number(r.mean_energy), number(r.mean_energy_error)));
     row("split halves", format!("Energy-W1 {} kT between disjoint copies", number(r.split_energy_w1)));
     row("temperatures", list(&r.ladder));
-    row("exchange acceptance", list(&r.exchange_acceptance));
-    row("round trips", r.round_trips.to_string());
+    if !r.exchange_acceptance.is_empty() {
+        row("exchange acceptance", list(&r.exchange_acceptance));
+        row("round trips", r.round_trips.to_string());
+    }
     for p in &r.phi_positive {
         let [first, second] = p.halves;
         row(

@@ -118,7 +118,7 @@ pub fn reference(spec: &ReferenceSpec, atoms: usize, molecule: bool) -> Cost {
         return Cost { evaluations: Some(0), memory: 0, disk: 0, kept: 0, steps: 0, work: Some(0.0) };
     }
     let on = On { dim: n(atoms) * N(3), atoms, molecule };
-    let mut cost = on.exchange(&spec.sampler);
+    let mut cost = spec.smc.as_ref().map_or_else(|| on.exchange(&spec.sampler), |smc| on.smc(smc));
     if let Some(t) = &spec.trajectory {
         let steps = n(t.frames) * n(t.stride);
         let frames = n(t.walkers) * n(t.frames) * on.dim;
@@ -137,7 +137,7 @@ pub fn reference(spec: &ReferenceSpec, atoms: usize, molecule: bool) -> Cost {
 #[must_use]
 pub fn evaluation(spec: &EvalSpec, samples: usize, atoms: usize) -> u64 {
     let dim = n(atoms) * N(3);
-    let used = n(spec.n).min(n(samples).max(n(spec.reference.sampler.samples)));
+    let used = n(spec.n).min(n(samples).max(n(spec.reference.samples())));
     let geometry = n(spec.geo_n).min(used);
     let replicates = n(spec.bootstrap) * REAL;
     let pairs = n(atoms) * n(atoms.saturating_sub(1));

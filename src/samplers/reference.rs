@@ -1,16 +1,18 @@
-//! Reference ensembles: replica exchange with a seed of its own, then (for molecules) contiguous trajectories from its
-//! frames, and a report of how far the result can be trusted.
+//! Reference ensembles: replica exchange or annealed SMC with a seed of its own, then (for molecules) contiguous trajectories
+//! from its frames, and a report of how far the result can be trusted.
 
 use serde::{Deserialize, Serialize};
 
 use super::md::langevin::Langevin;
 use super::md::{ReplicaExchange, dynamics};
+use super::smc::Smc;
 use super::{Context, Progress, Sampler, Samples, state};
 use crate::array::{Array, Arrays};
 use crate::energy::{Counts, Purpose};
 use crate::error::{Error, Result};
 use crate::metrics::structure::Structure;
 use crate::metrics::structure::dihedrals::angles;
+use crate::metrics::wasserstein;
 use crate::spec::{ReferenceSpec, ReplicaExchangeSpec, TrajectorySpec};
 
 /// How far a reference can be trusted.
@@ -20,16 +22,16 @@ pub struct Convergence {
     pub frames: usize,
     /// Mean reduced energy.
     pub mean_energy: f64,
-    /// Its standard error, from the spread between independent copies.
+    /// Its standard error, from the spread between independent families: copies of a ladder, or descendants of a walker.
     pub mean_energy_error: f64,
-    /// Energy-W1 (reduced) between disjoint halves of the copies: no method can be seen to be closer than this.
+    /// Energy-W1 (reduced) between disjoint halves of the families: no method can be seen to be closer than this.
     pub split_energy_w1: f64,
     /// Temperatures, hot to cold.
     #[serde(default)]
     pub ladder: Vec<f64>,
-    /// Exchange acceptance between neighbouring temperatures, hot to cold.
+    /// Exchange acceptance between neighbouring temperatures, hot to cold; none for SMC.
     pub exchange_acceptance: Vec<f64>,
-    /// Replicas that crossed the ladder and came back.
+    /// Replicas that crossed the ladder and came back; none for SMC.
     pub round_trips: u64,
     /// Populations of phi > 0, one for each phi; empty for systems without.
     #[serde(default)]
@@ -48,17 +50,39 @@ pub struct Population {
     pub name: String,
     /// Over all frames.
     pub mean: f64,
-    /// Standard error, from the spread between independent copies.
+    /// Standard error, from the spread between independent families.
     pub error: f64,
-    /// Over the first and the second half of the run.
+    /// Over the first and the second half of the frames.
     pub halves: [f64; 2],
+}
+
+/// What draws the ensemble.
+enum Ensemble {
+    Exchange(Box<ReplicaExchange>),
+    Smc(Box<Smc>),
+}
+
+impl Ensemble {
+    fn sampler(&self) -> &dyn Sampler {
+        match self {
+            Self::Exchange(exchange) => exchange.as_ref(),
+            Self::Smc(smc) => smc.as_ref(),
+        }
+    }
+
+    fn sampler_mut(&mut self) -> &mut dyn Sampler {
+        match self {
+            Self::Exchange(exchange) => exchange.as_mut(),
+            Self::Smc(smc) => smc.as_mut(),
+        }
+    }
 }
 
 /// A reference in the making; resumable like a sampler.
 pub struct Making {
     spec: ReferenceSpec,
-    exchange: ReplicaExchange,
-    exchanged: bool,
+    ensemble: Ensemble,
+    drawn: bool,
     /// Walkers of the trajectories.
     walkers: Langevin,
     /// Their frames so far `[frame, walker, dim]`.
@@ -71,13 +95,11 @@ impl Making {
     /// # Errors
     /// When the ladder does not lead down to the target.
     pub fn new(spec: &ReferenceSpec, ctx: &Context) -> Result<Self> {
-        Ok(Self {
-            exchange: ReplicaExchange::new(&spec.sampler, ctx, Purpose::Reference)?,
-            exchanged: false,
-            walkers: Langevin::default(),
-            recorded: Vec::new(),
-            spec: spec.clone(),
-        })
+        let ensemble = match &spec.smc {
+            Some(smc) => Ensemble::Smc(Box::new(Smc::new(smc, ctx)?)),
+            None => Ensemble::Exchange(Box::new(ReplicaExchange::new(&spec.sampler, ctx, Purpose::Reference)?)),
+        };
+        Ok(Self { ensemble, drawn: false, walkers: Langevin::default(), recorded: Vec::new(), spec: spec.clone() })
     }
 
     /// One unit of work.
@@ -85,10 +107,11 @@ impl Making {
     /// # Errors
     /// Whatever ends it.
     pub fn step(&mut self, ctx: &mut Context) -> Result<Progress> {
-        if !self.exchanged {
-            let mut progress = self.exchange.step(ctx)?;
-            self.exchanged = progress.finished;
-            progress.phase = format!("replica exchange: {}", progress.phase);
+        if !self.drawn {
+            let mut progress = self.ensemble.sampler_mut().step(ctx)?;
+            self.drawn = progress.finished;
+            let what = if self.spec.smc.is_some() { "annealed SMC" } else { "replica exchange" };
+            progress.phase = format!("{what}: {}", progress.phase);
             progress.finished &= self.spec.trajectory.is_none();
             return Ok(progress);
         }
@@ -103,13 +126,13 @@ impl Making {
         let system = &ctx.system;
         let kt = vec![system.kt(system.temperature); trajectory.walkers];
         if self.walkers.is_empty() {
-            // Evenly from all recorded frames: the copies are equilibrium draws, so the trajectories begin in equilibrium.
-            let frames = self.exchange.samples()?["positions"].to_f64();
+            // Evenly from all recorded frames: these are equilibrium draws, so the trajectories begin in equilibrium.
+            let frames = self.ensemble.sampler().samples()?["positions"].to_f64();
             let dim = 3 * system.atoms;
             let n = frames.len() / dim;
             let begin = |w: usize| w * n / trajectory.walkers * dim;
             let x = (0..trajectory.walkers).flat_map(|w| frames[begin(w)..begin(w) + dim].to_vec()).collect();
-            // Noise of its own: the exchange used the streams of its seed.
+            // Noise of its own: the ensemble used the streams of its seed.
             let seed = ctx.seed ^ TRAJECTORY_SEED;
             self.walkers = Langevin::new(x, &kt, &system.masses, (seed, 0), &mut ctx.energy, Purpose::Reference)?;
         }
@@ -132,12 +155,12 @@ impl Making {
     /// # Errors
     /// None today.
     pub fn state(&self) -> Result<Arrays> {
-        let mut arrays = self.exchange.state()?;
-        let exchange = std::mem::take(&mut arrays).into_iter().map(|(name, array)| (format!("exchange/{name}"), array));
-        arrays.extend(exchange);
+        let ensemble = self.ensemble.sampler().state()?;
+        let mut arrays: Arrays =
+            ensemble.into_iter().map(|(name, array)| (format!("{ENSEMBLE}{name}"), array)).collect();
         self.walkers.save(&mut arrays);
         arrays.insert("recorded".into(), Array::f32(&[self.recorded.len()], self.recorded.clone()));
-        arrays.insert("exchanged".into(), state::integers(&[i64::from(self.exchanged)]));
+        arrays.insert("exchanged".into(), state::integers(&[i64::from(self.drawn)]));
         Ok(arrays)
     }
 
@@ -146,23 +169,23 @@ impl Making {
     /// # Errors
     /// When an array is missing.
     pub fn restore(&mut self, arrays: &Arrays) -> Result<()> {
-        let exchange =
-            arrays.iter().filter_map(|(name, array)| Some((name.strip_prefix("exchange/")?.to_owned(), array)));
-        self.exchange.restore(&exchange.map(|(name, array)| (name, array.clone())).collect())?;
+        let ensemble =
+            arrays.iter().filter_map(|(name, array)| Some((name.strip_prefix(ENSEMBLE)?.to_owned(), array.clone())));
+        self.ensemble.sampler_mut().restore(&ensemble.collect())?;
         self.walkers = Langevin::load(arrays)?;
         self.recorded = state::f64s(arrays, "recorded")?.into_iter().map(|x| x as f32).collect();
-        self.exchanged = state::i64s(arrays, "exchanged")?[0] != 0;
+        self.drawn = state::i64s(arrays, "exchanged")?[0] != 0;
         Ok(())
     }
 
     /// The finished reference: `positions [n, atoms, 3]`, `energy [n]`; with trajectories also `trajectory [walkers, frames,
-    /// atoms, 3]` and `tica.*` (see [`crate::metrics::structure::tica::Models`]). Frame `i` comes from copy `i % copies`,
-    /// so even and odd frames are disjoint copies. And how far it can be trusted.
+    /// atoms, 3]` and `tica.*` (see [`crate::metrics::structure::tica::Models`]). Frame `i` of replica exchange comes from copy
+    /// `i % copies`, so even and odd frames are disjoint copies. And how far it can be trusted.
     ///
     /// # Errors
     /// When system and topology do not fit together.
     pub fn finish(&self, ctx: &Context) -> Result<(Samples, Convergence)> {
-        let mut samples = self.exchange.samples()?;
+        let mut samples = self.ensemble.sampler().samples()?;
         let structure = Structure::of(&ctx.system)?;
         let mut notes = Vec::new();
         if let Some(trajectory) = &self.spec.trajectory {
@@ -189,40 +212,50 @@ impl Making {
         Ok((samples, Convergence { notes, ..report }))
     }
 
+    /// The family of each frame: its copy of the ladder, or the walker that its ancestor was a frame of.
+    fn families(&self, samples: &Samples) -> Vec<usize> {
+        let frames = samples["energy"].len();
+        match (&self.spec.smc, samples.get("parents")) {
+            (Some(smc), Some(parents)) => {
+                parents.to_f64().iter().map(|&parent| parent as usize % smc.initial.walkers).collect()
+            }
+            _ => (0..frames).map(|i| i % self.spec.sampler.copies).collect(),
+        }
+    }
+
     fn convergence(&self, samples: &Samples, ctx: &Context, structure: Option<&Structure>) -> Convergence {
         let kt = ctx.system.kt(ctx.system.temperature);
-        let copies = self.spec.sampler.copies;
+        let families = self.families(samples);
         let reduced: Vec<f64> = samples["energy"].to_f64().iter().map(|e| e / kt).collect();
-        let half = |odd: usize| {
-            let frames = reduced.iter().enumerate().filter(|(i, _)| i % copies % 2 == odd);
-            let mut v: Vec<f64> = frames.map(|(_, &u)| u).collect();
-            v.sort_by(f64::total_cmp);
-            v
+        let half = |odd: usize| -> Vec<f64> {
+            reduced.iter().zip(&families).filter(|(_, family)| *family % 2 == odd).map(|(&u, _)| u).collect()
         };
-        let (even, odd) = (half(0), half(1));
-        let n = even.len().min(odd.len()).max(1);
-        let split = even.iter().zip(&odd).map(|(a, b)| (a - b).abs()).sum::<f64>() / n as f64;
-        let (mean_energy, mean_energy_error) = mean_of_copies(&reduced, copies);
+        let (mean_energy, mean_energy_error) = mean_of_families(&reduced, &families);
         let phi_positive = structure.map_or_else(Vec::new, |s| {
             let phi = &s.backbone.phi;
             let all = angles(phi, &samples["positions"].to_f64(), ctx.system.atoms);
             let population = |(k, name)| {
                 let inside: Vec<f64> =
                     all.iter().skip(k).step_by(phi.len()).map(|&a| if a > 0.0 { 1.0 } else { 0.0 }).collect();
-                let (mean, error) = mean_of_copies(&inside, copies);
+                let (mean, error) = mean_of_families(&inside, &families);
                 let (first, second) = inside.split_at(inside.len() / 2);
                 Population { name, mean, error, halves: [average(first), average(second)] }
             };
             s.phi_names().into_iter().enumerate().map(population).collect()
         });
+        let (exchange_acceptance, round_trips) = match &self.ensemble {
+            Ensemble::Exchange(exchange) => (exchange.exchange_acceptance(), exchange.round_trips()),
+            Ensemble::Smc(_) => (Vec::new(), 0),
+        };
+        let ladder = self.spec.smc.as_ref().map_or(&self.spec.sampler.ladder[..], |smc| smc.ladder.known());
         Convergence {
             frames: reduced.len(),
             mean_energy,
             mean_energy_error,
-            split_energy_w1: split,
-            ladder: self.spec.sampler.ladder.iter().copied().chain([ctx.system.temperature]).collect(),
-            exchange_acceptance: self.exchange.exchange_acceptance(),
-            round_trips: self.exchange.round_trips(),
+            split_energy_w1: wasserstein::line(1, &half(0), &half(1)).unwrap_or(0.0),
+            ladder: ladder.iter().copied().chain([ctx.system.temperature]).collect(),
+            exchange_acceptance,
+            round_trips,
             phi_positive,
             notes: Vec::new(),
             counts: ctx.energy.counts().clone(),
@@ -230,18 +263,41 @@ impl Making {
     }
 }
 
-/// Keeps the noise of the trajectories apart from that of the exchange.
+/// Prefix of the ensemble in checkpoints.
+const ENSEMBLE: &str = "exchange/";
+/// Keeps the noise of the trajectories apart from that of the ensemble.
 const TRAJECTORY_SEED: u64 = 0x7472_616a_6563_746f;
 
 fn average(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len().max(1) as f64
 }
 
-/// Mean of values of which number `i` belongs to copy `i % copies`, and its standard error from the spread of the copies.
-fn mean_of_copies(values: &[f64], copies: usize) -> (f64, f64) {
-    let by_copy: Vec<f64> =
-        (0..copies).map(|c| average(&values.iter().skip(c).step_by(copies).copied().collect::<Vec<_>>())).collect();
-    let centre = average(&by_copy);
-    let spread: f64 = by_copy.iter().map(|m| (m - centre).powi(2)).sum();
-    (average(values), (spread / (copies.max(2) - 1) as f64 / copies as f64).sqrt())
+/// Mean of values and its standard error from the spread of independent families of them: `sqrt(sum_f (sum_i (x_i - mean))^2) / n`,
+/// with the correction for few families. For families of one size it is the usual error of their means.
+fn mean_of_families(values: &[f64], families: &[usize]) -> (f64, f64) {
+    let mean = average(values);
+    let mut shares = std::collections::BTreeMap::<usize, f64>::new();
+    for (value, &family) in values.iter().zip(families) {
+        *shares.entry(family).or_default() += (value - mean) / values.len() as f64;
+    }
+    let n = shares.len() as f64;
+    (mean, (shares.values().map(|share| share * share).sum::<f64>() * n / (n - 1.0).max(1.0)).sqrt())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Against two hand-computed cases: four families of one size, whose error is that of their means; and families of other sizes,
+    /// where the large one decides.
+    #[test]
+    fn error_of_families() {
+        let values = [1.0, 2.0, 3.0, 6.0, 3.0, 4.0, 5.0, 8.0];
+        let (mean, error) = mean_of_families(&values, &[0, 1, 2, 3, 0, 1, 2, 3]);
+        // Means of the families 2, 3, 4, 7: variance 14/3, of their mean a quarter of it.
+        assert!((mean - 4.0).abs() < 1e-15 && (error - (14.0_f64 / 12.0).sqrt()).abs() < 1e-15, "{mean} {error}");
+        let (mean, error) = mean_of_families(&[1.0, 1.0, 1.0, 5.0], &[7, 7, 7, 9]);
+        // Shares -3/4 and 3/4: sqrt(2 (9/16 + 9/16)).
+        assert!((mean - 2.0).abs() < 1e-15 && (error - 1.5).abs() < 1e-15, "{mean} {error}");
+    }
 }

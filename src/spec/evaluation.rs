@@ -1,8 +1,8 @@
 //! How samples are judged, and by what.
 
-use super::ReplicaExchangeSpec;
 use super::settings::Limit::Below;
 use super::settings::{count, count_to, hidden, inline, optional, settings, special};
+use super::{ReplicaExchangeSpec, SmcSpec};
 
 /// Most replicates of a bootstrap: beyond, intervals do not change any more.
 pub const MOST_REPLICATES: u64 = 1_000_000;
@@ -30,13 +30,16 @@ fn usual() -> Vec<String> {
 }
 
 settings! {
-    /// A reference ensemble: replica exchange with a seed of its own, and for molecules contiguous trajectories from its
-    /// frames.
+    /// A reference ensemble: replica exchange or annealed SMC with a seed of its own, and for molecules contiguous trajectories
+    /// from its frames.
     pub struct ReferenceSpec {
         /// Seed.
         seed: u64 = 0, count_to(0, u64::MAX);
         /// The replica exchange.
         sampler: ReplicaExchangeSpec = ReplicaExchangeSpec::default(), inline::<ReplicaExchangeSpec>();
+        /// Annealed SMC, which makes the ensemble in place of replica exchange where it is written.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        smc: Option<SmcSpec> = None, optional::<SmcSpec>();
         /// Trajectories that slow components (TICA) are fitted on; none without.
         #[serde(default)]
         trajectory: Option<TrajectorySpec> = None, optional::<TrajectorySpec>();
@@ -46,9 +49,17 @@ settings! {
     }
 }
 
+impl ReferenceSpec {
+    /// Frames of the ensemble.
+    #[must_use]
+    pub fn samples(&self) -> usize {
+        self.smc.as_ref().map_or(self.sampler.samples, |smc| smc.samples)
+    }
+}
+
 settings! {
     /// Contiguous Langevin trajectories at the target temperature, with the step and friction of the replica exchange; they
-    /// begin at its frames.
+    /// begin at frames of the ensemble.
     pub struct TrajectorySpec {
         /// Independent trajectories.
         walkers: usize = 64, count(1);

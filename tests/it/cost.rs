@@ -99,7 +99,7 @@ fn references_too() {
         ..ReplicaExchangeSpec::default()
     };
     let trajectory = Some(TrajectorySpec { walkers: 2, frames: 6, stride: 3, lag: 1 });
-    let spec = ReferenceSpec { seed: 1, sampler, trajectory, accepted: None };
+    let spec = ReferenceSpec { seed: 1, sampler, trajectory, ..ReferenceSpec::default() };
     let mut ctx = context(&SystemSpec::named("aldp", 300.0));
     let expected = cost::reference(&spec, ctx.system.atoms, true).evaluations.unwrap();
     let mut making = Making::new(&spec, &ctx).unwrap();

@@ -8,7 +8,9 @@ use std::process::{Command, Output};
 use pita_bench::array::{Array, read_npz, write_npz};
 use pita_bench::error::Error;
 use pita_bench::exec::references;
-use pita_bench::spec::{Integrator, Precision, ReferenceSpec, ReplicaExchangeSpec, SystemSpec, TrajectorySpec};
+use pita_bench::spec::{
+    InitialSpec, Integrator, Ladder, Precision, ReferenceSpec, ReplicaExchangeSpec, SmcSpec, SystemSpec, TrajectorySpec,
+};
 use pita_bench::systems::by_name;
 
 fn pita(results: &Path, args: &[&str]) -> Output {
@@ -97,7 +99,7 @@ fn small_reference() -> ReferenceSpec {
             tuning: 0,
         },
         trajectory: Some(TrajectorySpec { walkers: 3, frames: 12, stride: 20, lag: 2 }),
-        accepted: None,
+        ..ReferenceSpec::default()
     }
 }
 
@@ -106,8 +108,42 @@ fn small_reference() -> ReferenceSpec {
 #[test]
 fn interrupted_references_go_on() {
     let dir = tempfile::tempdir().unwrap();
-    let (system, spec) = (SystemSpec::named("aldp", 300.0), small_reference());
-    let whole = references::ensure(&dir.path().join("a"), &system, &spec, &mut |_| {}, &|| false).unwrap();
+    let whole = goes_on(dir.path(), &small_reference());
+    assert_eq!(whole.report.counts.charged(), 6 * (1_000 + 200 * 20) + 6 + 3 * 12 * 20 + 3);
+    assert_eq!(whole.report.exchange_acceptance.len(), 2);
+}
+
+/// The same where annealed SMC makes the ensemble.
+#[test]
+fn interrupted_references_by_smc_go_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let smc = SmcSpec {
+        ladder: Ladder::Fixed(vec![600.0, 420.0]),
+        initial: InitialSpec {
+            integrator: Integrator::Langevin,
+            step: 0.001,
+            samples: 200,
+            walkers: 20,
+            equilibration: 200,
+            stride: 20,
+            ..InitialSpec::default()
+        },
+        moves: 60,
+        samples: 200,
+        ..SmcSpec::default()
+    };
+    let trajectory = Some(TrajectorySpec { walkers: 3, frames: 40, stride: 50, lag: 2 });
+    let whole = goes_on(dir.path(), &ReferenceSpec { smc: Some(smc), trajectory, ..small_reference() });
+    // Dynamics, moves on two rungs, trajectories.
+    assert_eq!(whole.report.counts.charged(), 20 * (200 + 200 / 20 * 20) + 20 + 2 * 60 * 200 + 3 * 40 * 50 + 3);
+    assert_eq!((whole.report.frames, &whole.report.ladder[..]), (200, &[600.0, 420.0, 300.0][..]));
+    assert!(whole.report.exchange_acceptance.is_empty() && whole.report.mean_energy_error > 0.0);
+}
+
+/// Makes a reference of alanine dipeptide in one go and with stops, and gives it.
+fn goes_on(dir: &Path, spec: &ReferenceSpec) -> references::Reference {
+    let system = SystemSpec::named("aldp", 300.0);
+    let whole = references::ensure(&dir.join("a"), &system, spec, &mut |_| {}, &|| false).unwrap();
     let (mut stops, mut made) = (0, None);
     while made.is_none() {
         // Two looks: the first step is done, the second is not.
@@ -116,7 +152,7 @@ fn interrupted_references_go_on() {
             looks.set(looks.get() + 1);
             looks.get() > 1
         };
-        match references::ensure(&dir.path().join("b"), &system, &spec, &mut |_| {}, &impatient) {
+        match references::ensure(&dir.join("b"), &system, spec, &mut |_| {}, &impatient) {
             Ok(reference) => made = Some(reference),
             Err(Error::Interrupted) => stops += 1,
             Err(e) => panic!("{e}"),
@@ -127,7 +163,6 @@ fn interrupted_references_go_on() {
     assert_eq!(made.report, whole.report);
     let bytes = |reference: &references::Reference| std::fs::read(reference.dir.join("reference.npz")).unwrap();
     assert!(bytes(&made) == bytes(&whole));
-    assert_eq!(whole.report.counts.charged(), 6 * (1_000 + 200 * 20) + 6 + 3 * 12 * 20 + 3);
     assert_eq!(whole.report.phi_positive.len(), 1);
     assert!(whole.set().unwrap().tica.is_some());
 
@@ -136,8 +171,9 @@ fn interrupted_references_go_on() {
     let middle = changed.len() / 2;
     changed[middle] ^= 1;
     std::fs::write(&npz, changed).unwrap();
-    let refused = references::ensure(&dir.path().join("b"), &system, &spec, &mut |_| {}, &|| false);
+    let refused = references::ensure(&dir.join("b"), &system, spec, &mut |_| {}, &|| false);
     assert!(matches!(refused, Err(Error::Digest { .. })));
+    whole
 }
 
 /// The files of a built-in molecule give its energies.
