@@ -19,7 +19,7 @@ const VERDICT: &str = "B IS";
 Examples:
   pita-bench diff 3f2a 91bc
   pita-bench diff @accepted @tonight --md
-  pita-bench diff sampler=md sampler=pita --systems lj13
+  pita-bench diff sampler=md sampler=mala --systems lj13
   pita-bench diff code=9e1c0d code=77ab12 --csv
 
 A and B are runs (any unique beginning of an id) or selections, see `pita-bench ls --help`. A selection stands for the mean

@@ -18,7 +18,7 @@ use crate::text;
 Examples:
   pita-bench export --bundle 3f2a                     one run as 3f2a91bc-s0-a1.tar, for `pita-bench import`
   pita-bench export --experiment experiments/table1.toml                  all runs and references, as table1.tar.gz
-  pita-bench export --experiment experiments/table1.toml --without-samples   only what its tables need: some 100 kB
+  pita-bench export --experiment experiments/table1.toml --without-samples --out tables.tar.gz   only what its tables need: 100 kB
   pita-bench export metrics --csv > metrics.csv
   pita-bench export runs --out runs.json              the format by the file's name: .csv, .json or .parquet
   pita-bench export metrics --out metrics.parquet

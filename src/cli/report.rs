@@ -19,7 +19,7 @@ use crate::samplers::Progress;
 #[command(after_help = "\
 Examples:
   pita-bench report experiments/table1.toml
-  pita-bench report experiments/table1.toml -p standard --systems lj13 --samplers md,pita --seeds 0,1
+  pita-bench report experiments/table1.toml -p standard --systems lj13 --samplers md,mala --seeds 0,1
   pita-bench report --from table1.tar.gz                              a file that `export --experiment` wrote, anywhere
   pita-bench report experiments/table1.toml --compare 9e1c0d 77ab12   two commits, each run with `sweep --rerun-stale`
 

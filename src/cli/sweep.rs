@@ -22,7 +22,7 @@ Examples:
   pita-bench sweep experiments/table1.toml --dry-run
   pita-bench sweep experiments/table1.toml --profile standard --jobs 2
   pita-bench sweep experiments/table1.toml -s samplers.pita.anneal.steps=200 --seeds 0,1
-  pita-bench sweep experiments/table1.toml --systems lj13 --samplers md,pita
+  pita-bench sweep experiments/table1.toml --systems lj13 --samplers md,mala
   pita-bench sweep experiments/table1.toml --launcher slurm --sbatch=--time=240 --sbatch=--partition=cpu
   pita-bench sweep experiments/table1.toml --device auto
   pita-bench sweep experiments/table1.toml --status

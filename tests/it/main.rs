@@ -19,6 +19,7 @@ mod damage;
 mod discovery;
 mod dit;
 mod evaluations;
+mod examples;
 mod external;
 mod forcefield;
 mod forcefield_reader;

@@ -1,12 +1,10 @@
-//! What `--json` prints is what the documentation says, for every verb; and every example of `--help` is a command line.
+//! What `--json` prints is what the documentation says, for every verb.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Output;
 
-use clap::{CommandFactory, Parser};
 use pita_bench::array::{Array, write_npz};
-use pita_bench::cli::Cli;
 use pita_bench::cli::schemas::{SCHEMAS, VERSION};
 use pita_bench::systems::by_name;
 use serde_json::{Map, Value};
@@ -196,44 +194,4 @@ fn every_verb_prints_what_is_documented() {
     let missing: Vec<&str> =
         SCHEMAS.iter().map(|s| s.verb).filter(|v| !seen.contains(*v) && !elsewhere.contains(v)).collect();
     assert!(missing.is_empty(), "not tested: {missing:?}");
-}
-
-/// Every verb has an example, and every example is a command line of this program.
-#[test]
-fn examples_of_help_are_command_lines() {
-    let mut command = Cli::command();
-    command.build();
-    let mut examples = 0;
-    let shown = |v: &&clap::Command| !v.is_hide_set() && v.get_name() != "help";
-    let verbs = command.get_subcommands().filter(shown);
-    for verb in verbs.flat_map(|v| std::iter::once(v).chain(v.get_subcommands().filter(shown))) {
-        let help = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
-        let lines: Vec<&str> =
-            help.lines().filter(|line| line.starts_with("  ") && line.contains("pita-bench ")).collect();
-        assert!(!lines.is_empty(), "{} has no example", verb.get_name());
-        for line in lines {
-            let words = words_of(&line[line.find("pita-bench ").unwrap()..]);
-            examples += 1;
-            if let Err(e) = Cli::try_parse_from(&words) {
-                panic!("`{line}`: {e}");
-            }
-        }
-    }
-    assert!(examples > 50, "{examples}");
-}
-
-/// A line as a shell would split it: up to a pipe, a redirection, or the remark after two spaces or more.
-fn words_of(line: &str) -> Vec<String> {
-    let ends = ["  ", " | ", " > ", " (", ")"];
-    let end = ends.iter().filter_map(|end| line.find(end)).min().unwrap_or(line.len());
-    let mut words = vec![String::new()];
-    let mut quoted = false;
-    for c in line[..end].chars() {
-        match c {
-            '\'' => quoted = !quoted,
-            ' ' if !quoted => words.push(String::new()),
-            c => words.last_mut().unwrap().push(c),
-        }
-    }
-    words
 }
