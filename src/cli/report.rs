@@ -224,5 +224,6 @@ fn save(
     tables: &[Table],
 ) -> Result<Vec<PathBuf>> {
     let pictures = load::pictures(experiment, results, &loaded.runs)?;
-    write(out, &experiment.title, tables, &pictures, &loaded.runs)
+    let courses = load::courses(&loaded.runs)?;
+    write(out, &experiment.title, tables, (&pictures, &courses), &loaded.runs)
 }

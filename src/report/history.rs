@@ -1,6 +1,6 @@
 //! The history page of a nightly check: every metric against date and code, and what each night said.
 
-use super::figures::{History, Night, svg};
+use super::figures::{History, Night, Words, svg};
 use super::html::{self, Part, Picture};
 use crate::check::{Past, Series};
 use crate::error::Result;
@@ -39,7 +39,11 @@ pub fn page(title: &str, past: &[Past]) -> Result<String> {
             .into(),
     ));
     for latest in latest(past) {
-        parts.push(Part::Picture(Picture { svg: svg(&history(latest, past))?, caption: latest.key.clone() }));
+        let words = Words {
+            title: latest.key.clone(),
+            description: "The mean of every night with its standard error, by version of the code.".into(),
+        };
+        parts.push(Part::Picture(Picture { svg: svg(&history(latest, past), &words)?, caption: latest.key.clone() }));
     }
     Ok(html::plain(title, &parts))
 }

@@ -1,10 +1,13 @@
 //! From run folders to what a report is made of.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::course::Course;
+use super::names;
+use super::pictures::{Chain, Gallery, Pictures};
 use super::runs::{RunResult, Status};
-use super::write::Pictures;
-use crate::array::{Arrays, read_npz};
+use crate::array::read_npz;
 use crate::config::{Cell, Experiment};
 use crate::energy::Counts;
 use crate::error::{Error, Result};
@@ -151,7 +154,7 @@ fn blank(cell: &Cell, run: Option<&RunDir>, status: Status) -> RunResult {
         sampler: kind.to_owned(),
         label: cell.label.clone(),
         seed: cell.seed,
-        swept: cell.swept.iter().cloned().collect(),
+        swept: swept(cell),
         metrics: Vec::new(),
         counts: Counts::default(),
         counted: cell.run.sampler.counted(),
@@ -164,6 +167,11 @@ fn blank(cell: &Cell, run: Option<&RunDir>, status: Status) -> RunResult {
         reweighted: false,
         samples_path: None,
     }
+}
+
+/// Swept settings in the order of their names.
+fn swept(cell: &Cell) -> BTreeMap<String, String> {
+    cell.swept.iter().cloned().collect()
 }
 
 /// A build as people know it: its commit, or the beginning of its digest.
@@ -196,8 +204,8 @@ fn without_folders(reason: &str, run: &RunDir, cell: &Cell) -> String {
     text
 }
 
-/// What the figures show: per system the reference, and the first complete seed of every row. A system whose reference is
-/// not there has no figures.
+/// What the figures show of samples: per system the reference, and every complete seed of every row. A system whose reference
+/// is not there has none.
 ///
 /// # Errors
 /// When samples or references cannot be read.
@@ -209,27 +217,41 @@ pub fn pictures(experiment: &Experiment, results: &Path, runs: &[RunResult]) -> 
         if out.iter().any(|p| here(&p.system, p.temperature)) {
             continue;
         }
-        let mut methods: Vec<(String, Arrays)> = Vec::new();
-        for run in runs.iter().filter(|r| here(&r.system, r.temperature)) {
-            let label = run.row_label();
-            if let Some(path) = &run.samples_path
-                && !methods.iter().any(|(l, _)| *l == label)
-            {
-                // Samples that cannot be read have no picture; `db verify` names them.
-                if let Ok(samples) = read_npz(path) {
-                    methods.push((label, samples));
-                }
-            }
+        let runs: Vec<&RunResult> = runs.iter().filter(|r| here(&r.system, r.temperature)).collect();
+        let sampled = |r: &RunResult| r.samples_path.as_ref().is_some_and(|path| path.exists());
+        if !runs.iter().any(|r| sampled(r)) || !exec::references::exists(results, spec, &cell.eval.reference) {
+            continue;
         }
-        if !methods.is_empty() && exec::references::exists(results, spec, &cell.eval.reference) {
-            let system = systems::build(spec)?;
-            let reference = match exec::references::quietly(results, spec, &cell.eval.reference) {
-                // A damaged reference has no picture either; what was judged by it stands in the table.
-                Err(Error::Data { .. } | Error::Digest { .. }) => continue,
-                found => found?,
-            };
-            out.push(Pictures::new(&system, &reference, &methods)?);
+        let system = systems::build(spec)?;
+        let reference = match exec::references::quietly(results, spec, &cell.eval.reference) {
+            // A damaged reference has no picture either; what was judged by it stands in the table.
+            Err(Error::Data { .. } | Error::Digest { .. }) => continue,
+            found => found?,
+        };
+        let mut gallery = Gallery::new(&system, &reference)?;
+        let names = names::short(runs.iter().copied().filter(|r| !r.reweighted));
+        for run in runs.iter().copied().filter(|r| sampled(r)) {
+            let row = run.row_label();
+            // Samples that cannot be read have no picture; `db verify` names them.
+            let Some(Ok(samples)) = run.samples_path.as_ref().map(read_npz) else { continue };
+            let seeds = runs.iter().filter(|r| sampled(r) && r.row_label() == row).count();
+            let mine =
+                |c: &&Cell| c.label == run.label && c.run.system == *spec && run.swept.iter().eq(swept(c).iter());
+            let cell = experiment.cells.iter().find(mine);
+            let chain = cell.and_then(|c| Chain::of(&c.run.sampler, run.counts.charged()));
+            gallery.add((&row, names.get(&row).unwrap_or(&row)), seeds, &samples, chain)?;
         }
+        out.push(gallery.finish());
     }
     Ok(out)
+}
+
+/// What the complete runs recorded of their way, in the order of the table.
+///
+/// # Errors
+/// When a log cannot be read.
+pub fn courses(runs: &[RunResult]) -> Result<Vec<Course>> {
+    let complete = runs.iter().filter(|r| r.status == Status::Complete && !r.reweighted);
+    // A log that is damaged has no curve; `db verify` names it.
+    complete.map(Course::of).filter(|c| !matches!(c, Err(Error::Data { .. }))).filter_map(Result::transpose).collect()
 }

@@ -7,23 +7,30 @@
 //! | [`load`] | from run folders to all of that |
 //! | [`baselines`] | published and accepted numbers, from `baselines/<name>/` |
 //! | [`table`] | one table per system and temperature, and its file formats |
-//! | [`figures`] | pictures as SVG and PNG |
-//! | [`views`] | what they show of molecules |
+//! | [`figures`] | pictures as SVG, PNG and PDF |
+//! | [`pictures`], [`views`] | what they show of samples, and of molecules |
+//! | [`course`], [`curves`] | what runs recorded of their way; cost, ladders and training as figures |
+//! | [`names`] | short names of rows in figures |
 //! | [`history`] | nightly checks: every metric against date and code |
 //! | [`html`] | the self-contained page |
 //! | [`write`](mod@write) | all files of a report into a folder |
 
 pub mod baselines;
+pub mod course;
+pub mod curves;
 pub mod figures;
 pub mod history;
 pub mod html;
 pub mod load;
 pub mod missing;
+pub mod names;
+pub mod pictures;
 pub mod runs;
 pub mod table;
 pub mod views;
 pub mod write;
 
+pub use pictures::Pictures;
 pub use runs::{RunResult, Status};
 pub use table::{Table, collect};
-pub use write::{Pictures, write};
+pub use write::write;

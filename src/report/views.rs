@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::figures::{Axes, Energies, Plane, Planes, Profile, Profiles, Samples};
+use super::figures::{Axes, Plane, Planes, Profile, Profiles, Samples};
 use super::table::grouped;
 use crate::error::Result;
 use crate::metrics::ReferenceSet;
@@ -14,8 +14,6 @@ use crate::systems::System;
 /// The figures of a molecule.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Views {
-    /// Reduced energies, a panel per method.
-    pub energies: Energies,
     /// Free energy over (phi, psi).
     pub ramachandran: Planes,
     /// Free energy along every phi.
@@ -60,45 +58,49 @@ pub fn structure(system: &System, reference: &ReferenceSet) -> Result<Option<Arc
 }
 
 impl Views {
-    /// From the panels of the reference and of every method, in the order of `samples`.
+    /// From the panels of the reference and of the seeds of every method, in the order of `samples`.
     #[must_use]
-    pub fn new(samples: &Samples, panels: &[Panels]) -> Self {
-        let labels: Vec<String> =
-            std::iter::once(&samples.reference).chain(&samples.methods).map(|s| s.label.clone()).collect();
+    pub fn new(samples: &Samples, reference: &Panels, methods: &[Vec<Panels>]) -> Self {
+        let names: Vec<String> = samples.methods.iter().map(|m| m.label.clone()).collect();
+        let labels: Vec<String> = std::iter::once(samples.reference.label.clone()).chain(names.clone()).collect();
+        let reference = std::slice::from_ref(reference);
+        let ensembles: Vec<&[Panels]> = std::iter::once(reference).chain(methods.iter().map(Vec::as_slice)).collect();
+        let counts = ensembles.iter().map(|seeds| seeds.iter().map(Panels::frames).sum::<usize>() as u64);
         let frames: Vec<String> =
-            labels.iter().zip(panels).map(|(label, p)| format!("{label} {}", grouped(p.frames() as u64))).collect();
-        let angles = panels.iter().map(|p| p.ramachandran.iter()).collect();
-        let ramachandran: Vec<Plane> = planes(angles);
-        let profiles = ramachandran
-            .iter()
-            .map(|plane| Profile {
-                x: plane.x.clone(),
-                angles: plane.clouds.iter().map(|c| c.iter().map(|p| p[0]).collect()).collect(),
-            })
-            .collect();
-        let tica = planes(panels.iter().map(|p| p.tica.iter()).collect());
+            labels.iter().zip(counts).map(|(l, n)| format!("{} {}", l.replace('\n', ", "), grouped(n))).collect();
+        let (ramachandran, profiles) = planes(&ensembles, |p| &p.ramachandran);
+        let (tica, _) = planes(&ensembles, |p| p.tica.as_slice());
         Self {
-            energies: Energies {
-                reference: samples.reference.energies.clone(),
-                methods: samples.methods.iter().map(|m| (m.label.clone(), m.energies.clone())).collect(),
-            },
             ramachandran: Planes { labels: labels.clone(), planes: ramachandran, axes: Axes::Angles },
-            phi: Profiles { labels: labels.clone(), profiles },
+            phi: Profiles { labels: names, profiles },
             tica: (!tica.is_empty()).then_some(Planes { labels, planes: tica, axes: Axes::Reference }),
             frames: format!("Frames: {}.", frames.join(", ")),
         }
     }
 }
 
-/// The k-th panels of all ensembles as the k-th plane.
-fn planes<'a>(mut ensembles: Vec<impl Iterator<Item = &'a Panel>>) -> Vec<Plane> {
-    std::iter::from_fn(|| {
-        let panels: Option<Vec<&Panel>> = ensembles.iter_mut().map(Iterator::next).collect();
-        let panels = panels.filter(|p| !p.is_empty())?;
-        let clouds = panels.iter().map(|p| p.points.clone()).collect();
-        Some(Plane { x: greek(&panels[0].x), y: greek(&panels[0].y), clouds })
-    })
-    .collect()
+/// The k-th panels of all ensembles as the k-th plane, seeds together; and their horizontal axes, seeds apart.
+fn planes(ensembles: &[&[Panels]], of: impl Fn(&Panels) -> &[Panel]) -> (Vec<Plane>, Vec<Profile>) {
+    let has = |k: usize| ensembles.iter().all(|seeds| !seeds.is_empty() && seeds.iter().all(|p| of(p).len() > k));
+    (0..)
+        .take_while(|&k| has(k))
+        .map(|k| {
+            let first = &of(&ensembles[0][0])[k];
+            let points = |seeds: &[Panels]| seeds.iter().flat_map(|p| of(p)[k].points.iter().copied()).collect();
+            let angles = |p: &Panels| of(p)[k].points.iter().map(|point| point[0]).collect::<Vec<f64>>();
+            let plane = Plane {
+                x: greek(&first.x),
+                y: greek(&first.y),
+                clouds: ensembles.iter().map(|seeds| points(seeds)).collect(),
+            };
+            let profile = Profile {
+                x: plane.x.clone(),
+                reference: angles(&ensembles[0][0]),
+                methods: ensembles[1..].iter().map(|seeds| seeds.iter().map(angles).collect()).collect(),
+            };
+            (plane, profile)
+        })
+        .unzip()
 }
 
 /// Angles by their letters.

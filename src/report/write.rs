@@ -1,105 +1,112 @@
-//! All files of a report: `table.{md,csv,tex,json}`, `figures/*.{svg,png}`, `report.html`.
+//! All files of a report: `table.{md,csv,tex,json}`, `figures/*.{svg,png,pdf}`, `report.html`.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use super::figures::{self, Bar, Convergence, Cost, Point, SampleSet, Samples};
+use super::course::Course;
+use super::curves;
+use super::figures::{self, Convergence, FORMATS, Figure, SamplesFigure, Shown, Words};
 use super::html::{self, Picture};
 use super::missing::Coverage;
-use super::runs::{RunResult, Status};
-use super::table::{Row, Table, csv, latex, markdown};
-use super::views::{self, Panels, Views};
-use crate::array::{Arrays, get};
+use super::pictures::Pictures;
+use super::runs::RunResult;
+use super::table::{Table, csv, latex, markdown};
 use crate::error::{Error, Result};
-use crate::metrics::bootstrap::{Draw, subset};
-use crate::metrics::{ReferenceSet, evaluate::energies, wasserstein::interatomic_distances};
-use crate::systems::System;
 use crate::text;
 
-/// Most frames per ensemble whose distances and energies are drawn.
-const FRAMES: usize = 10_000;
-/// Most frames in maps of dihedral angles and slow components, which need more of them.
-const MAP_FRAMES: usize = 100_000;
-
-const SAMPLES: &str = "interatomic distances and reduced energies, reference against methods. Values beyond the drawn range \
-    are counted in the outermost bins.";
-const RAMACHANDRAN: &str = "free energy over the dihedral angles φ and ψ, minus the logarithm of the counts in 100 × 100 \
-    cells. 0 is the fullest cell of each panel; free energies above 6 kT have the darkest colour; white cells hold no frame.";
+const SEEDS: &str = "Thin lines are seeds, the thick line their mean, the band its 95 % t interval.";
+const SAMPLES: &str = "interatomic distances and reduced energies of each method, the reference filled. Densities are fractions \
+    of all values; what lies beyond the drawn range is not drawn, and its share is written in the panel.";
+const RAMACHANDRAN: &str = "free energy over the dihedral angles φ and ψ, minus the logarithm of the fraction of frames in 100 × \
+    100 cells, seeds together. One scale for all panels: 0 is the fullest cell of the reference; values beyond the scale have \
+    the colour of its end; white cells hold no frame.";
 const PHI: &str = "free energy along φ, from densities smoothed with a Gaussian of 0.1 rad; 0 is the lowest point of each \
-    curve. Curves have gaps where no frame is near.";
+    curve. The thick line is all seeds together, with the 95 % t interval of the seeds where each of them was. Nothing is drawn \
+    where no frame is near.";
 const TICA: &str = "free energy over the first two slow components (TICA, fitted on the reference), minus the logarithm of \
-    the counts in 100 × 100 cells over the range of the reference; white cells hold no frame.";
-const ENERGIES: &str = "reduced energies of each method, the reference filled. Values beyond the drawn range are counted in \
-    the outermost bins.";
+    the fraction of frames in 100 × 100 cells over the range of the reference, seeds together. One scale for all panels: 0 is \
+    the fullest cell of the reference; values beyond the scale have the colour of its end; white cells hold no frame.";
+const ENERGIES: &str = "reduced energies of each method, the reference filled. What lies beyond the drawn range is not drawn, and \
+    its share is written in the panel.";
 const CONVERGENCE: &str = "is the reference converged? Reduced energies of its first and second half, and Energy-W1 between n \
     frames of either: along the dashed line only noise separates them.";
+const LADDER: &str = "the ladder at a glance, from hot to cold, as the runs recorded it: median of E / kT at the end of each rung, \
+    lowest effective sample size on it, and how many particles of its beginning (annealed SMC: of the ladder's beginning) have \
+    descendants then.";
+const TRAINING: &str =
+    "losses over training, one rung after the other; where the axis is logarithmic, the mean is one of logarithms.";
+const COST: &str = "quality against cost. Large markers are means over seeds with the 95 % interval of the table, small ones \
+    seeds. Lines join budgets of one method; the curve of a chain is that of its first frames, against up to 10,000 frames \
+    of the reference, a mean of logarithms over seeds. What costs the same is moved a little aside.";
 
-/// What the figures of one system at one temperature need.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Pictures {
-    /// System name.
-    pub system: String,
-    /// Temperature.
-    pub temperature: f64,
-    /// Reference against methods.
-    pub samples: Samples,
-    /// Reduced energies of the reference, in the order of sampling.
-    pub reference: Vec<f64>,
-    /// What only molecules have.
-    pub molecule: Option<Views>,
+/// The figures of a report as they are written.
+struct Album<'a> {
+    folder: PathBuf,
+    runs: &'a [RunResult],
+    shown: Vec<Picture>,
+    files: Vec<PathBuf>,
 }
 
-impl Pictures {
-    /// From a reference and the samples of the methods (label and arrays with `positions`). Of each at most 10,000 frames,
-    /// in maps 100,000, drawn at random.
-    ///
-    /// # Errors
-    /// [`Error::Data`] or [`Error::Shape`] when samples do not fit the system.
-    pub fn new(system: &System, reference: &ReferenceSet, methods: &[(String, Arrays)]) -> Result<Self> {
-        let kt = system.kt(system.temperature);
-        let dim = 3 * system.atoms;
-        let set = |label: &str, positions: &[f64], energies: Vec<f64>| SampleSet {
-            label: text::beginning(label),
-            distances: interatomic_distances(positions, system.atoms),
-            energies,
-        };
-        let reduced = |e: Vec<f64>| e.into_iter().map(|e| e / kt).collect::<Vec<f64>>();
-        let structure = views::structure(system, reference)?;
-        let map = |positions: &[f64]| {
-            structure.as_ref().map(|s| Panels::new(Arc::clone(s), &some(positions, dim, MAP_FRAMES)))
-        };
-        let frames = (reference.positions.len() / dim).min(reference.energies.len());
-        let (positions, energies_there) = (&reference.positions[..frames * dim], &reference.energies[..frames]);
-        let truth = set("reference", &some(positions, dim, FRAMES), reduced(some(energies_there, 1, FRAMES)));
-        let mut panels = vec![map(positions)];
-        let mut sets = Vec::with_capacity(methods.len());
-        for (label, arrays) in methods {
-            let all = get(arrays, "positions", label)?.to_f64();
-            if !all.len().is_multiple_of(dim) {
-                return Err(Error::shape(label, format!("`positions` is not [n, {}, 3]", system.atoms)));
+impl Album<'_> {
+    /// Writes a figure. `on` is what it is of, `missing` what it lacks.
+    fn put(&mut self, kind: &str, place: &Place, figure: &impl Figure, caption: &str) -> Result<()> {
+        let stem = format!("{kind}-{}", place.stem);
+        let caption = format!("{}: {caption}{}", place.on, place.missing);
+        let words = Words { title: format!("{}: {kind}", place.on), description: caption.clone() };
+        self.shown.push(Picture { svg: figures::save(figure, &words, &self.folder, &stem)?, caption });
+        self.files.extend(FORMATS.map(|format| self.folder.join(format!("{stem}.{format}"))));
+        Ok(())
+    }
+
+    /// Those that need samples.
+    fn put_samples(&mut self, place: &Place, p: &Pictures) -> Result<()> {
+        let seeds = |caption: &str| format!("{caption} {SEEDS}");
+        let samples = |shown| SamplesFigure { samples: &p.samples, shown };
+        self.put("samples", place, &samples(Shown::Both), &seeds(SAMPLES))?;
+        if let Some(views) = &p.molecule {
+            let frames = |caption: &str| format!("{caption} {}", views.frames);
+            self.put("ramachandran", place, &views.ramachandran, &frames(RAMACHANDRAN))?;
+            self.put("phi", place, &views.phi, &frames(PHI))?;
+            if let Some(tica) = &views.tica {
+                self.put("tica", place, tica, &frames(TICA))?;
             }
-            let positions = some(&all, dim, FRAMES);
-            let energies = reduced(energies(system, &positions));
-            sets.push(set(label, &positions, energies));
-            panels.push(map(&all));
+            self.put("energies", place, &samples(Shown::Energies), &seeds(ENERGIES))?;
         }
-        let samples = Samples { reference: truth, methods: sets, length_unit: system.length_unit.into() };
-        let panels: Option<Vec<Panels>> = panels.into_iter().collect();
-        Ok(Self {
-            system: system.name.clone(),
-            temperature: system.temperature,
-            molecule: panels.map(|p| Views::new(&samples, &p)),
-            samples,
-            reference: reduced(reference.energies.clone()),
-        })
+        let convergence = Convergence { energies: p.reference.clone(), seed: 0 };
+        self.put("reference", place, &convergence, CONVERGENCE)
+    }
+
+    /// Those that need none.
+    fn put_curves(&mut self, place: &Place, table: &Table, courses: &[Course], p: Option<&Pictures>) -> Result<()> {
+        let seeds = |caption: &str| format!("{caption} {SEEDS}");
+        if let Some(ladder) = curves::ladder(table, self.runs, courses, p) {
+            self.put("ladder", place, &ladder, &seeds(LADDER))?;
+        }
+        if let Some(training) = curves::training(table, self.runs, courses) {
+            self.put("training", place, &training, &seeds(TRAINING))?;
+        }
+        if let Some(cost) = curves::cost(table, self.runs, p) {
+            self.put("cost", place, &cost, COST)?;
+        }
+        Ok(())
     }
 }
 
-/// At most `most` frames of `dim` numbers, drawn at random (frames may alternate between walkers), in their order.
-fn some(numbers: &[f64], dim: usize, most: usize) -> Vec<f64> {
-    let mut kept = subset(numbers.len() / dim, most, 0, Draw::Reference);
-    kept.sort_unstable();
-    kept.into_iter().flat_map(|i| &numbers[i * dim..(i + 1) * dim]).copied().collect()
+/// Where a figure belongs: in file names, in words, and what it lacks.
+struct Place {
+    stem: String,
+    on: String,
+    missing: String,
+}
+
+impl Place {
+    fn new(system: &str, temperature: f64, kelvin: bool, table: Option<&Table>) -> Self {
+        let missing = table.and_then(|t| t.coverage.sentence());
+        Self {
+            stem: format!("{system}-T{temperature}"),
+            on: format!("{system} at T = {temperature}{}", if kelvin { " K" } else { "" }),
+            missing: missing.map_or(String::new(), |missing| format!(" {missing}.")),
+        }
+    }
 }
 
 /// Writes the report into `out` (created if needed) and returns the files written.
@@ -110,7 +117,7 @@ pub fn write(
     out: &Path,
     title: &str,
     tables: &[Table],
-    pictures: &[Pictures],
+    (pictures, courses): (&[Pictures], &[Course]),
     runs: &[RunResult],
 ) -> Result<Vec<PathBuf>> {
     let folder = out.join("figures");
@@ -130,90 +137,38 @@ pub fn write(
     let json = serde_json::to_string_pretty(tables).map_err(|e| Error::Internal(format!("table.json: {e}")))?;
     put("table.json", &(json + "\n"))?;
 
-    let mut shown = Vec::new();
+    let mut album = Album { folder, runs, shown: Vec::new(), files };
     for p in pictures {
-        let place = format!("{}-T{}", p.system, p.temperature);
-        let on = format!("{} at T = {}{}", p.system, p.temperature, if p.molecule.is_some() { " K" } else { "" });
         let table = tables.iter().find(|t| t.system == p.system && t.temperature == p.temperature);
-        let missing = gaps(table);
-        let mut show = |kind: &str, figure: &dyn Fn(&Path, &str) -> Result<String>, caption: &str| {
-            let stem = format!("{kind}-{place}");
-            shown.push(Picture { svg: figure(&folder, &stem)?, caption: format!("{on}: {caption}{missing}") });
-            files.extend(["svg", "png"].map(|e| folder.join(format!("{stem}.{e}"))));
-            Ok::<_, Error>(())
-        };
-        show("samples", &|f, s| figures::save(&p.samples, f, s), SAMPLES)?;
-        if let Some(views) = &p.molecule {
-            let frames = |caption: &str| format!("{caption} {}", views.frames);
-            show("ramachandran", &|f, s| figures::save(&views.ramachandran, f, s), &frames(RAMACHANDRAN))?;
-            show("phi", &|f, s| figures::save(&views.phi, f, s), &frames(PHI))?;
-            if let Some(tica) = &views.tica {
-                show("tica", &|f, s| figures::save(tica, f, s), &frames(TICA))?;
-            }
-            show("energies", &|f, s| figures::save(&views.energies, f, s), ENERGIES)?;
-        }
-        let convergence = Convergence { energies: p.reference.clone(), seed: 0 };
-        show("reference", &|f, s| figures::save(&convergence, f, s), CONVERGENCE)?;
+        album.put_samples(&Place::new(&p.system, p.temperature, p.molecule.is_some(), table), p)?;
     }
     for table in tables {
-        if let Some(cost) = cost(table, runs) {
-            let stem = format!("cost-{}-T{}", table.system, table.temperature);
-            shown.push(Picture {
-                svg: figures::save(&cost, &folder, &stem)?,
-                caption: format!(
-                    "{}: quality against cost; each marker is a run, each bar the 95 % interval of a mean over seeds, as in the table.{}",
-                    table.title,
-                    gaps(Some(table))
-                ),
-            });
-            files.extend(["svg", "png"].map(|e| folder.join(format!("{stem}.{e}"))));
-        }
+        let p = pictures.iter().find(|p| table.system == p.system && table.temperature == p.temperature);
+        let kelvin = p.is_some_and(|p| p.molecule.is_some());
+        let place = Place::new(&table.system, table.temperature, kelvin, Some(table));
+        album.put_curves(&place, table, courses, p)?;
     }
+    let Album { shown, mut files, .. } = album;
     let path = out.join("report.html");
     std::fs::write(&path, html::page(title, tables, &shown, runs)).map_err(Error::io(&path))?;
     files.push(path);
     Ok(files)
 }
 
-/// Energy-W1 of every complete run over its charged evaluations; `None` when no run has both.
-/// What a caption says of cells that are not there.
-fn gaps(table: Option<&Table>) -> String {
-    let missing = table.and_then(|t| t.coverage.sentence());
-    missing.map_or(String::new(), |missing| format!(" {missing}."))
-}
-
-fn cost(table: &Table, runs: &[RunResult]) -> Option<Cost> {
-    let points: Vec<Point> = runs
-        .iter()
-        .filter(|r| r.system == table.system && r.temperature == table.temperature && r.status == Status::Complete)
-        .filter_map(|r| {
-            let value = r.metrics.iter().find(|m| m.id == "energy-w1")?.value?;
-            let evaluations = r.counts.charged() as f64;
-            (evaluations > 0.0 && value > 0.0).then(|| Point {
-                label: text::beginning(&r.row_label()),
-                evaluations,
-                value,
-            })
-        })
-        .collect();
-    let at = table.columns.iter().position(|c| c.id == "energy-w1")?;
-    let bar = |r: &Row| {
-        let estimate = r.cells[at].estimate()?;
-        Some(Bar { label: r.label.clone(), evaluations: r.charged? as f64, ends: (estimate.lo?, estimate.hi?) })
-    };
-    let bars = table.rows.iter().filter_map(bar).collect();
-    let floor = table.columns[at].floor;
-    (!points.is_empty()).then(|| Cost { points, bars, floor, metric: "Energy-W1 (kT)".into() })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::array::Arrays;
     use crate::metrics::structure::Panel;
+    use crate::metrics::{ReferenceSet, evaluate::energies};
+    use crate::report::course::Rung;
+    use crate::report::figures::{SampleSet, Samples};
+    use crate::report::pictures::{Chain, Gallery};
     use crate::report::table::{
         collect,
         tests::{example, value},
     };
+    use crate::report::views::{Panels, Views};
     use crate::rng::{Purpose, Stream};
 
     /// Basins like those of a peptide, for two pairs of angles.
@@ -243,34 +198,64 @@ mod tests {
         let normal = |seed, n: u32, mean: f64, sd: f64| -> Vec<f64> {
             (0..n).map(|i| mean + sd * Stream::new(seed, Purpose::Init, 0).at(i).normal()).collect()
         };
-        let set = |label: &str, seed, shift: f64, wide: f64| SampleSet {
-            label: label.into(),
-            distances: [
-                normal(seed, 40_000, 1.05, 0.1 * wide),
-                normal(seed + 9, 40_000, 1.75 + shift / 40.0, 0.18 * wide),
-            ]
-            .concat(),
-            energies: normal(seed + 20, 5_000, -43.0 + shift, 4.0 * wide),
+        let set = |label: &str, first: u64, seeds: u64, (shift, wide): (f64, f64)| {
+            let seeds = || (0..seeds).map(move |k| (first + 1000 * k, shift + 0.3 * k as f64));
+            SampleSet {
+                label: label.into(),
+                distances: seeds()
+                    .map(|(seed, shift)| {
+                        let second = normal(seed + 9, 20_000, 1.75 + shift / 40.0, 0.18 * wide);
+                        [normal(seed, 20_000, 1.05, 0.1 * wide), second].concat()
+                    })
+                    .collect(),
+                energies: seeds().map(|(seed, shift)| normal(seed + 20, 3_000, -43.0 + shift, 4.0 * wide)).collect(),
+            }
         };
         let samples = Samples {
-            reference: set("reference", 1, 0.0, 1.0),
-            methods: vec![set("PITA", 2, 2.0, 1.1), set("MD", 3, 0.3, 1.0), set("MALA, no resampling", 4, 9.0, 1.4)],
+            reference: set("reference", 1, 1, (0.0, 1.0)),
+            methods: vec![
+                set("PITA", 2, 3, (2.0, 1.1)),
+                set("MD", 3, 3, (0.3, 1.0)),
+                set("MALA, no resampling", 4, 3, (9.0, 1.4)),
+            ],
             length_unit: "r_m".into(),
         };
+        let chain = Chain { before: 1e5, all: 4e6 };
         let lj = Pictures {
             system: "lj13".into(),
             temperature: 1.0,
             reference: normal(5, 20_000, -43.0, 4.0),
+            rows: ["PITA", "MD", "MALA, no resampling"].map(String::from).to_vec(),
+            chains: vec![vec![None; 3], vec![Some(chain); 3], vec![Some(chain); 3]],
             samples: samples.clone(),
             molecule: None,
         };
-        let panels: Vec<Panels> = (0..4).map(|k| dihedrals(40 + k, 10_000 / (k + 1))).collect();
+        let panels: Vec<Vec<Panels>> =
+            (0..3).map(|k| (0..3).map(|s| dihedrals(40 + 10 * s + k, 5_000 / (k + 1))).collect()).collect();
         let peptide = Pictures {
             system: "al3".into(),
             temperature: 300.0,
-            molecule: Some(Views::new(&samples, &panels)),
+            molecule: Some(Views::new(&samples, &dihedrals(40, 10_000), &panels)),
             ..lj.clone()
         };
+        let course = |seed: u64| {
+            let rungs = [3.0, 2.0, 1.5, 1.0].map(|t| Rung {
+                temperature: t,
+                energy: Some(-40.0 / t + seed as f64),
+                ess: Some(0.05 * t + 0.01 * seed as f64),
+                parents: Some((300.0 * t).round()),
+            });
+            let loss = (0..60).map(|i| (f64::from(i), 100.0 / (1.0 + f64::from(i)) + seed as f64)).collect();
+            Course {
+                label: "PITA".into(),
+                system: "lj13".into(),
+                temperature: 1.0,
+                rungs: rungs.to_vec(),
+                losses: [("score".to_owned(), loss)].into(),
+                borders: vec![30.0],
+            }
+        };
+        let courses: Vec<Course> = (0..3).map(course).collect();
         let mut runs = example();
         for (i, run) in runs.iter_mut().enumerate() {
             run.metrics.push(value("energy-w1", 0.3 * (i + 1) as f64, 0.05));
@@ -279,14 +264,15 @@ mod tests {
         let kept = std::env::var("PITA_BENCH_FIGURES");
         let temporary = tempfile::tempdir().unwrap();
         let out = kept.as_ref().map_or(temporary.path(), Path::new);
-        let files = write(out, "Table 1", &collect(&runs).unwrap(), &[lj, peptide], &runs).unwrap();
-        assert_eq!(files.len(), 23);
+        let files = write(out, "Table 1", &collect(&runs).unwrap(), (&[lj, peptide], &courses), &runs).unwrap();
+        // 5 pages and tables; LJ-13: samples, reference, ladder, training, cost; AL3: samples, three maps, energies, reference.
+        assert_eq!(files.len(), 5 + 3 * 11);
         for file in &files {
             assert!(std::fs::metadata(file).unwrap().len() > 500, "{}", file.display());
         }
         // What is not there is said by the page, under figures too.
         let page = std::fs::read_to_string(out.join("report.html")).unwrap();
-        assert_eq!(page.matches("1 of 7 cells missing: 1 failed.</figcaption>").count(), 3, "samples, reference, cost");
+        assert_eq!(page.matches("1 of 7 cells missing: 1 failed.</figcaption>").count(), 5, "all of LJ-13");
         let svg = std::fs::read_to_string(out.join("figures/samples-lj13-T1.svg")).unwrap();
         for text in ["interatomic distance (rₘ)", "MALA, no resampling", "reduced energy E / kT"] {
             assert!(svg.contains(text), "{text}");
@@ -311,15 +297,23 @@ mod tests {
         let energies = energies(&system, &positions);
         let frames = energies.len();
         let reference = ReferenceSet { digest: "a".into(), positions, energies, tica: None, precision: None, runs: 1 };
-        let pictures = Pictures::new(&system, &reference, &[("MD".into(), arrays.clone())]).unwrap();
-        assert_eq!(pictures.samples.length_unit, "nm");
+        let pictures = |arrays: &Arrays| {
+            let mut gallery = Gallery::new(&system, &reference).unwrap();
+            for _ in 0..2 {
+                gallery.add(("MD (step = 1)", "step = 1"), 2, arrays, None).unwrap();
+            }
+            gallery.finish()
+        };
+        let pictures = pictures(&arrays);
+        assert_eq!((pictures.samples.length_unit.as_str(), pictures.samples.methods.len()), ("nm", 1));
+        assert_eq!(pictures.samples.methods[0].energies.len(), 2);
         let views = pictures.molecule.unwrap();
-        assert_eq!(views.frames, format!("Frames: reference {frames}, MD {frames}."));
+        assert_eq!(views.frames, format!("Frames: reference {frames}, step = 1 {}.", 2 * frames));
         let map = &views.ramachandran;
-        assert_eq!((map.labels.clone(), map.planes.len()), (vec!["reference".into(), "MD".to_owned()], 1));
+        assert_eq!((map.labels.clone(), map.planes.len()), (vec!["reference".into(), "step = 1".to_owned()], 1));
         assert_eq!((map.planes[0].x.as_str(), map.planes[0].y.as_str()), ("φ ALA2", "ψ ALA2"));
-        assert_eq!(map.planes[0].clouds[0], map.planes[0].clouds[1]);
-        assert_eq!(views.phi.profiles[0].angles[1].len(), frames);
+        assert_eq!(map.planes[0].clouds[0], map.planes[0].clouds[1][..frames]);
+        assert_eq!(views.phi.profiles[0].methods[0].iter().map(Vec::len).collect::<Vec<_>>(), [frames; 2]);
         assert!(views.tica.is_none());
         let cluster = crate::systems::by_name("lj13", 1.0).unwrap();
         let reference = ReferenceSet {
@@ -330,6 +324,6 @@ mod tests {
             precision: None,
             runs: 1,
         };
-        assert!(Pictures::new(&cluster, &reference, &[]).unwrap().molecule.is_none());
+        assert!(Gallery::new(&cluster, &reference).unwrap().finish().molecule.is_none());
     }
 }

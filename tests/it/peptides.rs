@@ -72,7 +72,7 @@ fn sweep_and_report() {
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["cells"][0]["outcome"], "done", "{json}");
     for figure in ["ramachandran", "phi", "tica", "energies", "samples", "reference"] {
-        for extension in ["svg", "png"] {
+        for extension in ["svg", "png", "pdf"] {
             let path = results.join(format!("reports/tiny/figures/{figure}-aldp-T300.{extension}"));
             assert!(std::fs::metadata(&path).unwrap().len() > 1_000, "{}", path.display());
         }

@@ -3,10 +3,12 @@
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
+use super::Figure;
+use super::axes::{self, FOOT, SIDE};
+use super::band::strokes;
 use super::histogram::{Histogram, range};
-use super::samples::panel;
-use super::style::{self, INK, Key};
-use super::{Figure, axes};
+use super::samples::filled;
+use super::style::{self, AXIS, DOUBLE, INK, Key};
 use crate::metrics::bootstrap::{Draw, subset};
 use crate::metrics::wasserstein::line;
 
@@ -57,52 +59,65 @@ impl Convergence {
     }
 }
 
+/// Height of a plot.
+const HEIGHT: u32 = 480;
+
+fn keys() -> [Key; 3] {
+    [Key::Reference("first half".into()), Key::Line(0, "second half".into()), Key::Guide("noise alone (1/√n)".into())]
+}
+
 impl Figure for Convergence {
     fn size(&self) -> (u32, u32) {
-        (1200, 560)
+        (DOUBLE, style::legend_height(&keys(), DOUBLE) as u32 + HEIGHT + FOOT as u32)
     }
 
     fn draw<DB: DrawingBackend>(&self, area: &DrawingArea<DB, Shift>) -> Result<(), String> {
         area.fill(&WHITE).map_err(|e| e.to_string())?;
-        let keys = [
-            Key::Reference("first half".into()),
-            Key::Line(0, "second half".into()),
-            Key::Guide("noise alone (1/√n)".into()),
-        ];
-        let rest = style::legend(area, &keys)?;
-        let (left, right) = rest.split_horizontally(600);
+        let rest = style::legend(area, &keys())?;
+        let (left, right) = rest.split_horizontally(DOUBLE as i32 / 2);
+        self.draw_halves(&left)?;
+        self.draw_curve(&right)
+    }
+}
+
+impl Convergence {
+    fn draw_halves<DB: DrawingBackend>(&self, area: &DrawingArea<DB, Shift>) -> Result<(), String> {
         let (a, b) = self.halves();
         let (low, high) = range(&self.energies).unwrap_or((0.0, 1.0));
         let high = high.max(low + 1e-9);
-        panel(
-            &left,
-            &[Histogram::clipped(&a, low, high, 50), Histogram::clipped(&b, low, high, 50)],
-            None,
-            "reduced energy E / kT",
-        )?;
+        let [a, b] = [a, b].map(|half| Histogram::new(&half, low, high, 50));
+        let top = a.top().max(b.top()).max(1e-12) * 1.06;
+        let margin = (high - low) * 0.01;
+        let mut chart = axes::frame(area, (8, 40), SIDE)
+            .build_cartesian_2d(low - margin..high + margin, 0.0..top)
+            .map_err(|e| e.to_string())?;
+        filled(&mut chart, &a)?;
+        strokes(&mut chart, b.outline().into_iter().map(Some), style::line(0), (0.0, top))?;
+        axes::draw(&mut chart, ("reduced energy E / kT", 6, style::tick), ("density", 5, style::tick), false)
+    }
+
+    fn draw_curve<DB: DrawingBackend>(&self, area: &DrawingArea<DB, Shift>) -> Result<(), String> {
         let curve = self.curve();
         let Some((&first, &last)) = curve.first().zip(curve.last()) else { return Ok(()) };
         let guide = [first, (last.0, first.1 * (first.0 / last.0).sqrt())];
         let values = || curve.iter().chain(&guide).map(|p| p.1);
         let (low, high) = (values().fold(f64::INFINITY, f64::min), values().fold(0.0, f64::max));
-        let decade = |x: f64, up: bool| 10.0_f64.powf(if up { x.log10().ceil() } else { x.log10().floor() });
-        let mut chart = axes::frame(&right, (8, 26), 104)
+        let decade =
+            |x: f64, up: bool| 10.0_f64.powf(if up { x.log10().ceil() + 1e-6 } else { x.log10().floor() - 1e-6 });
+        let mut chart = axes::frame(area, (8, 40), SIDE)
             .build_cartesian_2d(
                 (first.0 * 0.6..(last.0 * 1.6).max(first.0 * 20.0)).log_scale(),
                 (decade(low, false)..decade(high, true)).log_scale(),
             )
             .map_err(|e| e.to_string())?;
-        axes::draw(
-            &mut chart,
-            ("frames of each half, n", 5, style::log_tick),
-            ("Energy-W1 (kT)", 5, style::log_tick),
-            false,
-        )?;
-        chart.draw_series(DashedLineSeries::new(guide, 10, 6, INK.stroke_width(2))).map_err(|e| e.to_string())?;
+        let (x, y) = ("frames of each half, n", "Energy-W1 (kT)");
+        axes::draw(&mut chart, (x, 5, style::log_tick), (y, 5, style::log_tick), false)?;
+        let (on, off) = style::GUIDE;
+        let guide = DashedLineSeries::new(guide, on, off, INK.stroke_width(AXIS));
+        chart.draw_series(guide).map_err(|e| e.to_string())?;
         chart.draw_series(LineSeries::new(curve.clone(), style::line(0))).map_err(|e| e.to_string())?;
-        chart
-            .draw_series(curve.iter().map(|&p| EmptyElement::at(p) + style::marker(0, 9.0, (0, 0))))
-            .map_err(|e| e.to_string())?;
+        let marks = curve.iter().map(|&p| EmptyElement::at(p) + style::marker(0, 11.0, (0, 0)));
+        chart.draw_series(marks).map_err(|e| e.to_string())?;
         Ok(())
     }
 }

@@ -1,107 +1,193 @@
-//! Quality against cost: Energy-W1 over charged energy evaluations.
+//! Quality against cost: metrics over charged energy evaluations, as curves where a method has more than one budget.
 
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
-use super::style::{self, INK, Key};
-use super::{Figure, axes};
+use super::Figure;
+use super::axes::{self, FOOT, SIDE};
+use super::band::Band;
+use super::numbers::{self, Ticked};
+use super::style::{self, BOLD, DOUBLE, INK, Key, SINGLE, THIN};
 
-/// One run.
+/// A row of the table: one method with one budget.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Point {
-    /// Row of the table; runs of the same row share a marker.
-    pub label: String,
-    /// Charged energy evaluations.
+pub struct Budget {
+    /// Charged energy evaluations, mean over seeds.
     pub evaluations: f64,
-    /// Value of the metric.
+    /// The mean value.
     pub value: f64,
+    /// Its 95 % interval; an end at or below zero lies beyond the axis.
+    pub ends: Option<(f64, f64)>,
+    /// `(evaluations, value)` of each seed.
+    pub seeds: Vec<(f64, f64)>,
 }
 
-/// Mean over the runs of a row.
+/// A method.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Bar {
-    /// Row of the table.
+pub struct Method {
+    /// Name in the legend; its place in the list of methods decides its colour.
     pub label: String,
-    /// Charged energy evaluations, mean.
-    pub evaluations: f64,
-    /// The 95 % interval of the mean value.
-    pub ends: (f64, f64),
+    /// Its budgets; several are joined by a line in the order of their cost.
+    pub budgets: Vec<Budget>,
+    /// How the value falls while a chain runs: evaluations so far (mean over seeds), and the value of each seed.
+    pub chain: Option<(Vec<f64>, Vec<Vec<f64>>)>,
 }
 
-/// A scatter of runs, both axes logarithmic; down and left is better. Intervals are drawn as far as the axis of the runs
-/// goes.
+/// One metric.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Cost {
-    /// Runs with positive cost and value; others are left out.
-    pub points: Vec<Point>,
-    /// Intervals of the rows' means; an end at or below zero lies beyond the axis.
-    pub bars: Vec<Bar>,
-    /// Noise floor.
-    pub floor: Option<f64>,
+pub struct Quality {
     /// Title of the value axis.
     pub metric: String,
+    /// Noise floor.
+    pub floor: Option<f64>,
+    /// The methods, the same in every panel.
+    pub methods: Vec<Method>,
+}
+
+/// A panel for each metric, both axes logarithmic; down and left is better. Intervals are drawn as far as the axis goes; what
+/// costs the same stands a little aside.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cost {
+    /// The panels, at most two.
+    pub panels: Vec<Quality>,
+}
+
+/// Height of a plot.
+const HEIGHT: u32 = 640;
+
+impl Cost {
+    fn width(&self) -> u32 {
+        if self.panels.len() > 1 { DOUBLE } else { SINGLE }
+    }
+
+    fn keys(&self) -> Vec<Key> {
+        let Some(first) = self.panels.first() else { return vec![] };
+        let mut keys: Vec<Key> =
+            first.methods.iter().enumerate().map(|(i, m)| Key::Course(i, m.label.clone())).collect();
+        if self.panels.iter().any(|p| p.floor.is_some_and(|f| f > 0.0)) {
+            keys.push(Key::Guide("noise floor".into()));
+        }
+        keys
+    }
 }
 
 impl Figure for Cost {
     fn size(&self) -> (u32, u32) {
-        (1200, 720)
+        (self.width(), style::legend_height(&self.keys(), self.width()) as u32 + HEIGHT + FOOT as u32)
     }
 
     fn draw<DB: DrawingBackend>(&self, area: &DrawingArea<DB, Shift>) -> Result<(), String> {
         area.fill(&WHITE).map_err(|e| e.to_string())?;
-        let shown: Vec<&Point> = self.points.iter().filter(|p| p.evaluations > 0.0 && p.value > 0.0).collect();
-        let mut labels: Vec<&str> = Vec::new();
-        for p in &shown {
-            if !labels.contains(&p.label.as_str()) {
-                labels.push(&p.label);
-            }
+        let rest = style::legend(area, &self.keys())?;
+        for (place, quality) in rest.split_evenly((1, self.panels.len().max(1))).iter().zip(&self.panels) {
+            panel(place, quality)?;
         }
-        let floor = self.floor.filter(|f| *f > 0.0);
-        let mut keys: Vec<Key> = labels.iter().enumerate().map(|(i, l)| Key::Marker(i, (*l).to_owned())).collect();
-        if floor.is_some() {
-            keys.push(Key::Guide("noise floor".into()));
-        }
-        let rest = style::legend(area, &keys)?;
-        let decades = |values: Vec<f64>| {
-            let low = values.iter().copied().fold(f64::INFINITY, f64::min);
-            let high = values.iter().copied().fold(0.0, f64::max);
-            if high == 0.0 {
-                (0.1, 10.0)
-            } else {
-                // A hair wider than the decades: a tick on the very edge can be lost to rounding.
-                let (low, high) = ((low * 0.9).log10().floor(), (high * 1.1).log10().ceil());
-                (10.0_f64.powf(low - 1e-6), 10.0_f64.powf(high + 1e-6))
-            }
-        };
-        let (x_low, x_high) = decades(shown.iter().map(|p| p.evaluations).collect());
-        let (y_low, y_high) = decades(shown.iter().map(|p| p.value).chain(floor).collect());
-        let mut chart = axes::frame(&rest, (12, 40), 120)
-            .build_cartesian_2d((x_low..x_high).log_scale(), (y_low..y_high).log_scale())
-            .map_err(|e| e.to_string())?;
-        axes::draw(
-            &mut chart,
-            ("charged energy evaluations", 8, style::log_tick),
-            (&self.metric, 6, style::log_tick),
-            true,
-        )?;
-        if let Some(floor) = floor {
-            chart
-                .draw_series(DashedLineSeries::new([(x_low, floor), (x_high, floor)], 10, 6, INK.stroke_width(2)))
-                .map_err(|e| e.to_string())?;
-        }
-        let number = |label: &str| labels.iter().position(|l| *l == label).unwrap_or(0);
-        let bars = self.bars.iter().filter(|b| b.evaluations > 0.0 && b.ends.1 > y_low).map(|b| {
-            let ends = [b.ends.0, b.ends.1].map(|y| (b.evaluations, y.clamp(y_low, y_high)));
-            PathElement::new(ends.to_vec(), style::colour(number(&b.label)).stroke_width(3))
-        });
-        chart.draw_series(bars).map_err(|e| e.to_string())?;
-        chart
-            .draw_series(
-                shown.iter().map(|p| {
-                    EmptyElement::at((p.evaluations, p.value)) + style::marker(number(&p.label), 15.0, (0, 0))
-                }),
-            )
-            .map_err(|e| e.to_string())?;
         Ok(())
+    }
+}
+
+/// The logarithm, as everything is drawn here; not finite for what has none.
+fn log(value: f64) -> f64 {
+    if value > 0.0 { value.log10() } else { f64::NEG_INFINITY }
+}
+
+impl Budget {
+    /// Where it is drawn: at the logarithm of its mean cost, or a little beside it.
+    fn place(&self, aside: f64) -> (f64, f64) {
+        (log(self.evaluations) + aside, log(self.value))
+    }
+}
+
+impl Quality {
+    /// Ends of both axes, logarithms.
+    fn ranges(&self) -> Option<((f64, f64), (f64, f64))> {
+        let budgets = || self.methods.iter().flat_map(|m| &m.budgets);
+        let chains = || self.methods.iter().filter_map(|m| m.chain.as_ref());
+        let x = budgets().map(|b| b.evaluations).chain(chains().flat_map(|c| c.0.iter().copied()));
+        let y = budgets().flat_map(|b| b.seeds.iter().map(|s| s.1).chain([b.value]));
+        let y = y.chain(chains().flat_map(|c| c.1.iter().flatten().copied())).chain(self.floor);
+        let around = |values: Vec<f64>| numbers::around(&values.into_iter().map(log).collect::<Vec<_>>());
+        around(x.collect()).zip(around(y.collect()))
+    }
+
+    /// How far each budget is moved aside so that those of equal cost do not cover each other, by method.
+    fn aside(&self, wide: f64) -> Vec<Vec<f64>> {
+        let step = 0.014 * wide;
+        let all: Vec<f64> = self.methods.iter().flat_map(|m| m.budgets.iter().map(|b| log(b.evaluations))).collect();
+        let mut at = 0;
+        let mut of = |budget: &Budget| {
+            let here = log(budget.evaluations);
+            let near: Vec<usize> = (0..all.len()).filter(|&k| (all[k] - here).abs() < step).collect();
+            let rank = near.iter().position(|&k| k == at).unwrap_or(0);
+            at += 1;
+            step * (rank as f64 - (near.len() - 1) as f64 / 2.0)
+        };
+        self.methods.iter().map(|m| m.budgets.iter().map(&mut of).collect()).collect()
+    }
+}
+
+fn panel<DB: DrawingBackend>(area: &DrawingArea<DB, Shift>, quality: &Quality) -> Result<(), String> {
+    let Some((x, y)) = quality.ranges() else { return Ok(()) };
+    let (ticks, steps) = (numbers::powers(x.0, x.1), numbers::powers(y.0, y.1));
+    let mut chart = axes::frame(area, (10, 40), SIDE)
+        .build_cartesian_2d(Ticked::new(x.0..x.1, ticks), Ticked::new(y.0..y.1, steps))
+        .map_err(|e| e.to_string())?;
+    let title = ("charged energy evaluations", 8, style::power_tick as axes::Ticks);
+    axes::draw(&mut chart, title, (&quality.metric, 6, style::power_tick), true)?;
+    if let Some(floor) = quality.floor.filter(|f| *f > 0.0).map(log) {
+        let guide = DashedLineSeries::new([(x.0, floor), (x.1, floor)], 12, 9, INK.stroke_width(THIN));
+        chart.draw_series(guide).map_err(|e| e.to_string())?;
+    }
+    let aside = quality.aside(x.1 - x.0);
+    for (i, (method, aside)) in quality.methods.iter().zip(&aside).enumerate() {
+        if let Some((evaluations, seeds)) = &method.chain {
+            let logs = |values: &Vec<f64>| values.iter().copied().map(log).collect::<Vec<f64>>();
+            Band::new(logs(evaluations), seeds.iter().map(logs).collect()).draw(&mut chart, i, y)?;
+        }
+        let shown = || method.budgets.iter().zip(aside).filter(|(b, _)| b.evaluations > 0.0 && b.value > 0.0);
+        if shown().count() > 1 {
+            let line = shown().map(|(b, aside)| b.place(*aside));
+            chart.draw_series(LineSeries::new(line, style::line(i))).map_err(|e| e.to_string())?;
+        }
+        for (budget, &aside) in shown() {
+            let (at, mean) = budget.place(aside);
+            if let Some((low, high)) = budget.ends.map(|e| (log(e.0), log(e.1))).filter(|e| e.1 > y.0) {
+                let bar = [low, high].map(|v| (at, v.clamp(y.0, y.1))).to_vec();
+                let bar = PathElement::new(bar, style::colour(i).stroke_width(BOLD - 2));
+                chart.draw_series([bar]).map_err(|e| e.to_string())?;
+            }
+            let seeds = budget.seeds.iter().filter(|s| s.0 > 0.0 && s.1 > 0.0 && budget.seeds.len() > 1);
+            let seeds = seeds.map(|s| EmptyElement::at((at, log(s.1))) + style::marker(i, 7.0, (0, 0)));
+            chart.draw_series(seeds).map_err(|e| e.to_string())?;
+            let mean = EmptyElement::at((at, mean)) + style::marker(i, 14.0, (0, 0));
+            chart.draw_series([mean]).map_err(|e| e.to_string())?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn method(evaluations: &[f64]) -> Method {
+        let budget = |&n: &f64| Budget { evaluations: n, value: 1.0, ends: None, seeds: vec![(n, 0.1), (n, 10.0)] };
+        Method { label: "MD".into(), budgets: evaluations.iter().map(budget).collect(), chain: None }
+    }
+
+    /// Budgets of one cost stand beside each other, others where they are.
+    #[test]
+    fn nothing_is_covered() {
+        let quality = Quality {
+            metric: "Energy-W1 (kT)".into(),
+            floor: Some(0.0),
+            methods: vec![method(&[1e4, 1e6]), method(&[1e6]), method(&[1.001e6])],
+        };
+        let (x, y) = quality.ranges().unwrap();
+        assert!(x.0 < 4.0 && x.1 > 6.0 && y.0 < -1.0 && y.1 > 1.0 && y.0 > -2.0, "{x:?} {y:?}");
+        let aside = quality.aside(2.0);
+        assert_eq!(aside.iter().map(Vec::len).collect::<Vec<_>>(), [2, 1, 1]);
+        assert_eq!((aside[0][0], aside[1][0]), (0.0, 0.0));
+        assert!(aside[0][1] < 0.0 && aside[2][0] == -aside[0][1]);
     }
 }

@@ -45,27 +45,40 @@ impl Density {
         Self { bins, counts, outside }
     }
 
-    /// `ln(most / count)` of a cell in kT: 0 in the fullest, `None` where nothing is.
+    /// Frames inside the rectangle and outside.
     #[must_use]
-    pub(super) fn free_energy(&self, cell: usize) -> Option<f64> {
-        let most = self.counts.iter().copied().max().unwrap_or(0);
-        let count = self.counts[cell];
-        (count > 0).then(|| (f64::from(most) / f64::from(count)).ln())
+    pub(super) fn frames(&self) -> u64 {
+        self.counts.iter().map(|&c| u64::from(c)).sum::<u64>() + self.outside as u64
     }
 
-    /// Highest free energy of a cell that is not empty.
+    /// The fraction of all frames that is in the fullest cell: what free energies count from; 0 without frames.
     #[must_use]
-    pub(super) fn highest(&self) -> Option<f64> {
-        let least = self.counts.iter().copied().filter(|&c| c > 0).min()?;
-        let most = self.counts.iter().copied().max()?;
-        Some((f64::from(most) / f64::from(least)).ln())
+    pub(super) fn peak(&self) -> f64 {
+        f64::from(self.counts.iter().copied().max().unwrap_or(0)) / self.frames().max(1) as f64
     }
 
-    /// The cells that are not empty as runs, by level and place; `levels` levels from 0 to `top`, higher ones in the last.
+    /// `ln(peak / fraction)` of a cell in kT, `None` where nothing is. The peak is that of the reference: a cell with as many of
+    /// the frames has the same free energy in every panel.
     #[must_use]
-    pub(super) fn runs(&self, levels: usize, top: f64) -> Vec<Run> {
-        let level =
-            |cell: usize| self.free_energy(cell).map(|f| ((f / top * levels as f64).max(0.0) as usize).min(levels - 1));
+    pub(super) fn free_energy(&self, cell: usize, peak: f64) -> Option<f64> {
+        let fraction = f64::from(self.counts[cell]) / self.frames().max(1) as f64;
+        (fraction > 0.0 && peak > 0.0).then(|| (peak / fraction).ln())
+    }
+
+    /// Lowest and highest free energy of a cell that is not empty.
+    #[must_use]
+    pub(super) fn ends(&self, peak: f64) -> Option<Range> {
+        super::histogram::range(
+            &(0..self.counts.len()).filter_map(|cell| self.free_energy(cell, peak)).collect::<Vec<_>>(),
+        )
+    }
+
+    /// The cells that are not empty as runs, by level and place; `levels` levels over the scale, what lies beyond it in the
+    /// outermost.
+    #[must_use]
+    pub(super) fn runs(&self, levels: usize, (low, top): Range, peak: f64) -> Vec<Run> {
+        let of = |f: f64| (((f - low) / (top - low) * levels as f64).max(0.0) as usize).min(levels - 1);
+        let level = |cell: usize| self.free_energy(cell, peak).map(of);
         let mut runs: Vec<Run> = Vec::new();
         for row in 0..self.bins {
             let mut open: Option<Run> = None;
@@ -94,10 +107,23 @@ mod tests {
     fn counts_edges_and_strays() {
         let points = [[0.0, 0.0], [0.4, 0.4], [1.0, 1.0], [0.5, 0.0], [1.1, 0.5], [f64::NAN, 0.5]];
         let d = Density::new(&points, (0.0, 1.0), (0.0, 1.0), 2);
-        assert_eq!((d.counts.clone(), d.outside), (vec![2, 1, 0, 1], 2));
-        assert_eq!((d.free_energy(0), d.free_energy(2)), (Some(0.0), None));
-        assert!((d.free_energy(1).unwrap() - 2.0_f64.ln()).abs() < 1e-15);
-        assert_eq!(d.highest(), d.free_energy(1));
+        assert_eq!((d.counts.clone(), d.outside, d.frames()), (vec![2, 1, 0, 1], 2, 6));
+        let peak = d.peak();
+        assert_eq!((peak, d.free_energy(0, peak), d.free_energy(2, peak)), (1.0 / 3.0, Some(0.0), None));
+        assert!((d.free_energy(1, peak).unwrap() - 2.0_f64.ln()).abs() < 1e-15);
+        assert_eq!(d.ends(peak), Some((0.0, d.free_energy(1, peak).unwrap())));
+    }
+
+    /// Half as many frames in the same proportions: the same free energies; all in one cell: below the reference's zero.
+    #[test]
+    fn zero_is_the_references() {
+        let with = |counts: &[u32]| Density { bins: 2, counts: counts.to_vec(), outside: 0 };
+        let (reference, half, one) = (with(&[8, 4, 4, 0]), with(&[4, 2, 2, 0]), with(&[0, 0, 5, 0]));
+        let peak = reference.peak();
+        for cell in 0..4 {
+            assert_eq!(reference.free_energy(cell, peak), half.free_energy(cell, peak));
+        }
+        assert!((one.free_energy(2, peak).unwrap() + 2.0_f64.ln()).abs() < 1e-15);
     }
 
     /// Runs cover every filled cell once, with the level of its free energy.
@@ -105,13 +131,13 @@ mod tests {
     fn runs_cover_the_filled_cells() {
         let counts = vec![9, 9, 0, 3, 1, 1, 1, 9, 0];
         let d = Density { bins: 3, counts, outside: 0 };
-        let runs = d.runs(4, 2.0);
+        let runs = d.runs(4, (0.0, 2.0), d.peak());
         let mut covered = [0; 9];
         for run in &runs {
             for column in run.from..run.to {
                 let cell = run.row * 3 + column;
                 covered[cell] += 1;
-                let f = d.free_energy(cell).unwrap();
+                let f = d.free_energy(cell, d.peak()).unwrap();
                 let middle = (run.level as f64 + 0.5) * 0.5;
                 assert!((f - middle).abs() <= 0.25 || run.level == 3 && f > 2.0, "{run:?} {f}");
             }

@@ -3,8 +3,9 @@
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
-use super::style::{self, Key, REFERENCE_FILL};
-use super::{Figure, axes};
+use super::Figure;
+use super::axes::{self, FOOT, SIDE};
+use super::style::{self, DOUBLE, Key, REFERENCE_FILL};
 
 /// One night.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,29 +36,43 @@ pub struct History {
 /// Versions of the code that get a marker of their own; older ones share the last.
 const VERSIONS: usize = 6;
 
-impl Figure for History {
-    fn size(&self) -> (u32, u32) {
-        (1200, 520)
-    }
+/// Height of the plot.
+const HEIGHT: u32 = 480;
 
-    fn draw<DB: DrawingBackend>(&self, area: &DrawingArea<DB, Shift>) -> Result<(), String> {
-        area.fill(&WHITE).map_err(|e| e.to_string())?;
+impl History {
+    /// Versions of the code, newest first.
+    fn codes(&self) -> Vec<&str> {
         let mut codes: Vec<&str> = Vec::new();
         for night in self.nights.iter().rev() {
             if !codes.contains(&night.code.as_str()) {
                 codes.push(&night.code);
             }
         }
-        let number = |code: &str| codes.iter().position(|c| *c == code).unwrap_or(0).min(VERSIONS - 1);
+        codes
+    }
+
+    fn keys(&self, codes: &[&str]) -> Vec<Key> {
         let older = codes.len() > VERSIONS;
-        let mut keys: Vec<Key> = Vec::new();
-        if self.accepted.is_some() {
-            keys.push(Key::Reference("accepted, no drift".into()));
-        }
-        keys.extend(codes.iter().take(VERSIONS).enumerate().map(|(i, code)| {
+        let accepted = self.accepted.map(|_| Key::Reference("accepted, no drift".into()));
+        let versions = codes.iter().take(VERSIONS).enumerate().map(|(i, code)| {
             let rest = older && i == VERSIONS - 1;
             Key::Marker(i, if rest { format!("{code} and older") } else { (*code).to_owned() })
-        }));
+        });
+        accepted.into_iter().chain(versions).collect()
+    }
+}
+
+impl Figure for History {
+    fn size(&self) -> (u32, u32) {
+        let legend = style::legend_height(&self.keys(&self.codes()), DOUBLE);
+        (DOUBLE, legend as u32 + HEIGHT + FOOT as u32)
+    }
+
+    fn draw<DB: DrawingBackend>(&self, area: &DrawingArea<DB, Shift>) -> Result<(), String> {
+        area.fill(&WHITE).map_err(|e| e.to_string())?;
+        let codes = self.codes();
+        let number = |code: &str| codes.iter().position(|c| *c == code).unwrap_or(0).min(VERSIONS - 1);
+        let keys = self.keys(&codes);
         let rest = style::legend(area, &keys)?;
         let band = self.accepted.into_iter().flat_map(|(mean, width)| [mean - width, mean + width]);
         let ends = self.nights.iter().flat_map(|n| [n.mean - n.error, n.mean + n.error]).chain(band);
@@ -68,7 +83,7 @@ impl Figure for History {
         }
         let pad = if high > low { 0.08 * (high - low) } else { 0.1 * high.abs().max(1.0) };
         let last = self.nights.iter().map(|n| n.day).fold(0.0, f64::max).max(1.0);
-        let mut chart = axes::frame(&rest, (12, 40), 130)
+        let mut chart = axes::frame(&rest, (12, 40), SIDE)
             .build_cartesian_2d(-0.02 * last..1.02 * last, low - pad..high + pad)
             .map_err(|e| e.to_string())?;
         if let Some((mean, width)) = self.accepted {
@@ -83,13 +98,13 @@ impl Figure for History {
         )?;
         let bars = self.nights.iter().map(|n| {
             let ends = vec![(n.day, n.mean - n.error), (n.day, n.mean + n.error)];
-            PathElement::new(ends, style::colour(number(&n.code)).stroke_width(3))
+            PathElement::new(ends, style::colour(number(&n.code)).stroke_width(4))
         });
         chart.draw_series(bars).map_err(|e| e.to_string())?;
         let markers = self
             .nights
             .iter()
-            .map(|n| EmptyElement::at((n.day, n.mean)) + style::marker(number(&n.code), 11.0, (0, 0)));
+            .map(|n| EmptyElement::at((n.day, n.mean)) + style::marker(number(&n.code), 12.0, (0, 0)));
         chart.draw_series(markers).map_err(|e| e.to_string())?;
         Ok(())
     }
@@ -98,7 +113,11 @@ impl Figure for History {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::figures::svg;
+    use crate::report::figures::Words;
+
+    fn svg(figure: &History) -> crate::error::Result<String> {
+        crate::report::figures::svg(figure, &Words { title: "m".into(), description: "m by night".into() })
+    }
 
     fn history(codes: &[&str], accepted: Option<(f64, f64)>) -> History {
         let night =

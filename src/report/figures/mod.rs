@@ -1,40 +1,61 @@
-//! Figures as SVG and PNG, with an embedded font: nothing depends on the fonts of the machine.
+//! Figures as SVG, PNG and PDF, with an embedded font: nothing depends on the fonts of the machine.
 //!
-//! Colours are Okabe and Ito's (legible for the colour-blind); every method also has its own dash pattern or marker,
-//! so that a grey print-out still tells them apart. Sizes are for a paper's column: 1,200 pixels across 8.5 cm or more.
+//! A figure is drawn once, as SVG; the other formats are made from that, so all agree. It is as wide as one column of a paper
+//! (3.4 inches) or as two (7), with text of 7 and 8 points. Colours are Okabe and Ito's and viridis (legible for the
+//! colour-blind and in grey). Methods are shown by every seed, the mean over them and its 95 % interval, the reference in
+//! grey.
+//!
+//! | file | job |
+//! |---|---|
+//! | `formats`, `compact` | from plotters' SVG to all formats |
+//! | `letters`, `style`, `axes`, `numbers` | text and its width, sizes and colours, axes, ticks |
+//! | `grid` | panels side by side, a column for every method |
+//! | `band`, `histogram`, `density`, `colour` | curves over seeds, bins, maps, their colours |
+//! | the others | one kind of figure each |
 
 mod axes;
+mod band;
 mod colour;
 mod compact;
 mod convergence;
 mod cost;
 mod density;
-mod energies;
+mod formats;
+mod grid;
 mod histogram;
 mod history;
+mod ladder;
+mod letters;
+mod numbers;
 mod planes;
 mod profiles;
 mod samples;
 mod style;
+mod training;
 
 use std::path::Path;
 
 use plotters::prelude::*;
 
 pub use convergence::Convergence;
-pub use cost::{Bar, Cost, Point};
-pub use energies::Energies;
+pub use cost::{Budget, Cost, Method, Quality};
+pub use formats::Words;
 pub use histogram::Histogram;
 pub use history::{History, Night};
+pub use ladder::{Descent, Ladder, Steps};
 pub use planes::{Axes, Plane, Planes};
 pub use profiles::{Profile, Profiles};
-pub use samples::{SampleSet, Samples};
+pub use samples::{SampleSet, Samples, SamplesFigure, Shown};
+pub use training::{Loss, Training};
 
 use crate::error::{Error, Result};
 
+/// Endings of the files that [`save`] writes.
+pub const FORMATS: [&str; 3] = ["svg", "png", "pdf"];
+
 /// A figure that can be drawn on any plotters backend.
 pub trait Figure {
-    /// Width and height in pixels.
+    /// Width and height in 300ths of an inch: pixels of the PNG.
     fn size(&self) -> (u32, u32);
 
     /// Draws it.
@@ -44,34 +65,35 @@ pub trait Figure {
     fn draw<DB: DrawingBackend>(&self, area: &DrawingArea<DB, plotters::coord::Shift>) -> Result<(), String>;
 }
 
-/// The figure as SVG text.
+/// The figure as SVG text, with what is said of it.
 ///
 /// # Errors
 /// [`Error::Internal`] when drawing fails.
-pub fn svg(figure: &impl Figure) -> Result<String> {
-    style::register_font()?;
+pub fn svg(figure: &impl Figure, words: &Words) -> Result<String> {
     let mut text = String::new();
     {
         let area = SVGBackend::with_string(&mut text, figure.size()).into_drawing_area();
         figure.draw(&area).map_err(|e| Error::Internal(format!("drawing a figure: {e}")))?;
         area.present().map_err(|e| Error::Internal(format!("drawing a figure: {e}")))?;
     }
-    Ok(compact::compact(&text))
+    formats::finished(&compact::compact(&text), figure.size(), words)
 }
 
-/// Writes `<stem>.svg` and `<stem>.png` into `folder`, and returns the SVG text.
+/// Writes `<stem>.svg`, `<stem>.png` and `<stem>.pdf` into `folder`, and returns the SVG text.
 ///
 /// # Errors
 /// [`Error::Io`] when a file cannot be written; [`Error::Internal`] when drawing fails.
-pub fn save(figure: &impl Figure, folder: &Path, stem: &str) -> Result<String> {
-    let text = svg(figure)?;
-    let path = folder.join(format!("{stem}.svg"));
-    std::fs::write(&path, &text).map_err(Error::io(&path))?;
-    let path = folder.join(format!("{stem}.png"));
-    // Opened here first: the backend would hide why the system refuses the file.
-    std::fs::File::create(&path).map_err(Error::io(&path))?;
-    let area = BitMapBackend::new(&path, figure.size()).into_drawing_area();
-    figure.draw(&area).map_err(|e| Error::Internal(format!("drawing {}: {e}", path.display())))?;
-    area.present().map_err(|e| Error::io(&path)(std::io::Error::other(e.to_string())))?;
+pub fn save(figure: &impl Figure, words: &Words, folder: &Path, stem: &str) -> Result<String> {
+    let text = svg(figure, words)?;
+    let tree = formats::tree(&text)?;
+    let png = formats::png(&tree, figure.size())?;
+    let pdf = formats::pdf(&tree)?;
+    for (format, bytes) in FORMATS.into_iter().zip([text.as_bytes(), &png, &pdf]) {
+        let path = folder.join(format!("{stem}.{format}"));
+        std::fs::write(&path, bytes).map_err(Error::io(&path))?;
+    }
     Ok(text)
 }
+
+#[cfg(test)]
+mod tests;

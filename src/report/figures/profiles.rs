@@ -5,8 +5,12 @@ use std::f64::consts::{FRAC_PI_2 as QUARTER, PI, TAU};
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
-use super::style::{self, INK, Key, REFERENCE_FILL};
-use super::{Figure, axes};
+use super::Figure;
+use super::axes::{self, SIDE};
+use super::band::{Band, strokes};
+use super::grid::Grid;
+use super::samples::seed_keys;
+use super::style::{self, AXIS, DOUBLE, INK, Key, SINGLE};
 
 /// Points of a curve: one a degree.
 const BINS: usize = 360;
@@ -15,20 +19,25 @@ pub(super) const WIDTH: f64 = 0.1;
 /// Curves are drawn up to the highest point of the reference, but never beyond this, kT.
 const HIGHEST: f64 = 12.0;
 
+/// Height of a plot over its width.
+const SHAPE: f64 = 0.8;
+
 /// One angle.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Profile {
     /// Title of the axis, such as `φ ALA2`.
     pub x: String,
-    /// The angle in every frame, rad: of the reference, then of every method.
-    pub angles: Vec<Vec<f64>>,
+    /// The angle in every frame of the reference, rad.
+    pub reference: Vec<f64>,
+    /// The same of every method, by seed.
+    pub methods: Vec<Vec<Vec<f64>>>,
 }
 
-/// A panel for every angle, with -ln p in kT; 0 is the lowest point of each curve. The axis begins opposite to the highest
-/// barrier of the reference, so that no barrier is cut in two. Curves have gaps where there are no frames near.
+/// A column for every method, a panel for every angle, with -ln p in kT; 0 is the lowest point of each curve. The axis begins
+/// opposite to the highest barrier of the reference, so that no barrier is cut in two. There is nothing where no frame is near.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Profiles {
-    /// The reference's name, then the methods'.
+    /// Titles of the methods.
     pub labels: Vec<String>,
     /// The angles.
     pub profiles: Vec<Profile>,
@@ -80,91 +89,104 @@ fn seam(density: &[f64]) -> f64 {
     step * if steps < -9.0 { steps + 12.0 } else { steps }
 }
 
-/// A curve over the axis (in quarter turns) that begins at bin `first`, in pieces without gaps, up to `top`.
-fn pieces(free_energy: &[f64], first: usize, begin: f64, top: f64) -> Vec<Vec<(f64, f64)>> {
-    let step = TAU / BINS as f64;
-    let mut pieces = vec![vec![]];
-    for k in 0..BINS {
-        let f = free_energy[(first + k) % BINS];
-        if f <= top {
-            if let Some(piece) = pieces.last_mut() {
-                piece.push(((begin + (k as f64 + 0.5) * step) / QUARTER, f));
-            }
-        } else {
-            pieces.push(vec![]);
-        }
+/// The axis of an angle, in quarter turns.
+struct Circle {
+    /// Where it begins.
+    begin: f64,
+    /// The bin there.
+    first: usize,
+}
+
+impl Circle {
+    /// Of the reference's density.
+    fn new(density: &[f64]) -> Self {
+        let begin = seam(density);
+        let first = ((begin + PI).rem_euclid(TAU) / TAU * BINS as f64).round() as usize % BINS;
+        Self { begin: begin / QUARTER, first }
     }
-    pieces.retain(|p| p.len() > 1);
-    pieces
+
+    /// Middles of the bins along the axis.
+    fn places(&self) -> Vec<f64> {
+        (0..BINS).map(|k| self.begin + 4.0 * (k as f64 + 0.5) / BINS as f64).collect()
+    }
+
+    /// Values along the axis; infinite above `top`.
+    fn along(&self, values: &[f64], top: f64) -> Vec<f64> {
+        let at = |k: usize| values[(self.first + k) % BINS];
+        (0..BINS).map(|k| if at(k) <= top { at(k) } else { f64::INFINITY }).collect()
+    }
+
+    /// The curve of a method: that of all its frames, with the interval of its seeds where each of them was.
+    fn band(&self, seeds: &[Vec<f64>], top: f64) -> Band {
+        let curves: Vec<Vec<f64>> = seeds.iter().map(|s| free_energy(&density(s))).collect();
+        let all = self.along(&free_energy(&density(&seeds.concat())), top);
+        let apart = Band::new(self.places(), curves.iter().map(|c| self.along(c, f64::MAX)).collect());
+        let half = |k: usize| {
+            let (low, high) = apart.mean[k]?.1?;
+            Some((high - low) / 2.0)
+        };
+        let mean = all.iter().enumerate();
+        let mean = mean.map(|(k, &f)| f.is_finite().then(|| (f, half(k).map(|h| ((f - h).max(0.0), f + h)))));
+        Band { mean: mean.collect(), x: self.places(), seeds: curves.iter().map(|c| self.along(c, top)).collect() }
+    }
 }
 
 impl Profiles {
-    fn columns(&self) -> usize {
-        self.profiles.len().clamp(1, 2)
+    fn keys(&self) -> Vec<Key> {
+        let several = self.profiles.iter().flat_map(|p| &p.methods).any(|m| m.len() > 1);
+        std::iter::once(Key::Dark("reference".into())).chain(seed_keys(several)).collect()
     }
 
-    fn rows(&self) -> usize {
-        self.profiles.len().div_ceil(self.columns()).max(1)
+    fn grid(&self) -> Grid {
+        let wide = if self.labels.len() > 1 { DOUBLE } else { SINGLE };
+        let top = style::legend_height(&self.keys(), wide);
+        Grid::new(&self.labels, self.profiles.len(), top, SHAPE)
     }
 }
 
 impl Figure for Profiles {
     fn size(&self) -> (u32, u32) {
-        let width = if self.columns() == 1 { 900 } else { 1200 };
-        (width, 100 + 500 * self.rows() as u32)
+        self.grid().size()
     }
 
     fn draw<DB: DrawingBackend>(&self, area: &DrawingArea<DB, Shift>) -> Result<(), String> {
         area.fill(&WHITE).map_err(|e| e.to_string())?;
-        let names = self.labels.iter().cloned().enumerate();
-        let keys: Vec<Key> =
-            names.map(|(i, name)| if i == 0 { Key::Reference(name) } else { Key::Line(i - 1, name) }).collect();
-        let rest = style::legend(area, &keys)?;
-        let places = rest.split_evenly((self.rows(), self.columns()));
-        for (profile, place) in self.profiles.iter().zip(&places) {
-            panel(place, profile)?;
+        style::legend(area, &self.keys())?;
+        let grid = self.grid();
+        grid.put_titles(area)?;
+        for (row, profile) in self.profiles.iter().enumerate() {
+            let reference = density(&profile.reference);
+            let circle = Circle::new(&reference);
+            let reference = free_energy(&reference);
+            let highest = reference.iter().copied().filter(|f| f.is_finite()).fold(2.0, f64::max);
+            let top = (highest * 1.1).min(HIGHEST);
+            let reference = circle.along(&reference, top);
+            for (i, seeds) in profile.methods.iter().enumerate() {
+                let place = grid.panel(area, i, row);
+                let titles = (profile.x.as_str(), grid.first(i));
+                panel(&place, &circle, (&reference, top), &circle.band(seeds, top), titles)?;
+            }
         }
         Ok(())
     }
 }
 
-fn panel<DB: DrawingBackend>(area: &DrawingArea<DB, Shift>, profile: &Profile) -> Result<(), String> {
-    let densities: Vec<Vec<f64>> = profile.angles.iter().map(|a| density(a)).collect();
-    let Some(reference) = densities.first() else { return Ok(()) };
-    let begin = seam(reference);
-    let first = ((begin + PI).rem_euclid(TAU) / TAU * BINS as f64).round() as usize % BINS;
-    let curves: Vec<Vec<f64>> = densities.iter().map(|d| free_energy(d)).collect();
-    let highest = curves[0].iter().copied().filter(|f| f.is_finite()).fold(2.0, f64::max);
-    let top = (highest * 1.1).min(HIGHEST);
-    let mut chart = axes::frame(area, (10, 30), 92)
-        .build_cartesian_2d(begin / QUARTER..begin / QUARTER + 4.0, 0.0..top)
+/// One panel. `titles`: of the horizontal axis, and whether the vertical one has labels.
+fn panel<DB: DrawingBackend>(
+    area: &DrawingArea<DB, Shift>,
+    circle: &Circle,
+    (reference, top): (&[f64], f64),
+    method: &Band,
+    (x, first): (&str, bool),
+) -> Result<(), String> {
+    let mut chart = axes::frame(area, (0, 0), SIDE)
+        .build_cartesian_2d(circle.begin..circle.begin + 4.0, 0.0..top)
         .map_err(|e| e.to_string())?;
-    axes::draw(&mut chart, (&profile.x, 5, angle), ("free energy (kT)", 6, style::tick), false)?;
-    let ends = [(begin / QUARTER, 0.0), (begin / QUARTER + 4.0, 0.0)];
-    let wall = (0..BINS).flat_map(|k| {
-        let f = curves[0][(first + k) % BINS].min(top);
-        let x = |bins: usize| begin / QUARTER + 4.0 * bins as f64 / BINS as f64;
-        [(x(k), f), (x(k + 1), f)]
-    });
-    let under: Vec<(f64, f64)> = ends[..1].iter().copied().chain(wall).chain(ends[1..].iter().copied()).collect();
-    let fill = std::iter::once(Polygon::new(under, REFERENCE_FILL.filled()));
-    chart.draw_series(fill).map_err(|e| e.to_string())?;
-    for (i, curve) in curves.iter().enumerate() {
-        for piece in pieces(curve, first, begin, top) {
-            if i == 0 {
-                chart.draw_series(LineSeries::new(piece, INK.stroke_width(2))).map_err(|e| e.to_string())?;
-                continue;
-            }
-            let (on, off) = style::dash(i - 1);
-            if off == 0 {
-                chart.draw_series(LineSeries::new(piece, style::line(i - 1))).map_err(|e| e.to_string())?;
-            } else {
-                let dashes = DashedLineSeries::new(piece, on, off, style::line(i - 1));
-                chart.draw_series(dashes).map_err(|e| e.to_string())?;
-            }
-        }
-    }
-    Ok(())
+    let curve = method.x.iter().zip(reference).map(|(&x, &f)| f.is_finite().then_some((x, f)));
+    strokes(&mut chart, curve, INK.stroke_width(AXIS), (0.0, top))?;
+    method.draw(&mut chart, 0, (0.0, top))?;
+    let y: axes::Axis<'_> = if first { ("free energy (kT)", 5, style::tick) } else { ("", 5, style::blank) };
+    axes::draw(&mut chart, (x, 5, angle), y, false)
 }
 
 /// An angle in quarter turns as a multiple of π.
@@ -219,14 +241,26 @@ mod tests {
         assert_eq!(seam(&[1.0; BINS]), -PI);
     }
 
+    /// Curves end where no frame is near.
     #[test]
-    fn pieces_skip_gaps() {
+    fn nothing_is_drawn_where_nobody_is() {
         let mut f = vec![0.0; BINS];
         f[10] = f64::INFINITY;
         f[100] = 9.0;
-        let pieces = pieces(&f, 5, 0.0, 8.0);
-        assert_eq!(pieces.iter().map(Vec::len).collect::<Vec<_>>(), [5, 89, 264]);
-        assert!((pieces[0][0].0 - 0.5 * TAU / BINS as f64 / QUARTER).abs() < 1e-12);
+        let circle = Circle { begin: -2.0, first: 5 };
+        let along = circle.along(&f, 8.0);
+        assert_eq!(along.iter().filter(|f| f.is_finite()).count(), 358);
+        assert!(along[5].is_infinite() && along[95].is_infinite() && along[355].is_finite());
+        assert!((circle.places()[0] + 2.0 - 0.5 * TAU / BINS as f64 / QUARTER).abs() < 1e-12);
         assert_eq!([-2.0, -1.0, 0.0, 3.0].map(|x| angle(&x)), ["−π", "−π/2", "0", "3π/2"]);
+        let narrow = |at: f64| -> Vec<f64> { (0..500).map(|i| at + 1e-3 * f64::from(i)).collect() };
+        let profile =
+            Profile { x: "φ".into(), reference: narrow(0.0), methods: vec![vec![narrow(0.1), narrow(-0.1)]] };
+        let circle = Circle::new(&density(&profile.reference));
+        let band = circle.band(&profile.methods[0], 12.0);
+        let drawn = band.mean.iter().flatten().count();
+        // Half a radian of frames, and what the smoothing adds on both sides: not the circle.
+        assert!((40..120).contains(&drawn), "{drawn}");
+        assert!(band.mean.iter().flatten().any(|m| m.1.is_some()) && band.mean.iter().flatten().any(|m| m.1.is_none()));
     }
 }

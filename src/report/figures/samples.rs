@@ -1,25 +1,47 @@
-//! Interatomic distances and reduced energies, reference against methods (the kind of the PITA paper's Fig. 2).
+//! Interatomic distances and reduced energies, a column for every method (the kind of the PITA paper's Figs. 2 and 3).
 
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
+use super::Figure;
+use super::axes::{self, SIDE};
+use super::band::strokes;
+use super::grid::Grid;
 use super::histogram::{Histogram, range};
-use super::style::{self, INK, Key, REFERENCE_FILL};
-use super::{Figure, axes};
+use super::style::{self, AXIS, DOUBLE, INK, Key, REFERENCE_FILL, SINGLE};
+
+/// Bins of distances and of energies.
+const BINS: (usize, usize) = (100, 60);
+/// The range of the reference's energies and this much on either side is drawn, kT.
+const MARGIN: f64 = 5.0;
+/// Smallest share beyond the range that is worth a word: the reference itself has a thousandth of its distances there.
+const BEYOND: f64 = 0.002;
+/// Height of a plot over its width.
+const SHAPE: f64 = 0.72;
 
 /// What is drawn of one ensemble.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SampleSet {
-    /// Name in the legend.
+    /// Title of its panel; lines by line feeds.
     pub label: String,
-    /// Pooled interatomic distances.
-    pub distances: Vec<f64>,
-    /// Reduced energies.
-    pub energies: Vec<f64>,
+    /// Pooled interatomic distances of each seed.
+    pub distances: Vec<Vec<f64>>,
+    /// Reduced energies of each seed, in the order of sampling.
+    pub energies: Vec<Vec<f64>>,
 }
 
-/// Two panels. Ranges come from the reference: distances 100 bins over its range; energies 60 bins from 5 kT below its
-/// lowest to 5 kT above its highest. Values beyond are clipped into the outermost bins.
+/// What of the ensembles is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    /// Distances, and energies below them.
+    Both,
+    /// Energies.
+    Energies,
+}
+
+/// The reference filled, each method before it in panels of its own: every seed, their mean and its interval. Ranges come
+/// from the reference: distances in 100 bins over its range without the largest thousandth; energies in 60 bins from 5 kT below its lowest to 5 kT above its
+/// highest. What lies beyond is not drawn, and its share stands in the panel.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Samples {
     /// The reference.
@@ -30,67 +52,161 @@ pub struct Samples {
     pub length_unit: String,
 }
 
-impl Figure for Samples {
+/// A figure of samples.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SamplesFigure<'a> {
+    /// What is drawn.
+    pub samples: &'a Samples,
+    /// What of it.
+    pub shown: Shown,
+}
+
+/// A row of panels: one quantity of the reference and of every method.
+struct Quantity {
+    title: String,
+    reference: Histogram,
+    /// By method, by seed.
+    methods: Vec<Vec<Histogram>>,
+}
+
+impl Quantity {
+    fn top(&self) -> f64 {
+        let means = self.methods.iter().map(|seeds| Histogram::band(seeds).top());
+        // A collapsed method may leave its panel; it must not flatten everything else.
+        means.fold(self.reference.top(), f64::max).min(self.reference.top() * 2.0).max(1e-12) * 1.06
+    }
+}
+
+impl SamplesFigure<'_> {
+    fn keys(&self) -> Vec<Key> {
+        let several = self.samples.methods.iter().any(|m| m.energies.len() > 1);
+        std::iter::once(Key::Reference("reference".into())).chain(seed_keys(several)).collect()
+    }
+
+    fn grid(&self) -> Grid {
+        let titles: Vec<String> = self.samples.methods.iter().map(|m| m.label.clone()).collect();
+        let wide = if titles.len() > 1 { DOUBLE } else { SINGLE };
+        let rows = if self.shown == Shown::Both { 2 } else { 1 };
+        Grid::new(&titles, rows, style::legend_height(&self.keys(), wide), SHAPE)
+    }
+
+    fn quantities(&self) -> Vec<Quantity> {
+        let Samples { reference, methods, length_unit } = self.samples;
+        let quantity = |title: String, of: fn(&SampleSet) -> &[Vec<f64>], ends: Option<(f64, f64)>, bins: usize| {
+            let (low, high) = ends.unwrap_or((0.0, 1.0));
+            let high = high.max(low + 1e-9);
+            let histogram = |values: &Vec<f64>| Histogram::new(values, low, high, bins);
+            Quantity {
+                title,
+                reference: histogram(&of(reference).concat()),
+                methods: methods.iter().map(|m| of(m).iter().map(histogram).collect()).collect(),
+            }
+        };
+        let unit = length_unit.replace("_m", "ₘ");
+        let ends = range(&reference.energies.concat()).map(|(low, high)| (low - MARGIN, high + MARGIN));
+        let energies = quantity("reduced energy E / kT".into(), |s| &s.energies, ends, BINS.1);
+        if self.shown == Shown::Energies {
+            return vec![energies];
+        }
+        let ends = most(&reference.distances.concat());
+        let distances = quantity(format!("interatomic distance ({unit})"), |s| &s.distances, ends, BINS.0);
+        vec![distances, energies]
+    }
+}
+
+/// The range of values but for the largest thousandth: a few atoms far away are no reason to leave a panel empty.
+fn most(values: &[f64]) -> Option<(f64, f64)> {
+    let mut sorted: Vec<f64> = values.iter().copied().filter(|v| v.is_finite()).collect();
+    sorted.sort_by(f64::total_cmp);
+    let last = sorted.len().checked_sub(1 + sorted.len() / 1000)?;
+    Some((sorted[0], sorted[last]))
+}
+
+/// What is drawn of a method.
+pub(super) fn seed_keys(several: bool) -> Vec<Key> {
+    let mut keys = Vec::new();
+    if several {
+        keys.push(Key::Line(0, "mean over seeds".into()));
+        keys.push(Key::Band(Some(0), "its 95 % interval".into()));
+        keys.push(Key::Seed(0, "each seed".into()));
+    } else {
+        keys.push(Key::Line(0, "method".into()));
+    }
+    keys
+}
+
+impl Figure for SamplesFigure<'_> {
     fn size(&self) -> (u32, u32) {
-        (1200, 560)
+        self.grid().size()
     }
 
     fn draw<DB: DrawingBackend>(&self, area: &DrawingArea<DB, Shift>) -> Result<(), String> {
         area.fill(&WHITE).map_err(|e| e.to_string())?;
-        let mut keys = vec![Key::Reference(self.reference.label.clone())];
-        keys.extend(self.methods.iter().enumerate().map(|(i, m)| Key::Line(i, m.label.clone())));
-        let rest = style::legend(area, &keys)?;
-        let (left, right) = rest.split_horizontally(600);
-
-        let (low, high) = range(&self.reference.distances).unwrap_or((0.0, 1.0));
-        let histograms = self.histograms(|s| &s.distances, low, high.max(low + 1e-9), 100);
-        let unit = self.length_unit.replace("_m", "ₘ");
-        panel(&left, &histograms, None, &format!("interatomic distance ({unit})"))?;
-        let (low, high) = range(&self.reference.energies).unwrap_or((0.0, 1.0));
-        let histograms = self.histograms(|s| &s.energies, low - 5.0, high + 5.0, 60);
-        panel(&right, &histograms, None, "reduced energy E / kT")
-    }
-}
-
-impl Samples {
-    /// The reference's histogram, then the methods'.
-    fn histograms(&self, values: impl Fn(&SampleSet) -> &[f64], low: f64, high: f64, bins: usize) -> Vec<Histogram> {
-        std::iter::once(&self.reference)
-            .chain(&self.methods)
-            .map(|s| Histogram::clipped(values(s), low, high, bins))
-            .collect()
-    }
-}
-
-/// One panel: the first histogram filled, the others as outlines, with the dashes of method 0 and those after it; a single
-/// one solid, as method `alone`.
-pub(super) fn panel<DB: DrawingBackend>(
-    area: &DrawingArea<DB, Shift>,
-    histograms: &[Histogram],
-    alone: Option<usize>,
-    title: &str,
-) -> Result<(), String> {
-    let Some((reference, methods)) = histograms.split_first() else { return Ok(()) };
-    // A spike of clipped values may leave the panel; it must not flatten everything else.
-    let top = methods.iter().map(Histogram::top).fold(reference.top(), f64::max).min(reference.top() * 2.0) * 1.06;
-    let margin = (reference.high - reference.low) * 0.01;
-    let mut chart = axes::frame(area, (8, 26), 104)
-        .build_cartesian_2d(reference.low - margin..reference.high + margin, 0.0..top.max(1e-12))
-        .map_err(|e| e.to_string())?;
-    axes::draw(&mut chart, (title, 6, style::tick), ("density", 5, style::tick), false)?;
-    let outline = reference.outline();
-    chart
-        .draw_series(std::iter::once(Polygon::new(outline.clone(), REFERENCE_FILL.filled())))
-        .map_err(|e| e.to_string())?;
-    chart.draw_series(LineSeries::new(outline, INK.stroke_width(2))).map_err(|e| e.to_string())?;
-    for (i, method) in (alone.unwrap_or(0)..).zip(methods) {
-        let outline: Vec<(f64, f64)> = method.outline().into_iter().map(|(x, y)| (x, y.min(top))).collect();
-        let (on, off) = style::dash(i);
-        if off == 0 || alone.is_some() {
-            chart.draw_series(LineSeries::new(outline, style::line(i))).map_err(|e| e.to_string())?;
-        } else {
-            chart.draw_series(DashedLineSeries::new(outline, on, off, style::line(i))).map_err(|e| e.to_string())?;
+        style::legend(area, &self.keys())?;
+        let grid = self.grid();
+        grid.put_titles(area)?;
+        for (row, quantity) in self.quantities().iter().enumerate() {
+            let top = quantity.top();
+            for (i, seeds) in quantity.methods.iter().enumerate() {
+                let place = grid.panel(area, i, row);
+                panel(&place, &quantity.reference, seeds, (&quantity.title, top, grid.first(i)))?;
+                let beyond = seeds.iter().map(|h| h.beyond).sum::<f64>() / seeds.len().max(1) as f64;
+                if beyond >= BEYOND {
+                    grid.remark(area, (i, row), &format!("{:.1} % beyond", 100.0 * beyond))?;
+                }
+            }
         }
+        Ok(())
     }
-    Ok(())
+}
+
+/// One panel: the reference filled, before it the seeds of a method. `(title, top, first)`: of the horizontal axis; of the
+/// vertical one; and whether that one has labels.
+fn panel<DB: DrawingBackend>(
+    area: &DrawingArea<DB, Shift>,
+    reference: &Histogram,
+    seeds: &[Histogram],
+    (title, top, first): (&str, f64, bool),
+) -> Result<(), String> {
+    let margin = (reference.high - reference.low) * 0.01;
+    let mut chart = axes::frame(area, (0, 0), SIDE)
+        .build_cartesian_2d(reference.low - margin..reference.high + margin, 0.0..top)
+        .map_err(|e| e.to_string())?;
+    let y: axes::Axis<'_> = if first { ("density", 6, style::tick) } else { ("", 6, style::blank) };
+    filled(&mut chart, reference)?;
+    Histogram::band(seeds).draw(&mut chart, 0, (0.0, top))?;
+    axes::draw(&mut chart, (title, 6, style::tick), y, false)
+}
+
+/// Draws the reference.
+pub(super) fn filled<DB: DrawingBackend>(chart: &mut axes::Plain<'_, DB>, reference: &Histogram) -> Result<(), String> {
+    let outline = reference.outline();
+    chart.draw_series([Polygon::new(outline.clone(), REFERENCE_FILL.filled())]).map_err(|e| e.to_string())?;
+    strokes(chart, outline.into_iter().map(Some), INK.stroke_width(AXIS), (0.0, f64::INFINITY))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn panels_tell_what_is_not_drawn() {
+        let set = |energies: &[f64]| SampleSet {
+            label: "MD".into(),
+            distances: vec![vec![1.0, 2.0]],
+            energies: vec![energies.to_vec()],
+        };
+        let samples = |method: &[f64]| Samples {
+            reference: set(&[-5.0, 5.0]),
+            methods: vec![set(method)],
+            length_unit: "nm".into(),
+        };
+        let text = |method: &[f64]| {
+            let samples = samples(method);
+            let figure = SamplesFigure { samples: &samples, shown: Shown::Energies };
+            super::super::svg(&figure, &super::super::Words { title: "t".into(), description: "d".into() }).unwrap()
+        };
+        assert!(!text(&[-10.0, 10.0]).contains("beyond"));
+        assert!(text(&[-10.1, 0.0, f64::NAN, f64::INFINITY]).contains("75.0 % beyond"));
+    }
 }

@@ -1,24 +1,34 @@
-//! Font, colours, dash patterns, and the legend strip that all figures share.
-
-use std::sync::OnceLock;
+//! Sizes, colours, and the legend strip that all figures share.
 
 use plotters::coord::Shift;
 use plotters::prelude::*;
+use plotters::style::RGBColor;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
-use plotters::style::{FontStyle, FontTransform, RGBColor};
 
-use crate::error::{Error, Result};
+use super::letters::{FAMILY, width};
 
-/// Family name used in all figures.
-pub(super) const FONT: &str = "sans-serif";
-/// Size of tick labels, in pixels.
-pub(super) const TICK: u32 = 27;
-/// Size of axis titles and legend entries, in pixels.
-pub(super) const LABEL: u32 = 31;
+/// Units of an inch: all lengths below are in 300ths, the pixels of the PNG.
+pub(super) const INCH: u32 = 300;
+/// Width of one column of a paper: 3.4 inches.
+pub(super) const SINGLE: u32 = 1020;
+/// Width of both: 7 inches.
+pub(super) const DOUBLE: u32 = 2100;
+/// Size of tick labels: 7 points.
+pub(super) const TICK: u32 = 29;
+/// Size of axis titles, panel titles and legend entries: 8 points.
+pub(super) const LABEL: u32 = 33;
+/// Height of a line of such text.
+pub(super) const LINE: i32 = 42;
+/// Width of the line of a mean.
+pub(super) const BOLD: u32 = 5;
+/// Width of the line of one seed.
+pub(super) const THIN: u32 = 2;
+/// Width of axes and of the reference's line.
+pub(super) const AXIS: u32 = 3;
 /// Near-black of the reference and the axes.
 pub(super) const INK: RGBColor = RGBColor(40, 40, 40);
 /// Fill of the reference.
-pub(super) const REFERENCE_FILL: RGBColor = RGBColor(205, 205, 205);
+pub(super) const REFERENCE_FILL: RGBColor = RGBColor(212, 212, 212);
 
 /// Okabe and Ito's colours, darkest first, without black (reference) and yellow (too light for lines).
 const COLOURS: [RGBColor; 6] = [
@@ -30,40 +40,39 @@ const COLOURS: [RGBColor; 6] = [
     RGBColor(86, 180, 233),
 ];
 
-/// Dash length and gap in pixels; a gap of 0 is a solid line.
-const DASHES: [(i32, i32); 6] = [(1, 0), (16, 7), (6, 5), (28, 8), (10, 10), (3, 4)];
-
-/// Registers the embedded font once.
-pub(super) fn register_font() -> Result<()> {
-    static DONE: OnceLock<bool> = OnceLock::new();
-    let done = DONE.get_or_init(|| {
-        let bytes = include_bytes!("../fonts/DejaVuSans.ttf");
-        plotters::style::register_font(FONT, FontStyle::Normal, bytes).is_ok()
-    });
-    if *done { Ok(()) } else { Err(Error::Internal("the embedded font is unreadable".into())) }
-}
+/// Dash length and gap of a line without gaps.
+const SOLID: (i32, i32) = (1, 0);
+/// Dash length and gap of guides.
+pub(super) const GUIDE: (i32, i32) = (12, 9);
 
 /// Colour of method number `i`.
 pub(super) fn colour(i: usize) -> RGBColor {
     COLOURS[i % COLOURS.len()]
 }
 
-/// Line style of method number `i`.
+/// Line of the mean of method number `i`.
 pub(super) fn line(i: usize) -> ShapeStyle {
-    colour(i).stroke_width(4)
+    colour(i).stroke_width(BOLD)
 }
 
-/// Dash length and gap of method number `i`. After six methods colours repeat with other dashes.
-pub(super) fn dash(i: usize) -> (i32, i32) {
-    DASHES[(i + i / COLOURS.len()) % DASHES.len()]
+/// Line of one seed of method number `i`.
+pub(super) fn seed_line(i: usize) -> ShapeStyle {
+    colour(i).mix(0.55).stroke_width(THIN)
+}
+
+/// Fill of the interval of method number `i`.
+pub(super) fn band(i: usize) -> ShapeStyle {
+    colour(i).mix(0.18).filled()
 }
 
 /// A text style in the figure font.
 pub(super) fn text(size: u32) -> TextStyle<'static> {
-    (FONT, size).into_font().color(&INK)
+    // Plotters writes a font size that is smaller than asked for by this factor.
+    const PLOTTERS: f64 = 1.24;
+    (FAMILY, f64::from(size) * PLOTTERS).into_font().color(&INK)
 }
 
-/// Writes text at a place in pixels.
+/// Writes text at a place.
 pub(super) fn put<DB: DrawingBackend>(
     area: &DrawingArea<DB, Shift>,
     words: &str,
@@ -75,7 +84,19 @@ pub(super) fn put<DB: DrawingBackend>(
     area.draw(&Text::new(words.to_owned(), place, style)).map_err(|e| e.to_string())
 }
 
-/// Writes text upwards, centred on a place in pixels.
+/// Writes a remark that ends at a place, on white: it may stand on what is drawn.
+pub(super) fn put_remark<DB: DrawingBackend>(
+    area: &DrawingArea<DB, Shift>,
+    words: &str,
+    (right, top): (i32, i32),
+) -> Result<(), String> {
+    let left = right - width(words, TICK).ceil() as i32 - 12;
+    let paper = Rectangle::new([(left, top), (right, top + 40)], WHITE.mix(0.85).filled());
+    area.draw(&paper).map_err(|e| e.to_string())?;
+    put(area, words, (right - 6, top + 5), (HPos::Right, VPos::Top), TICK)
+}
+
+/// Writes text upwards, centred on a place.
 pub(super) fn put_upwards<DB: DrawingBackend>(
     area: &DrawingArea<DB, Shift>,
     words: &str,
@@ -86,26 +107,16 @@ pub(super) fn put_upwards<DB: DrawingBackend>(
     area.draw(&Text::new(words.to_owned(), place, style)).map_err(|e| e.to_string())
 }
 
-/// Writes text that must not be wider than `width`: smaller if need be (down to two thirds), then cut.
-pub(super) fn fitted<DB: DrawingBackend>(
+/// Writes lines of text, each centred, the last one just above a place.
+pub(super) fn put_above<DB: DrawingBackend>(
     area: &DrawingArea<DB, Shift>,
-    words: &str,
-    place: (i32, i32),
-    anchor: (HPos, VPos),
-    size: u32,
-    width: i32,
+    lines: &[String],
+    (x, y): (i32, i32),
 ) -> Result<(), String> {
-    let wide = |words: &str, size: u32| -> Result<bool, String> {
-        Ok(text(size).font.box_size(words).map_err(|e| e.to_string())?.0 as i32 > width)
-    };
-    let (mut words, mut small) = (words.to_owned(), size);
-    while wide(&words, small)? && small * 3 > size * 2 {
-        small -= 1;
+    for (from_below, line) in lines.iter().rev().enumerate() {
+        put(area, line, (x, y - LINE * from_below as i32), (HPos::Center, VPos::Bottom), LABEL)?;
     }
-    while wide(&words, small)? && words.chars().count() > 2 {
-        words = words.chars().take(words.chars().count() - 2).chain(['…']).collect();
-    }
-    put(area, &words, place, anchor, small)
+    Ok(())
 }
 
 /// A legend entry.
@@ -114,47 +125,70 @@ pub(super) enum Key {
     Reference(String),
     /// The line of method `i`.
     Line(usize, String),
+    /// The line and the marker of method `i`.
+    Course(usize, String),
     /// The marker of method `i`.
     Marker(usize, String),
+    /// The line of one seed of method `i`.
+    Seed(usize, String),
+    /// A dark line.
+    Dark(String),
     /// A thin dark dashed line.
     Guide(String),
+    /// The interval of method `i`, or of all of them.
+    Band(Option<usize>, String),
 }
 
 impl Key {
-    fn label(&self) -> &str {
+    fn label(&self) -> String {
         match self {
-            Self::Reference(s) | Self::Line(_, s) | Self::Marker(_, s) | Self::Guide(s) => s,
+            Self::Reference(s)
+            | Self::Line(_, s)
+            | Self::Course(_, s)
+            | Self::Marker(_, s)
+            | Self::Seed(_, s)
+            | Self::Dark(s)
+            | Self::Guide(s)
+            | Self::Band(_, s) => s.replace('\n', ", "),
         }
     }
 }
 
-const SWATCH: i32 = 58;
-const ROW: i32 = 44;
+const SWATCH: i32 = 66;
+const ROW: i32 = 48;
+
+/// Where each entry goes, and how many rows there are, in a strip of this width.
+fn places(keys: &[Key], wide: i32) -> (Vec<(i32, i32)>, i32) {
+    let (left, gap) = (24, 44);
+    let (mut x, mut row) = (left, 0);
+    let mut places = Vec::new();
+    for key in keys {
+        let w = SWATCH + 14 + width(&key.label(), LABEL).ceil() as i32;
+        if x > left && x + w > wide - 10 {
+            (x, row) = (left, row + 1);
+        }
+        places.push((x, 8 + row * ROW));
+        x += w + gap;
+    }
+    (places, row + 1)
+}
+
+/// Height of a legend strip.
+pub(super) fn legend_height(keys: &[Key], wide: u32) -> i32 {
+    16 + places(keys, wide as i32).1 * ROW
+}
 
 /// Splits a legend strip off the top of `area` (as many rows as the entries need), draws it, returns the rest.
 pub(super) fn legend<DB: DrawingBackend>(
     area: &DrawingArea<DB, Shift>,
     keys: &[Key],
 ) -> Result<DrawingArea<DB, Shift>, String> {
-    let width = area.dim_in_pixel().0 as i32;
-    let (left, gap) = (30, 34);
-    let (mut x, mut row) = (left, 0);
-    let mut places = Vec::new();
-    for key in keys {
-        let (w, _) = text(LABEL).font.box_size(key.label()).map_err(|e| e.to_string())?;
-        let w = SWATCH + 12 + w as i32;
-        if x > left && x + w > width - 10 {
-            (x, row) = (left, row + 1);
-        }
-        places.push((x, 8 + row * ROW));
-        x += w + gap;
-    }
-    let (strip, rest) = area.split_vertically(12 + (row + 1) * ROW);
+    let wide = area.dim_in_pixel().0;
+    let (places, _) = places(keys, wide as i32);
+    let (strip, rest) = area.split_vertically(legend_height(keys, wide));
     for (key, (x, y)) in keys.iter().zip(places) {
         swatch(&strip, key, x, y + ROW / 2)?;
-        let label =
-            Text::new(key.label().to_owned(), (x + SWATCH + 12, y + ROW / 2 - LABEL as i32 * 3 / 8), text(LABEL));
-        strip.draw(&label).map_err(|e| e.to_string())?;
+        put(&strip, &key.label(), (x + SWATCH + 14, y + ROW / 2), (HPos::Left, VPos::Center), LABEL)?;
     }
     Ok(rest)
 }
@@ -169,14 +203,22 @@ fn swatch<DB: DrawingBackend>(area: &DrawingArea<DB, Shift>, key: &Key, x: i32, 
         }
         Ok(())
     };
+    let corners = [(x, y - 15), (x + SWATCH, y + 15)];
+    let fill = |style: ShapeStyle| area.draw(&Rectangle::new(corners, style)).map_err(|e| e.to_string());
     match key {
         Key::Reference(_) => {
-            let corners = [(x, y - 14), (x + SWATCH, y + 14)];
-            area.draw(&Rectangle::new(corners, REFERENCE_FILL.filled())).map_err(|e| e.to_string())?;
-            area.draw(&Rectangle::new(corners, INK.stroke_width(2))).map_err(|e| e.to_string())
+            fill(REFERENCE_FILL.filled())?;
+            fill(INK.stroke_width(AXIS))
         }
-        Key::Line(i, _) => stroke(line(*i), dash(*i)),
-        Key::Guide(_) => stroke(INK.stroke_width(2), (10, 6)),
+        Key::Band(i, _) => fill(i.map_or(INK.mix(0.18).filled(), band)),
+        Key::Line(i, _) => stroke(line(*i), SOLID),
+        Key::Seed(i, _) => stroke(seed_line(*i), SOLID),
+        Key::Dark(_) => stroke(INK.stroke_width(AXIS), SOLID),
+        Key::Guide(_) => stroke(INK.stroke_width(AXIS), GUIDE),
+        Key::Course(i, _) => {
+            stroke(line(*i), SOLID)?;
+            area.draw(&marker(*i, 13.0, (x + SWATCH / 2, y))).map_err(|e| e.to_string())
+        }
         Key::Marker(i, _) => area.draw(&marker(*i, 15.0, (x + SWATCH / 2, y))).map_err(|e| e.to_string()),
     }
 }
@@ -197,7 +239,7 @@ pub(super) fn marker(i: usize, radius: f64, (x, y): (i32, i32)) -> Polygon<(i32,
 pub(super) fn tick(x: &f64) -> String {
     let x = if x.abs() < 1e-12 { 0.0 } else { *x };
     let text = format!("{x:.3}");
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    text.trim_end_matches('0').trim_end_matches('.').replace('-', "−")
 }
 
 /// A tick of a logarithmic axis: powers of ten as superscripts beyond a thousand, plain below.
@@ -213,4 +255,15 @@ pub(super) fn log_tick(x: &f64) -> String {
     let exponent: String =
         power.unsigned_abs().to_string().chars().map(|c| digits[c.to_digit(10).unwrap_or(0) as usize]).collect();
     format!("10{}{exponent}", if power < 0 { "⁻" } else { "" })
+}
+
+/// A tick at the logarithm of a number: powers of ten as [`log_tick`] has them, other numbers plain.
+pub(super) fn power_tick(x: &f64) -> String {
+    let value = 10.0_f64.powf(*x);
+    if (x - x.round()).abs() < 1e-6 { log_tick(&10.0_f64.powi(x.round() as i32)) } else { tick(&value) }
+}
+
+/// No text.
+pub(super) fn blank(_: &f64) -> String {
+    String::new()
 }

@@ -1,0 +1,237 @@
+//! Figures that need no samples: quality against cost, the ladder at a glance, training. From tables, counts and what runs
+//! recorded; chains become curves where their samples are there.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::course::Course;
+use super::figures::{Budget, Cost, Descent, Ladder, Loss, Method, Quality, Steps, Training};
+use super::names;
+use super::pictures::Pictures;
+use super::runs::{RunResult, Status};
+use super::table::{Row, Table};
+use crate::metrics::wasserstein::line;
+
+/// Metrics of the structure, the first one in the table is drawn beside the energies.
+const STRUCTURE: [&str; 4] = ["t-w2", "distance-w2", "tica-w2", "rama-kl"];
+/// Points of a chain's curve: a half, a quarter, ... of its frames.
+const HALVES: u32 = 6;
+/// Fewest frames of a point.
+const FEWEST: usize = 16;
+
+/// Quality against cost; `None` when no run has both. `pictures` are those of the table's system, if there are any.
+#[must_use]
+pub fn cost(table: &Table, runs: &[RunResult], pictures: Option<&Pictures>) -> Option<Cost> {
+    let here: Vec<&RunResult> = runs
+        .iter()
+        .filter(|r| r.system == table.system && r.temperature == table.temperature && r.status == Status::Complete)
+        .collect();
+    let structure = STRUCTURE.into_iter().find(|id| table.columns.iter().any(|c| c.id == *id));
+    let methods = grouped(&here);
+    let quality = |id: &str| -> Option<Quality> {
+        let at = table.columns.iter().position(|c| c.id == id)?;
+        let column = &table.columns[at];
+        let methods: Vec<Method> = methods
+            .iter()
+            .map(|(label, rows)| {
+                let mut budgets: Vec<Budget> = rows.iter().filter_map(|row| budget(table, at, row, &here)).collect();
+                budgets.sort_by(|a, b| a.evaluations.total_cmp(&b.evaluations));
+                let energies = pictures.filter(|_| id == "energy-w1");
+                let chain = energies.and_then(|p| rows.iter().rev().find_map(|row| chain(p, row)));
+                Method { label: label.clone(), budgets, chain }
+            })
+            .collect();
+        let some = methods.iter().any(|m| !m.budgets.is_empty());
+        some.then(|| Quality {
+            metric: format!("{} ({})", column.title, column.unit.replace("_m", "ₘ")),
+            floor: column.floor,
+            methods,
+        })
+    };
+    let panels: Vec<Quality> = std::iter::once("energy-w1").chain(structure).filter_map(quality).collect();
+    (!panels.is_empty()).then_some(Cost { panels })
+}
+
+/// Methods with their rows, in the order of the table. Rows of one sampler that differ in numbers are budgets of one method if
+/// they differ in cost too.
+fn grouped(runs: &[&RunResult]) -> Vec<(String, Vec<String>)> {
+    let short = names::short(runs.iter().copied());
+    let mut methods: Vec<(String, Vec<String>)> = Vec::new();
+    for run in runs {
+        let row = run.row_label();
+        if methods.iter().any(|(_, rows)| rows.contains(&row)) {
+            continue;
+        }
+        let numbers =
+            |r: &RunResult| !r.swept.is_empty() && r.swept.values().all(|v| v.replace('_', "").parse::<f64>().is_ok());
+        let same: Vec<&&RunResult> = runs.iter().filter(|r| r.label == run.label && numbers(r)).collect();
+        let rows: BTreeSet<String> = same.iter().map(|r| r.row_label()).collect();
+        let costs: BTreeSet<u64> = same.iter().map(|r| r.counts.charged() / 1000).collect();
+        if numbers(run) && rows.len() > 1 && costs.len() >= rows.len() {
+            methods.push((run.label.clone(), rows.into_iter().collect()));
+        } else {
+            methods.push((short.get(&row).unwrap_or(&row).clone(), vec![row]));
+        }
+    }
+    methods
+}
+
+/// A row of the table in column `at`.
+fn budget(table: &Table, at: usize, row: &str, runs: &[&RunResult]) -> Option<Budget> {
+    let found: &Row = table.rows.iter().find(|r| r.label == row && !r.published_only)?;
+    let estimate = found.cells[at].estimate()?;
+    let id = &table.columns[at].id;
+    let seeds: Vec<(f64, f64)> = runs
+        .iter()
+        .filter(|r| r.row_label() == row)
+        .filter_map(|r| Some((r.counts.charged() as f64, r.metrics.iter().find(|m| m.id == *id)?.value?)))
+        .filter(|(evaluations, value)| *evaluations > 0.0 && *value > 0.0)
+        .collect();
+    Some(Budget {
+        evaluations: found.charged.map(|n| n as f64).filter(|n| *n > 0.0)?,
+        value: estimate.value,
+        ends: estimate.lo.zip(estimate.hi),
+        seeds,
+    })
+}
+
+/// Energy-W1 of the first frames of a chain against the reference, over what they cost, by seed.
+fn chain(pictures: &Pictures, row: &str) -> Option<(Vec<f64>, Vec<Vec<f64>>)> {
+    let at = pictures.rows.iter().position(|r| r == row)?;
+    let chains: Option<Vec<_>> = pictures.chains[at].iter().copied().collect();
+    let (chains, energies) = (chains?, &pictures.samples.methods[at].energies);
+    let reference = pictures.samples.reference.energies.concat();
+    let shortest = energies.iter().map(Vec::len).min().filter(|_| !chains.is_empty() && !reference.is_empty())?;
+    let parts: Vec<f64> = (0..=HALVES).rev().map(|k| 0.5_f64.powi(k as i32)).collect();
+    let parts: Vec<f64> = parts.into_iter().filter(|p| p * shortest as f64 >= FEWEST as f64).collect();
+    let mean = |f: &dyn Fn(&super::pictures::Chain) -> f64| chains.iter().map(f).sum::<f64>() / chains.len() as f64;
+    let evaluations = parts.iter().map(|p| mean(&|c| c.before + p * (c.all - c.before))).collect();
+    let value =
+        |seed: &Vec<f64>, p: f64| line(1, &seed[..(p * seed.len() as f64) as usize], &reference).unwrap_or(f64::NAN);
+    let values: Vec<Vec<f64>> = energies.iter().map(|seed| parts.iter().map(|&p| value(seed, p)).collect()).collect();
+    (parts.len() > 1).then_some((evaluations, values))
+}
+
+/// Courses of one system by row, in order, and what figures call them.
+fn by_row<'a>(courses: &'a [Course], runs: &[RunResult], table: &Table) -> Vec<(String, Vec<&'a Course>)> {
+    let here = |system: &str, temperature: f64| system == table.system && temperature == table.temperature;
+    let names: BTreeMap<String, String> =
+        names::short(runs.iter().filter(|r| here(&r.system, r.temperature) && !r.reweighted));
+    let mut rows: Vec<(String, Vec<&Course>)> = Vec::new();
+    for course in courses.iter().filter(|c| here(&c.system, c.temperature)) {
+        match rows.iter_mut().find(|(row, _)| *row == course.label) {
+            Some((_, seeds)) => seeds.push(course),
+            None => rows.push((course.label.clone(), vec![course])),
+        }
+    }
+    rows.into_iter().map(|(row, seeds)| (names.get(&row).unwrap_or(&row).clone(), seeds)).collect()
+}
+
+/// The ladders of a system; `None` when no run recorded one.
+#[must_use]
+pub fn ladder(table: &Table, runs: &[RunResult], courses: &[Course], pictures: Option<&Pictures>) -> Option<Ladder> {
+    let methods: Vec<Descent> = by_row(courses, runs, table)
+        .into_iter()
+        .filter(|(_, seeds)| seeds.iter().any(|c| c.rungs.len() > 1))
+        .map(|(label, seeds)| {
+            let steps = |of: fn(&super::course::Rung) -> Option<f64>| -> Steps {
+                let seed = |c: &&Course| -> Vec<(f64, f64)> {
+                    c.rungs.iter().filter_map(|r| Some((r.temperature, of(r)?))).collect()
+                };
+                seeds.iter().map(seed).filter(|s| !s.is_empty()).collect()
+            };
+            Descent { label, energies: steps(|r| r.energy), ess: steps(|r| r.ess), parents: steps(|r| r.parents) }
+        })
+        .collect();
+    let reference = pictures.and_then(|p| Some((p.temperature, median(&p.samples.reference.energies.concat())?)));
+    let unit = if pictures.is_some_and(|p| p.molecule.is_some()) || table.temperature > 10.0 { " (K)" } else { "" };
+    (!methods.is_empty()).then(|| Ladder { methods, reference, unit: unit.into() })
+}
+
+fn median(values: &[f64]) -> Option<f64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted.get(sorted.len() / 2).copied()
+}
+
+/// The losses of a system; `None` when nobody trained.
+#[must_use]
+pub fn training(table: &Table, runs: &[RunResult], courses: &[Course]) -> Option<Training> {
+    let mut losses = Vec::new();
+    for (label, seeds) in by_row(courses, runs, table) {
+        let names: BTreeSet<&String> = seeds.iter().flat_map(|c| c.losses.keys()).collect();
+        for name in names {
+            let values: Vec<_> = seeds.iter().filter_map(|c| c.losses.get(name)).cloned().collect();
+            // One number is no curve.
+            if values.iter().any(|v| v.len() > 1) {
+                losses.push(Loss {
+                    label: format!("{label}\n{name}"),
+                    seeds: values,
+                    borders: seeds.first().map_or(vec![], |c| c.borders.clone()),
+                });
+            }
+        }
+    }
+    (!losses.is_empty()).then_some(Training { losses })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::energy::Purpose;
+    use crate::report::figures::{SampleSet, Samples};
+    use crate::report::pictures::Chain;
+    use crate::report::table::collect;
+    use crate::report::table::tests::{example, value};
+
+    fn run(label: &str, setting: (&str, &str), evaluations: u64, w1: f64) -> RunResult {
+        let mut run =
+            RunResult { label: label.into(), metrics: vec![value("energy-w1", w1, 0.1)], ..example()[0].clone() };
+        run.swept.insert(setting.0.into(), setting.1.into());
+        run.counts.0 = [(Purpose::Sampling, evaluations)].into();
+        run
+    }
+
+    /// A sweep over a number that costs is one curve, in the order of the cost; a sweep over words is not.
+    #[test]
+    fn budgets_are_joined() {
+        let smc = |moves: &str, evaluations: u64, w1: f64| run("SMC", ("moves", moves), evaluations, w1);
+        let runs = [
+            smc("20", 20_000, 3.0),
+            smc("265", 265_000, 0.5),
+            smc("60", 60_000, 1.0),
+            run("PITA", ("weights", "exact"), 9_000, 2.0),
+            run("PITA", ("weights", "path"), 90_000, 2.0),
+        ];
+        let table = &collect(&runs).unwrap()[0];
+        let cost = cost(table, &runs, None).unwrap();
+        let found: Vec<(&str, Vec<f64>)> = cost.panels[0]
+            .methods
+            .iter()
+            .map(|m| (m.label.as_str(), m.budgets.iter().map(|b| b.value).collect()))
+            .collect();
+        let expected =
+            [("SMC", vec![3.0, 1.0, 0.5]), ("PITA\nweights = exact", vec![2.0]), ("PITA\nweights = path", vec![2.0])];
+        assert_eq!(found, expected);
+    }
+
+    /// Frames that all lie 1 kT above the reference, then on it: Energy-W1 falls as the fraction of the first half does.
+    #[test]
+    fn chains_are_curves() {
+        let set = |energies: Vec<f64>| SampleSet { label: "MD".into(), distances: vec![], energies: vec![energies] };
+        let frames = (0..256).map(|i| if i < 128 { 1.0 } else { 0.0 }).collect();
+        let pictures = Pictures {
+            system: "lj13".into(),
+            temperature: 1.0,
+            samples: Samples { reference: set(vec![0.0; 100]), methods: vec![set(frames)], length_unit: "r_m".into() },
+            rows: vec!["MD".into()],
+            chains: vec![vec![Some(Chain { before: 1_000.0, all: 5_000.0 })]],
+            reference: vec![],
+            molecule: None,
+        };
+        let (evaluations, values) = chain(&pictures, "MD").unwrap();
+        assert_eq!(evaluations, [1_250.0, 1_500.0, 2_000.0, 3_000.0, 5_000.0]);
+        assert_eq!(values, [[1.0, 1.0, 1.0, 1.0, 0.5]]);
+        let unknown = Pictures { chains: vec![vec![None]], ..pictures };
+        assert!(chain(&unknown, "MD").is_none() && chain(&unknown, "MALA").is_none());
+    }
+}
