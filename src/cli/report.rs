@@ -8,9 +8,11 @@ use crate::config::{Cell, Experiment};
 use crate::error::{Error, Result};
 use crate::exec::{self, Options, collection, references};
 use crate::exit::ExitCode;
-use crate::record::Results;
+use crate::record::{Results, timestamp};
 use crate::report::load::{self, Loaded};
 use crate::report::missing::Gap;
+use crate::report::page::{Head, Material};
+use crate::report::recorded;
 use crate::report::{Status, Table, collect, write::write};
 use crate::samplers::Progress;
 
@@ -224,6 +226,45 @@ fn save(
     tables: &[Table],
 ) -> Result<Vec<PathBuf>> {
     let pictures = load::pictures(experiment, results, &loaded.runs)?;
+    let head = Head {
+        title: experiment.title.clone(),
+        command: Some(command(std::env::args().skip(1))),
+        profile: experiment.profile.clone(),
+        written: timestamp(),
+    };
+    let material = Material {
+        head,
+        details: recorded::details(experiment, results, &loaded.runs)?,
+        references: recorded::reference_cards(experiment, results),
+    };
     let courses = load::courses(&loaded.runs)?;
-    write(out, &experiment.title, tables, (&pictures, &courses), &loaded.runs)
+    write(out, &material, tables, (&pictures, &courses), &loaded.runs)
+}
+
+/// The command at work, as the page shows it: of absolute paths only the last part, words with spaces in quotes.
+fn command(args: impl Iterator<Item = String>) -> String {
+    let last = |path: &str| {
+        let name = Path::new(path).file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+        if Path::new(path).is_absolute() { name } else { path.to_owned() }
+    };
+    let word = |arg: String| {
+        let arg = match arg.split_once('=') {
+            Some((name, value)) => format!("{name}={}", last(value)),
+            None => last(&arg),
+        };
+        if arg.contains(char::is_whitespace) { format!("'{arg}'") } else { arg }
+    };
+    std::iter::once("pita-bench".to_owned()).chain(args.map(word)).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::command;
+
+    #[test]
+    fn commands_without_folders_of_this_machine() {
+        let args = ["--results=/home/me/results", "report", "/home/me/a.toml", "experiments/b.toml", "-s", "x.y=1 2"];
+        let shown = command(args.iter().map(|s| (*s).to_owned()));
+        assert_eq!(shown, "pita-bench --results=results report a.toml experiments/b.toml -s 'x.y=1 2'");
+    }
 }

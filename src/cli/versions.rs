@@ -12,7 +12,7 @@ use crate::config::Experiment;
 use crate::error::{Error, Result};
 use crate::identity;
 use crate::record::{Results, atomic};
-use crate::report::html::{self, Part};
+use crate::report::page;
 use crate::store::{self, Filter, Owner};
 use crate::text;
 
@@ -56,9 +56,7 @@ pub fn compare(experiment: &Experiment, versions: [&str; 2], out: Option<&Path>,
     let markdown =
         format!("# {}\n\n{}\n\n{}\n{said}", text::markdown(&title), sentence(&rows), diff::shown(&table(md), md));
     let value = json!({"a": versions[0], "b": versions[1], "metrics": rows, "notes": notes});
-    let mut parts = vec![Part::Text(sentence(&rows)), Part::Rows(table(Shape::default()))];
-    parts.extend(notes.into_iter().map(Part::Text));
-    let page = html::plain(&title, &parts);
+    let page = page::versions::page(&title, versions, &rows, &notes);
     atomic::write(&folder.join("compare.md"), markdown.as_bytes())?;
     atomic::write(&folder.join("compare.csv"), (csv.table(&table(csv)) + "\n").as_bytes())?;
     atomic::write_json(&folder.join("compare.json"), &value)?;

@@ -1,7 +1,8 @@
 //! The history page of a nightly check: every metric against date and code, and what each night said.
 
 use super::figures::{History, Night, Words, svg};
-use super::html::{self, Part, Picture};
+use super::page::Picture;
+use super::page::plain::{self, Part};
 use crate::check::{Past, Series};
 use crate::error::Result;
 use crate::record::seconds_of;
@@ -38,14 +39,16 @@ pub fn page(title: &str, past: &[Past]) -> Result<String> {
          tonight's check does not call a drift."
             .into(),
     ));
-    for latest in latest(past) {
+    for (i, latest) in latest(past).into_iter().enumerate() {
         let words = Words {
             title: latest.key.clone(),
             description: "The mean of every night with its standard error, by version of the code.".into(),
         };
-        parts.push(Part::Picture(Picture { svg: svg(&history(latest, past), &words)?, caption: latest.key.clone() }));
+        let (name, place) = (format!("history-{i}"), String::new());
+        let svg = svg(&history(latest, past), &words)?;
+        parts.push(Part::Picture(Picture { name, place, svg, caption: latest.key.clone() }));
     }
-    Ok(html::plain(title, &parts))
+    Ok(plain::page(title, &parts))
 }
 
 /// Every metric there ever was, as the latest night that has it saw it.

@@ -139,19 +139,26 @@ fn damaged(cell: &Cell, run: &RunDir, why: &Error) -> RunResult {
     RunResult { failure: Some(why.to_string()), ..blank(cell, Some(run), Status::Damaged) }
 }
 
-/// What a cell says about its run, without any result.
-fn blank(cell: &Cell, run: Option<&RunDir>, status: Status) -> RunResult {
-    let kind = match &cell.run.sampler {
-        SamplerSpec::External(program) => program.name.as_str(),
+/// The word for the sampler of a cell in experiment files.
+pub(super) fn kind(cell: &Cell) -> &'static str {
+    match &cell.run.sampler {
         SamplerSpec::Pita(spec) => spec.method(),
         SamplerSpec::ReplicaExchange(spec) => spec.method(),
-        built_in => built_in.kind(),
+        other => other.kind(),
+    }
+}
+
+/// What a cell says about its run, without any result.
+fn blank(cell: &Cell, run: Option<&RunDir>, status: Status) -> RunResult {
+    let sampler = match &cell.run.sampler {
+        SamplerSpec::External(program) => program.name.as_str(),
+        _ => kind(cell),
     };
     RunResult {
         run_id: run.map_or(String::new(), |run| run.id.to_string()),
         system: cell.run.system.name.clone(),
         temperature: cell.run.system.temperature,
-        sampler: kind.to_owned(),
+        sampler: sampler.to_owned(),
         label: cell.label.clone(),
         seed: cell.seed,
         swept: swept(cell),
@@ -181,7 +188,7 @@ fn code_name(results: &Path, digest: &str) -> String {
 }
 
 /// A reason as it can be passed on: the results folder and the folders of programs are left out of its paths.
-fn without_folders(reason: &str, run: &RunDir, cell: &Cell) -> String {
+pub(super) fn without_folders(reason: &str, run: &RunDir, cell: &Cell) -> String {
     // results/runs/<spec>/s<seed>/a<attempt>
     let results = run.path.ancestors().nth(4).filter(|p| !p.as_os_str().is_empty());
     let absolute = results.and_then(|p| std::path::absolute(p).ok());

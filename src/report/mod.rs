@@ -5,6 +5,7 @@
 //! | [`missing`] | cells without a value, and why |
 //! | [`runs`] | what the report knows of a run |
 //! | [`load`] | from run folders to all of that |
+//! | [`detail`], [`recorded`] | how runs were made, what they recorded on the way, what they were judged by |
 //! | [`baselines`] | published and accepted numbers, from `baselines/<name>/` |
 //! | [`table`] | one table per system and temperature, and its file formats |
 //! | [`figures`] | pictures as SVG, PNG and PDF |
@@ -12,19 +13,21 @@
 //! | [`course`], [`curves`] | what runs recorded of their way; cost, ladders and training as figures |
 //! | [`names`] | short names of rows in figures |
 //! | [`history`] | nightly checks: every metric against date and code |
-//! | [`html`] | the self-contained page |
+//! | [`page`] | the self-contained page, in a folder of its own |
 //! | [`write`](mod@write) | all files of a report into a folder |
 
 pub mod baselines;
 pub mod course;
 pub mod curves;
+pub mod detail;
 pub mod figures;
 pub mod history;
-pub mod html;
 pub mod load;
 pub mod missing;
 pub mod names;
 pub mod pictures;
+pub mod page;
+pub mod recorded;
 pub mod runs;
 pub mod table;
 pub mod views;

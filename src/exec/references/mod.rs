@@ -123,6 +123,22 @@ pub fn counts(results: &Path, system: &SystemSpec, spec: &ReferenceSpec) -> Opti
     }
 }
 
+/// How far a reference that is there can be trusted: over all its runs, and each of them where there are several.
+#[must_use]
+pub fn convergence(
+    results: &Path,
+    system: &SystemSpec,
+    spec: &ReferenceSpec,
+) -> Option<(Convergence, Vec<Convergence>)> {
+    match &spec.accepted {
+        Some(name) => accepted::card(results, name).ok().map(|(card, _)| (card.report, card.reports)),
+        None => {
+            let card = atomic::read_json::<Card>(&made_card(results, system, spec)).ok()?;
+            Some((card.report, Vec::new()))
+        }
+    }
+}
+
 /// SHA-256 of a reference that is there.
 #[must_use]
 pub fn content(results: &Path, system: &SystemSpec, spec: &ReferenceSpec) -> Option<String> {

@@ -1,0 +1,155 @@
+//! What every page begins and ends with. The rules in `Content-Security-Policy` make the browser refuse everything that is not
+//! in the file itself.
+
+use std::fmt::Write;
+
+use serde_json::Value;
+
+use crate::text::html as escape;
+
+const STYLE: &str = include_str!("style.css");
+const SCRIPT: &str = include_str!("script.js");
+
+/// Whether a page has a script.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// The script of this folder.
+    Scripted,
+    /// None: nothing to sort, filter or open.
+    Still,
+}
+
+/// Everything before the content.
+pub(super) fn begin(title: &str, kind: Kind) -> String {
+    let script = if kind == Kind::Scripted { " script-src 'unsafe-inline';" } else { "" };
+    format!(
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline';{script} \
+         img-src data: blob:; base-uri 'none'; form-action 'none'\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n<title>{0}</title>\n<style>\n{STYLE}</style></head>\n<body>\n",
+        escape(title)
+    )
+}
+
+/// The bar at the upper edge: where one can go, and light or dark.
+pub(super) fn bar<'a>(out: &mut String, places: impl Iterator<Item = (String, &'a str)>) {
+    out.push_str("<nav class=\"bar\" aria-label=\"Contents\"><a class=\"home\" href=\"#top\">pita-bench</a><div class=\"places\">");
+    for (id, title) in places {
+        let _ = write!(out, "<a href=\"#{id}\">{}</a>", escape(title));
+    }
+    out.push_str(
+        "<a href=\"#definitions\">Definitions</a></div>\
+         <button type=\"button\" class=\"theme\" hidden aria-label=\"Light or dark\">◐</button></nav>\n",
+    );
+}
+
+/// Everything after the content; `data` is for the script.
+pub(super) fn end(out: &mut String, data: Option<&Value>) {
+    if let Some(data) = data {
+        // Within a script element only `<` could end it.
+        let text = data.to_string().replace('<', "\\u003c");
+        let _ = write!(
+            out,
+            "<dialog id=\"panel\" aria-labelledby=\"panel-title\"></dialog>\n<div id=\"tip\" role=\"tooltip\" hidden></div>\n\
+             <script type=\"application/json\" id=\"data\">{text}</script>\n<script>\n{SCRIPT}</script>\n"
+        );
+    }
+    out.push_str("</body></html>\n");
+}
+
+/// A digest: its first digits, and a button that copies all of it.
+pub(super) fn digest(digest: &str) -> String {
+    let short = digest.get(..12).unwrap_or(digest);
+    format!("<code title=\"{0}\">{1}</code>{2}", escape(digest), escape(short), copy(digest))
+}
+
+/// A button that copies a text; the script shows it.
+pub(super) fn copy(text: &str) -> String {
+    format!("<button type=\"button\" class=\"copy\" data-copy=\"{}\" hidden>copy</button>", escape(text))
+}
+
+/// A unit as a reader writes it; nothing for pure numbers.
+pub(super) fn unit(unit: &str) -> String {
+    match unit {
+        "1" => String::new(),
+        "r_m" => "r<sub>m</sub>".into(),
+        other => escape(other),
+    }
+}
+
+/// What a reader must know: one or two as they are, more to be unfolded.
+pub(super) fn remarks(out: &mut String, remarks: &[String]) {
+    if let [first, _, _, ..] = remarks {
+        let more = remarks.len() - 1;
+        let _ = write!(
+            out,
+            "<details class=\"state warn\"><summary>{} <span>and {more} more remarks</span></summary><ul>",
+            escape(first)
+        );
+        remarks[1..].iter().for_each(|remark| _ = write!(out, "<li>{}</li>", escape(remark)));
+        out.push_str("</ul></details>\n");
+        return;
+    }
+    for remark in remarks {
+        let _ = writeln!(out, "<p class=\"state warn\">{}</p>", escape(remark));
+    }
+}
+
+/// What is said of seeds, said once where it is the same of all.
+pub(super) fn by_seed(said: &[(u64, String)], of: usize) -> Vec<String> {
+    let mut groups: Vec<(&str, Vec<u64>)> = Vec::new();
+    for (seed, text) in said {
+        match groups.iter_mut().find(|(t, _)| *t == text.as_str()) {
+            Some((_, seeds)) => seeds.push(*seed),
+            None => groups.push((text, vec![*seed])),
+        }
+    }
+    let line = |(text, seeds): &(&str, Vec<u64>)| match seeds[..] {
+        _ if seeds.len() == of && of > 1 => format!("all seeds: {text}"),
+        [seed] => format!("seed {seed}: {text}"),
+        _ => format!("seeds {}: {text}", seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(", ")),
+    };
+    groups.iter().map(line).collect()
+}
+
+/// Seconds as people say them.
+pub(super) fn duration(seconds: f64) -> String {
+    let whole = seconds.round() as u64;
+    match whole {
+        0..10 => format!("{seconds:.1} s"),
+        10..120 => format!("{whole} s"),
+        120..7_200 => format!("{} min {:02} s", whole / 60, whole % 60),
+        _ => format!("{} h {:02} min", whole / 3_600, whole % 3_600 / 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations() {
+        let said = [0.04, 9.0, 59.6, 121.5, 7_199.0, 90_000.0].map(duration);
+        assert_eq!(said, ["0.0 s", "9.0 s", "60 s", "2 min 02 s", "119 min 59 s", "25 h 00 min"]);
+    }
+
+    #[test]
+    fn seeds_that_say_the_same() {
+        let said = |texts: &[&str]| {
+            let all: Vec<(u64, String)> = (0..).zip(texts.iter().map(|t| (*t).to_owned())).collect();
+            by_seed(&all, 3)
+        };
+        assert_eq!(said(&["x", "x", "x"]), ["all seeds: x"]);
+        assert_eq!(said(&["x", "y", "x"]), ["seeds 0, 2: x", "seed 1: y"]);
+        assert_eq!(by_seed(&[(7, "x".into())], 1), ["seed 7: x"]);
+    }
+
+    #[test]
+    fn data_cannot_end_its_element() {
+        let mut out = String::new();
+        end(&mut out, Some(&serde_json::json!({"label": "</script><script>alert(1)</script>"})));
+        assert_eq!(out.matches("</script>").count(), 2, "its own, and that of the script");
+        assert!(out.contains("\\u003c/script>"));
+    }
+}
