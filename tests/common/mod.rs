@@ -2,6 +2,7 @@
 
 #![allow(dead_code, clippy::unwrap_used)] // each test binary uses a part; a failed unwrap is a failed test
 
+pub mod browser;
 pub mod evaluator;
 pub mod place;
 pub mod synthetic;

@@ -27,7 +27,7 @@ kind = "md"
 "#;
 
 /// Three seeds of two methods by two versions of the code: the first method is worse in the new one, the second is as it was.
-fn two_versions() -> Place {
+pub(super) fn two_versions() -> Place {
     let place = Place::new(EXPERIMENT);
     for (revision, attempt, shift, started) in
         [(OLD, 1, 0.0, "2026-11-20T01:00:00Z"), (NEW, 2, 1.0, "2026-11-24T01:00:00Z")]

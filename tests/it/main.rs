@@ -40,6 +40,7 @@ mod molecules;
 mod nrpt;
 mod old_folders;
 mod outside;
+mod page;
 mod peptides;
 mod physics;
 mod pita;
