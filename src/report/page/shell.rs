@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
-use crate::text::html as escape;
+use crate::text::{html as escape, json};
 
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
@@ -48,7 +48,7 @@ pub(super) fn bar<'a>(out: &mut String, places: impl Iterator<Item = (String, &'
 pub(super) fn end(out: &mut String, data: Option<&Value>) {
     if let Some(data) = data {
         // Within a script element only `<` could end it.
-        let text = data.to_string().replace('<', "\\u003c");
+        let text = json(&data.to_string()).replace('<', "\\u003c");
         let _ = write!(
             out,
             "<dialog id=\"panel\" aria-labelledby=\"panel-title\"></dialog>\n<div id=\"tip\" role=\"tooltip\" hidden></div>\n\
@@ -148,8 +148,8 @@ mod tests {
     #[test]
     fn data_cannot_end_its_element() {
         let mut out = String::new();
-        end(&mut out, Some(&serde_json::json!({"label": "</script><script>alert(1)</script>"})));
+        end(&mut out, Some(&serde_json::json!({"label": "\u{202e}</script><script>alert(1)</script>"})));
         assert_eq!(out.matches("</script>").count(), 2, "its own, and that of the script");
-        assert!(out.contains("\\u003c/script>"));
+        assert!(out.contains("\\u202e\\u003c/script>"), "and nothing in it turns the direction of writing");
     }
 }
