@@ -272,6 +272,10 @@ mod tests {
         let kept = std::env::var("PITA_BENCH_FIGURES");
         let temporary = tempfile::tempdir().unwrap();
         let out = kept.as_ref().map_or(temporary.path(), Path::new);
+        let all = collect(&runs).unwrap();
+        let files = write(out, &material("Table 1"), &all, (&[lj, peptide], &courses), &runs).unwrap();
+        // 5 pages and tables; LJ-13: samples, reference, ladder, training, cost; AL3: samples, three maps, energies, reference.
+        assert_eq!(files.len(), 5 + 3 * 11);
         for file in &files {
             assert!(std::fs::metadata(file).unwrap().len() > 500, "{}", file.display());
         }
