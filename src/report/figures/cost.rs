@@ -139,11 +139,14 @@ fn panel<DB: DrawingBackend>(area: &DrawingArea<DB, Shift>, quality: &Quality) -
         chart.draw_series(guide).map_err(|e| e.to_string())?;
     }
     let aside = quality.aside(x.1 - x.0);
-    for (i, (method, aside)) in quality.methods.iter().zip(&aside).enumerate() {
+    // Curves first: no band covers a marker.
+    for (i, method) in quality.methods.iter().enumerate() {
         if let Some((evaluations, seeds)) = &method.chain {
             let logs = |values: &Vec<f64>| values.iter().copied().map(log).collect::<Vec<f64>>();
             Band::new(logs(evaluations), seeds.iter().map(logs).collect()).draw(&mut chart, i, y)?;
         }
+    }
+    for (i, (method, aside)) in quality.methods.iter().zip(&aside).enumerate() {
         let shown = || method.budgets.iter().zip(aside).filter(|(b, _)| b.evaluations > 0.0 && b.value > 0.0);
         if shown().count() > 1 {
             let line = shown().map(|(b, aside)| b.place(*aside));

@@ -66,10 +66,24 @@ fn translucent(line: &str) -> String {
 }
 
 /// A PDF page of the figure's size, text as text in the embedded font.
-pub(super) fn pdf(tree: &Tree) -> Result<Vec<u8>> {
-    let pdf = svg2pdf::to_pdf(tree, ConversionOptions::default(), PageOptions { dpi: POINTS })
+pub(super) fn pdf(svg: &str) -> Result<Vec<u8>> {
+    let tree = tree(&without_seams(svg))?;
+    let pdf = svg2pdf::to_pdf(&tree, ConversionOptions::default(), PageOptions { dpi: POINTS })
         .map_err(|e| Error::Internal(format!("drawing a figure: {e}")))?;
     Ok(in_order(&pdf))
+}
+
+/// The SVG with thin outlines around the cells of maps, in their own colours: PDF knows no crisp edges, and viewers would show
+/// white seams between neighbours.
+fn without_seams(svg: &str) -> String {
+    const CELLS: &str = "<path shape-rendering=\"crispEdges\" fill=\"";
+    let outlined = |line: &str| {
+        let colour = line.strip_prefix(CELLS).and_then(|rest| rest.split('"').next());
+        colour.map_or(line.to_owned(), |colour| {
+            line.replacen("<path", &format!("<path stroke=\"{colour}\" stroke-width=\"0.8\""), 1)
+        })
+    };
+    svg.lines().map(outlined).collect::<Vec<_>>().join("\n")
 }
 
 /// The PDF with its lists of resources sorted: svg2pdf writes them in the order of a hash table, which is another one every
@@ -103,6 +117,13 @@ mod tests {
         let pdf = b"<<\n  /gs10 4 0 R\n  /gs2 7 0 R\n  /gs1 3 0 R\n>>\n/Parent 2 0 R\n/Length 5\n\xff\n";
         let sorted = b"<<\n  /gs1 3 0 R\n  /gs2 7 0 R\n  /gs10 4 0 R\n>>\n/Parent 2 0 R\n/Length 5\n\xff\n";
         assert_eq!(in_order(pdf), sorted);
+    }
+
+    #[test]
+    fn cells_have_outlines_in_pdf() {
+        let svg = "<path shape-rendering=\"crispEdges\" fill=\"#FDE725\" d=\"M1 2h3v4h-3z\"/>\n<path d=\"\"/>";
+        let lines = "<path stroke=\"#FDE725\" stroke-width=\"0.8\" shape-rendering=\"crispEdges\" fill=\"#FDE725\" d=\"M1 2h3v4h-3z\"/>";
+        assert_eq!(without_seams(svg), format!("{lines}\n<path d=\"\"/>"));
     }
 
     #[test]

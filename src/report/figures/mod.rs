@@ -87,7 +87,7 @@ pub fn save(figure: &impl Figure, words: &Words, folder: &Path, stem: &str) -> R
     let text = svg(figure, words)?;
     let tree = formats::tree(&text)?;
     let png = formats::png(&tree, figure.size())?;
-    let pdf = formats::pdf(&tree)?;
+    let pdf = formats::pdf(&text)?;
     for (format, bytes) in FORMATS.into_iter().zip([text.as_bytes(), &png, &pdf]) {
         let path = folder.join(format!("{stem}.{format}"));
         std::fs::write(&path, bytes).map_err(Error::io(&path))?;

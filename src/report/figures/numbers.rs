@@ -47,19 +47,17 @@ pub(super) fn even(low: f64, high: f64, count: usize) -> Vec<f64> {
     (first..=last).map(|k| k as f64 * step).collect()
 }
 
-/// The whole numbers between two.
-pub(super) fn whole(low: f64, high: f64) -> Vec<f64> {
-    ((low - 1e-9).ceil() as i64..=(high + 1e-9).floor() as i64).map(|k| k as f64).collect()
-}
-
-/// Logarithms of ticks between two logarithms: powers of ten, or also 2 and 5 times these where there would be few.
+/// Logarithms of ticks between two logarithms: powers of ten, or also numbers between these where there would be few.
 pub(super) fn powers(low: f64, high: f64) -> Vec<f64> {
-    let few = high - low < 2.2 && (-3.0..4.0).contains(&low) && high < 4.5;
-    if few {
-        rounded(10.0_f64.powf(low), 10.0_f64.powf(high)).iter().map(|x| x.log10()).collect()
-    } else {
-        whole(low, high)
-    }
+    // Up to 9,999 a number is short enough for many of them.
+    let (span, short) = (high - low, (-3.0..4.0).contains(&low) && high < 4.0);
+    let (low, high) = (10.0_f64.powf(low), 10.0_f64.powf(high));
+    let ticks = match (span < 2.2, span < 1.2 || short) {
+        (true, true) => rounded(low, high),
+        (true, false) => multiples(&[1.0, 3.0], low, high),
+        _ => multiples(&[1.0], low, high),
+    };
+    ticks.iter().map(|x| x.log10()).collect()
 }
 
 /// A range of logarithms that holds values, and a little more.
@@ -71,13 +69,15 @@ pub(super) fn around(logarithms: &[f64]) -> Option<(f64, f64)> {
 
 /// 1, 2 and 5 times powers of ten between two positive numbers; more where there are fewer than three.
 pub(super) fn rounded(low: f64, high: f64) -> Vec<f64> {
+    let few = multiples(&[1.0, 2.0, 5.0], low, high);
+    if few.len() < 3 { multiples(&[1.0, 1.5, 2.0, 3.0, 4.0, 6.0], low, high) } else { few }
+}
+
+/// These digits times powers of ten, between two positive numbers.
+fn multiples(digits: &[f64], low: f64, high: f64) -> Vec<f64> {
     let decades = low.log10().floor() as i32..=high.log10().ceil() as i32;
-    let with = |digits: &[f64]| -> Vec<f64> {
-        let all = decades.clone().flat_map(|d| digits.iter().map(move |x| x * 10.0_f64.powi(d)));
-        all.filter(|x| (low * (1.0 - 1e-9)..=high * (1.0 + 1e-9)).contains(x)).collect()
-    };
-    let few = with(&[1.0, 2.0, 5.0]);
-    if few.len() < 3 { with(&[1.0, 1.5, 2.0, 3.0, 4.0, 6.0]) } else { few }
+    let all = decades.flat_map(|d| digits.iter().map(move |x| x * 10.0_f64.powi(d)));
+    all.filter(|x| (low * (1.0 - 1e-9)..=high * (1.0 + 1e-9)).contains(x)).collect()
 }
 
 #[cfg(test)]
@@ -89,11 +89,12 @@ mod tests {
         assert_eq!(even(-1.3, 2.6, 4), [-1.0, 0.0, 1.0, 2.0]);
         assert_eq!(even(0.0, 100.0, 5), [0.0, 20.0, 40.0, 60.0, 80.0, 100.0]);
         assert_eq!(even(1.0, 1.0, 5), [1.0]);
-        assert_eq!(whole(-2.0, 1.0), [-2.0, -1.0, 0.0, 1.0]);
         assert_eq!(rounded(300.0, 1200.0), [300.0, 400.0, 600.0, 1000.0]);
         assert_eq!(rounded(0.9, 6.0), [1.0, 2.0, 5.0]);
         assert_eq!(powers(-1.0, 3.0), [-1.0, 0.0, 1.0, 2.0, 3.0]);
         assert_eq!(powers(-1.0, 0.0).len(), 4); // 0.1, 0.2, 0.5, 1
+        assert_eq!(powers(4.9, 6.6).len(), 4); // 1 and 3 times 10^5 and 10^6
+        assert_eq!(powers(5.6, 6.7).len(), 4); // 5 x 10^5; 1, 2 and 5 times 10^6
         let (low, high) = around(&[f64::NEG_INFINITY, 1.0, 2.0]).unwrap();
         assert!((low - 0.93).abs() < 1e-9 && (high - 2.07).abs() < 1e-9);
     }

@@ -285,7 +285,8 @@ fn colour_bar<DB: DrawingBackend>(
     let edge = |level: usize| to - height * level as i32 / LEVELS as i32;
     for level in 0..LEVELS {
         let colour = viridis(1.0 - level as f64 / (LEVELS - 1) as f64);
-        let corners = [(x, edge(level + 1)), (right, edge(level))];
+        // Each on top of the ones before: no seam shows what is behind.
+        let corners = [(x, from), (right, edge(level))];
         area.draw(&Rectangle::new(corners, colour.filled())).map_err(|e| e.to_string())?;
     }
     border(area, (x, from), (right, to))?;

@@ -257,13 +257,31 @@ pub(super) fn log_tick(x: &f64) -> String {
     format!("10{}{exponent}", if power < 0 { "⁻" } else { "" })
 }
 
-/// A tick at the logarithm of a number: powers of ten as [`log_tick`] has them, other numbers plain.
+/// A tick at the logarithm of a number: powers of ten as [`log_tick`] has them, multiples of large ones as `3×10⁵`.
 pub(super) fn power_tick(x: &f64) -> String {
-    let value = 10.0_f64.powf(*x);
-    if (x - x.round()).abs() < 1e-6 { log_tick(&10.0_f64.powi(x.round() as i32)) } else { tick(&value) }
+    let power = (x + 1e-6).floor() as i32;
+    let digit = 10.0_f64.powf(x - f64::from(power));
+    let whole = |p: i32| log_tick(&10.0_f64.powi(p));
+    match ((digit - 1.0).abs() < 1e-5, (-3..=3).contains(&power)) {
+        (true, _) => whole(power),
+        (_, true) => tick(&10.0_f64.powf(*x)),
+        _ => format!("{}×{}", tick(&digit), whole(power)),
+    }
 }
 
 /// No text.
 pub(super) fn blank(_: &f64) -> String {
     String::new()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_of_logarithms() {
+        let ticks = [0.1_f64, 0.5, 200.0, 1000.0, 1e5, 3e5, 2e-5].map(|x| power_tick(&x.log10()));
+        assert_eq!(ticks, ["0.1", "0.5", "200", "1000", "10⁵", "3×10⁵", "2×10⁻⁵"]);
+        assert_eq!([-20.0, 0.25].map(|x| tick(&x)), ["−20", "0.25"]);
+    }
 }

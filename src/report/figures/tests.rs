@@ -164,7 +164,7 @@ fn formats_agree() {
         let png = formats::png(&tree, (width, height)).unwrap();
         let number = |at: usize| u32::from_be_bytes(png[at..at + 4].try_into().unwrap());
         assert_eq!((&png[1..4], number(16), number(20)), (&b"PNG"[..], width, height), "{name}");
-        let pdf = formats::pdf(&tree).unwrap();
+        let pdf = formats::pdf(&svg).unwrap();
         let has = |words: &[u8]| pdf.windows(words.len()).any(|w| w == words);
         assert!(pdf.starts_with(b"%PDF") && has(b"DejaVuSans") && has(b"/FontFile2"), "{name}: no font");
         let page = format!("/MediaBox [0 0 {} ", tree.size().width());
@@ -186,7 +186,8 @@ fn the_same_bytes_twice() {
     let bytes = || -> Vec<(String, Vec<u8>, Vec<u8>)> {
         let both = |(_, svg, size): (&str, String, (u32, u32))| {
             let tree = formats::tree(&svg).unwrap();
-            (svg, formats::png(&tree, size).unwrap(), formats::pdf(&tree).unwrap())
+            let (png, pdf) = (formats::png(&tree, size).unwrap(), formats::pdf(&svg).unwrap());
+            (svg, png, pdf)
         };
         all().into_iter().map(both).collect()
     };
