@@ -5,6 +5,7 @@ pub mod kernels;
 mod resample;
 mod schedule;
 pub mod sde;
+pub mod steps;
 
 pub use gamma::Gamma;
 pub use kernels::prior;

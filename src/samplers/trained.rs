@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::internal::volume;
 use super::pita_ic::{self, kernels::Kernels};
 use super::tabg::{self, Generator};
-use crate::array::Arrays;
+use crate::array::{Array, Arrays};
 use crate::energy::{Metered, Purpose};
 use crate::error::{Error, Result};
 use crate::flow::Weights;
@@ -36,8 +36,39 @@ pub struct Further {
     pub positions: Vec<f64>,
     /// Unreduced energies `[n]`.
     pub energies: Vec<f64>,
-    /// `ln p/q` up to a constant `[n]`; minus infinity where the draw is no configuration.
+    /// `ln p/q` up to a constant `[n]`; minus infinity where the draw is no configuration. 0 for all others without a density.
     pub log_weight: Vec<f64>,
+}
+
+impl Further {
+    /// Adds others.
+    pub fn extend(&mut self, others: Self) {
+        self.positions.extend(others.positions);
+        self.energies.extend(others.energies);
+        self.log_weight.extend(others.log_weight);
+    }
+
+    /// Those that are configurations.
+    #[must_use]
+    pub fn kept(&self) -> Vec<usize> {
+        (0..self.log_weight.len()).filter(|&i| self.log_weight[i].is_finite()).collect()
+    }
+
+    /// As arrays of a file, without those that are no configurations; weights where there are some.
+    #[must_use]
+    pub fn arrays(&self, atoms: usize, weighted: bool) -> Arrays {
+        let (kept, dim) = (self.kept(), 3 * atoms);
+        let positions = kept.iter().flat_map(|&i| &self.positions[i * dim..(i + 1) * dim]).copied().collect();
+        let of = |values: &[f64]| Array::f64(&[kept.len()], kept.iter().map(|&i| values[i]).collect());
+        let mut arrays = Arrays::from([
+            ("positions".to_owned(), Array::f64(&[kept.len(), atoms, 3], positions)),
+            ("energy".to_owned(), of(&self.energies)),
+        ]);
+        if weighted {
+            arrays.insert("log_weight".to_owned(), of(&self.log_weight));
+        }
+        arrays
+    }
 }
 
 impl Trained {
@@ -55,10 +86,31 @@ impl Trained {
         }
     }
 
+    /// Whether its draws have a density, and so weights.
+    #[must_use]
+    pub fn has_density(&self) -> bool {
+        match self {
+            Self::Flow(..) => true,
+            Self::Paths(own) => own.2.has_density(),
+        }
+    }
+
+    /// Evaluations of the network that one draw takes.
+    #[must_use]
+    pub fn evaluations(&self) -> usize {
+        match self {
+            Self::Flow(..) => 1,
+            Self::Paths(own) => own.2.evaluations(),
+        }
+    }
+
     fn paths(spec: &PitaIcSpec, system: &System, weights: &Arrays) -> Result<Self> {
         let volume = volume("pita-ic", system)?;
         let (model, parameters) = pita_ic::Model::load(&volume, spec, weights)?;
-        let kernels = model.kernels(spec, 1.0);
+        // A pilot is a property of the model: the same whatever is drawn from it.
+        let pilot = |step| Stream::new(0, rng::Purpose::Evaluation, FURTHER + step);
+        let levels = model.levels(&parameters, (&spec.anneal, &spec.train), 1.0, pilot);
+        let kernels = model.kernels(&spec.anneal, levels, 1.0);
         Ok(Self::Paths(Box::new((model, parameters, kernels))))
     }
 
@@ -106,9 +158,11 @@ impl Trained {
                 (model.chart.place(&drawn.rows), drawn.log_ratio)
             }
         };
-        let weight = |(rest, e): (f64, &f64)| {
-            let w = rest - e / kt;
-            if w.is_finite() { w } else { f64::NEG_INFINITY }
+        let weighted = self.has_density();
+        let weight = |(rest, e): (f64, &f64)| match rest - e / kt {
+            w if !w.is_finite() => f64::NEG_INFINITY,
+            w if weighted => w,
+            _ => 0.0,
         };
         let log_weight = without_energy.into_iter().zip(&energies).map(weight).collect();
         Ok(Further { positions, energies, log_weight })

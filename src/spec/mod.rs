@@ -14,6 +14,7 @@ mod pita_ic;
 mod samples;
 pub mod settings;
 mod smc;
+mod steps;
 mod tabg;
 
 use std::path::Path;
@@ -35,6 +36,7 @@ pub use pita::{
 pub use pita_ic::{IcAnnealSpec, IcNetSpec, IcTrainSpec, PitaIcSpec};
 pub use samples::SamplesSpec;
 pub use smc::{AutoLadder, Coordinates, Ladder, SmcSpec};
+pub use steps::{Corrector, Grid, Step};
 pub use tabg::{
     FlowSpec, ForwardKlSpec, MdDataSpec, ReverseKlSpec, StageSpec, Start, TabgCartSpec, TabgSpec, TarFlowSpec,
 };

@@ -11,7 +11,8 @@ use pita_bench::metrics::weights::log_mean_exp;
 use pita_bench::samplers::trained::Trained;
 use pita_bench::samplers::{Context, Sampler, build};
 use pita_bench::spec::{
-    IcAnnealSpec, IcNetSpec, IcTrainSpec, InitialSpec, PitaIcSpec, RunSpec, SamplerSpec, SystemSpec,
+    Corrector, Grid, IcAnnealSpec, IcNetSpec, IcTrainSpec, InitialSpec, PitaIcSpec, RunSpec, SamplerSpec, Step,
+    SystemSpec,
 };
 use pita_bench::systems;
 
@@ -112,6 +113,48 @@ fn counts_and_budgets() {
     let spec = PitaIcSpec { ladder: vec![2.0], ..spec };
     let spec = RunSpec { system: SystemSpec::named("lj13", 1.0), sampler: SamplerSpec::PitaIc(spec) };
     assert!(matches!(build(&spec, &cluster), Err(Error::Usage(m)) if m.contains("no internal coordinates")));
+}
+
+/// A pilot's levels, a start at less noise and steps that look back: resume is exact, evaluations are counted, weights are of the same
+/// target. Steps without noise have no weights.
+#[test]
+fn other_steps() {
+    let anneal = IcAnnealSpec {
+        step: Step::SdeDpmSolver2m,
+        grid: Grid::Kinetic,
+        sigma_skip: Some(5.0),
+        sigma_last: Some(0.05),
+        ..tiny().anneal
+    };
+    let spec = PitaIcSpec { anneal, ..tiny() };
+    let (whole, _, scalars, weights) = run(&spec, None);
+    let mut ctx = context(None);
+    let mut sampler = start(&spec, &ctx);
+    loop {
+        let finished = sampler.step(&mut ctx).unwrap().finished;
+        let state = sampler.state().unwrap();
+        sampler = start(&spec, &ctx);
+        sampler.restore(&state).unwrap();
+        if finished {
+            break;
+        }
+    }
+    assert!(sampler.samples().unwrap() == whole, "resumed");
+    assert!(scalars["samples.ess"] > 0.0);
+    let with = |anneal| {
+        let spec = SamplerSpec::PitaIc(PitaIcSpec { anneal, ..spec.clone() });
+        Trained::load(&spec, &ctx.system, &weights).unwrap().unwrap()
+    };
+    let mut energy = Metered::new(ctx.system.potential(), None);
+    let kt = ctx.system.kt(ctx.system.temperature);
+    let heun = with(IcAnnealSpec { step: Step::Heun, ..tiny().anneal });
+    assert!(!heun.has_density() && heun.evaluations() == 19, "two for each step, one for that to the data");
+    let drawn = heun.draw(&mut energy, kt, 5, 0..20).unwrap();
+    assert!(drawn.log_weight.iter().all(|w| *w == 0.0 || *w == f64::NEG_INFINITY));
+    assert!(!drawn.arrays(22, heun.has_density()).contains_key("log_weight"));
+    let langevin = with(IcAnnealSpec { corrector: Corrector::Langevin, ..tiny().anneal });
+    assert!(langevin.has_density() && langevin.evaluations() == 19);
+    assert_eq!(langevin.draw(&mut energy, kt, 5, 0..20).unwrap().log_weight.len(), 20);
 }
 
 /// Paths drawn backwards from the run's own refined samples have weights as its draws have: the two estimates of `ln Z` bracket

@@ -9,7 +9,9 @@
 //! | file | what |
 //! |---|---|
 //! | [`circle`] | the wrapped normal |
-//! | [`kernels`] | paths and their weights |
+//! | [`kernels`] | paths: levels, moves, where they begin |
+//! | `walk` | along them, both ways, with weights |
+//! | `pilot` | where noise levels should lie |
 //! | [`net`] | the score network |
 //! | [`data`] | frames with forces, as training reads them |
 //! | [`train`] | the training target, steps, averaged weights |
@@ -21,13 +23,18 @@ pub mod data;
 pub mod kernels;
 pub mod model;
 pub mod net;
+mod pilot;
 mod sampler;
+#[cfg(test)]
+mod tests;
 pub mod train;
+mod walk;
 
 use super::{Context, Sampler};
 use crate::error::Result;
 use crate::spec::PitaIcSpec;
 
+pub use kernels::within;
 pub use model::Model;
 pub use sampler::PitaIc;
 

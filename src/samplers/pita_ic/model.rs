@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use super::kernels::Kernels;
+use super::kernels::{self, Kernels};
 use super::net::{Net, TILE, Tile};
+use super::pilot;
 use crate::array::{Array, Arrays};
 use crate::error::Result;
 use crate::flow::{Volume, Weights};
@@ -14,7 +15,7 @@ use crate::lanes::num::H;
 use crate::lanes::pool::Pool;
 use crate::rng::Stream;
 use crate::samplers::internal::Chart;
-use crate::spec::PitaIcSpec;
+use crate::spec::{Grid, IcAnnealSpec, IcTrainSpec, PitaIcSpec};
 
 /// Prefix of the network's parameters in `weights.safetensors`.
 const PREFIX: &str = "score.";
@@ -48,12 +49,31 @@ impl Model {
         Self { chart, net, tiles: Pool::default() }
     }
 
-    /// Kernels of its rows.
+    /// Variances of a path's noise; those of a pilot are found with the random numbers of `streams`.
     #[must_use]
-    pub fn kernels(&self, spec: &PitaIcSpec, gamma: f64) -> Kernels {
-        let shape = (self.chart.narrow(), self.chart.circles().len());
-        let sigma = (spec.train.sigma_min, spec.train.sigma_max);
-        Kernels::new(shape, spec.anneal.steps, sigma, gamma, spec.anneal.noise)
+    pub fn levels(
+        &self,
+        w: &Weights<f32>,
+        (anneal, train): (&IcAnnealSpec, &IcTrainSpec),
+        gamma: f64,
+        streams: impl Fn(u64) -> Stream,
+    ) -> Vec<f64> {
+        if anneal.grid != Grid::Kinetic {
+            return kernels::levels(anneal, train);
+        }
+        let mut tile = self.tiles.lend(Tile::default);
+        let score = |h: f64, rows: &[f64], out: &mut [f64]| self.score(w, h, rows, &mut tile, out);
+        pilot::levels(self.shape(), (anneal.steps, kernels::ends(anneal, train), gamma), streams, score)
+    }
+
+    /// Kernels of its rows on these levels.
+    #[must_use]
+    pub fn kernels(&self, anneal: &IcAnnealSpec, levels: Vec<f64>, gamma: f64) -> Kernels {
+        Kernels::new(self.shape(), levels, &kernels::scheme(anneal, gamma))
+    }
+
+    fn shape(&self) -> (usize, usize) {
+        (self.chart.narrow(), self.chart.circles().len())
     }
 
     /// Scores of a tile's rows at variance `h`.

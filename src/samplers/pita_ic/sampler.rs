@@ -83,6 +83,8 @@ pub struct PitaIc {
     frames: Frames,
     data: Data,
     model: Option<(Model, Learner)>,
+    /// Noise levels of this rung's paths, once they are known; found again after a restart.
+    levels: Option<Vec<f64>>,
     drawn: Weighted,
     mala: Mala,
     /// MALA's step by now.
@@ -127,6 +129,7 @@ impl PitaIc {
             frames: Frames::default(),
             data: Data::default(),
             model: None,
+            levels: None,
             drawn: Weighted::default(),
             mala: Mala::default(),
             step: DualAveraging::new(FIRST_STEP / BOLDNESS, spec.anneal.acceptance),
@@ -213,6 +216,7 @@ impl PitaIc {
         };
         self.data = Data::new(&model.chart, &self.frames, self.kt(self.rung), self.spec.train.force_clip);
         self.model = Some((model, learner));
+        self.levels = None;
     }
 
     fn train(&mut self, ctx: &Context) -> Result<Progress> {
@@ -247,12 +251,19 @@ impl PitaIc {
         let n = self.affordable(&ctx.energy, DRAWS.min(total - self.done));
         let (model, learner) = self.model()?;
         let gamma = self.temperatures[self.rung] / self.temperatures[self.rung + 1];
-        let (kernels, rung, seed) = (model.kernels(&self.spec, gamma), self.rung as u64, ctx.seed);
+        let (rung, seed) = (self.rung as u64, ctx.seed);
         let streams = |step: u64| Stream::new(seed, rng::Purpose::Anneal, (rung << 32) | step);
+        let settings = (&self.spec.anneal, &self.spec.train);
+        let levels = match &self.levels {
+            Some(levels) => levels.clone(),
+            None => model.levels(learner.averaged(), settings, gamma, streams),
+        };
+        let kernels = model.kernels(&self.spec.anneal, levels.clone(), gamma);
         let Drawn { rows, log_ratio } = model.draw(learner.averaged(), &kernels, streams, self.done..self.done + n);
         let (mut energies, mut forces) = (vec![0.0; n], vec![0.0; rows.len()]);
         let purpose = if self.last() { Purpose::Sampling } else { Purpose::Annealing };
         model.chart.evaluate(&mut ctx.energy, purpose, &rows, &mut energies, &mut forces)?;
+        self.levels = Some(levels);
         let kt = self.kt(self.rung + 1);
         self.drawn.log_w.extend(log_ratio.iter().zip(&energies).map(|(ratio, e)| {
             let w = ratio - e / kt;
