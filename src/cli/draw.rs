@@ -1,25 +1,14 @@
 //! `pita-bench draw`: further samples of the model that a finished run left, with weights, and what they cost.
 
 use std::path::PathBuf;
-use std::time::Instant;
 
 use super::{DeviceArgs, Globals, complete, output};
-use crate::array::{Array, Arrays, read_safetensors, write_npz};
-use crate::device;
-use crate::diffusion::ess;
-use crate::energy::Metered;
-use crate::error::{Error, Result};
-use crate::exec;
-use crate::record::{Request, RunDir, atomic, manifest};
+use crate::array::write_npz;
+use crate::error::Result;
+use crate::exec::{self, further::Finished};
+use crate::record::RunDir;
 use crate::report::table::number;
-use crate::samplers::Progress;
-use crate::samplers::trained::{Further, Trained};
-use crate::{stop, store, systems};
-
-/// Samples drawn at a time.
-const CHUNK: usize = 960;
-/// The parameters that a run leaves.
-const WEIGHTS: &str = "weights.safetensors";
+use crate::store;
 
 /// Arguments of `draw`.
 #[derive(Debug, clap::Args)]
@@ -27,9 +16,11 @@ const WEIGHTS: &str = "weights.safetensors";
 Examples:
   pita-bench draw 3f2a --samples 10000 --out more.npz
   pita-bench draw 3f2a --samples 10000 --seed 1 --out others.npz --json
+  pita-bench draw 3f2a -n 4000 --set anneal.steps=40 --set anneal.grid=kinetic --out fewer.npz
 
 The file holds `positions` [n, atoms, 3], `energy` [n] and `log_weight` [n], ln p/q up to a constant: `pita-bench eval` shows values
-with and without these weights. It says what a further effective sample costs, in energies and in seconds of this machine.")]
+with and without these weights. It says what a further effective sample costs, in energies, in evaluations of the network and in
+seconds of this machine. Steps without noise (`anneal.step=ddim`, ...) have no weights: the file has none then.")]
 pub struct Args {
     /// Run id, or a unique beginning of one
     #[arg(add = complete::runs())]
@@ -43,6 +34,9 @@ pub struct Args {
     /// Seed; the same one gives the same samples, another one independent ones
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    /// Other settings of annealing than the run's, for models that are drawn from along paths (`pita-ic`); can be repeated
+    #[arg(long, value_name = "anneal.KEY=VALUE")]
+    set: Vec<String>,
     #[command(flatten)]
     device: DeviceArgs,
 }
@@ -50,88 +44,52 @@ pub struct Args {
 /// Runs the verb.
 ///
 /// # Errors
-/// Unknown runs, runs that are not complete or leave no model; damaged files; [`Error::Interrupted`].
+/// Unknown runs, runs that are not complete or leave no model; damaged files; [`crate::error::Error::Interrupted`].
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     output::file(&args.out, "--out")?;
     let row = store::find(&globals.database()?, &args.id)?;
-    let run = RunDir::open(&globals.results.join(&row.folder))?;
-    if !run.status().has_samples() {
-        return Err(Error::NothingSelected(format!(
-            "{} is {}, and only complete runs have a model",
-            run.id, row.status
-        )));
-    }
-    let Request { spec, .. } = atomic::read_json(&run.file("spec.json"))?;
-    manifest::verify_some(&run.path, |name| name == WEIGHTS)?;
+    let finished = Finished::open(RunDir::open(&globals.results.join(&row.folder))?)?;
+    let sampler = finished.changed(&args.set)?;
     args.device.select(globals.quiet)?;
-    let system = systems::build(&spec.system)?;
-    let none = || {
-        let label = &row.label;
-        Error::Usage(format!(
-            "{} ({label}) left no model to draw from; `pita-ic`, `tabg-ic` and `tabg-cart` do",
-            run.id
-        ))
-    };
-    let path = run.file(WEIGHTS);
-    if !path.exists() {
-        return Err(none());
-    }
-    let model = Trained::load(&spec.sampler, &system, &read_safetensors(path)?)?.ok_or_else(none)?;
-    let mut energy = Metered::new(device::potential(&system.potential())?, None);
-    let (kt, n) = (system.kt(spec.system.temperature), args.samples as usize);
-    let began = Instant::now();
+    let model = finished.model(&sampler)?;
+    let n = usize::try_from(args.samples).unwrap_or(usize::MAX);
     exec::listen();
-    let mut all = Further::default();
-    exec::with_bar("draw", globals.quiet, |show| -> Result<()> {
-        while all.energies.len() < n {
-            stop::check()?;
-            let done = all.energies.len();
-            let new = model.draw(&mut energy, kt, args.seed, done..n.min(done + CHUNK))?;
-            all.positions.extend(new.positions);
-            all.energies.extend(new.energies);
-            all.log_weight.extend(new.log_weight);
-            let done = all.energies.len() as u64;
-            show(&Progress { done, total: args.samples, phase: "samples".into(), ..Progress::default() });
-        }
-        Ok(())
-    })?;
-    let (seconds, paid) = (began.elapsed().as_secs_f64(), energy.counts().charged());
+    let drawing = exec::with_bar("draw", globals.quiet, |show| finished.draw(&model, args.seed, n, show))?;
     // Draws that are no configuration have no place in the file: they count in what a sample costs.
-    let kept: Vec<usize> = (0..n).filter(|&i| all.log_weight[i].is_finite()).collect();
-    let share = if kept.is_empty() { 0.0 } else { ess(&all.log_weight) };
-    write(&args.out, &all, &kept, system.atoms)?;
-    let effective = share * n as f64;
-    let each = |cost: f64| (effective > 0.0).then(|| cost / effective);
-    let (energies_each, seconds_each) = (each(paid as f64), each(seconds));
+    let (kept, share) = (drawing.further.kept().len(), drawing.ess());
+    write_npz(&args.out, &drawing.further.arrays(finished.system.atoms, drawing.weighted))?;
+    let effective = share.map(|share| share * n as f64);
+    let each = |cost: f64| effective.map(|effective| cost / effective);
+    let network = drawing.network * n;
+    let (energies_each, seconds_each) = (each(drawing.energies as f64), each(drawing.seconds));
     if globals.json {
         return output::json(&serde_json::json!({
-            "run": run.id.to_string(), "out": args.out, "drawn": n, "written": kept.len(), "seed": args.seed,
-            "energy_evaluations": paid, "seconds": seconds, "ess": share, "effective_samples": effective,
-            "energies_per_effective_sample": energies_each, "seconds_per_effective_sample": seconds_each,
+            "run": finished.run.id.to_string(), "out": args.out, "drawn": n, "written": kept, "seed": args.seed,
+            "energy_evaluations": drawing.energies, "network_evaluations": network, "seconds": drawing.seconds, "ess": share,
+            "effective_samples": effective, "energies_per_effective_sample": energies_each,
+            "network_evaluations_per_effective_sample": each(network as f64), "seconds_per_effective_sample": seconds_each,
         }));
     }
     let show = |x: Option<f64>| x.map_or("-".into(), number);
+    let worth = match share {
+        Some(share) => format!(
+            "effective sample size {:.0} ({:.1} %): {} energies and {} s for each",
+            share * n as f64,
+            100.0 * share,
+            show(energies_each),
+            show(seconds_each),
+        ),
+        None if drawing.weighted => String::from("none is a configuration"),
+        None => String::from("no weights: steps without noise have no density"),
+    };
     output::line(format!(
-        "{}: {} samples in {}, {} left out as no configurations\n{paid} energy evaluations in {seconds:.1} s; effective sample \
-         size {effective:.0} ({:.1} %): {} energies and {} s for each",
-        run.id,
-        kept.len(),
+        "{}: {kept} samples in {}, {} left out as no configurations\n{} energy evaluations, {} of the network for each sample, in \
+         {:.1} s; {worth}",
+        finished.run.id,
         args.out.display(),
-        n - kept.len(),
-        100.0 * share,
-        show(energies_each),
-        show(seconds_each),
+        n - kept,
+        drawing.energies,
+        drawing.network,
+        drawing.seconds,
     ))
-}
-
-fn write(out: &std::path::Path, all: &Further, kept: &[usize], atoms: usize) -> Result<()> {
-    let (n, dim) = (kept.len(), 3 * atoms);
-    let positions = kept.iter().flat_map(|&i| &all.positions[i * dim..(i + 1) * dim]).copied().collect();
-    let of = |values: &[f64]| Array::f64(&[n], kept.iter().map(|&i| values[i]).collect());
-    let arrays = Arrays::from([
-        ("positions".to_owned(), Array::f64(&[n, atoms, 3], positions)),
-        ("energy".to_owned(), of(&all.energies)),
-        ("log_weight".to_owned(), of(&all.log_weight)),
-    ]);
-    write_npz(out, &arrays)
 }

@@ -58,8 +58,8 @@ pub const SCHEMAS: &[Schema] = &[
     object("reference --verify", "schema name frames energy_apart"),
     object(
         "draw",
-        "schema run out drawn written seed energy_evaluations seconds ess effective_samples energies_per_effective_sample \
-         seconds_per_effective_sample",
+        "schema run out drawn written seed energy_evaluations network_evaluations seconds ess effective_samples \
+         energies_per_effective_sample network_evaluations_per_effective_sample seconds_per_effective_sample",
     ),
     list(
         "eval",

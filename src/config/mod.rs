@@ -11,12 +11,14 @@
 //! | `source` | where text came from; how a problem is shown (file, line, column, caret, nearest key) |
 //! | `tree` | a TOML value that remembers where each part was written; merging |
 //! | `overrides` | `-s a.b=c` on the command line |
+//! | `changes` | the same on settings of a finished run |
 //! | `fields` | reads one table: keys, types, unknown keys |
 //! | `settings` | reads what `spec` declares: defaults, bounds, what goes together |
 //! | `schema` | the sections of a file |
 //! | `experiment` | puts it together: profiles, sweep, the list of cells |
 
 pub mod baseline;
+mod changes;
 mod experiment;
 mod fields;
 mod overrides;
@@ -26,5 +28,6 @@ mod settings;
 mod source;
 mod tree;
 
+pub use changes::changed;
 pub use experiment::{Cell, Experiment, load, load_text};
 pub use reference::{ACCEPTED, ReferenceProfile};

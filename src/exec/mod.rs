@@ -16,6 +16,7 @@
 //! | [`slurm`] | past one machine: frozen plans as Slurm arrays |
 //! | [`recompute`] | recorded runs, computed again from their samples |
 //! | `science` | the only door to the science: samplers, references, metrics |
+//! | [`further`] | draws from the model of a finished run |
 //! | `wait` | cells that other processes work on |
 //! | `signals` | Ctrl-C and its kin |
 //! | `progress` | bars on a terminal, lines elsewhere |
@@ -24,6 +25,7 @@ mod cell;
 pub mod collection;
 mod external;
 pub mod forecast;
+pub mod further;
 pub mod garbage;
 mod given;
 mod harvest;
