@@ -30,6 +30,7 @@ pub mod report;
 pub mod run;
 pub mod schemas;
 pub mod show;
+pub mod solvers;
 pub mod summary;
 #[cfg(unix)]
 pub mod supervise;
@@ -140,6 +141,8 @@ pub enum Verb {
     Show(show::Args),
     /// Further samples of the model that a finished run left.
     Draw(draw::Args),
+    /// Ways to draw from finished models, by quality against evaluations of the network.
+    Solvers(solvers::Args),
     /// Compare the metrics of two runs.
     Diff(diff::Args),
     /// Say in which settings, code or environment two runs differ.
@@ -205,6 +208,7 @@ impl Cli {
             Verb::Ls(args) => return ls::run(args, globals),
             Verb::Show(args) => show::run(args, globals)?,
             Verb::Draw(args) => draw::run(args, globals)?,
+            Verb::Solvers(args) => solvers::run(args, globals)?,
             Verb::Diff(args) => diff::run(args, globals)?,
             Verb::Explain(args) => explain::run(args, globals)?,
             Verb::Tag(args) => tag::run(args, globals)?,

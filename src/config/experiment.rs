@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use toml::de::DeTable;
 
+use super::draws::Draws;
 use super::overrides::{self, Axis, DEEPEST};
 use super::schema::{self, Settings};
 use super::source::{At, Sources, known_notes};
@@ -38,6 +39,9 @@ pub struct Experiment {
     pub profiles: Vec<String>,
     /// Systems x samplers x sweep x seeds, in the order of the file.
     pub cells: Vec<Cell>,
+    /// Ways to draw from its finished models, for `solvers`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub draws: Vec<Draws>,
 }
 
 /// One run of an experiment, every setting written out.
@@ -144,6 +148,7 @@ pub fn load_text(path: &Path, text: String, profile: Option<&str>, overrides: &[
         profile: chosen,
         profiles: names.into_iter().map(String::from).collect(),
         cells,
+        draws: settings.draws,
     };
     experiment.set_apart(overrides);
     Ok(experiment)

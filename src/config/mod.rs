@@ -12,6 +12,7 @@
 //! | `tree` | a TOML value that remembers where each part was written; merging |
 //! | `overrides` | `-s a.b=c` on the command line |
 //! | `changes` | the same on settings of a finished run |
+//! | `draws` | ways to draw from finished models |
 //! | `fields` | reads one table: keys, types, unknown keys |
 //! | `settings` | reads what `spec` declares: defaults, bounds, what goes together |
 //! | `schema` | the sections of a file |
@@ -19,6 +20,7 @@
 
 pub mod baseline;
 mod changes;
+mod draws;
 mod experiment;
 mod fields;
 mod overrides;
@@ -29,5 +31,6 @@ mod source;
 mod tree;
 
 pub use changes::changed;
+pub use draws::Draws;
 pub use experiment::{Cell, Experiment, load, load_text};
 pub use reference::{ACCEPTED, ReferenceProfile};

@@ -2,6 +2,7 @@
 
 pub(super) mod samples;
 
+use super::draws::Draws;
 use super::fields::Fields;
 use super::reference::{PROFILES, ReferenceProfile, fitting};
 use super::source::{At, Sources, known_notes};
@@ -61,6 +62,7 @@ pub(super) struct Settings {
     pub(super) systems: Vec<SystemEntry>,
     pub(super) samplers: Vec<SamplerEntry>,
     pub(super) metrics: EvalSpec,
+    pub(super) draws: Vec<Draws>,
 }
 
 /// Reads every section; problems are noted in `sources`.
@@ -81,8 +83,12 @@ pub(super) fn settings(sources: &Sources, tree: &Table) -> Settings {
     let known: Vec<&str> = systems.iter().map(|s| s.key.as_str()).collect();
     let samplers = named(&top, "samplers", "sampler", |key, fields| sampler(key, fields, &known));
     let metrics = metrics(&top.nested("metrics"));
+    let draws = match top.node("draws") {
+        Some(_) => named(&top, "draws", "way to draw", |key, fields| Some(Draws::read(key, fields))),
+        None => vec![],
+    };
     top.finish();
-    Settings { name, title, seeds, systems, samplers, metrics }
+    Settings { name, title, seeds, systems, samplers, metrics, draws }
 }
 
 /// Reads a section of named tables, such as `[systems.*]`.

@@ -17,6 +17,7 @@
 //! | [`recompute`] | recorded runs, computed again from their samples |
 //! | `science` | the only door to the science: samplers, references, metrics |
 //! | [`further`] | draws from the model of a finished run |
+//! | [`solvers`] | ways to draw, measured |
 //! | `wait` | cells that other processes work on |
 //! | `signals` | Ctrl-C and its kin |
 //! | `progress` | bars on a terminal, lines elsewhere |
@@ -37,6 +38,7 @@ mod schedule;
 mod science;
 mod signals;
 pub mod slurm;
+pub mod solvers;
 mod sweep;
 #[cfg(test)]
 mod tests;

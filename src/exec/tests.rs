@@ -159,6 +159,7 @@ fn experiment(cells: Vec<Cell>) -> Experiment {
         profile: None,
         profiles: vec![],
         cells,
+        draws: vec![],
     }
 }
 

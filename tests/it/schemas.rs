@@ -186,8 +186,15 @@ fn every_verb_prints_what_is_documented() {
         check(verb, value, &mut seen);
     }
     // What needs a cluster, a trained model, or minutes.
-    let mut elsewhere =
-        vec!["sweep --launcher slurm", "run", "reference", "reference --accept", "reference --remake", "draw"];
+    let mut elsewhere = vec![
+        "sweep --launcher slurm",
+        "run",
+        "reference",
+        "reference --accept",
+        "reference --remake",
+        "draw",
+        "solvers",
+    ];
     if !references {
         elsewhere.extend(["list references", "reference --verify"]);
     }

@@ -19,6 +19,7 @@ mod colour;
 mod compact;
 mod convergence;
 mod cost;
+mod curves;
 mod density;
 mod formats;
 mod grid;
@@ -39,6 +40,7 @@ use plotters::prelude::*;
 
 pub use convergence::Convergence;
 pub use cost::{Budget, Cost, Method, Quality};
+pub use curves::{Curve, Curves};
 pub use formats::Words;
 pub use histogram::Histogram;
 pub use history::{History, Night};
