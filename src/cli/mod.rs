@@ -37,6 +37,7 @@ pub mod supervise;
 pub mod sweep;
 pub mod system;
 pub mod tag;
+pub mod tune_steps;
 pub mod versions;
 
 use std::path::PathBuf;
@@ -141,6 +142,8 @@ pub enum Verb {
     Show(show::Args),
     /// Further samples of the model that a finished run left.
     Draw(draw::Args),
+    /// Search the steps that a finished model is best drawn from with.
+    TuneSteps(tune_steps::Args),
     /// Ways to draw from finished models, by quality against evaluations of the network.
     Solvers(solvers::Args),
     /// Compare the metrics of two runs.
@@ -208,6 +211,7 @@ impl Cli {
             Verb::Ls(args) => return ls::run(args, globals),
             Verb::Show(args) => show::run(args, globals)?,
             Verb::Draw(args) => draw::run(args, globals)?,
+            Verb::TuneSteps(args) => tune_steps::run(args, globals)?,
             Verb::Solvers(args) => solvers::run(args, globals)?,
             Verb::Diff(args) => diff::run(args, globals)?,
             Verb::Explain(args) => explain::run(args, globals)?,

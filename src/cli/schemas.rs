@@ -61,6 +61,7 @@ pub const SCHEMAS: &[Schema] = &[
         "schema run out drawn written seed energy_evaluations network_evaluations seconds ess effective_samples \
          energies_per_effective_sample network_evaluations_per_effective_sample seconds_per_effective_sample",
     ),
+    object("tune-steps", "schema run settings bound ess energy_evaluations trials"),
     object("solvers", "schema folder points"),
     list(
         "eval",

@@ -17,6 +17,7 @@
 //! | [`recompute`] | recorded runs, computed again from their samples |
 //! | `science` | the only door to the science: samplers, references, metrics |
 //! | [`further`] | draws from the model of a finished run |
+//! | [`tune`] | which steps it is best drawn from with |
 //! | [`solvers`] | ways to draw, measured |
 //! | `wait` | cells that other processes work on |
 //! | `signals` | Ctrl-C and its kin |
@@ -42,6 +43,7 @@ pub mod solvers;
 mod sweep;
 #[cfg(test)]
 mod tests;
+pub mod tune;
 mod wait;
 mod work;
 

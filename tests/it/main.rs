@@ -51,6 +51,7 @@ mod samples;
 mod schemas;
 mod signals;
 mod smc;
+mod solvers;
 mod states;
 mod structure;
 mod sweep;

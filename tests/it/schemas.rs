@@ -193,6 +193,7 @@ fn every_verb_prints_what_is_documented() {
         "reference --accept",
         "reference --remake",
         "draw",
+        "tune-steps",
         "solvers",
     ];
     if !references {

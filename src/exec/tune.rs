@@ -1,0 +1,137 @@
+//! Searches settings of annealing for a finished model, by pilots.
+
+use super::further::{Drawing, Finished};
+use crate::error::{Error, Result};
+use crate::samplers::Progress;
+use crate::samplers::pita_ic::within;
+use crate::spec::settings::{fields, shown};
+use crate::spec::{Corrector, Grid, IcAnnealSpec, Step};
+
+/// The part of the log-weights that counts as if it were at its upper end: draws that clash.
+const CUT: f64 = 0.05;
+
+/// What may be searched.
+#[derive(Debug, Clone, Copy)]
+pub struct Search {
+    /// Evaluations of the network that a draw may make.
+    pub evaluations: usize,
+    /// Particles of each pilot.
+    pub pilot: usize,
+    /// Particles of all pilots together.
+    pub budget: usize,
+    /// Seed of the pilots: all have the same random numbers.
+    pub seed: u64,
+}
+
+/// One pilot.
+#[derive(Debug, Clone)]
+pub struct Trial {
+    /// What was tried.
+    pub anneal: IcAnnealSpec,
+    /// Mean of the log-weights, the lowest of them cut: minus the divergence of paths from their reversal, up to a constant.
+    pub bound: f64,
+    /// Effective sample size, a fraction.
+    pub ess: f64,
+    /// Energies evaluated.
+    pub energies: u64,
+    /// Whether it was the best so far.
+    pub taken: bool,
+}
+
+/// Tries one setting after the other, keeps what gives the largest bound, and goes round until nothing is better or the budget is
+/// spent. Gives all trials in their order; the last one taken is the result.
+///
+/// # Errors
+/// Samplers that do not anneal along paths; [`Error::Interrupted`].
+pub fn tune(finished: &Finished, search: Search, show: &mut dyn FnMut(&Progress)) -> Result<Vec<Trial>> {
+    let start = within(&IcAnnealSpec { corrector: Corrector::None, ..finished.anneal()?.clone() }, search.evaluations);
+    if !start.step.has_density() {
+        return Err(Error::Internal(format!("{}: a run whose steps have no density", finished.run.id)));
+    }
+    let most = search.budget / search.pilot;
+    let mut trials: Vec<Trial> = Vec::new();
+    let mut best: Option<Trial> = None;
+    loop {
+        let before = best.as_ref().map(|b| b.anneal.clone());
+        for k in 0..=SETTINGS {
+            let from = best.as_ref().map_or(&start, |b| &b.anneal).clone();
+            let candidates = if best.is_none() { vec![from] } else { neighbours(&from, k) };
+            for anneal in candidates {
+                let anneal = within(&anneal, search.evaluations);
+                if trials.len() >= most || trials.iter().any(|t| t.anneal == anneal) {
+                    continue;
+                }
+                // Levels beyond the training's are no candidates.
+                let Ok(sampler) = finished.annealed(anneal.clone()) else { continue };
+                let drawing = finished.draw(&finished.model(&sampler)?, search.seed, search.pilot, &mut |_| {})?;
+                let mut trial = judge(anneal, &drawing);
+                trial.taken = best.as_ref().is_none_or(|b| trial.bound > b.bound);
+                if trial.taken {
+                    best = Some(trial.clone());
+                }
+                trials.push(trial);
+                let (done, total) = (trials.len() as u64, most as u64);
+                show(&Progress { done, total, phase: "pilots".into(), ..Progress::default() });
+            }
+        }
+        if trials.len() >= most || best.as_ref().map(|b| b.anneal.clone()) == before {
+            return Ok(trials);
+        }
+    }
+}
+
+fn judge(anneal: IcAnnealSpec, drawing: &Drawing) -> Trial {
+    let mut log_w = drawing.further.log_weight.clone();
+    log_w.sort_by(f64::total_cmp);
+    let low = log_w[(CUT * log_w.len() as f64) as usize];
+    let bound = log_w.iter().map(|w| w.max(low)).sum::<f64>() / log_w.len() as f64;
+    Trial { anneal, bound, ess: drawing.ess().unwrap_or(0.0), energies: drawing.energies, taken: false }
+}
+
+/// Settings that are searched, one after the other.
+const SETTINGS: usize = 5;
+
+/// Other values of the setting of this number.
+fn neighbours(from: &IcAnnealSpec, setting: usize) -> Vec<IcAnnealSpec> {
+    let with = |change: &dyn Fn(&mut IcAnnealSpec)| {
+        let mut anneal = from.clone();
+        change(&mut anneal);
+        anneal
+    };
+    let sigmas = |all: &[f64]| std::iter::once(None).chain(all.iter().copied().map(Some)).collect::<Vec<_>>();
+    match setting {
+        1 => sigmas(&[0.05, 0.1, 0.15, 0.2, 0.3]).into_iter().map(|s| with(&|a| a.sigma_last = s)).collect(),
+        2 => sigmas(&[6.0, 4.5, 3.5, 2.5]).into_iter().map(|s| with(&|a| a.sigma_skip = s)).collect(),
+        3 => [Grid::Edm, Grid::Geometric, Grid::Kinetic].map(|grid| with(&|a| a.grid = grid)).into(),
+        4 => [
+            (Step::Ancestral, None),
+            (Step::EulerMaruyama, None),
+            (Step::SdeDpmSolver1, None),
+            (Step::SdeDpmSolver2m, None),
+            (Step::StochasticHeun, None),
+            (Step::Reversible, Some(0.8)),
+            (Step::Reversible, Some(0.5)),
+        ]
+        .map(|(step, eta)| with(&|a| (a.step, a.eta) = (step, eta)))
+        .into(),
+        5 if from.step != Step::SdeDpmSolver2m => {
+            let none = with(&|a| (a.corrector, a.renewal) = (Corrector::None, None));
+            let langevin = with(&|a| (a.corrector, a.renewal) = (Corrector::Langevin, Some(0.02)));
+            vec![none, langevin]
+        }
+        _ => vec![],
+    }
+}
+
+/// Settings that are not the defaults, as lines of an experiment file.
+#[must_use]
+pub fn written(anneal: &IcAnnealSpec) -> Vec<String> {
+    let default = fields(&IcAnnealSpec::default());
+    let differs = fields(anneal).into_iter().filter(|(key, value)| !value.is_null() && default.get(key) != Some(value));
+    differs
+        .map(|(key, value)| match &value {
+            serde_json::Value::String(text) => format!("{key} = \"{text}\""),
+            other => format!("{key} = {}", shown(other)),
+        })
+        .collect()
+}

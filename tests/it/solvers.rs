@@ -1,0 +1,100 @@
+//! Ways to draw from a finished model, through the binary: `draw --set`, `tune-steps`, `solvers`.
+
+use serde_json::Value;
+
+use crate::common::place::{Place, ends_with, text};
+
+const EXPERIMENT: &str = r#"
+name = "tiny"
+seeds = [0, 1]
+[systems.aldp]
+temperature = 300.0
+[metrics]
+ids = ["energy-w1", "ess"]
+n = 60
+bootstrap = 0
+[samplers.pita-ic]
+kind = "pita-ic"
+ladder = [1200.0]
+initial = { samples = 300, walkers = 20, equilibration = 300, stride = 20 }
+net = { width = 32, blocks = 1 }
+train = { first_steps = 40, steps = 20, batch = 60, warm_up = 2 }
+anneal = { steps = 10, moves = 3 }
+particles = 200
+samples = 70
+refine = 2
+[draws.kinetic]
+grid = "kinetic"
+[draws.heun]
+label = "Heun"
+step = "heun"
+"#;
+
+fn json(place: &Place, args: &[&str]) -> Value {
+    let output = place.run(&[&["--quiet", "--json"], args].concat());
+    ends_with(&output, 0);
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn ways_to_draw() {
+    let place = Place::new(EXPERIMENT);
+    let file = place.experiment.to_str().unwrap().to_owned();
+    let early = place.run(&["solvers", &file]);
+    ends_with(&early, 4);
+    assert!(text(&early).contains("trains the models"), "{}", text(&early));
+    ends_with(&place.sweep(&[]), 0);
+    let id = place.runs()[0].id.to_string();
+    let out = place.dir.path().join("more.npz");
+    let out = out.to_str().unwrap();
+
+    // The same draws by number, with as many evaluations as were asked for; none have weights without noise.
+    let plain = json(&place, &["draw", &id, "-n", "30", "--out", out]);
+    assert_eq!((&plain["network_evaluations"], plain["ess"].is_f64()), (&Value::from(300), true));
+    let fewer = json(&place, &["draw", &id, "-n", "30", "--set", "anneal.steps=4", "--out", out]);
+    assert_eq!(fewer["network_evaluations"], 120);
+    let heun = json(&place, &["draw", &id, "-n", "30", "--set", "anneal.step=heun", "--out", out]);
+    assert_eq!((&heun["network_evaluations"], &heun["ess"]), (&Value::from(570), &Value::Null));
+    for (set, part) in [
+        ("anneal.step=hein", "did you mean `heun`"),
+        ("anneal.sigma_skip=9", "beyond the noise of training"),
+        ("train.steps=9", "anneal.KEY=VALUE"),
+    ] {
+        let output = place.run(&["draw", &id, "-n", "3", "--set", set, "--out", out]);
+        ends_with(&output, 2);
+        assert!(text(&output).contains(part), "{set}: {}", text(&output));
+    }
+
+    // A search is reproducible, stays within its budget, and its settings are those of an experiment file.
+    let tuned = place.dir.path().join("tuned.toml");
+    let search = ["tune-steps", &id, "--evaluations", "6", "--pilot", "20", "--budget", "100"];
+    let found = json(&place, &[&search[..], &["--out", tuned.to_str().unwrap()]].concat());
+    assert_eq!(found["trials"].as_array().unwrap().len(), 5);
+    assert_eq!(found, json(&place, &search));
+    let taken = found["trials"].as_array().unwrap().iter().rfind(|t| t["taken"] == true).unwrap();
+    assert_eq!(taken["anneal"], found["settings"]);
+    let written = std::fs::read_to_string(&tuned).unwrap();
+    assert!(written.contains("[samplers.pita-ic.anneal]\n"), "{written}");
+    let settings = EXPERIMENT
+        .replace("anneal = { steps = 10, moves = 3 }\n", "")
+        .replace("[draws.kinetic]", &format!("{written}\n[draws.kinetic]"));
+    std::fs::write(place.dir.path().join("with.toml"), settings).unwrap();
+    ends_with(&place.run(&["sweep", place.dir.path().join("with.toml").to_str().unwrap(), "--dry-run"]), 0);
+
+    // Every way from every model within every number of evaluations.
+    let measured = json(&place, &["solvers", &file, "--evaluations", "7,12", "-n", "40"]);
+    let points = measured["points"].as_array().unwrap();
+    assert_eq!(points.len(), 2 * 2 * 2);
+    for point in points {
+        let (heun, budget) = (point["label"] == "Heun", point["budget"].as_u64().unwrap());
+        // Two for each step but the last: 7 and 11, the most that there is room for.
+        let network = if heun { [(7, 7), (12, 11)].iter().find(|(b, _)| *b == budget).unwrap().1 } else { budget };
+        assert_eq!(point["network"], network, "{point}");
+        assert_eq!(point["ess"].is_null(), heun, "{point}");
+    }
+    let csv = std::fs::read_to_string(place.results().join("reports/tiny-solvers/solvers.csv")).unwrap();
+    assert_eq!(csv.lines().count(), 9, "{csv}");
+    assert!(place.results().join("reports/tiny-solvers/solvers-aldp-ess.svg").exists());
+    let table = place.run(&["--quiet", "solvers", &file, "--evaluations", "7", "-n", "40", "--seeds", "1"]);
+    assert!(text(&table).contains("aldp: ESS (fraction)"), "{}", text(&table));
+}
