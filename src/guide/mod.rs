@@ -8,6 +8,7 @@
 //! | [`own_molecule`] | who has another molecule |
 //! | [`reading_a_table`] | what each number means |
 //! | [`tracing_a_number`] | where each number comes from |
+//! | [`solvers`] | faster draws from a diffusion model: steps, grids, and how they rank |
 //! | [`json`] | what programs read: the shapes of `--json` |
 //! | [`checks`] | why to believe it |
 //! | [`gpu`], [`cluster`] | larger machines |
@@ -26,6 +27,8 @@ pub mod own_molecule {}
 pub mod reading_a_table {}
 #[doc = include_str!("tracing-a-number.md")]
 pub mod tracing_a_number {}
+#[doc = include_str!("solvers.md")]
+pub mod solvers {}
 #[doc = include_str!("json.md")]
 pub mod json {}
 #[doc = include_str!("checks.md")]
