@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::course::Course;
 use super::figures::{Budget, Cost, Descent, Ladder, Loss, Method, Quality, Steps, Training};
+use super::load::SEEDS_SHOWN;
 use super::names;
 use super::pictures::Pictures;
 use super::runs::{RunResult, Status};
@@ -85,6 +86,7 @@ fn budget(table: &Table, at: usize, row: &str, runs: &[&RunResult]) -> Option<Bu
         .filter(|r| r.row_label() == row)
         .filter_map(|r| Some((r.counts.charged() as f64, r.metrics.iter().find(|m| m.id == *id)?.value?)))
         .filter(|(evaluations, value)| *evaluations > 0.0 && *value > 0.0)
+        .take(SEEDS_SHOWN)
         .collect();
     Some(Budget {
         evaluations: found.charged.map(|n| n as f64).filter(|n| *n > 0.0)?,

@@ -1,6 +1,6 @@
 //! From run folders to what a report is made of.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use super::course::Course;
@@ -225,8 +225,14 @@ pub fn pictures(experiment: &Experiment, results: &Path, runs: &[RunResult]) -> 
             continue;
         }
         let runs: Vec<&RunResult> = runs.iter().filter(|r| here(&r.system, r.temperature)).collect();
-        let sampled = |r: &RunResult| r.samples_path.as_ref().is_some_and(|path| path.exists());
-        if !runs.iter().any(|r| sampled(r)) || !exec::references::exists(results, spec, &cell.eval.reference) {
+        let sampled = |r: &&RunResult| r.samples_path.as_ref().is_some_and(|path| path.exists());
+        let rows = first_seeds(runs.iter().copied().filter(|r| !r.reweighted));
+        let rows: Vec<_> = rows
+            .into_iter()
+            .map(|(row, of)| (row, of.into_iter().filter(sampled).collect::<Vec<_>>()))
+            .filter(|(_, of)| !of.is_empty())
+            .collect();
+        if rows.is_empty() || !exec::references::exists(results, spec, &cell.eval.reference) {
             continue;
         }
         let system = systems::build(spec)?;
@@ -237,28 +243,49 @@ pub fn pictures(experiment: &Experiment, results: &Path, runs: &[RunResult]) -> 
         };
         let mut gallery = Gallery::new(&system, &reference)?;
         let names = names::short(runs.iter().copied().filter(|r| !r.reweighted));
-        for run in runs.iter().copied().filter(|r| sampled(r)) {
-            let row = run.row_label();
-            // Samples that cannot be read have no picture; `db verify` names them.
-            let Some(Ok(samples)) = run.samples_path.as_ref().map(read_npz) else { continue };
-            let seeds = runs.iter().filter(|r| sampled(r) && r.row_label() == row).count();
+        for (row, of) in rows {
             let mine =
-                |c: &&Cell| c.label == run.label && c.run.system == *spec && run.swept.iter().eq(swept(c).iter());
+                |c: &&Cell| c.label == of[0].label && c.run.system == *spec && of[0].swept.iter().eq(swept(c).iter());
             let cell = experiment.cells.iter().find(mine);
-            let chain = cell.and_then(|c| Chain::of(&c.run.sampler, run.counts.charged()));
-            gallery.add((&row, names.get(&row).unwrap_or(&row)), seeds, &samples, chain)?;
+            for run in &of {
+                // Samples that cannot be read have no picture; `db verify` names them.
+                let Some(Ok(samples)) = run.samples_path.as_ref().map(read_npz) else { continue };
+                let chain = cell.and_then(|c| Chain::of(&c.run.sampler, run.counts.charged()));
+                gallery.add((&row, names.get(&row).unwrap_or(&row)), of.len(), &samples, chain)?;
+            }
         }
         out.push(gallery.finish());
     }
     Ok(out)
 }
 
-/// What the complete runs recorded of their way, in the order of the table.
+/// Most seeds of a row that figures draw and the page has details of: more are a blot, and a page that does not open.
+pub(super) const SEEDS_SHOWN: usize = 20;
+
+/// The first seeds of each row, in the order of the table. Row labels of a system at one temperature, or of all.
+pub(super) fn first_seeds<'a>(runs: impl Iterator<Item = &'a RunResult>) -> Vec<(String, Vec<&'a RunResult>)> {
+    let mut rows: Vec<(String, Vec<&RunResult>)> = Vec::new();
+    let mut place = HashMap::new();
+    for run in runs {
+        let row = run.row_label();
+        let at = *place.entry((&run.system, run.temperature.to_bits(), row.clone())).or_insert(rows.len());
+        if at == rows.len() {
+            rows.push((row, Vec::new()));
+        }
+        if rows[at].1.len() < SEEDS_SHOWN {
+            rows[at].1.push(run);
+        }
+    }
+    rows
+}
+
+/// What the first complete runs of each row recorded of their way, in the order of the table.
 ///
 /// # Errors
 /// When a log cannot be read.
 pub fn courses(runs: &[RunResult]) -> Result<Vec<Course>> {
-    let complete = runs.iter().filter(|r| r.status == Status::Complete && !r.reweighted);
+    let complete = first_seeds(runs.iter().filter(|r| r.status == Status::Complete && !r.reweighted));
+    let complete = complete.into_iter().flat_map(|(_, of)| of);
     // A log that is damaged has no curve; `db verify` names it.
     complete.map(Course::of).filter(|c| !matches!(c, Err(Error::Data { .. }))).filter_map(Result::transpose).collect()
 }

@@ -1,12 +1,12 @@
 //! How runs were made, read from their folders: provenance, manifest, log; and the cards of references.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 use serde_json::Value;
 
 use super::detail::{Curve, Detail, ReferenceCard};
-use super::load::{kind, without_folders};
+use super::load::{first_seeds, kind, without_folders};
 use super::runs::RunResult;
 use crate::config::{Cell, Experiment};
 use crate::error::Result;
@@ -18,18 +18,21 @@ use crate::record::{self, Event, Kind, Provenance, RunDir, atomic, events, manif
 /// Most points of a curve: more cannot be seen at its size.
 const POINTS: usize = 120;
 
-/// Details of the runs that a report shows, by run id; what cannot be read is left out (the table names damaged runs).
+/// Details of the runs that a report shows, of each row the first seeds, by run id; what cannot be read is left out (the table
+/// names damaged runs).
 ///
 /// # Errors
 /// When run folders cannot be listed.
 pub fn details(experiment: &Experiment, results: &Path, runs: &[RunResult]) -> Result<BTreeMap<String, Detail>> {
+    let shown: HashSet<&str> =
+        first_seeds(runs.iter()).iter().flat_map(|(_, of)| of.iter().map(|r| r.run_id.as_str())).collect();
     let mut found = BTreeMap::new();
     for cells in experiment.cells.chunk_by(|a, b| a.run == b.run && a.eval == b.eval) {
         let asked = Asked::of(results, &cells[0])?;
         for cell in cells {
             let Some(run) = record::attempts(results, &asked.spec_digest, cell.seed)?.pop() else { continue };
             let id = run.id.to_string();
-            if runs.iter().any(|r| r.run_id == id) {
+            if shown.contains(id.as_str()) {
                 found.insert(id, detail(cell, &run, &asked));
             }
         }

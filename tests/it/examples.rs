@@ -123,13 +123,36 @@ kind = "md"
 samples = 40
 "#;
 
+const SOLVERS: &str = r#"
+name = "solvers"
+seeds = [0]
+[systems.aldp]
+temperature = 300.0
+[samplers.pita-ic]
+kind = "pita-ic"
+ladder = [600.0]
+initial = { samples = 400, walkers = 40, equilibration = 100, stride = 10 }
+net = { width = 32, blocks = 1 }
+train = { first_steps = 4, steps = 2, batch = 32 }
+anneal = { steps = 4 }
+particles = 300
+samples = 50
+[metrics]
+ids = ["energy-w1", "t-w2", "ess"]
+n = 40
+bootstrap = 0
+[draws.ancestral]
+label = "ancestral"
+"#;
+
 /// All but the few that need something else, one after the other in one folder, with its own run ids for those of the texts.
 #[test]
 fn run() {
     let dir = tempfile::tempdir().unwrap();
     let at = |name: &str| dir.path().join(name);
     std::fs::create_dir(at("experiments")).unwrap();
-    for (name, text) in [("table1", TABLE), ("nightly", NIGHTLY), ("references", REFERENCES)] {
+    let files = [("table1", TABLE), ("nightly", NIGHTLY), ("references", REFERENCES), ("solvers", SOLVERS)];
+    for (name, text) in files {
         std::fs::write(at(&format!("experiments/{name}.toml")), text).unwrap();
     }
     for (name, file) in [("mine.xml", "aldp.xml"), ("mine.pdb", "aldp.pdb")] {
@@ -163,7 +186,7 @@ fn run() {
         if ELSEWHERE.iter().any(|what| line.contains(what)) {
             continue;
         }
-        let first = id(if verb == "draw" { "pita" } else { "md" }, 0);
+        let first = id(if ["draw", "tune-steps"].contains(&verb.as_str()) { "pita" } else { "md" }, 0);
         let names = [
             ("results/runs/3f2a91bc77ab1200/s0/a1", format!("results/{}", of("md", 0)["folder"].as_str().unwrap())),
             ("3f2a91bc-s0-a1", first.clone()),
@@ -206,7 +229,7 @@ fn lay_out(dir: &Path, system: &str) {
     npy.extend(positions.iter().flat_map(|x| x.to_le_bytes()));
     std::fs::write(dir.join("frames.npy"), npy).unwrap();
     for name in ["mine.xtc", "trajectory.xtc", "samples.xtc", "long-md.xtc"] {
-        write_frames(&dir.join(name), &positions, built.atoms).unwrap();
+        write_frames(dir.join(name), &positions, built.atoms).unwrap();
     }
     for name in ["phi_psi.npz", "tica.npz", "reference.npz"] {
         let points = Array::f64(&[n, 2], positions[..2 * n].to_vec());

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::definitions;
 use crate::metrics::MetricValue;
+use crate::report::load::SEEDS_SHOWN;
 use crate::report::runs::RunResult;
 use crate::report::table::{Cell, Column, Row, Table, markdown};
 
@@ -26,7 +27,7 @@ pub(super) fn of(tables: &[Table], runs: &[RunResult]) -> Value {
 }
 
 fn row(row: &Row, columns: &[Column], runs: &[&RunResult]) -> Value {
-    let mine: Vec<&&RunResult> = runs.iter().filter(|r| r.row_label() == row.label).collect();
+    let mine: Vec<&&RunResult> = runs.iter().filter(|r| r.row_label() == row.label).take(SEEDS_SHOWN).collect();
     let cell = |(cell, column): (&Cell, &Column)| {
         let seeds: Vec<Value> = mine
             .iter()

@@ -8,6 +8,7 @@ use super::shell::{self, digest, duration};
 use super::{Detail, curves, settings};
 use crate::energy::Counts;
 use crate::metrics::MetricValue;
+use crate::report::load::SEEDS_SHOWN;
 use crate::report::runs::{RunResult, Status};
 use crate::report::table::{Row, Table, grouped, number, purpose};
 use crate::text::html as escape;
@@ -23,9 +24,13 @@ pub(super) struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    /// The runs of a row that were begun.
-    fn of(&self, row: &Row) -> Vec<&'a RunResult> {
-        self.runs.iter().copied().filter(|r| r.row_label() == row.label && !r.run_id.is_empty()).collect()
+    /// The first runs of a row that were begun, and how many more there are.
+    fn of(&self, row: &Row) -> (Vec<&'a RunResult>, usize) {
+        let mut runs: Vec<&RunResult> =
+            self.runs.iter().copied().filter(|r| r.row_label() == row.label && !r.run_id.is_empty()).collect();
+        let more = runs.len().saturating_sub(SEEDS_SHOWN);
+        runs.truncate(SEEDS_SHOWN);
+        (runs, more)
     }
 
     fn detailed(&self, runs: &[&'a RunResult]) -> Vec<(&'a RunResult, &'a Detail)> {
@@ -43,7 +48,7 @@ impl<'a> Rows<'a> {
 pub(super) fn put(out: &mut String, rows: &Rows<'_>) {
     out.push_str("<section class=\"behind\"><h3>Runs behind each row</h3>\n");
     for (r, row) in rows.table.rows.iter().enumerate().filter(|(_, row)| !row.published_only) {
-        let mine = rows.of(row);
+        let (mine, more) = rows.of(row);
         let detailed = rows.detailed(&mine);
         let _ = writeln!(
             out,
@@ -54,6 +59,8 @@ pub(super) fn put(out: &mut String, rows: &Rows<'_>) {
         );
         if mine.is_empty() {
             out.push_str("<p class=\"none\">No run yet.</p>");
+        } else if more > 0 {
+            let _ = writeln!(out, "<p>The first {SEEDS_SHOWN} seeds; {} are not shown.</p>", grouped(more as u64));
         }
         if let Some(plain) = rows.plain(&mine) {
             let _ = writeln!(
