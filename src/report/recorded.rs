@@ -16,7 +16,7 @@ use crate::record::evaluation::{self, Evaluation, Found};
 use crate::record::{self, Event, Kind, Provenance, RunDir, atomic, events, manifest};
 
 /// Most points of a curve: more cannot be seen at its size.
-const POINTS: usize = 120;
+const POINTS: usize = 80;
 
 /// Details of the runs that a report shows, of each row the first seeds, by run id; what cannot be read is left out (the table
 /// names damaged runs).
