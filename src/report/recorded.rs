@@ -26,10 +26,15 @@ const POINTS: usize = 80;
 pub fn details(experiment: &Experiment, results: &Path, runs: &[RunResult]) -> Result<BTreeMap<String, Detail>> {
     let shown: HashSet<&str> =
         first_seeds(runs.iter()).iter().flat_map(|(_, of)| of.iter().map(|r| r.run_id.as_str())).collect();
+    // Ids without the attempt: folders of runs that are not shown are not looked into.
+    let asked_for: HashSet<&str> = shown.iter().filter_map(|id| Some(id.rsplit_once('-')?.0)).collect();
     let mut found = BTreeMap::new();
     for cells in experiment.cells.chunk_by(|a, b| a.run == b.run && a.eval == b.eval) {
         let asked = Asked::of(results, &cells[0])?;
         for cell in cells {
+            if !asked_for.contains(format!("{}-s{}", &asked.spec_digest[..8], cell.seed).as_str()) {
+                continue;
+            }
             let Some(run) = record::attempts(results, &asked.spec_digest, cell.seed)?.pop() else { continue };
             let id = run.id.to_string();
             if shown.contains(id.as_str()) {

@@ -87,10 +87,9 @@ pub fn svg(figure: &impl Figure, words: &Words) -> Result<String> {
 /// [`Error::Io`] when a file cannot be written; [`Error::Internal`] when drawing fails.
 pub fn save(figure: &impl Figure, words: &Words, folder: &Path, stem: &str) -> Result<String> {
     let text = svg(figure, words)?;
-    let tree = formats::tree(&text)?;
-    let png = formats::png(&tree, figure.size())?;
-    let pdf = formats::pdf(&text)?;
-    for (format, bytes) in FORMATS.into_iter().zip([text.as_bytes(), &png, &pdf]) {
+    let (tree, size) = (formats::tree(&text)?, figure.size());
+    let (png, pdf) = rayon::join(|| formats::png(&tree, size), || formats::pdf(&text));
+    for (format, bytes) in FORMATS.into_iter().zip([text.as_bytes(), &png?, &pdf?]) {
         let path = folder.join(format!("{stem}.{format}"));
         std::fs::write(&path, bytes).map_err(Error::io(&path))?;
     }
