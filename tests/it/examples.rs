@@ -11,6 +11,8 @@ use pita_bench::rng::{Purpose, Stream};
 use pita_bench::systems::by_name;
 use serde_json::Value;
 
+use crate::common::place::TINY;
+
 /// Every example with the verb that it belongs to.
 fn examples() -> Vec<(String, String)> {
     let mut command = Cli::command();
@@ -94,23 +96,6 @@ samples = 50
 [profiles.standard.metrics]
 n = 30
 "#;
-const NIGHTLY: &str = r#"
-name = "nightly"
-seeds = [0, 1, 2]
-[systems.lj13]
-temperature = 2.0
-reference = { ladder = [4.0], copies = 4, equilibration = 100, stride = 5, samples = 100 }
-[metrics]
-ids = ["energy-w1"]
-n = 40
-bootstrap = 10
-[samplers.md]
-kind = "md"
-walkers = 4
-equilibration = 50
-stride = 5
-samples = 40
-"#;
 const REFERENCES: &str = r#"
 name = "references"
 seeds = [0]
@@ -151,7 +136,8 @@ fn run() {
     let dir = tempfile::tempdir().unwrap();
     let at = |name: &str| dir.path().join(name);
     std::fs::create_dir(at("experiments")).unwrap();
-    let files = [("table1", TABLE), ("nightly", NIGHTLY), ("references", REFERENCES), ("solvers", SOLVERS)];
+    let nightly = TINY.replace("\"tiny\"", "\"nightly\"");
+    let files = [("table1", TABLE), ("nightly", &nightly), ("references", REFERENCES), ("solvers", SOLVERS)];
     for (name, text) in files {
         std::fs::write(at(&format!("experiments/{name}.toml")), text).unwrap();
     }
