@@ -6,11 +6,12 @@ use super::asked::Asked;
 use super::{DeviceArgs, Globals, output};
 use crate::error::{Error, Result};
 use crate::exec;
-use crate::exec::solvers::{self, Point, area, curve, measure};
+use crate::exec::solvers::{self, Point, curve, measure};
 use crate::metrics::by_id;
 use crate::record::Results;
 use crate::report::figures::{self, Curve, Curves, Words};
 use crate::report::table::number;
+use crate::stats::area;
 
 /// Arguments of `solvers`.
 #[derive(Debug, clap::Args)]

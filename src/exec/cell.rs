@@ -20,7 +20,7 @@ use crate::record::{
     Claim, Evaluation, EventLog, Failure, Kind, Partial, Provenance, Request, RunDir, Session, Status, atomic,
     checkpoint, evaluation, events, manifest, timestamp,
 };
-use crate::samplers::{Progress, Samples};
+use crate::samplers::{Population, Progress, Samples};
 
 /// How a cell ended.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -256,6 +256,10 @@ impl<'a> Attempt<'a> {
                         let finite = |(name, x): &(String, f64)| (name.clone(), x.is_finite().then_some(*x));
                         let values = progress.scalars.iter().map(finite).collect();
                         self.events.append(Kind::Scalars { step, phase: progress.phase, values })?;
+                    }
+                    if let Some(Population { temperature, energies }) = progress.population {
+                        let evaluations = progress.evaluations;
+                        self.events.append(Kind::Population { step, temperature, evaluations, energies })?;
                     }
                     if progress.finished {
                         break;

@@ -142,30 +142,3 @@ pub fn curve(points: &[&Point], of: &dyn Fn(&Point) -> Option<f64>) -> Vec<(f64,
     };
     budgets.into_iter().filter_map(at).collect()
 }
-
-/// Area under a curve over the logarithm of its abscissa, by the trapezoidal rule, per unit: the mean over all scales of cost. The value
-/// itself where there is one point.
-#[must_use]
-pub fn area(curve: &[(f64, f64)]) -> Option<f64> {
-    let (first, last) = (curve.first()?, curve.last()?);
-    let width = (last.0 / first.0).ln();
-    if width <= 0.0 {
-        return Some(first.1);
-    }
-    let sum: f64 = curve.windows(2).map(|w| 0.5 * (w[0].1 + w[1].1) * (w[1].0 / w[0].0).ln()).sum();
-    Some(sum / width)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// `ln x` over `ln x` from 0 to 2: mean 1; unequal steps count by their width.
-    #[test]
-    fn areas_by_hand() {
-        let e = std::f64::consts::E;
-        assert!((area(&[(1.0, 0.0), (e, 1.0), (e * e, 2.0)]).unwrap() - 1.0).abs() < 1e-12);
-        assert!((area(&[(1.0, 0.0), (e * e * e, 0.0), (e.powi(4), 4.0)]).unwrap() - 0.5).abs() < 1e-12);
-        assert_eq!((area(&[(7.0, 3.0)]), area(&[])), (Some(3.0), None));
-    }
-}

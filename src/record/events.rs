@@ -47,6 +47,17 @@ pub enum Kind {
         /// By name; `null` for a number that is not finite.
         values: BTreeMap<String, Option<f64>>,
     },
+    /// Particles on their way to the target. After a resume they may come twice.
+    Population {
+        /// Steps done.
+        step: u64,
+        /// Their temperature.
+        temperature: f64,
+        /// Charged energy evaluations so far.
+        evaluations: u64,
+        /// Quantiles of their reduced energies, the middles of equal shares of the weight.
+        energies: Vec<f64>,
+    },
     /// A checkpoint was written.
     Checkpoint {
         /// Steps done.

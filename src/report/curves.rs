@@ -19,9 +19,12 @@ const HALVES: u32 = 6;
 /// Fewest frames of a point.
 const FEWEST: usize = 16;
 
+/// Evaluations so far (mean over seeds), and the value of each seed.
+type Curve = (Vec<f64>, Vec<Vec<f64>>);
+
 /// Quality against cost; `None` when no run has both. `pictures` are those of the table's system, if there are any.
 #[must_use]
-pub fn cost(table: &Table, runs: &[RunResult], pictures: Option<&Pictures>) -> Option<Cost> {
+pub fn cost(table: &Table, runs: &[RunResult], courses: &[Course], pictures: Option<&Pictures>) -> Option<Cost> {
     let here: Vec<&RunResult> = runs
         .iter()
         .filter(|r| r.system == table.system && r.temperature == table.temperature && r.status == Status::Complete)
@@ -37,8 +40,9 @@ pub fn cost(table: &Table, runs: &[RunResult], pictures: Option<&Pictures>) -> O
                 let mut budgets: Vec<Budget> = rows.iter().filter_map(|row| budget(table, at, row, &here)).collect();
                 budgets.sort_by(|a, b| a.evaluations.total_cmp(&b.evaluations));
                 let energies = pictures.filter(|_| id == "energy-w1");
-                let chain = energies.and_then(|p| rows.iter().rev().find_map(|row| chain(p, row)));
-                Method { label: label.clone(), budgets, chain }
+                let curve =
+                    |p| rows.iter().rev().find_map(|row| chain(p, row).or_else(|| descent(courses, &here, row, p)));
+                Method { label: label.clone(), budgets, curve: energies.and_then(curve) }
             })
             .collect();
         let some = methods.iter().any(|m| !m.budgets.is_empty());
@@ -97,7 +101,7 @@ fn budget(table: &Table, at: usize, row: &str, runs: &[&RunResult]) -> Option<Bu
 }
 
 /// Energy-W1 of the first frames of a chain against the reference, over what they cost, by seed.
-fn chain(pictures: &Pictures, row: &str) -> Option<(Vec<f64>, Vec<Vec<f64>>)> {
+fn chain(pictures: &Pictures, row: &str) -> Option<Curve> {
     let at = pictures.rows.iter().position(|r| r == row)?;
     let chains: Option<Vec<_>> = pictures.chains[at].iter().copied().collect();
     let (chains, energies) = (chains?, &pictures.samples.methods[at].energies);
@@ -111,6 +115,49 @@ fn chain(pictures: &Pictures, row: &str) -> Option<(Vec<f64>, Vec<Vec<f64>>)> {
         |seed: &Vec<f64>, p: f64| line(1, &seed[..(p * seed.len() as f64) as usize], &reference).unwrap_or(f64::NAN);
     let values: Vec<Vec<f64>> = energies.iter().map(|seed| parts.iter().map(|&p| value(seed, p)).collect()).collect();
     (parts.len() > 1).then_some((evaluations, values))
+}
+
+/// Energy-W1 of the particles on their way down a ladder, reweighted to the target, over what they had cost. Of a run with two rows it
+/// is the curve of the reweighted one.
+fn descent(courses: &[Course], runs: &[&RunResult], row: &str, pictures: &Pictures) -> Option<Curve> {
+    let first = runs.iter().find(|r| r.row_label() == row)?;
+    let other = runs.iter().find(|r| r.run_id == first.run_id && r.reweighted != first.reweighted);
+    let plain = match other {
+        None => row.to_owned(),
+        Some(plain) if first.reweighted => plain.row_label(),
+        Some(_) => return None,
+    };
+    let mine = |c: &&Course| c.label == plain && c.system == first.system && c.temperature == first.temperature;
+    let reference = pictures.samples.reference.energies.concat();
+    let seeds = courses.iter().filter(mine).map(|c| c.quality(&reference)).filter(|seed| seed.len() > 1);
+    shared(&seeds.collect::<Vec<_>>())
+}
+
+/// Curves of seeds over the same evaluations: their means where all have as many points, else those of the seed with the fewest, the
+/// others interpolated between logarithms.
+fn shared(seeds: &[Vec<(f64, f64)>]) -> Option<Curve> {
+    let fewest = seeds.iter().min_by_key(|seed| seed.len())?;
+    if seeds.iter().all(|seed| seed.len() == fewest.len()) {
+        let mean = |k: usize| seeds.iter().map(|seed| seed[k].0).sum::<f64>() / seeds.len() as f64;
+        let values = seeds.iter().map(|seed| seed.iter().map(|point| point.1).collect());
+        return Some(((0..fewest.len()).map(mean).collect(), values.collect()));
+    }
+    let places: Vec<f64> = fewest.iter().map(|point| point.0).collect();
+    let values = seeds.iter().map(|seed| places.iter().map(|&at| between(seed, at)).collect());
+    Some((places.clone(), values.collect()))
+}
+
+/// The value of a curve at a place; beyond an end it is that of the end.
+fn between(curve: &[(f64, f64)], at: f64) -> f64 {
+    let next = curve.partition_point(|point| point.0 < at);
+    match (next.checked_sub(1).and_then(|last| curve.get(last)), curve.get(next)) {
+        (Some(a), Some(b)) => {
+            let share = (at / a.0).ln() / (b.0 / a.0).ln();
+            (a.1.ln() + share * (b.1 / a.1).ln()).exp()
+        }
+        (None, Some(end)) | (Some(end), None) => end.1,
+        (None, None) => f64::NAN,
+    }
 }
 
 /// Courses of one system by row, in order, and what figures call them.
@@ -184,6 +231,7 @@ mod tests {
     use crate::report::pictures::Chain;
     use crate::report::table::collect;
     use crate::report::table::tests::{example, value};
+    use crate::samplers::Population;
 
     fn run(label: &str, setting: (&str, &str), evaluations: u64, w1: f64) -> RunResult {
         let mut run =
@@ -205,7 +253,7 @@ mod tests {
             run("PITA", ("weights", "path"), 90_000, 2.0),
         ];
         let table = &collect(&runs).unwrap()[0];
-        let cost = cost(table, &runs, None).unwrap();
+        let cost = cost(table, &runs, &[], None).unwrap();
         let found: Vec<(&str, Vec<f64>)> = cost.panels[0]
             .methods
             .iter()
@@ -214,6 +262,50 @@ mod tests {
         let expected =
             [("SMC", vec![3.0, 1.0, 0.5]), ("PITA\nweights = exact", vec![2.0]), ("PITA\nweights = path", vec![2.0])];
         assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn seeds_share_places() {
+        let even = [vec![(1.0, 4.0), (10.0, 2.0)], vec![(3.0, 5.0), (30.0, 1.0)]];
+        assert_eq!(shared(&even).unwrap(), (vec![2.0, 20.0], vec![vec![4.0, 2.0], vec![5.0, 1.0]]));
+        let (places, values) =
+            shared(&[vec![(1.0, 8.0), (10.0, 4.0), (100.0, 1.0)], vec![(10.0, 3.0), (1e3, 1.0)]]).unwrap();
+        assert_eq!((places, &values[1]), (vec![10.0, 1e3], &vec![3.0, 1.0]));
+        assert!((values[0][0] - 4.0).abs() < 1e-12 && values[0][1] == 1.0, "{values:?}");
+        assert!((between(&[(10.0, 4.0), (1e3, 1.0)], 100.0) - 2.0).abs() < 1e-12);
+    }
+
+    /// Where a run has a row with weights, its particles' curve is that row's.
+    #[test]
+    fn particles_are_curves() {
+        let plain = run("PITA", ("weights", "path"), 9_000, 2.0);
+        let second = RunResult { label: "PITA reweighted".into(), reweighted: true, ..plain.clone() };
+        let population = |temperature, u: f64| Population { temperature, energies: vec![u] };
+        let course = Course {
+            label: plain.row_label(),
+            system: plain.system.clone(),
+            temperature: plain.temperature,
+            populations: vec![
+                (1e3, population(2.0 * plain.temperature, 1.0)),
+                (9e3, population(plain.temperature, 0.5)),
+            ],
+            ..Course::default()
+        };
+        let set = SampleSet { label: "reference".into(), distances: vec![], energies: vec![vec![0.0; 10]] };
+        let pictures = Pictures {
+            system: plain.system.clone(),
+            temperature: plain.temperature,
+            samples: Samples { reference: set, methods: vec![], length_unit: "r_m".into() },
+            rows: vec![],
+            chains: vec![],
+            reference: vec![],
+            molecule: None,
+        };
+        let rows = [&plain, &second];
+        let of = |row: &RunResult, runs: &[&RunResult]| descent(&[course.clone()], runs, &row.row_label(), &pictures);
+        let expected = (vec![1e3, 9e3], vec![vec![2.0, 0.5]]);
+        assert_eq!((of(&plain, &rows), of(&second, &rows)), (None, Some(expected.clone())));
+        assert_eq!(of(&plain, &[&plain]), Some(expected));
     }
 
     /// Frames that all lie 1 kT above the reference, then on it: Energy-W1 falls as the fraction of the first half does.

@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 
 use super::course::Course;
 use super::curves;
-use super::figures::{self, Convergence, FORMATS, Figure, SamplesFigure, Shown, Words};
+use super::figures::{self, Convergence, Cost, FORMATS, Figure, Quality, SamplesFigure, Shown, Words};
 use super::missing::Coverage;
 use super::page::{self, Material, Picture};
 use super::pictures::Pictures;
 use super::runs::RunResult;
-use super::table::{Table, csv, latex, markdown};
+use super::table::{Table, csv, grouped, latex, markdown};
 use crate::error::{Error, Result};
 use crate::text;
 
@@ -35,8 +35,9 @@ const LADDER: &str = "the ladder at a glance, from hot to cold, as the runs reco
 const TRAINING: &str =
     "losses over training, one rung after the other; where the axis is logarithmic, the mean is one of logarithms.";
 const COST: &str = "quality against cost. Large markers are means over seeds with the 95 % interval of the table, small ones \
-    seeds. Lines join budgets of one method; the curve of a chain is that of its first frames, against up to 10,000 frames \
-    of the reference, a mean of logarithms over seeds. What costs the same is moved a little aside.";
+    seeds. Lines join budgets of one method. Curves are Energy-W1 on the way, against up to 10,000 frames of the reference, a mean of \
+    logarithms over seeds: of a chain that of its first frames, of a ladder that of its particles at each temperature, reweighted to \
+    the target. What costs the same is moved a little aside.";
 
 /// The figures of a report as they are written.
 struct Album<'a> {
@@ -85,11 +86,25 @@ impl Album<'_> {
         if let Some(training) = curves::training(table, self.runs, courses) {
             self.put("training", place, &training, &seeds(TRAINING))?;
         }
-        if let Some(cost) = curves::cost(table, self.runs, p) {
-            self.put("cost", place, &cost, COST)?;
+        if let Some(cost) = curves::cost(table, self.runs, courses, p) {
+            self.put("cost", place, &cost, &format!("{COST}{}", areas(&cost)))?;
         }
         Ok(())
     }
+}
+
+/// The areas under the curves of a figure, as a sentence.
+fn areas(cost: &Cost) -> String {
+    let Some(((first, last), areas)) = cost.panels.first().and_then(Quality::areas) else { return String::new() };
+    let areas: Vec<String> =
+        areas.iter().map(|(label, area)| format!("{} {area:.2}", label.replace('\n', ", "))).collect();
+    format!(
+        " Area under each curve (its mean over the logarithm of the evaluations from {} to {}; beyond its ends a curve keeps its value): \
+         {}.",
+        grouped(first as u64),
+        grouped(last as u64),
+        areas.join("; ")
+    )
 }
 
 /// Where a figure belongs: under which table, in file names, in words, and what it lacks.
@@ -259,6 +274,7 @@ mod tests {
                 system: "lj13".into(),
                 temperature: 1.0,
                 rungs: rungs.to_vec(),
+                populations: Vec::new(),
                 losses: [("score".to_owned(), loss)].into(),
                 borders: vec![30.0],
             }

@@ -5,6 +5,7 @@ pub mod internal;
 pub mod md;
 pub mod pita;
 pub mod pita_ic;
+pub mod population;
 pub mod reference;
 pub mod smc;
 pub mod state;
@@ -18,6 +19,8 @@ use crate::energy::Metered;
 use crate::error::{Error, Result};
 use crate::spec::{RunSpec, SamplerSpec};
 use crate::systems::System;
+
+pub use population::Population;
 
 /// What a sampler may use while it works.
 pub struct Context {
@@ -40,6 +43,8 @@ pub struct Progress {
     pub phase: String,
     /// Named numbers to record as an event (`loss`, `ess`, ...); empty for none.
     pub scalars: Vec<(String, f64)>,
+    /// Particles at a temperature, where the sampler has just made them.
+    pub population: Option<Population>,
     /// Charged energy evaluations so far; the harness fills it in.
     pub evaluations: u64,
     /// Finished: [`Sampler::samples`] is final.

@@ -62,6 +62,27 @@ fn harmonic(ladder: Ladder, walkers: usize) -> SmcSpec {
     }
 }
 
+/// Particles are told of at every temperature: their reduced energies have mean d/2 there.
+#[test]
+fn particles_on_the_way() {
+    let mut ctx = on(Harmonic { k: 7.0 }, 1.0, None, 5);
+    let mut sampler = start(&harmonic(Ladder::Fixed(vec![4.0, 2.0]), 240), &ctx);
+    let mut found = Vec::new();
+    loop {
+        let progress = sampler.step(&mut ctx).unwrap();
+        found.extend(progress.population);
+        if progress.finished {
+            break;
+        }
+    }
+    assert_eq!(found.iter().map(|p| p.temperature).collect::<Vec<_>>(), [4.0, 2.0, 1.0]);
+    for population in found {
+        // 240 particles: a standard error of sqrt(d/2 / 240), or 0.27; resampled ones are fewer.
+        let mean = population.energies.iter().sum::<f64>() / population.energies.len() as f64;
+        assert!((mean - 0.5 * FREE).abs() < 1.5, "{mean} at {}", population.temperature);
+    }
+}
+
 /// `ln Z/Z_0 = d/2 ln T/T_0` within its error over seeds; the error bar is what estimates scatter by, also where the frames
 /// of one walker are nearly the same.
 #[test]

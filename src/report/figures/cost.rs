@@ -8,6 +8,7 @@ use super::axes::{self, FOOT, SIDE};
 use super::band::Band;
 use super::numbers::{self, Ticked};
 use super::style::{self, BOLD, DOUBLE, INK, Key, SINGLE, THIN};
+use crate::stats;
 
 /// A row of the table: one method with one budget.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,8 +30,8 @@ pub struct Method {
     pub label: String,
     /// Its budgets; several are joined by a line in the order of their cost.
     pub budgets: Vec<Budget>,
-    /// How the value falls while a chain runs: evaluations so far (mean over seeds), and the value of each seed.
-    pub chain: Option<(Vec<f64>, Vec<Vec<f64>>)>,
+    /// How the value falls while a run goes on: evaluations so far (mean over seeds), and the value of each seed.
+    pub curve: Option<(Vec<f64>, Vec<Vec<f64>>)>,
 }
 
 /// One metric.
@@ -71,6 +72,27 @@ impl Cost {
     }
 }
 
+impl Quality {
+    /// Areas under the curves: the mean of each over the logarithm of the evaluations, from the first point of all curves to the
+    /// last; beyond its ends a curve keeps its value. Those ends, and the area by label.
+    #[must_use]
+    pub fn areas(&self) -> Option<((f64, f64), Vec<(&str, f64)>)> {
+        let curves: Vec<_> = self.methods.iter().filter_map(|m| Some((m.label.as_str(), m.curve.as_ref()?))).collect();
+        let first = curves.iter().filter_map(|(_, c)| c.0.first().copied()).fold(f64::INFINITY, f64::min);
+        let last = curves.iter().filter_map(|(_, c)| c.0.last().copied()).fold(0.0, f64::max);
+        let area = |(places, seeds): &(Vec<f64>, Vec<Vec<f64>>)| {
+            let value = |k: usize| (seeds.iter().map(|s| s[k].ln()).sum::<f64>() / seeds.len() as f64).exp();
+            let inner = places.iter().enumerate().map(|(k, &n)| (n, value(k)));
+            let ends = (value(0), value(places.len() - 1));
+            let points: Vec<(f64, f64)> =
+                std::iter::once((first, ends.0)).chain(inner).chain([(last, ends.1)]).collect();
+            stats::area(&points)
+        };
+        let areas = curves.iter().filter_map(|(label, curve)| Some((*label, area(curve)?)));
+        (first < last).then(|| ((first, last), areas.collect()))
+    }
+}
+
 impl Figure for Cost {
     fn size(&self) -> (u32, u32) {
         (self.width(), style::legend_height(&self.keys(), self.width()) as u32 + HEIGHT + FOOT as u32)
@@ -102,10 +124,10 @@ impl Quality {
     /// Ends of both axes, logarithms.
     fn ranges(&self) -> Option<((f64, f64), (f64, f64))> {
         let budgets = || self.methods.iter().flat_map(|m| &m.budgets);
-        let chains = || self.methods.iter().filter_map(|m| m.chain.as_ref());
-        let x = budgets().map(|b| b.evaluations).chain(chains().flat_map(|c| c.0.iter().copied()));
+        let curves = || self.methods.iter().filter_map(|m| m.curve.as_ref());
+        let x = budgets().map(|b| b.evaluations).chain(curves().flat_map(|c| c.0.iter().copied()));
         let y = budgets().flat_map(|b| b.seeds.iter().map(|s| s.1).chain([b.value]));
-        let y = y.chain(chains().flat_map(|c| c.1.iter().flatten().copied())).chain(self.floor);
+        let y = y.chain(curves().flat_map(|c| c.1.iter().flatten().copied())).chain(self.floor);
         let around = |values: Vec<f64>| numbers::around(&values.into_iter().map(log).collect::<Vec<_>>());
         around(x.collect()).zip(around(y.collect()))
     }
@@ -141,7 +163,7 @@ fn panel<DB: DrawingBackend>(area: &DrawingArea<DB, Shift>, quality: &Quality) -
     let aside = quality.aside(x.1 - x.0);
     // Curves first: no band covers a marker.
     for (i, method) in quality.methods.iter().enumerate() {
-        if let Some((evaluations, seeds)) = &method.chain {
+        if let Some((evaluations, seeds)) = &method.curve {
             let logs = |values: &Vec<f64>| values.iter().copied().map(log).collect::<Vec<f64>>();
             Band::new(logs(evaluations), seeds.iter().map(logs).collect()).draw(&mut chart, i, y)?;
         }
@@ -175,7 +197,20 @@ mod tests {
 
     fn method(evaluations: &[f64]) -> Method {
         let budget = |&n: &f64| Budget { evaluations: n, value: 1.0, ends: None, seeds: vec![(n, 0.1), (n, 10.0)] };
-        Method { label: "MD".into(), budgets: evaluations.iter().map(budget).collect(), chain: None }
+        Method { label: "MD".into(), budgets: evaluations.iter().map(budget).collect(), curve: None }
+    }
+
+    /// From 10 to 1000: one curve falls from e to 1 within the first half, the other one stays at 3.
+    #[test]
+    fn areas_by_hand() {
+        let with = |label: &str, curve| Method { label: label.into(), curve: Some(curve), ..method(&[]) };
+        let falling = with("falls", (vec![10.0, 100.0], vec![vec![1.0_f64.exp(), 1.0]]));
+        let flat = with("stays", (vec![100.0, 1_000.0], vec![vec![3.0, 3.0]]));
+        let quality = Quality { metric: String::new(), floor: None, methods: vec![falling, method(&[5.0]), flat] };
+        let (ends, areas) = quality.areas().unwrap();
+        assert_eq!((ends, areas[0].0, areas[1].0), ((10.0, 1e3), "falls", "stays"));
+        assert!((areas[1].1 - 3.0).abs() < 1e-12, "{areas:?}");
+        assert!((areas[0].1 - 0.25 * (1.0_f64.exp() + 1.0) - 0.5).abs() < 1e-12, "{areas:?}");
     }
 
     /// Budgets of one cost stand beside each other, others where they are.

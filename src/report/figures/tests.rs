@@ -63,7 +63,7 @@ fn curves() -> (Ladder, Training, Cost) {
     let method = |label: &str| Method {
         label: label.into(),
         budgets: vec![budget(1e3), budget(1e5)],
-        chain: Some((vec![1e2, 1e3], vec![vec![3.0, 1.0], vec![2.0, 0.9]])),
+        curve: Some((vec![1e2, 1e3], vec![vec![3.0, 1.0], vec![2.0, 0.9]])),
     };
     let quality =
         |metric: &str| Quality { metric: metric.into(), floor: Some(0.02), methods: NAMES.map(method).to_vec() };

@@ -16,7 +16,7 @@ use crate::rng::{self, Stream};
 use crate::samplers::free_energy::{Side, bennett};
 use crate::samplers::md::mala::Mala;
 use crate::samplers::md::{INITIAL_SALT, Md, Role};
-use crate::samplers::{Context, Progress, Sampler, Samples, state};
+use crate::samplers::{Context, Population, Progress, Sampler, Samples, state};
 use crate::spec::{Integrator, PitaSpec, TrainOn, Weights};
 use crate::systems::System;
 
@@ -156,12 +156,13 @@ impl Pita {
         for (name, _) in &mut scalars {
             *name = format!("initial.{}", name.trim_start_matches("md."));
         }
-        let report = self.progress("initial data", step.total as usize, scalars);
+        let mut report = self.progress("initial data", step.total as usize, scalars);
         if step.finished {
             if self.spec.initial.integrator == Integrator::Mala {
                 self.mala_step = self.initial.mala_step();
             }
             let (x, energy, force) = self.initial.take_frames();
+            report.population = self.population(self.rung, &energy, None);
             let walkers = self.spec.initial.walkers;
             let origin = (0..energy.len()).map(|i| (i % walkers) as i64).collect();
             self.enter_training(&Buffer { x, energy, force, origin });
@@ -297,6 +298,10 @@ impl Pita {
             }
         }
         let mut report = self.progress("refinement", total, scalars);
+        if finished {
+            let log_weight = Some(self.log_weight.as_slice()).filter(|log| !log.is_empty());
+            report.population = self.population(self.rung + 1, &self.result.energy, log_weight);
+        }
         if finished && self.rung + 1 == self.rungs() {
             self.next_phase(Phase::Done);
             report.finished = true;
@@ -306,6 +311,13 @@ impl Pita {
             self.enter_training(&made);
         }
         Ok(report)
+    }
+
+    /// Particles of a rung.
+    fn population(&self, rung: usize, energies: &[f64], log_weight: Option<&[f64]>) -> Option<Population> {
+        let kt = self.kt(rung);
+        let reduced: Vec<f64> = energies.iter().map(|e| e / kt).collect();
+        Population::of(self.temperatures[rung], &reduced, log_weight)
     }
 
     /// `f_{k+1} - f_k` between the data of this rung and the particles made from it, in kT.

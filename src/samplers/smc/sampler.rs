@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::rng::{self, Stream};
 use crate::samplers::internal::volume;
 use crate::samplers::md::{INITIAL_SALT, Md, Recorder, Role};
-use crate::samplers::{BUDGET_ENDED, Context, Progress, Sampler, Samples, state};
+use crate::samplers::{BUDGET_ENDED, Context, Population, Progress, Sampler, Samples, state};
 use crate::spec::{Coordinates, Integrator, Ladder, SmcSpec};
 use crate::systems::System;
 
@@ -121,7 +121,7 @@ impl Smc {
         for (name, _) in &mut scalars {
             *name = format!("initial.{}", name.trim_start_matches("md."));
         }
-        let report = self.progress("initial data", step.total as usize, scalars);
+        let mut report = self.progress("initial data", step.total as usize, scalars);
         if step.finished {
             let first = match self.spec.initial.integrator {
                 Integrator::Mala => self.initial.mala_step(),
@@ -130,6 +130,7 @@ impl Smc {
             let (x, energies, forces) = self.initial.take_frames();
             let n = self.moves.begin(x, energies, forces, first)?;
             self.weights = Weights::new(n, self.spec.initial.walkers);
+            report.population = self.population();
             (self.phase, self.done) = (Phase::Move, 0);
         }
         Ok(report)
@@ -199,6 +200,7 @@ impl Smc {
         scalars.extend(self.chain_scalars(acceptance, kt));
         let mut report = self.progress("moves", total, scalars);
         if self.done == total {
+            report.population = self.population();
             self.done = 0;
             if self.at_target() {
                 self.phase = Phase::Record;
@@ -207,6 +209,13 @@ impl Smc {
             }
         }
         Ok(report)
+    }
+
+    /// The particles as they are.
+    fn population(&self) -> Option<Population> {
+        let kt = self.system.kt(self.temperature());
+        let reduced: Vec<f64> = self.moves.energies().iter().map(|e| e / kt).collect();
+        Population::of(self.temperature(), &reduced, Some(&self.weights.log()))
     }
 
     fn chain_scalars(&self, acceptance: f64, kt: f64) -> Vec<(String, f64)> {

@@ -37,6 +37,12 @@ impl Weights {
         1.0 / (self.mass.len() as f64 * self.mass.iter().map(|w| w * w).sum::<f64>())
     }
 
+    /// Logarithms of the weights `[n]`.
+    #[must_use]
+    pub fn log(&self) -> Vec<f64> {
+        self.mass.iter().map(|m| m.ln()).collect()
+    }
+
     /// What a step with these log-weights would leave: `(sum W w)^2 / sum W w^2`, in (0, 1]; 0 when no weight is positive.
     #[must_use]
     pub fn step_ess(&self, change: &[f64]) -> f64 {
@@ -68,7 +74,7 @@ impl Weights {
 
     /// Systematic resampling by one uniform; returns who was kept. Weights are equal afterwards.
     pub fn resample(&mut self, u: f64) -> Vec<usize> {
-        let log: Vec<f64> = self.mass.iter().map(|m| m.ln()).collect();
+        let log = self.log();
         let kept = systematic(&log, log.len(), u);
         self.parents = kept.iter().map(|&i| self.parents[i]).collect();
         self.mass.fill(1.0 / kept.len() as f64);

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::flow::Weights;
 use crate::metrics::weights::{clip, log_mean_exp};
 use crate::rng::{self, Stream};
-use crate::samplers::{Context, Progress, Sampler, Samples, state};
+use crate::samplers::{Context, Population, Progress, Sampler, Samples, state};
 use crate::spec::{Start, TabgSpec};
 use crate::systems::System;
 
@@ -118,7 +118,7 @@ impl TaBg {
     /// Starts the next stage, or draws the result.
     fn next_stage(&mut self, stage: usize) {
         self.stage = stage;
-        (self.log_w, self.chosen, self.rows) = (Vec::new(), Vec::new(), Vec::new());
+        (self.log_w, self.energies, self.chosen, self.rows) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         self.enter(if stage < self.stages() { Phase::Fill } else { Phase::Sample });
     }
 
@@ -249,7 +249,9 @@ impl TaBg {
             let stream = Self::draws_of(ctx.seed, self.stage as u64);
             let to = self.temperatures[self.stage + 1];
             let items = self.done..self.done + n;
-            self.log_w.extend(self.weighted(&mut ctx.energy, Purpose::Annealing, &stream, items, to)?.log_w);
+            let new = self.weighted(&mut ctx.energy, Purpose::Annealing, &stream, items, to)?;
+            self.log_w.extend(new.log_w);
+            self.energies.extend(new.energies);
             self.done += n;
         }
         let spent = n < wanted;
@@ -265,14 +267,15 @@ impl TaBg {
             self.next_stage(self.stages());
             return Ok(report);
         }
-        scalars.extend(self.choose(ctx.seed)?);
-        let report = self.progress("weighting", total, scalars);
+        let (chosen, population) = self.choose(ctx.seed)?;
+        scalars.extend(chosen);
+        let report = Progress { population, ..self.progress("weighting", total, scalars) };
         self.enter(Phase::Gather);
         Ok(report)
     }
 
     /// Clips the weights and resamples; what there is to say about them.
-    fn choose(&mut self, seed: u64) -> Result<Vec<(&'static str, f64)>> {
+    fn choose(&mut self, seed: u64) -> Result<(Vec<(&'static str, f64)>, Option<Population>)> {
         let spec = &self.spec.anneal;
         let drawn = self.log_w.len();
         let raw = crate::diffusion::ess(&self.log_w);
@@ -300,9 +303,10 @@ impl TaBg {
         self.chosen.sort_unstable();
         let mut distinct = self.chosen.clone();
         distinct.dedup();
-        self.log_w = Vec::new();
+        let population = self.population(self.stage + 1, kept.iter().map(|&i| i as usize), &log_w);
+        (self.log_w, self.energies) = (Vec::new(), Vec::new());
         let passes = (spec.steps * spec.batch.min(spec.buffer)) as f64 / distinct.len() as f64;
-        Ok(vec![
+        let scalars = vec![
             ("anneal.ess", ess),
             ("anneal.ess_unclipped", raw),
             ("anneal.clipped", clipped as f64),
@@ -311,7 +315,16 @@ impl TaBg {
             // How often training sees each of them: after ten or twenty times it has learnt them by heart.
             ("anneal.passes", passes),
             ("anneal.log_z", log_z),
-        ])
+        ];
+        Ok((scalars, population))
+    }
+
+    /// Those of the draws so far, and the logarithms of their weights at a temperature of the ladder.
+    fn population(&self, at: usize, which: impl Iterator<Item = usize>, log_w: &[f64]) -> Option<Population> {
+        let temperature = self.temperatures[at];
+        let kt = self.system.kt(temperature);
+        let reduced: Vec<f64> = which.map(|i| self.energies[i] / kt).collect();
+        Population::of(temperature, &reduced, Some(log_w))
     }
 
     /// Makes the resampled rows again: draws are a function of their number, so none had to be kept.
@@ -397,6 +410,7 @@ impl TaBg {
             ("samples.dropped", dropped as f64),
         ];
         let mut report = self.progress("samples", total, scalars);
+        report.population = self.population(self.stages(), 0..self.energies.len(), &self.log_w);
         self.enter(Phase::Done);
         report.finished = true;
         Ok(report)
