@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
+use rayon::prelude::*;
+
 use super::course::Course;
 use super::names;
 use super::pictures::{Chain, Gallery, Pictures};
@@ -48,28 +50,39 @@ pub fn runs(experiment: &Experiment, results: &Path) -> Result<Loaded> {
     for cells in experiment.cells.chunk_by(|a, b| a.run == b.run && a.eval == b.eval) {
         let asked = Asked::of(results, &cells[0])?;
         let reference = exec::references::counts(results, &cells[0].run.system, &cells[0].eval.reference);
-        for cell in cells {
-            let Some(run) = record::attempts(results, &asked.spec_digest, cell.seed)?.pop() else {
-                loaded.runs.extend(with_second(cell, blank(cell, None, Status::NeverRun)));
-                continue;
-            };
-            let read = || -> Result<_> {
-                let committed = run.status().has_samples();
-                let found = committed.then(|| evaluation::find(&run, &asked.yardstick, cell.seed)).transpose()?;
-                Ok((rows(cell, &run, reference.as_ref(), found.as_ref(), results)?, found))
-            };
-            let (rows, found) = read().unwrap_or_else(|e| {
-                loaded.damaged.push(format!("{}: {e}", run.id));
-                (with_second(cell, damaged(cell, &run, &e)), None)
-            });
-            if let Some(Found::OtherCode(_) | Found::Missing) = found {
-                let by_other_code = !matches!(found, Some(Found::Missing));
-                loaded.lacking.push(Lacking { cell: cell.clone(), by_other_code });
-            }
-            loaded.runs.extend(rows);
+        let read = |cell| of_cell(cell, &asked, reference.as_ref(), results);
+        for one in cells.par_iter().map(read).collect::<Result<Vec<_>>>()? {
+            loaded.runs.extend(one.runs);
+            loaded.lacking.extend(one.lacking);
+            loaded.damaged.extend(one.damaged);
         }
     }
     Ok(loaded)
+}
+
+/// What the run folders have for one cell.
+fn of_cell(cell: &Cell, asked: &Asked, reference: Option<&Counts>, results: &Path) -> Result<Loaded> {
+    let Some(run) = record::attempts(results, &asked.spec_digest, cell.seed)?.pop() else {
+        return Ok(Loaded { runs: with_second(cell, blank(cell, None, Status::NeverRun)), ..Loaded::default() });
+    };
+    let read = || -> Result<_> {
+        let committed = run.status().has_samples();
+        let found = committed.then(|| evaluation::find(&run, &asked.yardstick, cell.seed)).transpose()?;
+        Ok((rows(cell, &run, reference, found.as_ref(), results)?, found))
+    };
+    Ok(match read() {
+        Ok((runs, found)) => {
+            let by_other_code = matches!(found, Some(Found::OtherCode(_)));
+            let lacks = by_other_code || found == Some(Found::Missing);
+            let lacking = lacks.then(|| Lacking { cell: cell.clone(), by_other_code });
+            Loaded { runs, lacking: lacking.into_iter().collect(), damaged: Vec::new() }
+        }
+        Err(e) => Loaded {
+            runs: with_second(cell, damaged(cell, &run, &e)),
+            damaged: vec![format!("{}: {e}", run.id)],
+            ..Loaded::default()
+        },
+    })
 }
 
 /// A run is a row; with importance weights of its own kind a second one, its samples reweighted.
@@ -260,7 +273,7 @@ pub fn pictures(experiment: &Experiment, results: &Path, runs: &[RunResult]) -> 
 }
 
 /// Most seeds of a row that figures draw and the page has details of: more are a blot, and a page that does not open.
-pub(super) const SEEDS_SHOWN: usize = 20;
+pub(super) const SEEDS_SHOWN: usize = 10;
 
 /// The first seeds of each row, in the order of the table. Row labels of a system at one temperature, or of all.
 pub(super) fn first_seeds<'a>(runs: impl Iterator<Item = &'a RunResult>) -> Vec<(String, Vec<&'a RunResult>)> {
