@@ -298,27 +298,35 @@ fn screen<T: Real>(gb: &Born<T>, salt: &Salt<T>, born: &mut BornRows<T>, energy:
     sum.end(energy);
 }
 
+/// Own terms of atom `i` in lane `l`, whose Born radius is `1 / inv_b`; gives the radius and their energy.
+#[inline(always)]
+fn alone<T: Real>(gb: &Born<T>, born: &mut BornRows<T>, (i, l): (usize, usize), inv_b: T) -> (T, T) {
+    let (half, six) = (T::from_f64(0.5), T::from_f64(6.0));
+    let atom = &gb.atoms[i];
+    let rho = atom.offset_radius + gb.offset;
+    let charge = half * gb.tau * atom.charge * atom.charge;
+    let reach = rho + gb.probe;
+    let surface = gb.surface * reach * reach;
+    let b = T::ONE / inv_b;
+    let ratio = rho * inv_b;
+    let ratio2 = ratio * ratio;
+    let ace = surface * ratio2 * ratio2 * ratio2;
+    born.radius[i].0[l] = b;
+    born.inv_radius[i].0[l] = inv_b;
+    born.pull[i].0[l] = (charge * inv_b - six * ace) * inv_b;
+    (b, ace - charge * inv_b)
+}
+
 /// Born radii of HCT: `1/B = 1/o - I`.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
 fn bare_radii<T: Real>(gb: &Born<T>, born: &mut BornRows<T>, energy: &mut Row<T>) {
-    let (half, six) = (T::from_f64(0.5), T::from_f64(6.0));
     let mut sum = Sum::ZERO;
     for (i, atom) in gb.atoms.iter().enumerate() {
-        let rho = atom.offset_radius + gb.offset;
         let inv_o = T::ONE / atom.offset_radius;
-        let charge = half * gb.tau * atom.charge * atom.charge;
-        let reach = rho + gb.probe;
-        let surface = gb.surface * reach * reach;
         for l in 0..LANES {
             let inv_b = inv_o - born.integral[i].0[l];
-            let b = T::ONE / inv_b;
-            let ratio = rho * inv_b;
-            let ratio2 = ratio * ratio;
-            let ace = surface * ratio2 * ratio2 * ratio2;
-            sum.part.0[l] += ace - charge * inv_b;
-            born.radius[i].0[l] = b;
-            born.inv_radius[i].0[l] = inv_b;
-            born.pull[i].0[l] = (charge * inv_b - six * ace) * inv_b;
+            let (b, energy) = alone(gb, born, (i, l), inv_b);
+            sum.part.0[l] += energy;
             born.gain[i].0[l] = b * b;
         }
         sum.added(i);
@@ -328,28 +336,18 @@ fn bare_radii<T: Real>(gb: &Born<T>, born: &mut BornRows<T>, energy: &mut Row<T>
 
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
 fn radii<T: Real>(gb: &Born<T>, tanh: &[[T; 3]], born: &mut BornRows<T>, energy: &mut Row<T>) {
-    let (half, two, three, six) = (T::from_f64(0.5), T::from_f64(2.0), T::from_f64(3.0), T::from_f64(6.0));
+    let (two, three) = (T::from_f64(2.0), T::from_f64(3.0));
     let mut sum = Sum::ZERO;
     for (i, (atom, &[alpha, beta, gamma])) in gb.atoms.iter().zip(tanh).enumerate() {
         let o = atom.offset_radius;
-        let rho = o + gb.offset;
-        let (inv_o, inv_rho) = (T::ONE / o, T::ONE / rho);
-        let charge = half * gb.tau * atom.charge * atom.charge;
-        let reach = rho + gb.probe;
-        let surface = gb.surface * reach * reach;
+        let (inv_o, inv_rho) = (T::ONE / o, T::ONE / (o + gb.offset));
         for l in 0..LANES {
             let psi = born.integral[i].0[l] * o;
             let u = psi * (alpha + psi * (gamma * psi - beta));
             let tanh = u.tanh();
             let inv_b = inv_o - tanh * inv_rho;
-            let b = T::ONE / inv_b;
-            let ratio = rho * inv_b;
-            let ratio2 = ratio * ratio;
-            let ace = surface * ratio2 * ratio2 * ratio2;
-            sum.part.0[l] += ace - charge * inv_b;
-            born.radius[i].0[l] = b;
-            born.inv_radius[i].0[l] = inv_b;
-            born.pull[i].0[l] = (charge * inv_b - six * ace) * inv_b;
+            let (b, energy) = alone(gb, born, (i, l), inv_b);
+            sum.part.0[l] += energy;
             let slope = alpha + psi * (three * gamma * psi - two * beta);
             born.gain[i].0[l] = b * b * (T::ONE - tanh * tanh) * slope * o * inv_rho;
         }
