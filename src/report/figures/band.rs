@@ -49,17 +49,12 @@ impl Band {
     }
 
     /// Draws interval, seeds and mean in the colour of method `i`, no further than the vertical range.
-    pub(super) fn draw<DB, X, Y>(
+    pub(super) fn draw<DB: DrawingBackend, X: Ranged<ValueType = f64>, Y: Ranged<ValueType = f64>>(
         &self,
         chart: &mut ChartContext<'_, DB, Cartesian2d<X, Y>>,
         i: usize,
         (low, high): (f64, f64),
-    ) -> Result<(), String>
-    where
-        DB: DrawingBackend,
-        X: Ranged<ValueType = f64>,
-        Y: Ranged<ValueType = f64>,
-    {
+    ) -> Result<(), String> {
         let inside = |y: f64| y.clamp(low, high);
         let ends = self.x.iter().zip(&self.mean).map(|(&x, m)| m.and_then(|m| m.1).map(|(lo, hi)| (x, lo, hi)));
         for piece in pieces(ends) {
@@ -80,17 +75,12 @@ impl Band {
 }
 
 /// Draws a line that has gaps where there is no point, and where it is above the range.
-pub(super) fn strokes<DB, X, Y>(
+pub(super) fn strokes<DB: DrawingBackend, X: Ranged<ValueType = f64>, Y: Ranged<ValueType = f64>>(
     chart: &mut ChartContext<'_, DB, Cartesian2d<X, Y>>,
     points: impl Iterator<Item = Option<(f64, f64)>>,
     style: ShapeStyle,
     (low, high): (f64, f64),
-) -> Result<(), String>
-where
-    DB: DrawingBackend,
-    X: Ranged<ValueType = f64>,
-    Y: Ranged<ValueType = f64>,
-{
+) -> Result<(), String> {
     for piece in pieces(points) {
         let piece = piece.into_iter().map(|(x, y)| (x, y.clamp(low, high)));
         chart.draw_series(LineSeries::new(piece, style)).map_err(|e| e.to_string())?;

@@ -72,7 +72,6 @@ impl Figure for Convergence {
     }
 
     fn draw<DB: DrawingBackend>(&self, area: &DrawingArea<DB, Shift>) -> Result<(), String> {
-        area.fill(&WHITE).map_err(|e| e.to_string())?;
         let rest = style::legend(area, &keys())?;
         let (left, right) = rest.split_horizontally(DOUBLE as i32 / 2);
         self.draw_halves(&left)?;

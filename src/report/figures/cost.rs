@@ -99,7 +99,6 @@ impl Figure for Cost {
     }
 
     fn draw<DB: DrawingBackend>(&self, area: &DrawingArea<DB, Shift>) -> Result<(), String> {
-        area.fill(&WHITE).map_err(|e| e.to_string())?;
         let rest = style::legend(area, &self.keys())?;
         for (place, quality) in rest.split_evenly((1, self.panels.len().max(1))).iter().zip(&self.panels) {
             panel(place, quality)?;

@@ -44,7 +44,6 @@ impl Figure for Curves {
     }
 
     fn draw<DB: DrawingBackend>(&self, area: &DrawingArea<DB, Shift>) -> Result<(), String> {
-        area.fill(&WHITE).map_err(|e| e.to_string())?;
         let rest = style::legend(area, &self.keys())?;
         let shown: Vec<&Curve> = self.shown().collect();
         let costs = || shown.iter().flat_map(|c| c.points.iter().map(|p| p.0));

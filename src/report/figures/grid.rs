@@ -5,10 +5,8 @@ use plotters::prelude::*;
 
 use super::axes::{FOOT, SIDE};
 use super::letters::wrapped;
-use super::style::{self, DOUBLE, LABEL, LINE, SINGLE};
+use super::style::{self, DOUBLE, Key, LABEL, LINE, SINGLE};
 
-/// Most panels side by side.
-const COLUMNS: usize = 4;
 /// Between two panels.
 const GAP: i32 = 44;
 /// Between two panels with labels.
@@ -17,8 +15,6 @@ const LABELS: i32 = 112;
 const BELOW: i32 = 26;
 /// Right of the last one.
 const RIGHT: i32 = 30;
-/// Highest plot: 1.4 inches.
-const HIGHEST: f64 = 420.0;
 
 /// Where panels are. Methods beyond the first four are further down, in a block of their own.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,18 +33,23 @@ pub(super) struct Grid {
 }
 
 impl Grid {
+    /// Most panels side by side.
+    const COLUMNS: usize = 4;
+    /// Highest plot: 1.4 inches.
+    const HIGHEST: f64 = 420.0;
+
     /// A column for every title, `rows` panels in it, below `top`. A plot is `shape` times as high as wide, but not higher
     /// than 1.4 inches.
     #[must_use]
     pub(super) fn new(titles: &[String], rows: usize, top: i32, shape: f64) -> Self {
         let methods = titles.len().max(1);
-        let columns = methods.div_ceil(methods.div_ceil(COLUMNS));
+        let columns = methods.div_ceil(methods.div_ceil(Self::COLUMNS));
         let room = Self::wide(columns) as i32 - SIDE - RIGHT - (columns as i32 - 1) * GAP;
         let width = room / columns as i32;
         let titles: Vec<Vec<String>> =
             titles.iter().map(|t| wrapped(t, LABEL, f64::from(width + GAP - 8), 3)).collect();
         let lines = titles.iter().map(Vec::len).max().unwrap_or(1) as i32;
-        let plot = (width, (f64::from(width) * shape).min(HIGHEST) as i32);
+        let plot = (width, (f64::from(width) * shape).min(Self::HIGHEST) as i32);
         Self { titles, columns, rows, top, plot, gap: GAP, head: 24 + lines * LINE }
     }
 
@@ -108,8 +109,13 @@ impl Grid {
         area.clone().shrink((x - SIDE, y), (SIDE + self.plot.0, self.plot.1 + FOOT))
     }
 
-    /// Writes the titles.
-    pub(super) fn put_titles<DB: DrawingBackend>(&self, area: &DrawingArea<DB, Shift>) -> Result<(), String> {
+    /// Draws the legend and the titles.
+    pub(super) fn put_heads<DB: DrawingBackend>(
+        &self,
+        area: &DrawingArea<DB, Shift>,
+        keys: &[Key],
+    ) -> Result<(), String> {
+        style::legend(area, keys)?;
         for (i, lines) in self.titles.iter().enumerate() {
             let (x, y) = self.corner(i, 0);
             style::put_above(area, lines, (x + self.plot.0 / 2, y - 12))?;

@@ -69,7 +69,6 @@ impl Figure for History {
     }
 
     fn draw<DB: DrawingBackend>(&self, area: &DrawingArea<DB, Shift>) -> Result<(), String> {
-        area.fill(&WHITE).map_err(|e| e.to_string())?;
         let codes = self.codes();
         let number = |code: &str| codes.iter().position(|c| *c == code).unwrap_or(0).min(VERSIONS - 1);
         let keys = self.keys(&codes);

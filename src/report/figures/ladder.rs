@@ -69,7 +69,6 @@ impl Figure for Ladder {
     }
 
     fn draw<DB: DrawingBackend>(&self, area: &DrawingArea<DB, Shift>) -> Result<(), String> {
-        area.fill(&WHITE).map_err(|e| e.to_string())?;
         let rest = style::legend(area, &self.keys())?;
         let Some((cold, hot)) = range(&self.temperatures()) else { return Ok(()) };
         let x = (-hot.log10() - 0.03, (-cold.log10() + 0.03).max(-hot.log10() + 0.03));

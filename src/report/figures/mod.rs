@@ -60,7 +60,7 @@ pub trait Figure {
     /// Width and height in 300ths of an inch: pixels of the PNG.
     fn size(&self) -> (u32, u32);
 
-    /// Draws it.
+    /// Draws it, on white.
     ///
     /// # Errors
     /// A description of what the backend refused.
@@ -75,8 +75,10 @@ pub fn svg(figure: &impl Figure, words: &Words) -> Result<String> {
     let mut text = String::new();
     {
         let area = SVGBackend::with_string(&mut text, figure.size()).into_drawing_area();
-        figure.draw(&area).map_err(|e| Error::Internal(format!("drawing a figure: {e}")))?;
-        area.present().map_err(|e| Error::Internal(format!("drawing a figure: {e}")))?;
+        let failed = |e: String| Error::Internal(format!("drawing a figure: {e}"));
+        area.fill(&WHITE).map_err(|e| failed(e.to_string()))?;
+        figure.draw(&area).map_err(failed)?;
+        area.present().map_err(|e| failed(e.to_string()))?;
     }
     formats::finished(&compact::compact(&text), figure.size(), words)
 }

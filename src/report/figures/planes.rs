@@ -174,7 +174,6 @@ impl Figure for Planes {
     }
 
     fn draw<DB: DrawingBackend>(&self, area: &DrawingArea<DB, Shift>) -> Result<(), String> {
-        area.fill(&WHITE).map_err(|e| e.to_string())?;
         let layout = self.layout();
         let drawn = self.drawn();
         let scale = Self::scale(&drawn);

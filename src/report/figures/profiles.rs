@@ -150,10 +150,8 @@ impl Figure for Profiles {
     }
 
     fn draw<DB: DrawingBackend>(&self, area: &DrawingArea<DB, Shift>) -> Result<(), String> {
-        area.fill(&WHITE).map_err(|e| e.to_string())?;
-        style::legend(area, &self.keys())?;
         let grid = self.grid();
-        grid.put_titles(area)?;
+        grid.put_heads(area, &self.keys())?;
         for (row, profile) in self.profiles.iter().enumerate() {
             let reference = density(&profile.reference);
             let circle = Circle::new(&reference);

@@ -141,10 +141,8 @@ impl Figure for SamplesFigure<'_> {
     }
 
     fn draw<DB: DrawingBackend>(&self, area: &DrawingArea<DB, Shift>) -> Result<(), String> {
-        area.fill(&WHITE).map_err(|e| e.to_string())?;
-        style::legend(area, &self.keys())?;
         let grid = self.grid();
-        grid.put_titles(area)?;
+        grid.put_heads(area, &self.keys())?;
         for (row, quantity) in self.quantities().iter().enumerate() {
             let top = quantity.top();
             for (i, seeds) in quantity.methods.iter().enumerate() {

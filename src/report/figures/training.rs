@@ -56,10 +56,8 @@ impl Figure for Training {
     }
 
     fn draw<DB: DrawingBackend>(&self, area: &DrawingArea<DB, Shift>) -> Result<(), String> {
-        area.fill(&WHITE).map_err(|e| e.to_string())?;
-        style::legend(area, &self.keys())?;
         let grid = self.grid();
-        grid.put_titles(area)?;
+        grid.put_heads(area, &self.keys())?;
         for (i, loss) in self.losses.iter().enumerate() {
             panel(&grid.panel(area, i, 0), loss, grid.first(i))?;
         }
