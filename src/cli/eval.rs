@@ -245,6 +245,7 @@ fn table(values: &[Weighed]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::MetricValue;
 
     /// The digest of one zero: SHA-256 of eight zero bytes.
     #[test]
@@ -254,22 +255,8 @@ mod tests {
 
     #[test]
     fn table_aligns_and_shows_gaps() {
-        let value = crate::metrics::MetricValue {
-            id: "ess".into(),
-            version: 1,
-            unit: "fraction".into(),
-            direction: crate::metrics::Direction::Higher,
-            value: None,
-            lo: None,
-            hi: None,
-            floor: None,
-            n_samples: 0,
-            n_effective: None,
-            n_reference: 0,
-            dropped: 0,
-            reference: String::new(),
-            note: "not defined".into(),
-        };
+        let mut value = MetricValue::blank(by_id("ess").unwrap(), "", "");
+        value.note = "not defined".into();
         let value = Weighed { plain: value, reweighted: None, reweighted_interval: None };
         let text = table(std::slice::from_ref(&value));
         let lines: Vec<&str> = text.lines().collect();

@@ -160,7 +160,7 @@ fn judge(
         .enumerate()
         .map(|(done, metric)| {
             progress(done, all, metric.id);
-            let mut value = blank(metric, subject.length_unit, &reference.digest);
+            let mut value = MetricValue::blank(metric, subject.length_unit, &reference.digest);
             value.dropped = frames - kept.len();
             let mut by_weight = None;
             match (metric.array.map(|name| (name, samples.get(name))), metric.compute) {
@@ -180,7 +180,7 @@ fn judge(
                     value.n_effective = correlation.map(|_| settings.effective(value.n_samples));
                     // A metric of an array has its weights already.
                     if let Some(weighted) = weighted.as_ref().filter(|_| metric.array.is_none()) {
-                        let mut other = blank(metric, subject.length_unit, "");
+                        let mut other = MetricValue::blank(metric, subject.length_unit, "");
                         fill(&mut other, metric.compare(weighted, &truth, settings)?);
                         by_weight = Some(other);
                     }
@@ -273,14 +273,12 @@ fn whole(reference: &ReferenceSet, subject: &Subject) -> Result<Side> {
     let dim = 3 * subject.atoms;
     let reduced = reference.energies.iter().map(|e| e / subject.kt).collect();
     let whole = Side::new(subject.atoms, reference.positions.clone(), reduced);
-    if whole.is_empty() || !reference.positions.len().is_multiple_of(dim) || reference.energies.len() != whole.len() {
+    let (coordinates, energies) = (reference.positions.len(), reference.energies.len());
+    if whole.is_empty() || !coordinates.is_multiple_of(dim) || energies != whole.len() {
+        let expected = format!("expected n * {dim} coordinates and n energies, n > 0");
         return Err(Error::shape(
             "reference",
-            format!(
-                "{} coordinates and {} energies; expected n * {dim} coordinates and n energies, n > 0",
-                reference.positions.len(),
-                reference.energies.len()
-            ),
+            format!("{coordinates} coordinates and {energies} energies; {expected}"),
         ));
     }
     if reference.positions.iter().any(|x| x.is_nan() || x.abs() >= COORDINATE_LIMIT) {
@@ -306,25 +304,6 @@ fn fill(value: &mut MetricValue, found: Compared) {
         (Some(_), None) => "not defined: the value is not finite".into(),
         _ => found.note,
     };
-}
-
-fn blank(metric: &Metric, length_unit: &str, digest: &str) -> MetricValue {
-    MetricValue {
-        id: metric.id.into(),
-        version: metric.version,
-        unit: if metric.unit == "length" { length_unit } else { metric.unit }.into(),
-        direction: metric.direction,
-        value: None,
-        lo: None,
-        hi: None,
-        floor: None,
-        n_samples: 0,
-        n_effective: None,
-        n_reference: 0,
-        dropped: 0,
-        reference: digest.into(),
-        note: String::new(),
-    }
 }
 
 /// Unreduced energies of frames, in f64.

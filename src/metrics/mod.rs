@@ -100,6 +100,28 @@ pub struct MetricValue {
     pub note: String,
 }
 
+impl MetricValue {
+    /// Without a value yet; `digest` is that of the reference.
+    pub(crate) fn blank(metric: &Metric, length_unit: &str, digest: &str) -> Self {
+        Self {
+            id: metric.id.into(),
+            version: metric.version,
+            unit: if metric.unit == "length" { length_unit } else { metric.unit }.into(),
+            direction: metric.direction,
+            value: None,
+            lo: None,
+            hi: None,
+            floor: None,
+            n_samples: 0,
+            n_effective: None,
+            n_reference: 0,
+            dropped: 0,
+            reference: digest.into(),
+            note: String::new(),
+        }
+    }
+}
+
 /// A metric of samples as they are and, where they have importance weights, by those.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Weighed {

@@ -7,11 +7,9 @@ use proptest::prelude::*;
 use super::tests::{bundle, metric};
 use super::*;
 use crate::compare::{self, Verdict as Seen};
-use crate::energy::Counts;
 use crate::identity::{code, env};
 use crate::metrics::{Direction, MetricValue};
-use crate::report::{RunResult, Status, collect};
-use crate::spec::Counted;
+use crate::report::{RunResult, collect};
 use crate::stats::LEVEL;
 use crate::store::Measured;
 
@@ -25,24 +23,9 @@ fn value(direction: Direction, (value, half): (f64, f64)) -> MetricValue {
 
 fn runs(name: &str, direction: Direction, seeds: &Seeds) -> Vec<RunResult> {
     let run = |(seed, at): (usize, &(f64, f64))| RunResult {
-        run_id: format!("{name}{seed}"),
-        system: "lj13".into(),
-        temperature: 1.0,
-        sampler: name.into(),
         label: name.into(),
-        seed: seed as u64,
-        swept: BTreeMap::new(),
         metrics: vec![value(direction, *at)],
-        counts: Counts::default(),
-        counted: Counted::Here,
-        reference: None,
-        status: Status::Complete,
-        evaluated_by: None,
-        partial: None,
-        origin: None,
-        failure: None,
-        reweighted: false,
-        samples_path: None,
+        ..crate::report::table::tests::run(name, seed as u64, 0.0)
     };
     seeds.iter().enumerate().map(run).collect()
 }

@@ -5,23 +5,15 @@ use crate::check::bundle::Acceptance;
 use crate::check::cells::Missing;
 use crate::identity::{code, env};
 use crate::metrics::{Direction, MetricValue};
+use crate::report::table;
 
 pub(super) fn metric(id: &str, value: f64, half: f64) -> MetricValue {
     MetricValue {
         id: id.into(),
-        version: 1,
         unit: "kT".into(),
         direction: Direction::Lower,
-        value: Some(value),
-        lo: Some(value - half),
-        hi: Some(value + half),
         floor: None,
-        n_samples: 10,
-        n_effective: None,
-        n_reference: 10,
-        dropped: 0,
-        reference: "r".into(),
-        note: String::new(),
+        ..table::tests::value("energy-w2", value, half)
     }
 }
 

@@ -47,27 +47,32 @@ fn no_topology() -> Compared {
 
 /// KL(reference || samples) of their histograms.
 pub(in crate::metrics) fn rama_kl(a: &Frames, b: &Frames, settings: Settings, pairing: Pairing) -> Compared {
-    histograms(a, b, settings, pairing, BINS, |p, q| kl(q, p))
+    panels(a, b, a.weights(), settings, (pairing, BINS), |p, q| kl(q, p))
 }
 
 /// The same with the samples' importance weights, if they have any (a half of the reference has none).
 pub(in crate::metrics) fn rama_kl_weighted(a: &Frames, b: &Frames, settings: Settings) -> Compared {
-    weighted_histograms(a, b, settings, Pairing::Listed, BINS, |p, q| kl(q, p))
+    let Some(log_weight) = a.log_weight() else { return rama_kl(a, b, settings, Pairing::Listed) };
+    let Some(weights) = relative(log_weight) else {
+        return Compared::undefined("`log_weight` holds no usable numbers");
+    };
+    panels(a, b, Some(&weights), settings, (Pairing::Listed, BINS), |p, q| kl(q, p))
 }
 
 /// Total variation of their histograms.
 pub(in crate::metrics) fn rama_tv(a: &Frames, b: &Frames, settings: Settings) -> Compared {
-    histograms(a, b, settings, Pairing::Listed, BINS, total_variation)
+    panels(a, b, a.weights(), settings, (Pairing::Listed, BINS), total_variation)
 }
 
 /// Jensen-Shannon divergence of their histograms, phi and psi of the same residue.
 pub(in crate::metrics) fn rama_jsd(a: &Frames, b: &Frames, settings: Settings) -> Compared {
-    histograms(a, b, settings, Pairing::Residue, BINS, jensen_shannon)
+    panels(a, b, a.weights(), settings, (Pairing::Residue, BINS), jensen_shannon)
 }
 
 /// Mass of the reference's basins in cells that samples visit.
 pub(in crate::metrics) fn basin_coverage(a: &Frames, b: &Frames, settings: Settings) -> Compared {
-    histograms(a, b, settings, Pairing::Listed, COVERAGE_BINS, |p, q| coverage(q, p, COVERAGE_SHARE))
+    let statistic = |p: &[f64], q: &[f64]| coverage(q, p, COVERAGE_SHARE);
+    panels(a, b, a.weights(), settings, (Pairing::Listed, COVERAGE_BINS), statistic)
 }
 
 /// Mean 1-Wasserstein distance of bond lengths.
@@ -139,34 +144,7 @@ pub(in crate::metrics) fn tica(p: u32, kind: Kind, a: &Frames, b: &Frames, setti
     transport::clouds(p, ours, theirs.points.as_flattened(), 2, Ground::Euclidean, settings)
 }
 
-/// Mean over Ramachandran panels of `statistic(samples, reference)` on their histograms.
-fn histograms(
-    a: &Frames,
-    b: &Frames,
-    settings: Settings,
-    pairing: Pairing,
-    bins: usize,
-    statistic: impl Fn(&[f64], &[f64]) -> f64 + Sync,
-) -> Compared {
-    panels(a, b, a.weights(), settings, (pairing, bins), statistic)
-}
-
-/// The same with the samples' importance weights, if they have any.
-fn weighted_histograms(
-    a: &Frames,
-    b: &Frames,
-    settings: Settings,
-    pairing: Pairing,
-    bins: usize,
-    statistic: impl Fn(&[f64], &[f64]) -> f64 + Sync,
-) -> Compared {
-    let Some(log_weight) = a.log_weight() else { return histograms(a, b, settings, pairing, bins, statistic) };
-    let Some(weights) = relative(log_weight) else {
-        return Compared::undefined("`log_weight` holds no usable numbers");
-    };
-    panels(a, b, Some(&weights), settings, (pairing, bins), statistic)
-}
-
+/// Mean over Ramachandran panels of `statistic(samples, reference)` on their histograms, the samples with weights.
 fn panels(
     a: &Frames,
     b: &Frames,
