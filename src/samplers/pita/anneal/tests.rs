@@ -233,18 +233,7 @@ fn the_centre_of_mass_is_left_out() {
     let want = (trace - 3.0) / h;
     let found = |weights| {
         let spec = AnnealSpec { weights, probes: 4, ..AnnealSpec::default() };
-        let setting = Setting {
-            net: &net,
-            params: Pair { score: &[], energy: &[] },
-            beta: 1.0,
-            gamma: Gamma::new(GammaSchedule::Constant, GAMMA),
-            schedule: Elucidating::new(SIGMA.0, SIGMA.1),
-            variance: VARIANCE,
-            spec: &spec,
-            seed: 1,
-            rung: 0,
-        };
-        setting.score(&x, h, 0, true).unwrap()
+        setting(&net, &spec, VARIANCE, 1).score(&x, h, 0, true).unwrap()
     };
     let (score, div) = found(Weights::Exact);
     assert!(div.iter().all(|d| (d - want).abs() < 1e-12), "{} for {want}", div[0]);
@@ -258,25 +247,25 @@ fn the_centre_of_mass_is_left_out() {
     assert!((mean - (0..DIM).map(|k| matrix[k][k] - 1.0).sum::<f64>() / h).abs() > 10.0 * sd / (n as f64).sqrt());
 }
 
+fn setting<'a>(net: &'a dyn Backbone, spec: &'a AnnealSpec, variance: f64, seed: u64) -> Setting<'a> {
+    let (params, gamma) = (Pair { score: &[][..], energy: &[][..] }, Gamma::new(GammaSchedule::Constant, GAMMA));
+    let schedule = Elucidating::new(SIGMA.0, SIGMA.1);
+    Setting { net, params, beta: 1.0, gamma, schedule, variance, spec, seed, rung: 0 }
+}
+
+fn annealed(setting: &Setting<'_>, n: usize) -> Annealer {
+    let mut particles = Annealer::new(setting, n).unwrap();
+    while !particles.finished(setting) {
+        particles.advance(setting).unwrap();
+    }
+    particles
+}
+
 /// Shares of the modes, and the mean of `r_2^2 + r_3^2`, of one annealed population.
 fn anneal(net: &Mixture, weights: Weights, steps: usize, n: usize, seed: u64) -> [f64; 4] {
     let spec =
         AnnealSpec { steps, weights, probes: 4, resample_until: 1.0, final_resampling: false, ..AnnealSpec::default() };
-    let setting = Setting {
-        net,
-        params: Pair { score: &[], energy: &[] },
-        beta: 1.0,
-        gamma: Gamma::new(GammaSchedule::Constant, GAMMA),
-        schedule: Elucidating::new(SIGMA.0, SIGMA.1),
-        variance: VARIANCE,
-        spec: &spec,
-        seed,
-        rung: 0,
-    };
-    let mut particles = Annealer::new(&setting, n).unwrap();
-    while !particles.finished(&setting) {
-        particles.advance(&setting).unwrap();
-    }
+    let particles = annealed(&setting(net, &spec, VARIANCE, seed), n);
     let mut found = [0.0; 4];
     for x in particles.x.chunks_exact(DIM) {
         let r = Mixture::relative(x);

@@ -56,21 +56,7 @@ fn population(
     seed: u64,
     reduced: impl Fn(&[f64]) -> f64,
 ) -> (Annealer, PathEnd) {
-    let setting = Setting {
-        net,
-        params: Pair { score: &[], energy: &[] },
-        beta: 1.0,
-        gamma: Gamma::new(GammaSchedule::Constant, GAMMA),
-        schedule: Elucidating::new(SIGMA.0, SIGMA.1),
-        variance,
-        spec,
-        seed,
-        rung: 0,
-    };
-    let mut particles = Annealer::new(&setting, n).unwrap();
-    while !particles.finished(&setting) {
-        particles.advance(&setting).unwrap();
-    }
+    let mut particles = annealed(&setting(net, spec, variance, seed), n);
     let reduced: Vec<f64> = particles.x.chunks_exact(net.dim()).map(reduced).collect();
     let end = particles.finish_path(&reduced);
     (particles, end)
