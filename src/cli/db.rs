@@ -199,7 +199,7 @@ fn schema(globals: &Globals) -> Result<ExitCode> {
     if globals.json {
         let column = |(name, _, what): &(&str, &str, &str)| serde_json::json!({"name": name, "holds": what});
         let view = |v: &store::View| {
-            let columns: Vec<_> = v.columns.iter().map(column).collect();
+            let columns: Vec<_> = v.columns().iter().map(column).collect();
             serde_json::json!({"view": v.name, "row": v.row, "columns": columns})
         };
         output::json(&store::views::VIEWS.iter().map(view).collect::<Vec<_>>())?;
@@ -208,7 +208,7 @@ fn schema(globals: &Globals) -> Result<ExitCode> {
     let mut text = format!("Views of {}. Their columns stay; what changes gets another number.\n", store::NAME);
     for view in store::views::VIEWS {
         text += &format!("\n{}: {} in each row\n", view.name, view.row);
-        let rows: Vec<_> = view.columns.iter().map(|c| vec![format!("  {}", c.0), c.2.to_owned()]).collect();
+        let rows: Vec<_> = view.columns().iter().map(|c| vec![format!("  {}", c.0), c.2.to_owned()]).collect();
         text += &(output::columns(&rows) + "\n");
     }
     output::line(text.trim_end())?;

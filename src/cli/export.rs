@@ -144,8 +144,9 @@ fn format(args: &Args, globals: &Globals) -> Result<Format> {
 
 /// A list of objects.
 fn json(view: &View, rows: &[Vec<Value>]) -> Result<String> {
+    let columns = view.columns();
     let object = |row: &Vec<Value>| {
-        let fields = view.columns.iter().zip(row).map(|((name, ..), value)| ((*name).to_owned(), value.clone()));
+        let fields = columns.iter().zip(row).map(|((name, ..), value)| ((*name).to_owned(), value.clone()));
         Value::Object(fields.collect())
     };
     let all: Vec<Value> = rows.iter().map(object).collect();
@@ -155,7 +156,7 @@ fn json(view: &View, rows: &[Vec<Value>]) -> Result<String> {
 
 /// RFC 4180, a line for each row; nothing for NULL.
 fn csv(view: &View, rows: &[Vec<Value>]) -> String {
-    let mut out = view.columns.iter().map(|c| c.0).collect::<Vec<_>>().join(",") + "\n";
+    let mut out = view.columns().iter().map(|c| c.0).collect::<Vec<_>>().join(",") + "\n";
     for row in rows {
         let fields: Vec<String> = row.iter().map(field).collect();
         out += &(fields.join(",") + "\n");

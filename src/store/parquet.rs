@@ -41,7 +41,7 @@ fn write(view: &View, kinds: &[Physical], rows: &[Vec<Value>]) -> Written<Vec<u8
         let built = Type::primitive_type_builder(name, *kind).with_repetition(Repetition::OPTIONAL);
         built.with_logical_type(text).build().map(Arc::new)
     };
-    let fields = view.columns.iter().zip(kinds).map(field).collect::<Written<Vec<_>>>()?;
+    let fields = view.columns().iter().zip(kinds).map(field).collect::<Written<Vec<_>>>()?;
     let schema = Type::group_type_builder(view.name).with_fields(fields).build()?;
     let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
     let mut out = Vec::new();
@@ -100,7 +100,7 @@ mod tests {
             let schema = reader.metadata().file_metadata().schema().get_fields().to_vec();
             assert_eq!(
                 schema.iter().map(|f| f.name()).collect::<Vec<_>>(),
-                view.columns.iter().map(|c| c.0).collect::<Vec<_>>()
+                view.columns().iter().map(|c| c.0).collect::<Vec<_>>()
             );
             assert_eq!(reader.metadata().file_metadata().num_rows(), 0);
         }

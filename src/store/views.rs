@@ -9,6 +9,9 @@ use super::broken;
 use crate::error::{Error, Result};
 use crate::words;
 
+/// A column, its expression, and what it holds.
+pub type Column = (&'static str, &'static str, &'static str);
+
 /// A view and its columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct View {
@@ -16,28 +19,43 @@ pub struct View {
     pub name: &'static str,
     /// What a row is.
     pub row: &'static str,
-    /// Column, its expression, and what it holds.
-    pub columns: &'static [(&'static str, &'static str, &'static str)],
+    /// In groups that views share.
+    groups: &'static [&'static [Column]],
     from: &'static str,
     order: &'static str,
 }
 
-const RUN: (&str, &str, &str) = ("run", "runs.id", "run id: <8 digits of the spec>-s<seed>-a<attempt>");
-const SYSTEM: (&str, &str, &str) = ("system", "runs.system", "key of the system in the experiment file");
-const TEMPERATURE: (&str, &str, &str) = ("temperature", "runs.temperature", "target: K for molecules, reduced for LJ");
-const SAMPLER: (&str, &str, &str) = ("sampler", "runs.sampler", "key of the sampler in the experiment file");
-const LABEL: (&str, &str, &str) = ("label", "runs.label", "how reports call the sampler");
-const SWEPT: (&str, &str, &str) = ("swept", "runs.swept", "swept settings, JSON list of [setting, value]");
-const SEED: (&str, &str, &str) = ("seed", "runs.seed", "seed");
-const STATUS: (&str, &str, &str) =
-    ("status", "runs.status", "complete, partial, failed, interrupted, running, damaged");
+const RUN: Column = ("run", "runs.id", "run id: <8 digits of the spec>-s<seed>-a<attempt>");
+const SYSTEM: Column = ("system", "runs.system", "key of the system in the experiment file");
+const TEMPERATURE: Column = ("temperature", "runs.temperature", "target: K for molecules, reduced for LJ");
+const SAMPLER: Column = ("sampler", "runs.sampler", "key of the sampler in the experiment file");
+const LABEL: Column = ("label", "runs.label", "how reports call the sampler");
+const SWEPT: Column = ("swept", "runs.swept", "swept settings, JSON list of [setting, value]");
+const SEED: Column = ("seed", "runs.seed", "seed");
+const STATUS: Column = ("status", "runs.status", "complete, partial, failed, interrupted, running, damaged");
+
+/// Which run a row is of.
+const WHICH: &[Column] = &[RUN, SYSTEM, TEMPERATURE, SAMPLER, LABEL, SWEPT, SEED];
+/// The same in brief.
+const BRIEF: &[Column] = &[RUN, SYSTEM, SAMPLER, LABEL, SEED];
+/// A metric.
+const METRIC: &[Column] = &[
+    ("metric", "metrics.metric", "metric id"),
+    ("version", "metrics.version", "version of the metric: others do not compare"),
+    ("value", "metrics.value", "value; NULL where it is not defined"),
+    ("lo", "metrics.lo", "lower end of the 95 % interval"),
+    ("hi", "metrics.hi", "upper end"),
+    ("floor", "metrics.floor", "the metric between two halves of the reference"),
+    ("unit", "metrics.unit", "unit"),
+    ("direction", "metrics.direction", "what is better: lower, higher, none"),
+];
 
 /// All views.
 pub const VIEWS: &[View] = &[
     View {
         name: "v1_runs",
         row: "a run",
-        columns: &[
+        groups: &[&[
             RUN,
             STATUS,
             ("experiment", "runs.experiment", "experiment that first asked for it"),
@@ -57,33 +75,22 @@ pub const VIEWS: &[View] = &[
             ("code", "provenance.code", "code digest"),
             ("env", "provenance.env", "environment digest"),
             ("folder", "runs.folder", "run folder, relative to the results folder"),
-        ],
+        ]],
         from: "runs LEFT JOIN provenance ON provenance.run = runs.id",
         order: "runs.id",
     },
     View {
         name: "v1_metrics",
         row: "a metric of the newest evaluation of a run",
-        columns: &[
-            RUN,
-            SYSTEM,
-            TEMPERATURE,
-            SAMPLER,
-            LABEL,
-            SWEPT,
-            SEED,
-            STATUS,
-            ("metric", "metrics.metric", "metric id"),
-            ("version", "metrics.version", "version of the metric: others do not compare"),
-            ("value", "metrics.value", "value; NULL where it is not defined"),
-            ("lo", "metrics.lo", "lower end of the 95 % interval"),
-            ("hi", "metrics.hi", "upper end"),
-            ("floor", "metrics.floor", "the metric between two halves of the reference"),
-            ("unit", "metrics.unit", "unit"),
-            ("direction", "metrics.direction", "what is better: lower, higher, none"),
-            ("evaluations", "runs.evaluations", "charged energy evaluations of the run"),
-            ("eval", "evaluations.eval", "digest of the evaluation settings"),
-            ("reference", "evaluations.reference", "digest of the reference ensemble"),
+        groups: &[
+            WHICH,
+            &[STATUS],
+            METRIC,
+            &[
+                ("evaluations", "runs.evaluations", "charged energy evaluations of the run"),
+                ("eval", "evaluations.eval", "digest of the evaluation settings"),
+                ("reference", "evaluations.reference", "digest of the reference ensemble"),
+            ],
         ],
         from: "evaluations JOIN metrics ON metrics.run = evaluations.run AND metrics.evaluation = evaluations.evaluation \
                AND evaluations.rank = 0 JOIN runs ON runs.id = metrics.run",
@@ -92,30 +99,19 @@ pub const VIEWS: &[View] = &[
     View {
         name: "v1_evaluations",
         row: "a metric of an evaluation of a run; a run may have many",
-        columns: &[
-            RUN,
-            SYSTEM,
-            TEMPERATURE,
-            SAMPLER,
-            LABEL,
-            SWEPT,
-            SEED,
-            ("evaluation", "evaluations.evaluation", "name of the evaluation: its file in the run folder"),
-            ("rank", "evaluations.rank", "0 is the newest of the run"),
-            ("yardstick", "evaluations.yardstick", "settings, reference and code: values by one yardstick compare"),
-            ("eval", "evaluations.eval", "digest of the evaluation settings"),
-            ("reference", "evaluations.reference", "digest of the reference ensemble's settings"),
-            ("content", "evaluations.content", "SHA-256 of its frames"),
-            ("code", "evaluations.code", "digest of the code that can change metrics; empty in older records"),
-            ("metric", "metrics.metric", "metric id"),
-            ("version", "metrics.version", "version of the metric: others do not compare"),
-            ("value", "metrics.value", "value; NULL where it is not defined"),
-            ("lo", "metrics.lo", "lower end of the 95 % interval"),
-            ("hi", "metrics.hi", "upper end"),
-            ("floor", "metrics.floor", "the metric between two halves of the reference"),
-            ("unit", "metrics.unit", "unit"),
-            ("direction", "metrics.direction", "what is better: lower, higher, none"),
-            ("n", "metrics.n", "samples used"),
+        groups: &[
+            WHICH,
+            &[
+                ("evaluation", "evaluations.evaluation", "name of the evaluation: its file in the run folder"),
+                ("rank", "evaluations.rank", "0 is the newest of the run"),
+                ("yardstick", "evaluations.yardstick", "settings, reference and code: values by one yardstick compare"),
+                ("eval", "evaluations.eval", "digest of the evaluation settings"),
+                ("reference", "evaluations.reference", "digest of the reference ensemble's settings"),
+                ("content", "evaluations.content", "SHA-256 of its frames"),
+                ("code", "evaluations.code", "digest of the code that can change metrics; empty in older records"),
+            ],
+            METRIC,
+            &[("n", "metrics.n", "samples used")],
         ],
         from: "evaluations JOIN metrics ON metrics.run = evaluations.run AND metrics.evaluation = evaluations.evaluation \
                JOIN runs ON runs.id = metrics.run",
@@ -124,28 +120,26 @@ pub const VIEWS: &[View] = &[
     View {
         name: "v1_experiments",
         row: "an experiment that asked for a run, with its labels there",
-        columns: &[
+        groups: &[&[
             RUN,
             ("experiment", "memberships.experiment", "name of the experiment"),
             ("system", "memberships.system", "key of the system in its file"),
             ("sampler", "memberships.sampler", "key of the sampler in its file"),
             ("label", "memberships.label", "how its reports call the sampler"),
             ("swept", "memberships.swept", "its swept settings, JSON list of [setting, value]"),
-        ],
+        ]],
         from: "memberships JOIN runs ON runs.id = memberships.run",
         order: "memberships.experiment, runs.id, memberships.system, memberships.sampler, memberships.swept",
     },
     View {
         name: "v1_counts",
         row: "energy evaluations of a run for one purpose",
-        columns: &[
-            RUN,
-            SYSTEM,
-            SAMPLER,
-            LABEL,
-            SEED,
-            ("purpose", "energy_counts.purpose", "initial-data, training, annealing, refinement, sampling, ..."),
-            ("count", "energy_counts.count", "evaluations: one is one configuration, energy or forces or both"),
+        groups: &[
+            BRIEF,
+            &[
+                ("purpose", "energy_counts.purpose", "initial-data, training, annealing, refinement, sampling, ..."),
+                ("count", "energy_counts.count", "evaluations: one is one configuration, energy or forces or both"),
+            ],
         ],
         from: "energy_counts JOIN runs ON runs.id = energy_counts.run",
         order: "runs.id, energy_counts.purpose",
@@ -153,16 +147,14 @@ pub const VIEWS: &[View] = &[
     View {
         name: "v1_scalars",
         row: "a number that a sampler recorded on its way",
-        columns: &[
-            RUN,
-            SYSTEM,
-            SAMPLER,
-            LABEL,
-            SEED,
-            ("step", "scalars.step", "sampler steps done"),
-            ("phase", "scalars.phase", "phase of the sampler"),
-            ("name", "scalars.name", "what the number is"),
-            ("value", "scalars.value", "the number; NULL where it was not finite"),
+        groups: &[
+            BRIEF,
+            &[
+                ("step", "scalars.step", "sampler steps done"),
+                ("phase", "scalars.phase", "phase of the sampler"),
+                ("name", "scalars.name", "what the number is"),
+                ("value", "scalars.value", "the number; NULL where it was not finite"),
+            ],
         ],
         from: "scalars JOIN runs ON runs.id = scalars.run",
         order: "runs.id, scalars.step, scalars.name",
@@ -182,10 +174,16 @@ impl View {
         })
     }
 
+    /// Its columns.
+    #[must_use]
+    pub fn columns(&self) -> Vec<Column> {
+        self.groups.concat()
+    }
+
     /// The statement that makes it.
     #[must_use]
     pub fn sql(&self) -> String {
-        let columns: Vec<String> = self.columns.iter().map(|(name, from, _)| format!("{from} AS {name}")).collect();
+        let columns: Vec<String> = self.columns().iter().map(|(name, from, _)| format!("{from} AS {name}")).collect();
         format!("CREATE VIEW {} AS\n    SELECT {}\n    FROM {}", self.name, columns.join(", "), self.from)
     }
 
@@ -197,7 +195,7 @@ impl View {
 
     /// From the tables: a database that cannot be written may lack the view.
     fn select(&self) -> String {
-        let columns: Vec<&str> = self.columns.iter().map(|(_, from, _)| *from).collect();
+        let columns: Vec<&str> = self.columns().iter().map(|(_, from, _)| *from).collect();
         format!("SELECT {} FROM {} ORDER BY {}", columns.join(", "), self.from, self.order)
     }
 
@@ -208,7 +206,7 @@ impl View {
     pub fn rows(&self, connection: &Connection) -> Result<Vec<Vec<serde_json::Value>>> {
         let query = || -> rusqlite::Result<_> {
             let mut statement = connection.prepare(&self.select())?;
-            let columns = 0..self.columns.len();
+            let columns = 0..self.columns().len();
             let rows = statement.query_map([], |r| columns.clone().map(|i| r.get_ref(i).map(json)).collect())?;
             rows.collect()
         };
@@ -248,7 +246,7 @@ mod tests {
     /// Columns of published views stay: change a view by adding one with another number.
     #[test]
     fn published_columns() {
-        let columns = |name| View::by_name(name).unwrap().columns.iter().map(|c| c.0).collect::<Vec<_>>().join(" ");
+        let columns = |name| View::by_name(name).unwrap().columns().iter().map(|c| c.0).collect::<Vec<_>>().join(" ");
         assert_eq!(
             columns("runs"),
             "run status experiment system temperature sampler label swept seed attempt evaluations reason started ended \
@@ -282,7 +280,7 @@ mod tests {
             let statement = connection.prepare(&sql).unwrap();
             assert_eq!(
                 statement.column_names().collect::<Vec<_>>(),
-                view.columns.iter().map(|c| c.0).collect::<Vec<_>>()
+                view.columns().iter().map(|c| c.0).collect::<Vec<_>>()
             );
             assert!(view.rows(&connection).unwrap().is_empty());
         }
