@@ -42,49 +42,31 @@ impl Filter {
     /// # Errors
     /// [`Error::Usage`] for an unknown key.
     pub fn parse(text: &str) -> Result<Self> {
-        let mut filter = Self::default();
         if let Some(tag) = text.strip_prefix('@') {
             if tag.is_empty() {
                 return Err(Error::Usage(format!("selection `{text}`: expected a tag after `@`")));
             }
-            filter.tag = Some(tag.to_owned());
-            return Ok(filter);
+            return Ok(Self { tag: Some(tag.to_owned()), ..Self::default() });
         }
         if !text.contains('=') {
-            filter.prefix = Some(text.to_owned());
-            return Ok(filter);
+            return Ok(Self { prefix: Some(text.to_owned()), ..Self::default() });
         }
+        let wrong = |what: String| Error::Usage(format!("selection `{}`: {what}", beginning(text)));
+        let mut values: [Option<String>; KEYS.len()] = Default::default();
         for part in text.split(',') {
             let (key, value) = part.split_once('=').unwrap_or((part, ""));
-            let field = match key.trim() {
-                "status" => &mut filter.status,
-                "experiment" => &mut filter.experiment,
-                "system" => &mut filter.system,
-                "sampler" => &mut filter.sampler,
-                "tag" => &mut filter.tag,
-                "code" => &mut filter.code,
-                "spec" => &mut filter.spec,
-                "seed" => &mut filter.seed,
-                "since" => &mut filter.since,
-                "until" => &mut filter.until,
-                unknown => {
-                    let unknown = words::unknown("key", &beginning(unknown), &KEYS);
-                    return Err(Error::Usage(format!("selection `{}`: {unknown}", beginning(text))));
-                }
-            };
-            if value.is_empty() || field.replace(value.trim().to_owned()).is_some() {
-                return Err(Error::Usage(format!(
-                    "selection `{}`: expected one value for `{}`",
-                    beginning(text),
-                    beginning(key.trim())
-                )));
+            let shown = beginning(key.trim());
+            let at = KEYS.iter().position(|k| *k == key.trim());
+            let at = at.ok_or_else(|| wrong(words::unknown("key", &shown, &KEYS)))?;
+            if value.is_empty() || values[at].replace(value.trim().to_owned()).is_some() {
+                return Err(wrong(format!("expected one value for `{shown}`")));
             }
         }
-        if let Some(seed) = filter.seed.as_deref().filter(|seed| seed.parse::<u64>().is_err()) {
-            let (text, seed) = (beginning(text), beginning(seed));
-            return Err(Error::Usage(format!("selection `{text}`: `seed` is {seed}, expected a whole number")));
+        let [status, experiment, system, sampler, tag, code, spec, seed, since, until] = values;
+        if let Some(seed) = seed.as_deref().filter(|seed| seed.parse::<u64>().is_err()) {
+            return Err(wrong(format!("`seed` is {}, expected a whole number", beginning(seed))));
         }
-        filter.checked()
+        Self { status, experiment, system, sampler, tag, code, spec, seed, since, until, ..Self::default() }.checked()
     }
 
     /// Refuses what can match nothing: states that there are not, dates that never were.
@@ -106,22 +88,17 @@ impl Filter {
         Ok(self)
     }
 
+    /// The values of [`KEYS`].
+    fn fields(&self) -> [&Option<String>; KEYS.len()] {
+        let Self { status, experiment, system, sampler, tag, code, spec, seed, since, until, .. } = self;
+        [status, experiment, system, sampler, tag, code, spec, seed, since, until]
+    }
+
     /// What is asked for, in words for a message: empty where nothing is.
     #[must_use]
     pub fn described(&self) -> String {
-        let values = [
-            &self.status,
-            &self.experiment,
-            &self.system,
-            &self.sampler,
-            &self.tag,
-            &self.code,
-            &self.spec,
-            &self.seed,
-            &self.since,
-            &self.until,
-        ];
-        let fields = KEYS.iter().zip(values).filter_map(|(key, value)| Some(format!("{key}={}", value.as_ref()?)));
+        let fields =
+            KEYS.iter().zip(self.fields()).filter_map(|(key, value)| Some(format!("{key}={}", value.as_ref()?)));
         let all: Vec<String> = self.prefix.iter().cloned().chain(fields).map(|s| beginning(&s)).collect();
         if all.is_empty() { String::new() } else { format!(" `{}`", all.join(",")) }
     }
@@ -140,29 +117,18 @@ impl Filter {
         "(?1 IS NULL OR status = ?1) AND (?2 IS NULL OR m.run IS NOT NULL)
          AND (?3 IS NULL OR instr(',' || ?3 || ',', ',' || COALESCE(m.system, runs.system) || ','))
          AND (?4 IS NULL OR instr(',' || ?4 || ',', ',' || COALESCE(m.sampler, runs.sampler) || ',')
-              OR instr(',' || ?4 || ',', ',' || COALESCE(m.label, runs.label) || ',')) AND (?5 IS NULL OR substr(id, 1, length(?5)) = ?5)
-         AND (?6 IS NULL OR id IN (SELECT run FROM tags WHERE tag = ?6))
-         AND (?7 IS NULL OR substr(code, 1, length(?7)) = ?7 OR substr(revision, 1, length(?7)) = ?7)
-         AND (?8 IS NULL OR substr(runs.spec, 1, length(?8)) = ?8) AND (?9 IS NULL OR seed = CAST(?9 AS INTEGER))
-         AND (?10 IS NULL OR started >= ?10) AND (?11 IS NULL OR substr(started, 1, length(?11)) <= ?11)"
+              OR instr(',' || ?4 || ',', ',' || COALESCE(m.label, runs.label) || ','))
+         AND (?5 IS NULL OR id IN (SELECT run FROM tags WHERE tag = ?5))
+         AND (?6 IS NULL OR substr(code, 1, length(?6)) = ?6 OR substr(revision, 1, length(?6)) = ?6)
+         AND (?7 IS NULL OR substr(runs.spec, 1, length(?7)) = ?7) AND (?8 IS NULL OR seed = CAST(?8 AS INTEGER))
+         AND (?9 IS NULL OR started >= ?9) AND (?10 IS NULL OR substr(started, 1, length(?10)) <= ?10)
+         AND (?11 IS NULL OR substr(id, 1, length(?11)) = ?11)"
             .to_owned()
     }
 
     /// Values of the parameters of [`Filter::conditions`].
-    pub(super) fn values(&self) -> [&Option<String>; 11] {
-        [
-            &self.status,
-            &self.experiment,
-            &self.system,
-            &self.sampler,
-            &self.prefix,
-            &self.tag,
-            &self.code,
-            &self.spec,
-            &self.seed,
-            &self.since,
-            &self.until,
-        ]
+    pub(super) fn values(&self) -> impl Iterator<Item = &Option<String>> {
+        self.fields().into_iter().chain([&self.prefix])
     }
 }
 
