@@ -8,19 +8,6 @@ use crate::energy::forcefield::ForceField;
 use crate::energy::forcefield::params::Bond;
 use crate::systems::elements;
 
-/// A mass this far from its element's is another element, amu. (Force fields round to 0.01.)
-const TOLERANCE: f64 = 0.1;
-/// Mass of hydrogen, amu.
-const HYDROGEN: f64 = 1.008;
-/// No hydrogen is made heavier than this, amu.
-const HEAVIEST_HYDROGEN: f64 = 5.0;
-/// Longest bond of a hydrogen, nm (H-I: 0.161).
-const HYDROGEN_BOND: f64 = 0.17;
-/// A bond of the structure differs from its rest length by less than this share.
-const STRETCH: f64 = 0.35;
-/// Share of the harmonic terms that have to fit the structure.
-const ENOUGH: f64 = 0.95;
-
 /// What the PDB file says about the element of an atom.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Said {
@@ -110,9 +97,19 @@ fn read(masses: &[f64], said: &[Said]) -> Option<Vec<&'static str>> {
     masses.iter().zip(said).map(one).collect()
 }
 
+/// A mass this far from its element's is another element, amu. (Force fields round to 0.01.)
+const TOLERANCE: f64 = 0.1;
+
 fn candidates(mass: f64) -> Vec<&'static str> {
     elements::by_mass(mass, TOLERANCE)
 }
+
+/// Mass of hydrogen, amu.
+const HYDROGEN: f64 = 1.008;
+/// No hydrogen is made heavier than this, amu.
+const HEAVIEST_HYDROGEN: f64 = 5.0;
+/// Longest bond of a hydrogen, nm (H-I: 0.161).
+const HYDROGEN_BOND: f64 = 0.17;
 
 /// Masses before hydrogens were made heavier: what they have above their own goes back to what they hang on.
 fn restored(field: &ForceField) -> Vec<f64> {
@@ -137,6 +134,11 @@ fn restored(field: &ForceField) -> Vec<f64> {
     }
     masses
 }
+
+/// A bond of the structure differs from its rest length by less than this share.
+const STRETCH: f64 = 0.35;
+/// Share of the harmonic terms that have to fit the structure.
+const ENOUGH: f64 = 0.95;
 
 /// Whether the harmonic terms have about their rest length in `x [atoms, 3]`, nm. Without terms nothing can be said.
 fn structure_fits(field: &ForceField, x: &[f64]) -> bool {
