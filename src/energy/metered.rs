@@ -98,27 +98,20 @@ impl Metered {
         }
     }
 
-    /// Energies `[n]` and forces `[n, atoms, 3]` of `n = energies.len()` frames.
+    /// Energies `e [n]` and forces `f [n, atoms, 3]` of the `n` frames `x`.
     ///
     /// # Errors
     /// [`Error::BudgetSpent`] when fewer than `n` charged evaluations are left: nothing is evaluated or counted then;
     /// [`Error::Device`].
-    pub fn energy_forces(
-        &mut self,
-        purpose: Purpose,
-        positions: &[f64],
-        energies: &mut [f64],
-        forces: &mut [f64],
-    ) -> Result<()> {
-        let n = energies.len() as u64;
+    pub fn energy_forces(&mut self, purpose: Purpose, x: &[f64], e: &mut [f64], f: &mut [f64]) -> Result<()> {
         if let Some(budget) = self.budget
             && purpose.charged()
-            && self.counts.charged() + n > budget
+            && self.counts.charged() + e.len() as u64 > budget
         {
             return Err(Error::BudgetSpent { budget });
         }
-        self.potential.energy_forces(positions, energies, forces);
-        self.count(purpose, energies.len())
+        self.potential.energy_forces(x, e, f);
+        self.count(purpose, e.len())
     }
 
     /// Langevin dynamics, see [`super::langevin`]: moves all walkers `steps` steps, or as many as the budget pays for;

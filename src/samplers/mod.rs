@@ -51,6 +51,14 @@ pub struct Progress {
     pub finished: bool,
 }
 
+impl Progress {
+    /// Work done and in total, in a phase.
+    #[must_use]
+    pub fn new(done: usize, total: usize, phase: String, scalars: Vec<(String, f64)>, finished: bool) -> Self {
+        Self { done: done as u64, total: total as u64, phase, scalars, finished, evaluations: 0 }
+    }
+}
+
 /// The reason of a sampler whose samples end with its energy budget.
 pub const BUDGET_ENDED: &str = "the energy budget ended it";
 
@@ -94,6 +102,20 @@ pub trait Sampler: Send {
     fn weights(&self) -> Option<Arrays> {
         None
     }
+}
+
+/// The temperatures of a ladder and the target below it.
+///
+/// # Errors
+/// [`Error::Usage`] when they do not fall.
+fn falling(sampler: &str, ladder: &[f64], target: f64) -> Result<Vec<f64>> {
+    let temperatures = [ladder, &[target]].concat();
+    if temperatures.is_sorted_by(|a, b| a > b) {
+        return Ok(temperatures);
+    }
+    Err(Error::Usage(format!(
+        "{sampler}: the ladder {ladder:?} must fall and end above the target temperature {target}"
+    )))
 }
 
 /// Builds the sampler that a spec asks for, at its beginning.

@@ -125,7 +125,7 @@ impl Making {
     fn prolong(&mut self, trajectory: &TrajectorySpec, ctx: &mut Context) -> Result<Progress> {
         let system = &ctx.system;
         let kt = vec![system.kt(system.temperature); trajectory.walkers];
-        if self.walkers.is_empty() {
+        if self.walkers.energies.is_empty() {
             // Evenly from all recorded frames: these are equilibrium draws, so the trajectories begin in equilibrium.
             let frames = self.ensemble.sampler().samples()?["positions"].to_f64();
             let dim = 3 * system.atoms;
@@ -138,16 +138,11 @@ impl Making {
         }
         let ReplicaExchangeSpec { step, friction, precision, .. } = self.spec.sampler;
         let d = dynamics(system, ctx.seed ^ TRAJECTORY_SEED, step, friction, precision);
-        self.walkers.advance(&mut ctx.energy, Purpose::Reference, &d, &kt, trajectory.stride)?;
+        self.walkers.advance(&mut ctx.energy, Purpose::Reference, &d, &kt, trajectory.stride, None)?;
         self.recorded.extend(self.walkers.positions.iter().map(|&x| x as f32));
         let done = self.recorded.len() / self.walkers.positions.len();
-        Ok(Progress {
-            done: done as u64,
-            total: trajectory.frames as u64,
-            phase: "trajectories".into(),
-            finished: done == trajectory.frames,
-            ..Progress::default()
-        })
+        let total = trajectory.frames;
+        Ok(Progress::new(done, total, "trajectories".into(), Vec::new(), done == total))
     }
 
     /// Everything needed to go on.
@@ -155,9 +150,7 @@ impl Making {
     /// # Errors
     /// None today.
     pub fn state(&self) -> Result<Arrays> {
-        let ensemble = self.ensemble.sampler().state()?;
-        let mut arrays: Arrays =
-            ensemble.into_iter().map(|(name, array)| (format!("{ENSEMBLE}{name}"), array)).collect();
+        let mut arrays = state::under(ENSEMBLE, self.ensemble.sampler().state()?);
         self.walkers.save(&mut arrays);
         arrays.insert("recorded".into(), Array::f32(&[self.recorded.len()], self.recorded.clone()));
         arrays.insert("exchanged".into(), state::integers(&[i64::from(self.drawn)]));
@@ -169,9 +162,7 @@ impl Making {
     /// # Errors
     /// When an array is missing.
     pub fn restore(&mut self, arrays: &Arrays) -> Result<()> {
-        let ensemble =
-            arrays.iter().filter_map(|(name, array)| Some((name.strip_prefix(ENSEMBLE)?.to_owned(), array.clone())));
-        self.ensemble.sampler_mut().restore(&ensemble.collect())?;
+        self.ensemble.sampler_mut().restore(&state::of(ENSEMBLE, arrays))?;
         self.walkers = Langevin::load(arrays)?;
         self.recorded = state::f64s(arrays, "recorded")?.into_iter().map(|x| x as f32).collect();
         self.drawn = state::i64s(arrays, "exchanged")?[0] != 0;

@@ -32,6 +32,18 @@ pub fn i64s(state: &Arrays, name: &str) -> Result<Vec<i64>> {
     integers.ok_or_else(|| Error::Internal(format!("checkpoint array `{name}` is not an integer array")))
 }
 
+/// The state of a sampler inside of another's: its names under `prefix`.
+#[must_use]
+pub fn under(prefix: &str, state: Arrays) -> Arrays {
+    state.into_iter().map(|(name, array)| (format!("{prefix}{name}"), array)).collect()
+}
+
+/// The state that [`under`] put there.
+#[must_use]
+pub fn of(prefix: &str, state: &Arrays) -> Arrays {
+    state.iter().filter_map(|(name, array)| Some((name.strip_prefix(prefix)?.to_owned(), array.clone()))).collect()
+}
+
 /// The item with the number that a checkpoint holds.
 ///
 /// # Errors

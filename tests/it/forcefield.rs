@@ -197,12 +197,12 @@ fn kinetic_and_configurational_temperature() {
     let mut md = Langevin::new(x, &kt, &system.masses, (3, 0), &mut energy, Charge::Sampling).unwrap();
     let masses = &system.masses;
     let d = Dynamics { dt: 0.001, friction: 5.0, masses, precision: Precision::F32, seed: 3, first_step: 0 };
-    md.advance(&mut energy, Charge::Sampling, &d, &kt, 400).unwrap();
+    md.advance(&mut energy, Charge::Sampling, &d, &kt, 400, None).unwrap();
     // Per walker: excess of twice the kinetic energy, and of the squared force, over what 300 K gives; and their scale.
     let mut excess = vec![[0.0; 2]; walkers];
     let mut scale = [63.0 * kt[0], 0.0];
     for _ in 0..samples {
-        md.advance(&mut energy, Charge::Sampling, &d, &kt, 50).unwrap();
+        md.advance(&mut energy, Charge::Sampling, &d, &kt, 50, None).unwrap();
         for (w, excess) in excess.iter_mut().enumerate() {
             let row = w * dim..(w + 1) * dim;
             let kinetic: f64 = row.clone().map(|k| masses[k % dim / 3] * md.velocities[k].powi(2)).sum();

@@ -39,7 +39,7 @@ fn walkers(system: &System, kt: f64, n: usize, steps: usize) -> Vec<f64> {
         seed: 5,
         first_step: 0,
     };
-    walkers.advance(&mut energy, purpose, &d, &kts, steps).unwrap();
+    walkers.advance(&mut energy, purpose, &d, &kts, steps, None).unwrap();
     walkers.positions
 }
 

@@ -150,7 +150,7 @@ mod dynamics {
             let x = vec![0.0; 4_000 * DIM];
             let mut md = Langevin::new(x, &kts, masses, (1, 0), &mut ctx.energy, Purpose::Sampling).unwrap();
             let d = Dynamics { masses, ..moving(0.4, 1.5) };
-            md.advance(&mut ctx.energy, Purpose::Sampling, &d, &kts, 60).unwrap();
+            md.advance(&mut ctx.energy, Purpose::Sampling, &d, &kts, 60, None).unwrap();
             md
         };
         let md = run(&[1.0; ATOMS], &mut ctx);
@@ -183,7 +183,7 @@ mod dynamics {
             let start = total(&md);
             let mut worst = 0.0_f64;
             for _ in 0..(4.0 / dt) as usize {
-                md.advance(&mut ctx.energy, Purpose::Sampling, &moving(dt, 0.0), &[1.0], 1).unwrap();
+                md.advance(&mut ctx.energy, Purpose::Sampling, &moving(dt, 0.0), &[1.0], 1, None).unwrap();
                 worst = worst.max((total(&md) - start).abs());
             }
             worst
@@ -204,7 +204,7 @@ mod dynamics {
             let x = system.start.repeat(n);
             let mut md = Langevin::new(x, &kt, &system.masses, (4, 0), &mut energy, Purpose::Sampling).unwrap();
             for &steps in stretches {
-                assert_eq!(md.advance(&mut energy, Purpose::Sampling, &d, &kt, steps).unwrap(), steps);
+                assert_eq!(md.advance(&mut energy, Purpose::Sampling, &d, &kt, steps, None).unwrap(), steps);
             }
             md
         };
@@ -241,7 +241,7 @@ mod dynamics {
                 let rounds = exchange::rounds(done, steps, every).len();
                 let mut accepted = vec![0; kt.len() * rounds];
                 let mut plan = Exchange { levels, every, done, accepted: &mut accepted };
-                let made = md.exchanging(&mut energy, Purpose::Sampling, &d, &kt, steps, Some(&mut plan)).unwrap();
+                let made = md.advance(&mut energy, Purpose::Sampling, &d, &kt, steps, Some(&mut plan)).unwrap();
                 assert_eq!(made, steps);
                 (done, swaps) = (done + steps, swaps + accepted.iter().sum::<i32>());
                 let (mut e, mut f) = (vec![0.0; kt.len()], vec![0.0; md.positions.len()]);

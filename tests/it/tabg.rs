@@ -11,7 +11,7 @@ use pita_bench::flow::{Coordinates, Shape};
 use pita_bench::lanes::num::{H, Lanes};
 use pita_bench::rng::{self, Stream};
 use pita_bench::samplers::tabg::Cartesian;
-use pita_bench::samplers::tabg::generator::{Generator, Target};
+use pita_bench::samplers::tabg::generator::{Batch, Generator};
 use pita_bench::samplers::tabg::internal::InternalModel;
 use pita_bench::samplers::tabg::trainer::{Pace, Trainer};
 use pita_bench::samplers::trained::Trained;
@@ -283,14 +283,14 @@ fn densities_agree_both_ways() {
 fn gradients_lead_downhill() {
     // Of a batch without clashes, for otherwise the highest energies would be all that there is to see.
     let system = systems::by_name("aldp", 300.0).unwrap();
-    downhill(&mut model(), &system, Target { kt: system.kt(1_200.0), drop: 200 });
+    downhill(&mut model(), &system, system.kt(1_200.0));
     // A flow on positions begins with clashes only: a temperature at which they do not matter more than the density.
     let system = systems::by_name("lj13", 1.0).unwrap();
     let shape = TarShape::new(13, 3, 2, 1, 32, 16).unwrap();
-    downhill(&mut Cartesian::new(shape, 13, 1.3), &system, Target { kt: 1e6, drop: 200 });
+    downhill(&mut Cartesian::new(shape, 13, 1.3), &system, 1e6);
 }
 
-fn downhill(model: &mut dyn Generator, system: &systems::System, target: Target) {
+fn downhill(model: &mut dyn Generator, system: &systems::System, kt: f64) {
     let trainer = Trainer::new(model.packing(), 3);
     let mut energy = Metered::new(system.potential(), None);
     let stream = Stream::new(5, rng::Purpose::TrainNoise, 0);
@@ -303,7 +303,8 @@ fn downhill(model: &mut dyn Generator, system: &systems::System, target: Target)
             if forward {
                 model.forward_kl(weights, &rows, &stream, gradient).value
             } else {
-                model.reverse_kl(weights, &mut energy, &stream, &items, target, gradient).unwrap().value
+                let batch = Batch { stream: &stream, items: &items, energy: &mut energy, kt, drop: 200 };
+                model.reverse_kl(weights, batch, gradient).unwrap().value
             }
         };
         let mut here = trainer.clone();

@@ -299,14 +299,7 @@ impl Space for Chart {
         }
     }
 
-    fn evaluate(
-        &self,
-        energy: &mut Metered,
-        purpose: Purpose,
-        rows: &[f64],
-        energies: &mut [f64],
-        forces: &mut [f64],
-    ) -> Result<()> {
+    fn evaluate(&self, energy: &mut Metered, purpose: Purpose, x: &[f64], e: &mut [f64], f: &mut [f64]) -> Result<()> {
         let (dim, frame) = (self.dim(), 3 * self.volume.atoms());
         let work = || Work { scratch: self.volume.scratch(), q: vec![0.0; dim], along: vec![0.0; dim] };
         let exists = |(w, x): &mut (Work, Vec<f64>), y: &[f64]| {
@@ -315,9 +308,9 @@ impl Space for Chart {
                 self.volume.right(x)
             }
         };
-        let inside: Vec<bool> = rows.par_chunks_exact(dim).map_init(|| (work(), vec![0.0; frame]), exists).collect();
+        let inside: Vec<bool> = x.par_chunks_exact(dim).map_init(|| (work(), vec![0.0; frame]), exists).collect();
         let kept: Vec<f64> =
-            rows.chunks_exact(dim).zip(&inside).filter(|(_, inside)| **inside).flat_map(|(y, _)| y).copied().collect();
+            x.chunks_exact(dim).zip(&inside).filter(|(_, inside)| **inside).flat_map(|(y, _)| y).copied().collect();
         let x = self.place(&kept);
         let (mut found, mut pushed) = (vec![0.0; kept.len() / dim], vec![0.0; x.len()]);
         energy.energy_forces(purpose, &x, &mut found, &mut pushed)?;
@@ -336,11 +329,11 @@ impl Space for Chart {
         );
         let nothing = vec![0.0; dim];
         let mut found = found.into_iter().zip(along.chunks_exact(dim));
-        for ((energy, force), inside) in energies.iter_mut().zip(forces.chunks_exact_mut(dim)).zip(inside) {
+        for ((e, f), inside) in e.iter_mut().zip(f.chunks_exact_mut(dim)).zip(inside) {
             let next = if inside { found.next() } else { None };
-            let (e, f) = next.unwrap_or((f64::INFINITY, &nothing));
-            *energy = e;
-            force.copy_from_slice(f);
+            let (energy, force) = next.unwrap_or((f64::INFINITY, &nothing));
+            *e = energy;
+            f.copy_from_slice(force);
         }
         Ok(())
     }

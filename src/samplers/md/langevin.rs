@@ -75,33 +75,12 @@ impl Langevin {
         Self { positions, velocities, energies, forces, steps: salt << 40 }
     }
 
-    /// Whether there are no walkers.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.energies.is_empty()
-    }
-
     /// Moves every walker `steps` steps at `kt [n]`; `dynamics.first_step` is set here. Returns the steps that all
-    /// walkers made: fewer when the budget ends, see [`Metered::langevin`].
+    /// walkers made: fewer when the budget ends, see [`Metered::langevin`]. With `exchange`, they swap in the course of it.
     ///
     /// # Errors
     /// [`crate::error::Error::BudgetSpent`] when nothing is left; the walkers have not moved then.
     pub fn advance(
-        &mut self,
-        energy: &mut Metered,
-        purpose: Purpose,
-        dynamics: &Dynamics<'_>,
-        kt: &[f64],
-        steps: usize,
-    ) -> Result<usize> {
-        self.exchanging(energy, purpose, dynamics, kt, steps, None)
-    }
-
-    /// The same; with `exchange`, walkers swap in the course of it.
-    ///
-    /// # Errors
-    /// As [`Langevin::advance`].
-    pub fn exchanging(
         &mut self,
         energy: &mut Metered,
         purpose: Purpose,

@@ -30,13 +30,21 @@ impl DualAveraging {
     const GAMMA: f64 = 0.05;
     const T0: f64 = 10.0;
     const KAPPA: f64 = 0.75;
+    /// Log steps are shrunk towards that of so many times the first step.
+    const BOLDNESS: f64 = 10.0;
     /// Numbers in [`DualAveraging::state`].
     pub const STATE: usize = 5;
 
     /// Starts at `step`, aiming at the acceptance rate `target`.
     #[must_use]
     pub fn new(step: f64, target: f64) -> Self {
-        Self { target, centre: (10.0 * step).ln(), count: 0.0, error: 0.0, averaged: step.ln() }
+        Self { target, centre: (Self::BOLDNESS * step).ln(), count: 0.0, error: 0.0, averaged: step.ln() }
+    }
+
+    /// Where about the right `step` is known: that is tried first.
+    #[must_use]
+    pub fn near(step: f64, target: f64) -> Self {
+        Self::new(step / Self::BOLDNESS, target)
     }
 
     /// Takes in one acceptance rate; returns the step to try next.

@@ -16,20 +16,14 @@ pub struct Recorder {
 impl Recorder {
     /// Frames so far.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub fn frames(&self) -> usize {
         self.energies.len()
-    }
-
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.energies.is_empty()
     }
 
     /// Takes frames until there are `limit`; `forces` may be empty.
     pub fn take(&mut self, limit: usize, positions: &[f64], energies: &[f64], forces: &[f64]) {
         let dim = positions.len() / energies.len().max(1);
-        let n = energies.len().min(limit - self.len());
+        let n = energies.len().min(limit - self.frames());
         self.positions.extend_from_slice(&positions[..n * dim]);
         self.energies.extend_from_slice(&energies[..n]);
         self.forces.extend_from_slice(&forces[..forces.len().min(n * dim)]);
@@ -38,7 +32,7 @@ impl Recorder {
     /// The frames as samples.
     #[must_use]
     pub fn samples(&self, atoms: usize) -> Samples {
-        let n = self.len();
+        let n = self.frames();
         [
             ("positions".to_owned(), Array::f64(&[n, atoms, 3], self.positions.clone())),
             ("energy".to_owned(), Array::f64(&[n], self.energies.clone())),

@@ -11,11 +11,8 @@ use crate::array::Arrays;
 use crate::energy::{Exchange, Purpose, exchange};
 use crate::error::{Error, Result};
 use crate::rng;
-use crate::samplers::{BUDGET_ENDED, Context, Progress, Sampler, Samples, state};
+use crate::samplers::{BUDGET_ENDED, Context, Progress, Sampler, Samples, falling, state};
 use crate::spec::{Integrator, ReplicaExchangeSpec};
-
-/// Dual averaging begins at ten times its first step and shrinks towards that (Hoffman and Gelman 2014).
-const BOLDNESS: f64 = 10.0;
 
 /// `copies` independent ladders; walker `c * levels + l` is copy `c` at level `l` (0 is the hottest).
 pub struct ReplicaExchange {
@@ -48,13 +45,7 @@ impl ReplicaExchange {
     /// When the ladder does not lead down to the target.
     pub fn new(spec: &ReplicaExchangeSpec, ctx: &Context, purpose: Purpose) -> Result<Self> {
         let target = ctx.system.temperature;
-        let ladder: Vec<f64> = spec.ladder.iter().copied().chain([target]).collect();
-        if !ladder.is_sorted_by(|a, b| a > b) {
-            return Err(Error::Usage(format!(
-                "replica exchange: the ladder {:?} must fall and end above the target temperature {target}",
-                spec.ladder
-            )));
-        }
+        let ladder = falling("replica exchange", &spec.ladder, target)?;
         let levels = ladder.len();
         let first = 1e-4 * ctx.system.scale.powi(2);
         let walkers = levels * spec.copies;
@@ -112,7 +103,7 @@ impl ReplicaExchange {
             let ratio = new / old;
             // Stable steps grow with the temperature; thermal velocities with its root.
             self.steps[level] = self.step_sizes[level].averaged() * ratio;
-            self.step_sizes[level] = DualAveraging::new(self.steps[level] / BOLDNESS, ACCEPTANCE);
+            self.step_sizes[level] = DualAveraging::near(self.steps[level], ACCEPTANCE);
             let dim = 3 * self.atoms;
             for walker in self.langevin.velocities.chunks_exact_mut(dim).skip(level).step_by(levels) {
                 walker.iter_mut().for_each(|v| *v *= ratio.sqrt());
@@ -153,7 +144,7 @@ impl ReplicaExchange {
     fn dynamics(&mut self, ctx: &mut Context, steps: usize) -> Result<()> {
         let kt = self.kt.repeat(self.spec.copies);
         let system = &ctx.system;
-        if self.langevin.is_empty() {
+        if self.langevin.energies.is_empty() {
             let x = copies(system, kt.len());
             self.langevin = Langevin::new(x, &kt, &system.masses, (ctx.seed, 0), &mut ctx.energy, self.purpose)?;
         }
@@ -161,7 +152,7 @@ impl ReplicaExchange {
         let (levels, every, done) = (self.kt.len(), self.spec.exchange_every, self.done);
         let mut accepted = vec![0; kt.len() * exchange::rounds(done, steps, every).len()];
         let mut plan = Exchange { levels, every, done, accepted: &mut accepted };
-        let made = self.langevin.exchanging(&mut ctx.energy, self.purpose, &d, &kt, steps, Some(&mut plan))?;
+        let made = self.langevin.advance(&mut ctx.energy, self.purpose, &d, &kt, steps, Some(&mut plan))?;
         self.done += made;
         let rounds = exchange::rounds(done, made, every);
         for round in rounds.clone() {
@@ -269,7 +260,7 @@ impl Sampler for ReplicaExchange {
             match self.advance(ctx, self.next_event().min(until) - self.done) {
                 Ok(()) if self.done == before => continue, // the budget paid for some walkers only: it is spent now
                 Ok(()) => {}
-                Err(Error::BudgetSpent { .. }) if !self.recorded.is_empty() => {
+                Err(Error::BudgetSpent { .. }) if self.recorded.frames() > 0 => {
                     self.spent = true;
                     break;
                 }
@@ -294,14 +285,8 @@ impl Sampler for ReplicaExchange {
             .map(|(name, value)| (name.to_owned(), value)),
         );
         let phase = if self.done <= self.spec.equilibration { "equilibration" } else { "sampling" };
-        Ok(Progress {
-            done: self.done as u64,
-            total: self.total() as u64,
-            phase: phase.to_owned(),
-            scalars,
-            finished: self.spent || self.done == self.total(),
-            ..Progress::default()
-        })
+        let finished = self.spent || self.done == self.total();
+        Ok(Progress::new(self.done, self.total(), phase.to_owned(), scalars, finished))
     }
 
     fn state(&self) -> Result<Arrays> {

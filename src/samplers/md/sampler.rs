@@ -91,12 +91,12 @@ impl Md {
             Integrator::Langevin => {
                 let kts = vec![kt; self.spec.walkers];
                 let system = &ctx.system;
-                if self.langevin.is_empty() {
+                if self.langevin.energies.is_empty() {
                     let x = copies(system, self.spec.walkers);
                     self.langevin = Langevin::new(x, &kts, &system.masses, (ctx.seed, salt), &mut ctx.energy, purpose)?;
                 }
                 let d = dynamics(system, ctx.seed, self.spec.step, self.spec.friction, self.spec.precision);
-                let done = self.langevin.advance(&mut ctx.energy, purpose, &d, &kts, steps)?;
+                let done = self.langevin.advance(&mut ctx.energy, purpose, &d, &kts, steps, None)?;
                 check_stable(&self.langevin.energies, kt, (self.done + done) as u64, self.spec.step)?;
                 Ok((done, 1.0))
             }
@@ -132,6 +132,18 @@ impl Md {
     pub fn mala_step(&self) -> f64 {
         self.step
     }
+
+    /// A step as the first phase of another sampler: its numbers are called `initial.`.
+    ///
+    /// # Errors
+    /// As [`Sampler::step`].
+    pub fn initial_step(&mut self, ctx: &mut Context) -> Result<Progress> {
+        let mut step = self.step(ctx)?;
+        for (name, _) in &mut step.scalars {
+            *name = format!("initial.{}", name.trim_start_matches("md."));
+        }
+        Ok(step)
+    }
 }
 
 impl Sampler for Md {
@@ -149,7 +161,7 @@ impl Sampler for Md {
                         continue; // the budget paid for some walkers only: it is spent now
                     }
                 }
-                Err(Error::BudgetSpent { .. }) if !self.recorded.is_empty() => {
+                Err(Error::BudgetSpent { .. }) if self.recorded.frames() > 0 => {
                     self.spent = true;
                     break;
                 }
@@ -176,14 +188,8 @@ impl Sampler for Md {
                 vec![("md.acceptance".to_owned(), acceptance / f64::max(moves, 1.0)), ("md.step".to_owned(), self.step)]
             }
         };
-        Ok(Progress {
-            done: self.done as u64,
-            total: self.total() as u64,
-            phase: phase.to_owned(),
-            scalars,
-            finished: self.spent || self.done == self.total(),
-            ..Progress::default()
-        })
+        let finished = self.spent || self.done == self.total();
+        Ok(Progress::new(self.done, self.total(), phase.to_owned(), scalars, finished))
     }
 
     fn state(&self) -> Result<Arrays> {

@@ -15,19 +15,12 @@ pub trait Space: Sync {
     /// Brings coordinates that have moved back to the range in which they are kept: circles to one turn.
     fn settle(&self, row: &mut [f64]);
 
-    /// Unreduced energies `[n]` and forces `[n, dim]` along the coordinates. Where no configuration exists the energy is infinite
+    /// Unreduced energies `e [n]` and forces `f [n, dim]` along the coordinates `x`. Where no configuration exists the energy is infinite
     /// and the force 0; nothing is evaluated or charged there.
     ///
     /// # Errors
     /// As [`Metered::energy_forces`].
-    fn evaluate(
-        &self,
-        energy: &mut Metered,
-        purpose: Purpose,
-        rows: &[f64],
-        energies: &mut [f64],
-        forces: &mut [f64],
-    ) -> Result<()>;
+    fn evaluate(&self, energy: &mut Metered, purpose: Purpose, x: &[f64], e: &mut [f64], f: &mut [f64]) -> Result<()>;
 }
 
 /// Positions of all atoms, their centre at the origin.
@@ -48,14 +41,7 @@ impl Space for Cartesian {
 
     fn settle(&self, _: &mut [f64]) {}
 
-    fn evaluate(
-        &self,
-        energy: &mut Metered,
-        purpose: Purpose,
-        rows: &[f64],
-        energies: &mut [f64],
-        forces: &mut [f64],
-    ) -> Result<()> {
-        energy.energy_forces(purpose, rows, energies, forces)
+    fn evaluate(&self, energy: &mut Metered, purpose: Purpose, x: &[f64], e: &mut [f64], f: &mut [f64]) -> Result<()> {
+        energy.energy_forces(purpose, x, e, f)
     }
 }

@@ -14,9 +14,6 @@ use crate::samplers::pita::loss::mean;
 use crate::samplers::{Context, state};
 use crate::spec::{RefineSpec, RelaxSpec};
 
-/// Dual averaging begins at ten times its first step and shrinks towards that (Hoffman and Gelman 2014).
-const BOLDNESS: f64 = 10.0;
-
 /// The particles of one rung while they are refined.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Refinement {
@@ -54,7 +51,7 @@ impl Refinement {
     /// tried first, in squared length.
     #[must_use]
     pub(super) fn new(mala: Mala, step: f64, acceptance: f64) -> Self {
-        let steps = vec![DualAveraging::new(step / BOLDNESS, acceptance); mala.len()];
+        let steps = vec![DualAveraging::near(step, acceptance); mala.len()];
         Self { mala, steps, ..Self::default() }
     }
 
@@ -105,7 +102,7 @@ impl Refinement {
     /// A stretch of Langevin dynamics.
     fn relax(&mut self, plan: &Plan<'_>, ctx: &mut Context) -> Result<()> {
         let spec = plan.relax;
-        if self.langevin.is_empty() {
+        if self.langevin.energies.is_empty() {
             let Mala { positions, energies, forces, .. } = std::mem::take(&mut self.mala);
             let kt = vec![plan.kt; energies.len()];
             let key = (ctx.seed, plan.salt + 1);
@@ -114,16 +111,15 @@ impl Refinement {
         let n = self.langevin.energies.len();
         let stretch = md::stretch(n).min(plan.total() - self.done);
         let dynamics = dynamics(&ctx.system, ctx.seed, spec.step, spec.friction, spec.precision);
-        let done =
-            self.langevin.advance(&mut ctx.energy, Purpose::Refinement, &dynamics, &vec![plan.kt; n], stretch)?;
-        self.done += done;
+        let (purpose, kt) = (Purpose::Refinement, vec![plan.kt; n]);
+        self.done += self.langevin.advance(&mut ctx.energy, purpose, &dynamics, &kt, stretch, None)?;
         Ok(())
     }
 
     /// The particles with their energies and forces, in the system's units.
     #[must_use]
     pub(super) fn into_frames(self) -> Buffer {
-        if self.langevin.is_empty() {
+        if self.langevin.energies.is_empty() {
             let Mala { positions: x, energies: energy, forces: force, .. } = self.mala;
             return Buffer { x, energy, force, ..Buffer::default() };
         }

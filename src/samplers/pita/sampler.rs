@@ -16,7 +16,7 @@ use crate::rng::{self, Stream};
 use crate::samplers::free_energy::{Side, bennett};
 use crate::samplers::md::mala::Mala;
 use crate::samplers::md::{INITIAL_SALT, Md, Role};
-use crate::samplers::{Context, Population, Progress, Sampler, Samples, state};
+use crate::samplers::{Context, Population, Progress, Sampler, Samples, falling, state};
 use crate::spec::{Integrator, PitaSpec, TrainOn, Weights};
 use crate::systems::System;
 
@@ -75,13 +75,7 @@ impl Pita {
     /// When the ladder does not lead down to the target.
     pub fn new(spec: &PitaSpec, ctx: &Context) -> Result<Self> {
         let target = ctx.system.temperature;
-        let mut temperatures: Vec<f64> = spec.ladder.iter().copied().chain([target]).collect();
-        if !temperatures.is_sorted_by(|a, b| a > b) {
-            return Err(Error::Usage(format!(
-                "pita: the ladder {:?} must fall and end above the target temperature {target}",
-                spec.ladder
-            )));
-        }
+        let mut temperatures = falling("pita", &spec.ladder, target)?;
         if spec.ladder.is_empty() {
             temperatures.push(target); // one rung, from the target to itself: gamma is 1
         }
@@ -133,14 +127,9 @@ impl Pita {
     }
 
     fn progress(&self, phase: &str, total: usize, scalars: Vec<(String, f64)>) -> Progress {
-        Progress {
-            done: self.done as u64,
-            total: total as u64,
-            phase: format!("rung {}/{} (T = {}): {phase}", self.rung + 1, self.rungs(), self.temperatures[self.rung]),
-            scalars,
-            finished: self.phase == Phase::Done,
-            ..Progress::default()
-        }
+        let temperature = self.temperatures[self.rung];
+        let phase = format!("rung {}/{} (T = {temperature}): {phase}", self.rung + 1, self.rungs());
+        Progress::new(self.done, total, phase, scalars, self.phase == Phase::Done)
     }
 
     fn next_phase(&mut self, phase: Phase) {
@@ -150,13 +139,9 @@ impl Pita {
 
     /// A stretch of dynamics at the highest temperature; in the end its frames are the first buffer.
     fn initial(&mut self, ctx: &mut Context) -> Result<Progress> {
-        let step = self.initial.step(ctx)?;
+        let step = self.initial.initial_step(ctx)?;
         self.done = step.done as usize;
-        let mut scalars = step.scalars;
-        for (name, _) in &mut scalars {
-            *name = format!("initial.{}", name.trim_start_matches("md."));
-        }
-        let mut report = self.progress("initial data", step.total as usize, scalars);
+        let mut report = self.progress("initial data", step.total as usize, step.scalars);
         if step.finished {
             if self.spec.initial.integrator == Integrator::Mala {
                 self.mala_step = self.initial.mala_step();
@@ -352,7 +337,7 @@ impl Sampler for Pita {
         arrays.insert("place".into(), state::integers(&place));
         arrays.insert("mala_step".into(), state::floats(&[self.mala_step]));
         if self.phase == Phase::Initial {
-            arrays.extend(self.initial.state()?.into_iter().map(|(name, array)| (format!("{INITIAL}{name}"), array)));
+            arrays.extend(state::under(INITIAL, self.initial.state()?));
         }
         self.result.save("result", &mut arrays);
         arrays.insert("fisher".into(), state::floats(&self.fisher));
@@ -373,9 +358,7 @@ impl Sampler for Pita {
         (self.rung, self.done) = (place[1] as usize, place[2] as usize);
         self.mala_step = state::f64s(arrays, "mala_step")?[0];
         if self.phase == Phase::Initial {
-            let own =
-                arrays.iter().filter_map(|(name, array)| Some((name.strip_prefix(INITIAL)?.to_owned(), array.clone())));
-            self.initial.restore(&own.collect())?;
+            self.initial.restore(&state::of(INITIAL, arrays))?;
         }
         self.result = Buffer::load("result", arrays)?;
         self.fisher = state::f64s(arrays, "fisher")?;

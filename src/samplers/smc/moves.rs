@@ -14,8 +14,6 @@ use crate::samplers::internal::{Chart, Frames};
 use crate::samplers::md::mala::{DualAveraging, Mala};
 use crate::samplers::{Context, state};
 
-/// Dual averaging begins at ten times its first step and shrinks towards that (Hoffman and Gelman 2014).
-const BOLDNESS: f64 = 10.0;
 /// First step in internal coordinates, in squared standard deviations.
 const FIRST_STEP: f64 = 0.03;
 /// Name of the chart in checkpoints.
@@ -70,7 +68,7 @@ impl Moves {
                 Mala { positions, energies: kept.iter().map(|&i| energies[i]).collect(), forces, moves: 0 }
             }
         };
-        self.step = DualAveraging::new(first / BOLDNESS, self.acceptance);
+        self.step = DualAveraging::near(first, self.acceptance);
         Ok(self.mala.len())
     }
 
@@ -87,7 +85,7 @@ impl Moves {
             (self.mala.positions, self.mala.forces) = frames.encoded(chart);
             shrink = 1.0;
         }
-        self.step = DualAveraging::new(self.step.averaged() * shrink / BOLDNESS, self.acceptance);
+        self.step = DualAveraging::near(self.step.averaged() * shrink, self.acceptance);
         Ok(())
     }
 

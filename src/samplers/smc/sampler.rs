@@ -36,10 +36,6 @@ enum Phase {
     Done,
 }
 
-impl Phase {
-    const ALL: [Self; 4] = [Self::Initial, Self::Move, Self::Record, Self::Done];
-}
-
 /// Annealed SMC as a resumable sampler.
 pub struct Smc {
     spec: SmcSpec,
@@ -103,25 +99,15 @@ impl Smc {
             Ladder::Fixed(ladder) => format!("rung {}/{}", self.temperatures.len() - 1, ladder.len()),
             Ladder::Auto(_) => format!("rung {}", self.temperatures.len() - 1),
         };
-        Progress {
-            done: self.done as u64,
-            total: total as u64,
-            phase: format!("{place} (T = {:.6}): {what}", self.temperature()),
-            scalars,
-            finished: self.phase == Phase::Done,
-            ..Progress::default()
-        }
+        let phase = format!("{place} (T = {:.6}): {what}", self.temperature());
+        Progress::new(self.done, total, phase, scalars, self.phase == Phase::Done)
     }
 
     /// A stretch of dynamics at the highest temperature; in the end its frames are the particles.
     fn initial(&mut self, ctx: &mut Context) -> Result<Progress> {
-        let step = self.initial.step(ctx)?;
+        let step = self.initial.initial_step(ctx)?;
         self.done = step.done as usize;
-        let mut scalars = step.scalars;
-        for (name, _) in &mut scalars {
-            *name = format!("initial.{}", name.trim_start_matches("md."));
-        }
-        let mut report = self.progress("initial data", step.total as usize, scalars);
+        let mut report = self.progress("initial data", step.total as usize, step.scalars);
         if step.finished {
             let first = match self.spec.initial.integrator {
                 Integrator::Mala => self.initial.mala_step(),
@@ -229,12 +215,12 @@ impl Smc {
     /// Records the particles. The last time, when fewer are wanted, every so-manieth: neighbours are siblings.
     fn record(&mut self) {
         let n = self.moves.energies().len();
-        let wanted = n.min(self.spec.samples - self.recorded.len());
+        let wanted = n.min(self.spec.samples - self.recorded.frames());
         let which: Vec<usize> = (0..wanted).map(|k| k * n / wanted).collect();
         let energies: Vec<f64> = which.iter().map(|&i| self.moves.energies()[i]).collect();
         self.parents.extend(which.iter().map(|&i| self.weights.parents[i]));
         self.recorded.take(self.spec.samples, &self.moves.positions(&which), &energies, &[]);
-        if self.recorded.len() == self.spec.samples {
+        if self.recorded.frames() == self.spec.samples {
             self.phase = Phase::Done;
         }
     }
@@ -263,7 +249,7 @@ impl Smc {
             self.record();
         }
         let report = self.progress("recording", self.spec.samples, scalars);
-        Ok(Progress { done: self.recorded.len() as u64, ..report })
+        Ok(Progress { done: self.recorded.frames() as u64, ..report })
     }
 }
 
@@ -283,7 +269,7 @@ impl Sampler for Smc {
         arrays.insert("temperatures".into(), state::floats(&self.temperatures));
         arrays.insert("parents".into(), state::integers(&self.parents));
         if self.phase == Phase::Initial {
-            arrays.extend(self.initial.state()?.into_iter().map(|(name, array)| (format!("{INITIAL}{name}"), array)));
+            arrays.extend(state::under(INITIAL, self.initial.state()?));
         }
         self.moves.save(&mut arrays);
         self.weights.save(&mut arrays);
@@ -293,16 +279,12 @@ impl Sampler for Smc {
 
     fn restore(&mut self, arrays: &Arrays) -> Result<()> {
         let place = state::i64s(arrays, "place")?;
-        let phase = usize::try_from(place[0]).ok().and_then(|p| Phase::ALL.get(p));
-        self.phase =
-            *phase.ok_or_else(|| Error::Internal(format!("checkpoint names no phase of smc: {}", place[0])))?;
+        self.phase = state::one_of(&[Phase::Initial, Phase::Move, Phase::Record, Phase::Done], place[0])?;
         self.done = place[1] as usize;
         self.temperatures = state::f64s(arrays, "temperatures")?;
         self.parents = state::i64s(arrays, "parents")?;
         if self.phase == Phase::Initial {
-            let own =
-                arrays.iter().filter_map(|(name, array)| Some((name.strip_prefix(INITIAL)?.to_owned(), array.clone())));
-            self.initial.restore(&own.collect())?;
+            self.initial.restore(&state::of(INITIAL, arrays))?;
         }
         self.moves.restore(arrays)?;
         self.weights = Weights::load(arrays)?;
@@ -318,7 +300,7 @@ impl Sampler for Smc {
 
     fn shortfall(&self) -> Option<String> {
         // Only the budget ends the recording before all samples are there.
-        let short = self.phase == Phase::Done && self.recorded.len() < self.spec.samples;
+        let short = self.phase == Phase::Done && self.recorded.frames() < self.spec.samples;
         short.then(|| BUDGET_ENDED.into())
     }
 }

@@ -8,8 +8,8 @@
 use rayon::prelude::*;
 
 use super::energy::{cut, cut_slope, lowest};
-use super::generator::{Drawn, Generator, Loss, Target};
-use crate::energy::{Metered, Purpose};
+use super::generator::{Batch, Drawn, Generator, Loss};
+use crate::energy::Purpose;
 use crate::error::Result;
 use crate::flow::tarflow::{Seeds, TarFlow, TarShape, TarTape};
 use crate::flow::{Packing, Weights};
@@ -164,15 +164,8 @@ impl Generator for Cartesian {
         Loss { value: total * per, energy: f64::NAN }
     }
 
-    fn reverse_kl(
-        &mut self,
-        w: &Weights<f32>,
-        energy: &mut Metered,
-        stream: &Stream,
-        items: &[u32],
-        target: Target,
-        gradient: &mut [Lanes<f32>],
-    ) -> Result<Loss> {
+    fn reverse_kl(&mut self, w: &Weights<f32>, batch: Batch<'_>, gradient: &mut [Lanes<f32>]) -> Result<Loss> {
+        let Batch { stream, items, energy, kt, drop } = batch;
         let (n, width) = (items.len(), self.row());
         let mut rows = self.latent(stream, items);
         let mut log_det = vec![0.0; n];
@@ -182,8 +175,8 @@ impl Generator for Cartesian {
         let (mut energies, mut forces) = (vec![0.0; n], vec![0.0; x.len()]);
         energy.energy_forces(Purpose::Training, &x, &mut energies, &mut forces)?;
 
-        let reduced: Vec<f64> = energies.iter().map(|e| e / target.kt).collect();
-        let kept = lowest(&reduced, target.drop);
+        let reduced: Vec<f64> = energies.iter().map(|e| e / kt).collect();
+        let kept = lowest(&reduced, drop);
         let per = 1.0 / kept.iter().filter(|k| **k).count() as f64;
         // Samples that are left out have no derivative at all, not one times zero: their forces may not be finite.
         let (mut loss, mut mean, mut used, mut bars) = (0.0, 0.0, Vec::new(), Vec::new());
@@ -192,7 +185,7 @@ impl Generator for Cartesian {
             mean += per * cut(reduced[i]);
             used.extend_from_slice(&rows[i * width..][..width]);
             // The centre has a normal density of variance 1 / atoms, and each atom's share in it is 1 / atoms.
-            let slope = -cut_slope(reduced[i]) / target.kt * self.scale;
+            let slope = -cut_slope(reduced[i]) / kt * self.scale;
             let moved = forces[i * width..][..width].iter().zip(centres[i].into_iter().cycle());
             bars.extend(moved.map(|(force, centre)| (per * (slope * force + centre)) as f32));
         }

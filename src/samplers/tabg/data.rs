@@ -55,7 +55,7 @@ impl MdData {
         let kts = vec![kt; spec.walkers];
         let (system, purpose) = (&ctx.system, Purpose::InitialData);
         let mut left = affordable / spec.walkers;
-        if self.walkers.is_empty() {
+        if self.walkers.energies.is_empty() {
             if left == 0 {
                 return Ok(true);
             }
@@ -70,7 +70,7 @@ impl MdData {
             let event = if self.steps < spec.equilibration { spec.equilibration } else { frame };
             let dynamics = dynamics(system, ctx.seed, spec.step, spec.friction, spec.precision);
             let steps = event.min(until) - self.steps;
-            let done = self.walkers.advance(&mut ctx.energy, purpose, &dynamics, &kts, steps)?;
+            let done = self.walkers.advance(&mut ctx.energy, purpose, &dynamics, &kts, steps, None)?;
             check_stable(&self.walkers.energies, kt, self.walkers.steps, spec.step)?;
             self.steps += done;
             if self.steps == frame && self.steps > spec.equilibration {

@@ -25,9 +25,14 @@ pub struct Loss {
     pub energy: f64,
 }
 
-/// The reverse KL: temperature and what is left out.
-#[derive(Debug, Clone, Copy)]
-pub struct Target {
+/// A batch of the reverse KL: draws and the energy that judges them.
+pub struct Batch<'a> {
+    /// Where they come from.
+    pub stream: &'a Stream,
+    /// Which of it.
+    pub items: &'a [u32],
+    /// The energy, one evaluation for each.
+    pub energy: &'a mut Metered,
     /// `kT`.
     pub kt: f64,
     /// Samples of the highest energies that are left out.
@@ -69,13 +74,5 @@ pub trait Generator: Send + Sync {
     ///
     /// # Errors
     /// [`crate::error::Error::BudgetSpent`].
-    fn reverse_kl(
-        &mut self,
-        w: &Weights<f32>,
-        energy: &mut Metered,
-        stream: &Stream,
-        items: &[u32],
-        target: Target,
-        gradient: &mut [Lanes<f32>],
-    ) -> Result<Loss>;
+    fn reverse_kl(&mut self, w: &Weights<f32>, batch: Batch<'_>, gradient: &mut [Lanes<f32>]) -> Result<Loss>;
 }

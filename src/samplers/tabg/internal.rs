@@ -3,9 +3,9 @@
 use rayon::prelude::*;
 
 use super::energy::{cut, cut_slope, lowest};
-use super::generator::{Drawn, Generator, Loss, Target};
+use super::generator::{Batch, Drawn, Generator, Loss};
 use crate::array::{Array, Arrays};
-use crate::energy::{Metered, Purpose};
+use crate::energy::Purpose;
 use crate::error::Result;
 use crate::flow::network::TILE;
 use crate::flow::{Coordinates, Flow, Packing, Prior, Shape, Tape, Toward, Weights};
@@ -212,15 +212,8 @@ impl Generator for InternalModel {
         Loss { value: total / n as f64, energy: f64::NAN }
     }
 
-    fn reverse_kl(
-        &mut self,
-        w: &Weights<f32>,
-        energy: &mut Metered,
-        stream: &Stream,
-        items: &[u32],
-        target: Target,
-        gradient: &mut [Lanes<f32>],
-    ) -> Result<Loss> {
+    fn reverse_kl(&mut self, w: &Weights<f32>, batch: Batch<'_>, gradient: &mut [Lanes<f32>]) -> Result<Loss> {
+        let Batch { stream, items, energy, kt, drop } = batch;
         let (n, dim, frame) = (items.len(), self.dim(), self.frame());
         let mut tape = std::mem::take(&mut self.tape);
         let mut u = self.latent(stream, items);
@@ -231,8 +224,8 @@ impl Generator for InternalModel {
         let (mut energies, mut forces) = (vec![0.0; n], vec![0.0; x.len()]);
         energy.energy_forces(Purpose::Training, &x, &mut energies, &mut forces)?;
 
-        let reduced: Vec<f64> = energies.iter().map(|e| e / target.kt).collect();
-        let kept = lowest(&reduced, target.drop);
+        let reduced: Vec<f64> = energies.iter().map(|e| e / kt).collect();
+        let kept = lowest(&reduced, drop);
         let count = kept.iter().filter(|k| **k).count() as f64;
         let (mut loss, mut mean) = (0.0, 0.0);
         for i in (0..n).filter(|&i| kept[i]) {
@@ -249,7 +242,7 @@ impl Generator for InternalModel {
             || (self.coordinates.scratch(), [vec![0.0; dim], vec![0.0; dim], vec![0.0; frame]]),
             |(scratch, [wide, wide_bar, x_bar]), (((((bar, u), x), force), reduced), _)| {
                 wide.iter_mut().zip(u).for_each(|(w, u)| *w = f64::from(*u));
-                let slope = factor * cut_slope(*reduced) / target.kt;
+                let slope = factor * cut_slope(*reduced) / kt;
                 x_bar.iter_mut().zip(force).for_each(|(bar, f)| *bar = slope * f);
                 self.coordinates.pull_back(wide, x, x_bar, factor, wide_bar, scratch);
                 bar.iter_mut().zip(wide_bar).for_each(|(bar, wide)| *bar = *wide as f32);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::data::MdData;
 use super::energy::cut;
-use super::generator::{Drawn, Generator, Target};
+use super::generator::{Batch, Drawn, Generator};
 use super::passes::Passes;
 use super::phase::{PHASES, Phase};
 use super::trainer::{Pace, Trainer};
@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::flow::Weights;
 use crate::metrics::weights::{clip, log_mean_exp};
 use crate::rng::{self, Stream};
-use crate::samplers::{Context, Population, Progress, Sampler, Samples, state};
+use crate::samplers::{Context, Population, Progress, Sampler, Samples, falling, state};
 use crate::spec::{Start, TabgSpec};
 use crate::systems::System;
 
@@ -59,14 +59,7 @@ impl TaBg {
     /// [`Error::Usage`] when the ladder does not lead down to the target or the budget is too small for the samples.
     pub fn new(name: &'static str, spec: &TabgSpec, ctx: &Context, model: Box<dyn Generator>) -> Result<Self> {
         let (system, target) = (&ctx.system, ctx.system.temperature);
-        let mut temperatures: Vec<f64> = if spec.start_at_target { vec![] } else { spec.ladder.clone() };
-        temperatures.push(target);
-        if !temperatures.is_sorted_by(|a, b| a > b) {
-            return Err(Error::Usage(format!(
-                "{name}: the ladder {:?} must fall and end above the target temperature {target}",
-                spec.ladder
-            )));
-        }
+        let mut temperatures = falling(name, if spec.start_at_target { &[] } else { &spec.ladder }, target)?;
         if !spec.start_at_target {
             temperatures.splice(..0, vec![temperatures[0]; spec.fine_tune_start]);
             temperatures.extend(vec![target; spec.fine_tune]);
@@ -133,7 +126,7 @@ impl TaBg {
             Phase::Sample | Phase::Done => what.to_owned(),
         };
         let scalars = scalars.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        Progress { done: self.done as u64, total: total as u64, phase, scalars, finished: false, ..Progress::default() }
+        Progress::new(self.done, total, phase, scalars, false)
     }
 
     /// Molecular dynamics at the first temperature.
@@ -193,9 +186,10 @@ impl TaBg {
             self.trainer.begin(self.model.packing());
             let stream = Stream::new(ctx.seed, rng::Purpose::TrainNoise, self.done as u64);
             let items: Vec<u32> = (0..n as u32).collect();
-            let target = Target { kt: self.system.kt(self.heat(self.done)), drop: spec.drop.min(n / 2) };
+            let (kt, drop) = (self.system.kt(self.heat(self.done)), spec.drop.min(n / 2));
+            let batch = Batch { stream: &stream, items: &items, energy: &mut ctx.energy, kt, drop };
             let Trainer { weights, gradient, .. } = &mut self.trainer;
-            let found = self.model.reverse_kl(weights, &mut ctx.energy, &stream, &items, target, gradient)?;
+            let found = self.model.reverse_kl(weights, batch, gradient)?;
             let rate = rates::warmed_cosine(spec.learning_rate, self.done, spec.warm_up, spec.steps);
             norm += self.trainer.finish(found.value, Pace { rate, decay: spec.weight_decay, clip: spec.clip })?;
             (loss, energy, steps) = (loss + found.value, energy + found.energy, steps + 1.0);
