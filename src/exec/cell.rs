@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::harvest;
 use super::planned::{Asked, Planned, judged, labels, partial};
+use super::progress::Show;
 use super::science::Science;
 use super::work::Work;
 use crate::array::{read_npz, write_npz, write_safetensors};
@@ -72,7 +73,7 @@ pub(super) struct Shop<'a> {
 ///
 /// # Errors
 /// When the harness itself cannot go on: files that cannot be written, a checkpoint with a wrong digest.
-pub(super) fn work(shop: &Shop<'_>, planned: &Planned, show: &mut dyn FnMut(&Progress)) -> Result<Outcome> {
+pub(super) fn work(shop: &Shop<'_>, planned: &Planned, show: &mut Show<'_>) -> Result<Outcome> {
     match planned.action {
         Action::Done => return Ok(Outcome::Done),
         Action::Skip => return Ok(Outcome::Skipped),
@@ -208,7 +209,7 @@ impl<'a> Attempt<'a> {
     }
 
     /// Steps until finished, stopped or failed.
-    fn sample(mut self, shop: &Shop<'_>, planned: &Planned, show: &mut dyn FnMut(&Progress)) -> Result<Outcome> {
+    fn sample(mut self, shop: &Shop<'_>, planned: &Planned, show: &mut Show<'_>) -> Result<Outcome> {
         let run = &planned.run;
         let found = checkpoint::load(&run.checkpoints())?;
         let mut step = found.as_ref().map_or(0, |c| c.step);

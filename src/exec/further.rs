@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::progress::Show;
 use crate::array::{Arrays, read_safetensors};
 use crate::device;
 use crate::diffusion::ess;
@@ -128,7 +129,7 @@ impl Finished {
     ///
     /// # Errors
     /// [`Error::Interrupted`]; faults of a device.
-    pub fn draw(&self, model: &Trained, seed: u64, n: usize, show: &mut dyn FnMut(&Progress)) -> Result<Drawing> {
+    pub fn draw(&self, model: &Trained, seed: u64, n: usize, show: &mut Show<'_>) -> Result<Drawing> {
         let mut energy = Metered::new(device::potential(&self.system.potential())?, None);
         let kt = self.system.kt(self.spec.system.temperature);
         let began = Instant::now();

@@ -51,7 +51,7 @@ pub use cell::Outcome;
 #[cfg(unix)]
 pub use external::supervise;
 pub use planned::{Asked, Planned, plan};
-pub use progress::with_bar;
+pub use progress::{Show, with_bar};
 pub use science::{Builtin, Judgement, Science};
 pub use signals::{install, interrupted, let_go, listen};
 pub use sweep::{CellReport, Options, Summary, sweep, sweep_with};

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::external::External;
 use super::given::Given;
+use super::progress::Show;
 use super::references;
 use super::work::Work;
 use crate::array::{Array, Arrays, read_safetensors};
@@ -40,17 +41,11 @@ pub trait Science: Sync {
     /// # Errors
     /// For a system that cannot be built.
     fn size(&self, system: &SystemSpec) -> Result<(usize, bool)>;
-    /// Makes the reference ensemble of a cell unless it is there.
+    /// Makes the reference ensemble of a cell unless it is there, or until `stop` says so.
     ///
     /// # Errors
     /// [`Error::Interrupted`], or whatever went wrong.
-    fn reference(
-        &self,
-        results: &Path,
-        cell: &Cell,
-        progress: &mut dyn FnMut(&Progress),
-        interrupted: &dyn Fn() -> bool,
-    ) -> Result<()>;
+    fn reference(&self, results: &Path, cell: &Cell, show: &mut Show<'_>, stop: &dyn Fn() -> bool) -> Result<()>;
     /// Judges the samples of a complete run, in its folder, against the reference ensemble.
     ///
     /// # Errors
@@ -104,14 +99,8 @@ impl Science for Builtin {
         Ok(Box::new(BuiltinWork { context, sampler }))
     }
 
-    fn reference(
-        &self,
-        results: &Path,
-        cell: &Cell,
-        progress: &mut dyn FnMut(&Progress),
-        interrupted: &dyn Fn() -> bool,
-    ) -> Result<()> {
-        references::ensure(results, &cell.run.system, &cell.eval.reference, progress, interrupted).map(|_| ())
+    fn reference(&self, results: &Path, cell: &Cell, show: &mut Show<'_>, stop: &dyn Fn() -> bool) -> Result<()> {
+        references::ensure(results, &cell.run.system, &cell.eval.reference, show, stop).map(|_| ())
     }
 
     fn judge(&self, results: &Path, cell: &Cell, run: &Path, samples: Arrays) -> Result<Judgement> {

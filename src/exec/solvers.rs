@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::further::Finished;
+use super::progress::Show;
 use super::references;
 use crate::array::Arrays;
 use crate::config::{Cell, Draws, Experiment};
@@ -66,7 +67,7 @@ pub fn measure(
     results: &std::path::Path,
     experiment: &Experiment,
     asked: &Asked,
-    show: &mut dyn FnMut(&Progress),
+    show: &mut Show<'_>,
 ) -> Result<Vec<Point>> {
     let file = experiment.path.display();
     if experiment.draws.is_empty() {

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use tempfile::TempDir;
+
 use super::*;
 use crate::array::{Array, Arrays};
 use crate::config::{Cell, Experiment};
@@ -59,7 +61,7 @@ impl Science for Chains {
         }))
     }
 
-    fn reference(&self, _: &Path, cell: &Cell, _: &mut dyn FnMut(&Progress), _: &dyn Fn() -> bool) -> Result<()> {
+    fn reference(&self, _: &Path, cell: &Cell, _: &mut Show<'_>, _: &dyn Fn() -> bool) -> Result<()> {
         if cell.run.system.name == "no-reference" { Err(Error::Numerical("diverged".into())) } else { Ok(()) }
     }
 
@@ -90,14 +92,9 @@ impl Work for Chain {
         self.step += 1.0;
         self.x = 3.9 * self.x * (1.0 - self.x);
         *self.counts.0.entry(Purpose::Sampling).or_default() += 5;
-        Ok(Progress {
-            done: self.step as u64,
-            total: self.length as u64,
-            phase: "chain".into(),
-            scalars: vec![("x".into(), self.x), ("bad".into(), f64::NAN)],
-            finished: self.step >= self.length,
-            ..Progress::default()
-        })
+        let scalars = vec![("x".into(), self.x), ("bad".into(), f64::NAN)];
+        let finished = self.step >= self.length;
+        Ok(Progress::new(self.step as usize, self.length as usize, "chain".into(), scalars, finished))
     }
 
     fn counts(&self) -> Counts {
@@ -171,6 +168,16 @@ fn run(results: &Path, cells: Vec<Cell>, options: &Options) -> Summary {
     sweep_with(&Chains::default(), &experiment(cells), results, options, &|| false).unwrap()
 }
 
+/// A chain of so many steps, run to its end; a copy of it that was killed at `step`, and its run.
+fn killed(step: f64, length: usize, options: &Options) -> (TempDir, TempDir, RunDir) {
+    let (live, killed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let kill = Kill { step, from: live.path().into(), to: killed.path().into() };
+    let science = Chains { kill: Some(kill), ..Chains::default() };
+    sweep_with(&science, &experiment(vec![cell("lj13", length, 0)]), live.path(), options, &|| false).unwrap();
+    let left = record::all_runs(killed.path()).unwrap().remove(0);
+    (live, killed, left)
+}
+
 fn manifest_of(results: &Path) -> String {
     let runs = record::all_runs(results).unwrap();
     assert_eq!(runs.len(), 1);
@@ -223,23 +230,17 @@ fn other_evaluation_settings_evaluate_again() {
 #[test]
 fn killed_and_resumed_equals_uninterrupted() {
     let whole = tempfile::tempdir().unwrap();
-    run(whole.path(), vec![cell("lj13", 6, 5)], &options());
+    run(whole.path(), vec![cell("lj13", 6, 0)], &options());
     let expected = manifest_of(whole.path());
     assert_eq!(expected.lines().count(), 5);
     for checkpoint_every in [Duration::ZERO, Duration::MAX] {
         for step in 0..6_u8 {
-            let (live, killed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-            let kill = Kill { step: step.into(), from: live.path().into(), to: killed.path().into() };
-            let science = Chains { kill: Some(kill), ..Chains::default() };
             let options = Options { checkpoint_every, ..options() };
-            let one = experiment(vec![cell("lj13", 6, 5)]);
-            sweep_with(&science, &one, live.path(), &options, &|| false).unwrap();
-
-            let left = record::all_runs(killed.path()).unwrap().remove(0);
+            let (_, killed, left) = killed(step.into(), 6, &options);
             assert_eq!(left.status(), Status::Interrupted);
             let from = checkpoint::load(&left.checkpoints()).unwrap().map_or(0, |c| c.step);
             assert_eq!(from, if checkpoint_every == Duration::ZERO { step.into() } else { 0 });
-            let summary = run(killed.path(), vec![cell("lj13", 6, 5)], &options);
+            let summary = run(killed.path(), vec![cell("lj13", 6, 0)], &options);
             assert_eq!((summary.cells[0].action, &summary.cells[0].outcome), (Action::Resume, &Some(Outcome::Ran)));
             assert_eq!(manifest_of(killed.path()), expected, "killed at step {step}");
         }
@@ -344,12 +345,7 @@ fn complete_means_complete() {
 
 #[test]
 fn corrupt_checkpoints_end_in_their_own_exit_code_and_lose_nothing() {
-    let (live, dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let kill = Kill { step: 3.0, from: live.path().into(), to: dir.path().into() };
-    let science = Chains { kill: Some(kill), ..Chains::default() };
-    let every = Options { checkpoint_every: Duration::ZERO, ..options() };
-    sweep_with(&science, &experiment(vec![cell("lj13", 6, 0)]), live.path(), &every, &|| false).unwrap();
-    let left = record::all_runs(dir.path()).unwrap().remove(0);
+    let (live, dir, left) = killed(3.0, 6, &Options { checkpoint_every: Duration::ZERO, ..options() });
     let flip = |slot: &str| {
         let path = left.checkpoints().join(format!("{slot}.safetensors"));
         let mut bytes = std::fs::read(&path).unwrap();
@@ -375,12 +371,7 @@ fn corrupt_checkpoints_end_in_their_own_exit_code_and_lose_nothing() {
 /// A corrupt newest slot: the run goes on from the other one, says so in its log, and ends in the same bytes.
 #[test]
 fn a_corrupt_slot_falls_back_and_says_so() {
-    let (live, dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let kill = Kill { step: 3.0, from: live.path().into(), to: dir.path().into() };
-    let science = Chains { kill: Some(kill), ..Chains::default() };
-    let every = Options { checkpoint_every: Duration::ZERO, ..options() };
-    sweep_with(&science, &experiment(vec![cell("lj13", 6, 0)]), live.path(), &every, &|| false).unwrap();
-    let left = record::all_runs(dir.path()).unwrap().remove(0);
+    let (live, dir, left) = killed(3.0, 6, &Options { checkpoint_every: Duration::ZERO, ..options() });
     std::fs::write(left.checkpoints().join("a.safetensors"), "torn").unwrap(); // step 3; slot b holds step 2
     let summary = run(dir.path(), vec![cell("lj13", 6, 0)], &options());
     assert_eq!(summary.cells[0].outcome, Some(Outcome::Ran));
@@ -394,12 +385,8 @@ fn a_corrupt_slot_falls_back_and_says_so() {
 /// The log of a killed run, torn at every byte of its last record: the run goes on and ends in the same bytes.
 #[test]
 fn a_torn_log_does_not_stop_a_resume() {
-    let (live, dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let kill = Kill { step: 2.0, from: live.path().into(), to: dir.path().into() };
-    let science = Chains { kill: Some(kill), ..Chains::default() };
-    let one = || experiment(vec![cell("lj13", 3, 0)]);
-    sweep_with(&science, &one(), live.path(), &options(), &|| false).unwrap();
-    let log = record::all_runs(dir.path()).unwrap().remove(0).file("events.jsonl");
+    let (live, dir, left) = killed(2.0, 3, &options());
+    let log = left.file("events.jsonl");
     let bytes = std::fs::read(&log).unwrap();
     let last = bytes[..bytes.len() - 1].iter().rposition(|&b| b == b'\n').unwrap() + 1;
     for cut in last..=bytes.len() {

@@ -1,6 +1,7 @@
 //! Searches settings of annealing for a finished model, by pilots.
 
 use super::further::{Drawing, Finished};
+use super::progress::Show;
 use crate::error::{Error, Result};
 use crate::samplers::Progress;
 use crate::samplers::pita_ic::within;
@@ -43,7 +44,7 @@ pub struct Trial {
 ///
 /// # Errors
 /// Samplers that do not anneal along paths; [`Error::Interrupted`].
-pub fn tune(finished: &Finished, search: Search, show: &mut dyn FnMut(&Progress)) -> Result<Vec<Trial>> {
+pub fn tune(finished: &Finished, search: Search, show: &mut Show<'_>) -> Result<Vec<Trial>> {
     let start = within(&IcAnnealSpec { corrector: Corrector::None, ..finished.anneal()?.clone() }, search.evaluations);
     if !start.step.has_density() {
         return Err(Error::Internal(format!("{}: a run whose steps have no density", finished.run.id)));

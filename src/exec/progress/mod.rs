@@ -23,6 +23,9 @@ use crate::record::timestamp;
 use crate::samplers::Progress;
 use crate::text;
 
+/// Told how far something is.
+pub type Show<'a> = dyn FnMut(&Progress) + 'a;
+
 /// Time between two lines where there is no terminal.
 const BEAT: Duration = Duration::from_secs(30);
 /// The same on a terminal.

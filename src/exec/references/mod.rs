@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use super::progress::Show;
 use crate::array::{Arrays, get, read_npz, write_npz};
 use crate::device;
 use crate::disk;
@@ -68,7 +69,7 @@ pub fn ensure(
     results: &Path,
     system: &SystemSpec,
     spec: &ReferenceSpec,
-    progress: &mut dyn FnMut(&Progress),
+    progress: &mut Show<'_>,
     interrupted: &dyn Fn() -> bool,
 ) -> Result<Reference> {
     let digest = identity::reference_digest(system, spec);
@@ -217,7 +218,7 @@ fn make(
     dir: &Path,
     system: &SystemSpec,
     spec: &ReferenceSpec,
-    progress: &mut dyn FnMut(&Progress),
+    progress: &mut Show<'_>,
     interrupted: &dyn Fn() -> bool,
 ) -> Result<()> {
     let sys = Arc::new(systems::build(system)?);
