@@ -7,7 +7,7 @@ use super::heads::{Bare, Heads, Inputs, Pass};
 use super::launch::{Arg, Call, Failure, Kept, Launch};
 use crate::error::Result;
 use crate::lanes::num::Lanes;
-use crate::nn::fused::{FusedEgnn, HIDDEN, Layout as Rows};
+use crate::nn::fused::{FusedEgnn, HIDDEN, Rows};
 use crate::nn::{Backbone, Layout};
 use crate::real::Precision;
 use crate::spec::{NetSpec, NodeFeatures};
@@ -26,9 +26,7 @@ pub struct Egnn {
     layers: usize,
     published: bool,
     layout: Layout,
-    rows: Rows,
-    /// For each entry of the packed layout's flat vector, its place in ours.
-    place: Vec<usize>,
+    rows: Arc<Rows>,
 }
 
 impl DeviceEgnn {
@@ -45,8 +43,7 @@ impl DeviceEgnn {
             layers: spec.layers,
             published: spec.node_features == NodeFeatures::Faithful,
             layout: fused.layout().clone(),
-            rows: Rows::new(spec.layers),
-            place: fused.place().to_vec(),
+            rows: fused.rows(),
         }))
     }
 }
@@ -89,8 +86,7 @@ impl Bare for Egnn {
 
     /// Packed weights, and the same with transposed blocks.
     fn weights(&self, params: &[f64]) -> Self::Weights {
-        let flat: Vec<f64> = self.place.iter().map(|&i| params[i]).collect();
-        let rows = self.rows.pack(&flat);
+        let rows = self.rows.pack(params);
         let transposed = self.rows.transposed(&rows);
         [rows, transposed].map(|rows| {
             let flat: Vec<f64> = rows.iter().flat_map(|row| row.0).collect();
@@ -108,7 +104,7 @@ impl Bare for Egnn {
         let (k, samples) = (inputs.y.len(), inputs.beta.len());
         let size = if self.precision == Precision::F32 { 4 } else { 8 };
         let blocks = samples.div_ceil(Self::CHUNK);
-        let rows = self.rows.rows();
+        let rows = self.rows.count();
         let buffer = |reals: usize| vec![0_u8; size * reals];
         let convert = |values: &[f64]| bytes_of(self.precision, values);
         let (noise, beta) = (convert(&interleaved(&inputs.noise, k)), convert(&inputs.beta));
@@ -153,9 +149,7 @@ impl Bare for Egnn {
         if let Some(grad) = grad {
             let lanes: Vec<Lanes<f64>> =
                 reals_of(self.precision, &sum).as_chunks().0.iter().map(|row| Lanes(*row)).collect();
-            let mut flat = vec![0.0; self.place.len()];
-            self.rows.add_packed(&lanes, &mut flat);
-            self.place.iter().zip(flat).for_each(|(&i, g)| grad[i] += g);
+            self.rows.add_packed(&lanes, grad);
         }
         let apart = |bytes: &[u8]| apart(&reals_of(self.precision, bytes), k);
         Ok(Pass { out: apart(&out), y_bar: apart(&y_bar), noise_bar: apart(&noise_bar) })

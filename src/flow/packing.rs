@@ -121,10 +121,9 @@ impl Packing {
                     }
                 }
                 Pack::Rows { lanes } => {
-                    let len: usize = p.shape.iter().product();
                     let width = p.shape.last().copied().unwrap_or(1);
-                    for i in 0..len {
-                        f(p.offset + i, first + i / width * lanes + i % width / H, i % width % H);
+                    for (i, flat) in p.range().enumerate() {
+                        f(flat, first + i / width * lanes + i % width / H, i % width % H);
                     }
                 }
             }

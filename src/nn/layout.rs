@@ -1,5 +1,7 @@
 //! Where each named parameter of a network lies in one flat vector.
 
+use std::ops::Range;
+
 use crate::array::{Array, Arrays};
 use crate::error::{Error, Result};
 use crate::rng::Stream;
@@ -17,6 +19,14 @@ pub struct Parameter {
     pub centre: f64,
     /// Half width.
     pub bound: f64,
+}
+
+impl Parameter {
+    /// Its entries of the flat vector.
+    #[must_use]
+    pub fn range(&self) -> Range<usize> {
+        self.offset..self.offset + self.shape.iter().product::<usize>()
+    }
 }
 
 /// All parameters of a network, in order, without gaps.
@@ -66,8 +76,7 @@ impl Layout {
         let mut flat = Vec::with_capacity(self.len);
         for (index, p) in self.parameters.iter().enumerate() {
             let mut draws = stream.at(index as u32);
-            let len: usize = p.shape.iter().product();
-            flat.extend((0..len).map(|_| p.centre + p.bound * (2.0 * draws.uniform() - 1.0)));
+            flat.extend(p.range().map(|_| p.centre + p.bound * (2.0 * draws.uniform() - 1.0)));
         }
         flat
     }
@@ -95,13 +104,7 @@ impl Layout {
     /// Named arrays (f64) of a flat vector, for a weight file.
     #[must_use]
     pub fn unpack(&self, flat: &[f64], prefix: &str) -> Arrays {
-        self.parameters
-            .iter()
-            .map(|p| {
-                let len: usize = p.shape.iter().product();
-                let values = flat[p.offset..p.offset + len].to_vec();
-                (format!("{prefix}{}", p.name), Array::f64(&p.shape, values))
-            })
-            .collect()
+        let array = |p: &Parameter| Array::f64(&p.shape, flat[p.range()].to_vec());
+        self.parameters.iter().map(|p| (format!("{prefix}{}", p.name), array(p))).collect()
     }
 }

@@ -3,7 +3,9 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use pita_bench::nn::fused::{Egnn, Layout, NodeInputs, Shape};
+use pita_bench::nn::candle::egnn_layout;
+use pita_bench::nn::fused::{Egnn, NodeInputs, Shape};
+use pita_bench::spec::NetSpec;
 
 const PARTICLES: usize = 13;
 const BATCH: usize = 512;
@@ -19,7 +21,8 @@ fn uniform(n: usize, mut state: u64) -> Vec<f32> {
 
 fn egnn(c: &mut Criterion) {
     let shape = Shape { particles: PARTICLES, layers: 3, inputs: NodeInputs::Equivariant };
-    let params = uniform(Layout::new(3).len(), 1).iter().map(|x| 0.35 * x).collect();
+    let layout = egnn_layout(&NetSpec { hidden: 32, layers: 3, ..NetSpec::default() });
+    let params = uniform(layout.len(), 1).iter().map(|x| 0.35 * x).collect();
     let net = Egnn::new(shape, params).expect("parameters of the layout");
     let h: Vec<f32> = uniform(BATCH, 2).iter().map(|x| (6.0 * x).exp()).collect();
     let beta = vec![1.33; BATCH];

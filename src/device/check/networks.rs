@@ -198,7 +198,7 @@ fn dit_operations(net: &dyn Backbone) -> f64 {
     let tokens = net.dim() / 3;
     let products = net.layout().parameters.iter().filter(|p| p.shape.len() == 2);
     let rows = |name: &str| if name.contains("sigma_map") || name.contains("adaLN") { 1 } else { tokens };
-    products.map(|p| 2.0 * (rows(&p.name) * p.shape.iter().product::<usize>()) as f64).sum()
+    products.map(|p| 2.0 * (rows(&p.name) * p.range().len()) as f64).sum()
 }
 
 /// The kernels' networks: training steps, and the energy head with the exact divergence that annealing asks for.

@@ -140,8 +140,7 @@ impl<N: JetNet + 'static> Candle<N> {
     fn constants(&self, params: &[f64]) -> Result<Weights<'_>> {
         let mut tensors = Vec::with_capacity(self.net.layout().parameters.len());
         for p in &self.net.layout().parameters {
-            let len: usize = p.shape.iter().product();
-            tensors.push(self.tensor(&params[p.offset..p.offset + len], &p.shape)?);
+            tensors.push(self.tensor(&params[p.range()], &p.shape)?);
         }
         Ok(self.weights(tensors))
     }
@@ -160,8 +159,7 @@ impl<N: JetNet + 'static> Candle<N> {
         let store = loss.backward()?;
         for (p, var) in self.net.layout().parameters.iter().zip(vars) {
             if let Some(g) = store.get(var) {
-                let len: usize = p.shape.iter().product();
-                for (sum, g) in grad[p.offset..p.offset + len].iter_mut().zip(Self::flat(g)?) {
+                for (sum, g) in grad[p.range()].iter_mut().zip(Self::flat(g)?) {
                     *sum += g;
                 }
             }

@@ -1,8 +1,9 @@
 //! [`Backbone`] on the fused engine: f64 slices outside, `T` inside.
 
 use std::marker::PhantomData;
+use std::sync::Arc;
 
-use super::{Egnn, NodeInputs, Real, Shape};
+use super::{Egnn, NodeInputs, Real, Rows, Shape};
 use crate::error::{Error, Result};
 use crate::nn::candle::egnn_layout;
 use crate::nn::{Backbone, Batch, Cotangent, EnergyOut, Layout, Seeds};
@@ -12,8 +13,7 @@ use crate::spec::{NetSpec, NodeFeatures};
 pub struct FusedEgnn<T> {
     shape: Shape,
     layout: Layout,
-    /// For each entry of the engine's parameter vector, its place in ours.
-    place: Vec<usize>,
+    rows: Arc<Rows>,
     scalar: PhantomData<fn() -> T>,
 }
 
@@ -23,6 +23,10 @@ fn cast<T: Real>(values: &[f64]) -> Vec<T> {
 
 fn wide<T: Real>(values: &[T]) -> Vec<f64> {
     values.iter().map(|x| x.to_f64()).collect()
+}
+
+fn add<T: Real>(more: &[T], grad: &mut [f64]) {
+    grad.iter_mut().zip(more).for_each(|(sum, g)| *sum += g.to_f64());
 }
 
 impl<T: Real> FusedEgnn<T> {
@@ -44,30 +48,20 @@ impl<T: Real> FusedEgnn<T> {
         };
         let shape = Shape { particles: atoms, layers: spec.layers, inputs };
         let layout = egnn_layout(spec);
-        let mut place = vec![0; layout.len()];
-        for theirs in &super::Layout::new(spec.layers).parameters {
-            let ours = layout.parameters.iter().find(|p| p.name == theirs.name);
-            let ours = ours.ok_or_else(|| Error::Internal(format!("no parameter {}", theirs.name)))?;
-            for k in 0..theirs.len() {
-                place[theirs.offset + k] = ours.offset + k;
-            }
+        if atoms < 2 || spec.layers == 0 {
+            return Err(Error::Usage("the EGNN needs at least 2 particles and 1 layer".into()));
         }
-        Ok(Self { shape, layout, place, scalar: PhantomData })
+        let rows = Arc::new(Rows::new(&layout, spec.layers));
+        Ok(Self { shape, layout, rows, scalar: PhantomData })
     }
 
-    /// For each entry of the packed layout's flat vector, its place in the parameters.
-    pub(crate) fn place(&self) -> &[usize] {
-        &self.place
+    /// Where each parameter lies in the packed rows.
+    pub(crate) fn rows(&self) -> Arc<Rows> {
+        Arc::clone(&self.rows)
     }
 
-    fn net(&self, params: &[f64]) -> Result<Egnn<T>> {
-        Egnn::new(self.shape, self.place.iter().map(|&i| T::from_f64(params[i])).collect())
-    }
-
-    fn add(&self, theirs: &[T], grad: &mut [f64]) {
-        for (&i, g) in self.place.iter().zip(theirs) {
-            grad[i] += g.to_f64();
-        }
+    fn net(&self, params: &[f64]) -> Egnn<T> {
+        Egnn { shape: self.shape, rows: self.rows(), params: cast(params) }
     }
 }
 
@@ -81,28 +75,28 @@ impl<T: Real> Backbone for FusedEgnn<T> {
     }
 
     fn denoise(&self, params: &[f64], at: Batch<'_>) -> Result<Vec<f64>> {
-        Ok(wide(&self.net(params)?.denoise(&cast(at.h), &cast(at.beta), &cast(at.x))))
+        Ok(wide(&self.net(params).denoise(&cast(at.h), &cast(at.beta), &cast(at.x))))
     }
 
     fn energy(&self, params: &[f64], at: Batch<'_>) -> Result<EnergyOut> {
-        let e = self.net(params)?.energy(&cast(at.h), &cast(at.beta), &cast(at.x));
+        let e = self.net(params).energy(&cast(at.h), &cast(at.beta), &cast(at.x));
         Ok(EnergyOut { u: wide(&e.u), grad: wide(&e.grad), du_dh: wide(&e.dh) })
     }
 
     fn divergence(&self, params: &[f64], at: Batch<'_>) -> Result<(Vec<f64>, Vec<f64>)> {
-        let (score, div) = self.net(params)?.div_score(&cast(at.h), &cast(at.beta), &cast(at.x));
+        let (score, div) = self.net(params).div_score(&cast(at.h), &cast(at.beta), &cast(at.x));
         let dim = self.dim();
         let d = score.iter().zip(at.x).enumerate().map(|(k, (s, x))| x + at.h[k / dim] * s.to_f64()).collect();
         Ok((d, wide(&div)))
     }
 
     fn denoise_jvp(&self, params: &[f64], at: Batch<'_>, v: &[f64]) -> Result<(Vec<f64>, Vec<f64>)> {
-        let (d, jv) = self.net(params)?.denoise_jvp(&cast(at.h), &cast(at.beta), &cast(at.x), &cast(v));
+        let (d, jv) = self.net(params).denoise_jvp(&cast(at.h), &cast(at.beta), &cast(at.x), &cast(v));
         Ok((wide(&d), wide(&jv)))
     }
 
     fn denoise_vjp(&self, params: &[f64], at: Batch<'_>, cotangent: Cotangent, grad: &mut [f64]) -> Result<Vec<f64>> {
-        let net = self.net(params)?;
+        let net = self.net(params);
         let mut sum = vec![T::ZERO; net.params.len()];
         let pull = |i: usize, d: &[T], out: &mut [T]| {
             let mut wide_out = vec![0.0; d.len()];
@@ -110,12 +104,12 @@ impl<T: Real> Backbone for FusedEgnn<T> {
             out.copy_from_slice(&cast::<T>(&wide_out));
         };
         let d = net.denoise_vjp(&cast(at.h), &cast(at.beta), &cast(at.x), pull, &mut sum);
-        self.add(&sum, grad);
+        add(&sum, grad);
         Ok(wide(&d))
     }
 
     fn energy_vjp(&self, params: &[f64], at: Batch<'_>, seed: Seeds, grad: &mut [f64]) -> Result<EnergyOut> {
-        let net = self.net(params)?;
+        let net = self.net(params);
         let mut sum = vec![T::ZERO; net.params.len()];
         let pull = |i: usize, u: T, g: &[T], dh: T, v: &mut [T]| {
             let mut wide_v = vec![0.0; g.len()];
@@ -124,7 +118,7 @@ impl<T: Real> Backbone for FusedEgnn<T> {
             (T::from_f64(s.c), T::from_f64(s.w))
         };
         let e = net.energy_vjp(&cast(at.h), &cast(at.beta), &cast(at.x), pull, &mut sum);
-        self.add(&sum, grad);
+        add(&sum, grad);
         Ok(EnergyOut { u: wide(&e.u), grad: wide(&e.grad), du_dh: wide(&e.dh) })
     }
 }

@@ -1,24 +1,27 @@
 //! The EGNN with EDM preconditioning (formulas in `nn::edm`): denoiser, score, energy, and their gradients, on batches.
 
+use std::sync::Arc;
+
 use super::batch::{dual_points, for_each, points, sum_gradients};
 use super::divergence::Divergence;
-use super::forward::{NodeInputs, Shape, Tape, zero};
-use super::layout::Layout;
+use super::forward::{Shape, Tape, zero};
+use super::layout::Rows;
 use super::reverse::{Net, Reverse, inner};
-use crate::array::Arrays;
 use crate::error::{Error, Result};
-use crate::lanes::num::{Lanes, Num, Vec3};
+use crate::lanes::num::{H, Lanes, Num, Vec3};
+use crate::nn::candle::egnn_layout;
 use crate::nn::edm::Edm;
 use crate::real::Real;
+use crate::spec::NetSpec;
 
 /// The network: its shape and its parameters as one flat vector, which an optimiser may change between calls.
 #[derive(Debug, Clone)]
 pub struct Egnn<T> {
     /// Shape.
     pub shape: Shape,
-    /// Where each tensor lies in `params` (and in every gradient).
-    pub layout: Layout,
-    /// Parameters.
+    /// Where each parameter lies in the packed rows.
+    pub(super) rows: Arc<Rows>,
+    /// Parameters, as [`egnn_layout`] has them; so are gradients.
     pub params: Vec<T>,
 }
 
@@ -60,34 +63,19 @@ impl<T: Real> Egnn<T> {
     /// # Errors
     /// [`Error::Internal`] when its length does not fit the layout.
     pub fn new(shape: Shape, params: Vec<T>) -> Result<Self> {
-        let layout = Layout::new(shape.layers);
+        let layout = egnn_layout(&NetSpec { hidden: H, layers: shape.layers, ..NetSpec::default() });
         if params.len() != layout.len() {
             return Err(Error::Internal(format!("{} EGNN parameters, expected {}", params.len(), layout.len())));
         }
         if shape.particles < 2 || shape.layers == 0 {
             return Err(Error::Usage("the EGNN needs at least 2 particles and 1 layer".into()));
         }
-        Ok(Self { shape, layout, params })
-    }
-
-    /// A network from named tensors, e.g. `score_net.egnn.embedding.weight` with prefix `score_net.`.
-    ///
-    /// # Errors
-    /// [`Error::Usage`] that names a missing tensor or one of the wrong shape.
-    pub fn from_arrays(
-        arrays: &Arrays,
-        prefix: &str,
-        particles: usize,
-        layers: usize,
-        inputs: NodeInputs,
-    ) -> Result<Self> {
-        let params = Layout::new(layers).read(arrays, prefix)?;
-        Self::new(Shape { particles, layers, inputs }, params)
+        Ok(Self { shape, rows: Arc::new(Rows::new(&layout, shape.layers)), params })
     }
 
     fn weights(&self) -> Weights<T> {
-        let rows = self.layout.pack(&self.params);
-        Weights { transposed: self.layout.transposed(&rows), rows }
+        let rows = self.rows.pack(&self.params);
+        Weights { transposed: self.rows.transposed(&rows), rows }
     }
 
     fn dim(&self) -> usize {
@@ -257,7 +245,7 @@ impl<T: Real> Egnn<T> {
             points(v, edm.c_out, &mut m.cotangent);
             self.pull::<1, true>(&w, m, (Num([edm.noise]), beta[b]), grad);
         });
-        self.layout.add_packed(&sum, grads);
+        self.rows.add_packed(&sum, grads);
         out
     }
 
@@ -306,7 +294,7 @@ impl<T: Real> Egnn<T> {
             self.pull::<2, true>(&w, dual, (noise, beta), grad);
         };
         let sum = sum_gradients(w.rows.len(), h.len(), &mut grad_x, &mut scalars, memory, f);
-        self.layout.add_packed(&sum, grads);
+        self.rows.add_packed(&sum, grads);
         split(grad_x, &scalars)
     }
 }

@@ -1,12 +1,8 @@
-//! Where each parameter lies in the flat vector an optimiser sees, and in the packed rows the kernels see.
+//! Where each parameter lies in the packed rows that the kernels see.
 
-use crate::array::{Array, Arrays};
-use crate::error::{Error, Result};
 use crate::lanes::num::{H, Lanes};
+use crate::nn::Layout;
 use crate::real::Real;
-
-/// Number of scalar inputs of a node.
-pub const NODE_INPUTS: usize = 2;
 
 /// First packed row of each tensor of a layer; a `[32, in]` weight takes `in` rows (transposed), a bias one.
 pub mod row {
@@ -46,143 +42,67 @@ pub mod row {
     pub const FIRST: usize = 3;
 }
 
-/// One parameter tensor.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Parameter {
-    /// Name in weight files, without the network's prefix.
-    pub name: String,
-    /// Shape; weights are `[out, in]`.
-    pub shape: Vec<usize>,
-    /// First entry in the flat vector; entries are row-major.
-    pub offset: usize,
-    /// First packed row; `None` for the embedding_out tensors, which the output does not depend on.
-    packed: Option<usize>,
-}
-
-impl Parameter {
-    /// Number of entries.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.shape.iter().product()
-    }
-
-    /// Whether there are no entries.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// `(flat index, packed row, lane)` of every entry.
-    fn places(&self) -> impl Iterator<Item = (usize, usize, usize)> + '_ {
-        let transposed = self.shape.len() == 2 && self.shape[0] == H;
-        let columns = if transposed { self.shape[1] } else { 1 };
-        self.packed
-            .into_iter()
-            .flat_map(move |first| (0..self.len()).map(move |i| (self.offset + i, first + i % columns, i / columns)))
-    }
-}
-
-/// Every parameter of a network with `layers` layers, in flat order.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Layout {
-    /// The tensors.
-    pub parameters: Vec<Parameter>,
-    /// Number of layers.
-    pub layers: usize,
-}
-
-impl Layout {
-    /// The layout of a network: embedding, layers, then the unused embedding_out.
-    #[must_use]
-    pub fn new(layers: usize) -> Self {
-        let mut out = Self { parameters: Vec::new(), layers };
-        out.push("egnn.embedding.weight".into(), &[H, NODE_INPUTS], Some(row::EMBED));
-        out.push("egnn.embedding.bias".into(), &[H], Some(row::EMBED_BIAS));
-        for l in 0..layers {
-            let tensors: [(&str, &[usize], usize); 13] = [
-                ("edge_mlp.0.weight", &[H, 2 * H + 2], row::EDGE0),
-                ("edge_mlp.0.bias", &[H], row::EDGE0_BIAS),
-                ("edge_mlp.2.weight", &[H, H], row::EDGE2),
-                ("edge_mlp.2.bias", &[H], row::EDGE2_BIAS),
-                ("node_mlp.0.weight", &[H, 2 * H], row::NODE0),
-                ("node_mlp.0.bias", &[H], row::NODE0_BIAS),
-                ("node_mlp.2.weight", &[H, H], row::NODE2),
-                ("node_mlp.2.bias", &[H], row::NODE2_BIAS),
-                ("coord_mlp.0.weight", &[H, H], row::COORD0),
-                ("coord_mlp.0.bias", &[H], row::COORD0_BIAS),
-                ("coord_mlp.2.weight", &[1, H], row::COORD2),
-                ("att_mlp.0.weight", &[1, H], row::ATT),
-                ("att_mlp.0.bias", &[1], row::ATT_BIAS),
-            ];
-            for (name, shape, at) in tensors {
-                out.push(format!("egnn.gcl_{l}.{name}"), shape, Some(row::FIRST + l * row::LAYER + at));
-            }
-        }
-        out.push("egnn.embedding_out.weight".into(), &[NODE_INPUTS, H], None);
-        out.push("egnn.embedding_out.bias".into(), &[NODE_INPUTS], None);
-        out
-    }
-
-    fn push(&mut self, name: String, shape: &[usize], packed: Option<usize>) {
-        let offset = self.len();
-        self.parameters.push(Parameter { name, shape: shape.to_vec(), offset, packed });
-    }
-
-    /// Entries of the flat vector.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.parameters.last().map_or(0, |p| p.offset + p.len())
-    }
-
-    /// Whether there are no parameters.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.parameters.is_empty()
-    }
-
-    /// Packed rows.
-    #[must_use]
-    pub fn rows(&self) -> usize {
-        row::FIRST + self.layers * row::LAYER
-    }
-
-    /// The flat vector from named arrays (`prefix` is put before each name).
-    ///
-    /// # Errors
-    /// [`Error::Usage`] that names a missing tensor or one of the wrong shape.
-    pub fn read<T: Real>(&self, arrays: &Arrays, prefix: &str) -> Result<Vec<T>> {
-        let mut flat = Vec::with_capacity(self.len());
-        for p in &self.parameters {
-            let name = format!("{prefix}{}", p.name);
-            let array = arrays.get(&name).ok_or_else(|| {
-                Error::Usage(format!("weights: no tensor `{name}` of shape {:?}; is this file of an EGNN?", p.shape))
-            })?;
-            if array.shape != p.shape {
-                return Err(Error::Usage(format!(
-                    "weights: `{name}` has shape {:?}, expected {:?} (hidden width {H}, {} layers)",
-                    array.shape, p.shape, self.layers
-                )));
-            }
-            flat.extend(array.to_f64().into_iter().map(T::from_f64));
-        }
-        Ok(flat)
-    }
-
-    /// Named f64 arrays from a flat vector (parameters or a gradient).
-    #[must_use]
-    pub fn write<T: Real>(&self, flat: &[T], prefix: &str) -> Arrays {
-        let array = |p: &Parameter| {
-            let entries = flat[p.offset..p.offset + p.len()].iter().map(|x| x.to_f64()).collect();
-            Array::f64(&p.shape, entries)
+/// First packed row of a tensor; none for those of embedding_out, which the output does not depend on.
+fn first_row(name: &str) -> Option<usize> {
+    let name = name.strip_prefix("egnn.")?;
+    let Some((layer, tensor)) = name.strip_prefix("gcl_").and_then(|rest| rest.split_once('.')) else {
+        return match name {
+            "embedding.weight" => Some(row::EMBED),
+            "embedding.bias" => Some(row::EMBED_BIAS),
+            _ => None,
         };
-        self.parameters.iter().map(|p| (format!("{prefix}{}", p.name), array(p))).collect()
+    };
+    let at = match tensor {
+        "edge_mlp.0.weight" => row::EDGE0,
+        "edge_mlp.0.bias" => row::EDGE0_BIAS,
+        "edge_mlp.2.weight" => row::EDGE2,
+        "edge_mlp.2.bias" => row::EDGE2_BIAS,
+        "node_mlp.0.weight" => row::NODE0,
+        "node_mlp.0.bias" => row::NODE0_BIAS,
+        "node_mlp.2.weight" => row::NODE2,
+        "node_mlp.2.bias" => row::NODE2_BIAS,
+        "coord_mlp.0.weight" => row::COORD0,
+        "coord_mlp.0.bias" => row::COORD0_BIAS,
+        "coord_mlp.2.weight" => row::COORD2,
+        "att_mlp.0.weight" => row::ATT,
+        "att_mlp.0.bias" => row::ATT_BIAS,
+        _ => return None,
+    };
+    Some(row::FIRST + layer.parse::<usize>().ok()? * row::LAYER + at)
+}
+
+/// The packed rows of a network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rows {
+    layers: usize,
+    /// Entry of the flat vector, packed row and lane of every parameter.
+    places: Vec<(usize, usize, usize)>,
+}
+
+impl Rows {
+    /// Of a network with so many layers, whose parameters lie as `layout` says.
+    #[must_use]
+    pub fn new(layout: &Layout, layers: usize) -> Self {
+        let mut places = Vec::with_capacity(layout.len());
+        for p in &layout.parameters {
+            let Some(first) = first_row(&p.name) else { continue };
+            let columns = if p.shape.len() == 2 && p.shape[0] == H { p.shape[1] } else { 1 };
+            places.extend(p.range().enumerate().map(|(i, flat)| (flat, first + i % columns, i / columns)));
+        }
+        Self { layers, places }
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        row::FIRST + self.layers * row::LAYER
     }
 
     /// Packed rows of a flat vector.
     #[must_use]
     pub fn pack<T: Real>(&self, flat: &[T]) -> Vec<Lanes<T>> {
-        let mut rows = vec![Lanes([T::ZERO; H]); self.rows()];
-        for (i, r, lane) in self.parameters.iter().flat_map(Parameter::places) {
+        let mut rows = vec![Lanes([T::ZERO; H]); self.count()];
+        for &(i, r, lane) in &self.places {
             rows[r].0[lane] = flat[i];
         }
         rows
@@ -190,7 +110,7 @@ impl Layout {
 
     /// Adds packed rows (a gradient) to a flat vector.
     pub fn add_packed<T: Real>(&self, rows: &[Lanes<T>], flat: &mut [T]) {
-        for (i, r, lane) in self.parameters.iter().flat_map(Parameter::places) {
+        for &(i, r, lane) in &self.places {
             flat[i] += rows[r].0[lane];
         }
     }

@@ -21,4 +21,4 @@ pub use crate::real::Real;
 pub use backbone::FusedEgnn;
 pub use egnn::{Egnn, Energy};
 pub use forward::{NodeInputs, Shape};
-pub use layout::{Layout, Parameter};
+pub use layout::Rows;
