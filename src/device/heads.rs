@@ -9,13 +9,14 @@
 //! for each head.
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rayon::prelude::*;
 
+use super::batches::in_batches;
 use super::launch::Failure;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::nn::edm::Edm;
 use crate::nn::{Backbone, Batch, Cotangent, EnergyOut, Layout, Seeds};
 
@@ -51,17 +52,14 @@ pub trait Bare: Send + Sync + Sized + 'static {
     const CHUNK: usize;
     /// Samples of a launch at first; halved where memory is short.
     const BATCH: usize;
+    /// As [`Backbone::translation_invariant`].
+    const TRANSLATION_INVARIANT: bool = true;
 
     /// As [`Backbone::layout`].
     fn layout(&self) -> &Layout;
 
     /// As [`Backbone::dim`].
     fn dim(&self) -> usize;
-
-    /// As [`Backbone::translation_invariant`].
-    fn translation_invariant(&self) -> bool {
-        true
-    }
 
     /// As [`Backbone::in_training`].
     fn in_training(&self, seed: u64, step: u64) -> Option<Self> {
@@ -170,36 +168,19 @@ impl<B: Bare> Heads<B> {
     /// The network on a batch, in parts that fit the device.
     ///
     /// # Errors
-    /// [`Error::Device`] when it fails, or when not even the smallest part fits.
+    /// [`crate::error::Error::Device`] when it fails, or when not even the smallest part fits.
     pub fn pass(&self, params: &[f64], inputs: &Inputs, mut grad: Option<&mut [f64]>) -> Result<Pass> {
         let weights = self.weights(params);
         let (samples, dim) = (inputs.beta.len(), self.dim());
         // Parameter gradients are added in the same groups wherever a batch is cut.
         let least = if grad.is_some() { B::CHUNK } else { 1 };
-        // A pass takes memory by its components; a batch is counted in pairs of a value and a tangent.
-        let pairs = inputs.y.len().max(2);
+        let components = inputs.y.len().max(2);
         let mut all = Pass::default();
-        let mut done = 0;
-        while done < samples {
-            let most = (2 * self.memory.batch.load(Ordering::Relaxed) / pairs).max(1).next_multiple_of(least);
-            let range = done..samples.min(done + most);
+        in_batches(samples, &self.memory.batch, (components, least), |range| {
             let some = inputs.part(&range, dim);
-            match self.bare.launch(&weights, done, &some, grad.as_deref_mut()) {
-                Ok(pass) => {
-                    all.append(pass);
-                    done = range.end;
-                }
-                Err(Failure::OutOfMemory) if range.len() > least => {
-                    let half = range.len().div_ceil(2).next_multiple_of(least);
-                    self.memory.batch.fetch_min((half * pairs).div_ceil(2), Ordering::Relaxed);
-                    super::notes::note(format!(
-                        "device memory is short: networks in batches of {half} samples from here on"
-                    ));
-                }
-                Err(Failure::OutOfMemory) => return Err(Error::Device("out of device memory in the network".into())),
-                Err(Failure::Other(message)) => return Err(Error::Device(message)),
-            }
-        }
+            all.append(self.bare.launch(&weights, range.start, &some, grad.as_deref_mut())?);
+            Ok(())
+        })?;
         Ok(all)
     }
 
@@ -252,7 +233,7 @@ impl<B: Bare> Backbone for Heads<B> {
     }
 
     fn translation_invariant(&self) -> bool {
-        self.bare.translation_invariant()
+        B::TRANSLATION_INVARIANT
     }
 
     fn in_training(&self, seed: u64, step: u64) -> Option<Box<dyn Backbone>> {

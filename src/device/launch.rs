@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::error::Error;
+
 /// One argument of a kernel. Buffers are bytes of little-endian numbers, copied to the device and back.
 #[derive(Debug)]
 pub enum Arg<'a> {
@@ -111,6 +113,15 @@ pub enum Failure {
     OutOfMemory,
     /// Anything else.
     Other(String),
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::OutOfMemory => Self::DeviceMemory,
+            Failure::Other(message) => Self::Device(message),
+        }
+    }
 }
 
 /// The best that a device could do, by its clocks.

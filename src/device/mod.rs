@@ -3,6 +3,7 @@
 //! | file | job |
 //! |---|---|
 //! | [`choice`] | `--device`, and what it chose for this process |
+//! | `batches` | networks in batches that fit the memory |
 //! | `cards`, `notes` | which GPUs there are; what is to be said and recorded |
 //! | [`engine`] | a potential whose batches run through a [`Launch`] |
 //! | [`heads`] | both heads of a network, made of passes through its backbone |
@@ -14,6 +15,7 @@
 //! The kernels are `src/kernels/*.cu`. They are also compiled as plain C++ by `tests/cuda`, which runs them without a GPU
 //! behind the same [`Launch`].
 
+mod batches;
 mod cards;
 pub mod check;
 pub mod choice;
@@ -26,11 +28,11 @@ pub mod heads;
 pub mod launch;
 mod notes;
 
+pub(crate) use batches::{ANY, in_batches};
 pub use cards::Found;
 pub use choice::{Choice, name, network, networks, potential, probe, select};
 pub use dit::DeviceDit;
 pub use egnn::DeviceEgnn;
 pub use engine::Engine;
 pub use launch::{Arg, Call, Failure, Kept, Launch, Peak, Program};
-pub(crate) use notes::note;
 pub use notes::notes;

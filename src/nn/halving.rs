@@ -4,11 +4,11 @@
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 
 use super::{Backbone, Batch, Cotangent, EnergyOut, Layout, Seeds};
 use crate::device;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// A network in batches.
 pub struct Halving {
@@ -21,29 +21,12 @@ impl Halving {
     /// Wraps a network.
     #[must_use]
     pub fn new(inner: Box<dyn Backbone>) -> Self {
-        Self { inner, batch: Arc::new(AtomicUsize::new(usize::MAX)) }
+        Self { inner, batch: Arc::new(AtomicUsize::new(device::ANY)) }
     }
 
     /// Calls `run` with ranges of samples that cover `0..n`.
-    fn batches(&self, n: usize, mut run: impl FnMut(Range<usize>) -> Result<()>) -> Result<()> {
-        let mut done = 0;
-        while done < n {
-            let batch = self.batch.load(Ordering::Relaxed);
-            let end = n.min(done.saturating_add(batch));
-            match run(done..end) {
-                Ok(()) => done = end,
-                Err(Error::DeviceMemory) if end - done > 1 => {
-                    let half = (end - done).div_ceil(2);
-                    self.batch.fetch_min(half, Ordering::Relaxed);
-                    device::note(format!("device memory is short: networks in batches of {half} samples from here on"));
-                }
-                Err(Error::DeviceMemory) => {
-                    return Err(Error::Device("out of device memory with a single sample".into()));
-                }
-                Err(e) => return Err(e),
-            }
-        }
-        Ok(())
+    fn batches(&self, n: usize, run: impl FnMut(Range<usize>) -> Result<()>) -> Result<()> {
+        device::in_batches(n, &self.batch, (2, 1), run)
     }
 
     /// Two lists of outputs, whatever `call` returns for parts of a batch, put together.
@@ -133,9 +116,12 @@ impl Backbone for Halving {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::Ordering;
+
     use candle_core::{DType, Device};
 
     use super::*;
+    use crate::error::Error;
     use crate::nn::EnergySeed;
     use crate::nn::candle::CandleEgnn;
     use crate::spec::NetSpec;

@@ -111,6 +111,7 @@ impl Bare for Dit {
     type Weights = Kept;
     const CHUNK: usize = 16;
     const BATCH: usize = 1_024;
+    const TRANSLATION_INVARIANT: bool = false;
 
     fn layout(&self) -> &Layout {
         &self.plan.layout
@@ -118,10 +119,6 @@ impl Bare for Dit {
 
     fn dim(&self) -> usize {
         3 * self.plan.tokens
-    }
-
-    fn translation_invariant(&self) -> bool {
-        false
     }
 
     fn in_training(&self, seed: u64, step: u64) -> Option<Self> {

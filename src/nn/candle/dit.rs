@@ -157,16 +157,14 @@ impl DitJet {
 }
 
 impl JetNet for DitJet {
+    const TRANSLATION_INVARIANT: bool = false;
+
     fn atoms(&self) -> usize {
         self.plan.tokens
     }
 
     fn layout(&self) -> &Layout {
         &self.plan.layout
-    }
-
-    fn translation_invariant(&self) -> bool {
-        false
     }
 
     fn in_training(&self, seed: u64, step: u64) -> Option<Self> {

@@ -7,16 +7,14 @@ use crate::nn::{Backbone, Batch, Cotangent, EnergyOut, Layout, Seeds};
 
 /// A network `F(c_noise, x, beta)`, written once over values and tangents.
 pub trait JetNet: Send + Sync {
+    /// See [`Backbone::translation_invariant`].
+    const TRANSLATION_INVARIANT: bool = true;
+
     /// Particles.
     fn atoms(&self) -> usize;
 
     /// Order of the parameters.
     fn layout(&self) -> &Layout;
-
-    /// See [`Backbone::translation_invariant`].
-    fn translation_invariant(&self) -> bool {
-        true
-    }
 
     /// See [`Backbone::in_training`].
     fn in_training(&self, seed: u64, step: u64) -> Option<Self>
@@ -264,7 +262,7 @@ impl<N: JetNet + 'static> Backbone for Candle<N> {
     }
 
     fn translation_invariant(&self) -> bool {
-        self.net.translation_invariant()
+        N::TRANSLATION_INVARIANT
     }
 
     fn in_training(&self, seed: u64, step: u64) -> Option<Box<dyn Backbone>> {
