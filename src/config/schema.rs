@@ -11,7 +11,7 @@ use crate::metrics::registry::IDS;
 use crate::spec::settings::Float;
 use crate::spec::{
     EvalSpec, ExternalSpec, KINDS, MoleculeFiles, PitaIcSpec, PitaSpec, ReferenceSpec, ReplicaExchangeSpec,
-    SamplerSpec, SamplesSpec, SmcSpec, SystemSpec, TEMPERATURES, TabgCartSpec, TabgSpec,
+    SamplerSpec, SamplesSpec, SmcSpec, SystemSpec, TEMPERATURES, TabgCartSpec, TabgIcSpec,
 };
 use crate::systems::{self, molecules};
 use crate::text;
@@ -132,7 +132,7 @@ pub(super) fn check_ladders(sources: &Sources, system: &SystemEntry, sampler: &S
     if let SamplerSpec::ReplicaExchange(ReplicaExchangeSpec { ladder, .. })
     | SamplerSpec::Pita(PitaSpec { ladder, .. })
     | SamplerSpec::PitaIc(PitaIcSpec { ladder, .. })
-    | SamplerSpec::TabgIc(TabgSpec { start_at_target: false, ladder, .. })
+    | SamplerSpec::TabgIc(TabgIcSpec { start_at_target: false, ladder, .. })
     | SamplerSpec::TabgCart(TabgCartSpec { start_at_target: false, ladder, .. }) = &sampler.sampler
     {
         above_target(sources, &sampler.ladder, &format!("samplers.{}", sampler.key), ladder, system);

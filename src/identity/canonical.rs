@@ -199,7 +199,7 @@ fn write(value: &Value, out: &mut String) {
 mod tests {
     use super::*;
     use crate::spec::{
-        MdSpec, PitaIcSpec, PitaSpec, ReplicaExchangeSpec, SamplesSpec, SmcSpec, TabgCartSpec, TabgSpec, TextFile,
+        MdSpec, PitaIcSpec, PitaSpec, ReplicaExchangeSpec, SamplesSpec, SmcSpec, TabgCartSpec, TabgIcSpec, TextFile,
     };
 
     #[test]
@@ -236,7 +236,7 @@ mod tests {
             SamplerSpec::Md(MdSpec::default()),
             SamplerSpec::ReplicaExchange(ReplicaExchangeSpec::default()),
             SamplerSpec::Pita(PitaSpec::default()),
-            SamplerSpec::TabgIc(TabgSpec::default()),
+            SamplerSpec::TabgIc(TabgIcSpec::default()),
             SamplerSpec::TabgCart(TabgCartSpec::default()),
             SamplerSpec::PitaIc(PitaIcSpec::default()),
             SamplerSpec::Smc(SmcSpec::default()),

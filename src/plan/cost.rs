@@ -11,8 +11,8 @@ use serde::Serialize;
 
 use super::rates;
 use crate::spec::{
-    EvalSpec, FlowSpec, Ladder, MdDataSpec, MdSpec, NetSpec, PitaIcSpec, PitaSpec, ReferenceSpec, ReplicaExchangeSpec,
-    RunSpec, SamplerSpec, SmcSpec, Start, TabgSpec, TarFlowSpec, TrainOn, Weights,
+    EvalSpec, Flow, FlowSpec, Ladder, MdDataSpec, MdSpec, NetSpec, PitaIcSpec, PitaSpec, ReferenceSpec,
+    ReplicaExchangeSpec, RunSpec, SamplerSpec, SmcSpec, Start, TabgSpec, TarFlowSpec, TrainOn, Weights,
 };
 
 /// Most steps of one walker: its random numbers are numbered by 40 bits.
@@ -90,7 +90,7 @@ pub fn run(spec: &RunSpec, atoms: usize, molecule: bool) -> Cost {
         SamplerSpec::ReplicaExchange(s) => on.exchange(s),
         SamplerSpec::Pita(s) => on.pita(s),
         SamplerSpec::TabgIc(s) => on.tabg(s, rates::spline(s.flow.blocks, s.flow.hidden), spline_parameters(&s.flow)),
-        SamplerSpec::TabgCart(s) => on.tabg(&s.common(), rates::tarflow(&s.flow, atoms), tarflow_parameters(&s.flow)),
+        SamplerSpec::TabgCart(s) => on.tabg(s, rates::tarflow(&s.flow, atoms), tarflow_parameters(&s.flow)),
         SamplerSpec::Smc(s) => on.smc(s),
         SamplerSpec::PitaIc(s) => on.pita_ic(s),
         // How many frames the file holds is not known before it is read.
@@ -284,7 +284,7 @@ impl On {
     }
 
     /// TA-BG with a flow of so many parameters, and its rates.
-    fn tabg(self, s: &TabgSpec, flow: rates::Flow, parameters: N) -> Cost {
+    fn tabg<F: Flow>(self, s: &TabgSpec<F>, flow: rates::Flow, parameters: N) -> Cost {
         let data = match s.start {
             Start::ReverseKl => None,
             Start::ForwardKl => Some(self.md(&data(&s.data))),

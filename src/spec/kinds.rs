@@ -3,7 +3,7 @@
 use super::settings::{Group, Settings};
 use super::{
     ExternalSpec, MdSpec, PitaIcSpec, PitaSpec, ReplicaExchangeSpec, SamplerSpec, SamplesSpec, SmcSpec, TabgCartSpec,
-    TabgSpec,
+    TabgIcSpec,
 };
 
 /// A word for `kind` in `[samplers.*]`.
@@ -48,8 +48,8 @@ pub const KINDS: &[SamplerKind] = &[
     SamplerKind {
         name: "tabg-ic",
         doc: "Temperature-annealed Boltzmann generator on internal coordinates.",
-        default: || SamplerSpec::TabgIc(TabgSpec::default()),
-        settings: TabgSpec::GROUP,
+        default: || SamplerSpec::TabgIc(TabgIcSpec::default()),
+        settings: TabgIcSpec::GROUP,
     },
     SamplerKind {
         name: "tabg-cart",

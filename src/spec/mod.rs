@@ -38,7 +38,8 @@ pub use samples::SamplesSpec;
 pub use smc::{AutoLadder, Coordinates, Ladder, SmcSpec};
 pub use steps::{Corrector, Grid, Step};
 pub use tabg::{
-    FlowSpec, ForwardKlSpec, MdDataSpec, ReverseKlSpec, StageSpec, Start, TabgCartSpec, TabgSpec, TarFlowSpec,
+    Flow, FlowSpec, ForwardKlSpec, MdDataSpec, ReverseKlSpec, StageSpec, Start, TabgCartSpec, TabgIcSpec, TabgSpec,
+    TarFlowSpec,
 };
 
 /// What is asked for: one system at one temperature, one sampler. The seed is kept apart.
@@ -136,7 +137,7 @@ pub enum SamplerSpec {
     /// Somebody else's program.
     External(ExternalSpec),
     /// Temperature-annealed Boltzmann generator on internal coordinates.
-    TabgIc(TabgSpec),
+    TabgIc(TabgIcSpec),
     /// Temperature-annealed Boltzmann generator on Cartesian coordinates.
     TabgCart(TabgCartSpec),
     /// Progressive annealing in whitened internal coordinates.

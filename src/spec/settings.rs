@@ -420,23 +420,23 @@ pub fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 macro_rules! settings {
     (
         $(#[$meta:meta])*
-        pub struct $name:ident $([$($part:ident = $value:expr),+])? {
+        pub struct $name:ident $(<$generic:ident: $bound:ident>)? $([$($part:ident = $value:expr),+])? {
             $($(#[doc = $doc:literal])+ $(#[serde($($serde:tt)+)])? $field:ident: $type:ty = $default:expr, $rule:expr;)+
         }
     ) => {
         #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
         $(#[$meta])*
-        pub struct $name {
+        pub struct $name $(<$generic: $bound>)? {
             $($(#[doc = $doc])+ $(#[serde($($serde)+)])? pub $field: $type,)+
         }
 
-        impl Default for $name {
+        impl $(<$generic: $bound>)? Default for $name $(<$generic>)? {
             fn default() -> Self {
                 Self { $($field: $default,)+ }
             }
         }
 
-        impl $crate::spec::settings::Settings for $name {
+        impl $(<$generic: $bound>)? $crate::spec::settings::Settings for $name $(<$generic>)? {
             const GROUP: &'static $crate::spec::settings::Group = &$crate::spec::settings::Group {
                 settings: &[$($crate::spec::settings::Setting {
                     name: stringify!($field),

@@ -1,12 +1,16 @@
 //! Settings of TA-BG: flow, start at the highest temperature, annealing. Defaults are the published ones for alanine
 //! dipeptide.
 
+use std::fmt;
+
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::settings::Float::{BelowOne, NotNegative, Positive};
 use super::settings::Limit::{Below, Multiple, MultipleOf};
-use super::settings::{Complaint, among, budget, count, flag, float, ladder, one_of, optional, settings, table, words};
+use super::settings::{
+    Complaint, Settings, among, budget, count, flag, float, ladder, one_of, optional, settings, table, words,
+};
 use super::{HotStartSpec, PRECISIONS, Precision};
 
 words! {
@@ -19,27 +23,57 @@ words! {
     }
 }
 
+/// A flow that is annealed, and how its training begins.
+pub trait Flow: Settings + PartialEq + Clone + fmt::Debug + Send + Sync {
+    /// By which loss.
+    const START: Start;
+
+    /// Training by maximum likelihood.
+    #[must_use]
+    fn forward_kl() -> ForwardKlSpec {
+        ForwardKlSpec::default()
+    }
+}
+
+impl Flow for FlowSpec {
+    const START: Start = Start::ReverseKl;
+}
+
+impl Flow for TarFlowSpec {
+    const START: Start = Start::ForwardKl;
+
+    fn forward_kl() -> ForwardKlSpec {
+        ForwardKlSpec { batch: 512, learning_rate: 1e-4, ..ForwardKlSpec::default() }
+    }
+}
+
+/// Temperature-annealed Boltzmann generator on internal coordinates.
+pub type TabgIcSpec = TabgSpec<FlowSpec>;
+
+/// The same on Cartesian coordinates. Defaults of the flow are those published for alanine dipeptide (`transferable-samplers`).
+pub type TabgCartSpec = TabgSpec<TarFlowSpec>;
+
 settings! {
-    /// Temperature-annealed Boltzmann generator on internal coordinates.
-    #[serde(default)]
-    pub struct TabgSpec [check = hot_start] {
+    /// Temperature-annealed Boltzmann generator with a flow.
+    #[serde(default, bound = "")]
+    pub struct TabgSpec<F: Flow> [check = hot_start] {
         /// Temperatures above the target, high to low; the target is appended.
         // 1200 (300/1200)^(i/9), to two digits.
         ladder: Vec<f64> = vec![1_200.0, 1_028.69, 881.84, 755.95, 648.04, 555.52, 476.22, 408.24, 349.96], ladder(1);
         /// How the flow is trained at its first temperature.
-        start: Start = Start::ReverseKl, one_of(Start::WORDS);
+        start: Start = F::START, one_of(Start::WORDS);
         /// Train at the target itself, without annealing (the ladder is not used).
         start_at_target: bool = false, flag();
         /// Stages at the first temperature, before the first one down.
         fine_tune_start: usize = 0, count(0);
         /// Further stages at the target, from the target.
         fine_tune: usize = 1, count(0);
-        /// The flow: rational-quadratic spline couplings.
-        flow: FlowSpec = FlowSpec::default(), table::<FlowSpec>();
+        /// The flow: rational-quadratic spline couplings on internal coordinates, a TarFlow on Cartesian ones.
+        flow: F = F::default(), table::<F>();
         /// Training by reverse KL (`start = "reverse-kl"`).
         reverse_kl: ReverseKlSpec = ReverseKlSpec::default(), table::<ReverseKlSpec>();
         /// Training by forward KL (`start = "forward-kl"`).
-        forward_kl: ForwardKlSpec = ForwardKlSpec::default(), table::<ForwardKlSpec>();
+        forward_kl: ForwardKlSpec = F::forward_kl(), table::<ForwardKlSpec>();
         /// Its data: molecular dynamics at the first temperature.
         data: MdDataSpec = MdDataSpec::default(), table::<MdDataSpec>();
         /// From one temperature to the next.
@@ -149,59 +183,6 @@ settings! {
         batch: usize = 2_048, count(1);
         /// Adam's first step size; a cosine takes it to 0 in every stage.
         learning_rate: f64 = 5e-6, float(Positive);
-    }
-}
-
-settings! {
-    /// Temperature-annealed Boltzmann generator on Cartesian coordinates. Defaults of the flow are those published for alanine
-    /// dipeptide (`transferable-samplers`).
-    #[serde(default)]
-    pub struct TabgCartSpec [check = hot_start] {
-        /// Temperatures above the target, high to low; the target is appended.
-        ladder: Vec<f64> = TabgSpec::default().ladder, ladder(1);
-        /// How the flow is trained at its first temperature.
-        start: Start = Start::ForwardKl, one_of(Start::WORDS);
-        /// Train at the target itself, without annealing (the ladder is not used).
-        start_at_target: bool = false, flag();
-        /// Stages at the first temperature, before the first one down.
-        fine_tune_start: usize = 0, count(0);
-        /// Further stages at the target, from the target.
-        fine_tune: usize = 1, count(0);
-        /// The flow: a TarFlow, blocks of causal transformers.
-        flow: TarFlowSpec = TarFlowSpec::default(), table::<TarFlowSpec>();
-        /// Training by reverse KL (`start = "reverse-kl"`).
-        reverse_kl: ReverseKlSpec = ReverseKlSpec::default(), table::<ReverseKlSpec>();
-        /// Training by forward KL (`start = "forward-kl"`).
-        forward_kl: ForwardKlSpec = ForwardKlSpec { batch: 512, learning_rate: 1e-4, ..ForwardKlSpec::default() }, table::<ForwardKlSpec>();
-        /// Its data: molecular dynamics at the first temperature.
-        data: MdDataSpec = MdDataSpec::default(), table::<MdDataSpec>();
-        /// From one temperature to the next.
-        anneal: StageSpec = StageSpec::default(), table::<StageSpec>();
-        /// Samples drawn and weighted at the target temperature (the result); their energies are charged.
-        samples: usize = 10_000, count(1);
-        /// Stop at exactly this many charged energy evaluations.
-        budget: Option<u64> = None, budget();
-    }
-}
-
-impl TabgCartSpec {
-    /// What it has in common with the one on internal coordinates: everything but the flow.
-    #[must_use]
-    pub fn common(&self) -> TabgSpec {
-        TabgSpec {
-            ladder: self.ladder.clone(),
-            start: self.start,
-            start_at_target: self.start_at_target,
-            fine_tune_start: self.fine_tune_start,
-            fine_tune: self.fine_tune,
-            reverse_kl: self.reverse_kl.clone(),
-            forward_kl: self.forward_kl.clone(),
-            data: self.data.clone(),
-            anneal: self.anneal.clone(),
-            samples: self.samples,
-            budget: self.budget,
-            ..TabgSpec::default()
-        }
     }
 }
 

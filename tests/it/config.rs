@@ -11,7 +11,7 @@ use pita_bench::identity;
 use pita_bench::spec::settings::{fields, shown};
 use pita_bench::spec::{
     self, Entry, EvalSpec, HotStartSpec, Integrator, KINDS, MdSpec, NetSpec, PitaSpec, ReferenceSpec,
-    ReplicaExchangeSpec, RunSpec, SamplerSpec, TabgCartSpec, TabgSpec, Weights,
+    ReplicaExchangeSpec, RunSpec, SamplerSpec, TabgCartSpec, TabgIcSpec, Weights,
 };
 use proptest::prelude::*;
 
@@ -237,7 +237,7 @@ fn frozen_digests() {
         identity::sha256_hex(identity::canonical(&PitaSpec::default())),
         identity::sha256_hex(identity::canonical(&EvalSpec::default())),
         identity::sha256_hex(identity::canonical(&NetSpec::dit())),
-        identity::sha256_hex(identity::canonical(&TabgSpec::default())),
+        identity::sha256_hex(identity::canonical(&TabgIcSpec::default())),
         identity::sha256_hex(identity::canonical(&TabgCartSpec::default())),
         // digests
         identity::spec_digest(&lj13(md)),

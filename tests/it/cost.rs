@@ -11,7 +11,7 @@ use pita_bench::samplers::{Context, build};
 use pita_bench::spec::{
     AnnealSpec, FlowSpec, ForwardKlSpec, HotStartSpec, InitialSpec, Integrator, MdDataSpec, MdSpec, PitaSpec,
     ReferenceSpec, RefineSpec, ReplicaExchangeSpec, ReverseKlSpec, RunSpec, SamplerSpec, StageSpec, Start, SystemSpec,
-    TabgSpec, TrainSpec, TrajectorySpec,
+    TabgIcSpec, TrainSpec, TrajectorySpec,
 };
 use pita_bench::systems;
 use serde_json::Value;
@@ -55,7 +55,7 @@ fn evaluations_are_known_to_the_last_one() {
         samples: 50,
         ..PitaSpec::default()
     };
-    let tabg = TabgSpec {
+    let tabg = TabgIcSpec {
         ladder: vec![1_200.0],
         flow: FlowSpec { blocks: 1, hidden: 32 },
         reverse_kl: ReverseKlSpec { steps: 6, batch: 40, warm_up: 2, drop: 3, ..ReverseKlSpec::default() },
@@ -63,7 +63,7 @@ fn evaluations_are_known_to_the_last_one() {
         data: MdDataSpec { samples: 50, walkers: 20, equilibration: 30, stride: 20, ..MdDataSpec::default() },
         anneal: StageSpec { draws: 300, buffer: 100, min_effective: 0, steps: 2, batch: 60, ..StageSpec::default() },
         samples: 70,
-        ..TabgSpec::default()
+        ..TabgIcSpec::default()
     };
     for (name, temperature, sampler) in [
         ("lj13", 1.0, SamplerSpec::Md(md.clone())),
@@ -77,8 +77,12 @@ fn evaluations_are_known_to_the_last_one() {
         ("lj13", 1.0, SamplerSpec::Pita(pita.clone())),
         ("lj13", 1.0, SamplerSpec::Pita(PitaSpec { ladder: vec![], ..pita })),
         ("aldp", 900.0, SamplerSpec::TabgIc(tabg.clone())),
-        ("aldp", 900.0, SamplerSpec::TabgIc(TabgSpec { start: Start::ForwardKl, fine_tune_start: 1, ..tabg.clone() })),
-        ("aldp", 900.0, SamplerSpec::TabgIc(TabgSpec { start_at_target: true, ..tabg })),
+        (
+            "aldp",
+            900.0,
+            SamplerSpec::TabgIc(TabgIcSpec { start: Start::ForwardKl, fine_tune_start: 1, ..tabg.clone() }),
+        ),
+        ("aldp", 900.0, SamplerSpec::TabgIc(TabgIcSpec { start_at_target: true, ..tabg })),
     ] {
         let kind = format!("{sampler:?}");
         let (found, expected) = counted(name, temperature, sampler);

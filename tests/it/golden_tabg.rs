@@ -158,7 +158,7 @@ fn importance_weights() {
 #[test]
 fn ladder_and_learning_rates() {
     let g = golden("losses");
-    let spec = pita_bench::spec::TabgSpec::default();
+    let spec = pita_bench::spec::TabgIcSpec::default();
     let ladder: Vec<f64> = spec.ladder.iter().copied().chain([300.0]).collect();
     for (ours, theirs) in ladder.iter().zip(f64s(&g, "ladder")) {
         assert!((ours - theirs).abs() <= 0.005, "two digits: {ours} {theirs}");

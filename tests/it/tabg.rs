@@ -18,13 +18,13 @@ use pita_bench::samplers::trained::Trained;
 use pita_bench::samplers::{Context, Sampler, build};
 use pita_bench::spec::{
     FlowSpec, ForwardKlSpec, HotStartSpec, MdDataSpec, MdSpec, ReverseKlSpec, RunSpec, SamplerSpec, StageSpec, Start,
-    SystemSpec, TabgCartSpec, TabgSpec, TarFlowSpec,
+    SystemSpec, TabgCartSpec, TabgIcSpec, TarFlowSpec,
 };
 use pita_bench::systems;
 
 /// From molecular dynamics, so that weights mean something after a few steps.
-fn tiny() -> TabgSpec {
-    TabgSpec {
+fn tiny() -> TabgIcSpec {
+    TabgIcSpec {
         ladder: vec![1_200.0],
         start: Start::ForwardKl,
         flow: FlowSpec { blocks: 1, hidden: 32 },
@@ -41,7 +41,7 @@ fn tiny() -> TabgSpec {
             learning_rate: 1e-4,
         },
         samples: 70,
-        ..TabgSpec::default()
+        ..TabgIcSpec::default()
     }
 }
 
@@ -50,12 +50,12 @@ fn context(budget: Option<u64>) -> Context {
     Context { energy: Metered::new(system.potential(), budget), system, seed: 11 }
 }
 
-fn start(spec: &TabgSpec, ctx: &Context) -> Box<dyn Sampler> {
+fn start(spec: &TabgIcSpec, ctx: &Context) -> Box<dyn Sampler> {
     let system = SystemSpec::named("aldp", 900.0);
     build(&RunSpec { system, sampler: SamplerSpec::TabgIc(spec.clone()) }, ctx).unwrap()
 }
 
-fn run(spec: &TabgSpec, budget: Option<u64>) -> (Arrays, Context, BTreeMap<String, f64>) {
+fn run(spec: &TabgIcSpec, budget: Option<u64>) -> (Arrays, Context, BTreeMap<String, f64>) {
     let mut ctx = context(budget);
     let mut sampler = start(spec, &ctx);
     let mut scalars = BTreeMap::new();
@@ -72,7 +72,7 @@ fn run(spec: &TabgSpec, budget: Option<u64>) -> (Arrays, Context, BTreeMap<Strin
 #[test]
 fn resume_anywhere_is_exact() {
     for begin in [Start::ForwardKl, Start::ReverseKl] {
-        let spec = TabgSpec { start: begin, ..tiny() };
+        let spec = TabgIcSpec { start: begin, ..tiny() };
         let (whole, _, _) = run(&spec, None);
         let mut ctx = context(None);
         let mut sampler = start(&spec, &ctx);
@@ -93,7 +93,7 @@ fn resume_anywhere_is_exact() {
 fn threads_do_not_matter() {
     let with = |threads: usize, begin: Start| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| run(&TabgSpec { start: begin, ..tiny() }, None).0)
+        pool.install(|| run(&TabgIcSpec { start: begin, ..tiny() }, None).0)
     };
     for begin in [Start::ForwardKl, Start::ReverseKl] {
         assert_eq!(with(1, begin), with(3, begin));
@@ -109,12 +109,12 @@ fn evaluations_are_counted_by_purpose() {
     assert_eq!(ctx.energy.counts().0, want.into());
     assert!(scalars["anneal.ess"] > scalars["anneal.ess_unclipped"] && scalars["anneal.clipped"] == 4.0);
     assert_eq!((scalars["data.frames"], scalars["train.skipped"]), (200.0, 0.0));
-    let reverse = TabgSpec { start: Start::ReverseKl, ..tiny() };
+    let reverse = TabgIcSpec { start: Start::ReverseKl, ..tiny() };
     let counts = run(&reverse, None).1.energy.counts().0.clone();
     assert_eq!(counts, [(Purpose::Training, 240), (Purpose::Annealing, 8_200), (Purpose::Sampling, 70)].into());
-    let twice = TabgSpec { fine_tune_start: 2, ..reverse.clone() };
+    let twice = TabgIcSpec { fine_tune_start: 2, ..reverse.clone() };
     assert_eq!(run(&twice, None).1.energy.counts().0[&Purpose::Annealing], 4 * 4_100);
-    let baseline = TabgSpec { start_at_target: true, ..reverse };
+    let baseline = TabgIcSpec { start_at_target: true, ..reverse };
     let counts = run(&baseline, None).1.energy.counts().0.clone();
     assert_eq!(counts, [(Purpose::Training, 240), (Purpose::Sampling, 70)].into());
 }
@@ -126,7 +126,7 @@ fn budgets_are_exact() {
     let cases =
         [(Start::ReverseKl, vec![70, 71, 175, 310, 4_000, 6_003]), (Start::ForwardKl, vec![8_003, 10_200, 15_100])];
     for (begin, budgets) in cases {
-        let spec = TabgSpec { start: begin, ..tiny() };
+        let spec = TabgIcSpec { start: begin, ..tiny() };
         for budget in budgets {
             let (samples, ctx, _) = run(&spec, Some(budget));
             assert_eq!((samples["energy"].len(), ctx.energy.counts().charged()), (70, budget));
@@ -135,7 +135,7 @@ fn budgets_are_exact() {
     let ctx = context(Some(69));
     let spec = RunSpec { system: SystemSpec::named("aldp", 900.0), sampler: SamplerSpec::TabgIc(tiny()) };
     assert!(build(&spec, &ctx).is_ok(), "the spec's own budget decides");
-    let poor = RunSpec { sampler: SamplerSpec::TabgIc(TabgSpec { budget: Some(69), ..tiny() }), ..spec };
+    let poor = RunSpec { sampler: SamplerSpec::TabgIc(TabgIcSpec { budget: Some(69), ..tiny() }), ..spec };
     assert!(matches!(build(&poor, &ctx), Err(Error::Usage(_))));
 }
 
@@ -189,7 +189,7 @@ fn the_ratio_of_densities_at_samples_is_their_weight() {
 #[test]
 fn collapsed_weights_are_a_failure() {
     let mut ctx = context(None);
-    let mut spec = TabgSpec { start: Start::ReverseKl, ..tiny() };
+    let mut spec = TabgIcSpec { start: Start::ReverseKl, ..tiny() };
     spec.anneal.min_effective = 4_000;
     let mut sampler = start(&spec, &ctx);
     let error = loop {
@@ -205,13 +205,13 @@ fn collapsed_weights_are_a_failure() {
 
 #[test]
 fn not_for_clusters_or_rising_ladders() {
-    let build = |name: &str, temperature: f64, spec: TabgSpec| {
+    let build = |name: &str, temperature: f64, spec: TabgIcSpec| {
         let system = Arc::new(systems::by_name(name, temperature).unwrap());
         let ctx = Context { energy: Metered::new(system.potential(), None), system, seed: 0 };
         let spec = RunSpec { system: SystemSpec::named(name, temperature), sampler: SamplerSpec::TabgIc(spec) };
         build(&spec, &ctx).err().unwrap().to_string()
     };
-    assert!(build("lj13", 1.0, TabgSpec::default()).contains("no internal coordinates"));
+    assert!(build("lj13", 1.0, TabgIcSpec::default()).contains("no internal coordinates"));
     assert!(build("aldp", 1_300.0, tiny()).contains("must fall"));
 }
 
@@ -219,7 +219,7 @@ fn not_for_clusters_or_rising_ladders() {
 #[test]
 fn a_hot_start_weakens_energies() {
     let first = |hot_start: Option<HotStartSpec>| {
-        let mut spec = TabgSpec { start: Start::ReverseKl, ..tiny() };
+        let mut spec = TabgIcSpec { start: Start::ReverseKl, ..tiny() };
         // A learning rate of 0 would be refused; this one changes nothing in the digits compared.
         spec.reverse_kl = ReverseKlSpec { steps: 52, learning_rate: 1e-30, hot_start, ..spec.reverse_kl };
         let mut ctx = context(None);

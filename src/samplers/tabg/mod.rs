@@ -34,7 +34,7 @@ use super::{Context, Sampler};
 use crate::error::{Error, Result};
 use crate::flow::tarflow::TarShape;
 use crate::flow::{Coordinates, Shape};
-use crate::spec::{TabgCartSpec, TabgSpec};
+use crate::spec::{TabgCartSpec, TabgIcSpec};
 use crate::systems::System;
 
 pub use cartesian::Cartesian;
@@ -49,7 +49,7 @@ pub(super) const PREFIX: &str = "flow.";
 ///
 /// # Errors
 /// When the system has no internal coordinates or the ladder does not lead down to the target.
-pub fn build_internal(spec: &TabgSpec, ctx: &Context) -> Result<Box<dyn Sampler>> {
+pub fn build_internal(spec: &TabgIcSpec, ctx: &Context) -> Result<Box<dyn Sampler>> {
     Ok(Box::new(TaBg::new("tabg-ic", spec, ctx, internal_model(spec, &ctx.system)?)?))
 }
 
@@ -58,11 +58,11 @@ pub fn build_internal(spec: &TabgSpec, ctx: &Context) -> Result<Box<dyn Sampler>
 /// # Errors
 /// When the flow's sizes do not fit or the ladder does not lead down to the target.
 pub fn build_cartesian(spec: &TabgCartSpec, ctx: &Context) -> Result<Box<dyn Sampler>> {
-    Ok(Box::new(TaBg::new("tabg-cart", &spec.common(), ctx, cartesian_model(spec, &ctx.system)?)?))
+    Ok(Box::new(TaBg::new("tabg-cart", spec, ctx, cartesian_model(spec, &ctx.system)?)?))
 }
 
 /// A flow on internal coordinates, without parameters.
-pub(super) fn internal_model(spec: &TabgSpec, system: &System) -> Result<Box<dyn Generator>> {
+pub(super) fn internal_model(spec: &TabgIcSpec, system: &System) -> Result<Box<dyn Generator>> {
     let topology = system.topology.as_ref().ok_or_else(|| {
         let name = &system.name;
         Error::Usage(format!("tabg-ic: `{name}` has no bonds, so no internal coordinates; list its systems without it"))

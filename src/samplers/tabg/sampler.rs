@@ -16,7 +16,7 @@ use crate::flow::Weights;
 use crate::metrics::weights::{clip, log_mean_exp};
 use crate::rng::{self, Stream};
 use crate::samplers::{Context, Population, Progress, Sampler, Samples, falling, state};
-use crate::spec::{Start, TabgSpec};
+use crate::spec::{Flow, Start, TabgSpec};
 use crate::systems::System;
 
 /// Rows per call of [`Sampler::step`] in training, and draws per call: below a second each.
@@ -26,10 +26,10 @@ const DRAWS: usize = 4_032;
 const FINAL_SALT: u64 = 1 << 40;
 
 /// TA-BG as a resumable sampler, whatever its flow.
-pub struct TaBg {
+pub struct TaBg<F: Flow> {
     /// Kind of the sampler, for messages.
     name: &'static str,
-    spec: TabgSpec,
+    spec: TabgSpec<F>,
     system: Arc<System>,
     /// Of the start, then after each stage.
     temperatures: Vec<f64>,
@@ -52,12 +52,12 @@ pub struct TaBg {
     log_q: Vec<f64>,
 }
 
-impl TaBg {
+impl<F: Flow> TaBg<F> {
     /// At the beginning.
     ///
     /// # Errors
     /// [`Error::Usage`] when the ladder does not lead down to the target or the budget is too small for the samples.
-    pub fn new(name: &'static str, spec: &TabgSpec, ctx: &Context, model: Box<dyn Generator>) -> Result<Self> {
+    pub fn new(name: &'static str, spec: &TabgSpec<F>, ctx: &Context, model: Box<dyn Generator>) -> Result<Self> {
         let (system, target) = (&ctx.system, ctx.system.temperature);
         let mut temperatures = falling(name, if spec.start_at_target { &[] } else { &spec.ladder }, target)?;
         if !spec.start_at_target {
@@ -418,7 +418,7 @@ struct Weighted {
     log_w: Vec<f64>,
 }
 
-impl Sampler for TaBg {
+impl<F: Flow> Sampler for TaBg<F> {
     fn step(&mut self, ctx: &mut Context) -> Result<Progress> {
         match self.phase {
             Phase::Data => self.data(ctx),
