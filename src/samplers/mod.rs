@@ -55,7 +55,7 @@ impl Progress {
     /// Work done and in total, in a phase.
     #[must_use]
     pub fn new(done: usize, total: usize, phase: String, scalars: Vec<(String, f64)>, finished: bool) -> Self {
-        Self { done: done as u64, total: total as u64, phase, scalars, finished, evaluations: 0 }
+        Self { done: done as u64, total: total as u64, phase, scalars, finished, ..Self::default() }
     }
 }
 

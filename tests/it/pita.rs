@@ -158,6 +158,24 @@ fn path_weights_come_with_the_samples() {
     assert!(!run(&tiny()).0.contains_key("log_weight"));
 }
 
+/// At the target what was drawn is kept with its weights, and resampled by them before it is refined.
+#[test]
+fn paths_are_resampled_at_the_target() {
+    let plain = run(&PitaSpec { refine: RefineSpec { steps: 0, ..RefineSpec::default() }, ..tiny_path() }).0;
+    let (positions, parents) = (plain["positions"].to_f64(), plain["reweighted.parents"].as_i64().unwrap());
+    let of = |i: i64| &positions[i as usize * 39..][..39];
+    let resampled = plain["reweighted.positions"].to_f64();
+    assert!(parents.iter().zip(resampled.chunks(39)).all(|(&i, x)| of(i) == x) && parents.len() > 1);
+    // Systematic resampling: as often as the weight says, up to one.
+    let weights = plain["log_weight"].to_f64();
+    let top = weights.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let total: f64 = weights.iter().map(|w| (w - top).exp()).sum();
+    for (i, w) in weights.iter().enumerate() {
+        let (times, share) = (parents.iter().filter(|&&p| p == i as i64).count(), (w - top).exp() / total);
+        assert!((times as f64 - share * parents.len() as f64).abs() < 1.0, "{i}: {times} times, {share}");
+    }
+}
+
 /// Without a ladder: data at the target, trained on and sampled with gamma = 1.
 #[test]
 fn no_ladder_is_a_plain_diffusion_model() {

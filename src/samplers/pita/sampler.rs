@@ -64,8 +64,12 @@ pub struct Pita {
     mala_step: f64,
     /// The particles at the target temperature, in the system's units.
     result: Buffer,
-    /// Their log-weights, where they have any.
+    /// With weights of paths: what was drawn at the target, before resampling and refinement.
+    drawn: Buffer,
+    /// Its log-weights.
     log_weight: Vec<f64>,
+    /// Which of it the particles were resampled from.
+    chosen: Vec<i64>,
 }
 
 impl Pita {
@@ -104,7 +108,9 @@ impl Pita {
             refinement: Refinement::default(),
             mala_step: FIRST_STEP * ctx.system.scale.powi(2),
             result: Buffer::default(),
+            drawn: Buffer::default(),
             log_weight: Vec::new(),
+            chosen: Vec::new(),
             spec,
         })
     }
@@ -147,7 +153,7 @@ impl Pita {
                 self.mala_step = self.initial.mala_step();
             }
             let (x, energy, force) = self.initial.take_frames();
-            report.population = self.population(self.rung, &energy, None);
+            report.population = self.population(self.rung, &energy);
             let walkers = self.spec.initial.walkers;
             let origin = (0..energy.len()).map(|i| (i % walkers) as i64).collect();
             self.enter_training(&Buffer { x, energy, force, origin });
@@ -243,9 +249,18 @@ impl Pita {
                 let log_z = end.log_z + (self.net.dim() - 3) as f64 * self.system.scale.ln();
                 let numbers = [("final_ess", end.ess), ("log_z", log_z), ("log_z.error", end.error)];
                 scalars.extend(numbers.map(|(name, value)| (format!("anneal.{name}"), value)));
-                if self.rung + 1 < self.rungs() {
-                    mala = mala.select(&self.annealer.resample_path(&setting));
+                let (log_weight, origin) = (self.annealer.log_weight.clone(), self.annealer.parents.clone());
+                let mut kept = self.annealer.resample_path(&setting);
+                if self.rung + 1 == self.rungs() {
+                    let (x, energy, force) = (mala.positions.clone(), mala.energies.clone(), mala.forces.clone());
+                    let made = Buffer { x, energy, force, origin };
+                    let there = made.reasonable(kt, REASONABLE);
+                    self.drawn = made.select(&there);
+                    self.log_weight = there.iter().map(|&i| log_weight[i]).collect();
+                    kept.retain(|i| there.binary_search(i).is_ok());
+                    self.chosen = kept.iter().map(|i| there.partition_point(|j| j < i) as i64).collect();
                 }
+                mala = mala.select(&kept);
             } else if self.spec.anneal.final_resampling {
                 let (kept, ess) = self.annealer.final_resample(&setting, &reduced)?;
                 scalars.push(("anneal.final_ess".to_owned(), ess));
@@ -272,20 +287,17 @@ impl Pita {
         let finished = self.done == total;
         if finished {
             let mut made = std::mem::take(&mut self.refinement).into_frames();
-            made.origin = self.annealer.parents.clone();
+            made.origin = if self.chosen.is_empty() { self.annealer.parents.clone() } else { self.chosen.clone() };
             let kept = made.reasonable(kt, REASONABLE);
             scalars.push(("refine.dropped".to_owned(), (made.energy.len() - kept.len()) as f64));
             self.result = made.select(&kept);
-            if self.spec.anneal.weights == Weights::Path && self.rung + 1 == self.rungs() {
-                self.log_weight = kept.iter().map(|&i| self.annealer.log_weight[i]).collect();
-            } else {
+            if self.spec.anneal.weights != Weights::Path || self.rung + 1 < self.rungs() {
                 scalars.extend(self.free_energy(ctx.seed));
             }
         }
         let mut report = self.progress("refinement", total, scalars);
         if finished {
-            let log_weight = Some(self.log_weight.as_slice()).filter(|log| !log.is_empty());
-            report.population = self.population(self.rung + 1, &self.result.energy, log_weight);
+            report.population = self.population(self.rung + 1, &self.result.energy);
         }
         if finished && self.rung + 1 == self.rungs() {
             self.next_phase(Phase::Done);
@@ -298,11 +310,16 @@ impl Pita {
         Ok(report)
     }
 
+    /// The samples: as drawn where paths have weights, else the particles as they are at last.
+    fn made(&self) -> &Buffer {
+        if self.log_weight.is_empty() { &self.result } else { &self.drawn }
+    }
+
     /// Particles of a rung.
-    fn population(&self, rung: usize, energies: &[f64], log_weight: Option<&[f64]>) -> Option<Population> {
+    fn population(&self, rung: usize, energies: &[f64]) -> Option<Population> {
         let kt = self.kt(rung);
         let reduced: Vec<f64> = energies.iter().map(|e| e / kt).collect();
-        Population::of(self.temperatures[rung], &reduced, log_weight)
+        Population::of(self.temperatures[rung], &reduced, None)
     }
 
     /// `f_{k+1} - f_k` between the data of this rung and the particles made from it, in kT.
@@ -341,7 +358,9 @@ impl Sampler for Pita {
         }
         self.result.save("result", &mut arrays);
         arrays.insert("fisher".into(), state::floats(&self.fisher));
+        self.drawn.save("drawn", &mut arrays);
         arrays.insert("log_weight".into(), state::floats(&self.log_weight));
+        arrays.insert("chosen".into(), state::integers(&self.chosen));
         for (k, buffer) in self.buffers.iter().enumerate() {
             buffer.save(&format!("buffer.{k}"), &mut arrays);
         }
@@ -362,7 +381,9 @@ impl Sampler for Pita {
         }
         self.result = Buffer::load("result", arrays)?;
         self.fisher = state::f64s(arrays, "fisher")?;
+        self.drawn = Buffer::load("drawn", arrays)?;
         self.log_weight = state::f64s(arrays, "log_weight")?;
+        self.chosen = state::i64s(arrays, "chosen")?;
         self.buffers = (0..place[3]).map(|k| Buffer::load(&format!("buffer.{k}"), arrays)).collect::<Result<_>>()?;
         self.trainer.restore(arrays)?;
         self.annealer = Annealer::load(arrays)?;
@@ -374,21 +395,23 @@ impl Sampler for Pita {
         if self.phase != Phase::Done {
             return Err(Error::Internal("pita: samples asked for before the last rung is done".into()));
         }
-        let n = self.result.energy.len();
-        let shape = [n, self.system.atoms, 3];
+        let positions = |made: &Buffer| Array::f64(&[made.energy.len(), self.system.atoms, 3], made.x.clone());
+        let made = self.made();
         let mut samples = Samples::from([
-            ("positions".to_owned(), Array::f64(&shape, self.result.x.clone())),
-            ("energy".to_owned(), Array::f64(&[n], self.result.energy.clone())),
-            ("parents".to_owned(), Array::i64(&[n], self.result.origin.clone())),
+            ("positions".to_owned(), positions(made)),
+            ("energy".to_owned(), state::floats(&made.energy)),
+            ("parents".to_owned(), state::integers(&made.origin)),
         ]);
         if !self.log_weight.is_empty() {
             samples.insert("log_weight".into(), state::floats(&self.log_weight));
+            samples.insert("reweighted.positions".into(), positions(&self.result));
+            samples.insert("reweighted.parents".into(), state::integers(&self.result.origin));
         }
         Ok(samples)
     }
 
     fn shortfall(&self) -> Option<String> {
-        let dropped = self.spec.samples.saturating_sub(self.result.energy.len());
+        let dropped = self.spec.samples.saturating_sub(self.made().energy.len());
         (self.phase == Phase::Done && dropped > 0)
             .then(|| format!("{dropped} particles with a reduced energy beyond {REASONABLE} were dropped"))
     }
