@@ -6,7 +6,7 @@ use super::asked::Asked;
 use super::{DeviceArgs, Globals, output};
 use crate::error::{Error, Result};
 use crate::exec;
-use crate::exec::solvers::{self, Point, curve, measure};
+use crate::exec::solvers::{self, Cost, Point, common, curve, measure, within_costs};
 use crate::metrics::by_id;
 use crate::record::Results;
 use crate::report::figures::{self, Curve, Curves, Words};
@@ -22,8 +22,9 @@ Examples:
   pita-bench solvers experiments/solvers.toml --evaluations 20,40 --samples 4000 --seeds 0
 
 Each table [draws.NAME] of the file is a way to draw: settings as in `anneal`, with as many steps as the evaluations allow. The table
-shows means over the seeds; `area` is the mean over the logarithm of the evaluations. The folder of the report gets every number as CSV
-and the curves.")]
+shows means over the seeds; `area` is the mean over the logarithm of the evaluations, `by seconds` that over the logarithm of the seconds
+that all draws took, between the costs that all ways of the table reach. The folder of the report gets every number as CSV and the curves,
+against evaluations and against seconds.")]
 pub struct Args {
     /// What is measured
     #[command(flatten)]
@@ -125,13 +126,20 @@ fn quantities(points: &[Point]) -> Result<Vec<Quantity>> {
     Ok(all)
 }
 
-/// One row for each way: means over seeds within each number of evaluations, and the area.
+/// Costs and means of a way.
+fn line(of: &[&Point], cost: Cost, quantity: &Quantity) -> Vec<(f64, f64)> {
+    curve(of, cost, &quantity.of).iter().map(|p| (p.0, p.1)).collect()
+}
+
+/// One row for each way: means over seeds within each number of evaluations, and the areas.
 fn table(points: &[&Point], quantity: &Quantity, budgets: &[usize]) -> String {
     let ways = by(points.iter().copied(), |p| &p.label);
     let header = std::iter::once("evaluations".to_owned()).chain(budgets.iter().map(usize::to_string));
-    let mut rows = vec![header.chain(["area".to_owned()]).collect::<Vec<_>>()];
-    for (label, of) in ways {
-        let curve = curve(&of, &quantity.of);
+    let mut rows = vec![header.chain(["area", "by seconds"].map(String::from)).collect::<Vec<_>>()];
+    let all: Vec<Vec<(f64, f64)>> = ways.iter().map(|(_, of)| line(of, Cost::Seconds, quantity)).collect();
+    let range = common(&all);
+    for ((label, of), seconds) in ways.into_iter().zip(all) {
+        let curve = curve(&of, Cost::Evaluations, &quantity.of);
         if curve.is_empty() {
             continue;
         }
@@ -142,9 +150,12 @@ fn table(points: &[&Point], quantity: &Quantity, budgets: &[usize]) -> String {
                 None => number(*mean),
             })
         };
-        let line: Vec<(f64, f64)> = curve.iter().map(|p| (p.0, p.1)).collect();
-        let area = area(&line).map_or("-".into(), number);
-        rows.push(std::iter::once(label).chain(budgets.iter().map(at)).chain([area]).collect());
+        let areas = [
+            area(&line(&of, Cost::Evaluations, quantity)),
+            range.and_then(|range| area(&within_costs(&seconds, range))),
+        ]
+        .map(|area| area.map_or("-".into(), number));
+        rows.push(std::iter::once(label).chain(budgets.iter().map(at)).chain(areas).collect());
     }
     output::columns(&rows)
 }
@@ -164,21 +175,28 @@ fn csv(points: &[Point], quantities: &[Quantity]) -> String {
     text + "\n"
 }
 
-/// A figure for each system and quantity.
+/// Figures for each system and quantity: against evaluations, and against seconds.
 fn draw(points: &[Point], quantities: &[Quantity], folder: &Path) -> Result<()> {
     for (system, of) in by(points, |p| &p.system) {
         for quantity in quantities {
-            let curves = by(of.iter().copied(), |p| &p.label).into_iter().map(|(label, of)| {
-                let points = curve(&of, &quantity.of).into_iter().map(|(x, y, d)| (x, y, d.unwrap_or(0.0)));
-                Curve { label, points: points.collect() }
-            });
-            let axes = (String::from("evaluations of the network for each sample"), quantity.title.clone());
-            let figure = Curves { curves: curves.collect(), axes };
-            let words = Words {
-                title: format!("{system}: {} of ways to draw", quantity.title),
-                description: "Means over seeds with their deviations, against evaluations of the network.".into(),
-            };
-            figures::save(&figure, &words, folder, &format!("solvers-{system}-{}", quantity.key))?;
+            for (cost, axis, suffix) in [
+                (Cost::Evaluations, "evaluations of the network for each sample", ""),
+                (Cost::Seconds, "seconds of this machine for all draws", "-seconds"),
+            ] {
+                if cost == Cost::Seconds && quantity.key == "seconds" {
+                    continue;
+                }
+                let curves = by(of.iter().copied(), |p| &p.label).into_iter().map(|(label, of)| {
+                    let points = curve(&of, cost, &quantity.of).into_iter().map(|(x, y, d)| (x, y, d.unwrap_or(0.0)));
+                    Curve { label, points: points.collect() }
+                });
+                let figure = Curves { curves: curves.collect(), axes: (axis.to_owned(), quantity.title.clone()) };
+                let words = Words {
+                    title: format!("{system}: {} of ways to draw", quantity.title),
+                    description: format!("Means over seeds with their deviations, against {axis}."),
+                };
+                figures::save(&figure, &words, folder, &format!("solvers-{system}-{}{suffix}", quantity.key))?;
+            }
         }
     }
     Ok(())

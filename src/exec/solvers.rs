@@ -130,16 +130,88 @@ fn point(
     })
 }
 
-/// Mean of a quantity over the seeds at each budget, for one way to draw on one system: budgets, means, deviations between seeds.
+/// What a curve is drawn over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cost {
+    /// Evaluations of the network that a draw may make.
+    Evaluations,
+    /// Seconds of this machine for all draws, mean over the seeds.
+    Seconds,
+}
+
+/// Mean of a quantity over the seeds at each budget, for one way to draw on one system: costs, means, deviations between seeds; by
+/// rising cost.
 #[must_use]
-pub fn curve(points: &[&Point], of: &dyn Fn(&Point) -> Option<f64>) -> Vec<(f64, f64, Option<f64>)> {
+pub fn curve(points: &[&Point], cost: Cost, of: &dyn Fn(&Point) -> Option<f64>) -> Vec<(f64, f64, Option<f64>)> {
     let mut budgets: Vec<usize> = points.iter().map(|p| p.budget).collect();
     budgets.sort_unstable();
     budgets.dedup();
     let at = |budget: usize| {
-        let values: Vec<f64> = points.iter().filter(|p| p.budget == budget).filter_map(|p| of(p)).collect();
+        let here = || points.iter().filter(|p| p.budget == budget);
+        let values: Vec<f64> = here().filter_map(|p| of(p)).collect();
+        let seconds: Vec<f64> = here().map(|p| p.seconds).collect();
         let mean = stats::mean(&values)?;
-        Some((budget as f64, mean, stats::deviation(&values)))
+        let cost = if cost == Cost::Seconds { stats::mean(&seconds)? } else { budget as f64 };
+        Some((cost, mean, stats::deviation(&values)))
     };
-    budgets.into_iter().filter_map(at).collect()
+    let mut curve: Vec<_> = budgets.into_iter().filter_map(at).collect();
+    curve.sort_by(|a, b| a.0.total_cmp(&b.0));
+    curve
+}
+
+/// The costs that all curves reach over, if there are any: areas within them can be compared.
+#[must_use]
+pub fn common(curves: &[Vec<(f64, f64)>]) -> Option<(f64, f64)> {
+    let ends = curves.iter().filter_map(|c| Some((c.first()?.0, c.last()?.0)));
+    let (low, high) = ends.reduce(|a, b| (a.0.max(b.0), a.1.min(b.1)))?;
+    (low < high).then_some((low, high))
+}
+
+/// The part of a curve between two costs within its own, its ends by straight lines over the logarithm of the cost.
+#[must_use]
+pub fn within_costs(curve: &[(f64, f64)], (low, high): (f64, f64)) -> Vec<(f64, f64)> {
+    let at = |cost: f64| {
+        let pair = curve.windows(2).find(|w| w[0].0 <= cost && cost <= w[1].0 && w[0].0 < w[1].0)?;
+        let part = (cost / pair[0].0).ln() / (pair[1].0 / pair[0].0).ln();
+        Some((cost, pair[0].1 + part * (pair[1].1 - pair[0].1)))
+    };
+    let inside = curve.iter().copied().filter(|(cost, _)| low < *cost && *cost < high);
+    at(low).into_iter().chain(inside).chain(at(high)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stats::area;
+
+    /// Lines over the logarithm of the cost, cut at other costs than they have points at: their means there by hand.
+    #[test]
+    fn areas_over_the_same_costs() {
+        let e = f64::exp;
+        let (fast, slow) = (vec![(e(0.0), 0.0), (e(4.0), 4.0)], vec![(e(1.0), 10.0), (e(3.0), 10.0), (e(6.0), 16.0)]);
+        let range = common(&[fast.clone(), slow.clone(), vec![]]).unwrap();
+        assert_eq!(range, (e(1.0), e(4.0)));
+        // From 1 to 4 on the line y = x: 2.5; 10 for two units, then from 10 to 12 for one: (20 + 11)/3.
+        assert!((area(&within_costs(&fast, range)).unwrap() - 2.5).abs() < 1e-12);
+        assert!((area(&within_costs(&slow, range)).unwrap() - 31.0 / 3.0).abs() < 1e-12);
+        assert_eq!(common(&[vec![(1.0, 0.0), (2.0, 0.0)], vec![(3.0, 0.0), (4.0, 0.0)]]), None);
+        let point = |budget, seconds, ess| Point {
+            system: String::new(),
+            label: String::new(),
+            seed: 0,
+            budget,
+            network: budget,
+            energies: 0,
+            seconds,
+            ess: Some(ess),
+            plain: vec![],
+            reweighted: vec![],
+        };
+        let points = [point(10, 5.0, 0.1), point(20, 3.0, 0.4), point(10, 7.0, 0.3)];
+        let points: Vec<&Point> = points.iter().collect();
+        let found = curve(&points, Cost::Seconds, &|p| p.ess);
+        assert_eq!((found[0].0, found[0].1, found[1].0), (3.0, 0.4, 6.0));
+        assert!((found[1].1 - 0.2).abs() < 1e-15);
+        assert_eq!(curve(&points, Cost::Evaluations, &|p| p.ess)[0].0, 10.0);
+    }
 }

@@ -94,7 +94,9 @@ fn ways_to_draw() {
     }
     let csv = std::fs::read_to_string(place.results().join("reports/tiny-solvers/solvers.csv")).unwrap();
     assert_eq!(csv.lines().count(), 9, "{csv}");
-    assert!(place.results().join("reports/tiny-solvers/solvers-aldp-ess.svg").exists());
+    for figure in ["ess", "ess-seconds", "energy-w1-seconds", "seconds"] {
+        assert!(place.results().join(format!("reports/tiny-solvers/solvers-aldp-{figure}.svg")).exists(), "{figure}");
+    }
     let table = place.run(&["--quiet", "solvers", &file, "--evaluations", "7", "-n", "40", "--seeds", "1"]);
-    assert!(text(&table).contains("aldp: ESS (fraction)"), "{}", text(&table));
+    assert!(text(&table).contains("aldp: ESS (fraction)") && text(&table).contains("by seconds"), "{}", text(&table));
 }
