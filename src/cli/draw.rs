@@ -54,7 +54,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let model = finished.model(&sampler)?;
     let n = usize::try_from(args.samples).unwrap_or(usize::MAX);
     exec::listen();
-    let drawing = exec::with_bar("draw", globals.quiet, |show| finished.draw(&model, args.seed, n, show))?;
+    let drawing = exec::with_bar("draw", globals.quiet, |show| finished.draw(model, args.seed, n, show))?;
     // Draws that are no configuration have no place in the file: they count in what a sample costs.
     let (kept, share) = (drawing.further.kept().len(), drawing.ess());
     write_npz(&args.out, &drawing.further.arrays(finished.system.atoms, drawing.weighted))?;

@@ -10,6 +10,7 @@ use crate::energy::Metered;
 use crate::error::{Error, Result};
 use crate::record::{Request, RunDir, atomic, manifest};
 use crate::samplers::Progress;
+use crate::samplers::pita_ic::control::CONTROL;
 use crate::samplers::trained::{Further, Trained};
 use crate::spec::{IcAnnealSpec, RunSpec, SamplerSpec};
 use crate::systems::{self, System};
@@ -122,17 +123,23 @@ impl Finished {
     /// # Errors
     /// [`Error::Usage`] when this kind of sampler leaves none.
     pub fn model(&self, sampler: &SamplerSpec) -> Result<Trained> {
-        Trained::load(sampler, &self.system, &self.weights)?.ok_or_else(|| no_model(&self.run, sampler))
+        let mut weights = self.weights.clone();
+        if *sampler != self.spec.sampler {
+            // What a pilot fitted to the kernels of the run is of no use to others.
+            weights.remove(CONTROL);
+        }
+        Trained::load(sampler, &self.system, &weights)?.ok_or_else(|| no_model(&self.run, sampler))
     }
 
     /// Draws `n` samples.
     ///
     /// # Errors
     /// [`Error::Interrupted`]; faults of a device.
-    pub fn draw(&self, model: &Trained, seed: u64, n: usize, show: &mut Show<'_>) -> Result<Drawing> {
+    pub fn draw(&self, mut model: Trained, seed: u64, n: usize, show: &mut Show<'_>) -> Result<Drawing> {
         let mut energy = Metered::new(device::potential(&self.system.potential())?, None);
         let kt = self.system.kt(self.spec.system.temperature);
         let began = Instant::now();
+        model.prepare(&mut energy, kt)?;
         let mut further = Further::default();
         while further.energies.len() < n {
             stop::check()?;

@@ -107,7 +107,7 @@ fn point(
     (budget, samples): (usize, usize),
 ) -> Result<Point> {
     let sampler = finished.annealed(within(&draws.anneal, budget))?;
-    let drawing = finished.draw(&finished.model(&sampler)?, cell.seed, samples, &mut |_| {})?;
+    let drawing = finished.draw(finished.model(&sampler)?, cell.seed, samples, &mut |_| {})?;
     let arrays: Arrays = drawing.further.arrays(finished.system.atoms, drawing.weighted);
     let judged = arrays["positions"].shape[0] > 0;
     let spec = EvalSpec { bootstrap: 0, ..cell.eval.clone() };

@@ -64,7 +64,7 @@ pub fn tune(finished: &Finished, search: Search, show: &mut Show<'_>) -> Result<
                 }
                 // Levels beyond the training's are no candidates.
                 let Ok(sampler) = finished.annealed(anneal.clone()) else { continue };
-                let drawing = finished.draw(&finished.model(&sampler)?, search.seed, search.pilot, &mut |_| {})?;
+                let drawing = finished.draw(finished.model(&sampler)?, search.seed, search.pilot, &mut |_| {})?;
                 let mut trial = judge(anneal, &drawing);
                 trial.taken = best.as_ref().is_none_or(|b| trial.bound > b.bound);
                 if trial.taken {

@@ -259,9 +259,12 @@ impl On {
     fn pita_ic(self, s: &PitaIcSpec) -> Cost {
         let initial = self.md(&s.initial.md());
         let rungs = n(s.ladder.len());
+        let last = if s.refine > 0 { n(s.anneal.denoising()) + n(s.refine) } else { N(0) };
+        let pilots = (rungs + N(1)) * n(s.anneal.pilot());
         let evaluations = N(initial.evaluations.unwrap_or(u64::MAX))
-            + rungs * n(s.particles) * (N(1) + n(s.anneal.moves))
-            + n(s.samples) * (N(1) + n(s.refine));
+            + rungs * n(s.particles) * (n(s.anneal.energies()) + n(s.anneal.denoising()) + n(s.anneal.moves))
+            + n(s.samples) * (n(s.anneal.energies()) + last)
+            + pilots;
         let evaluations = evaluations.0.min(s.budget.unwrap_or(u64::MAX));
         let (width, blocks) = (n(s.net.width), n(s.net.blocks));
         let parameters = width * (width * blocks * N(2) + self.dim * N(4));

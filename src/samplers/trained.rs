@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::internal::volume;
+use super::pita_ic::control::CONTROL;
 use super::pita_ic::{self, kernels::Kernels};
 use super::tabg::{self, Generator};
 use crate::array::{Array, Arrays};
@@ -11,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::flow::Weights;
 use crate::rng::{self, Stream};
 use crate::samplers::md::space::Space;
-use crate::spec::{PitaIcSpec, SamplerSpec};
+use crate::spec::{Control, IcAnnealSpec, PitaIcSpec, SamplerSpec};
 use crate::systems::System;
 
 /// Steps of the random streams of an evaluation count from here (bootstrap and subsets count from 0, reweighting is 2^50).
@@ -26,7 +27,17 @@ pub enum Trained {
     /// A flow with a density.
     Flow(Box<dyn Generator>, Weights<f32>),
     /// A diffusion model, drawn from along paths at its own temperature.
-    Paths(Box<(pita_ic::Model, Weights<f32>, Kernels)>),
+    Paths(Box<Paths>),
+}
+
+/// A diffusion model and how it is drawn from.
+pub struct Paths {
+    model: pita_ic::Model,
+    weights: Weights<f32>,
+    anneal: IcAnnealSpec,
+    kernels: Kernels,
+    /// Whether the kernels have the control that is asked for.
+    controlled: bool,
 }
 
 /// Further samples.
@@ -91,7 +102,7 @@ impl Trained {
     pub fn has_density(&self) -> bool {
         match self {
             Self::Flow(..) => true,
-            Self::Paths(own) => own.2.has_density(),
+            Self::Paths(own) => own.kernels.has_density(),
         }
     }
 
@@ -100,22 +111,46 @@ impl Trained {
     pub fn evaluations(&self) -> usize {
         match self {
             Self::Flow(..) => 1,
-            Self::Paths(own) => own.2.evaluations(),
+            Self::Paths(own) => own.kernels.evaluations(),
         }
     }
 
     fn paths(spec: &PitaIcSpec, system: &System, weights: &Arrays) -> Result<Self> {
         let volume = volume("pita-ic", system)?;
         let (model, parameters) = pita_ic::Model::load(&volume, spec, weights)?;
-        // A pilot is a property of the model: the same whatever is drawn from it.
-        let pilot = |step| Stream::new(0, rng::Purpose::Evaluation, FURTHER + step);
         let levels = model.levels(&parameters, (&spec.anneal, &spec.train), 1.0, pilot);
         let kernels = model.kernels(&spec.anneal, levels, 1.0);
-        Ok(Self::Paths(Box::new((model, parameters, kernels))))
+        let mut kernels = model.compensated(&parameters, &spec.anneal, kernels, pilot);
+        let mut controlled = spec.anneal.control == Control::None;
+        if let Some(control) = weights.get(CONTROL).filter(|_| !controlled) {
+            kernels = kernels.controlled(&pita_ic::Control::load(control)?);
+            controlled = true;
+        }
+        let anneal = spec.anneal.clone();
+        Ok(Self::Paths(Box::new(Paths { model, weights: parameters, anneal, kernels, controlled })))
+    }
+
+    /// What is fitted with energies before the first draw: the control of the kernels, where it is asked for and was not left by the run.
+    ///
+    /// # Errors
+    /// [`Error::BudgetSpent`].
+    pub fn prepare(&mut self, energy: &mut Metered, kt: f64) -> Result<()> {
+        let Self::Paths(own) = self else { return Ok(()) };
+        if own.controlled {
+            return Ok(());
+        }
+        let settings = (&own.anneal, &own.kernels);
+        let found = own.model.control(&own.weights, settings, pilot, (energy, Purpose::Sampling, kt))?;
+        if let Some((control, _)) = found {
+            own.kernels = own.kernels.clone().controlled(&control);
+        }
+        own.controlled = true;
+        Ok(())
     }
 
     /// `ln p/q` up to a constant, `[n]`, at frames `x [n, atoms, 3]` with unreduced energies `[n]`: `p` at `kt`, `q` the model, along
-    /// paths drawn backwards from the frames where it has no density of its own. Infinite where the model cannot get to.
+    /// paths drawn backwards from the frames where it has no density of its own, without look-ahead. Infinite where the model cannot get
+    /// to.
     ///
     /// # Errors
     /// When there are not as many energies as frames.
@@ -123,10 +158,7 @@ impl Trained {
         let streams = |step| Stream::new(seed, rng::Purpose::Evaluation, step);
         let without_energy: Vec<f64> = match self {
             Self::Flow(model, w) => model.log_q(w, x, &streams(DENSITY)).into_iter().map(|log_q| -log_q).collect(),
-            Self::Paths(own) => {
-                let (model, w, kernels) = &**own;
-                model.retrace(w, kernels, x, |step| streams(RETRACE + step))
-            }
+            Self::Paths(own) => own.model.retrace(&own.weights, &own.kernels, x, |step| streams(RETRACE + step)),
         };
         if without_energy.len() != energies.len() {
             return Err(Error::Internal(format!("{} frames with {} energies", without_energy.len(), energies.len())));
@@ -151,8 +183,9 @@ impl Trained {
                 (drawn.x, drawn.log_q.into_iter().map(|log_q| -log_q).collect::<Vec<_>>())
             }
             Self::Paths(own) => {
-                let (model, w, kernels) = &**own;
-                let drawn = model.draw(w, kernels, streams, items);
+                let Paths { model, weights, kernels, .. } = &**own;
+                let target = (&mut *energy, Purpose::Sampling, kt);
+                let drawn = model.draw(weights, kernels, streams, items, target)?;
                 let mut forces = vec![0.0; drawn.rows.len()];
                 model.chart.evaluate(energy, Purpose::Sampling, &drawn.rows, &mut energies, &mut forces)?;
                 (model.chart.place(&drawn.rows), drawn.log_ratio)
@@ -167,6 +200,11 @@ impl Trained {
         let log_weight = without_energy.into_iter().zip(&energies).map(weight).collect();
         Ok(Further { positions, energies, log_weight })
     }
+}
+
+/// Random numbers of a pilot, which is a property of the model: the same whatever is drawn from it.
+fn pilot(step: u64) -> Stream {
+    Stream::new(0, rng::Purpose::Evaluation, FURTHER + step)
 }
 
 fn flow(model: Box<dyn Generator>, weights: &Arrays) -> Result<Trained> {

@@ -36,7 +36,7 @@ pub use pita::{
 pub use pita_ic::{IcAnnealSpec, IcNetSpec, IcTrainSpec, PitaIcSpec};
 pub use samples::SamplesSpec;
 pub use smc::{AutoLadder, Coordinates, Ladder, SmcSpec};
-pub use steps::{Corrector, Grid, Step};
+pub use steps::{Control, Corrector, Grid, Step};
 pub use tabg::{
     Flow, FlowSpec, ForwardKlSpec, MdDataSpec, ReverseKlSpec, StageSpec, Start, TabgCartSpec, TabgIcSpec, TabgSpec,
     TarFlowSpec,

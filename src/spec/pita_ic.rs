@@ -5,8 +5,8 @@ use serde_json::Value;
 
 use super::settings::Float::{AboveZero, BelowOne, Inside, Positive};
 use super::settings::Limit::{AtMost, Below, Multiple};
-use super::settings::{Complaint, budget, count, float, is_default, ladder, one_of, settings, table};
-use super::{Corrector, Grid, InitialSpec, Integrator, Noise, Precision, Step, Target};
+use super::settings::{Complaint, budget, count, count_to, float, is_default, ladder, one_of, settings, table};
+use super::{Control, Corrector, Grid, InitialSpec, Integrator, Noise, Precision, Step, Target};
 
 settings! {
     /// Progressive inference-time annealing in whitened internal coordinates, with weights of whole paths.
@@ -125,6 +125,55 @@ settings! {
         /// Share of a level's variance that a move of `langevin` renews; 0.05 without it.
         #[serde(skip_serializing_if = "Option::is_none")]
         renewal: Option<f64> = None, float(Inside);
+        /// What a pilot of 480 paths, their ends' energies counted, fits of the kernels.
+        #[serde(skip_serializing_if = "is_default")]
+        control: Control = Control::default(), one_of(Control::WORDS);
+        /// Children of each particle in a step, of which one goes on, by the true energy at their denoised predictions, counted
+        /// (look-ahead, SVDD, arXiv 2408.08252; `samplers::pita_ic::lookahead` has what is chosen by). The weight of the choice is exact.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        children: Option<usize> = None, count_to(2, MOST_CHILDREN);
+        /// How many of the last steps have them; all without it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        lookahead_steps: Option<usize> = None, count(1);
+        /// Moves before those of MALA that take data to the noise of `dmcmc_sigma` by the kernels back and down again along the path,
+        /// accepted by Metropolis's rule with the weights of both ways (after denoising MCMC, arXiv 2209.14593): one energy each.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        dmcmc: Option<usize> = None, count(1);
+        /// Noise that they reach; 1 without it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        dmcmc_sigma: Option<f64> = None, float(Positive);
+    }
+}
+
+/// Paths of a pilot.
+const PILOT: usize = 480;
+/// Most children of a particle.
+const MOST_CHILDREN: u64 = 64;
+
+impl IcAnnealSpec {
+    /// Most energies that a draw takes: one of its end, and those of its children.
+    #[must_use]
+    pub fn energies(&self) -> usize {
+        let steps = self.lookahead_steps.unwrap_or(self.steps).min(self.steps);
+        1 + self.children.map_or(0, |children| children * steps)
+    }
+
+    /// Energies of a pilot that fits the kernels' control.
+    #[must_use]
+    pub fn pilot(&self) -> usize {
+        if self.control == Control::None { 0 } else { PILOT }
+    }
+
+    /// Moves of denoising MCMC.
+    #[must_use]
+    pub fn denoising(&self) -> usize {
+        self.dmcmc.unwrap_or(0)
+    }
+
+    /// Noise that they reach.
+    #[must_use]
+    pub fn denoised_from(&self) -> f64 {
+        self.dmcmc_sigma.unwrap_or(1.0)
     }
 }
 
@@ -148,6 +197,10 @@ fn steps_and_correctors(value: &Value) -> Vec<Complaint> {
                 "such as `step = \"dpm-solver++-2m\"`",
             );
         }
+        Corrector::DcSolver if !spec.step.looks_back() => {
+            let note = "`ddim`, `dpm-solver++-2m`, `dpm-solver++-3m`, `deis-2` or `deis-3`";
+            complain("corrector", "goes with steps without noise that take one evaluation each", note);
+        }
         Corrector::Langevin if !density || spec.step == Step::SdeDpmSolver2m || spec.noise == Noise::Published => {
             let note = "`ancestral`, `euler-maruyama`, `sde-dpm-solver++-1`, `stochastic-heun` or `reversible`";
             complain("corrector", "goes with tempered steps of one level that have a density", note);
@@ -168,6 +221,34 @@ fn steps_and_correctors(value: &Value) -> Vec<Complaint> {
     {
         complain("sigma_last", &format!("is {last}, expected less than `sigma_skip` ({skip})"), "");
     }
+    wrong.extend(weights_on_the_way(&spec));
+    wrong
+}
+
+/// What control, look-ahead and denoising MCMC go with.
+fn weights_on_the_way(spec: &IcAnnealSpec) -> Vec<Complaint> {
+    let mut wrong = Vec::new();
+    let mut complain = |setting, message: &str, note: &str| {
+        let notes = if note.is_empty() { vec![] } else { vec![note.to_owned()] };
+        wrong.push(Complaint { setting, message: message.to_owned(), notes });
+    };
+    let tempered = spec.noise == Noise::Tempered && spec.corrector == Corrector::None;
+    let one_level = matches!(spec.step, Step::Ancestral | Step::EulerMaruyama | Step::SdeDpmSolver1);
+    let looking = one_level || matches!(spec.step, Step::SdeDpmSolver2m | Step::StochasticHeun);
+    if spec.control != Control::None && !(tempered && one_level) {
+        let note = "`step` is `ancestral`, `euler-maruyama` or `sde-dpm-solver++-1` there, with tempered noise and no corrector";
+        complain("control", "goes with steps whose mean is a multiple of one score", note);
+    }
+    if spec.children.is_some() && !(tempered && looking) {
+        let note = "`step` is none of `reversible` and those without noise there, with tempered noise and no corrector";
+        complain("children", "go with steps whose kernel back has no drift", note);
+    }
+    if spec.lookahead_steps.is_some() && spec.children.is_none() {
+        complain("lookahead_steps", "is a setting of look-ahead", "give `children` too");
+    }
+    if spec.dmcmc_sigma.is_some() && spec.dmcmc.is_none() {
+        complain("dmcmc_sigma", "is a setting of denoising MCMC", "give `dmcmc`, its number of moves, too");
+    }
     wrong
 }
 
@@ -176,7 +257,11 @@ impl PitaIcSpec {
     #[must_use]
     pub fn beyond_training(&self) -> Option<(&'static str, String)> {
         let (low, high) = (self.train.sigma_min, self.train.sigma_max);
-        let ends = [("anneal.sigma_skip", self.anneal.sigma_skip), ("anneal.sigma_last", self.anneal.sigma_last)];
+        let ends = [
+            ("anneal.sigma_skip", self.anneal.sigma_skip),
+            ("anneal.sigma_last", self.anneal.sigma_last),
+            ("anneal.dmcmc_sigma", self.anneal.dmcmc.and(Some(self.anneal.denoised_from()))),
+        ];
         let (setting, _) = ends.into_iter().find(|(_, end)| end.is_some_and(|s| !(low..=high).contains(&s)))?;
         Some((setting, format!("is beyond the noise of training ({low} to {high})")))
     }

@@ -46,6 +46,13 @@ impl Step {
         use Step::{Ancestral, EulerMaruyama, Reversible, SdeDpmSolver1, SdeDpmSolver2m, StochasticHeun};
         matches!(self, Ancestral | EulerMaruyama | SdeDpmSolver1 | SdeDpmSolver2m | StochasticHeun | Reversible)
     }
+
+    /// Whether it is a method without noise that knows nothing but predictions at levels, each taken as it is.
+    #[must_use]
+    pub fn looks_back(self) -> bool {
+        use Step::{Ddim, Deis2, Deis3, DpmSolverPp2m, DpmSolverPp3m};
+        matches!(self, Ddim | DpmSolverPp2m | DpmSolverPp3m | Deis2 | Deis3)
+    }
 }
 
 words! {
@@ -58,6 +65,10 @@ words! {
         /// Equal shares of what a pilot says that kernels miss: the integral over the variance of the noise of
         /// `sqrt(E |d/dx (s + x/(1 + h))|^2)`, the slopes of the score beyond those of Gaussian data.
         Kinetic = "kinetic",
+        /// Few where paths without noise are straight: SADA (arXiv 2507.17135) leaves out evaluations where the second difference of a
+        /// path's slopes is small, which for a batch is decided by level. Equal shares of the integral over sigma of
+        /// `(E |d^2/dsigma^2 (sigma s)|^2)^(1/6)`, so that steps of order 2 err alike.
+        Sada = "sada",
     }
 }
 
@@ -69,8 +80,25 @@ words! {
         /// UniPC's corrector: the evaluation at the level, which the next step needs anyway, improves the step that led there (arXiv
         /// 2302.04867). For steps without noise.
         Unipc = "unipc",
+        /// DC-Solver's compensation: a ratio for each step moves its newest prediction along the difference from the one before, so that
+        /// paths of a pilot stay on those of many small steps (arXiv 2409.03755). For multistep methods without noise.
+        DcSolver = "dc-solver",
         /// One Langevin move at the level's noise, one evaluation (predictor-corrector sampling, arXiv 2011.13456), in a form that is
         /// exact for Gaussian data. Its share in the weights is exact as well.
         Langevin = "langevin",
+    }
+}
+
+words! {
+    /// What a pilot fits of the kernels, to make the variance of the log-weights least.
+    pub enum Control = None {
+        /// Nothing.
+        None = "none",
+        /// A part of the score that is added to the drift (the variance-controlling guidance of DriftLite, arXiv 2509.21655).
+        Vcg = "vcg",
+        /// What the variances of the kernels are multiplied with (tuned covariances as in VT-DIS, arXiv 2505.21005).
+        VtDis = "vt-dis",
+        /// Both.
+        Both = "vcg-vt-dis",
     }
 }

@@ -11,8 +11,8 @@ use pita_bench::metrics::weights::log_mean_exp;
 use pita_bench::samplers::trained::Trained;
 use pita_bench::samplers::{Context, Sampler, build};
 use pita_bench::spec::{
-    Corrector, Grid, IcAnnealSpec, IcNetSpec, IcTrainSpec, InitialSpec, PitaIcSpec, RunSpec, SamplerSpec, Step,
-    SystemSpec,
+    Control, Corrector, Grid, IcAnnealSpec, IcNetSpec, IcTrainSpec, InitialSpec, PitaIcSpec, RunSpec, SamplerSpec,
+    Step, SystemSpec,
 };
 use pita_bench::systems;
 
@@ -155,6 +155,87 @@ fn other_steps() {
     let langevin = with(IcAnnealSpec { corrector: Corrector::Langevin, ..tiny().anneal });
     assert!(langevin.has_density() && langevin.evaluations() == 19);
     assert_eq!(langevin.draw(&mut energy, kt, 5, 0..20).unwrap().log_weight.len(), 20);
+}
+
+/// Control, look-ahead and denoising moves together: resume is exact, also on three threads; every energy is counted and paid for.
+#[test]
+fn options_of_the_population() {
+    let anneal = IcAnnealSpec {
+        control: Control::Both,
+        children: Some(3),
+        lookahead_steps: Some(2),
+        dmcmc: Some(2),
+        dmcmc_sigma: Some(0.5),
+        ..tiny().anneal
+    };
+    let spec = PitaIcSpec { anneal, ..tiny() };
+    let (whole, ctx, scalars, weights) = run(&spec, None);
+    let mut other = context(None);
+    let mut sampler = start(&spec, &other);
+    loop {
+        let finished = sampler.step(&mut other).unwrap().finished;
+        let state = sampler.state().unwrap();
+        sampler = start(&spec, &other);
+        sampler.restore(&state).unwrap();
+        if finished {
+            break;
+        }
+    }
+    assert!(sampler.samples().unwrap() == whole && sampler.weights().unwrap() == weights, "resumed");
+    assert_eq!(other.energy.counts(), ctx.energy.counts());
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
+    assert!(pool.install(|| run(&spec, None).0) == whole, "three threads");
+    for name in ["control.variance_before", "control.variance_after", "dmcmc.acceptance", "refine.acceptance"] {
+        assert!(scalars[name].is_finite(), "{name}: {}", scalars[name]);
+    }
+    assert!(scalars["control.variance_after"] < scalars["control.variance_before"]);
+
+    // A pilot of 480 in each of two rungs, three children in two steps; none is charged outside of the molecule.
+    let count = |ctx: &Context, purpose: Purpose| ctx.energy.counts().0.get(&purpose).copied().unwrap_or(0);
+    for (purpose, draws) in [(Purpose::Annealing, 200), (Purpose::Sampling, 70)] {
+        let (found, most) = (count(&ctx, purpose), 480 + draws * 7);
+        assert!(found > most / 2 && found <= most, "{purpose:?}: {found} of {most}");
+    }
+    let moved = count(&ctx, Purpose::Refinement);
+    assert!(moved > 3 * 200 && moved <= 5 * 200 + 4 * 70, "{moved}");
+    let budget = 20 * 601 + 480 + 70 * 7 + 900;
+    let (_, ctx, ..) = run(&spec, Some(budget));
+    assert!(ctx.energy.counts().charged() <= budget);
+
+    // The run's own control is used again; another one is fitted first, and counted.
+    let model = |anneal: &IcAnnealSpec, weights: &Arrays| {
+        let spec = SamplerSpec::PitaIc(PitaIcSpec { anneal: anneal.clone(), ..spec.clone() });
+        Trained::load(&spec, &ctx.system, weights).unwrap().unwrap()
+    };
+    let kt = ctx.system.kt(ctx.system.temperature);
+    let mut energy = Metered::new(ctx.system.potential(), None);
+    let mut own = model(&spec.anneal, &weights);
+    own.prepare(&mut energy, kt).unwrap();
+    assert_eq!(energy.counts().charged(), 0);
+    let mut without = weights.clone();
+    without.remove("control");
+    let plain = IcAnnealSpec { control: Control::Vcg, steps: 6, ..tiny().anneal };
+    let mut fitted = model(&plain, &without);
+    fitted.prepare(&mut energy, kt).unwrap();
+    let spent = energy.counts().charged();
+    assert!(spent > 240 && spent <= 480, "{spent}");
+    assert_eq!(own.evaluations(), 10 + 2, "two more children in the last step but one");
+    assert_eq!(own.draw(&mut energy, kt, 3, 0..20).unwrap().log_weight.len(), 20);
+    let drawn = fitted.draw(&mut energy, kt, 3, 0..20).unwrap();
+    let part = fitted.draw(&mut energy, kt, 3, 5..9).unwrap();
+    assert_eq!(drawn.log_weight[5..9], part.log_weight[..]);
+
+    // Compensated steps have no weights and cost what others cost; so do levels where paths bend.
+    let quick = IcAnnealSpec {
+        step: Step::DpmSolverPp2m,
+        corrector: Corrector::DcSolver,
+        grid: Grid::Sada,
+        steps: 6,
+        ..tiny().anneal
+    };
+    let quick = model(&quick, &without);
+    assert!(!quick.has_density() && quick.evaluations() == 6);
+    assert!(quick.draw(&mut energy, kt, 3, 0..20).unwrap().positions.iter().all(|x| x.is_finite()));
 }
 
 /// Paths drawn backwards from the run's own refined samples have weights as its draws have: the two estimates of `ln Z` bracket

@@ -35,6 +35,22 @@ pub struct Kernels {
     /// Variance of the noise where paths begin.
     first: f64,
     pub(super) moves: Vec<Move>,
+    /// Look-ahead, if there is any.
+    pub(super) children: Option<Children>,
+}
+
+/// Children of each particle, in so many of the last steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Children {
+    pub(super) count: usize,
+    pub(super) steps: usize,
+}
+
+impl Children {
+    /// As settings have it, if they ask for it.
+    pub(super) fn asked(spec: &IcAnnealSpec) -> Option<Self> {
+        spec.children.map(|count| Self { count, steps: spec.lookahead_steps.unwrap_or(spec.steps).min(spec.steps) })
+    }
 }
 
 /// Standard normals `[n, dim]` of some items of a stream: the same whichever items are drawn together.
@@ -75,15 +91,19 @@ pub fn ends(spec: &IcAnnealSpec, train: &IcTrainSpec) -> (f64, f64) {
 #[must_use]
 pub fn within(spec: &IcAnnealSpec, evaluations: usize) -> IcAnnealSpec {
     let asked = |steps| IcAnnealSpec { steps, ..spec.clone() };
-    let taken = |steps| Kernels::new((1, 0), grid::edm(steps, (0.1, 1.0)), &scheme(&asked(steps), 1.0)).evaluations();
+    let taken = |steps| {
+        let spec = asked(steps);
+        let kernels = Kernels::new((1, 0), grid::edm(steps, (0.1, 1.0)), &scheme(&spec, 1.0));
+        kernels.looking(Children::asked(&spec)).evaluations()
+    };
     asked((2..=evaluations).rev().find(|steps| taken(*steps) <= evaluations).unwrap_or(2))
 }
 
-/// Variances of the noise, one for each step, for grids that need no pilot; `kinetic` begins with the one of EDM.
+/// Variances of the noise, one for each step, for grids that need no pilot; others begin with the one of EDM.
 #[must_use]
 pub fn levels(spec: &IcAnnealSpec, train: &IcTrainSpec) -> Vec<f64> {
     match spec.grid {
-        Grid::Edm | Grid::Kinetic => grid::edm(spec.steps, ends(spec, train)),
+        Grid::Edm | Grid::Kinetic | Grid::Sada => grid::edm(spec.steps, ends(spec, train)),
         Grid::Geometric => grid::geometric(spec.steps, ends(spec, train)),
     }
 }
@@ -99,7 +119,23 @@ impl Kernels {
     /// The same, but paths end at the last level.
     #[must_use]
     pub fn between((narrow, circles): (usize, usize), levels: &[f64], scheme: &Scheme) -> Self {
-        Self { narrow, circles, gamma: scheme.gamma, first: levels[0], moves: plan(scheme, levels) }
+        let moves = plan(scheme, levels);
+        Self { narrow, circles, gamma: scheme.gamma, first: levels[0], moves, children: None }
+    }
+
+    /// With look-ahead.
+    #[must_use]
+    pub(super) fn looking(self, children: Option<Children>) -> Self {
+        Self { children, ..self }
+    }
+
+    /// Whether steps choose among children, which costs energies.
+    pub(super) fn looks_ahead(&self) -> bool {
+        self.children.is_some()
+    }
+
+    pub(super) fn gamma(&self) -> f64 {
+        self.gamma
     }
 
     pub(super) fn dim(&self) -> usize {
@@ -109,7 +145,12 @@ impl Kernels {
     /// Evaluations of the network along a path.
     #[must_use]
     pub fn evaluations(&self) -> usize {
-        self.moves.iter().map(Move::evaluations).sum()
+        let own: usize = self.moves.iter().map(Move::evaluations).sum();
+        // A child's evaluation is that of the next step, if it is chosen; the data have none.
+        let ahead = |c: Children| {
+            (c.count - 1) * self.moves[self.moves.len() - c.steps..].iter().filter(|m| m.to > 0.0).count()
+        };
+        own + self.children.map_or(0, ahead)
     }
 
     /// Whether paths are drawn from a density, so that they have weights.

@@ -11,6 +11,9 @@
 //! | [`circle`] | the wrapped normal |
 //! | [`kernels`] | paths: levels, moves, where they begin |
 //! | `walk` | along them, both ways, with weights |
+//! | [`lookahead`] | of several children one goes on |
+//! | `compensate` | steps without noise kept on finer ones |
+//! | [`control`] | what a pilot fits of the kernels |
 //! | `pilot` | where noise levels should lie |
 //! | [`net`] | the score network |
 //! | [`data`] | frames with forces, as training reads them |
@@ -19,8 +22,11 @@
 //! | `sampler` | the ladder |
 
 pub mod circle;
+mod compensate;
+pub mod control;
 pub mod data;
 pub mod kernels;
+pub mod lookahead;
 pub mod model;
 pub mod net;
 mod pilot;
@@ -34,6 +40,7 @@ use super::{Context, Sampler};
 use crate::error::Result;
 use crate::spec::PitaIcSpec;
 
+pub use control::Control;
 pub use kernels::within;
 pub use model::Model;
 pub use sampler::PitaIc;

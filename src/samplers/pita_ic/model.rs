@@ -5,22 +5,28 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use super::kernels::{self, Kernels};
+use super::control::Control;
+use super::kernels::{self, Children, Kernels};
 use super::net::{Net, TILE, Tile};
 use super::pilot;
 use crate::array::{Array, Arrays};
+use crate::energy::{Metered, Purpose};
 use crate::error::Result;
 use crate::flow::{Volume, Weights};
 use crate::lanes::num::H;
 use crate::lanes::pool::Pool;
 use crate::rng::Stream;
 use crate::samplers::internal::Chart;
-use crate::spec::{Grid, IcAnnealSpec, IcTrainSpec, PitaIcSpec};
+use crate::samplers::md::space::Space;
+use crate::spec::{self, Corrector, Grid, IcAnnealSpec, IcTrainSpec, PitaIcSpec};
 
 /// Prefix of the network's parameters in `weights.safetensors`.
 const PREFIX: &str = "score.";
 /// Prefix of the chart there.
 const CHART: &str = "chart";
+
+/// Random step that the paths of a compensation begin with.
+const COMPENSATED: u64 = (1 << 30) + (1 << 20);
 
 /// Coordinates, network, working memory.
 pub struct Model {
@@ -58,18 +64,74 @@ impl Model {
         gamma: f64,
         streams: impl Fn(u64) -> Stream,
     ) -> Vec<f64> {
-        if anneal.grid != Grid::Kinetic {
-            return kernels::levels(anneal, train);
-        }
         let mut tile = self.tiles.lend(Tile::default);
         let score = |h: f64, rows: &[f64], out: &mut [f64]| self.score(w, h, rows, &mut tile, out);
-        pilot::levels(self.shape(), (anneal.steps, kernels::ends(anneal, train), gamma), streams, score)
+        let path = (anneal.steps, kernels::ends(anneal, train), gamma);
+        match anneal.grid {
+            Grid::Edm | Grid::Geometric => kernels::levels(anneal, train),
+            Grid::Kinetic => pilot::levels(self.shape(), path, streams, score),
+            Grid::Sada => pilot::bends(self.shape(), path, streams, score),
+        }
     }
 
     /// Kernels of its rows on these levels.
     #[must_use]
     pub fn kernels(&self, anneal: &IcAnnealSpec, levels: Vec<f64>, gamma: f64) -> Kernels {
-        Kernels::new(self.shape(), levels, &kernels::scheme(anneal, gamma))
+        Kernels::new(self.shape(), levels, &kernels::scheme(anneal, gamma)).looking(Children::asked(anneal))
+    }
+
+    /// The kernels with what a pilot compensates of their steps, where that is asked for.
+    #[must_use]
+    pub fn compensated(
+        &self,
+        w: &Weights<f32>,
+        anneal: &IcAnnealSpec,
+        kernels: Kernels,
+        streams: impl Fn(u64) -> Stream,
+    ) -> Kernels {
+        if anneal.corrector != Corrector::DcSolver {
+            return kernels;
+        }
+        let mut rows = vec![0.0; pilot::PARTICLES * self.net.dim()];
+        kernels.begin(&streams(COMPENSATED), 0..pilot::PARTICLES as u32, &mut rows, &mut vec![0.0; pilot::PARTICLES]);
+        kernels.compensated(&kernels::scheme(anneal, 1.0), &rows, |h, rows, out| self.scores(w, h, rows, out))
+    }
+
+    /// The control that a pilot of these kernels asks for at `kt`, and the variance of its log-weights before and after; `None` where
+    /// none is asked for.
+    ///
+    /// # Errors
+    /// As [`Metered::energy_forces`].
+    pub fn control(
+        &self,
+        w: &Weights<f32>,
+        (anneal, kernels): (&IcAnnealSpec, &Kernels),
+        streams: impl Fn(u64) -> Stream,
+        (energy, purpose, kt): (&mut Metered, Purpose, f64),
+    ) -> Result<Option<(Control, [f64; 2])>> {
+        if anneal.control == spec::Control::None {
+            return Ok(None);
+        }
+        let items = 0..anneal.pilot() as u32;
+        let pilot = kernels.pilot(streams, items, |h, rows, out| self.scores(w, h, rows, out));
+        let reduced = self.log_density(energy, purpose, kt, &pilot.rows)?;
+        let log_w: Vec<f64> = pilot.log_ratio.iter().zip(reduced).map(|(ratio, p)| ratio + p).collect();
+        Ok(Some(pilot.fit(anneal.control, &log_w)))
+    }
+
+    /// The logarithm of the target's density `[n]` at rows, up to a constant: energies are evaluated.
+    fn log_density(&self, energy: &mut Metered, purpose: Purpose, kt: f64, rows: &[f64]) -> Result<Vec<f64>> {
+        let (mut energies, mut forces) = (vec![0.0; rows.len() / self.net.dim()], vec![0.0; rows.len()]);
+        self.chart.evaluate(energy, purpose, rows, &mut energies, &mut forces)?;
+        Ok(energies.into_iter().map(|e| -e / kt).collect())
+    }
+
+    /// Scores of any number of rows, in parallel.
+    fn scores(&self, w: &Weights<f32>, h: f64, rows: &[f64], out: &mut [f64]) {
+        let part = TILE * self.net.dim();
+        rows.par_chunks(part).zip(out.par_chunks_mut(part)).for_each(|(rows, out)| {
+            self.score(w, h, rows, &mut self.tiles.lend(Tile::default), out);
+        });
     }
 
     fn shape(&self) -> (usize, usize) {
@@ -92,23 +154,56 @@ impl Model {
         }
     }
 
-    /// Draws paths by number; `streams` gives the random numbers of a step.
-    #[must_use]
+    /// Draws paths by number; `streams` gives the random numbers of a step. Look-ahead, where the kernels have it, evaluates energies
+    /// for a target at `kt`.
+    ///
+    /// # Errors
+    /// As [`Metered::energy_forces`].
     pub fn draw(
         &self,
         w: &Weights<f32>,
         kernels: &Kernels,
         streams: impl Fn(u64) -> Stream + Sync,
         items: Range<usize>,
-    ) -> Drawn {
+        (energy, purpose, kt): (&mut Metered, Purpose, f64),
+    ) -> Result<Drawn> {
         let (dim, n) = (self.net.dim(), items.len());
         let mut drawn = Drawn { rows: vec![0.0; n * dim], log_ratio: vec![0.0; n] };
+        if kernels.looks_ahead() {
+            // Energies are counted in one place, so that all particles step together.
+            let items = items.start as u32..items.end as u32;
+            let mut value = |rows: &[f64]| self.log_density(energy, purpose, kt, rows);
+            let score = |h: f64, rows: &[f64], out: &mut [f64]| self.scores(w, h, rows, out);
+            kernels.draw_ahead(&streams, items, (&mut drawn.rows, &mut drawn.log_ratio), &mut value, score)?;
+            return Ok(drawn);
+        }
         let tiles = drawn.rows.par_chunks_mut(TILE * dim).zip(drawn.log_ratio.par_chunks_mut(TILE));
         tiles.enumerate().for_each(|(i, (rows, log))| {
             let mut tile = self.tiles.lend(Tile::default);
             let first = (items.start + i * TILE) as u32;
             let score = |h: f64, rows: &[f64], out: &mut [f64]| self.score(w, h, rows, &mut tile, out);
             kernels.draw(&streams, first..first + log.len() as u32, rows, log, score);
+        });
+        Ok(drawn)
+    }
+
+    /// From data to the noise where these kernels begin and back, see [`Kernels::renoise`]; `streams` are for the ways up and down.
+    #[must_use]
+    pub fn renoise(
+        &self,
+        w: &Weights<f32>,
+        kernels: &Kernels,
+        streams: (impl Fn(u64) -> Stream + Sync, impl Fn(u64) -> Stream + Sync),
+        rows: &[f64],
+    ) -> Drawn {
+        let dim = self.net.dim();
+        let mut drawn = Drawn { rows: rows.to_vec(), log_ratio: vec![0.0; rows.len() / dim] };
+        let tiles = drawn.rows.par_chunks_mut(TILE * dim).zip(drawn.log_ratio.par_chunks_mut(TILE));
+        tiles.enumerate().for_each(|(i, (rows, log))| {
+            let mut tile = self.tiles.lend(Tile::default);
+            let items = (i * TILE) as u32..(i * TILE + log.len()) as u32;
+            let score = |h: f64, rows: &[f64], out: &mut [f64]| self.score(w, h, rows, &mut tile, out);
+            kernels.renoise((&streams.0, &streams.1), items, rows, log, score);
         });
         drawn
     }

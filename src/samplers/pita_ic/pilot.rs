@@ -3,7 +3,7 @@
 use super::kernels::{Kernels, normals, scheme};
 use crate::diffusion::steps::grid;
 use crate::rng::Stream;
-use crate::spec::IcAnnealSpec;
+use crate::spec::{IcAnnealSpec, Step};
 
 /// Levels of the pilot.
 pub(super) const LEVELS: usize = 48;
@@ -49,5 +49,39 @@ pub(super) fn levels(
         rates.push((square / PARTICLES as f64).sqrt());
     };
     kernels.draw(|step| streams(STREAMS + step), 0..PARTICLES as u32, &mut rows, &mut log, probed);
+    grid::kinetic(steps, &all, &rates)
+}
+
+/// Levels by how much paths without noise bend: DDIM's on [`LEVELS`] levels for [`PARTICLES`] particles, one evaluation each, and the
+/// second differences of their slopes `-sigma s` over sigma, of which steps of order 2 err by the third power of their lengths.
+pub(super) fn bends(
+    shape: (usize, usize),
+    (steps, sigma, gamma): (usize, (f64, f64), f64),
+    streams: impl Fn(u64) -> Stream,
+    mut score: impl FnMut(f64, &[f64], &mut [f64]),
+) -> Vec<f64> {
+    let all = grid::edm(LEVELS, sigma);
+    let straight = IcAnnealSpec { step: Step::Ddim, ..IcAnnealSpec::default() };
+    let kernels = Kernels::new(shape, all.clone(), &scheme(&straight, gamma));
+    let dim = shape.0 + shape.1;
+    let (mut rows, mut log) = (vec![0.0; PARTICLES * dim], vec![0.0; PARTICLES]);
+    let mut slopes: Vec<Vec<f64>> = Vec::with_capacity(LEVELS);
+    let kept = |h: f64, x: &[f64], s: &mut [f64]| {
+        score(h, x, s);
+        slopes.push(s.iter().map(|s| -h.sqrt() * s).collect());
+    };
+    kernels.draw(|step| streams(STREAMS + step), 0..PARTICLES as u32, &mut rows, &mut log, kept);
+    let sigmas: Vec<f64> = all.iter().map(|h| h.sqrt()).collect();
+    let rate = |i: usize| {
+        // The ends have no second difference: that of their neighbours.
+        let i = i.clamp(1, LEVELS - 2);
+        let (before, after) = (sigmas[i - 1] - sigmas[i], sigmas[i] - sigmas[i + 1]);
+        let places = slopes[i - 1].iter().zip(&slopes[i]).zip(&slopes[i + 1]);
+        let bend = places.map(|((a, b), c)| 2.0 * ((a - b) / before - (b - c) / after) / (before + after));
+        let square = bend.map(|d| d * d).sum::<f64>() / PARTICLES as f64;
+        // Over the variance, as the grid has it.
+        square.powf(1.0 / 6.0) / (2.0 * sigmas[i])
+    };
+    let rates: Vec<f64> = (0..LEVELS).map(rate).collect();
     grid::kinetic(steps, &all, &rates)
 }

@@ -1,11 +1,14 @@
 //! The ladder: initial data, then per rung training, annealed draws, resampling and moves; at last the samples.
 
+mod moves;
+mod record;
+
 use std::sync::Arc;
 
+use super::control::Control;
 use super::data::Data;
 use super::model::{Drawn, Model};
 use super::train::Learner;
-use crate::array::{Array, Arrays};
 use crate::diffusion::{ess, systematic};
 use crate::energy::{Metered, Purpose};
 use crate::error::{Error, Result};
@@ -16,7 +19,7 @@ use crate::samplers::internal::{Chart, Frames, chart::circles, volume};
 use crate::samplers::md::mala::{DualAveraging, Mala};
 use crate::samplers::md::space::Space;
 use crate::samplers::md::{Md, Role};
-use crate::samplers::{Context, Progress, Sampler, Samples, state};
+use crate::samplers::{Context, Progress, Sampler};
 use crate::spec::PitaIcSpec;
 use crate::systems::System;
 
@@ -57,6 +60,11 @@ enum Phase {
 /// In the order of their numbers in checkpoints.
 const PHASES: [Phase; 6] = [Phase::Initial, Phase::Train, Phase::Anneal, Phase::Move, Phase::Refine, Phase::Done];
 
+/// Most energies that the result takes.
+fn result(spec: &PitaIcSpec) -> usize {
+    spec.samples * spec.anneal.energies() + spec.anneal.pilot()
+}
+
 /// Weighted draws of one rung, in the chart of its data.
 #[derive(Debug, Clone, Default)]
 struct Weighted {
@@ -85,6 +93,8 @@ pub struct PitaIc {
     model: Option<(Model, Learner)>,
     /// Noise levels of this rung's paths, once they are known; found again after a restart.
     levels: Option<Vec<f64>>,
+    /// What a pilot fitted of this rung's kernels, where it is asked for.
+    control: Option<Control>,
     drawn: Weighted,
     mala: Mala,
     /// MALA's step by now.
@@ -109,7 +119,7 @@ impl PitaIc {
         }
         let walkers = spec.initial.walkers;
         let steps = spec.initial.equilibration + spec.initial.samples.div_ceil(walkers) * spec.initial.stride;
-        let least = (walkers * (steps + 1) + spec.samples) as u64;
+        let least = (walkers * (steps + 1) + result(spec)) as u64;
         if let Some(budget) = spec.budget.filter(|budget| *budget < least) {
             return Err(Error::Usage(format!(
                 "pita-ic: the budget of {budget} evaluations does not pay for the initial dynamics and the samples ({least})"
@@ -130,6 +140,7 @@ impl PitaIc {
             data: Data::default(),
             model: None,
             levels: None,
+            control: None,
             drawn: Weighted::default(),
             mala: Mala::default(),
             step: DualAveraging::new(FIRST_STEP / BOLDNESS, spec.anneal.acceptance),
@@ -177,7 +188,7 @@ impl PitaIc {
 
     /// How many of `n` evaluations may be used: those of the result are put aside.
     fn affordable(&self, energy: &Metered, n: usize) -> usize {
-        let kept = if self.last() { 0 } else { self.spec.samples as u64 };
+        let kept = if self.last() { 0 } else { result(&self.spec) as u64 };
         let left = energy.left().map_or(u64::MAX, |left| left.saturating_sub(kept));
         n.min(usize::try_from(left).unwrap_or(usize::MAX))
     }
@@ -216,7 +227,7 @@ impl PitaIc {
         };
         self.data = Data::new(&model.chart, &self.frames, self.kt(self.rung), self.spec.train.force_clip);
         self.model = Some((model, learner));
-        self.levels = None;
+        (self.levels, self.control) = (None, None);
     }
 
     fn train(&mut self, ctx: &Context) -> Result<Progress> {
@@ -239,32 +250,77 @@ impl PitaIc {
         Ok(report)
     }
 
+    /// Ratio of the temperatures of this rung.
+    fn gamma(&self) -> f64 {
+        self.temperatures[self.rung] / self.temperatures[self.rung + 1]
+    }
+
+    /// The random numbers of this rung's paths.
+    fn path_streams(&self, seed: u64) -> impl Fn(u64) -> Stream + Sync + use<> {
+        let rung = self.rung as u64;
+        move |step| Stream::new(seed, rng::Purpose::Anneal, (rung << 32) | step)
+    }
+
+    /// Their noise levels.
+    fn path_levels(&self, seed: u64) -> Result<Vec<f64>> {
+        if let Some(levels) = &self.levels {
+            return Ok(levels.clone());
+        }
+        let ((model, learner), settings) = (self.model()?, (&self.spec.anneal, &self.spec.train));
+        Ok(model.levels(learner.averaged(), settings, self.gamma(), self.path_streams(seed)))
+    }
+
+    /// Fits the kernels' control, where it is asked for and can be paid for.
+    fn fit_control(
+        &mut self,
+        ctx: &mut Context,
+        (levels, purpose, kt): (&[f64], Purpose, f64),
+    ) -> Result<Vec<(&'static str, f64)>> {
+        let (anneal, streams) = (&self.spec.anneal, self.path_streams(ctx.seed));
+        let least = anneal.pilot() + anneal.energies();
+        if self.affordable(&ctx.energy, least) < least {
+            return Ok(vec![]);
+        }
+        let (model, learner) = self.model()?;
+        let kernels = model.kernels(anneal, levels.to_vec(), self.gamma());
+        let target = (&mut ctx.energy, purpose, kt);
+        let Some((control, [before, after])) =
+            model.control(learner.averaged(), (anneal, &kernels), streams, target)?
+        else {
+            return Ok(vec![]);
+        };
+        self.control = Some(control);
+        Ok(vec![("control.variance_before", before), ("control.variance_after", after)])
+    }
+
     fn anneal(&mut self, ctx: &mut Context) -> Result<Progress> {
         let mut scalars = Vec::new();
-        if self.done == 0 && !self.last() && self.affordable(&ctx.energy, 1) == 0 {
+        let each = self.spec.anneal.energies();
+        if self.done == 0 && !self.last() && self.affordable(&ctx.energy, each) < each {
             // What is put aside leads from here to the target.
             scalars.push(("budget.spent_in_rung", (self.rung + 1) as f64));
             self.temperatures.truncate(self.rung + 1);
             self.temperatures.push(self.system.temperature);
         }
         let total = if self.last() { self.spec.samples } else { self.spec.particles };
-        let n = self.affordable(&ctx.energy, DRAWS.min(total - self.done));
-        let (model, learner) = self.model()?;
-        let gamma = self.temperatures[self.rung] / self.temperatures[self.rung + 1];
-        let (rung, seed) = (self.rung as u64, ctx.seed);
-        let streams = |step: u64| Stream::new(seed, rng::Purpose::Anneal, (rung << 32) | step);
-        let settings = (&self.spec.anneal, &self.spec.train);
-        let levels = match &self.levels {
-            Some(levels) => levels.clone(),
-            None => model.levels(learner.averaged(), settings, gamma, streams),
-        };
-        let kernels = model.kernels(&self.spec.anneal, levels.clone(), gamma);
-        let Drawn { rows, log_ratio } = model.draw(learner.averaged(), &kernels, streams, self.done..self.done + n);
-        let (mut energies, mut forces) = (vec![0.0; n], vec![0.0; rows.len()]);
         let purpose = if self.last() { Purpose::Sampling } else { Purpose::Annealing };
+        let kt = self.kt(self.rung + 1);
+        let levels = self.path_levels(ctx.seed)?;
+        if self.done == 0 {
+            scalars.extend(self.fit_control(ctx, (&levels, purpose, kt))?);
+        }
+        let n = self.affordable(&ctx.energy, each * DRAWS.min(total - self.done)) / each;
+        let streams = self.path_streams(ctx.seed);
+        let (model, learner) = self.model()?;
+        let mut kernels = model.kernels(&self.spec.anneal, levels.clone(), self.gamma());
+        if let Some(control) = &self.control {
+            kernels = kernels.controlled(control);
+        }
+        let (items, target) = (self.done..self.done + n, (&mut ctx.energy, purpose, kt));
+        let Drawn { rows, log_ratio } = model.draw(learner.averaged(), &kernels, streams, items, target)?;
+        let (mut energies, mut forces) = (vec![0.0; n], vec![0.0; rows.len()]);
         model.chart.evaluate(&mut ctx.energy, purpose, &rows, &mut energies, &mut forces)?;
         self.levels = Some(levels);
-        let kt = self.kt(self.rung + 1);
         self.drawn.log_w.extend(log_ratio.iter().zip(&energies).map(|(ratio, e)| {
             let w = ratio - e / kt;
             if w.is_finite() { w } else { f64::NEG_INFINITY }
@@ -327,177 +383,5 @@ impl PitaIc {
         let mala = Mala { positions: rows.clone(), energies: energies.clone(), forces: forces.clone(), moves: 0 };
         self.mala = mala.select(&chosen);
         self.parents = chosen.into_iter().map(|i| i as i64).collect();
-    }
-
-    /// Some moves of MALA at the temperature of the draws; true when there are enough, or no more are paid for.
-    fn moves(&mut self, ctx: &mut Context, total: usize) -> Result<(bool, f64)> {
-        let (n, kt, salt) = (self.mala.len(), self.kt(self.rung + 1), self.rung as u64);
-        let until = total.min(self.done + (MOVED / n).max(1));
-        let (mut acceptance, mut moves, mut spent) = (0.0, 0.0, false);
-        while self.done < until && !spent {
-            spent = self.affordable(&ctx.energy, n) < n;
-            if spent {
-                break;
-            }
-            let eps = self.step.current();
-            let (model, _) =
-                self.model.as_ref().ok_or_else(|| Error::Internal("pita-ic: no chart to move in".into()))?;
-            let key = (ctx.seed, rng::Purpose::Refine, salt);
-            let p = self.mala.advance_in(&model.chart, &mut ctx.energy, Purpose::Refinement, key, |_| (kt, eps))?;
-            let mean = p.iter().sum::<f64>() / n as f64;
-            self.step.update(mean);
-            (acceptance, moves) = (acceptance + mean, moves + 1.0);
-            self.done += 1;
-        }
-        Ok((spent || self.done == total, acceptance / f64::max(moves, 1.0)))
-    }
-
-    fn move_on(&mut self, ctx: &mut Context) -> Result<Progress> {
-        let total = self.spec.anneal.moves;
-        let (complete, acceptance) = self.moves(ctx, total)?;
-        let mut scalars = vec![("refine.acceptance", acceptance), ("refine.step", self.step.current())];
-        if complete {
-            let mut parents = self.parents.clone();
-            parents.dedup(); // ascending
-            scalars.push(("anneal.unique_parents", parents.len() as f64));
-        }
-        let report = self.progress("moves", total, scalars);
-        if complete {
-            let (model, _) = self.model()?;
-            let circles = model.chart.circles().to_vec();
-            let frames = Frames::decoded(&model.chart, &self.mala.positions, &self.mala.forces);
-            self.frames = frames;
-            self.rung += 1;
-            let chart = Chart::fit(&self.volume, &circles, &self.frames.q)?;
-            self.chart_anew(chart, ctx.seed);
-            (self.drawn, self.mala, self.parents) = (Weighted::default(), Mala::default(), Vec::new());
-            self.enter(Phase::Train);
-        }
-        Ok(report)
-    }
-
-    fn refine(&mut self, ctx: &mut Context) -> Result<Progress> {
-        let total = self.spec.refine;
-        let (complete, acceptance) = self.moves(ctx, total)?;
-        let scalars = vec![("refine.acceptance", acceptance), ("refine.step", self.step.current())];
-        let mut report = self.progress("refinement", total, scalars);
-        if complete {
-            self.enter(Phase::Done);
-            report.finished = true;
-        }
-        Ok(report)
-    }
-}
-
-impl Sampler for PitaIc {
-    fn step(&mut self, ctx: &mut Context) -> Result<Progress> {
-        match self.phase {
-            Phase::Initial => self.initial(ctx),
-            Phase::Train => self.train(ctx),
-            Phase::Anneal => self.anneal(ctx),
-            Phase::Move => self.move_on(ctx),
-            Phase::Refine => self.refine(ctx),
-            Phase::Done => Ok(self.progress("done", 0, Vec::new())),
-        }
-    }
-
-    fn state(&self) -> Result<Arrays> {
-        let mut arrays = Arrays::new();
-        let place = [self.phase as i64, self.rung as i64, self.done as i64];
-        arrays.insert("place".into(), state::integers(&place));
-        arrays.insert("temperatures".into(), state::floats(&self.temperatures));
-        if self.phase == Phase::Initial {
-            arrays.extend(self.initial.state()?.into_iter().map(|(name, array)| (format!("{INITIAL}{name}"), array)));
-        }
-        self.frames.save(&mut arrays);
-        if let Some((model, learner)) = &self.model {
-            model.chart.save("chart", &mut arrays);
-            learner.save(&mut arrays);
-        }
-        let drawn = &self.drawn;
-        for (name, values) in
-            [("rows", &drawn.rows), ("log_w", &drawn.log_w), ("energies", &drawn.energies), ("forces", &drawn.forces)]
-        {
-            arrays.insert(format!("drawn.{name}"), state::floats(values));
-        }
-        self.mala.save("mala", &mut arrays);
-        arrays.insert("step".into(), state::floats(&self.step.state()));
-        arrays.insert("parents".into(), state::integers(&self.parents));
-        Ok(arrays)
-    }
-
-    fn restore(&mut self, arrays: &Arrays) -> Result<()> {
-        let place = state::i64s(arrays, "place")?;
-        let [phase, rung, done] = place[..] else {
-            return Err(Error::Internal("checkpoint: `place` does not hold three numbers".into()));
-        };
-        let phases = usize::try_from(phase).ok().and_then(|phase| PHASES.get(phase));
-        self.phase = *phases.ok_or_else(|| Error::Internal(format!("checkpoint: there is no phase {phase}")))?;
-        (self.rung, self.done) = (rung as usize, done as usize);
-        self.temperatures = state::f64s(arrays, "temperatures")?;
-        if self.rung + 1 >= self.temperatures.len() {
-            return Err(Error::Internal(format!("checkpoint: there is no rung {rung}")));
-        }
-        if self.phase == Phase::Initial {
-            let own =
-                arrays.iter().filter_map(|(name, array)| Some((name.strip_prefix(INITIAL)?.to_owned(), array.clone())));
-            self.initial.restore(&own.collect())?;
-        }
-        self.frames = Frames::load(arrays)?;
-        if arrays.contains_key("chart.mean") {
-            let model = Model::new(Chart::load(&self.volume, "chart", arrays)?, &self.spec);
-            let mut learner = Learner::new(&model.net, &self.spec.train, 0);
-            learner.restore(arrays)?;
-            self.data = Data::new(&model.chart, &self.frames, self.kt(self.rung), self.spec.train.force_clip);
-            self.model = Some((model, learner));
-        }
-        let get = |name: &str| state::f64s(arrays, &format!("drawn.{name}"));
-        self.drawn =
-            Weighted { rows: get("rows")?, log_w: get("log_w")?, energies: get("energies")?, forces: get("forces")? };
-        self.mala = Mala::load("mala", arrays)?;
-        self.step = DualAveraging::from_state(&state::f64s(arrays, "step")?);
-        self.parents = state::i64s(arrays, "parents")?;
-        Ok(())
-    }
-
-    fn samples(&self) -> Result<Samples> {
-        if self.phase != Phase::Done {
-            return Err(Error::Internal("pita-ic: samples asked for before they are drawn".into()));
-        }
-        let chart = &self.model()?.0.chart;
-        // Draws outside of the molecule have no configuration and no weight: they are left out.
-        let dim = chart.dim();
-        let inside: Vec<usize> = (0..self.drawn.log_w.len()).filter(|&i| self.drawn.log_w[i].is_finite()).collect();
-        let n = inside.len();
-        let rows: Vec<f64> = inside.iter().flat_map(|&i| &self.drawn.rows[i * dim..(i + 1) * dim]).copied().collect();
-        let of = |values: &[f64]| inside.iter().map(|&i| values[i]).collect::<Vec<f64>>();
-        let mut samples: Samples = [
-            ("positions".to_owned(), Array::f64(&[n, self.system.atoms, 3], chart.place(&rows))),
-            ("energy".to_owned(), Array::f64(&[n], of(&self.drawn.energies))),
-            ("log_weight".to_owned(), Array::f64(&[n], of(&self.drawn.log_w))),
-        ]
-        .into();
-        if !self.mala.is_empty() {
-            let n = self.mala.len();
-            let refined = Array::f64(&[n, self.system.atoms, 3], chart.place(&self.mala.positions));
-            samples.insert("reweighted.positions".into(), refined);
-            samples.insert("reweighted.parents".into(), Array::i64(&[n], self.parents.clone()));
-        }
-        Ok(samples)
-    }
-
-    fn shortfall(&self) -> Option<String> {
-        let (made, dropped) = (self.drawn.log_w.len(), self.drawn.log_w.iter().filter(|w| !w.is_finite()).count());
-        let short = (self.spec.samples - made.min(self.spec.samples), dropped);
-        match short {
-            _ if self.phase != Phase::Done => None,
-            (0, 0) => None,
-            (0, dropped) => Some(format!("{dropped} draws are no configuration of the molecule")),
-            (missing, _) => Some(format!("the energy budget ended it {missing} samples early")),
-        }
-    }
-
-    fn weights(&self) -> Option<Arrays> {
-        self.model.as_ref().map(|(model, learner)| model.save(learner.averaged()))
     }
 }

@@ -1,5 +1,7 @@
 //! Steps against mixtures of Gaussians, whose scores at every noise are known: orders of convergence, and that weights are exact.
 
+mod population;
+
 use super::kernels::{Kernels, scheme};
 use super::pilot;
 use super::walk::Drawn;

@@ -7,10 +7,43 @@ use super::kernels::{Kernels, normals};
 use crate::diffusion::steps::{Move, Terms};
 use crate::rng::Stream;
 
+/// Scores of rows at a variance of the noise.
+pub(super) type Score<'a> = dyn FnMut(f64, &[f64], &mut [f64]) + 'a;
+
+/// Where a move begins.
+pub(super) struct Place<'a> {
+    pub(super) kernels: &'a Kernels,
+    /// Which move.
+    pub(super) k: usize,
+    pub(super) rows: &'a [f64],
+    /// Means of the displacements.
+    pub(super) means: &'a [f64],
+    /// Predictions so far, the newest first.
+    pub(super) history: &'a VecDeque<Prediction>,
+}
+
+impl<'a> Place<'a> {
+    pub(super) fn step(&self) -> &'a Move {
+        &self.kernels.moves[self.k]
+    }
+
+    /// Width of the noise of a coordinate, counted over all rows.
+    pub(super) fn widths(&self) -> impl Fn(usize) -> f64 + use<> {
+        let (dim, narrow, widths) = (self.kernels.dim(), self.kernels.narrow, self.step().forward.map(f64::sqrt));
+        move |i| widths[usize::from(i % dim >= narrow)]
+    }
+}
+
 /// Where a walk's displacements come from.
 pub(super) trait Source {
-    /// From means `[n, dim]` to displacements `[n, dim]` of a move, and the noise in units of its width.
-    fn displace(&mut self, k: usize, widths: &dyn Fn(usize) -> f64, means: &[f64], by: &mut [f64]) -> &[f64];
+    /// Fills in displacements `[n, dim]` of a move; returns the noise in units of its width. What chose among several goes into the
+    /// log-weights `[n]`.
+    fn displace(&mut self, at: &Place<'_>, by: &mut [f64], log_ratio: &mut [f64], score: &mut Score<'_>) -> &[f64];
+
+    /// Scores where the last move led to, if they are known.
+    fn ahead(&mut self) -> Option<Vec<f64>> {
+        None
+    }
 }
 
 /// Displacements are drawn.
@@ -28,11 +61,12 @@ impl<N: FnMut(usize, &mut [f32])> Drawn<N> {
 }
 
 impl<N: FnMut(usize, &mut [f32])> Source for Drawn<N> {
-    fn displace(&mut self, k: usize, widths: &dyn Fn(usize) -> f64, means: &[f64], by: &mut [f64]) -> &[f64] {
-        if widths(0) > 0.0 || widths(by.len() - 1) > 0.0 {
-            (self.normals)(k, &mut self.single);
+    fn displace(&mut self, at: &Place<'_>, by: &mut [f64], _: &mut [f64], _: &mut Score<'_>) -> &[f64] {
+        let widths = at.widths();
+        if at.step().forward.iter().any(|v| *v > 0.0) {
+            (self.normals)(at.k, &mut self.single);
         }
-        let parts = by.iter_mut().zip(means).zip(&mut self.noise).zip(&self.single);
+        let parts = by.iter_mut().zip(at.means).zip(&mut self.noise).zip(&self.single);
         for (i, (((by, mean), noise), z)) in parts.enumerate() {
             *noise = f64::from(*z);
             *by = mean + widths(i) * *noise;
@@ -48,9 +82,10 @@ pub(super) struct Given<'a> {
 }
 
 impl Source for Given<'_> {
-    fn displace(&mut self, k: usize, widths: &dyn Fn(usize) -> f64, means: &[f64], by: &mut [f64]) -> &[f64] {
-        by.copy_from_slice(&self.moves[k]);
-        for (i, ((noise, by), mean)) in self.noise.iter_mut().zip(&*by).zip(means).enumerate() {
+    fn displace(&mut self, at: &Place<'_>, by: &mut [f64], _: &mut [f64], _: &mut Score<'_>) -> &[f64] {
+        let widths = at.widths();
+        by.copy_from_slice(&self.moves[at.k]);
+        for (i, ((noise, by), mean)) in self.noise.iter_mut().zip(&*by).zip(at.means).enumerate() {
             *noise = (by - mean) / widths(i);
         }
         &self.noise
@@ -58,13 +93,13 @@ impl Source for Given<'_> {
 }
 
 /// A score, and where it was taken relative to where the path is.
-struct Prediction {
+pub(super) struct Prediction {
     scores: Vec<f64>,
     places: Vec<f64>,
 }
 
 /// Squares of a row's residuals, for narrow coordinates and circles apart where their variances differ.
-fn squares(narrow: usize, variances: [f64; 2], residuals: impl Iterator<Item = f64>) -> f64 {
+pub(super) fn squares(narrow: usize, variances: [f64; 2], residuals: impl Iterator<Item = f64>) -> f64 {
     let apart = variances[0].to_bits() != variances[1].to_bits();
     let mut sums = [0.0; 2];
     for (i, r) in residuals.enumerate() {
@@ -75,7 +110,7 @@ fn squares(narrow: usize, variances: [f64; 2], residuals: impl Iterator<Item = f
 
 impl Kernels {
     /// Fills `out [n, dim]` with what terms make of predictions.
-    fn combine<'a>(
+    pub(super) fn combine<'a>(
         &self,
         terms: &[Terms; 2],
         predictions: impl Iterator<Item = &'a Prediction> + Clone,
@@ -101,12 +136,17 @@ impl Kernels {
         }
     }
 
-    /// Moves rows, wraps circles; predictions stay where they were taken.
-    fn shift(&self, rows: &mut [f64], by: &[f64], history: &mut VecDeque<Prediction>) {
+    /// Moves rows, wraps circles.
+    pub(super) fn displace(&self, rows: &mut [f64], by: &[f64]) {
         for (row, by) in rows.chunks_exact_mut(self.dim()).zip(by.chunks_exact(self.dim())) {
             row.iter_mut().zip(by).for_each(|(x, by)| *x += by);
             self.settle(row);
         }
+    }
+
+    /// The same; predictions stay where they were taken.
+    fn shift(&self, rows: &mut [f64], by: &[f64], history: &mut VecDeque<Prediction>) {
+        self.displace(rows, by);
         for prediction in history.iter_mut() {
             prediction.places.iter_mut().zip(by).for_each(|(place, by)| *place -= by);
         }
@@ -124,8 +164,11 @@ impl Kernels {
         let (mut means, mut by) = (vec![0.0; len], vec![0.0; len]);
         let mut history: VecDeque<Prediction> = VecDeque::new();
         for (k, step) in self.moves.iter().enumerate() {
-            let mut scores = vec![0.0; len];
-            score(step.from, rows, &mut scores);
+            let mut scores = source.ahead().unwrap_or_else(|| {
+                let mut scores = vec![0.0; len];
+                score(step.from, rows, &mut scores);
+                scores
+            });
             if weighted && k > 0 && self.moves[k - 1].back_drift != [0.0; 2] {
                 self.arrive(&self.moves[k - 1], &by, &scores, log_ratio);
             }
@@ -142,9 +185,8 @@ impl Kernels {
                 let stages = self.stages(step, rows, &history, &mut score);
                 self.combine(&step.terms, history.iter().take(1).chain(&stages), &mut means);
             }
-            let widths = step.forward.map(f64::sqrt);
-            let width = |i: usize| widths[usize::from(i % dim >= self.narrow)];
-            let noise = source.displace(k, &width, &means, &mut by);
+            let at = Place { kernels: self, k, rows, means: &means, history: &history };
+            let noise = source.displace(&at, &mut by, log_ratio, &mut score);
             if weighted {
                 let constant = self.log_widths(step);
                 let rows = by.chunks_exact(dim).zip(noise.chunks_exact(dim)).zip(log_ratio.iter_mut());
@@ -207,7 +249,7 @@ impl Kernels {
     }
 
     /// Paths that end at given `rows`, drawn backwards by the kernels back: `log_ratio [n]` as [`Kernels::draw`] would have given them.
-    /// With the energies of the ends they are weights of the target's own samples. 0 without a density.
+    /// With the energies of the ends they are weights of the target's own samples. 0 without a density. `rows` end at the noise.
     pub fn retrace(
         &self,
         streams: impl Fn(u64) -> Stream,
@@ -251,8 +293,29 @@ impl Kernels {
         }
         if !plain {
             let noise = vec![0.0; rows.len()];
-            self.walk(&mut Given { moves: &given, noise }, rows, log_ratio, score);
+            self.walk(&mut Given { moves: &given, noise }, &mut rows.to_vec(), log_ratio, score);
         }
+    }
+
+    /// From data `rows` up to this path's noise by the kernels back, and down again by those forward: other data, and in
+    /// `log_ratio [n]` the log-weight of the way down less that of the way up, both without the energies of their ends. Where they
+    /// begin is the same for both, so that its density cancels: with the energies this is the logarithm of a Metropolis ratio.
+    pub(super) fn renoise(
+        &self,
+        (up, down): (impl Fn(u64) -> Stream, impl Fn(u64) -> Stream),
+        items: Range<u32>,
+        rows: &mut [f64],
+        log_ratio: &mut [f64],
+        mut score: impl FnMut(f64, &[f64], &mut [f64]),
+    ) {
+        let mut back = vec![0.0; log_ratio.len()];
+        self.retrace(up, items.clone(), rows, &mut back, &mut score);
+        for (row, log) in rows.chunks_exact(self.dim()).zip(log_ratio.iter_mut()) {
+            *log = -self.log_prior(row);
+        }
+        let noise = |k: usize, out: &mut [f32]| normals(&down(1 + k as u64), items.clone(), self.dim(), out);
+        self.walk(&mut Drawn::new(noise, rows.len()), rows, log_ratio, score);
+        log_ratio.iter_mut().zip(back).for_each(|(log, back)| *log -= back);
     }
 
     /// What a move's kernels say of a step drawn by the one back: displacements, scores at its beginning, the noise.
