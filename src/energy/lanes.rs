@@ -21,6 +21,14 @@ pub struct Row<T>(pub [T; LANES]);
 impl<T: Real> Row<T> {
     /// Zeros.
     pub const ZERO: Self = Self([T::ZERO; LANES]);
+
+    /// Adds another row.
+    #[inline(always)]
+    pub fn add(&mut self, more: &Self) {
+        for l in 0..LANES {
+            self.0[l] += more.0[l];
+        }
+    }
 }
 
 /// `n` rows of zeros.
@@ -70,9 +78,7 @@ impl<T: Real> Sum<T> {
     #[inline(always)]
     pub fn end(mut self, out: &mut Row<T>) {
         self.close();
-        for l in 0..LANES {
-            out.0[l] += self.total.0[l];
-        }
+        out.add(&self.total);
     }
 }
 

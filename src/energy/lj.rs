@@ -72,9 +72,7 @@ fn oscillator<T: Real>(x: &[Row<T>], centred: &mut [Row<T>], f: &mut [Row<T>], e
     for axis in 0..3 {
         let mut mean = Row::<T>::ZERO;
         for a in 0..atoms {
-            for l in 0..LANES {
-                mean.0[l] += x[3 * a + axis].0[l];
-            }
+            mean.add(&x[3 * a + axis]);
         }
         for a in 0..atoms {
             let (row, out, force) = (&x[3 * a + axis], &mut centred[3 * a + axis], &mut f[3 * a + axis]);
@@ -117,10 +115,7 @@ fn pairs<T: Real>(x: &[Row<T>], f: &mut [Row<T>], energy: &mut Row<T>) {
             }
         }
         for axis in 0..3 {
-            let force = &mut f[3 * i + axis];
-            for l in 0..LANES {
-                force.0[l] += fi[axis].0[l];
-            }
+            f[3 * i + axis].add(&fi[axis]);
         }
     }
 }

@@ -113,10 +113,7 @@ fn difference<T: Real>(a: &[Row<T>; 3], b: &[Row<T>; 3], l: usize) -> [T; 3] {
 #[inline(always)]
 fn push<T: Real>(f: &mut [Row<T>], atom: usize, p: &[Row<T>; 3]) {
     for c in 0..3 {
-        let row = &mut f[3 * atom + c];
-        for l in 0..LANES {
-            row.0[l] += p[c].0[l];
-        }
+        f[3 * atom + c].add(&p[c]);
     }
 }
 

@@ -233,14 +233,8 @@ fn descreen<T: Real, const ENGULFED: bool>(
             inner_i.0[l] = if inside { slope_i * inv } else { T::ZERO };
             inner_j.0[l] = if inside { slope_j * inv } else { T::ZERO };
         }
-        let row = &mut born.integral[i];
-        for l in 0..LANES {
-            row.0[l] += to_i.0[l];
-        }
-        let row = &mut born.integral[j];
-        for l in 0..LANES {
-            row.0[l] += to_j.0[l];
-        }
+        born.integral[i].add(&to_i);
+        born.integral[j].add(&to_j);
     }
 }
 
@@ -402,14 +396,8 @@ fn interact<T: Real, const SALT: bool>(
                 pull_j.0[l] = common * bi.0[l];
             }
         }
-        let row = &mut born.pull[i];
-        for l in 0..LANES {
-            row.0[l] += pull_i.0[l];
-        }
-        let row = &mut born.pull[j];
-        for l in 0..LANES {
-            row.0[l] += pull_j.0[l];
-        }
+        born.pull[i].add(&pull_i);
+        born.pull[j].add(&pull_j);
         sum.added(p);
     }
     sum.end(energy);

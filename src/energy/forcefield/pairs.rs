@@ -203,10 +203,7 @@ fn forces<T: Real>(pairs: &[[usize; 2]], x: &[Row<T>], slopes: &[Row<T>], f: &mu
             for l in 0..LANES {
                 row.0[l] -= push.0[l];
             }
-            let row = &mut f[3 * j + c];
-            for l in 0..LANES {
-                row.0[l] += push.0[l];
-            }
+            f[3 * j + c].add(&push);
         }
     }
 }
