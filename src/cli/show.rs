@@ -98,7 +98,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
 
 /// What tells one evaluation from another.
 fn heading(evaluation: &Evaluation) -> String {
-    let digest = evaluation.digest.get(..16).unwrap_or(&evaluation.digest);
+    let digest = identity::short(&evaluation.digest);
     let sizes = evaluation.eval.as_ref().map_or(String::new(), |eval| {
         format!("  n = {}, geo_n = {}, ot_n = {}, bootstrap = {}", eval.n, eval.geo_n, eval.ot_n, eval.bootstrap)
     });

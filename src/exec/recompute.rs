@@ -161,7 +161,7 @@ fn metrics(
     found: &mut Recomputed,
 ) -> Result<()> {
     let request = &audited.request;
-    let short = evaluation.digest.get(..16).unwrap_or(&evaluation.digest);
+    let short = identity::short(&evaluation.digest);
     let mut leave = |why: &str| found.left.push(format!("{}, evaluation {short}: {why}", run.id));
     let Some(eval) = &evaluation.eval else {
         leave("an older version did not record its settings");

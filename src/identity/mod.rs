@@ -24,3 +24,9 @@ pub use env::{Env, env, passed};
 pub use explain::{Difference, explain};
 pub use parts::{Parts, parts};
 pub use yardstick::{Yardstick, evaluation_digest};
+
+/// The digits of a digest that name files and folders.
+#[must_use]
+pub fn short(digest: &str) -> &str {
+    digest.get(..16).unwrap_or(digest)
+}

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::identity::{Code, Parts};
+use crate::identity::{Code, Parts, short};
 use crate::spec::RunSpec;
 
 /// Folder of evaluations in a run folder.
@@ -16,7 +16,7 @@ pub const LEGACY_EVALUATION: &str = "metrics.json";
 /// Name of an evaluation's file in its run folder.
 #[must_use]
 pub fn evaluation_name(digest: &str) -> String {
-    format!("{EVALUATIONS}/{}.json", digest.get(..16).unwrap_or(digest))
+    format!("{EVALUATIONS}/{}.json", short(digest))
 }
 
 /// Whether a run folder may have a file of that name as an evaluation.
@@ -152,8 +152,7 @@ pub struct Origin {
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let digits = self.sha256.get(..16).unwrap_or(&self.sha256);
-        write!(f, "{} of {} (SHA-256 {digits}), {}", self.run, self.bundle, self.time)
+        write!(f, "{} of {} (SHA-256 {}), {}", self.run, self.bundle, short(&self.sha256), self.time)
     }
 }
 

@@ -2,14 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::identity::short;
+
 /// A results folder.
 #[derive(Debug, Clone, Copy)]
 pub struct Results<'a>(pub &'a Path);
-
-/// Digits of a digest that name a file or folder.
-fn short(digest: &str) -> &str {
-    digest.get(..16).unwrap_or(digest)
-}
 
 impl Results<'_> {
     /// Folder of references, also in a bundle and beside what was accepted.

@@ -10,6 +10,7 @@ use super::broken;
 use super::migrations::TABLES;
 use crate::energy::Counts;
 use crate::error::{Error, Result};
+use crate::identity::short;
 use crate::record::{
     Evaluation, Failure, Kind, Labels, Origin, Partial, Provenance, Request, RunDir, Status, all_runs, atomic, claim,
     evaluation, events, manifest,
@@ -106,11 +107,6 @@ pub fn catch_up<'a>(connection: &Connection, runs: impl Iterator<Item = (&'a Run
         }
     }
     Ok(())
-}
-
-/// A digest as the database has it.
-fn short(digest: &str) -> &str {
-    digest.get(..16).unwrap_or(digest)
 }
 
 /// What a run folder says.
