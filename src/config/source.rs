@@ -65,12 +65,7 @@ impl Sources {
     /// # Errors
     /// When they cannot be read.
     pub(super) fn program_digest(&self, folder: &Path) -> Result<String> {
-        if let Some(digest) = self.digests.borrow().get(folder) {
-            return Ok(digest.clone());
-        }
-        let digest = baseline::digest(folder)?;
-        self.digests.borrow_mut().insert(folder.to_path_buf(), digest.clone());
-        Ok(digest)
+        self.once(folder, baseline::digest)
     }
 
     /// SHA-256 of a file, read once.
@@ -78,10 +73,14 @@ impl Sources {
     /// # Errors
     /// When it cannot be read.
     pub(super) fn file_digest(&self, path: &Path) -> Result<String> {
+        self.once(path, identity::sha256_file)
+    }
+
+    fn once(&self, path: &Path, digest: impl FnOnce(&Path) -> Result<String>) -> Result<String> {
         if let Some(digest) = self.digests.borrow().get(path) {
             return Ok(digest.clone());
         }
-        let digest = identity::sha256_file(path)?;
+        let digest = digest(path)?;
         self.digests.borrow_mut().insert(path.to_path_buf(), digest.clone());
         Ok(digest)
     }
