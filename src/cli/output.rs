@@ -11,6 +11,7 @@ use crate::disk;
 use crate::error::{Error, Result};
 use crate::exit::ExitCode;
 use crate::record::Status;
+pub use crate::report::table::grouped;
 use crate::store::RunRow;
 use crate::text;
 
@@ -212,20 +213,6 @@ pub fn number(x: Option<f64>) -> String {
 #[must_use]
 pub fn counted(n: usize, noun: &str) -> String {
     format!("{} {noun}{}", grouped(n as u64), if n == 1 { "" } else { "s" })
-}
-
-/// An integer with thousands separated by commas.
-#[must_use]
-pub fn grouped(n: u64) -> String {
-    let digits = n.to_string();
-    let mut text = String::new();
-    for (i, c) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(c);
-    }
-    text
 }
 
 /// Refuses an output that could not be written, or that would take the place of something that is no file: said before the

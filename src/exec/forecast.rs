@@ -15,6 +15,7 @@ use crate::plan::Action;
 use crate::plan::cost::{self, Cost};
 use crate::record::{self, Provenance, Status, atomic};
 use crate::spec::SystemSpec;
+use crate::stats;
 
 /// What a cell or a reference is expected to cost.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -219,7 +220,7 @@ fn earlier_runs(results: &Path, spec_digest: &str) -> Option<f64> {
         .map(|provenance| provenance.wall_seconds())
         .take(20)
         .collect();
-    (!seconds.is_empty()).then(|| seconds.iter().sum::<f64>() / seconds.len() as f64)
+    stats::mean(&seconds)
 }
 
 /// Sizes of systems, each built once.

@@ -91,10 +91,16 @@ pub fn reweighted(samples: &Arrays, seed: u64) -> Option<Arrays> {
 /// Number of distinct ancestors per sample, in (0, 1]. `None` without samples.
 #[must_use]
 pub fn unique_parents(parents: &[i64]) -> Option<f64> {
-    let mut distinct = parents.to_vec();
+    (!parents.is_empty()).then(|| distinct(parents) as f64 / parents.len() as f64)
+}
+
+/// How many different numbers there are.
+#[must_use]
+pub fn distinct(numbers: &[i64]) -> usize {
+    let mut distinct = numbers.to_vec();
     distinct.sort_unstable();
     distinct.dedup();
-    (!parents.is_empty()).then(|| distinct.len() as f64 / parents.len() as f64)
+    distinct.len()
 }
 
 #[cfg(test)]

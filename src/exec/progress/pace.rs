@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::words;
+use crate::stats;
 
 /// Looks that the rate is taken over.
 const LOOKS: usize = 10;
@@ -38,7 +39,7 @@ impl Pace {
     /// Cells with their expected seconds.
     pub(super) fn new(cells: &[Option<f64>], workers: usize) -> Self {
         let known: Vec<f64> = cells.iter().flatten().copied().collect();
-        let typical = if known.is_empty() { 0.0 } else { known.iter().sum::<f64>() / known.len() as f64 };
+        let typical = stats::mean(&known).unwrap_or(0.0);
         Self {
             all: cells.len(),
             workers: workers.clamp(1, cells.len().max(1)) as f64,

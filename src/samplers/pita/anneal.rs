@@ -12,6 +12,7 @@ use crate::diffusion::sde::{Local, clamp_above, drift_a, drift_x, log_kernel_rat
 use crate::diffusion::{ess, prior, systematic, systematic_faithful};
 use crate::error::{Error, Result};
 use crate::geometry::centre;
+use crate::metrics::weights::distinct;
 use crate::nn::EnergyOut;
 use crate::rng::Purpose;
 use crate::samplers::state;
@@ -70,10 +71,7 @@ impl Annealer {
     /// Distinct prior particles that still have descendants.
     #[must_use]
     pub(super) fn unique_parents(&self) -> usize {
-        let mut parents = self.parents.clone();
-        parents.sort_unstable();
-        parents.dedup();
-        parents.len()
+        distinct(&self.parents)
     }
 
     /// One step towards the data.

@@ -3,6 +3,7 @@
 use crate::array::Arrays;
 use crate::diffusion::systematic;
 use crate::error::{Error, Result};
+use crate::metrics::weights::distinct;
 use crate::samplers::state;
 
 /// Weights with their genealogy.
@@ -94,10 +95,7 @@ impl Weights {
     /// Initial frames that still have descendants.
     #[must_use]
     pub fn unique_parents(&self) -> usize {
-        let mut parents = self.parents.clone();
-        parents.sort_unstable();
-        parents.dedup();
-        parents.len()
+        distinct(&self.parents)
     }
 
     /// Saves into `arrays`.
