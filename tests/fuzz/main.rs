@@ -10,6 +10,7 @@
 
 mod mutate;
 mod readers;
+mod words;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};

@@ -15,6 +15,7 @@ use pita_bench::spec::{EvalSpec, MdSpec, RunSpec, SamplerSpec, SystemSpec};
 use pita_bench::systems::{openmm, pdb as pdb_reader};
 
 use super::mutate::mutate;
+use super::words;
 
 /// One reader of files.
 pub struct Reader {
@@ -56,36 +57,6 @@ fn weighted(folder: &str, extension: &str, limit: usize) -> Vec<Vec<u8>> {
     std::iter::repeat_n(good, times).flatten().chain(bad).collect()
 }
 
-const CONFIG: &[&str] = &[
-    "[systems.lj13]\n",
-    "[samplers.md]\n",
-    "[profiles.quick]\n",
-    "[sweep]\n",
-    "[metrics]\n",
-    "temperature = ",
-    "kind = ",
-    "\"md\"",
-    "\"pita\"",
-    "\"replica-exchange\"",
-    "\"external\"",
-    "baseline = \"../../baselines/numpy-mala\"",
-    "seeds = [",
-    "ladder = [",
-    "reference",
-    "\"samplers.md.step\" = [1, 2]",
-    "settings",
-    "{ ",
-    " }",
-    "[[",
-    "]]",
-    "'''",
-    "\\u0000",
-    "profile = \"quick\"",
-    "systems = [\"lj13\"]",
-    "budget = ",
-    "net.backbone = \"dit\"",
-];
-
 /// Experiment files.
 pub fn config() -> Reader {
     fn read(bytes: &[u8]) -> bool {
@@ -95,7 +66,7 @@ pub fn config() -> Reader {
         name: "config",
         seed: 1,
         corpus: || weighted("tests/config", "toml", 4_000),
-        mutate: |corpus, draws| mutate(corpus, CONFIG, draws),
+        mutate: |corpus, draws| mutate(corpus, words::CONFIG, draws),
         read,
     }
 }
@@ -107,8 +78,6 @@ pub fn overrides() -> Reader {
         let base = include_str!("../config/good/minimal.toml").to_owned();
         config::load_text(&path, base, None, &text(bytes).split('\0').map(String::from).collect::<Vec<_>>()).is_ok()
     }
-    const WORDS: &[&str] =
-        &[".", "=", ",", "[", "]", "\"", "samplers.", "systems.", "metrics.n=", "seeds=", "\0", "true"];
     Reader {
         name: "overrides",
         seed: 2,
@@ -125,7 +94,7 @@ pub fn overrides() -> Reader {
             ];
             seeds.iter().map(|s| s.as_bytes().to_vec()).collect()
         },
-        mutate: |corpus, draws| mutate(corpus, WORDS, draws),
+        mutate: |corpus, draws| mutate(corpus, words::OVERRIDES, draws),
         read,
     }
 }
@@ -162,29 +131,6 @@ fn zip(members: &[(&str, &[u8])], packed: bool) -> Vec<u8> {
 
 /// `.npz` files: half of the cases are members in a sound zip file.
 pub fn npz() -> Reader {
-    const WORDS: &[&str] = &[
-        "'<f8'",
-        "'<f4'",
-        "'>f8'",
-        "'<i8'",
-        "'|u1'",
-        "'|b1'",
-        "'<U5'",
-        "'|O'",
-        "True",
-        "False",
-        "(",
-        ")",
-        ",",
-        "'shape': ",
-        "(2, 3)",
-        "()",
-        "(0, 18446744073709551615)",
-        "[('a', '<f8')]",
-        "\x50\x4b\x03\x04",
-        "\x50\x4b\x01\x02",
-        "NUMPY",
-    ];
     fn corpus() -> Vec<Vec<u8>> {
         let data: Vec<u8> = (0..48).collect();
         vec![
@@ -225,9 +171,9 @@ pub fn npz() -> Reader {
             // Members are at the end of the corpus; whole files before them.
             let (files, members) = corpus.split_at(4);
             if draws.below(2) == 0 {
-                return mutate(files, WORDS, draws);
+                return mutate(files, words::NPZ, draws);
             }
-            let (one, two) = (mutate(members, WORDS, draws), mutate(members, WORDS, draws));
+            let (one, two) = (mutate(members, words::NPZ, draws), mutate(members, words::NPZ, draws));
             zip(&[("a.npy", &one), ("b.npy", &two)], draws.below(2) == 0)
         },
         read,
@@ -236,25 +182,6 @@ pub fn npz() -> Reader {
 
 /// safetensors files.
 pub fn safetensors() -> Reader {
-    const WORDS: &[&str] = &[
-        "\"dtype\"",
-        "\"shape\"",
-        "\"data_offsets\"",
-        "\"F32\"",
-        "\"F64\"",
-        "\"I64\"",
-        "\"U8\"",
-        "\"BF16\"",
-        "[",
-        "]",
-        ",",
-        "{",
-        "}",
-        "[0, 8]",
-        "__metadata__",
-        "18446744073709551615",
-        "4294967296",
-    ];
     Reader {
         name: "safetensors",
         seed: 4,
@@ -267,7 +194,7 @@ pub fn safetensors() -> Reader {
             ]
         },
         mutate: |corpus, draws| {
-            let mut bytes = mutate(corpus, WORDS, draws);
+            let mut bytes = mutate(corpus, words::SAFETENSORS, draws);
             // A length that fits the header gets further than one that does not.
             if draws.below(2) == 0
                 && let Some(end) = bytes.iter().rposition(|b| *b == b'}')
@@ -283,23 +210,6 @@ pub fn safetensors() -> Reader {
 
 /// PDB files.
 pub fn pdb() -> Reader {
-    const WORDS: &[&str] = &[
-        "ATOM  ",
-        "HETATM",
-        "TER\n",
-        "END\n",
-        "ENDMDL\n",
-        "MODEL     ",
-        "CONECT",
-        "ALA",
-        " CA ",
-        "   1.000",
-        "99999",
-        "\u{e9}",
-        "\u{2028}",
-        "\r\n",
-        "\t",
-    ];
     Reader {
         name: "pdb",
         seed: 5,
@@ -310,53 +220,24 @@ pub fn pdb() -> Reader {
             all.extend(short);
             all
         },
-        mutate: |corpus, draws| mutate(corpus, WORDS, draws),
+        mutate: |corpus, draws| mutate(corpus, words::PDB, draws),
         read: |bytes| pdb_reader::read(Path::new("x.pdb"), &text(bytes)).is_ok(),
     }
 }
 
 /// OpenMM System XML.
 pub fn xml() -> Reader {
-    const WORDS: &[&str] = &[
-        "<Particle q=\"0\" sig=\"1\" eps=\"0\"/>",
-        "<Force ",
-        "</Force>",
-        "type=\"",
-        "version=\"",
-        "HarmonicBondForce",
-        "NonbondedForce",
-        "CustomGBForce",
-        "GBSAOBCForce",
-        "p1=\"",
-        "\" ",
-        "/>",
-        "<!--",
-        "-->",
-        "&amp;",
-        "&#0;",
-        "<![CDATA[",
-        "<?xml version=\"1.0\" ?>",
-        "mass=\"",
-        "cutoff=\"",
-        "exp(",
-        "^3",
-        "sqrt(",
-        "*",
-        "; ",
-    ];
     Reader {
         name: "xml",
         seed: 6,
         corpus: || weighted("tests/forcefield", "xml", 6_000),
-        mutate: |corpus, draws| mutate(corpus, WORDS, draws),
+        mutate: |corpus, draws| mutate(corpus, words::XML, draws),
         read: |bytes| openmm::read(Path::new("x.xml"), &text(bytes)).is_ok(),
     }
 }
 
 /// Event logs.
 pub fn jsonl() -> Reader {
-    const WORDS: &[&str] =
-        &["{", "}", "\n", "\"n\":", "\"event\":", "\"scalars\"", "\"finished\"", "null", "[", ":", "1e999"];
     Reader {
         name: "jsonl",
         seed: 7,
@@ -372,7 +253,7 @@ pub fn jsonl() -> Reader {
             log.append(Kind::Finished { step: 2, counts: Default::default(), samples: Some(3) }).unwrap();
             vec![std::fs::read(&path).unwrap(), b"\n".to_vec()]
         },
-        mutate: |corpus, draws| mutate(corpus, WORDS, draws),
+        mutate: |corpus, draws| mutate(corpus, words::JSONL, draws),
         read: |bytes| {
             let Ok((events, whole)) = events::decode(bytes, Path::new("events.jsonl")) else { return false };
             assert!(whole <= bytes.len() as u64, "more than there is");
@@ -384,24 +265,6 @@ pub fn jsonl() -> Reader {
 
 /// The other files of a run folder.
 pub fn record() -> Reader {
-    const WORDS: &[&str] = &[
-        "{",
-        "}",
-        "[[[[[[[[",
-        "{\"a\":{\"a\":{\"a\":",
-        "null",
-        "1e999",
-        "-0.0",
-        "\"spec\":",
-        "\"metrics\":[",
-        "\"kind\":\"md\"",
-        "\"sampling\":",
-        "\"\\u0000\"",
-        "18446744073709551616",
-        "  ../x",
-        "  evaluations/0123456789abcdef.json",
-        "\n",
-    ];
     fn seed(value: &impl serde::Serialize) -> Vec<u8> {
         serde_json::to_vec_pretty(value).unwrap()
     }
@@ -433,7 +296,7 @@ pub fn record() -> Reader {
                 names.iter().map(line).collect::<String>().into_bytes(),
             ]
         },
-        mutate: |corpus, draws| mutate(corpus, WORDS, draws),
+        mutate: |corpus, draws| mutate(corpus, words::RECORD, draws),
         read: |bytes| {
             fn is<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> bool {
                 atomic::parse_json::<T>(bytes, Path::new("x.json")).is_ok()
@@ -453,23 +316,6 @@ pub fn record() -> Reader {
 
 /// Bundles: most cases have sound headers around mutated content.
 pub fn bundle() -> Reader {
-    const WORDS: &[&str] = &[
-        "../",
-        "/",
-        "x-s0-a1",
-        "bundle.json",
-        "spec.json",
-        "samples.npz",
-        "\"files\":[",
-        "\"size\":",
-        "\"sha256\":",
-        "\"format\":",
-        "ustar",
-        "0000644",
-        "{",
-        "}",
-        "[]",
-    ];
     fn entry(out: &mut Vec<u8>, name: &str, content: &[u8]) {
         if tar::write_header(out, &tar::Header { name: name.into(), size: content.len() as u64 }).is_ok() {
             out.extend(content);
@@ -500,15 +346,15 @@ pub fn bundle() -> Reader {
         mutate: |corpus, draws| {
             let (files, parts) = corpus.split_at(1);
             if draws.below(3) == 0 {
-                return mutate(files, WORDS, draws);
+                return mutate(files, words::BUNDLE, draws);
             }
             let mut changed = parts.to_vec();
             let which = draws.below(3);
-            changed[which] = mutate(&parts[which..=which], WORDS, draws);
+            changed[which] = mutate(&parts[which..=which], words::BUNDLE, draws);
             let folder = ["x-s0-a1", "x-s0-a1", "..", "/tmp"][draws.below(4)];
             let mut bytes = whole(&changed, folder);
             if draws.below(8) == 0 {
-                bytes = mutate(&[bytes], WORDS, draws);
+                bytes = mutate(&[bytes], words::BUNDLE, draws);
             }
             bytes
         },
@@ -549,17 +395,6 @@ pub fn xtc() -> Reader {
 
 /// `baseline.toml` of other people's programs.
 pub fn baseline() -> Reader {
-    const WORDS: &[&str] = &[
-        "kind = \"external\"\n",
-        "command = [",
-        "\"python3\"",
-        "protocol = \"pipe\"",
-        "timeout = ",
-        "[settings]\n",
-        "[[",
-        "'''",
-        "= ",
-    ];
     Reader {
         name: "baseline",
         seed: 10,
@@ -567,7 +402,7 @@ pub fn baseline() -> Reader {
             let names = ["openmm-md", "numpy-mala", "md", "pita"];
             names.iter().map(|n| std::fs::read(root().join(format!("baselines/{n}/baseline.toml"))).unwrap()).collect()
         },
-        mutate: |corpus, draws| mutate(corpus, WORDS, draws),
+        mutate: |corpus, draws| mutate(corpus, words::BASELINE, draws),
         read: |bytes| config::baseline::parse_external(Path::new("baseline.toml"), &text(bytes)).is_ok(),
     }
 }

@@ -6,6 +6,9 @@ mod mutate;
 #[allow(dead_code)]
 #[path = "../../readers.rs"]
 mod readers;
+#[allow(dead_code)]
+#[path = "../../words.rs"]
+mod words;
 
 macro_rules! target {
     ($reader:ident) => {
