@@ -12,23 +12,54 @@ pub mod targets;
 use std::path::PathBuf;
 
 use pita_bench::array::{Arrays, read_safetensors};
+use pita_bench::samplers::{Context, Sampler};
 
-/// The golden folder: `PITA_BENCH_GOLDEN` when set, so that another set with the same layout can be checked.
-pub fn folder() -> PathBuf {
-    std::env::var_os("PITA_BENCH_GOLDEN")
-        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden")), PathBuf::from)
+/// A folder of fixtures: that which the variable names, so that another set with the same layout can be checked, else ours.
+pub struct Fixtures(pub &'static str, pub &'static str);
+
+impl Fixtures {
+    fn file(&self, name: &str) -> PathBuf {
+        let ours = || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests")).join(self.1);
+        std::env::var_os(self.0).map_or_else(ours, PathBuf::from).join(name)
+    }
+
+    /// The tensors of `<name>.safetensors`.
+    pub fn tensors(&self, name: &str) -> Arrays {
+        read_safetensors(self.file(&format!("{name}.safetensors"))).unwrap()
+    }
+
+    /// Facts that `index.json` tells about a file.
+    pub fn facts(&self, name: &str) -> serde_json::Value {
+        let index = std::fs::read_to_string(self.file("index.json")).unwrap();
+        let index: serde_json::Value = serde_json::from_str(&index).unwrap();
+        index["files"][name]["facts"].clone()
+    }
 }
 
-/// The tensors of `<name>.safetensors`.
+const GOLDEN: Fixtures = Fixtures("PITA_BENCH_GOLDEN", "golden");
+
+/// Golden tensors.
 pub fn golden(name: &str) -> Arrays {
-    read_safetensors(folder().join(format!("{name}.safetensors"))).unwrap()
+    GOLDEN.tensors(name)
 }
 
-/// Facts that `index.json` tells about a file.
+/// Facts about them.
 pub fn facts(name: &str) -> serde_json::Value {
-    let index = std::fs::read_to_string(folder().join("index.json")).unwrap();
-    let index: serde_json::Value = serde_json::from_str(&index).unwrap();
-    index["files"][name]["facts"].clone()
+    GOLDEN.facts(name)
+}
+
+/// Samples of a sampler that is stopped after every step and begun anew from its state.
+pub fn in_pieces(ctx: &mut Context, begin: impl Fn(&Context) -> Box<dyn Sampler>) -> Arrays {
+    let mut sampler = begin(ctx);
+    loop {
+        let finished = sampler.step(ctx).unwrap().finished;
+        let state = sampler.state().unwrap();
+        sampler = begin(ctx);
+        sampler.restore(&state).unwrap();
+        if finished {
+            return sampler.samples().unwrap();
+        }
+    }
 }
 
 /// Largest absolute difference over the largest absolute entry of `want`.

@@ -1,29 +1,23 @@
 //! Golden fixtures of TA-BG.
 
-use std::path::PathBuf;
-
-use pita_bench::array::{Arrays, read_safetensors};
+use pita_bench::array::Arrays;
 use pita_bench::flow::shape::Split;
 use pita_bench::flow::{Counts, Flow, Shape, Weights};
 use pita_bench::real::Real;
 use pita_bench::systems::{self, System};
 
-/// The folder: `PITA_BENCH_GOLDEN_TABG` when set, so that another set with the same layout can be checked.
-pub fn folder() -> PathBuf {
-    std::env::var_os("PITA_BENCH_GOLDEN_TABG")
-        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden_tabg")), PathBuf::from)
-}
+use super::Fixtures;
 
-/// The tensors of `<name>.safetensors`.
+const GOLDEN: Fixtures = Fixtures("PITA_BENCH_GOLDEN_TABG", "golden_tabg");
+
+/// Golden tensors.
 pub fn golden(name: &str) -> Arrays {
-    read_safetensors(folder().join(format!("{name}.safetensors"))).unwrap()
+    GOLDEN.tensors(name)
 }
 
-/// Facts that `index.json` tells about a file.
+/// Facts about them.
 pub fn facts(name: &str) -> serde_json::Value {
-    let index = std::fs::read_to_string(folder().join("index.json")).unwrap();
-    let index: serde_json::Value = serde_json::from_str(&index).unwrap();
-    index["files"][name]["facts"].clone()
+    GOLDEN.facts(name)
 }
 
 /// A tensor as f64.

@@ -1,17 +1,14 @@
 //! The fused EGNN engine against the reference implementation's numbers (tests/golden) and finite differences.
 
-use pita_bench::array::{Arrays, read_safetensors};
+use pita_bench::array::Arrays;
 use pita_bench::nn::Layout;
 use pita_bench::nn::candle::egnn_layout;
 use pita_bench::nn::fused::{Egnn, NodeInputs, Real, Shape};
 use pita_bench::spec::NetSpec;
 
-const N: usize = 13;
+use crate::common::golden;
 
-fn golden(name: &str) -> Arrays {
-    let dir = std::env::var("PITA_BENCH_GOLDEN").unwrap_or(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden").into());
-    read_safetensors(format!("{dir}/{name}.safetensors")).unwrap()
-}
+const N: usize = 13;
 
 fn get<T: Real>(arrays: &Arrays, name: &str) -> Vec<T> {
     arrays[name].to_f64().into_iter().map(T::from_f64).collect()

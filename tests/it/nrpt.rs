@@ -4,6 +4,7 @@ use pita_bench::array::Arrays;
 use pita_bench::samplers::{Context, build};
 use pita_bench::spec::{Integrator, ReplicaExchangeSpec, RunSpec, SamplerSpec, SystemSpec};
 
+use crate::common::in_pieces;
 use crate::common::targets::{DIM, context, moments};
 
 fn run(spec: &ReplicaExchangeSpec, ctx: &mut Context) -> (Arrays, Vec<(String, f64)>) {
@@ -96,13 +97,6 @@ fn resume_is_exact() {
         };
         let whole = run(&spec, &mut context(1.0, 1.0, None)).0;
         let spec = RunSpec { system: SystemSpec::named("harmonic", 1.0), sampler: SamplerSpec::ReplicaExchange(spec) };
-        let mut ctx = context(1.0, 1.0, None);
-        let mut sampler = build(&spec, &ctx).unwrap();
-        while !sampler.step(&mut ctx).unwrap().finished {
-            let state = sampler.state().unwrap();
-            sampler = build(&spec, &ctx).unwrap();
-            sampler.restore(&state).unwrap();
-        }
-        assert_eq!(sampler.samples().unwrap(), whole);
+        assert_eq!(in_pieces(&mut context(1.0, 1.0, None), |ctx| build(&spec, ctx).unwrap()), whole);
     }
 }

@@ -14,6 +14,8 @@ use pita_bench::spec::{
 };
 use pita_bench::systems;
 
+use crate::common::in_pieces;
+
 fn tiny() -> PitaSpec {
     PitaSpec {
         ladder: vec![4.0, 3.0],
@@ -95,18 +97,7 @@ fn run(spec: &PitaSpec) -> (Arrays, Context) {
 fn resume_anywhere_is_exact() {
     for spec in [tiny(), tiny_molecule(), tiny_path()] {
         let (whole, _) = run(&spec);
-        let mut ctx = context(&spec, None);
-        let mut sampler = start(&spec, &ctx);
-        loop {
-            let finished = sampler.step(&mut ctx).unwrap().finished;
-            let state = sampler.state().unwrap();
-            sampler = start(&spec, &ctx);
-            sampler.restore(&state).unwrap();
-            if finished {
-                break;
-            }
-        }
-        assert_eq!(sampler.samples().unwrap(), whole);
+        assert_eq!(in_pieces(&mut context(&spec, None), |ctx| start(&spec, ctx)), whole);
     }
 }
 

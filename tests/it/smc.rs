@@ -15,6 +15,7 @@ use pita_bench::spec::{
 };
 use pita_bench::systems;
 
+use crate::common::in_pieces;
 use crate::common::targets::{DIM, Harmonic, TwoWells, moments, on};
 
 /// Dimensions of the centre-free subspace.
@@ -227,14 +228,7 @@ fn cluster(budget: Option<u64>) -> Context {
 fn resume_anywhere_is_exact() {
     for spec in kinds() {
         let (whole, _) = run(&spec, &mut cluster(None));
-        let mut ctx = cluster(None);
-        let mut sampler = start(&spec, &ctx);
-        while !sampler.step(&mut ctx).unwrap().finished {
-            let state = sampler.state().unwrap();
-            sampler = start(&spec, &ctx);
-            sampler.restore(&state).unwrap();
-        }
-        assert_eq!(sampler.samples().unwrap(), whole);
+        assert_eq!(in_pieces(&mut cluster(None), |ctx| start(&spec, ctx)), whole);
     }
 }
 

@@ -22,6 +22,8 @@ use pita_bench::spec::{
 };
 use pita_bench::systems;
 
+use crate::common::in_pieces;
+
 /// From molecular dynamics, so that weights mean something after a few steps.
 fn tiny() -> TabgIcSpec {
     TabgIcSpec {
@@ -74,18 +76,7 @@ fn resume_anywhere_is_exact() {
     for begin in [Start::ForwardKl, Start::ReverseKl] {
         let spec = TabgIcSpec { start: begin, ..tiny() };
         let (whole, _, _) = run(&spec, None);
-        let mut ctx = context(None);
-        let mut sampler = start(&spec, &ctx);
-        loop {
-            let finished = sampler.step(&mut ctx).unwrap().finished;
-            let state = sampler.state().unwrap();
-            sampler = start(&spec, &ctx);
-            sampler.restore(&state).unwrap();
-            if finished {
-                break;
-            }
-        }
-        assert_eq!(sampler.samples().unwrap(), whole);
+        assert_eq!(in_pieces(&mut context(None), |ctx| start(&spec, ctx)), whole);
     }
 }
 
@@ -386,18 +377,7 @@ fn cartesian() {
             ReverseKl => (Purpose::Training, 6 * 40),
         };
         assert_eq!(counts.0, [of_start, (Purpose::Annealing, 100), (Purpose::Sampling, 30)].into());
-        let mut ctx = context();
-        let mut sampler = begin(&ctx);
-        loop {
-            let finished = sampler.step(&mut ctx).unwrap().finished;
-            let state = sampler.state().unwrap();
-            sampler = begin(&ctx);
-            sampler.restore(&state).unwrap();
-            if finished {
-                break;
-            }
-        }
-        assert_eq!(sampler.samples().unwrap(), samples);
+        assert_eq!(in_pieces(&mut context(), begin), samples);
         let x = samples["positions"].to_f64();
         for frame in x.chunks_exact(3 * system.atoms) {
             let sum = |c: usize| frame.iter().skip(c).step_by(3).sum::<f64>();
