@@ -299,12 +299,11 @@ impl<'a> Attempt<'a> {
     }
 
     fn save(&mut self, run: &RunDir, step: u64, work: &dyn Work) -> Result<()> {
-        if !work.resumable() {
-            return self.time(run, None);
+        if let Some(state) = work.state()? {
+            let slot = checkpoint::save(&run.checkpoints(), step, &work.counts(), &state)?;
+            self.events.append(Kind::Checkpoint { step, slot: slot.to_owned() })?;
+            self.events.sync()?;
         }
-        let slot = checkpoint::save(&run.checkpoints(), step, &work.counts(), &work.state()?)?;
-        self.events.append(Kind::Checkpoint { step, slot: slot.to_owned() })?;
-        self.events.sync()?;
         self.time(run, None)
     }
 

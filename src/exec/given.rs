@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::planned::Planned;
 use super::work::Work;
-use crate::array::{Array, Arrays, Input};
+use crate::array::{Array, Input};
 use crate::disk;
 use crate::energy::{Counts, Purpose};
 use crate::error::{Error, Result};
@@ -69,28 +69,8 @@ impl Work for Given {
         self.counts.clone()
     }
 
-    fn resumable(&self) -> bool {
-        false
-    }
-
-    fn state(&self) -> Result<Arrays> {
-        Ok(Arrays::new())
-    }
-
-    fn restore(&mut self, _: &Arrays, _: Counts) -> Result<()> {
-        Ok(()) // it was read anew
-    }
-
     fn samples(&self) -> Result<Samples> {
         Ok(self.samples.clone())
-    }
-
-    fn shortfall(&self) -> Option<String> {
-        None
-    }
-
-    fn weights(&self) -> Option<Arrays> {
-        None
     }
 }
 

@@ -132,8 +132,8 @@ impl Work for BuiltinWork {
         self.context.energy.counts().clone()
     }
 
-    fn state(&self) -> Result<Arrays> {
-        self.sampler.state()
+    fn state(&self) -> Result<Option<Arrays>> {
+        self.sampler.state().map(Some)
     }
 
     fn restore(&mut self, state: &Arrays, counts: Counts) -> Result<()> {

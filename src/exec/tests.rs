@@ -101,8 +101,8 @@ impl Work for Chain {
         self.counts.clone()
     }
 
-    fn state(&self) -> Result<Arrays> {
-        Ok([("chain".to_owned(), Array::f64(&[2], vec![self.step, self.x]))].into())
+    fn state(&self) -> Result<Option<Arrays>> {
+        Ok(Some([("chain".to_owned(), Array::f64(&[2], vec![self.step, self.x]))].into()))
     }
 
     fn restore(&mut self, state: &Arrays, counts: Counts) -> Result<()> {

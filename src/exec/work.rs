@@ -14,16 +14,21 @@ pub trait Work: Send {
     fn step(&mut self) -> Result<Progress>;
     /// Evaluations so far.
     fn counts(&self) -> Counts;
-    /// See [`Sampler::state`](crate::samplers::Sampler::state).
+    /// See [`Sampler::state`](crate::samplers::Sampler::state); none where an interrupted run begins anew.
     ///
     /// # Errors
     /// When the state cannot be copied.
-    fn state(&self) -> Result<Arrays>;
-    /// Continues from a checkpoint.
+    fn state(&self) -> Result<Option<Arrays>> {
+        Ok(None)
+    }
+    /// Continues from a checkpoint, where there are any.
     ///
     /// # Errors
     /// When it does not fit.
-    fn restore(&mut self, state: &Arrays, counts: Counts) -> Result<()>;
+    fn restore(&mut self, state: &Arrays, counts: Counts) -> Result<()> {
+        let _ = (state, counts);
+        Ok(())
+    }
     /// See [`Sampler::samples`](crate::samplers::Sampler::samples).
     ///
     /// # Errors
@@ -34,9 +39,7 @@ pub trait Work: Send {
         None
     }
     /// See [`Sampler::weights`](crate::samplers::Sampler::weights).
-    fn weights(&self) -> Option<Arrays>;
-    /// Whether it can go on from a checkpoint; else an interrupted run begins anew.
-    fn resumable(&self) -> bool {
-        true
+    fn weights(&self) -> Option<Arrays> {
+        None
     }
 }

@@ -44,7 +44,6 @@ use self::process::{Heard, Process};
 use self::run_files::RunFiles;
 use self::watch::Watch;
 use super::work::Work;
-use crate::array::Arrays;
 use crate::config::Cell;
 use crate::energy::{Counts, Metered};
 use crate::error::{Error, Result};
@@ -223,18 +222,6 @@ impl Work for External {
         }
     }
 
-    fn resumable(&self) -> bool {
-        false
-    }
-
-    fn state(&self) -> Result<Arrays> {
-        Ok(Arrays::new())
-    }
-
-    fn restore(&mut self, _: &Arrays, _: Counts) -> Result<()> {
-        Ok(()) // it began anew
-    }
-
     fn samples(&self) -> Result<Samples> {
         let unfinished = || Error::Internal(format!("`{}` has not ended", self.spec.name));
         self.answer.as_ref().map(|(samples, _)| samples.clone()).ok_or_else(unfinished)
@@ -242,9 +229,5 @@ impl Work for External {
 
     fn shortfall(&self) -> Option<String> {
         self.spent.then(|| BUDGET_ENDED.into())
-    }
-
-    fn weights(&self) -> Option<Arrays> {
-        None
     }
 }
