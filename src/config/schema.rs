@@ -131,13 +131,13 @@ pub(super) fn check_ladders(sources: &Sources, system: &SystemEntry, sampler: &S
     }
     if let SamplerSpec::ReplicaExchange(ReplicaExchangeSpec { ladder, .. })
     | SamplerSpec::Pita(PitaSpec { ladder, .. })
-    | SamplerSpec::PitaIc(PitaIcSpec { ladder, .. })
     | SamplerSpec::TabgIc(TabgIcSpec { start_at_target: false, ladder, .. })
     | SamplerSpec::TabgCart(TabgCartSpec { start_at_target: false, ladder, .. }) = &sampler.sampler
     {
         above_target(sources, &sampler.ladder, &format!("samplers.{}", sampler.key), ladder, system);
     }
-    if let SamplerSpec::Smc(SmcSpec { ladder, .. }) = &sampler.sampler {
+    if let SamplerSpec::Smc(SmcSpec { ladder, .. }) | SamplerSpec::PitaIc(PitaIcSpec { ladder, .. }) = &sampler.sampler
+    {
         above_target(sources, &sampler.ladder, &format!("samplers.{}", sampler.key), ladder.known(), system);
     }
 }

@@ -81,6 +81,9 @@ impl Cost {
     }
 }
 
+/// Rungs that a ladder found on the way is taken to have where time is estimated.
+const FOUND_RUNGS: usize = 8;
+
 /// What a run costs on a system of so many atoms; `molecule` where it has a force field.
 #[must_use]
 pub fn run(spec: &RunSpec, atoms: usize, molecule: bool) -> Cost {
@@ -258,7 +261,10 @@ impl On {
     /// PITA in internal coordinates. Moves outside of the molecule are not evaluated: the count is the most there can be.
     fn pita_ic(self, s: &PitaIcSpec) -> Cost {
         let initial = self.md(&s.initial.md());
-        let rungs = n(s.ladder.len());
+        let (known, rungs) = match &s.ladder {
+            Ladder::Fixed(ladder) => (true, n(ladder.len())),
+            Ladder::Auto(_) => (false, n(FOUND_RUNGS)), // energies decide
+        };
         let last = if s.refine > 0 { n(s.anneal.denoising()) + n(s.refine) } else { N(0) };
         let pilots = (rungs + N(1)) * n(s.anneal.pilot());
         let evaluations = N(initial.evaluations.unwrap_or(u64::MAX))
@@ -277,7 +283,7 @@ impl On {
         let rate = rates::perceptron(parameters.0);
         let work = trained.0 as f64 * 3.0 * rate + paths.0 as f64 * rate + self.energies(evaluations);
         Cost {
-            evaluations: Some(evaluations),
+            evaluations: if known { Some(evaluations) } else { s.budget },
             memory: (frames + drawn + nets).0.max(initial.memory),
             disk: ((frames + drawn + nets) * N(2)).0.max(initial.disk),
             kept: (self.frames(n(s.samples)) * N(2)).0,

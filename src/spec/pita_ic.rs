@@ -5,15 +5,16 @@ use serde_json::Value;
 
 use super::settings::Float::{AboveZero, BelowOne, Inside, Positive};
 use super::settings::Limit::{AtMost, Below, Multiple};
-use super::settings::{Complaint, budget, count, count_to, float, is_default, ladder, one_of, settings, table};
-use super::{Control, Corrector, Grid, InitialSpec, Integrator, Noise, Precision, Step, Target};
+use super::settings::{Complaint, budget, count, count_to, float, is_default, ladder_or_auto, one_of, settings, table};
+use super::{AutoLadder, Control, Corrector, Grid, InitialSpec, Integrator, Ladder, Noise, Precision, Step, Target};
 
 settings! {
     /// Progressive inference-time annealing in whitened internal coordinates, with weights of whole paths.
     #[serde(default)]
     pub struct PitaIcSpec [check = trained_noise] {
-        /// Temperatures above the target, high to low; the target is appended, and sampled from itself at last.
-        ladder: Vec<f64> = vec![1_200.0, 952.0, 756.0, 600.0, 476.0, 378.0], ladder(1);
+        /// Temperatures above the target, or `auto`: each next one is the lowest at which energies paid already leave `ladder_ess`. The
+        /// target is appended, and sampled from itself at last.
+        ladder: Ladder = Ladder::Fixed(vec![1_200.0, 952.0, 756.0, 600.0, 476.0, 378.0]), ladder_or_auto::<AutoLadder>();
         /// Data at the highest temperature.
         initial: InitialSpec = data(), table::<InitialSpec>();
         /// The score network, a residual perceptron.

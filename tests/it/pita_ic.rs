@@ -11,14 +11,14 @@ use pita_bench::metrics::weights::log_mean_exp;
 use pita_bench::samplers::trained::Trained;
 use pita_bench::samplers::{Context, Sampler, build};
 use pita_bench::spec::{
-    Control, Corrector, Grid, IcAnnealSpec, IcNetSpec, IcTrainSpec, InitialSpec, PitaIcSpec, RunSpec, SamplerSpec,
-    Step, SystemSpec,
+    AutoLadder, Control, Corrector, Grid, IcAnnealSpec, IcNetSpec, IcTrainSpec, InitialSpec, Ladder, PitaIcSpec,
+    RunSpec, SamplerSpec, Step, SystemSpec,
 };
 use pita_bench::systems;
 
 fn tiny() -> PitaIcSpec {
     PitaIcSpec {
-        ladder: vec![1_200.0],
+        ladder: Ladder::Fixed(vec![1_200.0]),
         initial: InitialSpec {
             samples: 300,
             walkers: 20,
@@ -110,9 +110,40 @@ fn counts_and_budgets() {
     assert!(matches!(build(&poor, &context(None)), Err(Error::Usage(m)) if m.contains("12000")));
     let cluster = Arc::new(systems::by_name("lj13", 1.0).unwrap());
     let cluster = Context { energy: Metered::new(cluster.potential(), None), system: cluster, seed: 0 };
-    let spec = PitaIcSpec { ladder: vec![2.0], ..spec };
+    let spec = PitaIcSpec { ladder: Ladder::Fixed(vec![2.0]), ..spec };
     let spec = RunSpec { system: SystemSpec::named("lj13", 1.0), sampler: SamplerSpec::PitaIc(spec) };
     assert!(matches!(build(&spec, &cluster), Err(Error::Usage(m)) if m.contains("no internal coordinates")));
+}
+
+/// A ladder that is found on the way: it falls to the target by steps that leave what was asked for of the energies at hand, by the
+/// rule itself, and is the same after a restart inside of any rung.
+#[test]
+fn ladder_by_effective_sample_size() {
+    let spec = PitaIcSpec { ladder: Ladder::Auto(AutoLadder { hottest: 1_500.0, ess: 0.3 }), ..tiny() };
+    let mut ctx = context(None);
+    let mut sampler = start(&spec, &ctx);
+    let mut found = Vec::new();
+    loop {
+        let progress = sampler.step(&mut ctx).unwrap();
+        found.extend(progress.population);
+        if progress.finished {
+            break;
+        }
+        let state = sampler.state().unwrap();
+        sampler = start(&spec, &ctx);
+        sampler.restore(&state).unwrap();
+    }
+    let (samples, ..) = run(&spec, None);
+    assert!(samples == sampler.samples().unwrap());
+    let temperatures: Vec<f64> = found.iter().map(|p| p.temperature).collect();
+    assert!(temperatures.len() > 3 && temperatures[0] == 1_500.0, "{temperatures:?}");
+    // The target is reached, and then sampled from itself.
+    assert!(temperatures.ends_with(&[900.0, 900.0]) && temperatures.is_sorted_by(|a, b| a >= b), "{temperatures:?}");
+    for (here, next) in found.iter().zip(&temperatures[1..]).take(temperatures.len() - 3) {
+        // From quantiles of energies: near what all of them say.
+        let log_w: Vec<f64> = here.energies.iter().map(|u| -u * (here.temperature / next - 1.0)).collect();
+        assert!((ess(&log_w) - 0.3).abs() < 0.08, "{} to {next}: {}", here.temperature, ess(&log_w));
+    }
 }
 
 /// A pilot's levels, a start at less noise and steps that look back: resume is exact, evaluations are counted, weights are of the same

@@ -19,8 +19,8 @@ use crate::samplers::internal::{Chart, Frames, chart::circles, volume};
 use crate::samplers::md::mala::{DualAveraging, Mala};
 use crate::samplers::md::space::Space;
 use crate::samplers::md::{Md, Role};
-use crate::samplers::{Context, Progress, Sampler};
-use crate::spec::PitaIcSpec;
+use crate::samplers::{Context, Population, Progress, Sampler, smc};
+use crate::spec::{Ladder, PitaIcSpec};
 use crate::systems::System;
 
 /// Particles drawn per call of [`Sampler::step`]: about a second.
@@ -110,11 +110,11 @@ impl PitaIc {
     /// [`Error::Usage`] when the system is no molecule, the ladder does not lead down to the target, or the budget is too small.
     pub fn new(spec: &PitaIcSpec, ctx: &Context) -> Result<Self> {
         let target = ctx.system.temperature;
-        let mut temperatures: Vec<f64> = spec.ladder.iter().copied().chain([target]).collect();
+        let known = spec.ladder.known();
+        let mut temperatures: Vec<f64> = known.iter().copied().chain([target]).collect();
         if !temperatures.is_sorted_by(|a, b| a > b) {
             return Err(Error::Usage(format!(
-                "pita-ic: the ladder {:?} must fall and end above the target temperature {target}",
-                spec.ladder
+                "pita-ic: the ladder {known:?} must fall and end above the target temperature {target}"
             )));
         }
         let walkers = spec.initial.walkers;
@@ -174,7 +174,10 @@ impl PitaIc {
         Progress {
             done: self.done as u64,
             total: total as u64,
-            phase: format!("rung {}/{} (T = {} to {}): {what}", k + 1, self.rungs(), t[k], t[k + 1]),
+            phase: match &self.spec.ladder {
+                Ladder::Fixed(_) => format!("rung {}/{} (T = {} to {}): {what}", k + 1, self.rungs(), t[k], t[k + 1]),
+                Ladder::Auto(_) => format!("rung {} (T = {:.6} to {:.6}): {what}", k + 1, t[k], t[k + 1]),
+            },
             scalars: scalars.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
             finished: self.phase == Phase::Done,
             ..Progress::default()
@@ -196,9 +199,9 @@ impl PitaIc {
     fn initial(&mut self, ctx: &mut Context) -> Result<Progress> {
         let step = self.initial.step(ctx)?;
         self.done = step.done as usize;
-        let mut scalars = Vec::new();
+        let (mut scalars, mut population) = (Vec::new(), None);
         if step.finished {
-            let (x, _, forces) = self.initial.take_frames();
+            let (x, energies, forces) = self.initial.take_frames();
             let (frames, kept) = Frames::measured(&self.volume, &x, &forces);
             let outside = x.len() / (3 * self.system.atoms) - kept.len();
             let around = circles(&self.volume, &frames.q);
@@ -207,12 +210,33 @@ impl PitaIc {
             self.frames = frames;
             let chart = Chart::fit(&self.volume, &around, &self.frames.q)?;
             self.chart_anew(chart, ctx.seed);
+            population = self.population(0, &energies);
+            self.next_temperature(&energies)?;
         }
-        let report = self.progress("initial data", step.total as usize, scalars);
+        let report = Progress { population, ..self.progress("initial data", step.total as usize, scalars) };
         if step.finished {
             self.enter(Phase::Train);
         }
         Ok(report)
+    }
+
+    /// With a ladder that is found on the way: where this rung leads to, from energies of its data.
+    fn next_temperature(&mut self, energies: &[f64]) -> Result<()> {
+        let (Ladder::Auto(auto), target) = (&self.spec.ladder, self.system.temperature) else { return Ok(()) };
+        let from = self.temperatures[self.rung];
+        if from > target {
+            let equal = smc::weights::Weights::new(energies.len(), energies.len());
+            let next = smc::ladder::next_temperature(&self.system, &equal, energies, from, auto.ess)?;
+            self.temperatures.truncate(self.rung + 1);
+            self.temperatures.extend([next, target]);
+        }
+        Ok(())
+    }
+
+    /// Particles of a rung.
+    fn population(&self, rung: usize, energies: &[f64]) -> Option<Population> {
+        let kt = self.kt(rung);
+        Population::of(self.temperatures[rung], &energies.iter().map(|e| e / kt).collect::<Vec<_>>(), None)
     }
 
     /// Takes a chart into use, with the network so far.

@@ -2,6 +2,8 @@
 //! and Tsagaris 2011; conditional sample size: Zhou, Johansen and Aston 2016).
 
 use super::weights::Weights;
+use crate::error::{Error, Result};
+use crate::systems::System;
 
 /// Halvings of the bracket: more than a double has digits.
 const HALVINGS: u32 = 60;
@@ -20,6 +22,24 @@ pub fn next(weights: &Weights, energies: &[f64], beta: f64, coldest: f64, ess: f
         if left(middle) >= ess { low = middle } else { high = middle }
     }
     (low > beta).then_some(low)
+}
+
+/// The temperature after `from`: the lowest one, down to the target, that leaves the effective sample size `ess`.
+///
+/// # Errors
+/// [`Error::Numerical`] when no step does.
+pub fn next_temperature(system: &System, weights: &Weights, energies: &[f64], from: f64, ess: f64) -> Result<f64> {
+    let beta = |t: f64| system.kt(t).recip();
+    let coldest = beta(system.temperature);
+    match next(weights, energies, beta(from), coldest, ess) {
+        Some(found) if found < coldest => Ok((system.boltzmann * found).recip()),
+        Some(_) => Ok(system.temperature),
+        None => Err(Error::Numerical(format!(
+            "no step down from T = {from} leaves an effective sample size of {ess}: energies are not finite, or `ladder_ess` is too \
+             high for {} particles",
+            energies.len()
+        ))),
+    }
 }
 
 /// Changes of the log-weights from one inverse temperature to another.

@@ -124,24 +124,14 @@ impl Smc {
 
     /// The temperature after the newest one.
     fn next_temperature(&self) -> Result<f64> {
-        let (system, target) = (&self.system, self.system.temperature);
-        let auto = match &self.spec.ladder {
-            Ladder::Fixed(ladder) => return Ok(ladder.get(self.temperatures.len()).copied().unwrap_or(target)),
-            Ladder::Auto(auto) => auto,
-        };
-        let beta = |t: f64| system.kt(t).recip();
-        let coldest = beta(target);
-        let found = ladder::next(&self.weights, self.moves.energies(), beta(self.temperature()), coldest, auto.ess);
-        match found {
-            Some(next) if next < coldest => Ok((system.boltzmann * next).recip()),
-            Some(_) => Ok(target),
-            None => Err(Error::Numerical(format!(
-                "smc: no step down from T = {} leaves an effective sample size of {}: energies are not finite, or `ess` \
-                 is too high for {} particles",
-                self.temperature(),
-                auto.ess,
-                self.moves.energies().len()
-            ))),
+        match &self.spec.ladder {
+            Ladder::Fixed(ladder) => {
+                Ok(ladder.get(self.temperatures.len()).copied().unwrap_or(self.system.temperature))
+            }
+            Ladder::Auto(auto) => {
+                let energies = self.moves.energies();
+                ladder::next_temperature(&self.system, &self.weights, energies, self.temperature(), auto.ess)
+            }
         }
     }
 

@@ -105,8 +105,9 @@ impl PitaIc {
             parents.dedup(); // ascending
             scalars.push(("anneal.unique_parents", parents.len() as f64));
         }
-        let report = self.progress("moves", self.spec.anneal.denoising() + total, scalars);
+        let mut report = self.progress("moves", self.spec.anneal.denoising() + total, scalars);
         if complete {
+            report.population = self.population(self.rung + 1, &self.mala.energies);
             let (model, _) = self.model()?;
             let circles = model.chart.circles().to_vec();
             let frames = Frames::decoded(&model.chart, &self.mala.positions, &self.mala.forces);
@@ -114,6 +115,8 @@ impl PitaIc {
             self.rung += 1;
             let chart = Chart::fit(&self.volume, &circles, &self.frames.q)?;
             self.chart_anew(chart, ctx.seed);
+            let energies = std::mem::take(&mut self.mala.energies);
+            self.next_temperature(&energies)?;
             (self.drawn, self.mala, self.parents) = (Weighted::default(), Mala::default(), Vec::new());
             self.enter(Phase::Train);
         }
@@ -125,6 +128,7 @@ impl PitaIc {
         let (complete, scalars) = self.moves(ctx, total)?;
         let mut report = self.progress("refinement", self.spec.anneal.denoising() + total, scalars);
         if complete {
+            report.population = self.population(self.rung + 1, &self.mala.energies);
             self.enter(Phase::Done);
             report.finished = true;
         }
