@@ -174,7 +174,7 @@ pub fn frames_format(path: &Path) -> Result<&'static str> {
 pub fn write_frames(path: impl AsRef<Path>, positions: &[f64], atoms: usize) -> Result<()> {
     let path = path.as_ref();
     if frames_format(path)? == "xtc" {
-        return write_xtc(path, positions, atoms);
+        return write_xtc(path, positions, atoms, xtc::PRECISION);
     }
     let shape = [positions.len() / (3 * atoms), atoms, 3];
     write_npz(path, &[("positions".to_owned(), Array::f64(&shape, positions.to_vec()))].into())

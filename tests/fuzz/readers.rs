@@ -383,7 +383,7 @@ pub fn xtc() -> Reader {
             let write = |name: &str, atoms: usize, frames: usize| {
                 let path = dir.path().join(name);
                 let x: Vec<f64> = (0..frames * 3 * atoms).map(|i| (i as f64 * 0.37).sin() * 0.8).collect();
-                array::write_xtc(&path, &x, atoms).unwrap();
+                array::write_xtc(&path, &x, atoms, 1e6).unwrap();
                 std::fs::read(path).unwrap()
             };
             vec![write("a", 22, 2), write("b", 5, 2), write("c", 10, 1), write("d", 40, 1)]

@@ -21,7 +21,7 @@ use coordinates::{FIRST, LAST, pack, unpack};
 
 /// Steps per unit of length: 1e-6 nm, in place of the customary 1e-3 nm, which would move energies by many kT. Thermal
 /// forces of some 1,000 kJ/mol/nm make that some 1e-3 kJ/mol per frame.
-const PRECISION: f32 = 1e6;
+pub(super) const PRECISION: f32 = 1e6;
 /// Coordinates beyond this would overflow the integers of the format (nm).
 const LIMIT: f64 = 1_000.0;
 /// Bytes before the coordinates.
@@ -152,12 +152,12 @@ fn measure(bytes: &[u8]) -> Result<(usize, usize), String> {
     Ok((atoms, length))
 }
 
-/// Writes frames `positions [n, atoms, 3]`, rounded to 1e-6 (to f32 with nine atoms or fewer); steps and times count the
-/// frames, and there is no box.
+/// Writes frames `positions [n, atoms, 3]`, rounded to `1/precision` (to f32 with nine atoms or fewer);
+/// steps and times count the frames, and there is no box.
 ///
 /// # Errors
 /// [`Error::Data`] for coordinates that are not finite or beyond 1,000; [`Error::Io`] when the file cannot be written.
-pub fn write_xtc(path: impl AsRef<Path>, positions: &[f64], atoms: usize) -> Result<()> {
+pub fn write_xtc(path: impl AsRef<Path>, positions: &[f64], atoms: usize, precision: f32) -> Result<()> {
     let path = path.as_ref();
     if let Some(i) = positions.iter().position(|x| x.is_nan() || x.abs() > LIMIT) {
         let message = format!("frame {} holds {}; XTC files take up to ±{LIMIT}", i / (3 * atoms), positions[i]);
@@ -166,14 +166,14 @@ pub fn write_xtc(path: impl AsRef<Path>, positions: &[f64], atoms: usize) -> Res
     let file = File::create(path).map_err(Error::io(path))?;
     let mut out = BufWriter::new(file);
     for (i, x) in positions.chunks_exact(3 * atoms).enumerate() {
-        out.write_all(&encode(i, x)).map_err(Error::io(path))?;
+        out.write_all(&encode(i, x, precision)).map_err(Error::io(path))?;
     }
     out.flush().map_err(Error::io(path))?;
     out.get_ref().sync_all().map_err(Error::io(path))
 }
 
 /// The bytes of a frame.
-fn encode(index: usize, x: &[f64]) -> Vec<u8> {
+fn encode(index: usize, x: &[f64], precision: f32) -> Vec<u8> {
     let (points, atoms) = (x.as_chunks::<3>().0, (x.len() / 3) as u32);
     let mut bytes = Vec::with_capacity(HEADER + 36 + 4 * x.len());
     let mut put = |word: [u8; 4]| bytes.extend(word);
@@ -187,9 +187,9 @@ fn encode(index: usize, x: &[f64]) -> Vec<u8> {
         x.iter().for_each(|&x| put((x as f32).to_be_bytes()));
         return bytes;
     }
-    let numbers: Vec<[i32; 3]> = points.iter().map(|p| p.map(|x| (x * f64::from(PRECISION)).round() as i32)).collect();
+    let numbers: Vec<[i32; 3]> = points.iter().map(|p| p.map(|x| (x * f64::from(precision)).round() as i32)).collect();
     let (low, high, mut packed) = pack(&numbers);
-    put(PRECISION.to_be_bytes());
+    put(precision.to_be_bytes());
     low.into_iter().chain(high).for_each(|n| put(n.to_be_bytes()));
     put((FIRST as u32).to_be_bytes());
     put((packed.len() as u32).to_be_bytes());
@@ -214,7 +214,9 @@ mod tests {
         let path = dir.path().join("x.xtc");
         for (atoms, sd) in [(1, 0.3), (9, 0.3), (10, 0.3), (22, 0.3), (33, 20.0), (55, 1.0), (13, 0.0), (400, 90.0)] {
             let positions = normals(7, atoms, sd);
-            write_xtc(&path, &positions, atoms).unwrap();
+            write_xtc(&path, &positions, atoms, 1e5).unwrap();
+            assert_eq!(precision(&std::fs::read(&path).unwrap()), (atoms > 9).then_some(1e5));
+            write_xtc(&path, &positions, atoms, PRECISION).unwrap();
             let stated = precision(&std::fs::read(&path).unwrap());
             assert_eq!(stated, (atoms > 9).then_some(1e6));
             let back = &read_xtc(&path).unwrap()["positions"];
@@ -225,7 +227,7 @@ mod tests {
             }
             // Written again, the bytes are the same.
             let bytes = std::fs::read(&path).unwrap();
-            write_xtc(&path, &back.to_f64(), atoms).unwrap();
+            write_xtc(&path, &back.to_f64(), atoms, PRECISION).unwrap();
             assert!(bytes == std::fs::read(&path).unwrap());
         }
     }
@@ -249,7 +251,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x.xtc");
         for atoms in [3, 12] {
-            write_xtc(&path, &normals(3, atoms, 0.2), atoms).unwrap();
+            write_xtc(&path, &normals(3, atoms, 0.2), atoms, PRECISION).unwrap();
             let whole = std::fs::read(&path).unwrap();
             let mut good = 0;
             for end in 0..whole.len() {
@@ -271,7 +273,7 @@ mod tests {
     fn damage_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x.xtc");
-        write_xtc(&path, &normals(1, 12, 0.2), 12).unwrap();
+        write_xtc(&path, &normals(1, 12, 0.2), 12, PRECISION).unwrap();
         let whole = std::fs::read(&path).unwrap();
         let mut refused = 0;
         for i in 0..whole.len() {
@@ -294,14 +296,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x.xtc");
         for bad in [f64::NAN, f64::INFINITY, -1_000.1] {
-            assert!(matches!(write_xtc(&path, &[0.0, 0.0, bad], 1), Err(Error::Data { .. })));
+            assert!(matches!(write_xtc(&path, &[0.0, 0.0, bad], 1, PRECISION), Err(Error::Data { .. })));
         }
         std::fs::write(&path, b"PK\x03\x04 not a trajectory").unwrap();
         let message = read_xtc(&path).unwrap_err().to_string();
         assert!(message.contains("frame 0: begins with 1347093252"), "{message}");
-        write_xtc(&path, &normals(1, 12, 0.2), 12).unwrap();
+        write_xtc(&path, &normals(1, 12, 0.2), 12, PRECISION).unwrap();
         let mut two = std::fs::read(&path).unwrap();
-        write_xtc(&path, &normals(1, 13, 0.2), 13).unwrap();
+        write_xtc(&path, &normals(1, 13, 0.2), 13, PRECISION).unwrap();
         two.extend(std::fs::read(&path).unwrap());
         std::fs::write(&path, &two).unwrap();
         assert!(matches!(read_xtc(&path), Err(Error::Shape { .. })));

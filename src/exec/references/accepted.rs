@@ -5,7 +5,8 @@
 //! results/accepted/references/<name>/     reference.json (written last), frames.xtc, reference.npz
 //! ```
 //!
-//! Frames are rounded to 1e-6 of the unit of length; energies are those of the rounded frames, in f64.
+//! Frames are rounded to 1e-5 of the unit of length, which moves energies by some hundredths of kT; energies are those of the rounded
+//! frames, in f64.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -34,6 +35,8 @@ const ARRAYS: &str = "reference.npz";
 pub(in crate::exec) const FILES: [&str; 3] = [CARD, FRAMES, ARRAYS];
 /// Largest file of an accepted ensemble.
 const LARGEST: u64 = 1 << 30;
+/// Steps per unit of length in files of frames.
+const PRECISION: f32 = 1e5;
 /// Energies (reduced) may differ by so much when they are computed again on another machine.
 const ENERGY: f64 = 1e-6;
 
@@ -221,7 +224,7 @@ pub fn accept(
     let each = thinned.iter().map(|t| t.len() / dim).min().unwrap_or(0);
     let in_turns: Vec<f64> =
         (0..each).flat_map(|k| thinned.iter().flat_map(move |t| t[k * dim..][..dim].to_vec())).collect();
-    write_xtc(dir.join(FRAMES), &in_turns, built.atoms)?;
+    write_xtc(dir.join(FRAMES), &in_turns, built.atoms, PRECISION)?;
     let positions = get(&read_xtc(dir.join(FRAMES))?, "positions", dir.join(FRAMES))?.to_f64();
     let energies = metrics::evaluate::energies(&built, &positions);
     let mut arrays = Arrays::from([("energy".to_owned(), Array::f64(&[energies.len()], energies.clone()))]);
