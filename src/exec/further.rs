@@ -11,8 +11,9 @@ use crate::error::{Error, Result};
 use crate::record::{Request, RunDir, atomic, manifest};
 use crate::samplers::Progress;
 use crate::samplers::pita_ic::control::CONTROL;
+use crate::samplers::pita_ic::within;
 use crate::samplers::trained::{Further, Trained};
-use crate::spec::{IcAnnealSpec, RunSpec, SamplerSpec};
+use crate::spec::{AnnealSpec, Grid, IcAnnealSpec, Noise, PitaSpec, RunSpec, SamplerSpec};
 use crate::systems::{self, System};
 use crate::{config, stop};
 
@@ -84,8 +85,31 @@ impl Finished {
         if changes.is_empty() {
             return Ok(self.spec.sampler.clone());
         }
+        if let SamplerSpec::Pita(spec) = &self.spec.sampler {
+            let anneal = config::changed(spec.anneal.clone(), "anneal", changes)?;
+            return Ok(SamplerSpec::Pita(PitaSpec { anneal, ..spec.clone() }));
+        }
         let anneal = config::changed(self.anneal()?.clone(), "anneal", changes)?;
         self.annealed(anneal)
+    }
+
+    /// Its sampler drawing in a way, with as many steps as so many evaluations of the network allow; `None` where it cannot: paths of
+    /// positions (`pita`) have fewer ways.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where the way does not fit it, or it has none.
+    pub fn way(&self, way: &IcAnnealSpec, evaluations: usize) -> Result<Option<SamplerSpec>> {
+        let SamplerSpec::Pita(spec) = &self.spec.sampler else {
+            return self.annealed(within(way, evaluations)).map(Some);
+        };
+        let (step, grid, own) = (way.step, way.grid, IcAnnealSpec::default());
+        let only = IcAnnealSpec { steps: way.steps, moves: way.moves, acceptance: way.acceptance, step, grid, ..own };
+        let known = step.one_evaluation() && matches!(grid, Grid::Edm | Grid::Geometric);
+        if only != *way || !known || spec.anneal.noise != Noise::Tempered {
+            return Ok(None);
+        }
+        let anneal = AnnealSpec { steps: evaluations, step, grid, ..spec.anneal.clone() };
+        Ok(Some(SamplerSpec::Pita(PitaSpec { anneal, ..spec.clone() })))
     }
 
     /// How it anneals.
@@ -96,7 +120,10 @@ impl Finished {
         match &self.spec.sampler {
             SamplerSpec::PitaIc(spec) => Ok(&spec.anneal),
             other => {
-                let message = format!("{} is of `{}`: only steps of `pita-ic` can be set", self.run.id, other.kind());
+                let (id, kind) = (&self.run.id, other.kind());
+                let message = format!(
+                    "{id} is of `{kind}`: only steps of `pita-ic` can be searched, and of it and `pita` be set"
+                );
                 Err(Error::Usage(message))
             }
         }
@@ -160,7 +187,7 @@ impl Finished {
 
 fn no_model(run: &RunDir, sampler: &SamplerSpec) -> Error {
     Error::Usage(format!(
-        "{} (`{}`) left no model to draw from; `pita-ic`, `tabg-ic` and `tabg-cart` do",
+        "{} (`{}`) left no model to draw from; `pita-ic`, `tabg-ic`, `tabg-cart` do, and `pita` with `anneal.weights = \"path\"`",
         run.id,
         sampler.kind()
     ))

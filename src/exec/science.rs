@@ -72,7 +72,8 @@ fn reference_log_weight(cell: &Cell, system: &System, run: &Path, set: &Referenc
     if !cell.eval.metrics.iter().any(needed) || !file.exists() {
         return Ok(None);
     }
-    let Some(model) = Trained::load(&cell.run.sampler, system, &read_safetensors(file)?)? else { return Ok(None) };
+    let model = Trained::load(&cell.run.sampler, system, &read_safetensors(file)?)?;
+    let Some(model) = model.filter(Trained::weighs_frames) else { return Ok(None) };
     let kt = system.kt(system.temperature);
     model.log_ratio(&set.positions, &set.energies, kt, cell.seed).map(Some)
 }

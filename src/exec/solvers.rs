@@ -12,8 +12,7 @@ use crate::identity;
 use crate::metrics::{ReferenceSet, Weighed, evaluate_reweighted};
 use crate::record;
 use crate::samplers::Progress;
-use crate::samplers::pita_ic::within;
-use crate::spec::{EvalSpec, SamplerSpec};
+use crate::spec::{EvalSpec, SamplerSpec, Weights};
 use crate::{stats, stop};
 
 /// What was measured of one way to draw, from one model, within one number of evaluations.
@@ -50,9 +49,14 @@ pub struct Asked {
     pub samples: usize,
 }
 
-/// The finished model of a cell, if it is one of `pita-ic` and finished.
+/// The finished model of a cell, if it is drawn from along paths that have weights, and finished.
 fn model(results: &std::path::Path, cell: &Cell) -> Result<Option<Finished>> {
-    if !matches!(cell.run.sampler, SamplerSpec::PitaIc(_)) {
+    let paths = match &cell.run.sampler {
+        SamplerSpec::PitaIc(_) => true,
+        SamplerSpec::Pita(spec) => spec.anneal.weights == Weights::Path,
+        _ => false,
+    };
+    if !paths {
         return Ok(None);
     }
     let attempts = record::attempts(results, &identity::spec_digest(&cell.run), cell.seed)?;
@@ -81,7 +85,7 @@ pub fn measure(
     }
     if models.is_empty() {
         return Err(Error::NothingSelected(format!(
-            "{file}: no run of `pita-ic` is complete; `pita-bench sweep {file}` trains the models"
+            "{file}: no run of `pita-ic`, or of `pita` with path weights, is complete; `pita-bench sweep {file}` trains the models"
         )));
     }
     let mut points = Vec::new();
@@ -93,20 +97,21 @@ pub fn measure(
             for &budget in &asked.budgets {
                 let phase = format!("{} seed {}: {} with {budget}", cell.system, cell.seed, draws.label);
                 show(&Progress { done: points.len() as u64, total, phase, ..Progress::default() });
-                points.push(point((*cell, finished), &reference, draws, (budget, asked.samples))?);
+                points.extend(point((*cell, finished), &reference, draws, (budget, asked.samples))?);
             }
         }
     }
     Ok(points)
 }
 
+/// `None` for a way that the model cannot be drawn from in.
 fn point(
     (cell, finished): (&Cell, &Finished),
     reference: &ReferenceSet,
     draws: &Draws,
     (budget, samples): (usize, usize),
-) -> Result<Point> {
-    let sampler = finished.annealed(within(&draws.anneal, budget))?;
+) -> Result<Option<Point>> {
+    let Some(sampler) = finished.way(&draws.anneal, budget)? else { return Ok(None) };
     let drawing = finished.draw(finished.model(&sampler)?, cell.seed, samples, &mut |_| {})?;
     let arrays: Arrays = drawing.further.arrays(finished.system.atoms, drawing.weighted);
     let judged = arrays["positions"].shape[0] > 0;
@@ -116,7 +121,7 @@ fn point(
     } else {
         vec![]
     };
-    Ok(Point {
+    Ok(Some(Point {
         system: cell.system.clone(),
         label: draws.label.clone(),
         seed: cell.seed,
@@ -127,7 +132,7 @@ fn point(
         ess: drawing.ess(),
         plain: values.iter().map(|v| (v.plain.id.clone(), v.plain.value)).collect(),
         reweighted: values.iter().map(|v| (v.plain.id.clone(), v.reweighted)).collect(),
-    })
+    }))
 }
 
 /// What a curve is drawn over.

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::internal::volume;
+use super::pita;
 use super::pita_ic::control::CONTROL;
 use super::pita_ic::{self, kernels::Kernels};
 use super::tabg::{self, Generator};
@@ -28,6 +29,8 @@ pub enum Trained {
     Flow(Box<dyn Generator>, Weights<f32>),
     /// A diffusion model, drawn from along paths at its own temperature.
     Paths(Box<Paths>),
+    /// One of positions, drawn from along paths from its data's temperature to the target.
+    Cartesian(Box<pita::Model>),
 }
 
 /// A diffusion model and how it is drawn from.
@@ -91,6 +94,7 @@ impl Trained {
     pub fn load(spec: &SamplerSpec, system: &System, weights: &Arrays) -> Result<Option<Self>> {
         match spec {
             SamplerSpec::PitaIc(spec) => Self::paths(spec, system, weights).map(Some),
+            SamplerSpec::Pita(spec) => Ok(pita::Model::load(spec, system, weights)?.map(|m| Self::Cartesian(m.into()))),
             SamplerSpec::TabgIc(spec) => flow(tabg::internal_model(spec, system)?, weights).map(Some),
             SamplerSpec::TabgCart(spec) => flow(tabg::cartesian_model(spec, system)?, weights).map(Some),
             _ => Ok(None),
@@ -103,6 +107,7 @@ impl Trained {
         match self {
             Self::Flow(..) => true,
             Self::Paths(own) => own.kernels.has_density(),
+            Self::Cartesian(own) => own.has_density(),
         }
     }
 
@@ -112,7 +117,14 @@ impl Trained {
         match self {
             Self::Flow(..) => 1,
             Self::Paths(own) => own.kernels.evaluations(),
+            Self::Cartesian(own) => own.evaluations(),
         }
+    }
+
+    /// Whether given frames can be weighed ([`Trained::log_ratio`]).
+    #[must_use]
+    pub fn weighs_frames(&self) -> bool {
+        !matches!(self, Self::Cartesian(_))
     }
 
     fn paths(spec: &PitaIcSpec, system: &System, weights: &Arrays) -> Result<Self> {
@@ -153,12 +165,13 @@ impl Trained {
     /// to.
     ///
     /// # Errors
-    /// When there are not as many energies as frames.
+    /// When there are not as many energies as frames, or the model cannot weigh them.
     pub fn log_ratio(&self, x: &[f64], energies: &[f64], kt: f64, seed: u64) -> Result<Vec<f64>> {
         let streams = |step| Stream::new(seed, rng::Purpose::Evaluation, step);
         let without_energy: Vec<f64> = match self {
             Self::Flow(model, w) => model.log_q(w, x, &streams(DENSITY)).into_iter().map(|log_q| -log_q).collect(),
             Self::Paths(own) => own.model.retrace(&own.weights, &own.kernels, x, |step| streams(RETRACE + step)),
+            Self::Cartesian(_) => return Err(Error::Internal("paths of positions are not drawn backwards".into())),
         };
         if without_energy.len() != energies.len() {
             return Err(Error::Internal(format!("{} frames with {} energies", without_energy.len(), energies.len())));
@@ -175,6 +188,10 @@ impl Trained {
         let n = items.len();
         let mut energies = vec![0.0; n];
         let (positions, without_energy) = match self {
+            Self::Cartesian(own) => {
+                let pita::model::Drawn { positions, energies, log_weight } = own.draw(energy, kt, seed, items)?;
+                return Ok(Further { positions, energies, log_weight });
+            }
             Self::Flow(model, w) => {
                 let numbers: Vec<u32> = items.map(|i| i as u32).collect();
                 let drawn = model.draw(w, &streams(0), &numbers);

@@ -9,7 +9,7 @@ use super::settings::{
     Complaint, Preset, Word, budget, count, fields, flag, float, inline, is_default, ladder, one_of, settings, table,
     words,
 };
-use super::{Integrator, MdSpec, PRECISIONS, Precision};
+use super::{Grid, Integrator, MdSpec, PRECISIONS, Precision, Step};
 
 words! {
     /// Which code evaluates the networks. Both give the same numbers within stated tolerances.
@@ -95,7 +95,7 @@ words! {
 settings! {
     /// PITA: ladder, networks, training, annealing, refinement.
     #[serde(default)]
-    pub struct PitaSpec {
+    pub struct PitaSpec [check = steps_with_weights] {
         /// Temperatures above the target, high to low; the target is appended. Empty: the networks are trained on data at the
         /// target itself, and nothing is annealed.
         ladder: Vec<f64> = vec![4.0, 3.0, 2.0, 1.5, 1.2], ladder(0);
@@ -317,6 +317,12 @@ settings! {
         /// What path weights resample by on the way.
         #[serde(skip_serializing_if = "is_default")]
         between: Between = Between::default(), one_of(Between::WORDS);
+        /// How a path steps, those of one evaluation whose kernel back has no drift; with tempered noise and path weights.
+        #[serde(skip_serializing_if = "is_default")]
+        step: Step = Step::default(), one_of(Step::WORDS);
+        /// Where its noise levels lie, `edm` or `geometric`.
+        #[serde(skip_serializing_if = "is_default")]
+        grid: Grid = Grid::default(), one_of(Grid::WORDS);
     }
 }
 
@@ -333,10 +339,42 @@ fn noise_and_weights(value: &Value) -> Vec<Complaint> {
         let message = String::from("is a setting of `weights = \"path\"`");
         wrong.push(Complaint { setting: "between", message, notes: vec![] });
     }
+    if spec.planned() && (spec.noise != Noise::Tempered || spec.weights != Weights::Path) {
+        let setting = if spec.step == Step::default() { "grid" } else { "step" };
+        let message = String::from("is one of `noise = \"tempered\"` with `weights = \"path\"`");
+        wrong.push(Complaint { setting, message, notes: vec![] });
+    }
+    if !spec.step.one_evaluation() {
+        let message =
+            String::from("takes evaluations on the way, averages or a drift back, which these paths have not");
+        let notes = vec![String::from("such as ancestral, euler-maruyama, sde-dpm-solver++-1, sde-dpm-solver++-2m")];
+        wrong.push(Complaint { setting: "step", message, notes });
+    }
+    if !matches!(spec.grid, Grid::Edm | Grid::Geometric) {
+        let message = String::from("is found by a pilot, which these paths have not");
+        wrong.push(Complaint { setting: "grid", message, notes: vec![String::from("known: edm, geometric")] });
+    }
     wrong
 }
 
+/// The ladder resamples by weights.
+fn steps_with_weights(value: &Value) -> Vec<Complaint> {
+    let Ok(spec) = PitaSpec::deserialize(value) else { return Vec::new() };
+    if spec.anneal.step.has_density() {
+        return Vec::new();
+    }
+    let message = String::from("has no weights, and the ladder resamples by them");
+    let notes = vec![String::from("`pita-bench draw RUN --set anneal.step=...` draws with it from a finished model")];
+    vec![Complaint { setting: "anneal.step", message, notes }]
+}
+
 impl AnnealSpec {
+    /// Whether it steps in another way than paths did before there were others.
+    #[must_use]
+    pub fn planned(&self) -> bool {
+        self.step != Step::default() || self.grid != Grid::default()
+    }
+
     /// Whether the energy head is asked.
     #[must_use]
     pub fn needs_energy(&self) -> bool {

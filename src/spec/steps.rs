@@ -47,6 +47,13 @@ impl Step {
         matches!(self, Ancestral | EulerMaruyama | SdeDpmSolver1 | SdeDpmSolver2m | StochasticHeun | Reversible)
     }
 
+    /// Whether it takes one evaluation, of scores as they are, and its kernel back, if it has one, has no drift.
+    #[must_use]
+    pub fn one_evaluation(self) -> bool {
+        use Step::{Ancestral, EulerMaruyama, SdeDpmSolver1, SdeDpmSolver2m};
+        self.looks_back() || matches!(self, Ancestral | EulerMaruyama | SdeDpmSolver1 | SdeDpmSolver2m)
+    }
+
     /// Whether it is a method without noise that knows nothing but predictions at levels, each taken as it is.
     #[must_use]
     pub fn looks_back(self) -> bool {

@@ -7,10 +7,12 @@ use pita_bench::energy::{Metered, Purpose};
 use pita_bench::error::Error;
 use pita_bench::nn;
 use pita_bench::rng::{self, Stream};
+use pita_bench::samplers::trained::Trained;
 use pita_bench::samplers::{Context, Sampler, build};
 use pita_bench::spec::{
-    AnnealSpec, Between, DitSpec, Engine, InitialSpec, Integrator, NetSpec, Noise, PitaSpec, Precision, RefineSpec,
-    RelaxSpec, Resampling, RunSpec, SamplerSpec, SystemSpec, Target, TrainNoise, TrainOn, TrainSpec, Weights,
+    AnnealSpec, Between, DitSpec, Engine, Grid, InitialSpec, Integrator, NetSpec, Noise, PitaSpec, Precision,
+    RefineSpec, RelaxSpec, Resampling, RunSpec, SamplerSpec, Step, SystemSpec, Target, TrainNoise, TrainOn, TrainSpec,
+    Weights,
 };
 use pita_bench::systems;
 
@@ -40,6 +42,12 @@ fn tiny_path() -> PitaSpec {
     };
     let train = TrainSpec { target: Target::Mixed, noise: TrainNoise::Visited, ..tiny().train };
     PitaSpec { anneal, train, ..tiny() }
+}
+
+/// That with steps that look back, on other levels.
+fn tiny_steps() -> PitaSpec {
+    let anneal = AnnealSpec { step: Step::SdeDpmSolver2m, grid: Grid::Geometric, ..tiny_path().anneal };
+    PitaSpec { anneal, ..tiny_path() }
 }
 
 /// Alanine dipeptide with everything that molecules have and clusters have not: the transformer, Langevin dynamics for the
@@ -95,7 +103,7 @@ fn run(spec: &PitaSpec) -> (Arrays, Context) {
 /// Stopped after every single step and continued in a fresh sampler: the same bits at the end.
 #[test]
 fn resume_anywhere_is_exact() {
-    for spec in [tiny(), tiny_molecule(), tiny_path()] {
+    for spec in [tiny(), tiny_molecule(), tiny_path(), tiny_steps()] {
         let (whole, _) = run(&spec);
         assert_eq!(in_pieces(&mut context(&spec, None), |ctx| start(&spec, ctx)), whole);
     }
@@ -103,13 +111,54 @@ fn resume_anywhere_is_exact() {
 
 #[test]
 fn threads_do_not_matter() {
-    for spec in [tiny(), tiny_molecule(), tiny_path()] {
+    for spec in [tiny(), tiny_molecule(), tiny_path(), tiny_steps()] {
         let with = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             pool.install(|| run(&spec).0)
         };
         assert_eq!(with(1), with(3));
     }
+}
+
+/// Further draws of what a run with path weights left: by number the same whatever is drawn together, energies those of the positions,
+/// weights where there is noise. Other runs leave none.
+#[test]
+fn further_draws() {
+    let spec = tiny_path();
+    let mut ctx = context(&spec, None);
+    let mut sampler = start(&spec, &ctx);
+    while !sampler.step(&mut ctx).unwrap().finished {}
+    let weights = sampler.weights().unwrap();
+    let kt = ctx.system.kt(ctx.system.temperature);
+    let load = |anneal: AnnealSpec| {
+        let spec = SamplerSpec::Pita(PitaSpec { anneal, ..spec.clone() });
+        Trained::load(&spec, &ctx.system, &weights).unwrap()
+    };
+    for (step, grid) in
+        [(Step::Ancestral, Grid::Edm), (Step::SdeDpmSolver2m, Grid::Geometric), (Step::Deis2, Grid::Edm)]
+    {
+        let model = load(AnnealSpec { steps: 7, step, grid, ..spec.anneal.clone() }).unwrap();
+        assert!(model.evaluations() == 7 && !model.weighs_frames());
+        let mut energy = Metered::new(ctx.system.potential(), None);
+        let all = model.draw(&mut energy, kt, 3, 0..40).unwrap();
+        let part = model.draw(&mut energy, kt, 3, 11..17).unwrap();
+        assert_eq!(energy.counts().0[&Purpose::Sampling], 46);
+        assert_eq!((&all.energies[11..17], &all.log_weight[11..17]), (&part.energies[..], &part.log_weight[..]));
+        assert_eq!(all.log_weight.iter().all(|w| *w == 0.0), !step.has_density());
+        let (mut e, mut f) = (vec![0.0; 40], vec![0.0; all.positions.len()]);
+        ctx.system.potential().energy_forces(&all.positions, &mut e, &mut f);
+        assert_eq!(e, all.energies);
+        assert_ne!(model.draw(&mut energy, kt, 4, 0..40).unwrap().positions, all.positions);
+    }
+    assert!(load(AnnealSpec { weights: Weights::KernelRatio, noise: Noise::Published, ..tiny().anneal }).is_none());
+    assert!(run_weights(&tiny()).keys().all(|name| name.contains("_net.")));
+}
+
+fn run_weights(spec: &PitaSpec) -> Arrays {
+    let mut ctx = context(spec, None);
+    let mut sampler = start(spec, &ctx);
+    while !sampler.step(&mut ctx).unwrap().finished {}
+    sampler.weights().unwrap()
 }
 
 /// Relaxation is counted, costs one evaluation a step, and leaves particles whose energies are theirs.

@@ -52,6 +52,23 @@ impl Move {
         self.stages.is_empty() && self.corrector.is_none() && self.terms.iter().all(|t| t.single().is_some())
     }
 
+    /// The same move of coordinates whose data have variance `v`, where it was planned in units of that.
+    #[must_use]
+    pub fn of_variance(mut self, v: f64) -> Self {
+        (self.from, self.to) = (v * self.from, v * self.to);
+        let stages = self.stages.iter_mut().flat_map(|stage| {
+            stage.h *= v;
+            &mut stage.terms
+        });
+        // A score is larger where lengths are smaller; places are lengths.
+        let all = self.terms.iter_mut().chain(stages).chain(self.corrector.iter_mut().flatten());
+        all.flat_map(|terms| &mut terms.scores).for_each(|s| *s *= v);
+        for variances in [&mut self.forward, &mut self.back_drift, &mut self.backward] {
+            variances.iter_mut().for_each(|x| *x *= v);
+        }
+        self
+    }
+
     /// Evaluations of the network.
     #[must_use]
     pub fn evaluations(&self) -> usize {

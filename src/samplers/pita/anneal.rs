@@ -2,9 +2,11 @@
 
 mod path;
 mod setting;
+mod steps;
 
 use path::{Path, PathEnd};
 use setting::Moved;
+use steps::History;
 
 use crate::array::Arrays;
 use crate::diffusion::kernels::Step;
@@ -33,6 +35,8 @@ pub(super) struct Annealer {
     u: Vec<f64>,
     /// Of path weights; empty for others.
     path: Path,
+    /// Of steps that look back; empty for others.
+    history: History,
     /// Steps done.
     pub step: usize,
 }
@@ -48,12 +52,12 @@ impl Annealer {
         let stream = at.stream(Purpose::Anneal, 0);
         let mut x = Vec::with_capacity(n * dim);
         for i in 0..n {
-            let mut draws = stream.at(i as u32);
+            let mut draws = stream.at((at.first + i) as u32);
             x.extend((0..dim).map(|_| sigma * draws.normal()));
         }
         centre(&mut x, dim / 3);
         let path = if at.spec.weights == Weights::Path { Path::new(at, &x)? } else { Path::default() };
-        Ok(Self { x, log_weight: vec![0.0; n], parents: (0..n as i64).collect(), u: Vec::new(), path, step: 0 })
+        Ok(Self { x, log_weight: vec![0.0; n], parents: (0..n as i64).collect(), path, ..Self::default() })
     }
 
     /// Whether t = 0 is reached.
@@ -83,6 +87,7 @@ impl Annealer {
         match at.spec.weights {
             Weights::KernelRatio | Weights::None => self.kernel_step(at, weighted)?,
             Weights::Exact | Weights::Hutchinson => self.feynman_kac_step(at, weighted)?,
+            Weights::Path if at.spec.planned() => self.planned_step(at)?,
             Weights::Path => self.path_step(at)?,
         }
         if !self.x.iter().all(|x| x.is_finite()) {
@@ -113,7 +118,7 @@ impl Annealer {
         let stream = at.stream(Purpose::Anneal, self.step + 1);
         let mut z = Vec::with_capacity(self.x.len());
         for i in 0..self.parents.len() {
-            let mut draws = stream.at(i as u32);
+            let mut draws = stream.at((at.first + i) as u32);
             z.extend((0..dim).map(|_| draws.normal()));
         }
         centre(&mut z, dim / 3);
@@ -216,14 +221,7 @@ impl Annealer {
         let step = Step::new(at.spec.noise, at.gamma.at(t), at.variance, h, h_next);
         let own = Step::denoising(at.spec.noise, at.variance, h, h_next);
         let moved = self.walk(at, &step, h)?;
-        self.path.moved(at, at.gamma.at(t), &moved, &step, &own);
-        if at.spec.between == Between::Energy {
-            self.path.reached(at, at.gamma.at(next), &self.x, h_next)?;
-        }
-        if at.spec.between != Between::None {
-            self.log_weight = self.path.weights();
-        }
-        Ok(())
+        self.weigh(at, &moved, (&step, &own), h_next)
     }
 
     /// The end with path weights: against the true reduced energies `[n]` at the new temperature.
@@ -269,6 +267,7 @@ impl Annealer {
         if at.spec.weights == Weights::Path {
             self.path.select(&self.log_weight, &kept);
         }
+        self.history.select(&kept, dim);
         if !self.u.is_empty() {
             self.u = kept.iter().map(|&i| self.u[i]).collect();
         }
@@ -283,6 +282,7 @@ impl Annealer {
         }
         arrays.insert("anneal.parents".into(), state::integers(&self.parents));
         self.path.save(arrays);
+        self.history.save(arrays);
         arrays.insert("anneal.step".into(), state::integers(&[self.step as i64]));
     }
 
@@ -297,6 +297,7 @@ impl Annealer {
             log_weight: get("log_weight")?,
             u: get("u")?,
             path: Path::load(arrays)?,
+            history: History::load(arrays)?,
             parents: state::i64s(arrays, "anneal.parents")?,
             step: state::i64s(arrays, "anneal.step")?[0] as usize,
         })

@@ -7,11 +7,13 @@
 //! | `buffer` | the data of one rung |
 //! | [`loss`], `train` | both losses with their gradients; batches, Adam, averaged weights |
 //! | `anneal` | weighted particles from noise to the next temperature |
+//! | [`model`] | further draws from what a run leaves |
 //! | `refine` | their moves on the true energy: MALA, Langevin dynamics |
 
 mod anneal;
 mod buffer;
 pub mod loss;
+pub mod model;
 mod refine;
 mod sampler;
 pub(super) mod train;
@@ -20,6 +22,7 @@ use super::{Context, Sampler};
 use crate::error::Result;
 use crate::spec::PitaSpec;
 
+pub use model::Model;
 pub use sampler::Pita;
 
 /// PITA at the beginning of its ladder.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::anneal::{Annealer, Setting};
 use super::buffer::Buffer;
 use super::loss::mean;
+use super::model::{VARIANCE, beta, temperatures};
 use super::refine::{Plan, Refinement};
 use super::train::{Rung, Trainer};
 use crate::array::{Array, Arrays};
@@ -16,7 +17,7 @@ use crate::rng::{self, Stream};
 use crate::samplers::free_energy::{Side, bennett};
 use crate::samplers::md::mala::Mala;
 use crate::samplers::md::{INITIAL_SALT, Md, Role};
-use crate::samplers::{Context, Population, Progress, Sampler, Samples, falling, state};
+use crate::samplers::{Context, Population, Progress, Sampler, Samples, state};
 use crate::spec::{Integrator, PitaSpec, TrainOn, Weights};
 use crate::systems::System;
 
@@ -78,11 +79,7 @@ impl Pita {
     /// # Errors
     /// When the ladder does not lead down to the target.
     pub fn new(spec: &PitaSpec, ctx: &Context) -> Result<Self> {
-        let target = ctx.system.temperature;
-        let mut temperatures = falling("pita", &spec.ladder, target)?;
-        if spec.ladder.is_empty() {
-            temperatures.push(target); // one rung, from the target to itself: gamma is 1
-        }
+        let temperatures = temperatures(spec, ctx.system.temperature)?;
         let mut spec = spec.clone();
         if spec.anneal.weights == Weights::Path && !spec.anneal.needs_energy() {
             // What nobody asks is not trained: half of the cost and all of its second order.
@@ -119,9 +116,8 @@ impl Pita {
         self.system.kt(self.temperatures[rung])
     }
 
-    /// `T_0/T_k`, rounded to two digits as the reference does.
     fn beta(&self, rung: usize) -> f64 {
-        (self.temperatures[0] / self.temperatures[rung] * 100.0).round() / 100.0
+        beta(&self.temperatures, rung)
     }
 
     fn rungs(&self) -> usize {
@@ -227,6 +223,7 @@ impl Pita {
             spec: &self.spec.anneal,
             seed: ctx.seed,
             rung: self.rung as u64,
+            first: 0,
         };
         if self.done == 0 {
             self.annealer = Annealer::new(&setting, self.particles())?;
@@ -420,6 +417,11 @@ impl Sampler for Pita {
         let averaged = self.trainer.averaged();
         let mut arrays = self.net.layout().unpack(averaged.score, "score_net.");
         arrays.extend(self.net.layout().unpack(averaged.energy, "energy_net."));
+        if self.spec.anneal.weights == Weights::Path {
+            // What further draws from it need beside the network.
+            let variance = self.buffers.last().map_or(1.0, Buffer::variance);
+            arrays.insert(VARIANCE.into(), state::floats(&[variance]));
+        }
         Some(arrays)
     }
 }

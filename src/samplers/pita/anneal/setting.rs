@@ -31,6 +31,8 @@ pub(crate) struct Setting<'a> {
     pub seed: u64,
     /// Which rung: keys the random streams.
     pub rung: u64,
+    /// Number of the first particle.
+    pub first: usize,
 }
 
 /// Squares of what moved a particle in one step.

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::samplers::pita::anneal::path::PathEnd;
-use crate::spec::{Between, Noise};
+use crate::spec::{Between, Grid, Noise, Step};
 
 /// Eleven atoms: thirty free dimensions.
 const ATOMS: usize = 11;
@@ -127,4 +127,70 @@ fn path_weights_recover_the_annealed_density() {
     }
     let z = worst(&path_errors(&spec(Noise::Tempered, Between::None, 40), 0.9 * GAMMA));
     assert!(z > 6.0, "a wrong gamma: only {z} standard errors");
+}
+
+fn steps(step: Step, between: Between, steps: usize) -> AnnealSpec {
+    AnnealSpec { step, grid: Grid::Geometric, ..spec(Noise::Tempered, between, steps) }
+}
+
+/// The same steps on other levels are as exact; all of the noise instead of its posterior's part is not.
+#[test]
+fn planned_steps_of_a_harmonic_target_are_exact() {
+    let net = Harmonic(Layout::default());
+    let reduced = |x: &[f64]| 0.5 * GAMMA / SPREAD * x.iter().map(|x| x * x).sum::<f64>();
+    let exact = 15.0 * (std::f64::consts::TAU * SPREAD / GAMMA).ln();
+    for between in [Between::None, Between::KernelRatio] {
+        let (particles, end) = population(&net, SPREAD, &steps(Step::Ancestral, between, 5), 200, 1, reduced);
+        let worst = particles.log_weight.iter().fold(0.0_f64, |m, w| m.max((w - exact).abs()));
+        assert!(worst < 1e-10 && (end.log_z - exact).abs() < 1e-10, "{between:?}: {worst}");
+    }
+    let (_, end) = population(&net, SPREAD, &steps(Step::EulerMaruyama, Between::None, 5), 200, 1, reduced);
+    assert!(end.ess < 0.5, "{end:?}");
+}
+
+/// Weights repair a score that is 10 % too small, whatever a step remembers and wherever particles were resampled.
+#[test]
+fn planned_steps_have_exact_weights() {
+    // The variance of a point is too small for data: more steps where it is.
+    for (step, between, n) in [
+        (Step::EulerMaruyama, Between::None, 40),
+        (Step::Ancestral, Between::KernelRatio, 40),
+        (Step::SdeDpmSolver2m, Between::KernelRatio, 100),
+    ] {
+        let z = worst(&path_errors(&steps(step, between, n), GAMMA));
+        println!("{step:?} {between:?}: {z:.1} standard errors");
+        assert!(z < 4.0, "{step:?}, {between:?}: {z} standard errors");
+    }
+}
+
+/// Without noise the paths of harmonic data are multiples of one another, `x sqrt((v + h')/(v + h))`: methods converge to them with
+/// the order that they claim.
+#[test]
+fn planned_steps_without_noise_have_their_order() {
+    let net = Harmonic(Layout::default());
+    let error = |step: Step, n: usize| {
+        let spec = steps(step, Between::None, n);
+        let at = setting(&net, &spec, SPREAD, 1);
+        let at = Setting { schedule: Elucidating::new(0.5, 60.0), ..at };
+        let mut particles = Annealer::new(&at, 1).unwrap();
+        let start = particles.x[0];
+        // The step to the data has order 1.
+        while particles.step + 1 < n {
+            particles.advance(&at).unwrap();
+        }
+        assert_eq!(particles.log_weight, [0.0]);
+        (particles.x[0] / start - ((SPREAD + 0.25) / (SPREAD + 3_600.0_f64)).sqrt()).abs()
+    };
+    for (step, order) in [
+        (Step::Ddim, 1.0),
+        (Step::DpmSolverPp2m, 2.0),
+        (Step::DpmSolverPp3m, 3.0),
+        (Step::Deis2, 2.0),
+        (Step::Deis3, 3.0),
+    ] {
+        let [coarse, fine] = [201, 401].map(|n| error(step, n));
+        let slope = (coarse / fine).log2();
+        println!("{step:?}: {coarse:.2e} {fine:.2e} slope {slope:.2}");
+        assert!((slope - order).abs() < 0.3, "{step:?}: slope {slope}, expected {order}");
+    }
 }
