@@ -108,7 +108,8 @@ impl Finished {
         if only != *way || !known || spec.anneal.noise != Noise::Tempered {
             return Ok(None);
         }
-        let anneal = AnnealSpec { steps: evaluations, step, grid, ..spec.anneal.clone() };
+        let each = if spec.anneal.guidance { 2 } else { 1 };
+        let anneal = AnnealSpec { steps: (evaluations / each).max(1), step, grid, ..spec.anneal.clone() };
         Ok(Some(SamplerSpec::Pita(PitaSpec { anneal, ..spec.clone() })))
     }
 

@@ -242,7 +242,7 @@ impl On {
             Weights::Exact => net.exact,
             Weights::Hutchinson => net.plain * (1.0 + s.anneal.probes as f64),
             Weights::KernelRatio => 2.0 * net.plain,
-            Weights::Path if s.anneal.needs_energy() => 2.0 * net.plain,
+            Weights::Path if s.anneal.needs_energy() || s.anneal.guidance => 2.0 * net.plain,
             Weights::None | Weights::Path => net.plain,
         };
         let work = (training * n(s.train.batch)).0 as f64 * net.training

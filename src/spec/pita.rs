@@ -323,6 +323,10 @@ settings! {
         /// Where its noise levels lie, `edm` or `geometric`.
         #[serde(skip_serializing_if = "is_default")]
         grid: Grid = Grid::default(), one_of(Grid::WORDS);
+        /// Whether scores are those of the next temperature, extrapolated in beta from this rung's and that of the rung before (guidance
+        /// by two temperatures): two evaluations a step. For networks that know the temperature, from the second rung on.
+        #[serde(skip_serializing_if = "is_default")]
+        guidance: bool = false, flag();
     }
 }
 
@@ -340,7 +344,11 @@ fn noise_and_weights(value: &Value) -> Vec<Complaint> {
         wrong.push(Complaint { setting: "between", message, notes: vec![] });
     }
     if spec.planned() && (spec.noise != Noise::Tempered || spec.weights != Weights::Path) {
-        let setting = if spec.step == Step::default() { "grid" } else { "step" };
+        let setting = match (spec.step == Step::default(), spec.grid == Grid::default()) {
+            (false, _) => "step",
+            (true, false) => "grid",
+            (true, true) => "guidance",
+        };
         let message = String::from("is one of `noise = \"tempered\"` with `weights = \"path\"`");
         wrong.push(Complaint { setting, message, notes: vec![] });
     }
@@ -357,22 +365,29 @@ fn noise_and_weights(value: &Value) -> Vec<Complaint> {
     wrong
 }
 
-/// The ladder resamples by weights.
+/// The ladder resamples by weights; guidance asks one network for two temperatures.
 fn steps_with_weights(value: &Value) -> Vec<Complaint> {
     let Ok(spec) = PitaSpec::deserialize(value) else { return Vec::new() };
-    if spec.anneal.step.has_density() {
-        return Vec::new();
+    let mut wrong = Vec::new();
+    if !spec.anneal.step.has_density() {
+        let message = String::from("has no weights, and the ladder resamples by them");
+        let notes =
+            vec![String::from("`pita-bench draw RUN --set anneal.step=...` draws with it from a finished model")];
+        wrong.push(Complaint { setting: "anneal.step", message, notes });
     }
-    let message = String::from("has no weights, and the ladder resamples by them");
-    let notes = vec![String::from("`pita-bench draw RUN --set anneal.step=...` draws with it from a finished model")];
-    vec![Complaint { setting: "anneal.step", message, notes }]
+    if spec.anneal.guidance && spec.train.rungs != TrainOn::All {
+        let message = String::from("asks the network for the temperature of the rung before");
+        let notes = vec![String::from("`train.rungs = \"all\"` teaches it that")];
+        wrong.push(Complaint { setting: "anneal.guidance", message, notes });
+    }
+    wrong
 }
 
 impl AnnealSpec {
     /// Whether it steps in another way than paths did before there were others.
     #[must_use]
     pub fn planned(&self) -> bool {
-        self.step != Step::default() || self.grid != Grid::default()
+        self.step != Step::default() || self.grid != Grid::default() || self.guidance
     }
 
     /// Whether the energy head is asked.

@@ -11,6 +11,7 @@ use steps::History;
 use crate::array::Arrays;
 use crate::diffusion::kernels::Step;
 use crate::diffusion::sde::{Local, clamp_above, drift_a, drift_x, log_kernel_ratio};
+use crate::diffusion::steps::terms::reach;
 use crate::diffusion::{ess, prior, systematic, systematic_faithful};
 use crate::error::{Error, Result};
 use crate::geometry::centre;
@@ -18,9 +19,9 @@ use crate::metrics::weights::distinct;
 use crate::nn::EnergyOut;
 use crate::rng::Purpose;
 use crate::samplers::state;
-use crate::spec::{Between, Resampling, Weights};
+use crate::spec::{Between, Noise, Resampling, Weights};
 
-pub(super) use setting::Setting;
+pub(super) use setting::{Guide, Setting};
 
 /// The particles of one rung.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -222,6 +223,53 @@ impl Annealer {
         let own = Step::denoising(at.spec.noise, at.variance, h, h_next);
         let moved = self.walk(at, &step, h)?;
         self.weigh(at, &moved, (&step, &own), h_next)
+    }
+
+    /// One step as the settings have it. Without a density nothing is weighed.
+    fn planned_step(&mut self, at: &Setting) -> Result<()> {
+        let (dim, one) = (at.net.dim(), at.planned(self.step));
+        let score = at.guided(&self.x, one.from, self.step)?;
+        let weighed = one.forward[0] > 0.0;
+        let width = one.forward[0].sqrt();
+        let z = if weighed { self.noise(at) } else { vec![0.0; self.x.len()] };
+        self.history.push(score);
+        let mut change = self.history.combine(&one.terms[0]);
+        let score = &self.history.scores[0];
+        let mut all = Vec::with_capacity(self.parents.len());
+        for ((change, z), score) in change.chunks_exact_mut(dim).zip(z.chunks_exact(dim)).zip(score.chunks_exact(dim)) {
+            let mut moved = Moved::default();
+            for ((change, z), s) in change.iter_mut().zip(z).zip(score) {
+                let noise = width * z;
+                *change += noise;
+                moved.noise += noise * noise;
+                moved.change += *change * *change;
+                moved.score += s * s;
+                moved.cross += s * *change;
+            }
+            all.push(moved);
+        }
+        self.x.iter_mut().zip(&change).for_each(|(x, by)| *x += by);
+        centre(&mut self.x, dim / 3);
+        self.history.moved(&change, reach(at.spec.step));
+        if weighed {
+            let step = Step { drift: one.terms[0].scores[0], forward: one.forward[0], backward: one.backward[0] };
+            let own = Step::denoising(Noise::Tempered, at.variance, one.from, one.to);
+            self.weigh(at, &all, (&step, &own), one.to)?;
+        }
+        Ok(())
+    }
+
+    /// Weights after a step of paths.
+    fn weigh(&mut self, at: &Setting, moved: &[Moved], (step, own): (&Step, &Step), h_next: f64) -> Result<()> {
+        let (t, next) = (at.time(self.step), at.time(self.step + 1));
+        self.path.moved(at, at.gamma.at(t), moved, step, own);
+        if at.spec.between == Between::Energy {
+            self.path.reached(at, at.gamma.at(next), &self.x, h_next)?;
+        }
+        if at.spec.between != Between::None {
+            self.log_weight = self.path.weights();
+        }
+        Ok(())
     }
 
     /// The end with path weights: against the true reduced energies `[n]` at the new temperature.

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::anneal::{Annealer, Setting};
+use super::anneal::{Annealer, Guide, Setting};
 use super::loss::Pair;
 use crate::array::Arrays;
 use crate::diffusion::{Elucidating, Gamma};
@@ -35,6 +35,12 @@ pub(super) fn beta(temperatures: &[f64], rung: usize) -> f64 {
     (temperatures[0] / temperatures[rung] * 100.0).round() / 100.0
 }
 
+/// What guides the annealing from a rung, if there is one before it.
+pub(super) fn guide(temperatures: &[f64], rung: usize) -> Option<Guide> {
+    let at = |rung| beta(temperatures, rung);
+    (rung > 0).then(|| Guide::new(at(rung - 1), at(rung), at(rung + 1)))
+}
+
 /// The score network of the last rung, and the paths from there.
 pub struct Model {
     net: Box<dyn Backbone>,
@@ -43,6 +49,7 @@ pub struct Model {
     schedule: Elucidating,
     gamma: f64,
     beta: f64,
+    guide: Option<Guide>,
     /// Of the data per coordinate, in network units.
     variance: f64,
     scale: f64,
@@ -78,6 +85,7 @@ impl Model {
             schedule: Elucidating::new(spec.train.sigma_min, spec.train.sigma_max),
             gamma: temperatures[last] / temperatures[last + 1],
             beta: beta(&temperatures, last),
+            guide: guide(&temperatures, last),
             variance: state::f64s(weights, VARIANCE)?[0],
             scale: system.scale,
         }))
@@ -92,7 +100,8 @@ impl Model {
     /// Evaluations of the network for each draw.
     #[must_use]
     pub fn evaluations(&self) -> usize {
-        self.anneal.steps
+        let guided = self.anneal.guidance && self.guide.is_some();
+        self.anneal.steps * if guided { 2 } else { 1 }
     }
 
     /// Draws particles by number at `kt`, the target's; one energy each.
@@ -111,6 +120,7 @@ impl Model {
             seed,
             rung: FURTHER,
             first: items.start,
+            guide: self.guide,
         };
         let mut particles = Annealer::new(&setting, items.len())?;
         while !particles.finished(&setting) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::anneal::{Annealer, Setting};
 use super::buffer::Buffer;
 use super::loss::mean;
-use super::model::{VARIANCE, beta, temperatures};
+use super::model::{VARIANCE, beta, guide, temperatures};
 use super::refine::{Plan, Refinement};
 use super::train::{Rung, Trainer};
 use crate::array::{Array, Arrays};
@@ -224,6 +224,7 @@ impl Pita {
             seed: ctx.seed,
             rung: self.rung as u64,
             first: 0,
+            guide: guide(&self.temperatures, self.rung),
         };
         if self.done == 0 {
             self.annealer = Annealer::new(&setting, self.particles())?;

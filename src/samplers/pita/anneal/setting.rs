@@ -33,6 +33,24 @@ pub(crate) struct Setting<'a> {
     pub rung: u64,
     /// Number of the first particle.
     pub first: usize,
+    /// The rung before, where there is one.
+    pub guide: Option<Guide>,
+}
+
+/// What scores of the next temperature are extrapolated by.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Guide {
+    /// Conditioning temperature of the rung before.
+    pub hotter: f64,
+    /// How far beyond this rung the next one lies, in units of the distance from the rung before.
+    pub beyond: f64,
+}
+
+impl Guide {
+    /// By the betas of the rung before, of this one, and of the next.
+    pub(crate) fn new(hotter: f64, own: f64, next: f64) -> Self {
+        Self { hotter, beyond: (next - own) / (own - hotter) }
+    }
 }
 
 /// Squares of what moved a particle in one step.

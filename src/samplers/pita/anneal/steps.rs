@@ -1,16 +1,12 @@
 //! Steps and grids other than the default, with the predictions that multistep methods remember. In units of the data's variance they
 //! are those of [`crate::diffusion::steps`].
 
-use super::Annealer;
-use super::setting::{Moved, Setting};
+use super::setting::Setting;
 use crate::array::Arrays;
-use crate::diffusion::kernels::Step;
-use crate::diffusion::steps::terms::reach;
 use crate::diffusion::steps::{Move, Scheme, Terms, grid, plan};
 use crate::error::Result;
-use crate::geometry::centre;
 use crate::samplers::state;
-use crate::spec::{Between, Corrector, Grid, Noise};
+use crate::spec::{Corrector, Grid, Noise};
 
 /// Most predictions that a step looks back to, beside that at hand.
 const KEPT: usize = 2;
@@ -19,19 +15,19 @@ const KEPT: usize = 2;
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct History {
     /// Scores `[n, dim]`.
-    scores: Vec<Vec<f64>>,
+    pub(super) scores: Vec<Vec<f64>>,
     /// Where they were taken, relative to where the particles are.
     places: Vec<Vec<f64>>,
 }
 
 impl History {
-    fn push(&mut self, scores: Vec<f64>) {
+    pub(super) fn push(&mut self, scores: Vec<f64>) {
         self.places.insert(0, vec![0.0; scores.len()]);
         self.scores.insert(0, scores);
     }
 
     /// What terms make of the predictions.
-    fn combine(&self, terms: &Terms) -> Vec<f64> {
+    pub(super) fn combine(&self, terms: &Terms) -> Vec<f64> {
         let mut sum = vec![0.0; self.scores[0].len()];
         for (j, (by_score, by_place)) in terms.scores.iter().zip(&terms.places).enumerate() {
             for ((sum, score), place) in sum.iter_mut().zip(&self.scores[j]).zip(&self.places[j]) {
@@ -42,7 +38,7 @@ impl History {
     }
 
     /// After the particles have moved; predictions that no step looks back to are dropped.
-    fn moved(&mut self, by: &[f64], kept: usize) {
+    pub(super) fn moved(&mut self, by: &[f64], kept: usize) {
         self.scores.truncate(kept);
         self.places.truncate(kept);
         for places in &mut self.places {
@@ -86,6 +82,20 @@ impl Setting<'_> {
         }
     }
 
+    /// Scores for step `k` at variance `h`. With guidance those of the next temperature: tempered paths have noise `h/gamma` about data
+    /// whose score is `gamma` times as long, and at that noise `s + beyond (s - s_hotter)` is the line through two temperatures in beta.
+    /// PTSD extrapolates in the temperature, of which the score of the data is no linear function; in beta it is one.
+    pub(super) fn guided(&self, x: &[f64], h: f64, k: usize) -> Result<Vec<f64>> {
+        let Some(guide) = self.guide.filter(|_| self.spec.guidance) else {
+            return Ok(self.score(x, h, k, false)?.0);
+        };
+        let gamma = self.gamma.at(self.time(k));
+        let (mut own, _) = self.score(x, h / gamma, k, false)?;
+        let (far, _) = Setting { beta: guide.hotter, ..*self }.score(x, h / gamma, k, false)?;
+        own.iter_mut().zip(far).for_each(|(s, far)| *s = (*s + guide.beyond * (*s - far)) / gamma);
+        Ok(own)
+    }
+
     /// Step `k`.
     pub(super) fn planned(&self, k: usize) -> Move {
         let scheme = Scheme {
@@ -101,60 +111,5 @@ impl Setting<'_> {
         let levels: Vec<f64> = (first..=k + 1).map(|k| self.level(k) / self.variance).collect();
         let mut moves = plan(&scheme, &levels);
         moves.swap_remove(k - first).of_variance(self.variance)
-    }
-}
-
-impl Annealer {
-    /// One step as the settings have it. Without a density nothing is weighed.
-    pub(super) fn planned_step(&mut self, at: &Setting) -> Result<()> {
-        let (dim, one) = (at.net.dim(), at.planned(self.step));
-        let (score, _) = at.score(&self.x, one.from, self.step, false)?;
-        let weighed = one.forward[0] > 0.0;
-        let width = one.forward[0].sqrt();
-        let z = if weighed { self.noise(at) } else { vec![0.0; self.x.len()] };
-        self.history.push(score);
-        let mut change = self.history.combine(&one.terms[0]);
-        let score = &self.history.scores[0];
-        let mut all = Vec::with_capacity(self.parents.len());
-        for ((change, z), score) in change.chunks_exact_mut(dim).zip(z.chunks_exact(dim)).zip(score.chunks_exact(dim)) {
-            let mut moved = Moved::default();
-            for ((change, z), s) in change.iter_mut().zip(z).zip(score) {
-                let noise = width * z;
-                *change += noise;
-                moved.noise += noise * noise;
-                moved.change += *change * *change;
-                moved.score += s * s;
-                moved.cross += s * *change;
-            }
-            all.push(moved);
-        }
-        self.x.iter_mut().zip(&change).for_each(|(x, by)| *x += by);
-        centre(&mut self.x, dim / 3);
-        self.history.moved(&change, reach(at.spec.step));
-        if weighed {
-            let step = Step { drift: one.terms[0].scores[0], forward: one.forward[0], backward: one.backward[0] };
-            let own = Step::denoising(Noise::Tempered, at.variance, one.from, one.to);
-            self.weigh(at, &all, (&step, &own), one.to)?;
-        }
-        Ok(())
-    }
-
-    /// Weights after a step of paths.
-    pub(super) fn weigh(
-        &mut self,
-        at: &Setting,
-        moved: &[Moved],
-        (step, own): (&Step, &Step),
-        h_next: f64,
-    ) -> Result<()> {
-        let (t, next) = (at.time(self.step), at.time(self.step + 1));
-        self.path.moved(at, at.gamma.at(t), moved, step, own);
-        if at.spec.between == Between::Energy {
-            self.path.reached(at, at.gamma.at(next), &self.x, h_next)?;
-        }
-        if at.spec.between != Between::None {
-            self.log_weight = self.path.weights();
-        }
-        Ok(())
     }
 }

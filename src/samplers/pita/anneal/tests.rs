@@ -250,7 +250,7 @@ fn the_centre_of_mass_is_left_out() {
 fn setting<'a>(net: &'a dyn Backbone, spec: &'a AnnealSpec, variance: f64, seed: u64) -> Setting<'a> {
     let (params, gamma) = (Pair { score: &[][..], energy: &[][..] }, Gamma::new(GammaSchedule::Constant, GAMMA));
     let schedule = Elucidating::new(SIGMA.0, SIGMA.1);
-    Setting { net, params, beta: 1.0, gamma, schedule, variance, spec, seed, rung: 0, first: 0 }
+    Setting { net, params, beta: 1.0, gamma, schedule, variance, spec, seed, rung: 0, first: 0, guide: None }
 }
 
 fn annealed(setting: &Setting<'_>, n: usize) -> Annealer {

@@ -9,8 +9,73 @@ const ATOMS: usize = 11;
 /// Variance of a coordinate of the data.
 const SPREAD: f64 = 0.7;
 
+/// What a network that only denoises has of the rest.
+macro_rules! no_derivatives {
+    () => {
+        fn energy(&self, _: &[f64], _: Batch<'_>) -> Result<EnergyOut> {
+            Err(Error::Internal("no energy".into()))
+        }
+
+        fn divergence(&self, _: &[f64], _: Batch<'_>) -> Result<(Vec<f64>, Vec<f64>)> {
+            Err(Error::Internal("no divergence".into()))
+        }
+
+        fn denoise_jvp(&self, _: &[f64], _: Batch<'_>, _: &[f64]) -> Result<(Vec<f64>, Vec<f64>)> {
+            Err(Error::Internal("no derivative".into()))
+        }
+
+        fn denoise_vjp(&self, _: &[f64], _: Batch<'_>, _: Cotangent, _: &mut [f64]) -> Result<Vec<f64>> {
+            Err(Error::Internal("nothing to train".into()))
+        }
+
+        fn energy_vjp(&self, _: &[f64], _: Batch<'_>, _: Seeds, _: &mut [f64]) -> Result<EnergyOut> {
+            Err(Error::Internal("nothing to train".into()))
+        }
+    };
+}
+
 /// Harmonic data with its exact score.
 struct Harmonic(Layout);
+
+/// Data `p^beta` of the mixture at the beta that the network is told, by quadrature along the first axis of `r`.
+struct Tempered(Layout);
+
+impl Tempered {
+    /// The score of its noised data at `r`.
+    fn score(beta: f64, h: f64, r: [f64; 3]) -> [f64; 3] {
+        let (mut p, mut slope) = (0.0, 0.0);
+        for i in 0..2_400 {
+            let y = -12.0 + 0.01 * f64::from(i);
+            let weight = -beta * Mixture::at(0.0, [y, 0.0, 0.0]).0 - 0.5 * (r[0] - y).powi(2) / h;
+            p += weight.exp();
+            slope -= weight.exp() * (r[0] - y) / h;
+        }
+        let across = VARIANCE / beta + h;
+        [slope / p, -r[1] / across, -r[2] / across]
+    }
+}
+
+impl Backbone for Tempered {
+    fn layout(&self) -> &Layout {
+        &self.0
+    }
+
+    fn dim(&self) -> usize {
+        DIM
+    }
+
+    fn denoise(&self, _: &[f64], at: Batch<'_>) -> Result<Vec<f64>> {
+        let Batch { h, x, beta } = at;
+        let rows = x.chunks_exact(DIM).zip(h.iter().zip(beta));
+        let row = |(x, (h, beta)): (&[f64], (&f64, &f64))| {
+            let score = Mixture::embed(Self::score(*beta, *h, Mixture::relative(x)));
+            x.iter().zip(score).map(|(x, s)| x + h * s).collect::<Vec<_>>()
+        };
+        Ok(rows.flat_map(row).collect())
+    }
+
+    no_derivatives!();
+}
 
 impl Backbone for Harmonic {
     fn layout(&self) -> &Layout {
@@ -26,25 +91,7 @@ impl Backbone for Harmonic {
         Ok(x.iter().map(|x| x * SPREAD / (SPREAD + h[0])).collect())
     }
 
-    fn energy(&self, _: &[f64], _: Batch<'_>) -> Result<EnergyOut> {
-        Err(Error::Internal("no energy".into()))
-    }
-
-    fn divergence(&self, _: &[f64], _: Batch<'_>) -> Result<(Vec<f64>, Vec<f64>)> {
-        Err(Error::Internal("no divergence".into()))
-    }
-
-    fn denoise_jvp(&self, _: &[f64], _: Batch<'_>, _: &[f64]) -> Result<(Vec<f64>, Vec<f64>)> {
-        Err(Error::Internal("no derivative".into()))
-    }
-
-    fn denoise_vjp(&self, _: &[f64], _: Batch<'_>, _: Cotangent, _: &mut [f64]) -> Result<Vec<f64>> {
-        Err(Error::Internal("nothing to train".into()))
-    }
-
-    fn energy_vjp(&self, _: &[f64], _: Batch<'_>, _: Seeds, _: &mut [f64]) -> Result<EnergyOut> {
-        Err(Error::Internal("nothing to train".into()))
-    }
+    no_derivatives!();
 }
 
 /// Annealed particles with their weights at the end; `reduced` is the true energy there.
@@ -56,7 +103,9 @@ fn population(
     seed: u64,
     reduced: impl Fn(&[f64]) -> f64,
 ) -> (Annealer, PathEnd) {
-    let mut particles = annealed(&setting(net, spec, variance, seed), n);
+    let at = setting(net, spec, variance, seed);
+    // A network that does not know the temperature says the same of both.
+    let mut particles = annealed(&Setting { guide: Some(Guide::new(0.5, 1.0, GAMMA)), ..at }, n);
     let reduced: Vec<f64> = particles.x.chunks_exact(net.dim()).map(reduced).collect();
     let end = particles.finish_path(&reduced);
     (particles, end)
@@ -193,4 +242,31 @@ fn planned_steps_without_noise_have_their_order() {
         println!("{step:?}: {coarse:.2e} {fine:.2e} slope {slope:.2}");
         assert!((slope - order).abs() < 0.3, "{step:?}: slope {slope}, expected {order}");
     }
+}
+
+/// Scores of two temperatures extrapolated to a third: against the truth at that one they err by less than a tenth of what the score of
+/// this rung does in its place, and weights stay exact whatever they are.
+#[test]
+fn guidance_is_nearer_to_the_next_temperature() {
+    let (net, gamma) = (Tempered(Layout::default()), 1.2);
+    let spec = AnnealSpec { guidance: true, ..steps(Step::Ancestral, Between::None, 40) };
+    let at = setting(&net, &spec, VARIANCE, 1);
+    let at =
+        Setting { gamma: Gamma::new(GammaSchedule::Constant, gamma), guide: Some(Guide::new(0.8, 1.0, gamma)), ..at };
+    let places: Vec<[f64; 3]> = (0..25).map(|i| [-4.0 + 0.35 * f64::from(i), 0.3, -0.5]).collect();
+    let x: Vec<f64> = places.iter().flat_map(|r| Mixture::embed(*r)).collect();
+    for h in [0.1, 0.5, 2.0] {
+        let error = |found: Vec<f64>| -> f64 {
+            let truth = places.iter().flat_map(|r| Mixture::embed(Tempered::score(gamma, h / gamma, *r)));
+            // Where particles are counts.
+            let density = |i: usize| (-gamma * Mixture::at(h, places[i / DIM]).0).exp();
+            found.iter().zip(truth).enumerate().map(|(i, (s, t))| density(i) * (s - t / gamma).powi(2)).sum()
+        };
+        let (guided, own) = (error(at.guided(&x, h, 0).unwrap()), error(at.score(&x, h, 0, false).unwrap().0));
+        println!("h {h}: {guided:.2e}, without {own:.2e}");
+        assert!(guided < 0.1 * own, "{h}: {guided} {own}");
+    }
+    let wrong = AnnealSpec { guidance: true, ..steps(Step::Ancestral, Between::None, 60) };
+    let z = worst(&path_errors(&wrong, GAMMA));
+    assert!(z < 4.0, "{z} standard errors");
 }
