@@ -1,18 +1,16 @@
 // float and double behind the same names; the same functions as src/real.rs.
 #pragma once
 
-__device__ inline float root(float x) { return sqrtf(x); }
-__device__ inline double root(double x) { return sqrt(x); }
-__device__ inline float inverse_root(float x) { return rsqrtf(x); }
-__device__ inline double inverse_root(double x) { return rsqrt(x); }
-__device__ inline float logarithm(float x) { return logf(x); }
-__device__ inline double logarithm(double x) { return log(x); }
-__device__ inline float exponential(float x) { return expf(x); }
-__device__ inline double exponential(double x) { return exp(x); }
-__device__ inline float hyperbolic_tangent(float x) { return tanhf(x); }
-__device__ inline double hyperbolic_tangent(double x) { return tanh(x); }
-__device__ inline float magnitude(float x) { return fabsf(x); }
-__device__ inline double magnitude(double x) { return fabs(x); }
+#define BOTH(name, single, wide)                                \
+    __device__ inline float name(float x) { return single(x); } \
+    __device__ inline double name(double x) { return wide(x); }
+BOTH(root, sqrtf, sqrt)
+BOTH(inverse_root, rsqrtf, rsqrt)
+BOTH(logarithm, logf, log)
+BOTH(exponential, expf, exp)
+BOTH(hyperbolic_tangent, tanhf, tanh)
+BOTH(magnitude, fabsf, fabs)
+#undef BOTH
 __device__ inline float multiply_add(float a, float b, float c) { return fmaf(a, b, c); }
 __device__ inline double multiply_add(double a, double b, double c) { return fma(a, b, c); }
 // Angle of the point (x, y).
