@@ -302,7 +302,9 @@ mod tests {
             molecule: None,
         };
         let rows = [&plain, &second];
-        let of = |row: &RunResult, runs: &[&RunResult]| descent(&[course.clone()], runs, &row.row_label(), &pictures);
+        let of = |row: &RunResult, runs: &[&RunResult]| {
+            descent(std::slice::from_ref(&course), runs, &row.row_label(), &pictures)
+        };
         let expected = (vec![1e3, 9e3], vec![vec![2.0, 0.5]]);
         assert_eq!((of(&plain, &rows), of(&second, &rows)), (None, Some(expected.clone())));
         assert_eq!(of(&plain, &[&plain]), Some(expected));

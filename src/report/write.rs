@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::course::Course;
 use super::curves;
-use super::figures::{self, Convergence, Cost, FORMATS, Figure, Quality, SamplesFigure, Shown, Words};
+use super::figures::{self, Areas, Convergence, Cost, FORMATS, Figure, Quality, SamplesFigure, Shown, Words};
 use super::missing::Coverage;
 use super::page::{self, Material, Picture};
 use super::pictures::Pictures;
@@ -95,7 +95,9 @@ impl Album<'_> {
 
 /// The areas under the curves of a figure, as a sentence.
 fn areas(cost: &Cost) -> String {
-    let Some(((first, last), areas)) = cost.panels.first().and_then(Quality::areas) else { return String::new() };
+    let Some(Areas { ends: (first, last), areas }) = cost.panels.first().and_then(Quality::areas) else {
+        return String::new();
+    };
     let areas: Vec<String> =
         areas.iter().map(|(label, area)| format!("{} {area:.2}", label.replace('\n', ", "))).collect();
     format!(

@@ -72,11 +72,20 @@ impl Cost {
     }
 }
 
+/// Areas under curves, from the first point of all of them to the last.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Areas<'a> {
+    /// Evaluations at these two points.
+    pub ends: (f64, f64),
+    /// The area by label of the method.
+    pub areas: Vec<(&'a str, f64)>,
+}
+
 impl Quality {
     /// Areas under the curves: the mean of each over the logarithm of the evaluations, from the first point of all curves to the
-    /// last; beyond its ends a curve keeps its value. Those ends, and the area by label.
+    /// last; beyond its ends a curve keeps its value.
     #[must_use]
-    pub fn areas(&self) -> Option<((f64, f64), Vec<(&str, f64)>)> {
+    pub fn areas(&self) -> Option<Areas<'_>> {
         let curves: Vec<_> = self.methods.iter().filter_map(|m| Some((m.label.as_str(), m.curve.as_ref()?))).collect();
         let first = curves.iter().filter_map(|(_, c)| c.0.first().copied()).fold(f64::INFINITY, f64::min);
         let last = curves.iter().filter_map(|(_, c)| c.0.last().copied()).fold(0.0, f64::max);
@@ -89,7 +98,7 @@ impl Quality {
             stats::area(&points)
         };
         let areas = curves.iter().filter_map(|(label, curve)| Some((*label, area(curve)?)));
-        (first < last).then(|| ((first, last), areas.collect()))
+        (first < last).then(|| Areas { ends: (first, last), areas: areas.collect() })
     }
 }
 
@@ -206,7 +215,7 @@ mod tests {
         let falling = with("falls", (vec![10.0, 100.0], vec![vec![1.0_f64.exp(), 1.0]]));
         let flat = with("stays", (vec![100.0, 1_000.0], vec![vec![3.0, 3.0]]));
         let quality = Quality { metric: String::new(), floor: None, methods: vec![falling, method(&[5.0]), flat] };
-        let (ends, areas) = quality.areas().unwrap();
+        let Areas { ends, areas } = quality.areas().unwrap();
         assert_eq!((ends, areas[0].0, areas[1].0), ((10.0, 1e3), "falls", "stays"));
         assert!((areas[1].1 - 3.0).abs() < 1e-12, "{areas:?}");
         assert!((areas[0].1 - 0.25 * (1.0_f64.exp() + 1.0) - 0.5).abs() < 1e-12, "{areas:?}");

@@ -39,7 +39,7 @@ use std::path::Path;
 use plotters::prelude::*;
 
 pub use convergence::Convergence;
-pub use cost::{Budget, Cost, Method, Quality};
+pub use cost::{Areas, Budget, Cost, Method, Quality};
 pub use curves::{Curve, Curves};
 pub use formats::Words;
 pub use histogram::Histogram;

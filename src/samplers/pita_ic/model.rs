@@ -193,7 +193,7 @@ impl Model {
         &self,
         w: &Weights<f32>,
         kernels: &Kernels,
-        streams: (impl Fn(u64) -> Stream + Sync, impl Fn(u64) -> Stream + Sync),
+        streams: &(impl Fn(u64) -> Stream + Sync, impl Fn(u64) -> Stream + Sync),
         rows: &[f64],
     ) -> Drawn {
         let dim = self.net.dim();

@@ -261,15 +261,14 @@ impl<F: Flow> TaBg<F> {
             self.next_stage(self.stages());
             return Ok(report);
         }
-        let (chosen, population) = self.choose(ctx.seed)?;
-        scalars.extend(chosen);
+        let population = self.choose(ctx.seed, &mut scalars)?;
         let report = Progress { population, ..self.progress("weighting", total, scalars) };
         self.enter(Phase::Gather);
         Ok(report)
     }
 
-    /// Clips the weights and resamples; what there is to say about them.
-    fn choose(&mut self, seed: u64) -> Result<(Vec<(&'static str, f64)>, Option<Population>)> {
+    /// Clips the weights and resamples, and says about them what there is to say.
+    fn choose(&mut self, seed: u64, scalars: &mut Vec<(&'static str, f64)>) -> Result<Option<Population>> {
         let spec = &self.spec.anneal;
         let drawn = self.log_w.len();
         let raw = crate::diffusion::ess(&self.log_w);
@@ -300,7 +299,7 @@ impl<F: Flow> TaBg<F> {
         let population = self.population(self.stage + 1, kept.iter().map(|&i| i as usize), &log_w);
         (self.log_w, self.energies) = (Vec::new(), Vec::new());
         let passes = (spec.steps * spec.batch.min(spec.buffer)) as f64 / distinct.len() as f64;
-        let scalars = vec![
+        scalars.extend([
             ("anneal.ess", ess),
             ("anneal.ess_unclipped", raw),
             ("anneal.clipped", clipped as f64),
@@ -309,8 +308,8 @@ impl<F: Flow> TaBg<F> {
             // How often training sees each of them: after ten or twenty times it has learnt them by heart.
             ("anneal.passes", passes),
             ("anneal.log_z", log_z),
-        ];
-        Ok((scalars, population))
+        ]);
+        Ok(population)
     }
 
     /// Those of the draws so far, and the logarithms of their weights at a temperature of the ladder.

@@ -77,7 +77,7 @@ impl PitaIc {
         let highest = self.spec.anneal.denoised_from().powi(2);
         let first = levels.iter().position(|h| *h <= highest).unwrap_or(levels.len() - 1);
         let kernels = model.kernels(&self.spec.anneal, levels[first..].to_vec(), self.gamma());
-        let moved = model.renoise(learner.averaged(), &kernels, (way(0), way(1)), &self.mala.positions);
+        let moved = model.renoise(learner.averaged(), &kernels, &(way(0), way(1)), &self.mala.positions);
         let (mut energies, mut forces) = (vec![0.0; self.mala.len()], vec![0.0; moved.rows.len()]);
         model.chart.evaluate(&mut ctx.energy, Purpose::Refinement, &moved.rows, &mut energies, &mut forces)?;
         self.levels = Some(levels);
