@@ -44,12 +44,6 @@ fn tiny_path() -> PitaSpec {
     PitaSpec { anneal, train, ..tiny() }
 }
 
-/// That with steps that look back, on other levels.
-fn tiny_steps() -> PitaSpec {
-    let anneal = AnnealSpec { step: Step::SdeDpmSolver2m, grid: Grid::Geometric, ..tiny_path().anneal };
-    PitaSpec { anneal, ..tiny_path() }
-}
-
 /// Alanine dipeptide with everything that molecules have and clusters have not: the transformer, Langevin dynamics for the
 /// initial data and for relaxation, one network per rung.
 fn tiny_molecule() -> PitaSpec {
@@ -103,7 +97,7 @@ fn run(spec: &PitaSpec) -> (Arrays, Context) {
 /// Stopped after every single step and continued in a fresh sampler: the same bits at the end.
 #[test]
 fn resume_anywhere_is_exact() {
-    for spec in [tiny(), tiny_molecule(), tiny_path(), tiny_steps()] {
+    for spec in [tiny(), tiny_molecule(), tiny_path()] {
         let (whole, _) = run(&spec);
         assert_eq!(in_pieces(&mut context(&spec, None), |ctx| start(&spec, ctx)), whole);
     }
@@ -111,7 +105,7 @@ fn resume_anywhere_is_exact() {
 
 #[test]
 fn threads_do_not_matter() {
-    for spec in [tiny(), tiny_molecule(), tiny_path(), tiny_steps()] {
+    for spec in [tiny(), tiny_molecule(), tiny_path()] {
         let with = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             pool.install(|| run(&spec).0)

@@ -256,6 +256,12 @@ impl Pita {
                     self.drawn = made.select(&there);
                     self.log_weight = there.iter().map(|&i| log_weight[i]).collect();
                     kept.retain(|i| there.binary_search(i).is_ok());
+                    if kept.is_empty() {
+                        return Err(Error::Numerical(format!(
+                            "no particle that was resampled at the target has a reduced energy within {REASONABLE}: the annealing \
+                             failed; train longer or take more steps"
+                        )));
+                    }
                     self.chosen = kept.iter().map(|i| there.partition_point(|j| j < i) as i64).collect();
                 }
                 mala = mala.select(&kept);

@@ -244,7 +244,7 @@ fn planned_steps_without_noise_have_their_order() {
     }
 }
 
-/// Scores of two temperatures extrapolated to a third: against the truth at that one they err by less than a tenth of what the score of
+/// Scores of two temperatures extrapolated to a third: against the truth at that one they err by less than a fifth of what the score of
 /// this rung does in its place, and weights stay exact whatever they are.
 #[test]
 fn guidance_is_nearer_to_the_next_temperature() {
@@ -264,9 +264,31 @@ fn guidance_is_nearer_to_the_next_temperature() {
         };
         let (guided, own) = (error(at.guided(&x, h, 0).unwrap()), error(at.score(&x, h, 0, false).unwrap().0));
         println!("h {h}: {guided:.2e}, without {own:.2e}");
-        assert!(guided < 0.1 * own, "{h}: {guided} {own}");
+        assert!(guided < 0.2 * own, "{h}: {guided} {own}");
     }
     let wrong = AnnealSpec { guidance: true, ..steps(Step::Ancestral, Between::None, 60) };
     let z = worst(&path_errors(&wrong, GAMMA));
     assert!(z < 4.0, "{z} standard errors");
+}
+
+/// What a step looks back to is in checkpoints, and is chosen with the particles: saved and read at every step, the same bits.
+#[test]
+fn histories_are_kept() {
+    let net = sloppy();
+    let spec = AnnealSpec { ess_threshold: 0.99, ..steps(Step::SdeDpmSolver2m, Between::KernelRatio, 30) };
+    let at = setting(&net, &spec, VARIANCE, 1);
+    let whole = annealed(&at, 200);
+    let mut particles = Annealer::new(&at, 200).unwrap();
+    let mut resampled = 0;
+    while !particles.finished(&at) {
+        particles.advance(&at).unwrap();
+        resampled += usize::from(!particles.parents.is_sorted_by(|a, b| a < b));
+        let mut arrays = Arrays::new();
+        particles.save(&mut arrays);
+        assert!(arrays.contains_key("anneal.history.0.scores"));
+        let again = Annealer::load(&arrays).unwrap();
+        assert!(again == particles, "step {}", particles.step);
+        particles = again;
+    }
+    assert!(particles == whole && resampled > 0);
 }
