@@ -91,16 +91,18 @@ pub fn write_npz(path: impl AsRef<Path>, arrays: &Arrays) -> Result<()> {
     disk::replace(path, |file| file.write_all(&bytes)).map_err(Error::io(path))
 }
 
-/// The bytes of the file. In memory first: the zip writer panics, or hides the system's reason, when a write fails.
+/// The bytes of the file. In memory first: the zip writer panics, or hides the system's reason, when a write fails. Array by array: its
+/// compressor takes longer to clear its buffer for a number than to compress it.
 fn encode(arrays: &Arrays) -> std::io::Result<Vec<u8>> {
-    let mut npz = npyz::npz::NpzWriter::new(Cursor::new(Vec::new()));
+    let mut file = npyz::zip::ZipWriter::new(Cursor::new(Vec::new()));
     // The default is the current time: the same arrays would give other bytes two seconds later.
     let options = npyz::zip::write::FileOptions::default().last_modified_time(npyz::zip::DateTime::default());
     for (name, array) in arrays {
         let shape: Vec<u64> = array.shape.iter().map(|&n| n as u64).collect();
+        let mut bytes = Vec::new();
         macro_rules! put {
             ($v:expr) => {{
-                let mut w = npz.array(name, options)?.default_dtype().shape(&shape).begin_nd()?;
+                let mut w = npyz::WriteOptions::new().default_dtype().shape(&shape).writer(&mut bytes).begin_nd()?;
                 w.extend($v.iter().copied())?;
                 w.finish()?;
             }};
@@ -110,8 +112,10 @@ fn encode(arrays: &Arrays) -> std::io::Result<Vec<u8>> {
             Data::F64(v) => put!(v),
             Data::I64(v) => put!(v),
         }
+        file.start_file(npyz::npz::file_name_from_array_name(name), options)?;
+        file.write_all(&bytes)?;
     }
-    Ok(npz.zip_writer().finish().map_err(std::io::Error::other)?.into_inner())
+    Ok(file.finish().map_err(std::io::Error::other)?.into_inner())
 }
 
 #[cfg(test)]

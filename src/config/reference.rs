@@ -48,7 +48,7 @@ fn ladder(hot: f64, target: f64) -> Vec<f64> {
 }
 
 /// Accepted ensembles that are part of the program, as `system-temperature`.
-pub const ACCEPTED: &[&str] = &["lj13-1", "lj55-1", "aldp-300", "al3-300"];
+pub const ACCEPTED: &[&str] = &["lj13-1", "lj55-1", "aldp-300", "al3-300", "al3-310"];
 
 /// Fewest trajectories that are worth a fit, and fewest steps between their frames.
 const LEAST: (usize, usize) = (4, 10);

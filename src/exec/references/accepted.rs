@@ -83,7 +83,7 @@ macro_rules! embedded {
     };
 }
 
-static EMBEDDED: &[Embedded] = &embedded!["lj13-1", "lj55-1", "aldp-300", "al3-300"];
+static EMBEDDED: &[Embedded] = &embedded!["lj13-1", "lj55-1", "aldp-300", "al3-300", "al3-310"];
 
 /// Names of the accepted ensembles of the program and of a results folder.
 #[must_use]

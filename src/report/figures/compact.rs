@@ -7,7 +7,8 @@ use std::fmt::Write;
 #[must_use]
 pub(super) fn compact(svg: &str) -> String {
     let mut out = String::with_capacity(svg.len());
-    let mut open: Option<&str> = None;
+    // Where the last rectangle of an open path stands: the next one is told from there, in fewer digits.
+    let mut open: Option<(u32, u32)> = None;
     let mut lines = svg.lines().peekable();
     while let Some(line) = lines.next() {
         let Some(rectangle) = Rectangle::read(line) else {
@@ -21,12 +22,16 @@ pub(super) fn compact(svg: &str) -> String {
             out.push('\n');
             continue;
         }
-        if open.is_none() {
-            let _ = write!(out, "<path shape-rendering=\"crispEdges\" fill=\"{}\" d=\"", rectangle.fill);
-            open = Some(rectangle.fill);
-        }
-        let Rectangle { x, y, width, height, .. } = rectangle;
-        let _ = write!(out, "M{x} {y}h{width}v{height}h-{width}z");
+        let Rectangle { x, y, width, height, fill } = rectangle;
+        let _ = match open {
+            None => write!(out, "<path shape-rendering=\"crispEdges\" fill=\"{fill}\" d=\"M{x} {y}"),
+            Some(last) => {
+                let (right, down) = (i64::from(x) - i64::from(last.0), i64::from(y) - i64::from(last.1));
+                write!(out, "m{right}{}{down}", if down < 0 { "" } else { " " })
+            }
+        };
+        let _ = write!(out, "h{width}v{height}h-{width}z");
+        open = Some((x, y));
         if !more {
             out.push_str("\"/>\n");
             open = None;
@@ -81,7 +86,7 @@ mod tests {
             .join("\n");
         let expected = [
             "<svg>".into(),
-            "<path shape-rendering=\"crispEdges\" fill=\"#A\" d=\"M1 2h3v4h-3zM4 2h3v4h-3z\"/>".into(),
+            "<path shape-rendering=\"crispEdges\" fill=\"#A\" d=\"M1 2h3v4h-3zm3 0h3v4h-3z\"/>".into(),
             rect(7, "#B", "1"),
             rect(9, "#B", "0.5"),
             String::new(),
