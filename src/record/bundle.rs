@@ -102,7 +102,7 @@ pub fn index(run: &RunDir, wanted: impl Fn(&str) -> bool) -> Result<Index> {
     }
     let request: Request = atomic::read_json(&run.file("spec.json"))?;
     let mut names: Vec<String> = FILES.iter().map(|name| (*name).to_owned()).collect();
-    if run.status() == Status::Complete {
+    if run.status().has_samples() {
         names.extend(manifest::read(&run.path)?.into_iter().map(|(_, name)| name).filter(|n| evaluation::is_name(n)));
     }
     let mut files = Vec::new();

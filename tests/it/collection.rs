@@ -5,7 +5,7 @@ use std::io::Read;
 use crate::common::place::{Place, TINY, ends_with, text};
 use serde_json::Value;
 
-/// A second row for it.
+/// A second row for it, whose budget ends it after some of its samples.
 const MALA: &str = r#"
 [samplers.mala]
 kind = "md"
@@ -15,6 +15,7 @@ walkers = 4
 equilibration = 50
 stride = 5
 samples = 40
+budget = 320
 "#;
 
 fn two_rows() -> Place {
@@ -47,6 +48,8 @@ fn tables_anywhere_and_runs_elsewhere() {
     assert!(!inside.contains(&here), "{here}");
 
     let own = tables(&place, &[&experiment]);
+    let partial = text(&place.run(&["ls", "--status", "partial"]));
+    assert!(partial.contains("MALA") || partial.contains("mala"), "{partial}");
     let elsewhere = Place::new("");
     for from in [&whole, &slim] {
         assert_eq!(tables(&elsewhere, &["--from", from]), own, "{from}");
