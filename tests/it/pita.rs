@@ -195,12 +195,27 @@ fn path_weights_come_with_the_samples() {
 /// At the target what was drawn is kept with its weights, and resampled by them before it is refined.
 #[test]
 fn paths_are_resampled_at_the_target() {
-    let plain = run(&PitaSpec { refine: RefineSpec { steps: 0, ..RefineSpec::default() }, ..tiny_path() }).0;
+    let anneal = AnnealSpec { between: Between::None, ..tiny_path().anneal };
+    let spec = PitaSpec { anneal, refine: RefineSpec { steps: 0, ..RefineSpec::default() }, ..tiny_path() };
+    let mut ctx = context(&spec, None);
+    let mut sampler = start(&spec, &ctx);
+    let mut ancestors = Vec::new();
+    loop {
+        let progress = sampler.step(&mut ctx).unwrap();
+        ancestors.extend(progress.scalars.iter().filter(|(name, _)| name == "anneal.unique_parents").map(|s| s.1));
+        if progress.finished {
+            break;
+        }
+    }
+    let plain = sampler.samples().unwrap();
     let (positions, parents) = (plain["positions"].to_f64(), plain["reweighted.parents"].as_i64().unwrap());
     let of = |i: i64| &positions[i as usize * 39..][..39];
     let resampled = plain["reweighted.positions"].to_f64();
     assert!(parents.iter().zip(resampled.chunks(39)).all(|(&i, x)| of(i) == x) && parents.len() > 1);
     // Systematic resampling: as often as the weight says, up to one.
+    let mut distinct = parents.to_vec();
+    distinct.dedup();
+    assert!(ancestors.ends_with(&[distinct.len() as f64]) && distinct.len() < 50, "{ancestors:?}");
     let weights = plain["log_weight"].to_f64();
     let top = weights.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let total: f64 = weights.iter().map(|w| (w - top).exp()).sum();

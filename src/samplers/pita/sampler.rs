@@ -231,10 +231,7 @@ impl Pita {
         }
         self.annealer.advance(&setting)?;
         self.done = self.annealer.step;
-        let mut scalars = vec![
-            ("anneal.ess".to_owned(), self.annealer.ess()),
-            ("anneal.unique_parents".to_owned(), self.annealer.unique_parents() as f64),
-        ];
+        let mut scalars = vec![("anneal.ess".to_owned(), self.annealer.ess())];
         let finished = self.annealer.finished(&setting);
         if finished {
             let x = self.annealer.x.iter().map(|x| x * self.system.scale).collect();
@@ -274,6 +271,8 @@ impl Pita {
             let first = self.mala_step * self.temperatures[self.rung + 1] / self.temperatures[0];
             self.refinement = Refinement::new(mala, first, self.spec.refine.acceptance);
         }
+        // After the resampling by the true energy, which takes most of them away.
+        scalars.push(("anneal.unique_parents".to_owned(), self.annealer.unique_parents() as f64));
         let report = self.progress("annealing", self.spec.anneal.steps, scalars);
         if finished {
             self.next_phase(Phase::Refine);
