@@ -173,7 +173,14 @@ fn panel<DB: DrawingBackend>(area: &DrawingArea<DB, Shift>, quality: &Quality) -
     for (i, method) in quality.methods.iter().enumerate() {
         if let Some((evaluations, seeds)) = &method.curve {
             let logs = |values: &Vec<f64>| values.iter().copied().map(log).collect::<Vec<f64>>();
-            Band::new(logs(evaluations), seeds.iter().map(logs).collect()).draw(&mut chart, i, y)?;
+            let band = Band::new(logs(evaluations), seeds.iter().map(logs).collect());
+            band.draw(&mut chart, i, y)?;
+            // Colours come again after six methods; with markers a curve is told from all others.
+            let points = band.x.iter().zip(&band.mean).filter_map(|(x, mean)| Some((*x, mean.as_ref()?.0)));
+            let points = points.filter(|p| (y.0..=y.1).contains(&p.1));
+            chart
+                .draw_series(points.map(|at| EmptyElement::at(at) + style::marker(i, 8.0, (0, 0))))
+                .map_err(|e| e.to_string())?;
         }
     }
     for (i, (method, aside)) in quality.methods.iter().zip(&aside).enumerate() {

@@ -225,7 +225,8 @@ fn swatch<DB: DrawingBackend>(area: &DrawingArea<DB, Shift>, key: &Key, x: i32, 
 
 /// The marker of method `i`, of this radius around a point: circle, square, triangle, diamond, in turn.
 pub(super) fn marker(i: usize, radius: f64, (x, y): (i32, i32)) -> Polygon<(i32, i32)> {
-    let (corners, turn) = [(24, 0.0), (4, 0.125), (3, 0.75), (4, 0.0)][i % 4];
+    let round = if radius < 10.0 { 12 } else { 24 };
+    let (corners, turn) = [(round, 0.0), (4, 0.125), (3, 0.75), (4, 0.0)][i % 4];
     let points: Vec<(i32, i32)> = (0..corners)
         .map(|k| {
             let angle = std::f64::consts::TAU * (f64::from(k) / f64::from(corners) + turn);
