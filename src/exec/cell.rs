@@ -19,7 +19,7 @@ use crate::identity;
 use crate::plan::Action;
 use crate::record::{
     Claim, Evaluation, EventLog, Failure, Kind, Partial, Provenance, Request, RunDir, Session, Status, atomic,
-    checkpoint, evaluation, events, manifest, timestamp,
+    checkpoint, evaluation, events, manifest, populations, timestamp,
 };
 use crate::samplers::{Population, Progress, Samples};
 
@@ -150,6 +150,7 @@ fn evaluate(shop: &Shop<'_>, planned: &Planned) -> Result<()> {
     let evaluation = Evaluation {
         metrics: judged.metrics,
         reweighted: judged.reweighted,
+        curve: judged.curve,
         ..Evaluation::new(&yardstick, cell.seed, &cell.eval)
     };
     evaluation::keep(run, &evaluation)
@@ -258,9 +259,10 @@ impl<'a> Attempt<'a> {
                         let values = progress.scalars.iter().map(finite).collect();
                         self.events.append(Kind::Scalars { step, phase: progress.phase, values })?;
                     }
-                    if let Some(Population { temperature, energies }) = progress.population {
+                    if let Some(Population { temperature, positions }) = progress.population {
                         let evaluations = progress.evaluations;
-                        self.events.append(Kind::Population { step, temperature, evaluations, energies })?;
+                        populations::keep(&run.path, step, positions)?;
+                        self.events.append(Kind::Population { step, temperature, evaluations })?;
                     }
                     if progress.finished {
                         break;

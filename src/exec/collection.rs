@@ -39,7 +39,7 @@ const REFERENCE_BYTES: u64 = 4 << 30;
 /// More than an archive has behind its end.
 const TAIL: u64 = 1 << 20;
 /// Files of a run that hold samples and models: most of its size.
-const LARGE: [&str; 2] = ["samples.npz", "weights.safetensors"];
+const LARGE: [&str; 3] = ["samples.npz", "weights.safetensors", "populations.npz"];
 /// Files of a reference, the large one first.
 const REFERENCE: [&str; 2] = ["reference.npz", "reference.json"];
 

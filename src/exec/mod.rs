@@ -25,6 +25,7 @@
 
 mod cell;
 pub mod collection;
+mod curve;
 mod external;
 pub mod forecast;
 pub mod further;

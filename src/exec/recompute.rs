@@ -210,6 +210,12 @@ fn metrics(
             }
         }
     }
+    // Bundles without samples have no particles either; older evaluations have no curve.
+    let known = !evaluation.curve.is_empty() && evaluation.curve.len() == judged.curve.len();
+    if same_machine && known && evaluation.curve != judged.curve {
+        let path = run.file(&crate::record::evaluation::name(&evaluation.digest));
+        return Err(Error::Digest { path, message: "its curve is not what its particles give".into() });
+    }
     Ok(())
 }
 

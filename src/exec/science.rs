@@ -16,6 +16,7 @@ use crate::device;
 use crate::energy::{Counts, Metered};
 use crate::error::{Error, Result};
 use crate::metrics::{self, ReferenceSet};
+use crate::record::evaluation::Point;
 use crate::samplers::trained::Trained;
 use crate::samplers::{self, Context, Progress, Sampler, Samples};
 use crate::spec::{SamplerSpec, SystemSpec, Weighted};
@@ -27,6 +28,8 @@ pub struct Judgement {
     pub metrics: Vec<Value>,
     /// The same for the samples after resampling by their importance weights, where that is another row of the table.
     pub reweighted: Vec<Value>,
+    /// What stopping earlier would have been worth.
+    pub curve: Vec<Point>,
 }
 
 /// What the harness asks of the science.
@@ -120,7 +123,8 @@ impl Science for Builtin {
         let weighted = cell.run.sampler.weighted() != Weighted::Never;
         let reweighted = weighted.then(|| metrics::weights::reweighted(&samples, cell.seed)).flatten();
         let reweighted = reweighted.as_ref().map_or(Ok(Vec::new()), |samples| judged(samples, None))?;
-        Ok(Judgement { metrics, reweighted })
+        let curve = super::curve::curve(&system, cell, run, &samples, &set)?;
+        Ok(Judgement { metrics, reweighted, curve })
     }
 }
 

@@ -73,7 +73,7 @@ impl Science for Chains {
         let x = samples["positions"].to_f64()[0];
         let metric = serde_json::json!({"id": "x", "version": 1, "unit": "1", "direction": "lower", "value": x,
             "lo": x - 0.1, "hi": x + 0.1, "floor": null, "n_samples": cell.eval.n});
-        Ok(Judgement { metrics: vec![metric], reweighted: vec![] })
+        Ok(Judgement { metrics: vec![metric], reweighted: vec![], curve: vec![] })
     }
 }
 

@@ -28,6 +28,7 @@ pub const FILES: &[&str] = &[
     "counts.json",
     "samples.npz",
     "weights.safetensors",
+    "populations.npz",
     "partial.json",
     "metrics.json",
     "failure.json",

@@ -4,6 +4,7 @@
 //! Runs of versions that kept one judgement have a `metrics.json` instead. It is read where it lies, as the oldest
 //! evaluation, by code that is not ours; the next evaluation of the run seals it as it is.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -48,9 +49,21 @@ pub struct Evaluation {
     /// Those of the samples resampled by their importance weights, for methods whose weights are a row of their own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reweighted: Vec<Value>,
+    /// What stopping earlier would have been worth, in the order of the cost: of the second row, where there are two.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub curve: Vec<Point>,
     /// The evaluation settings; absent in records of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub eval: Option<EvalSpec>,
+}
+
+/// A run on its way, judged as its samples are, without intervals.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Point {
+    /// Charged energy evaluations until then.
+    pub evaluations: f64,
+    /// Values by metric.
+    pub metrics: BTreeMap<String, f64>,
 }
 
 impl Evaluation {
@@ -68,6 +81,7 @@ impl Evaluation {
             seed: Some(seed),
             metrics: Vec::new(),
             reweighted: Vec::new(),
+            curve: Vec::new(),
             eval: Some(eval.clone()),
         }
     }

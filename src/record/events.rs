@@ -47,7 +47,7 @@ pub enum Kind {
         /// By name; `null` for a number that is not finite.
         values: BTreeMap<String, Option<f64>>,
     },
-    /// Particles on their way to the target. After a resume they may come twice.
+    /// Particles on their way to the target; some of them are in `populations.npz`. After a resume they may come twice.
     Population {
         /// Steps done.
         step: u64,
@@ -55,8 +55,6 @@ pub enum Kind {
         temperature: f64,
         /// Charged energy evaluations so far.
         evaluations: u64,
-        /// Quantiles of their reduced energies, the middles of equal shares of the weight.
-        energies: Vec<f64>,
     },
     /// A checkpoint was written.
     Checkpoint {

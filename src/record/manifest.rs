@@ -13,7 +13,8 @@ use crate::error::{Error, Result};
 pub const NAME: &str = "MANIFEST.sha256";
 
 /// Files that a manifest lists, where they exist: what came out. All are functions of spec, seed and code alone.
-pub const FILES: &[&str] = &["counts.json", "partial.json", "samples.npz", "spec.json", "weights.safetensors"];
+pub const FILES: &[&str] =
+    &["counts.json", "partial.json", "populations.npz", "samples.npz", "spec.json", "weights.safetensors"];
 
 /// Files that it lists too: how the run came to be. They are this run's own. Older versions did not seal them.
 pub const HISTORY: &[&str] = &["events.jsonl", "provenance.json"];

@@ -6,6 +6,7 @@
 //!   counts.json          energy evaluations by purpose                 } for the same spec, seed and code,
 //!   samples.npz          the result                                    } however often the run was interrupted
 //!   weights.safetensors  trained networks, if any                      }
+//!   populations.npz      particles on their way to the target, if any  }
 //!   partial.json         why there are fewer samples than asked, if so }
 //!   MANIFEST.sha256      `sha256sum -c` format, written last: the run is committed; evaluations are added as they are made
 //!   provenance.json      spec, code and env digests; when, where, how long
@@ -31,6 +32,7 @@ pub mod events;
 mod files;
 mod folder;
 pub mod manifest;
+pub mod populations;
 mod results;
 pub mod tar;
 

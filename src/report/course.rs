@@ -1,12 +1,10 @@
-//! What a run recorded of its way: the rungs of its ladder, its populations there, and its losses.
+//! What a run recorded of its way: the rungs of its ladder, and its losses.
 
 use std::collections::BTreeMap;
 
 use super::runs::RunResult;
 use crate::error::Result;
-use crate::metrics::wasserstein::{Pooled, pooled};
 use crate::record::events::{self, Event, Kind};
-use crate::samplers::Population;
 
 /// One step down a ladder, as recorded; `None` for what the sampler does not record.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -32,8 +30,6 @@ pub struct Course {
     pub temperature: f64,
     /// From hot to cold.
     pub rungs: Vec<Rung>,
-    /// Charged evaluations so far, and the particles then.
-    pub populations: Vec<(f64, Population)>,
     /// Losses by name: training steps recorded before, and the value.
     pub losses: BTreeMap<String, Vec<(f64, f64)>>,
     /// Training steps recorded before each rung but the first.
@@ -56,7 +52,7 @@ impl Course {
         let Some(folder) = run.samples_path.as_ref().and_then(|p| p.parent()) else { return Ok(None) };
         let events = events::read(&folder.join("events.jsonl"))?;
         let course = Self::read(&events, run.temperature);
-        let found = !course.rungs.is_empty() || !course.losses.is_empty() || !course.populations.is_empty();
+        let found = !course.rungs.is_empty() || !course.losses.is_empty();
         Ok(found.then(|| Self { label: run.row_label(), system: run.system.clone(), ..course }))
     }
 
@@ -64,19 +60,12 @@ impl Course {
     fn read(events: &[Event], target: f64) -> Self {
         // After a resume a step may come twice, with the same numbers.
         let mut steps: BTreeMap<u64, (&str, &Values)> = BTreeMap::new();
-        let mut populations = BTreeMap::new();
         for event in events {
-            match &event.kind {
-                Kind::Scalars { step, phase, values } => _ = steps.insert(*step, (phase, values)),
-                Kind::Population { step, temperature, evaluations, energies } => {
-                    let population = Population { temperature: *temperature, energies: energies.clone() };
-                    populations.insert(*step, (*evaluations as f64, population));
-                }
-                _ => {}
+            if let Kind::Scalars { step, phase, values } = &event.kind {
+                steps.insert(*step, (phase, values));
             }
         }
-        let populations = populations.into_values().collect();
-        let mut course = Self { temperature: target, populations, ..Self::default() };
+        let mut course = Self { temperature: target, ..Self::default() };
         let mut rungs: Vec<(Named, Vec<&Values>)> = Vec::new();
         let mut trained = 0.0;
         for (phase, values) in steps.into_values() {
@@ -108,24 +97,6 @@ impl Course {
             course.rungs.push(rung);
         }
         course
-    }
-}
-
-impl Course {
-    /// Energy-W1 to reduced energies of the reference, had the run stopped at each of its populations and reweighted it to the
-    /// target: `(evaluations, kT)`.
-    #[must_use]
-    pub fn quality(&self, reference: &[f64]) -> Vec<(f64, f64)> {
-        let reference = Pooled::new(reference, 1);
-        let value = |population: &Population| {
-            let ratio = population.temperature / self.temperature;
-            let reduced: Vec<f64> = population.energies.iter().map(|u| u * ratio).collect();
-            // exp(-E/kT) over what the particles are drawn from, exp(-E/kT').
-            let least = population.energies.iter().copied().fold(f64::INFINITY, f64::min);
-            let masses: Vec<f64> = population.energies.iter().map(|u| (-(ratio - 1.0) * (u - least)).exp()).collect();
-            pooled(1, &Pooled::new(&reduced, 1), Some(&masses), &reference, None)
-        };
-        self.populations.iter().filter_map(|(evaluations, p)| Some((*evaluations, value(p)?))).collect()
     }
 }
 
@@ -200,25 +171,6 @@ mod tests {
         assert_eq!(course.rungs, [first, last]);
         assert_eq!(course.losses["score"], [(0.0, 9.0), (1.0, 8.0), (2.0, 7.0)]);
         assert_eq!(course.borders, [2.0]);
-    }
-
-    /// Two particles at T = 2 with E/kT' of 1 and 2: at T = 1 they have 2 and 4 and weights 1 and exp(-1).
-    #[test]
-    fn populations_are_reweighted() {
-        let population = |step, temperature, evaluations, energies: &[f64]| Event {
-            n: 0,
-            time: String::new(),
-            kind: Kind::Population { step, temperature, evaluations, energies: energies.to_vec() },
-        };
-        let events = [
-            population(3, 2.0, 10, &[1.0, 2.0]),
-            population(9, 1.0, 30, &[2.0, 3.0]),
-            population(9, 1.0, 30, &[2.0, 3.0]),
-        ];
-        let quality = Course::read(&events, 1.0).quality(&[2.0]);
-        let second = (-1.0_f64).exp() / (1.0 + (-1.0_f64).exp());
-        assert_eq!((quality.len(), quality[0].0, quality[1]), (2, 10.0, (30.0, 0.5)));
-        assert!((quality[0].1 - 2.0 * second).abs() < 1e-12, "{quality:?}");
     }
 
     #[test]

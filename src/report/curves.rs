@@ -1,7 +1,8 @@
-//! Figures that need no samples: quality against cost, the ladder at a glance, training. From tables, counts and what runs
-//! recorded; chains become curves where their samples are there.
+//! Figures that need no samples: quality against cost, the ladder at a glance, training. From tables, counts, evaluations and what
+//! runs recorded.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
 use super::course::Course;
 use super::figures::{Budget, Cost, Descent, Ladder, Loss, Method, Quality, Steps, Training};
@@ -10,21 +11,17 @@ use super::names;
 use super::pictures::Pictures;
 use super::runs::{RunResult, Status};
 use super::table::{Row, Table};
-use crate::metrics::wasserstein::line;
+use crate::text;
 
 /// Metrics of the structure, the first one in the table is drawn beside the energies.
 const STRUCTURE: [&str; 4] = ["t-w2", "distance-w2", "tica-w2", "rama-kl"];
-/// Points of a chain's curve: a half, a quarter, ... of its frames.
-const HALVES: u32 = 6;
-/// Fewest frames of a point.
-const FEWEST: usize = 16;
 
 /// Evaluations so far (mean over seeds), and the value of each seed.
 type Curve = (Vec<f64>, Vec<Vec<f64>>);
 
-/// Quality against cost; `None` when no run has both. `pictures` are those of the table's system, if there are any.
+/// Quality against cost; `None` when no run has both.
 #[must_use]
-pub fn cost(table: &Table, runs: &[RunResult], courses: &[Course], pictures: Option<&Pictures>) -> Option<Cost> {
+pub fn cost(table: &Table, runs: &[RunResult]) -> Option<Cost> {
     let here: Vec<&RunResult> = runs
         .iter()
         .filter(|r| r.system == table.system && r.temperature == table.temperature && r.status == Status::Complete)
@@ -39,10 +36,8 @@ pub fn cost(table: &Table, runs: &[RunResult], courses: &[Course], pictures: Opt
             .map(|(label, rows)| {
                 let mut budgets: Vec<Budget> = rows.iter().filter_map(|row| budget(table, at, row, &here)).collect();
                 budgets.sort_by(|a, b| a.evaluations.total_cmp(&b.evaluations));
-                let energies = pictures.filter(|_| id == "energy-w1");
-                let curve =
-                    |p| rows.iter().rev().find_map(|row| chain(p, row).or_else(|| descent(courses, &here, row, p)));
-                Method { label: label.clone(), budgets, curve: energies.and_then(curve) }
+                let curve = rows.iter().rev().find_map(|row| curve(&here, row, id));
+                Method { label: label.clone(), budgets, curve }
             })
             .collect();
         let some = methods.iter().any(|m| !m.budgets.is_empty());
@@ -100,37 +95,34 @@ fn budget(table: &Table, at: usize, row: &str, runs: &[&RunResult]) -> Option<Bu
     })
 }
 
-/// Energy-W1 of the first frames of a chain against the reference, over what they cost, by seed.
-fn chain(pictures: &Pictures, row: &str) -> Option<Curve> {
-    let at = pictures.rows.iter().position(|r| r == row)?;
-    let chains: Option<Vec<_>> = pictures.chains[at].iter().copied().collect();
-    let (chains, energies) = (chains?, &pictures.samples.methods[at].energies);
-    let reference = pictures.samples.reference.energies.concat();
-    let shortest = energies.iter().map(Vec::len).min().filter(|_| !chains.is_empty() && !reference.is_empty())?;
-    let parts: Vec<f64> = (0..=HALVES).rev().map(|k| 0.5_f64.powi(k as i32)).collect();
-    let parts: Vec<f64> = parts.into_iter().filter(|p| p * shortest as f64 >= FEWEST as f64).collect();
-    let mean = |f: &dyn Fn(&super::pictures::Chain) -> f64| chains.iter().map(f).sum::<f64>() / chains.len() as f64;
-    let evaluations = parts.iter().map(|p| mean(&|c| c.before + p * (c.all - c.before))).collect();
-    let value =
-        |seed: &Vec<f64>, p: f64| line(1, &seed[..(p * seed.len() as f64) as usize], &reference).unwrap_or(f64::NAN);
-    let values: Vec<Vec<f64>> = energies.iter().map(|seed| parts.iter().map(|&p| value(seed, p)).collect()).collect();
-    (parts.len() > 1).then_some((evaluations, values))
+/// A metric of a row's seeds over what they had spent: while they went on, and at their end.
+fn curve(runs: &[&RunResult], row: &str, id: &str) -> Option<Curve> {
+    let seed = |run: &&&RunResult| -> Vec<(f64, f64)> {
+        let way = run.curve.iter().filter_map(|point| Some((point.evaluations, *point.metrics.get(id)?)));
+        let end = run.metrics.iter().find(|m| m.id == id).and_then(|m| Some((run.counts.charged() as f64, m.value?)));
+        way.chain(end).filter(|(evaluations, value)| *evaluations > 0.0 && *value > 0.0).collect()
+    };
+    let mine = runs.iter().filter(|run| run.row_label() == row && !run.curve.is_empty()).take(SEEDS_SHOWN);
+    let seeds: Vec<_> = mine.map(|run| seed(&run)).filter(|seed| seed.len() > 1).collect();
+    shared(&seeds)
 }
 
-/// Energy-W1 of the particles on their way down a ladder, reweighted to the target, over what they had cost. Of a run with two rows it
-/// is the curve of the reweighted one.
-fn descent(courses: &[Course], runs: &[&RunResult], row: &str, pictures: &Pictures) -> Option<Curve> {
-    let first = runs.iter().find(|r| r.row_label() == row)?;
-    let other = runs.iter().find(|r| r.run_id == first.run_id && r.reweighted != first.reweighted);
-    let plain = match other {
-        None => row.to_owned(),
-        Some(plain) if first.reweighted => plain.row_label(),
-        Some(_) => return None,
-    };
-    let mine = |c: &&Course| c.label == plain && c.system == first.system && c.temperature == first.temperature;
-    let reference = pictures.samples.reference.energies.concat();
-    let seeds = courses.iter().filter(mine).map(|c| c.quality(&reference)).filter(|seed| seed.len() > 1);
-    shared(&seeds.collect::<Vec<_>>())
+/// All points of all curves, the end of a run with its value in the table.
+#[must_use]
+pub fn csv(runs: &[RunResult]) -> String {
+    let mut out = String::from("system,temperature,method,seed,run,metric,evaluations,value\n");
+    for run in runs.iter().filter(|run| !run.curve.is_empty()) {
+        let head = [run.system.clone(), run.temperature.to_string(), run.row_label(), run.seed.to_string()];
+        let head: Vec<String> = head.iter().chain([&run.run_id]).map(|field| text::csv(field)).collect();
+        for metric in run.metrics.iter().filter(|m| run.curve.iter().any(|point| point.metrics.contains_key(&m.id))) {
+            let way = run.curve.iter().filter_map(|point| Some((point.evaluations, *point.metrics.get(&metric.id)?)));
+            let end = metric.value.map(|value| (run.counts.charged() as f64, value));
+            for (evaluations, value) in way.chain(end) {
+                let _ = writeln!(out, "{},{},{evaluations:.0},{value}", head.join(","), metric.id);
+            }
+        }
+    }
+    out
 }
 
 /// Curves of seeds over the same evaluations: their means where all have as many points, else those of the seed with the fewest, the
@@ -227,11 +219,9 @@ pub fn training(table: &Table, runs: &[RunResult], courses: &[Course]) -> Option
 mod tests {
     use super::*;
     use crate::energy::Purpose;
-    use crate::report::figures::{SampleSet, Samples};
-    use crate::report::pictures::Chain;
+    use crate::record::evaluation::Point;
     use crate::report::table::collect;
     use crate::report::table::tests::{example, value};
-    use crate::samplers::Population;
 
     fn run(label: &str, setting: (&str, &str), evaluations: u64, w1: f64) -> RunResult {
         let mut run =
@@ -253,7 +243,7 @@ mod tests {
             run("PITA", ("weights", "path"), 90_000, 2.0),
         ];
         let table = &collect(&runs).unwrap()[0];
-        let cost = cost(table, &runs, &[], None).unwrap();
+        let cost = cost(table, &runs).unwrap();
         let found: Vec<(&str, Vec<f64>)> = cost.panels[0]
             .methods
             .iter()
@@ -275,59 +265,26 @@ mod tests {
         assert!((between(&[(10.0, 4.0), (1e3, 1.0)], 100.0) - 2.0).abs() < 1e-12);
     }
 
-    /// Where a run has a row with weights, its particles' curve is that row's.
+    /// While two seeds went on, and at their end; a seed that tells nothing of its way is left out, and so is what has no logarithm.
     #[test]
-    fn particles_are_curves() {
-        let plain = run("PITA", ("weights", "path"), 9_000, 2.0);
-        let second = RunResult { label: "PITA reweighted".into(), reweighted: true, ..plain.clone() };
-        let population = |temperature, u: f64| Population { temperature, energies: vec![u] };
-        let course = Course {
-            label: plain.row_label(),
-            system: plain.system.clone(),
-            temperature: plain.temperature,
-            populations: vec![
-                (1e3, population(2.0 * plain.temperature, 1.0)),
-                (9e3, population(plain.temperature, 0.5)),
-            ],
-            ..Course::default()
+    fn ways_are_curves() {
+        let way = |points: &[(f64, f64)], w1| {
+            let point = |&(evaluations, value): &(f64, f64)| Point {
+                evaluations,
+                metrics: [("energy-w1".to_owned(), value), ("t-w2".to_owned(), 0.0)].into(),
+            };
+            let run = run("SMC", ("moves", "20"), 9_000, w1);
+            RunResult { curve: points.iter().map(point).collect(), ..run }
         };
-        let set = SampleSet { label: "reference".into(), distances: vec![], energies: vec![vec![0.0; 10]] };
-        let pictures = Pictures {
-            system: plain.system.clone(),
-            temperature: plain.temperature,
-            samples: Samples { reference: set, methods: vec![], length_unit: "r_m".into() },
-            rows: vec![],
-            chains: vec![],
-            reference: vec![],
-            molecule: None,
-        };
-        let rows = [&plain, &second];
-        let of = |row: &RunResult, runs: &[&RunResult]| {
-            descent(std::slice::from_ref(&course), runs, &row.row_label(), &pictures)
-        };
-        let expected = (vec![1e3, 9e3], vec![vec![2.0, 0.5]]);
-        assert_eq!((of(&plain, &rows), of(&second, &rows)), (None, Some(expected.clone())));
-        assert_eq!(of(&plain, &[&plain]), Some(expected));
-    }
-
-    /// Frames that all lie 1 kT above the reference, then on it: Energy-W1 falls as the fraction of the first half does.
-    #[test]
-    fn chains_are_curves() {
-        let set = |energies: Vec<f64>| SampleSet { label: "MD".into(), distances: vec![], energies: vec![energies] };
-        let frames = (0..256).map(|i| if i < 128 { 1.0 } else { 0.0 }).collect();
-        let pictures = Pictures {
-            system: "lj13".into(),
-            temperature: 1.0,
-            samples: Samples { reference: set(vec![0.0; 100]), methods: vec![set(frames)], length_unit: "r_m".into() },
-            rows: vec!["MD".into()],
-            chains: vec![vec![Some(Chain { before: 1_000.0, all: 5_000.0 })]],
-            reference: vec![],
-            molecule: None,
-        };
-        let (evaluations, values) = chain(&pictures, "MD").unwrap();
-        assert_eq!(evaluations, [1_250.0, 1_500.0, 2_000.0, 3_000.0, 5_000.0]);
-        assert_eq!(values, [[1.0, 1.0, 1.0, 1.0, 0.5]]);
-        let unknown = Pictures { chains: vec![vec![None]], ..pictures };
-        assert!(chain(&unknown, "MD").is_none() && chain(&unknown, "MALA").is_none());
+        let runs = [way(&[(1e3, 4.0), (3e3, 2.0)], 1.0), way(&[(1e3, 6.0), (3e3, 3.0)], 0.5), way(&[], 7.0)];
+        let here: Vec<&RunResult> = runs.iter().collect();
+        let (places, values) = curve(&here, &runs[0].row_label(), "energy-w1").unwrap();
+        assert_eq!((places, values), (vec![1e3, 3e3, 9e3], vec![vec![4.0, 2.0, 1.0], vec![6.0, 3.0, 0.5]]));
+        assert_eq!(curve(&here, &runs[0].row_label(), "t-w2"), None);
+        assert_eq!(curve(&here, "MD", "energy-w1"), None);
+        let text = csv(&runs[..1]);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 4, "{text}");
+        assert!(lines[1].ends_with(",energy-w1,1000,4") && lines[3].ends_with(",energy-w1,9000,1"), "{text}");
     }
 }

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::course::Course;
 use super::names;
-use super::pictures::{Chain, Gallery, Pictures};
+use super::pictures::{Gallery, Pictures};
 use super::runs::{RunResult, Status};
 use crate::array::read_npz;
 use crate::config::{Cell, Experiment};
@@ -104,7 +104,7 @@ fn rows(
         Some(Found::OtherCode(evaluation)) => Some(code_name(results, &evaluation.code_digest)),
         _ => None,
     };
-    let (mut metrics, mut reweighted) = (Vec::new(), Vec::new());
+    let (mut metrics, mut reweighted, mut curve) = (Vec::new(), Vec::new(), Vec::new());
     if let Some(Found::Own(evaluation) | Found::OtherCode(evaluation)) = found {
         let path = run.file(&evaluation::name(&evaluation.digest));
         let read = |values: &[serde_json::Value]| {
@@ -113,6 +113,7 @@ fn rows(
         };
         metrics = read(&evaluation.metrics)?;
         reweighted = read(&evaluation.reweighted)?;
+        curve.clone_from(&evaluation.curve);
     }
     let counts_path = run.file("counts.json");
     let failure: Option<Failure> = atomic::read_json(&run.file("failure.json")).ok();
@@ -131,8 +132,12 @@ fn rows(
     if status != Status::Complete {
         return Ok(with_second(cell, plain));
     }
-    let second = (!reweighted.is_empty()).then(|| second(&plain, reweighted));
-    Ok(std::iter::once(plain).chain(second).collect())
+    Ok(if reweighted.is_empty() {
+        vec![RunResult { curve, ..plain }]
+    } else {
+        let second = RunResult { curve, ..second(&plain, reweighted) };
+        vec![plain, second]
+    })
 }
 
 /// The second row of a run: its samples reweighted. Figures show the samples themselves.
@@ -176,6 +181,7 @@ fn blank(cell: &Cell, run: Option<&RunDir>, status: Status) -> RunResult {
         seed: cell.seed,
         swept: swept(cell),
         metrics: Vec::new(),
+        curve: Vec::new(),
         counts: Counts::default(),
         counted: cell.run.sampler.counted(),
         reference: None,
@@ -257,14 +263,10 @@ pub fn pictures(experiment: &Experiment, results: &Path, runs: &[RunResult]) -> 
         let mut gallery = Gallery::new(&system, &reference)?;
         let names = names::short(runs.iter().copied().filter(|r| !r.reweighted));
         for (row, of) in rows {
-            let mine =
-                |c: &&Cell| c.label == of[0].label && c.run.system == *spec && of[0].swept.iter().eq(swept(c).iter());
-            let cell = experiment.cells.iter().find(mine);
             for run in &of {
                 // Samples that cannot be read have no picture; `db verify` names them.
                 let Some(Ok(samples)) = run.samples_path.as_ref().map(read_npz) else { continue };
-                let chain = cell.and_then(|c| Chain::of(&c.run.sampler, run.counts.charged()));
-                gallery.add((&row, names.get(&row).unwrap_or(&row)), of.len(), &samples, chain)?;
+                gallery.add((&row, names.get(&row).unwrap_or(&row)), of.len(), &samples)?;
             }
         }
         out.push(gallery.finish());

@@ -9,7 +9,6 @@ use crate::error::{Error, Result};
 use crate::metrics::bootstrap::{Draw, subset};
 use crate::metrics::structure::Structure;
 use crate::metrics::{ReferenceSet, evaluate::energies, wasserstein::interatomic_distances};
-use crate::spec::SamplerSpec;
 use crate::systems::System;
 
 /// Most frames of a run whose energies are drawn.
@@ -30,35 +29,10 @@ pub struct Pictures {
     pub samples: Samples,
     /// Rows of the table, in the order of the methods.
     pub rows: Vec<String>,
-    /// What the frames of chains cost, by method and seed.
-    pub chains: Vec<Vec<Option<Chain>>>,
     /// Reduced energies of the reference, in the order of sampling.
     pub reference: Vec<f64>,
     /// What only molecules have.
     pub molecule: Option<Views>,
-}
-
-/// What the frames of a chain cost.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Chain {
-    /// Charged evaluations before the first frame.
-    pub before: f64,
-    /// All of them.
-    pub all: f64,
-}
-
-impl Chain {
-    /// Of a sampler whose frames are in the order of time, after `charged` evaluations; `None` for others.
-    #[must_use]
-    pub fn of(sampler: &SamplerSpec, charged: u64) -> Option<Self> {
-        let before = match sampler {
-            SamplerSpec::Md(md) => md.walkers * (1 + md.equilibration + md.hot_start.as_ref().map_or(0, |h| h.steps)),
-            SamplerSpec::ReplicaExchange(re) => re.copies * (re.ladder.len() + 1) * (1 + re.equilibration),
-            _ => return None,
-        };
-        let (before, all) = (before as f64, charged as f64);
-        (before < all).then_some(Self { before, all })
-    }
 }
 
 /// Gathers [`Pictures`].
@@ -95,7 +69,6 @@ impl<'a> Gallery<'a> {
                 temperature: system.temperature,
                 samples: Samples { reference: set, methods: vec![], length_unit: system.length_unit.into() },
                 rows: vec![],
-                chains: vec![],
                 reference: reduced(&reference.energies),
                 molecule: None,
             },
@@ -109,13 +82,7 @@ impl<'a> Gallery<'a> {
     ///
     /// # Errors
     /// [`Error::Data`] or [`Error::Shape`] when samples do not fit the system.
-    pub fn add(
-        &mut self,
-        (row, name): (&str, &str),
-        seeds: usize,
-        samples: &Arrays,
-        chain: Option<Chain>,
-    ) -> Result<()> {
+    pub fn add(&mut self, (row, name): (&str, &str), seeds: usize, samples: &Arrays) -> Result<()> {
         let system = self.system;
         let dim = 3 * system.atoms;
         let all = get(samples, "positions", row)?.to_f64();
@@ -128,14 +95,12 @@ impl<'a> Gallery<'a> {
             self.pictures.rows.push(row.to_owned());
             let empty = SampleSet { label: name.to_owned(), distances: vec![], energies: vec![] };
             self.pictures.samples.methods.push(empty);
-            self.pictures.chains.push(vec![]);
             self.methods.push(vec![]);
             self.pictures.rows.len() - 1
         });
         let set = &mut self.pictures.samples.methods[at];
         set.distances.push(distances(&positions, system.atoms));
         set.energies.push(energies(system, &positions).into_iter().map(|e| e / kt).collect());
-        self.pictures.chains[at].push(chain);
         let most = MAP_FRAMES / seeds.max(1);
         let panels = self.structure.as_ref().map(|s| Panels::new(Arc::clone(s), &some(&all, dim, most)));
         self.methods[at].push(panels.unwrap_or_default());

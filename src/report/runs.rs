@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::energy::Counts;
 use crate::metrics::MetricValue;
+use crate::record::evaluation::Point;
 use crate::spec::Counted;
 
 /// How a run ended.
@@ -61,6 +62,9 @@ pub struct RunResult {
     pub swept: BTreeMap<String, String>,
     /// Metrics; empty unless complete.
     pub metrics: Vec<MetricValue>,
+    /// What stopping earlier would have been worth; of a run with two rows that of the reweighted one.
+    #[serde(default)]
+    pub curve: Vec<Point>,
     /// Energy evaluations by purpose.
     pub counts: Counts,
     /// Who counted them.

@@ -1,4 +1,4 @@
-//! All files of a report: `table.{md,csv,tex,json}`, `figures/*.{svg,png,pdf}`, `report.html`.
+//! All files of a report: `table.{md,csv,tex,json}`, `curves.csv`, `figures/*.{svg,png,pdf}`, `report.html`.
 
 use std::path::{Path, PathBuf};
 
@@ -35,9 +35,9 @@ const LADDER: &str = "the ladder at a glance, from hot to cold, as the runs reco
 const TRAINING: &str =
     "losses over training, one rung after the other; where the axis is logarithmic, the mean is one of logarithms.";
 const COST: &str = "quality against cost. Large markers are means over seeds with the 95 % interval of the table, small ones \
-    seeds. Lines join budgets of one method. Curves are Energy-W1 on the way, against up to 10,000 frames of the reference, a mean of \
-    logarithms over seeds: of a chain that of its first frames, of a ladder that of its particles at each temperature, reweighted to \
-    the target. What costs the same is moved a little aside.";
+    seeds. Lines join budgets of one method. Curves are the metric on the way, a mean of logarithms over seeds, and end where the table's \
+    value is: of a chain that of its first frames, of a ladder that of up to 512 particles at each temperature, reweighted to the \
+    target. What costs the same is moved a little aside.";
 
 /// The figures of a report as they are written.
 struct Album<'a> {
@@ -86,26 +86,28 @@ impl Album<'_> {
         if let Some(training) = curves::training(table, self.runs, courses) {
             self.put("training", place, &training, &seeds(TRAINING))?;
         }
-        if let Some(cost) = curves::cost(table, self.runs, courses, p) {
+        if let Some(cost) = curves::cost(table, self.runs) {
             self.put("cost", place, &cost, &format!("{COST}{}", areas(&cost)))?;
         }
         Ok(())
     }
 }
 
-/// The areas under the curves of a figure, as a sentence.
+/// The areas under the curves of a figure, as sentences.
 fn areas(cost: &Cost) -> String {
-    let Some(Areas { ends: (first, last), areas }) = cost.panels.first().and_then(Quality::areas) else {
-        return String::new();
+    let of = |quality: &Quality| {
+        let Areas { ends: (first, last), areas } = quality.areas()?;
+        let areas: Vec<String> =
+            areas.iter().map(|(label, area)| format!("{} {area:.3}", label.replace('\n', ", "))).collect();
+        let ends = format!("from {} to {} evaluations", grouped(first as u64), grouped(last as u64));
+        Some(format!(" {}, {ends}: {}.", quality.metric, areas.join("; ")))
     };
-    let areas: Vec<String> =
-        areas.iter().map(|(label, area)| format!("{} {area:.2}", label.replace('\n', ", "))).collect();
+    let all: String = cost.panels.iter().filter_map(of).collect();
+    if all.is_empty() {
+        return all;
+    }
     format!(
-        " Area under each curve (its mean over the logarithm of the evaluations from {} to {}; beyond its ends a curve keeps its value): \
-         {}.",
-        grouped(first as u64),
-        grouped(last as u64),
-        areas.join("; ")
+        " Area under each curve (its mean over the logarithm of the evaluations; beyond its ends a curve keeps its value).{all}"
     )
 }
 
@@ -155,6 +157,7 @@ pub fn write(
     put("table.md", &format!("# {}\n\n{missing}{}", text::markdown(title), join(markdown)))?;
     put("table.csv", &csv(tables))?;
     put("table.tex", &join(latex))?;
+    put("curves.csv", &curves::csv(runs))?;
     let json = serde_json::to_string_pretty(tables).map_err(|e| Error::Internal(format!("table.json: {e}")))?;
     put("table.json", &(json + "\n"))?;
 
@@ -182,9 +185,10 @@ mod tests {
     use crate::array::Arrays;
     use crate::metrics::structure::Panel;
     use crate::metrics::{ReferenceSet, evaluate::energies};
+    use crate::record::evaluation::Point;
     use crate::report::course::Rung;
     use crate::report::figures::{SampleSet, Samples};
-    use crate::report::pictures::{Chain, Gallery};
+    use crate::report::pictures::Gallery;
     use crate::report::table::{
         collect,
         tests::{example, value},
@@ -245,13 +249,11 @@ mod tests {
             ],
             length_unit: "r_m".into(),
         };
-        let chain = Chain { before: 1e5, all: 4e6 };
         let lj = Pictures {
             system: "lj13".into(),
             temperature: 1.0,
             reference: normal(5, 20_000, -43.0, 4.0),
             rows: ["PITA", "MD", "MALA, no resampling"].map(String::from).to_vec(),
-            chains: vec![vec![None; 3], vec![Some(chain); 3], vec![Some(chain); 3]],
             samples: samples.clone(),
             molecule: None,
         };
@@ -276,7 +278,6 @@ mod tests {
                 system: "lj13".into(),
                 temperature: 1.0,
                 rungs: rungs.to_vec(),
-                populations: Vec::new(),
                 losses: [("score".to_owned(), loss)].into(),
                 borders: vec![30.0],
             }
@@ -286,14 +287,16 @@ mod tests {
         for (i, run) in runs.iter_mut().enumerate() {
             run.metrics.push(value("energy-w1", 0.3 * (i + 1) as f64, 0.05));
             run.counts.0.insert(crate::energy::Purpose::Training, 3_000_000 * (i as u64 + 1));
+            let point = |evaluations: f64| Point { evaluations, metrics: [("energy-w1".to_owned(), 2.0)].into() };
+            run.curve = [1e4, 1e5, 5e5].map(point).to_vec();
         }
         let kept = std::env::var("PITA_BENCH_FIGURES");
         let temporary = tempfile::tempdir().unwrap();
         let out = kept.as_ref().map_or(temporary.path(), Path::new);
         let all = collect(&runs).unwrap();
         let files = write(out, &material("Table 1"), &all, (&[lj, peptide], &courses), &runs).unwrap();
-        // 5 pages and tables; LJ-13: samples, reference, ladder, training, cost; AL3: samples, three maps, energies, reference.
-        assert_eq!(files.len(), 5 + 3 * 11);
+        // 6 pages and tables; LJ-13: samples, reference, ladder, training, cost; AL3: samples, three maps, energies, reference.
+        assert_eq!(files.len(), 6 + 3 * 11);
         for file in &files {
             assert!(std::fs::metadata(file).unwrap().len() > 500, "{}", file.display());
         }
@@ -327,7 +330,7 @@ mod tests {
         let pictures = |arrays: &Arrays| {
             let mut gallery = Gallery::new(&system, &reference).unwrap();
             for _ in 0..2 {
-                gallery.add(("MD (step = 1)", "step = 1"), 2, arrays, None).unwrap();
+                gallery.add(("MD (step = 1)", "step = 1"), 2, arrays).unwrap();
             }
             gallery.finish()
         };

@@ -1,40 +1,38 @@
 //! Where particles on their way to the target are: enough to say what stopping there would have been worth.
 
-/// Quantiles that are kept of a population.
-const QUANTILES: usize = 256;
+use crate::array::Array;
+use crate::diffusion::systematic;
 
-/// Particles of one temperature.
+/// Most particles that are kept of a population.
+pub const KEPT: usize = 512;
+
+/// Particles of one temperature, of equal weight.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Population {
     /// Their temperature.
     pub temperature: f64,
-    /// Quantiles of their reduced energies E / kT, the middles of equal shares of the weight; to a thousandth.
-    pub energies: Vec<f64>,
+    /// Positions `[k, atoms, 3]`, k at most [`KEPT`]; single precision is enough to judge them.
+    pub positions: Array,
 }
 
 impl Population {
-    /// Of reduced energies `[n]` and the logarithms of their weights `[n]`; equal weights without. `None` when nothing finite has
-    /// a weight.
+    /// Of the `positions [k, atoms, 3]` of those that are kept; `None` of none.
     #[must_use]
-    pub fn of(temperature: f64, reduced: &[f64], log_weight: Option<&[f64]>) -> Option<Self> {
-        let top = log_weight.map_or(0.0, |log| log.iter().copied().fold(f64::NEG_INFINITY, f64::max));
-        let mass = |i: usize| log_weight.map_or(1.0, |log| (log[i] - top).exp());
-        let all = reduced.iter().enumerate().map(|(i, u)| (*u, mass(i)));
-        let mut sorted: Vec<(f64, f64)> = all.filter(|(u, mass)| u.is_finite() && *mass > 0.0).collect();
-        sorted.sort_by(|a, b| a.0.total_cmp(&b.0));
-        let total: f64 = sorted.iter().map(|s| s.1).sum();
-        let (mut rest, mut below) = (sorted.iter(), 0.0);
-        let mut here = rest.next()?;
-        let energies = (0..QUANTILES).map(|k| {
-            let place = total * (k as f64 + 0.5) / QUANTILES as f64;
-            while below + here.1 < place {
-                let Some(next) = rest.next() else { break };
-                below += here.1;
-                here = next;
-            }
-            (1e3 * here.0).round() / 1e3
-        });
-        Some(Self { temperature, energies: energies.collect() })
+    pub fn new(temperature: f64, atoms: usize, positions: &[f64]) -> Option<Self> {
+        let shape = [positions.len() / (3 * atoms), atoms, 3];
+        let single = positions.iter().map(|x| *x as f32).collect();
+        (shape[0] > 0).then(|| Self { temperature, positions: Array::f32(&shape, single) })
+    }
+
+    /// Those of `n` particles that are kept, in order: each as often as its weight has it, without `log_weight [n]` every so-manieth.
+    /// None when nothing has a weight.
+    #[must_use]
+    pub fn choose(n: usize, log_weight: Option<&[f64]>) -> Vec<usize> {
+        match log_weight {
+            Some(log) if !log.iter().any(|w| *w > f64::NEG_INFINITY) => Vec::new(),
+            Some(log) => systematic(log, n.min(KEPT), 0.5),
+            None => systematic(&vec![0.0; n], n.min(KEPT), 0.5),
+        }
     }
 }
 
@@ -42,17 +40,15 @@ impl Population {
 mod tests {
     use super::*;
 
-    /// Two thirds of the weight at 1, one at 2; what is not finite or has no weight counts for nothing.
+    /// Of three particles a third, two thirds and nothing; of many every so-manieth; of few all.
     #[test]
-    fn quantiles_by_weight() {
-        let two = 2.0_f64.ln();
-        let energies = [2.0, f64::NAN, 1.0, 7.0];
-        let population = Population::of(300.0, &energies, Some(&[0.0, 9.0, two, f64::NEG_INFINITY])).unwrap();
-        let ones = population.energies.iter().filter(|u| **u == 1.0).count();
-        assert_eq!((ones, population.energies.len()), (171, 256)); // 2/3 of 256 middles: k + 1/2 < 170.67
-        let uniform: Vec<f64> = (0..1_024).map(f64::from).collect();
-        let plain = Population::of(1.0, &uniform, None).unwrap();
-        assert_eq!((plain.energies[0], plain.energies[255]), (1.0, 1_021.0));
-        assert_eq!(Population::of(1.0, &[f64::INFINITY], None), None);
+    fn by_weight() {
+        let log = [0.0, 2.0_f64.ln(), f64::NEG_INFINITY];
+        assert_eq!(Population::choose(3, Some(&log)), [0, 1, 1]);
+        assert_eq!(Population::choose(3, None), [0, 1, 2]);
+        let many = Population::choose(4 * KEPT, None);
+        assert!(many.len() == KEPT && many.windows(2).all(|w| w[1] - w[0] == 4), "{many:?}");
+        assert_eq!(Population::choose(2, Some(&[f64::NEG_INFINITY; 2])), [0_usize; 0]);
+        assert_eq!(Population::choose(2, Some(&[f64::NAN; 2])), [0_usize; 0]);
     }
 }

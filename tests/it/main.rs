@@ -15,6 +15,7 @@ mod concurrency;
 mod config;
 mod cost;
 mod crash;
+mod curves;
 mod damage;
 mod discovery;
 mod dit;

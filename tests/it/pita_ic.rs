@@ -7,6 +7,7 @@ use pita_bench::array::Arrays;
 use pita_bench::diffusion::ess;
 use pita_bench::energy::{Metered, Purpose};
 use pita_bench::error::Error;
+use pita_bench::metrics::evaluate::energies;
 use pita_bench::metrics::weights::log_mean_exp;
 use pita_bench::samplers::trained::Trained;
 use pita_bench::samplers::{Context, Sampler, build};
@@ -140,8 +141,10 @@ fn ladder_by_effective_sample_size() {
     // The target is reached, and then sampled from itself.
     assert!(temperatures.ends_with(&[900.0, 900.0]) && temperatures.is_sorted_by(|a, b| a >= b), "{temperatures:?}");
     for (here, next) in found.iter().zip(&temperatures[1..]).take(temperatures.len() - 3) {
-        // From quantiles of energies: near what all of them say.
-        let log_w: Vec<f64> = here.energies.iter().map(|u| -u * (here.temperature / next - 1.0)).collect();
+        // From those that are kept, in single precision: near what all of them say.
+        let energies = energies(&ctx.system, &here.positions.to_f64());
+        let (from, to) = (ctx.system.kt(here.temperature), ctx.system.kt(*next));
+        let log_w: Vec<f64> = energies.iter().map(|e| e / from - e / to).collect();
         assert!((ess(&log_w) - 0.3).abs() < 0.08, "{} to {next}: {}", here.temperature, ess(&log_w));
     }
 }

@@ -63,7 +63,7 @@ fn harmonic(ladder: Ladder, walkers: usize) -> SmcSpec {
     }
 }
 
-/// Particles are told of at every temperature: their reduced energies have mean d/2 there.
+/// Particles are told of at every temperature: their reduced energies, k x^2/2 over T, have mean d/2 there.
 #[test]
 fn particles_on_the_way() {
     let mut ctx = on(Harmonic { k: 7.0 }, 1.0, None, 5);
@@ -79,7 +79,9 @@ fn particles_on_the_way() {
     assert_eq!(found.iter().map(|p| p.temperature).collect::<Vec<_>>(), [4.0, 2.0, 1.0]);
     for population in found {
         // 240 particles: a standard error of sqrt(d/2 / 240), or 0.27; resampled ones are fewer.
-        let mean = population.energies.iter().sum::<f64>() / population.energies.len() as f64;
+        let particles = population.positions.shape[0] as f64;
+        let square = population.positions.to_f64().iter().map(|x| x * x).sum::<f64>();
+        let mean = 0.5 * 7.0 * square / population.temperature / particles;
         assert!((mean - 0.5 * FREE).abs() < 1.5, "{mean} at {}", population.temperature);
     }
 }

@@ -25,6 +25,7 @@ pub(crate) fn run(sampler: &str, seed: u64, w2: f64) -> RunResult {
         seed,
         swept: BTreeMap::new(),
         metrics: vec![value("energy-w2", w2, 0.2), value("distance-w2", 0.05, 0.01)],
+        curve: Vec::new(),
         counts: Counts(BTreeMap::from([(Purpose::Sampling, 1_000_000 + seed), (Purpose::Evaluation, 50)])),
         counted: Counted::Here,
         reference: Some(Counts(BTreeMap::from([(Purpose::Reference, 7_000_000)]))),

@@ -149,7 +149,7 @@ impl Pita {
                 self.mala_step = self.initial.mala_step();
             }
             let (x, energy, force) = self.initial.take_frames();
-            report.population = self.population(self.rung, &energy);
+            report.population = self.population(self.rung, &x);
             let walkers = self.spec.initial.walkers;
             let origin = (0..energy.len()).map(|i| (i % walkers) as i64).collect();
             self.enter_training(&Buffer { x, energy, force, origin });
@@ -300,7 +300,7 @@ impl Pita {
         }
         let mut report = self.progress("refinement", total, scalars);
         if finished {
-            report.population = self.population(self.rung + 1, &self.result.energy);
+            report.population = self.population(self.rung + 1, &self.result.x);
         }
         if finished && self.rung + 1 == self.rungs() {
             self.next_phase(Phase::Done);
@@ -318,11 +318,12 @@ impl Pita {
         if self.log_weight.is_empty() { &self.result } else { &self.drawn }
     }
 
-    /// Particles of a rung.
-    fn population(&self, rung: usize, energies: &[f64]) -> Option<Population> {
-        let kt = self.kt(rung);
-        let reduced: Vec<f64> = energies.iter().map(|e| e / kt).collect();
-        Population::of(self.temperatures[rung], &reduced, None)
+    /// Particles of a rung, `x [n, atoms, 3]`.
+    fn population(&self, rung: usize, x: &[f64]) -> Option<Population> {
+        let dim = 3 * self.system.atoms;
+        let kept = Population::choose(x.len() / dim, None);
+        let positions: Vec<f64> = kept.iter().flat_map(|&i| &x[i * dim..(i + 1) * dim]).copied().collect();
+        Population::new(self.temperatures[rung], self.system.atoms, &positions)
     }
 
     /// `f_{k+1} - f_k` between the data of this rung and the particles made from it, in kT.

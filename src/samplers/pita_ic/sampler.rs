@@ -210,7 +210,7 @@ impl PitaIc {
             self.frames = frames;
             let chart = Chart::fit(&self.volume, &around, &self.frames.q)?;
             self.chart_anew(chart, ctx.seed);
-            population = self.population(0, &energies);
+            population = self.population(0, &x, energies.len(), <[f64]>::to_vec);
             self.next_temperature(&energies)?;
         }
         let report = Progress { population, ..self.progress("initial data", step.total as usize, scalars) };
@@ -233,10 +233,18 @@ impl PitaIc {
         Ok(())
     }
 
-    /// Particles of a rung.
-    fn population(&self, rung: usize, energies: &[f64]) -> Option<Population> {
-        let kt = self.kt(rung);
-        Population::of(self.temperatures[rung], &energies.iter().map(|e| e / kt).collect::<Vec<_>>(), None)
+    /// Particles of a rung, from rows that `place` makes positions of.
+    fn population(
+        &self,
+        rung: usize,
+        rows: &[f64],
+        n: usize,
+        place: impl Fn(&[f64]) -> Vec<f64>,
+    ) -> Option<Population> {
+        let kept = Population::choose(n, None);
+        let dim = rows.len() / n.max(1);
+        let rows: Vec<f64> = kept.iter().flat_map(|&i| &rows[i * dim..(i + 1) * dim]).copied().collect();
+        Population::new(self.temperatures[rung], self.system.atoms, &place(&rows))
     }
 
     /// Takes a chart into use, with the network so far.

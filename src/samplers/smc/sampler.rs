@@ -189,9 +189,8 @@ impl Smc {
 
     /// The particles as they are.
     fn population(&self) -> Option<Population> {
-        let kt = self.system.kt(self.temperature());
-        let reduced: Vec<f64> = self.moves.energies().iter().map(|e| e / kt).collect();
-        Population::of(self.temperature(), &reduced, Some(&self.weights.log()))
+        let kept = Population::choose(self.moves.energies().len(), Some(&self.weights.log()));
+        Population::new(self.temperature(), self.system.atoms, &self.moves.positions(&kept))
     }
 
     fn chain_scalars(&self, acceptance: f64, kt: f64) -> Vec<(String, f64)> {

@@ -296,7 +296,11 @@ impl<F: Flow> TaBg<F> {
         self.chosen.sort_unstable();
         let mut distinct = self.chosen.clone();
         distinct.dedup();
-        let population = self.population(self.stage + 1, kept.iter().map(|&i| i as usize), &log_w);
+        // Draws are a function of their number.
+        let items: Vec<u32> = Population::choose(kept.len(), Some(&log_w)).iter().map(|&i| kept[i] as u32).collect();
+        let draws = Self::draws_of(seed, self.stage as u64);
+        let positions = self.model.draw(&self.trainer.weights, &draws, &items).x;
+        let population = Population::new(self.temperatures[self.stage + 1], self.system.atoms, &positions);
         (self.log_w, self.energies) = (Vec::new(), Vec::new());
         let passes = (spec.steps * spec.batch.min(spec.buffer)) as f64 / distinct.len() as f64;
         scalars.extend([
@@ -310,14 +314,6 @@ impl<F: Flow> TaBg<F> {
             ("anneal.log_z", log_z),
         ]);
         Ok(population)
-    }
-
-    /// Those of the draws so far, and the logarithms of their weights at a temperature of the ladder.
-    fn population(&self, at: usize, which: impl Iterator<Item = usize>, log_w: &[f64]) -> Option<Population> {
-        let temperature = self.temperatures[at];
-        let kt = self.system.kt(temperature);
-        let reduced: Vec<f64> = which.map(|i| self.energies[i] / kt).collect();
-        Population::of(temperature, &reduced, Some(log_w))
     }
 
     /// Makes the resampled rows again: draws are a function of their number, so none had to be kept.
@@ -402,11 +398,9 @@ impl<F: Flow> TaBg<F> {
             ("samples.log_z", log_mean_exp(&self.log_w)),
             ("samples.dropped", dropped as f64),
         ];
-        let mut report = self.progress("samples", total, scalars);
-        report.population = self.population(self.stages(), 0..self.energies.len(), &self.log_w);
+        let report = self.progress("samples", total, scalars);
         self.enter(Phase::Done);
-        report.finished = true;
-        Ok(report)
+        Ok(Progress { finished: true, ..report })
     }
 }
 

@@ -107,8 +107,9 @@ impl PitaIc {
         }
         let mut report = self.progress("moves", self.spec.anneal.denoising() + total, scalars);
         if complete {
-            report.population = self.population(self.rung + 1, &self.mala.energies);
             let (model, _) = self.model()?;
+            let place = |rows: &[f64]| model.chart.place(rows);
+            report.population = self.population(self.rung + 1, &self.mala.positions, self.mala.len(), place);
             let circles = model.chart.circles().to_vec();
             let frames = Frames::decoded(&model.chart, &self.mala.positions, &self.mala.forces);
             self.frames = frames;
@@ -128,7 +129,9 @@ impl PitaIc {
         let (complete, scalars) = self.moves(ctx, total)?;
         let mut report = self.progress("refinement", self.spec.anneal.denoising() + total, scalars);
         if complete {
-            report.population = self.population(self.rung + 1, &self.mala.energies);
+            let (model, _) = self.model()?;
+            let place = |rows: &[f64]| model.chart.place(rows);
+            report.population = self.population(self.rung + 1, &self.mala.positions, self.mala.len(), place);
             self.enter(Phase::Done);
             report.finished = true;
         }
