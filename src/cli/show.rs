@@ -106,15 +106,46 @@ fn heading(evaluation: &Evaluation) -> String {
     format!("{digest}{sizes}{}", if ours { "" } else { "  by other code" })
 }
 
+/// A line for each metric; those of the samples reweighted beside them, where they are a row of the table.
 fn metrics(evaluation: &Evaluation) -> Vec<Vec<String>> {
-    let mut rows = vec![["metric", "value", "95 % interval", "floor", "unit"].map(String::from).to_vec()];
+    let second = !evaluation.reweighted.is_empty();
+    let beside = if second { &["reweighted", "95 % interval"][..] } else { &[] };
+    let head = ["metric", "value", "95 % interval"].iter().chain(beside).chain(&["floor", "unit"]);
+    let mut rows = vec![head.map(|word| (*word).to_owned()).collect::<Vec<_>>()];
     for v in &evaluation.metrics {
-        let number = |key: &str| output::number(v[key].as_f64());
         let word = |key: &str| v[key].as_str().unwrap_or_default().to_owned();
-        let interval = format!("{} .. {}", number("lo"), number("hi"));
-        rows.push(vec![word("id"), number("value"), interval, number("floor"), word("unit")]);
+        let measured = |v: Option<&Value>| {
+            let number = |key: &str| output::number(v.and_then(|v| v[key].as_f64()));
+            [number("value"), format!("{} .. {}", number("lo"), number("hi"))]
+        };
+        let mut row = vec![word("id")];
+        row.extend(measured(Some(v)));
+        if second {
+            row.extend(measured(evaluation.reweighted.iter().find(|other| other["id"] == v["id"])));
+        }
+        row.extend([output::number(v["floor"].as_f64()), word("unit")]);
+        rows.push(row);
     }
     rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reweighted_values_stand_beside() {
+        let value = |x: f64| json!({"id": "energy-w1", "value": x, "lo": x, "hi": x, "floor": 0.5, "unit": "kT"});
+        let mut evaluation: Evaluation = serde_json::from_value(json!({
+            "eval_digest": "", "reference_digest": "", "code_digest": "", "metrics": [value(2.0)],
+        }))
+        .unwrap();
+        let plain = metrics(&evaluation);
+        assert_eq!((plain[0].len(), plain[1][1].as_str(), plain[1][3].as_str()), (5, "2.000", "0.5000"));
+        evaluation.reweighted = vec![value(1.0)];
+        let both = metrics(&evaluation);
+        assert_eq!((both[0][3].as_str(), both[1][1].as_str(), both[1][3].as_str()), ("reweighted", "2.000", "1.000"));
+    }
 }
 
 fn or_dash(text: &str) -> &str {

@@ -60,6 +60,16 @@ pub fn systematic_faithful(log_weight: &[f64], count: usize, u: f64) -> Vec<usiz
 mod tests {
     use super::*;
 
+    /// Every third of a systematic choice is a systematic choice of a third as many.
+    #[test]
+    fn fewer_of_a_choice() {
+        let log_weight: Vec<f64> = (0..40).map(|i| f64::from(i * i % 17) / 5.0).collect();
+        for u in [0.0, 0.31, 0.97] {
+            let every: Vec<usize> = systematic(&log_weight, 36, u).into_iter().step_by(3).collect();
+            assert_eq!(every, systematic(&log_weight, 12, u / 3.0));
+        }
+    }
+
     #[test]
     fn systematic_draws_within_one_of_expectation() {
         let log_weight: Vec<f64> = [0.1, 0.5, 0.15, 0.25_f64].iter().map(|w| w.ln()).collect();

@@ -222,8 +222,8 @@ impl On {
     fn pita(self, s: &PitaSpec) -> Cost {
         let initial = self.md(&s.initial.md());
         let rungs = s.ladder.len().max(1);
-        // Each particle: one evaluation when it has arrived, then its moves.
-        let each = N(1) + n(s.refine.steps) + n(s.relax.steps);
+        // Each particle: one evaluation when it has arrived, by each of its paths, then its moves.
+        let each = n(s.anneal.paths()) + n(s.refine.steps) + n(s.relax.steps);
         let particles = n(s.particles) * n(rungs - 1) + n(s.samples);
         let evaluations = N(initial.evaluations.unwrap_or(u64::MAX)) + particles * each;
         let evaluations = evaluations.0.min(s.budget.unwrap_or(u64::MAX));
@@ -232,7 +232,7 @@ impl On {
             TrainOn::All => buffer(n(s.initial.samples)) + buffer(n(s.particles)) * n(rungs - 1),
             TrainOn::Newest => buffer(n(s.initial.samples).max(if rungs > 1 { n(s.particles) } else { N(0) })),
         };
-        let last = self.walkers(n(s.samples)) + self.frames(n(s.samples)) * WRITTEN;
+        let last = self.walkers(n(s.samples) * n(s.anneal.paths())) + self.frames(n(s.samples)) * WRITTEN;
         // Both heads: parameters, gradient, average and the two moments of Adam.
         let nets = parameters(&s.net) * N(2) * N(5) * REAL;
         let batch = n(s.train.batch) * self.dim * N(3) * REAL;
@@ -246,7 +246,7 @@ impl On {
             Weights::None | Weights::Path => net.plain,
         };
         let work = (training * n(s.train.batch)).0 as f64 * net.training
-            + (particles * n(s.anneal.steps)).0 as f64 * drawing
+            + (particles * n(s.anneal.paths()) * n(s.anneal.steps)).0 as f64 * drawing
             + self.energies(evaluations);
         Cost {
             evaluations: Some(evaluations),

@@ -31,6 +31,7 @@ impl Population {
         match log_weight {
             Some(log) if !log.iter().any(|w| *w > f64::NEG_INFINITY) => Vec::new(),
             Some(log) => systematic(log, n.min(KEPT), 0.5),
+            None if n == 0 => Vec::new(),
             None => systematic(&vec![0.0; n], n.min(KEPT), 0.5),
         }
     }
@@ -50,5 +51,6 @@ mod tests {
         assert!(many.len() == KEPT && many.windows(2).all(|w| w[1] - w[0] == 4), "{many:?}");
         assert_eq!(Population::choose(2, Some(&[f64::NEG_INFINITY; 2])), [0_usize; 0]);
         assert_eq!(Population::choose(2, Some(&[f64::NAN; 2])), [0_usize; 0]);
+        assert_eq!(Population::choose(0, None), [0_usize; 0]);
     }
 }

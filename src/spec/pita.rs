@@ -6,8 +6,8 @@ use serde_json::Value;
 use super::settings::Float::{AboveZero, BelowOne, Fraction, Inside, NotNegative, Positive};
 use super::settings::Limit::Below;
 use super::settings::{
-    Complaint, Preset, Word, budget, count, fields, flag, float, inline, is_default, ladder, one_of, settings, table,
-    words,
+    Complaint, Preset, Word, budget, count, count_to, fields, flag, float, inline, is_default, ladder, one_of,
+    settings, table, words,
 };
 use super::{Grid, Integrator, MdSpec, PRECISIONS, Precision, Step};
 
@@ -317,6 +317,10 @@ settings! {
         /// What path weights resample by on the way.
         #[serde(skip_serializing_if = "is_default")]
         between: Between = Between::default(), one_of(Between::WORDS);
+        /// Paths drawn for each particle: all are weighed by the true energy (one evaluation each), and as many as there are particles
+        /// resampled. 1 without it; with path weights.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        draws: Option<usize> = None, count_to(2, MOST_DRAWS);
         /// How a path steps, those of one evaluation whose kernel back has no drift; with tempered noise and path weights.
         #[serde(skip_serializing_if = "is_default")]
         step: Step = Step::default(), one_of(Step::WORDS);
@@ -330,6 +334,9 @@ settings! {
     }
 }
 
+/// Most paths of a particle.
+const MOST_DRAWS: u64 = 1_000;
+
 /// Each noise has weights of its own; resampling on the way belongs to weights of paths.
 fn noise_and_weights(value: &Value) -> Vec<Complaint> {
     let Ok(spec) = AnnealSpec::deserialize(value) else { return Vec::new() };
@@ -342,6 +349,10 @@ fn noise_and_weights(value: &Value) -> Vec<Complaint> {
     if spec.between != Between::None && spec.weights != Weights::Path {
         let message = String::from("is a setting of `weights = \"path\"`");
         wrong.push(Complaint { setting: "between", message, notes: vec![] });
+    }
+    if spec.draws.is_some() && spec.weights != Weights::Path {
+        let message = String::from("is a setting of `weights = \"path\"`");
+        wrong.push(Complaint { setting: "draws", message, notes: vec![] });
     }
     if spec.planned() && (spec.noise != Noise::Tempered || spec.weights != Weights::Path) {
         let setting = match (spec.step == Step::default(), spec.grid == Grid::default()) {
@@ -388,6 +399,12 @@ impl AnnealSpec {
     #[must_use]
     pub fn planned(&self) -> bool {
         self.step != Step::default() || self.grid != Grid::default() || self.guidance
+    }
+
+    /// Paths of each particle.
+    #[must_use]
+    pub fn paths(&self) -> usize {
+        self.draws.unwrap_or(1)
     }
 
     /// Whether the energy head is asked.

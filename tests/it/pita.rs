@@ -44,6 +44,11 @@ fn tiny_path() -> PitaSpec {
     PitaSpec { anneal, train, ..tiny() }
 }
 
+/// The same with three paths for each particle.
+fn tiny_draws() -> PitaSpec {
+    PitaSpec { anneal: AnnealSpec { draws: Some(3), ..tiny_path().anneal }, ..tiny_path() }
+}
+
 /// Alanine dipeptide with everything that molecules have and clusters have not: the transformer, Langevin dynamics for the
 /// initial data and for relaxation, one network per rung.
 fn tiny_molecule() -> PitaSpec {
@@ -97,7 +102,7 @@ fn run(spec: &PitaSpec) -> (Arrays, Context) {
 /// Stopped after every single step and continued in a fresh sampler: the same bits at the end.
 #[test]
 fn resume_anywhere_is_exact() {
-    for spec in [tiny(), tiny_molecule(), tiny_path()] {
+    for spec in [tiny(), tiny_molecule(), tiny_path(), tiny_draws()] {
         let (whole, _) = run(&spec);
         assert_eq!(in_pieces(&mut context(&spec, None), |ctx| start(&spec, ctx)), whole);
     }
@@ -223,6 +228,21 @@ fn paths_are_resampled_at_the_target() {
         let (times, share) = (parents.iter().filter(|&&p| p == i as i64).count(), (w - top).exp() / total);
         assert!((times as f64 - share * parents.len() as f64).abs() < 1.0, "{i}: {times} times, {share}");
     }
+}
+
+/// Several paths for each particle: all are weighed, and as many as there are particles go on; at the target the first ones are shown,
+/// and the weights choose among all.
+#[test]
+fn more_paths_than_particles() {
+    // A tenth of these paths ends where energies are below the cut.
+    let anneal = AnnealSpec { draws: Some(20), ..tiny_path().anneal };
+    let (samples, ctx) = run(&PitaSpec { anneal, ..tiny_path() });
+    let counts = &ctx.energy.counts().0;
+    let moves = tiny().refine.steps as u64;
+    assert_eq!((counts[&Purpose::Annealing], counts[&Purpose::Refinement]), (20 * (40 + 50), moves * (40 + 50)));
+    assert_eq!((samples["positions"].shape[0], samples["log_weight"].shape[0]), (50, 50));
+    let parents = samples["reweighted.parents"].as_i64().unwrap();
+    assert!(parents.len() <= 50 && parents.iter().any(|&p| p >= 50), "none of those that are not shown: {parents:?}");
 }
 
 /// Without a ladder: data at the target, trained on and sampled with gamma = 1.

@@ -279,9 +279,13 @@ impl Annealer {
         end
     }
 
-    /// Systematic resampling at the end of paths; returns who was kept.
+    /// Systematic resampling at the end of paths, to one for each `draws`; returns who was kept.
     pub(super) fn resample_path(&mut self, at: &Setting) -> Vec<usize> {
-        self.resample(at, at.spec.steps + 1)
+        let mut kept = self.resample(at, at.spec.steps + 1);
+        // Every so-manieth of a systematic choice is a systematic choice of fewer.
+        kept = kept.into_iter().step_by(at.spec.paths()).collect();
+        self.parents = self.parents.iter().copied().step_by(at.spec.paths()).collect();
+        kept
     }
 
     /// Resamples with the true energy: `a - u_true + gamma U(x)`, at the last weighted time. `reduced [n]` are the true

@@ -227,7 +227,7 @@ impl Pita {
             guide: guide(&self.temperatures, self.rung),
         };
         if self.done == 0 {
-            self.annealer = Annealer::new(&setting, self.particles())?;
+            self.annealer = Annealer::new(&setting, self.particles() * self.spec.anneal.paths())?;
         }
         self.annealer.advance(&setting)?;
         self.done = self.annealer.step;
@@ -250,8 +250,11 @@ impl Pita {
                     let (x, energy, force) = (mala.positions.clone(), mala.energies.clone(), mala.forces.clone());
                     let made = Buffer { x, energy, force, origin };
                     let there = made.reasonable(kt, REASONABLE);
-                    self.drawn = made.select(&there);
-                    self.log_weight = there.iter().map(|&i| log_weight[i]).collect();
+                    scalars.push(("anneal.dropped".to_owned(), (log_weight.len() - there.len()) as f64));
+                    // Of more paths than samples the first ones are shown.
+                    let shown = &there[..there.len().min(self.spec.samples)];
+                    self.drawn = made.select(shown);
+                    self.log_weight = shown.iter().map(|&i| log_weight[i]).collect();
                     kept.retain(|i| there.binary_search(i).is_ok());
                     if kept.is_empty() {
                         return Err(Error::Numerical(format!(
