@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::Layout;
+use super::learned::{Learned, Pace};
 use crate::error::Result;
 
 /// What a network is asked about: samples at their noise and temperature.
@@ -89,6 +90,13 @@ pub trait Backbone: Send + Sync {
         None
     }
 
+    /// Heads and an optimiser where the network computes, from `learned` on: parameters and what belongs to them stay there. `None`
+    /// where that is the host.
+    fn resident(&self, learned: &Learned) -> Option<Box<dyn Resident>> {
+        let _ = learned;
+        None
+    }
+
     /// Denoiser `D [B, dim]` of the score head.
     ///
     /// # Errors
@@ -141,4 +149,65 @@ pub trait Backbone: Send + Sync {
     /// # Errors
     /// When the engine fails.
     fn energy_vjp(&self, params: &[f64], at: Batch<'_>, seed: Seeds, grad: &mut [f64]) -> Result<EnergyOut>;
+}
+
+/// A network with parameters of its own, and a place where their gradient is summed: what a loss asks.
+pub trait Head {
+    /// As [`Backbone::dim`].
+    fn dim(&self) -> usize;
+
+    /// As [`Backbone::denoise_vjp`].
+    ///
+    /// # Errors
+    /// When the engine fails.
+    fn denoise_vjp(&mut self, at: Batch<'_>, cotangent: Cotangent) -> Result<Vec<f64>>;
+
+    /// As [`Backbone::energy_vjp`].
+    ///
+    /// # Errors
+    /// When the engine fails.
+    fn energy_vjp(&mut self, at: Batch<'_>, seed: Seeds) -> Result<EnergyOut>;
+}
+
+/// A head of parameters on the host.
+pub struct Given<'a> {
+    /// The network.
+    pub net: &'a dyn Backbone,
+    /// Parameters `[layout.len()]`.
+    pub params: &'a [f64],
+    /// Their gradient.
+    pub grad: &'a mut [f64],
+}
+
+impl Head for Given<'_> {
+    fn dim(&self) -> usize {
+        self.net.dim()
+    }
+
+    fn denoise_vjp(&mut self, at: Batch<'_>, cotangent: Cotangent) -> Result<Vec<f64>> {
+        self.net.denoise_vjp(self.params, at, cotangent, self.grad)
+    }
+
+    fn energy_vjp(&mut self, at: Batch<'_>, seed: Seeds) -> Result<EnergyOut> {
+        self.net.energy_vjp(self.params, at, seed, self.grad)
+    }
+}
+
+/// Heads of one network and their optimiser, all of them where the network computes.
+pub trait Resident: Send {
+    /// A head, as training sees it at one step (see [`Backbone::in_training`]).
+    fn head(&self, head: usize, seed: u64, step: u64) -> Box<dyn Head + '_>;
+
+    /// One step along the gradient that the heads left, which is 0 then: as [`Learned::step`] takes it, for the one that `next`
+    /// says. Returns the norm of the gradient; where that is no number, nothing changes.
+    ///
+    /// # Errors
+    /// When the engine fails.
+    fn step(&mut self, next: &Learned, pace: Pace) -> Result<f64>;
+
+    /// Parameters, Adam's two moments and the average, as they are.
+    ///
+    /// # Errors
+    /// When the engine fails.
+    fn read(&self) -> Result<[Vec<f64>; 4]>;
 }

@@ -23,12 +23,18 @@ impl Ema {
         Self { updates: 0, params: params.to_vec(), decay }
     }
 
+    /// How much of the way to the parameters the next update goes.
+    #[must_use]
+    pub fn follow(&self) -> f64 {
+        1.0 - warm_decay(self.decay, self.updates + 1)
+    }
+
     /// Moves the average towards `params`.
     pub fn update(&mut self, params: &[f64]) {
+        let follow = self.follow();
         self.updates += 1;
-        let decay = warm_decay(self.decay, self.updates);
         for (e, &p) in self.params.iter_mut().zip(params) {
-            *e -= (1.0 - decay) * (*e - p);
+            *e -= follow * (*e - p);
         }
     }
 }

@@ -13,10 +13,14 @@ mod engine;
 pub mod fused;
 mod halving;
 mod layout;
+mod learned;
+mod learning;
 
-pub use adam::{Adam, clip_norm};
-pub use backbone::{Backbone, Batch, Cotangent, EnergyOut, EnergySeed, Seeds};
+pub use adam::{Adam, Rates, clip_norm};
+pub use backbone::{Backbone, Batch, Cotangent, EnergyOut, EnergySeed, Given, Head, Resident, Seeds};
 pub use ema::{Ema, warm_decay};
 pub use engine::build;
 pub use halving::Halving;
 pub use layout::{Layout, Parameter};
+pub use learned::{Learned, Pace};
+pub use learning::Learning;

@@ -3,7 +3,7 @@
 use crate::diffusion::Elucidating;
 use crate::error::Result;
 use crate::geometry::centre;
-use crate::nn::{self, Backbone, EnergySeed};
+use crate::nn::{self, Backbone, EnergySeed, Given, Head};
 use crate::spec::TrainSpec;
 
 /// Reduced energies above this are left out of energy matching (overlaps say nothing and swamp the mean).
@@ -140,8 +140,6 @@ fn square_distance(a: &[f64], b: &[f64]) -> f64 {
 
 /// Losses of a batch; adds the gradient of the weighted total to `grad`.
 ///
-/// The distillation differentiates through `grad_x U`; its target, the score head's output, is a constant.
-///
 /// # Errors
 /// When the engine fails.
 pub fn loss(
@@ -152,7 +150,24 @@ pub fn loss(
     weights: &LossWeights,
     grad: &mut Pair<&mut [f64]>,
 ) -> Result<LossTerms> {
-    let (dim, n) = (net.dim(), batch.h.len());
+    let mut score = Given { net, params: params.score, grad: grad.score };
+    let mut energy = Given { net, params: params.energy, grad: grad.energy };
+    losses(Pair { score: &mut score, energy: &mut energy }, batch, schedule, weights)
+}
+
+/// Losses of a batch, asked of both heads; they have the gradient of the weighted total.
+///
+/// The distillation differentiates through `grad_x U`; its target, the score head's output, is a constant.
+///
+/// # Errors
+/// When the engine fails.
+pub fn losses(
+    heads: Pair<&mut dyn Head>,
+    batch: &Batch,
+    schedule: &Elucidating,
+    weights: &LossWeights,
+) -> Result<LossTerms> {
+    let (dim, n) = (heads.score.dim(), batch.h.len());
     let count = n as f64;
     let mut x0 = batch.x0.clone();
     let mut z = batch.z.clone();
@@ -190,8 +205,8 @@ pub fn loss(
             }
         }
     };
-    let d_score =
-        net.denoise_vjp(params.score, nn::Batch { h: &batch.h, beta: &batch.beta, x: &xt }, &cotangent, grad.score)?;
+    let noisy = nn::Batch { h: &batch.h, beta: &batch.beta, x: &xt };
+    let d_score = heads.score.denoise_vjp(noisy, &cotangent)?;
 
     let dh_dt: Vec<f64> = batch.h.iter().map(|&h| schedule.dh_dt(schedule.t_of_h(h))).collect();
     let seed = |i: usize, _u: f64, gu: &[f64], du_dh: f64, v: &mut [f64]| {
@@ -215,8 +230,7 @@ pub fn loss(
     }
     // Half of the cost, and nothing to learn, where only the score is wanted.
     if weights.energy_score > 0.0 || weights.du_dt > 0.0 {
-        let at_t =
-            net.energy_vjp(params.energy, nn::Batch { h: &batch.h, beta: &batch.beta, x: &xt }, &seed, grad.energy)?;
+        let at_t = heads.energy.energy_vjp(noisy, &seed)?;
         for i in 0..n {
             let d_energy: f64 = row(i).map(|j| (xt[j] - batch.h[i] * at_t.grad[j] - d_score[j]).powi(2)).sum();
             terms.energy_score.push(lambda[i] * d_energy);
@@ -234,12 +248,8 @@ pub fn loss(
             v.fill(0.0);
             EnergySeed { c: 2.0 * weights.energy_matching * (u - batch.energy[kept[k]]) / count, w: 0.0 }
         };
-        let at_0 = net.energy_vjp(
-            params.energy,
-            nn::Batch { h: &vec![h_min; kept.len()], beta: &beta, x: &x },
-            &seed,
-            grad.energy,
-        )?;
+        let clean = nn::Batch { h: &vec![h_min; kept.len()], beta: &beta, x: &x };
+        let at_0 = heads.energy.energy_vjp(clean, &seed)?;
         for (&i, u) in kept.iter().zip(&at_0.u) {
             terms.energy_matching[i] = (u - batch.energy[i]).powi(2);
         }

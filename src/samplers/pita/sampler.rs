@@ -202,6 +202,7 @@ impl Pita {
         let scalars = names.iter().zip(sums).map(|(n, v)| ((*n).to_owned(), v)).collect();
         let report = self.progress("training", total, scalars);
         if self.done == total {
+            self.trainer.settle()?;
             self.next_phase(Phase::Anneal);
         }
         Ok(report)
@@ -371,7 +372,7 @@ impl Sampler for Pita {
         for (k, buffer) in self.buffers.iter().enumerate() {
             buffer.save(&format!("buffer.{k}"), &mut arrays);
         }
-        self.trainer.save(&mut arrays);
+        self.trainer.save(&mut arrays)?;
         self.annealer.save(&mut arrays);
         self.refinement.save(&mut arrays);
         Ok(arrays)

@@ -1,12 +1,12 @@
 //! Training of both heads on the rungs reached so far.
 
 use super::buffer::Buffer;
-use super::loss::{Batch, LossTerms, LossWeights, Pair, loss, mean, mixing};
+use super::loss::{Batch, LossTerms, LossWeights, Pair, losses, mean, mixing};
 use crate::array::Arrays;
 use crate::diffusion::Elucidating;
 use crate::error::{Error, Result};
 use crate::geometry::{random_rotation, rotate};
-use crate::nn::{Adam, Backbone, Ema, clip_norm};
+use crate::nn::{Backbone, Learned, Learning, Pace};
 use crate::rng::{Purpose, Stream};
 use crate::samplers::state;
 use crate::spec::{Target, TrainNoise, TrainOn, TrainSpec};
@@ -27,11 +27,8 @@ pub(crate) struct Rung<'a> {
 }
 
 /// Parameters of both heads (score first, then energy), optimiser and average.
-#[derive(Debug, Clone)]
 pub(crate) struct Trainer {
-    params: Vec<f64>,
-    adam: Adam,
-    ema: Ema,
+    learning: Learning,
     /// Steps over all rungs: keys the random streams.
     steps: u64,
 }
@@ -41,15 +38,23 @@ impl Trainer {
     #[must_use]
     pub(crate) fn new(net: &dyn Backbone, spec: &TrainSpec, seed: u64) -> Self {
         let one = net.layout().init(&Stream::new(seed, Purpose::Weights, 0));
-        let params = [one.clone(), one].concat();
-        let ema = Ema::new(&params, spec.ema);
-        Self { adam: Adam::new(params.len()), ema, params, steps: 0 }
+        let learned = Learned::new([one.clone(), one].concat(), spec.ema);
+        Self { learning: Learning::new(learned), steps: 0 }
     }
 
-    /// The averaged parameters, which sampling uses.
+    /// Ends a stretch of training: brings what was learned to where it is used.
+    ///
+    /// # Errors
+    /// When a device fails.
+    pub(crate) fn settle(&mut self) -> Result<()> {
+        self.learning.settle()
+    }
+
+    /// The averaged parameters, which sampling uses, as they were when training settled.
     #[must_use]
     pub(crate) fn averaged(&self) -> Pair<&[f64]> {
-        let (score, energy) = self.ema.params.split_at(self.params.len() / 2);
+        let params = &self.learning.settled().ema.params;
+        let (score, energy) = params.split_at(params.len() / 2);
         Pair { score, energy }
     }
 
@@ -66,16 +71,11 @@ impl Trainer {
         seed: u64,
     ) -> Result<(LossTerms, f64)> {
         let batch = draw(net.dim(), spec, schedule, rungs, seed, self.steps);
-        let noisy = net.in_training(seed, self.steps);
-        let net = noisy.as_deref().unwrap_or(net);
-        let half = self.params.len() / 2;
-        let mut grad = vec![0.0; 2 * half];
-        let (gs, ge) = grad.split_at_mut(half);
-        let (score, energy) = self.params.split_at(half);
         let weights = LossWeights::from(spec);
-        let mut pair = Pair { score: gs, energy: ge };
-        let terms = loss(net, Pair { score, energy }, &batch, schedule, &weights, &mut pair)?;
-        let norm = clip_norm(&mut grad, spec.clip);
+        let pace = Pace { clip: spec.clip, learning_rate: spec.learning_rate };
+        let (terms, norm) = self.learning.step(net, (seed, self.steps), pace, |[score, energy]| {
+            losses(Pair { score, energy }, &batch, schedule, &weights)
+        })?;
         if !norm.is_finite() {
             return Err(Error::Numerical(format!(
                 "training diverged at step {}: gradient norm {norm}, score loss {:.3e}, energy-score loss {:.3e}, \
@@ -86,24 +86,28 @@ impl Trainer {
                 mean(&terms.energy_matching)
             )));
         }
-        self.adam.step(&mut self.params, &grad, spec.learning_rate);
-        self.ema.update(&self.params);
         self.steps += 1;
         Ok((terms, norm))
     }
 
     /// Saves into `arrays`.
-    pub(crate) fn save(&self, arrays: &mut Arrays) {
+    ///
+    /// # Errors
+    /// When a device fails.
+    pub(crate) fn save(&self, arrays: &mut Arrays) -> Result<()> {
+        let learned = self.learning.learned()?;
+        let Learned { params, adam, ema } = &*learned;
         for (name, values) in [
-            ("train.params", &self.params),
-            ("train.adam.mean", &self.adam.mean),
-            ("train.adam.square", &self.adam.square),
-            ("train.ema", &self.ema.params),
+            ("train.params", params),
+            ("train.adam.mean", &adam.mean),
+            ("train.adam.square", &adam.square),
+            ("train.ema", &ema.params),
         ] {
             arrays.insert(name.into(), state::floats(values));
         }
-        let steps = [self.steps, self.adam.steps, self.ema.updates].map(|n| n as i64);
+        let steps = [self.steps, adam.steps, ema.updates].map(|n| n as i64);
         arrays.insert("train.steps".into(), state::integers(&steps));
+        Ok(())
     }
 
     /// Continues from what [`Trainer::save`] wrote.
@@ -111,12 +115,14 @@ impl Trainer {
     /// # Errors
     /// When an array is missing.
     pub(crate) fn restore(&mut self, arrays: &Arrays) -> Result<()> {
-        self.params = state::f64s(arrays, "train.params")?;
-        self.adam.mean = state::f64s(arrays, "train.adam.mean")?;
-        self.adam.square = state::f64s(arrays, "train.adam.square")?;
-        self.ema.params = state::f64s(arrays, "train.ema")?;
+        let mut learned = self.learning.settled().clone();
+        learned.params = state::f64s(arrays, "train.params")?;
+        learned.adam.mean = state::f64s(arrays, "train.adam.mean")?;
+        learned.adam.square = state::f64s(arrays, "train.adam.square")?;
+        learned.ema.params = state::f64s(arrays, "train.ema")?;
         let steps = state::i64s(arrays, "train.steps")?;
-        [self.steps, self.adam.steps, self.ema.updates] = [0, 1, 2].map(|i| steps[i] as u64);
+        [self.steps, learned.adam.steps, learned.ema.updates] = [0, 1, 2].map(|i| steps[i] as u64);
+        self.learning = Learning::new(learned);
         Ok(())
     }
 }
