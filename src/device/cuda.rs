@@ -13,7 +13,7 @@ use cudarc::driver::{
 };
 
 use super::cards::{Card, Found};
-use super::launch::{Arg, Failure, Launch, Peak, Program};
+use super::launch::{Arg, Failure, Kept, Launch, Peak, Program};
 use crate::error::{Error, Result};
 
 /// Our kernels: machine code for sm_80 and sm_90, PTX for newer cards.
@@ -249,7 +249,7 @@ impl Gpu {
                 };
             }
             // SAFETY: number, types and sizes of the arguments are those of the kernel of this name: `device::engine`,
-            // `device::egnn`, `device::dit` and `device::check` are the only callers, and tests/cuda runs all of their calls
+            // `device::egnn`, `device::dit`, `device::optimiser` and `device::check` are the only callers, and tests/cuda runs all of their calls
             // through the same source, compiled for the CPU with bounds checked. Buffers live until the stream has been
             // waited for: what is dropped before is freed by the stream itself, after the launch.
             unsafe { builder.launch(call.config) }?;
@@ -271,6 +271,13 @@ impl Launch for Gpu {
             }
         }
         Ok(self.stream.synchronize()?)
+    }
+
+    fn read(&self, kept: &Kept) -> std::result::Result<Vec<u8>, Failure> {
+        let buffer = kept.there(|bytes| self.stream.clone_htod(bytes))?;
+        let bytes = self.stream.clone_dtoh(&*buffer)?;
+        self.stream.synchronize()?;
+        Ok(bytes)
     }
 
     fn time(&self, program: Program<'_>, repeats: usize) -> std::result::Result<f64, Failure> {

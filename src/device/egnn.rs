@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::engine::{bytes_of, reals_of};
 use super::heads::{Bare, Heads, Inputs, Pass};
-use super::launch::{Arg, Call, Failure, Kept, Launch};
+use super::launch::{Arg, Call, Failure, Kept, Launch, Program};
+use super::optimiser::{Gradient, Packing};
 use crate::error::Result;
 use crate::lanes::num::Lanes;
 use crate::nn::fused::{FusedEgnn, HIDDEN, Rows};
@@ -76,6 +77,14 @@ impl Bare for Egnn {
     const CHUNK: usize = 4;
     const BATCH: usize = 2_048;
 
+    fn launcher(&self) -> &Arc<dyn Launch> {
+        &self.launcher
+    }
+
+    fn precision(&self) -> Precision {
+        self.precision
+    }
+
     fn layout(&self) -> &Layout {
         &self.layout
     }
@@ -94,12 +103,29 @@ impl Bare for Egnn {
         })
     }
 
+    fn packing(&self) -> Packing {
+        // Numbers packed as parameters are, counted from 1: 0 is what is none of them.
+        let before = |number: &f64| *number as i32 - 1;
+        let numbers: Vec<f64> = (1..=self.layout.len()).map(|i| i as f64).collect();
+        let rows = self.rows.pack(&numbers);
+        let transposed = self.rows.transposed(&rows);
+        let entry = |row: usize, lane: usize| (1 + row * HIDDEN + lane) as f64;
+        let entries: Vec<Lanes<f64>> =
+            (0..self.rows.count()).map(|row| Lanes(std::array::from_fn(|lane| entry(row, lane)))).collect();
+        let mut gradient = vec![0.0; self.layout.len()];
+        self.rows.add_packed(&entries, &mut gradient);
+        Packing {
+            weights: [rows, transposed].iter().map(|r| r.iter().flat_map(|row| &row.0).map(before).collect()).collect(),
+            gradient: gradient.iter().map(before).collect(),
+        }
+    }
+
     fn launch(
         &self,
         weights: &Self::Weights,
         _: usize,
         inputs: &Inputs,
-        grad: Option<&mut [f64]>,
+        grad: Option<&mut Gradient<'_>>,
     ) -> Result<Pass, Failure> {
         let (k, samples) = (inputs.y.len(), inputs.beta.len());
         let size = if self.precision == Precision::F32 { 4 } else { 8 };
@@ -114,7 +140,8 @@ impl Bare for Egnn {
         let coordinates = samples * self.dim() * k;
         let (mut out, mut y_bar) = (buffer(coordinates), buffer(if back { coordinates } else { 0 }));
         let mut noise_bar = buffer(if back { samples * k } else { 0 });
-        let (mut sum, mut done) = (buffer(rows * HIDDEN), [0_u8; 4]);
+        let here = matches!(grad, Some(Gradient::Here(_)));
+        let (mut sum, mut done) = (buffer(if here { rows * HIDDEN } else { 0 }), [0_u8; 4]);
         let weighs = grad.is_some();
         let kernel = format!("egnn_{}{}", if k == 2 { "dual_" } else { "" }, if size == 4 { "f32" } else { "f64" });
         let [w, wt] = weights;
@@ -137,16 +164,16 @@ impl Bare for Egnn {
             Arg::Scratch(blocks * self.scratch(k) * size),
             if weighs { Arg::Scratch(blocks * rows * HIDDEN * size) } else { Arg::Null },
             if weighs { Arg::InOut(&mut done) } else { Arg::Null },
-            if weighs { Arg::Out(&mut sum) } else { Arg::Null },
+            if weighs { Arg::Part { buffer: 0, byte: 0 } } else { Arg::Null },
         ];
-        self.launcher.launch(Call {
-            kernel: kernel.into(),
-            blocks: blocks as u32,
-            threads: THREADS,
-            shared: 16,
-            args,
-        })?;
-        if let Some(grad) = grad {
+        let call = Call { kernel: kernel.into(), blocks: blocks as u32, threads: THREADS, shared: 16, args };
+        let summed = if here { Arg::Out(&mut sum) } else { Arg::Scratch(size * rows * HIDDEN) };
+        let mut program = Program { buffers: vec![summed], calls: vec![call] };
+        if let Some(Gradient::There(target)) = &grad {
+            target.add(&mut program, self.precision, Arg::Part { buffer: 0, byte: 0 });
+        }
+        self.launcher.run(program)?;
+        if let Some(Gradient::Here(grad)) = grad {
             let lanes: Vec<Lanes<f64>> =
                 reals_of(self.precision, &sum).as_chunks().0.iter().map(|row| Lanes(*row)).collect();
             self.rows.add_packed(&lanes, grad);

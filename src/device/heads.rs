@@ -5,8 +5,8 @@
 //! reverse with what the loss asks for. The exact divergence pushes one tangent per coordinate, as many at once as the network
 //! takes.
 //!
-//! Parameters stay on the device while they do not change: annealing copies them there once for a rung, a training step once
-//! for each head.
+//! Parameters stay on the device while they do not change: annealing copies them there once for a rung. In training they and their
+//! gradient stay there altogether ([`super::optimiser`]).
 
 use std::ops::Range;
 use std::sync::atomic::AtomicUsize;
@@ -15,10 +15,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rayon::prelude::*;
 
 use super::batches::in_batches;
-use super::launch::Failure;
+use super::launch::{Failure, Kept, Launch};
+use super::optimiser::{Gradient, Optimiser, Packing};
 use crate::error::Result;
 use crate::nn::edm::Edm;
-use crate::nn::{Backbone, Batch, Cotangent, EnergyOut, Layout, Seeds};
+use crate::nn::{Backbone, Batch, Cotangent, EnergyOut, Head, Layout, Learned, Pace, Resident, Seeds};
+use crate::real::Precision;
 
 /// What a pass starts from: values and tangents, one list each.
 #[derive(Debug, Clone, Default)]
@@ -47,13 +49,19 @@ pub struct Pass {
 /// A network without its heads, on a device.
 pub trait Bare: Send + Sync + Sized + 'static {
     /// Parameters as the kernels read them.
-    type Weights: Send + Sync;
+    type Weights: AsRef<[Kept]> + Send + Sync;
     /// Samples whose parameter gradients are summed together, wherever a batch is cut.
     const CHUNK: usize;
     /// Samples of a launch at first; halved where memory is short.
     const BATCH: usize;
     /// As [`Backbone::translation_invariant`].
     const TRANSLATION_INVARIANT: bool = true;
+
+    /// What runs the kernels.
+    fn launcher(&self) -> &Arc<dyn Launch>;
+
+    /// Of the kernels.
+    fn precision(&self) -> Precision;
 
     /// As [`Backbone::layout`].
     fn layout(&self) -> &Layout;
@@ -75,6 +83,9 @@ pub trait Bare: Send + Sync + Sized + 'static {
     /// The parameters of a call.
     fn weights(&self, params: &[f64]) -> Self::Weights;
 
+    /// How [`Bare::weights`] has them, and a launch their gradient.
+    fn packing(&self) -> Packing;
+
     /// The samples `first..` of a batch through the network; with a cotangent (and one tangent at most) also back, and with
     /// `grad` the gradient of the parameters (last component), added to it.
     ///
@@ -85,13 +96,13 @@ pub trait Bare: Send + Sync + Sized + 'static {
         weights: &Self::Weights,
         first: usize,
         inputs: &Inputs,
-        grad: Option<&mut [f64]>,
+        grad: Option<&mut Gradient<'_>>,
     ) -> Result<Pass, Failure>;
 }
 
 /// A network on a device as a backbone.
 pub struct Heads<B: Bare> {
-    bare: B,
+    bare: Arc<B>,
     /// What is remembered of earlier calls, also by the versions of the network in training.
     memory: Arc<Memory<B::Weights>>,
 }
@@ -143,12 +154,13 @@ impl<B: Bare> Heads<B> {
     /// The heads of a network.
     pub fn over(bare: B) -> Self {
         let memory = Memory { batch: AtomicUsize::new(B::BATCH), weights: Mutex::default() };
-        Self { bare, memory: Arc::new(memory) }
+        Self { bare: Arc::new(bare), memory: Arc::new(memory) }
     }
 
-    /// The network without its heads.
-    pub fn bare(&self) -> &B {
-        &self.bare
+    /// As [`Backbone::in_training`]; the same where that is no other.
+    fn trained(&self, seed: u64, step: u64) -> Self {
+        let bare = self.bare.in_training(seed, step).map_or_else(|| Arc::clone(&self.bare), Arc::new);
+        Self { bare, memory: Arc::clone(&self.memory) }
     }
 
     /// The parameters as the kernels read them: those of the latest two calls with others are remembered.
@@ -169,8 +181,7 @@ impl<B: Bare> Heads<B> {
     ///
     /// # Errors
     /// [`crate::error::Error::Device`] when it fails, or when not even the smallest part fits.
-    pub fn pass(&self, params: &[f64], inputs: &Inputs, mut grad: Option<&mut [f64]>) -> Result<Pass> {
-        let weights = self.weights(params);
+    pub fn pass(&self, weights: &B::Weights, inputs: &Inputs, mut grad: Option<&mut Gradient<'_>>) -> Result<Pass> {
         let (samples, dim) = (inputs.beta.len(), self.dim());
         // Parameter gradients are added in the same groups wherever a batch is cut.
         let least = if grad.is_some() { B::CHUNK } else { 1 };
@@ -178,7 +189,7 @@ impl<B: Bare> Heads<B> {
         let mut all = Pass::default();
         in_batches(samples, &self.memory.batch, (components, least), |range| {
             let some = inputs.part(&range, dim);
-            all.append(self.bare.launch(&weights, range.start, &some, grad.as_deref_mut())?);
+            all.append(self.bare.launch(weights, range.start, &some, grad.as_deref_mut())?);
             Ok(())
         })?;
         Ok(all)
@@ -199,11 +210,18 @@ impl<B: Bare> Heads<B> {
         pass.out.first().into_iter().flatten().enumerate().map(at).collect()
     }
 
+    /// Score head.
+    fn scores(&self, weights: &B::Weights, at: Batch<'_>) -> Result<Vec<f64>> {
+        let (inputs, edm) = self.plain(at);
+        let pass = self.pass(weights, &inputs, None)?;
+        Ok(self.denoised(&edm, &pass, at.x))
+    }
+
     /// Energy head.
-    fn energies(&self, params: &[f64], at: Batch<'_>) -> Result<EnergyOut> {
+    fn energies(&self, weights: &B::Weights, at: Batch<'_>) -> Result<EnergyOut> {
         let (mut inputs, edm) = self.plain(at);
         inputs.cotangent.clone_from(&inputs.y);
-        let pass = self.pass(params, &inputs, None)?;
+        let pass = self.pass(weights, &inputs, None)?;
         let dim = self.dim();
         let mut all = EnergyOut::default();
         for (i, edm) in edm.iter().enumerate() {
@@ -216,6 +234,60 @@ impl<B: Bare> Heads<B> {
             all.du_dh.push(du_dh);
         }
         Ok(all)
+    }
+
+    /// Score head, and the gradient of its parameters: see [`Backbone::denoise_vjp`].
+    fn scores_back(
+        &self,
+        weights: &B::Weights,
+        at: Batch<'_>,
+        cotangent: Cotangent,
+        grad: &mut Gradient<'_>,
+    ) -> Result<Vec<f64>> {
+        let d = self.scores(weights, at)?;
+        let (mut inputs, edm) = self.plain(at);
+        let dim = self.dim();
+        let mut pulled = vec![0.0; at.x.len()];
+        for (i, (row, out)) in d.chunks_exact(dim).zip(pulled.chunks_exact_mut(dim)).enumerate() {
+            cotangent(i, row, out);
+            out.iter_mut().for_each(|v| *v *= edm[i].c_out);
+        }
+        inputs.cotangent = vec![pulled];
+        self.pass(weights, &inputs, Some(grad))?;
+        Ok(d)
+    }
+
+    /// Energy head, and the gradient of its parameters: see [`Backbone::energy_vjp`].
+    fn energies_back(
+        &self,
+        weights: &B::Weights,
+        at: Batch<'_>,
+        seed: Seeds,
+        grad: &mut Gradient<'_>,
+    ) -> Result<EnergyOut> {
+        let energy = self.energies(weights, at)?;
+        let (mut inputs, edm) = self.plain(at);
+        let dim = self.dim();
+        let (mut noise, mut y) = (Vec::new(), Vec::new());
+        let mut cotangent = vec![Vec::new(), Vec::new()];
+        let mut v = vec![0.0; dim];
+        for (i, edm) in edm.iter().enumerate() {
+            let row = i * dim..(i + 1) * dim;
+            let s = seed(i, energy.u[i], &energy.grad[row.clone()], energy.du_dh[i], &mut v);
+            let (shrink, factor) = (edm.shrink(s.w), edm.second_order(s.w, s.c));
+            noise.push(edm.noise_along(s.w));
+            for (v, k) in v.iter().zip(row) {
+                let (value, slope) = (inputs.y[0][k], edm.c_in * v - shrink * at.x[k]);
+                y.push(slope);
+                cotangent[0].push(factor[0] * value);
+                cotangent[1].push(factor[0] * slope + factor[1] * value);
+            }
+        }
+        inputs.noise.push(noise);
+        inputs.y.push(y);
+        inputs.cotangent = cotangent;
+        self.pass(weights, &inputs, Some(grad))?;
+        Ok(energy)
     }
 }
 
@@ -237,17 +309,23 @@ impl<B: Bare> Backbone for Heads<B> {
     }
 
     fn in_training(&self, seed: u64, step: u64) -> Option<Box<dyn Backbone>> {
-        Some(Box::new(Self { bare: self.bare.in_training(seed, step)?, memory: Arc::clone(&self.memory) }))
+        Some(Box::new(Self { bare: self.bare.in_training(seed, step)?.into(), memory: Arc::clone(&self.memory) }))
+    }
+
+    fn resident(&self, learned: &Learned) -> Option<Box<dyn Resident>> {
+        let heads = Self { bare: Arc::clone(&self.bare), memory: Arc::clone(&self.memory) };
+        let weights = learned.params.chunks_exact(self.layout().len()).map(|head| self.bare.weights(head)).collect();
+        let (launcher, precision) = (Arc::clone(self.bare.launcher()), self.bare.precision());
+        let optimiser = Optimiser::new(launcher, precision, &self.bare.packing(), learned);
+        Some(Box::new(Training { heads, weights, optimiser }))
     }
 
     fn denoise(&self, params: &[f64], at: Batch<'_>) -> Result<Vec<f64>> {
-        let (inputs, edm) = self.plain(at);
-        let pass = self.pass(params, &inputs, None)?;
-        Ok(self.denoised(&edm, &pass, at.x))
+        self.scores(&self.weights(params), at)
     }
 
     fn energy(&self, params: &[f64], at: Batch<'_>) -> Result<EnergyOut> {
-        self.energies(params, at)
+        self.energies(&self.weights(params), at)
     }
 
     fn divergence(&self, params: &[f64], at: Batch<'_>) -> Result<(Vec<f64>, Vec<f64>)> {
@@ -255,6 +333,7 @@ impl<B: Bare> Backbone for Heads<B> {
         let (mut inputs, edm) = self.plain(at);
         let mut trace = vec![0.0; at.h.len()];
         let mut value = Vec::new();
+        let weights = self.weights(params);
         for first in (0..dim).step_by(self.bare.tangents()) {
             let axes = first..dim.min(first + self.bare.tangents());
             inputs.y.truncate(1);
@@ -262,7 +341,7 @@ impl<B: Bare> Backbone for Heads<B> {
                 let unit = |k: usize| if k % dim == axis { edm[k / dim].c_in } else { 0.0 };
                 inputs.y.push((0..at.x.len()).map(unit).collect());
             }
-            let pass = self.pass(params, &inputs, None)?;
+            let pass = self.pass(&weights, &inputs, None)?;
             for (axis, slope) in axes.zip(pass.out.iter().skip(1)) {
                 for (i, (trace, edm)) in trace.iter_mut().zip(&edm).enumerate() {
                     *trace += edm.c_skip + edm.c_out * slope[i * dim + axis];
@@ -279,49 +358,62 @@ impl<B: Bare> Backbone for Heads<B> {
         let (mut inputs, edm) = self.plain(at);
         let dim = self.dim();
         inputs.y.push(v.iter().enumerate().map(|(k, v)| edm[k / dim].c_in * v).collect());
-        let pass = self.pass(params, &inputs, None)?;
+        let pass = self.pass(&self.weights(params), &inputs, None)?;
         let slope = |(k, v): (usize, &f64)| edm[k / dim].denoised(*v, pass.out[1][k]);
         let slopes = v.iter().enumerate().map(slope).collect();
         Ok((self.denoised(&edm, &pass, at.x), slopes))
     }
 
     fn denoise_vjp(&self, params: &[f64], at: Batch<'_>, cotangent: Cotangent, grad: &mut [f64]) -> Result<Vec<f64>> {
-        let d = self.denoise(params, at)?;
-        let (mut inputs, edm) = self.plain(at);
-        let dim = self.dim();
-        let mut pulled = vec![0.0; at.x.len()];
-        for (i, (row, out)) in d.chunks_exact(dim).zip(pulled.chunks_exact_mut(dim)).enumerate() {
-            cotangent(i, row, out);
-            out.iter_mut().for_each(|v| *v *= edm[i].c_out);
-        }
-        inputs.cotangent = vec![pulled];
-        self.pass(params, &inputs, Some(grad))?;
-        Ok(d)
+        self.scores_back(&self.weights(params), at, cotangent, &mut Gradient::Here(grad))
     }
 
     fn energy_vjp(&self, params: &[f64], at: Batch<'_>, seed: Seeds, grad: &mut [f64]) -> Result<EnergyOut> {
-        let energy = self.energies(params, at)?;
-        let (mut inputs, edm) = self.plain(at);
-        let dim = self.dim();
-        let (mut noise, mut y) = (Vec::new(), Vec::new());
-        let mut cotangent = vec![Vec::new(), Vec::new()];
-        let mut v = vec![0.0; dim];
-        for (i, edm) in edm.iter().enumerate() {
-            let row = i * dim..(i + 1) * dim;
-            let s = seed(i, energy.u[i], &energy.grad[row.clone()], energy.du_dh[i], &mut v);
-            let (shrink, factor) = (edm.shrink(s.w), edm.second_order(s.w, s.c));
-            noise.push(edm.noise_along(s.w));
-            for (v, k) in v.iter().zip(row) {
-                let (value, slope) = (inputs.y[0][k], edm.c_in * v - shrink * at.x[k]);
-                y.push(slope);
-                cotangent[0].push(factor[0] * value);
-                cotangent[1].push(factor[0] * slope + factor[1] * value);
-            }
-        }
-        inputs.noise.push(noise);
-        inputs.y.push(y);
-        inputs.cotangent = cotangent;
-        self.pass(params, &inputs, Some(grad))?;
-        Ok(energy)
+        self.energies_back(&self.weights(params), at, seed, &mut Gradient::Here(grad))
+    }
+}
+
+/// Heads and their optimiser, both on a device.
+struct Training<B: Bare> {
+    heads: Heads<B>,
+    /// Parameters of each head, as the kernels read them.
+    weights: Vec<B::Weights>,
+    optimiser: Optimiser,
+}
+
+/// A head at one step of training.
+struct Trained<'a, B: Bare> {
+    heads: Heads<B>,
+    weights: &'a B::Weights,
+    grad: Gradient<'a>,
+}
+
+impl<B: Bare> Resident for Training<B> {
+    fn head(&self, head: usize, seed: u64, step: u64) -> Box<dyn Head + '_> {
+        let grad = Gradient::There(self.optimiser.target(head));
+        Box::new(Trained { heads: self.heads.trained(seed, step), weights: &self.weights[head], grad })
+    }
+
+    fn step(&mut self, next: &Learned, pace: Pace) -> Result<f64> {
+        let weights: Vec<&[Kept]> = self.weights.iter().map(AsRef::as_ref).collect();
+        Ok(self.optimiser.step(next, pace, &weights)?)
+    }
+
+    fn read(&self) -> Result<[Vec<f64>; 4]> {
+        Ok(self.optimiser.read()?)
+    }
+}
+
+impl<B: Bare> Head for Trained<'_, B> {
+    fn dim(&self) -> usize {
+        self.heads.dim()
+    }
+
+    fn denoise_vjp(&mut self, at: Batch<'_>, cotangent: Cotangent) -> Result<Vec<f64>> {
+        self.heads.scores_back(self.weights, at, cotangent, &mut self.grad)
+    }
+
+    fn energy_vjp(&mut self, at: Batch<'_>, seed: Seeds) -> Result<EnergyOut> {
+        self.heads.energies_back(self.weights, at, seed, &mut self.grad)
     }
 }

@@ -20,7 +20,7 @@ pub enum Arg<'a> {
     Scratch(usize),
     /// A buffer that the kernel reads.
     In(&'a [u8]),
-    /// The same, kept on the device from its first use on.
+    /// A buffer that is kept on the device from its first use on, with what kernels change in it.
     Kept(&'a Kept),
     /// A buffer that the kernel fills.
     Out(&'a mut [u8]),
@@ -35,7 +35,8 @@ pub enum Arg<'a> {
     },
 }
 
-/// Bytes that many programs read, such as a network's parameters: copied to the device once.
+/// Bytes that many programs use, such as a network's parameters: copied to the device once. Kernels may change them there, in a
+/// program that names them once; [`Launch::read`] then has them, and [`Kept::bytes`] what they were at first.
 pub struct Kept {
     bytes: Vec<u8>,
     there: Mutex<Option<Arc<dyn Any + Send + Sync>>>,
@@ -48,7 +49,7 @@ impl Kept {
         Self { bytes, there: Mutex::new(None) }
     }
 
-    /// The bytes.
+    /// The bytes that were copied.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
@@ -148,6 +149,12 @@ pub trait Launch: Send + Sync {
     fn launch(&self, call: Call<'_>) -> Result<(), Failure> {
         self.run(call.into())
     }
+
+    /// What is on the device of bytes that are kept there.
+    ///
+    /// # Errors
+    /// When the device refuses.
+    fn read(&self, kept: &Kept) -> Result<Vec<u8>, Failure>;
 
     /// Seconds of one run of the kernels alone, without copies: the mean of `repeats`, after one to warm up.
     ///

@@ -8,6 +8,7 @@
 //! | [`engine`] | a potential whose batches run through a [`Launch`] |
 //! | [`heads`] | both heads of a network, made of passes through its backbone |
 //! | [`egnn`], [`dit`] | EGNN and transformer, by kernels |
+//! | [`optimiser`] | training's state where the network is: gradients, moments, averages |
 //! | [`launch`] | what a kernel is called with; programs of several kernels |
 //! | `cuda` | the driver: memory, modules, launches (feature `cuda`; the only place with `unsafe`) |
 //! | [`check`] | device against CPU, and how fast: `doctor --device cuda --check` |
@@ -27,6 +28,7 @@ pub mod engine;
 pub mod heads;
 pub mod launch;
 mod notes;
+pub mod optimiser;
 
 pub(crate) use batches::{ANY, in_batches};
 pub use cards::Found;

@@ -8,6 +8,7 @@
 #include "egnn.cuh"
 #include "exchange.cuh"
 #include "forcefield.cuh"
+#include "optimiser.cuh"
 
 // Aligned for vectors that are read at once.
 extern __shared__ __align__(16) double shared_memory[];
@@ -158,3 +159,31 @@ DIT_PASS(float, 1, f32)
 DIT_PASS(float, 2, dual_f32)
 DIT_PASS(double, 1, f64)
 DIT_PASS(double, 2, dual_f64)
+
+#define OPTIMISER(T, SUFFIX)                                                                                          \
+    extern "C" __global__ void __launch_bounds__(256, 4) optimiser_add_##SUFFIX(                                      \
+        int n, const int *__restrict__ from, const T *__restrict__ sum, double *grad                                  \
+    ) {                                                                                                               \
+        add_gradient<T>(n, from, sum, grad);                                                                          \
+    }                                                                                                                 \
+    extern "C" __global__ void __launch_bounds__(256, 4) optimiser_pack_##SUFFIX(                                     \
+        int n, const int *__restrict__ of, const double *__restrict__ params, T *w                                    \
+    ) {                                                                                                               \
+        pack<T>(n, of, params, w);                                                                                    \
+    }
+
+OPTIMISER(float, f32)
+OPTIMISER(double, f64)
+
+extern "C" __global__ void __launch_bounds__(256, 4) optimiser_squares(
+    int n, const double *__restrict__ grad, double *parts
+) {
+    squares(n, grad, parts, shared_memory);
+}
+
+extern "C" __global__ void __launch_bounds__(256, 4) optimiser_update(
+    int n, int count, const Rates *__restrict__ rates, const double *__restrict__ parts, double *grad, double *params,
+    double *mean, double *square, double *average, double *norm
+) {
+    update(n, count, rates, parts, grad, params, mean, square, average, norm, shared_memory);
+}

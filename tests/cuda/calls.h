@@ -45,6 +45,10 @@ static std::function<void()> find(const std::string &name, void *const *args) {
     FOUR(dit_activate_back)
     FOUR(dit_features)
     FOUR(dit_features_back)
+    BOTH(optimiser_add)
+    BOTH(optimiser_pack)
+    KERNEL(optimiser_squares)
+    KERNEL(optimiser_update)
 #undef FOUR
 #undef BOTH
 #undef KERNEL
@@ -59,7 +63,7 @@ static const char *run(
     // loop over what there is. Those that stride over the grid need no large one.
     for (const char *looping : {"egnn", "dit_attend", "dit_retreat"})
         if (name.rfind(looping, 0) == 0) threads = 64;
-    for (const char *striding : {"dit_activate", "dit_columns", "dit_masks"})
+    for (const char *striding : {"dit_activate", "dit_columns", "dit_masks", "optimiser_add", "optimiser_pack", "optimiser_update"})
         if (name.rfind(striding, 0) == 0 && blocks > 3) blocks = 3;
     std::function<void()> kernel = find(name, args);
     if (!kernel) return "no such kernel";

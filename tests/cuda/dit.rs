@@ -1,10 +1,10 @@
 //! The transformer's kernels, compiled for the CPU, against the CPU's engine and the golden files.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use pita_bench::device::check::networks;
-use pita_bench::device::{self, Arg, DeviceDit, Failure, Launch, Program};
+use pita_bench::device::{self, Arg, DeviceDit, Failure, Kept, Launch, Program};
 use pita_bench::nn::dit::Dit;
 use pita_bench::nn::{Backbone, Batch, EnergySeed};
 use pita_bench::real::Precision;
@@ -58,16 +58,18 @@ fn emulated_dit_without_temperature() {
     agree(&networks::against("without temperature", &cpu, &device, 2, false, F64).unwrap());
 }
 
-/// An emulator that remembers the most memory that a program asked for, and what it had to copy of what is kept.
-struct Measured {
+/// An emulator that remembers the most memory that a program asked for, what it had to copy of what is kept, and what it moved of
+/// anything else.
+pub struct Measured {
     inner: Emulator,
     most: AtomicUsize,
-    copied: AtomicUsize,
+    pub copied: AtomicUsize,
+    pub moved: AtomicUsize,
 }
 
 impl Measured {
-    fn new(inner: Emulator) -> Arc<Self> {
-        Arc::new(Self { inner, most: AtomicUsize::new(0), copied: AtomicUsize::new(0) })
+    pub fn new(inner: Emulator) -> Arc<Self> {
+        Arc::new(Self { inner, most: AtomicUsize::new(0), copied: AtomicUsize::new(0), moved: AtomicUsize::new(0) })
     }
 }
 
@@ -81,12 +83,26 @@ impl Launch for Measured {
             Arg::Int(_) | Arg::Long(_) | Arg::Null | Arg::Part { .. } => 0,
         };
         for arg in program.buffers.iter().chain(program.calls.iter().flat_map(|call| &call.args)) {
+            match arg {
+                Arg::In(_) | Arg::Out(_) | Arg::InOut(_) => {
+                    self.moved.fetch_add(bytes(arg), Ordering::Relaxed);
+                }
+                _ => {}
+            }
             if let Arg::Kept(kept) = arg {
-                kept.there(|bytes| Ok::<_, Failure>(self.copied.fetch_add(bytes.len(), Ordering::Relaxed)))?;
+                // As the emulator has it.
+                kept.there(|bytes| {
+                    self.copied.fetch_add(bytes.len(), Ordering::Relaxed);
+                    Ok::<_, Failure>(Mutex::new(bytes.to_vec()))
+                })?;
             }
         }
         self.most.fetch_max(program.buffers.iter().map(bytes).sum(), Ordering::Relaxed);
         self.inner.run(program)
+    }
+
+    fn read(&self, kept: &Kept) -> Result<Vec<u8>, Failure> {
+        self.inner.read(kept)
     }
 
     fn time(&self, program: Program<'_>, repeats: usize) -> Result<f64, Failure> {

@@ -110,7 +110,8 @@ Result cuLaunchKernel(
     if (threads > 256 || shared > 99 * 1024) return 1;
     // Launches that are only timed are far too large for this. Kernels that stride over the grid have large ones anyway.
     const std::string &name = *(std::string *)function;
-    const bool striding = name.rfind("dit_activate", 0) == 0 || name.rfind("dit_columns", 0) == 0;
+    bool striding = false;
+    for (const char *kernel : {"dit_activate", "dit_columns", "optimiser"}) striding |= name.rfind(kernel, 0) == 0;
     if (blocks > (striding ? 10000 : 100)) return 0;
     const char *wrong = run(name, blocks, threads, shared, false, args);
     if (wrong) fprintf(stderr, "%s\n", wrong);

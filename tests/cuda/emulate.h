@@ -25,6 +25,9 @@ static Index threadIdx, blockIdx, blockDim, gridDim;
 
 inline float rsqrtf(float x) { return 1.0f / sqrtf(x); }
 inline double rsqrt(double x) { return 1.0 / sqrt(x); }
+// Never fused; the emulation is compiled without contractions.
+inline double __dmul_rn(double a, double b) { return a * b; }
+inline double __dadd_rn(double a, double b) { return a + b; }
 // Exact quarters, as CUDA's functions have them.
 inline void sincospi(double x, double *s, double *c) {
     double quarters = std::nearbyint(2.0 * x), rest = M_PI * (x - 0.5 * quarters);

@@ -4,9 +4,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
-use pita_bench::device::{Arg, Failure, Launch, Program};
+use pita_bench::device::{Arg, Failure, Kept, Launch, Program};
 
 /// Held by tests that read `device::notes`, which belong to the whole process.
 pub static NOTES: Mutex<()> = Mutex::new(());
@@ -62,7 +62,7 @@ fn compile(source: &str, name: &str, flags: &[&str]) -> Option<PathBuf> {
     let draft = folder.join(std::process::id().to_string());
     let build = |flags: &[&str]| {
         let mut command = Command::new("c++");
-        command.args(["-std=c++17", "-O3", "-Wall", "-Wno-unknown-pragmas"]).args(flags);
+        command.args(["-std=c++17", "-O3", "-ffp-contract=off", "-Wall", "-Wno-unknown-pragmas"]).args(flags);
         command.arg(root.join("tests/cuda").join(source)).arg("-o").arg(&draft).output().unwrap()
     };
     let mut built = build(flags);
@@ -73,6 +73,11 @@ fn compile(source: &str, name: &str, flags: &[&str]) -> Option<PathBuf> {
     assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
     std::fs::rename(draft, place).unwrap();
     Some(folder)
+}
+
+/// What lies on the device of bytes that stay there.
+fn there(kept: &Kept) -> Arc<Mutex<Vec<u8>>> {
+    kept.there(|bytes| Ok::<_, Failure>(Mutex::new(bytes.to_vec()))).unwrap()
 }
 
 /// Writes what a launch needs of a buffer or an argument; its bytes of device memory.
@@ -99,7 +104,7 @@ fn ask(request: &mut Vec<u8>, arg: &Arg<'_>) -> usize {
             return 0;
         }
         Arg::In(bytes) => bytes,
-        Arg::Kept(kept) => kept.bytes(),
+        Arg::Kept(kept) => &there(kept).lock().unwrap().clone(),
         Arg::Out(bytes) | Arg::InOut(bytes) => bytes,
     };
     writeln!(request, "bytes {}", bytes.len()).unwrap();
@@ -142,12 +147,18 @@ impl Launch for Emulator {
             };
             let (mine, rest) = answer.split_at(length);
             answer = rest;
-            if let Arg::Out(bytes) | Arg::InOut(bytes) = arg {
-                bytes.copy_from_slice(mine);
+            match arg {
+                Arg::Out(bytes) | Arg::InOut(bytes) => bytes.copy_from_slice(mine),
+                Arg::Kept(kept) => there(kept).lock().unwrap().copy_from_slice(mine),
+                _ => {}
             }
         }
         assert!(answer.is_empty(), "an answer is longer than its buffers");
         Ok(())
+    }
+
+    fn read(&self, kept: &Kept) -> Result<Vec<u8>, Failure> {
+        Ok(there(kept).lock().unwrap().clone())
     }
 
     fn time(&self, _: Program<'_>, _: usize) -> Result<f64, Failure> {

@@ -5,6 +5,7 @@
 mod common;
 mod dit;
 mod emulator;
+mod optimiser;
 
 use std::sync::{Arc, PoisonError};
 

@@ -7,11 +7,11 @@ use candle_core::{DType, Device};
 
 use super::{Comparison, Rate, worse};
 use crate::device::{DeviceDit, DeviceEgnn, Launch};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::nn::candle::{CandleDit, CandleEgnn};
 use crate::nn::dit::Dit;
 use crate::nn::fused::FusedEgnn;
-use crate::nn::{Backbone, Batch, EnergySeed, Halving};
+use crate::nn::{Backbone, Batch, EnergyOut, EnergySeed, Given, Halving, Head, Learned, Learning, Pace};
 use crate::real::Precision;
 use crate::rng::{Purpose, Stream};
 use crate::spec::{DitSpec, NetSpec};
@@ -53,18 +53,31 @@ impl Inputs {
         Self { params, h, beta: vec![1.0; batch], x, v }
     }
 
-    /// Gradients of both losses of a training step, the score's and the energy's, after their values.
-    fn step(&self, net: &dyn Backbone) -> Result<[Vec<f64>; 4]> {
-        let dim = net.dim();
-        let (mut score, mut energy) = (vec![0.0; self.params.len()], vec![0.0; self.params.len()]);
+    /// Both losses of a training step: denoiser and energy head.
+    fn losses(&self, [score, energy]: [&mut dyn Head; 2]) -> Result<(Vec<f64>, EnergyOut)> {
+        let dim = score.dim();
         let cotangent = |i: usize, _: &[f64], out: &mut [f64]| out.copy_from_slice(&self.v[i * dim..][..dim]);
         let seed = |i: usize, _: f64, _: &[f64], _: f64, v: &mut [f64]| {
             v.copy_from_slice(&self.v[i * dim..][..dim]);
             EnergySeed { c: 0.3, w: -0.8 }
         };
-        let d = net.denoise_vjp(&self.params, self.at(), &cotangent, &mut score)?;
-        let u = net.energy_vjp(&self.params, self.at(), &seed, &mut energy)?;
+        Ok((score.denoise_vjp(self.at(), &cotangent)?, energy.energy_vjp(self.at(), &seed)?))
+    }
+
+    /// Gradients of both losses, the score's and the energy's, after their values.
+    fn step(&self, net: &dyn Backbone) -> Result<[Vec<f64>; 4]> {
+        let (mut score, mut energy) = (vec![0.0; self.params.len()], vec![0.0; self.params.len()]);
+        let (d, u) = self.losses([
+            &mut Given { net, params: &self.params, grad: &mut score },
+            &mut Given { net, params: &self.params, grad: &mut energy },
+        ])?;
         Ok([d, u.grad, score, energy])
+    }
+
+    /// Parameters of two heads that differ.
+    fn learned(&self) -> Learned {
+        let other = self.params.iter().map(|p| 0.9 * p).collect();
+        Learned::new([self.params.clone(), other].concat(), 0.999)
     }
 }
 
@@ -96,6 +109,51 @@ pub fn against(
     Ok(out)
 }
 
+/// Training steps of a network whose optimiser is on the device, against the CPU's optimiser along the same gradients: three without
+/// clipping, to the bit, and a clipped one, whose norm is added up in another order.
+///
+/// # Errors
+/// When a device fails; [`Error::Internal`] for a network that has no optimiser there.
+pub fn optimiser(name: &str, net: &dyn Backbone, batch: usize) -> Result<Vec<Comparison>> {
+    let inputs = Inputs::new(net, batch);
+    let mut here = inputs.learned();
+    let half = inputs.params.len();
+    let Some(mut there) = net.resident(&here) else {
+        return Err(Error::Internal(format!("{name}: the optimiser is on the host")));
+    };
+    let (mut norms, mut out) = (0.0, Vec::new());
+    for step in 0..4 {
+        let pace = Pace { clip: if step < 3 { f64::INFINITY } else { 1e-3 }, learning_rate: 1e-2 };
+        let noisy = net.in_training(7, step);
+        let used = noisy.as_deref().unwrap_or(net);
+        let mut grad = vec![0.0; 2 * half];
+        let (score_grad, energy_grad) = grad.split_at_mut(half);
+        let (score, energy) = here.params.split_at(half);
+        inputs.losses([
+            &mut Given { net: used, params: score, grad: score_grad },
+            &mut Given { net: used, params: energy, grad: energy_grad },
+        ])?;
+        let [mut score, mut energy] = [0, 1].map(|head| there.head(head, 7, step));
+        inputs.losses([&mut *score, &mut *energy])?;
+        drop((score, energy));
+        let theirs = there.step(&here, pace)?;
+        let ours = here.step(&mut grad, pace);
+        norms = worse(norms, (theirs - ours).abs() / ours);
+        if step >= 2 {
+            let kept = [&here.params, &here.adam.mean, &here.adam.square, &here.ema.params];
+            let apart = |(a, b): (&Vec<f64>, Vec<f64>)| {
+                let scale = a.iter().fold(0.0, |m, v| f64::max(m, v.abs()));
+                a.iter().zip(b).map(|(a, b)| (a - b).abs() / scale).fold(0.0, worse)
+            };
+            let worst = kept.into_iter().zip(there.read()?).map(apart).fold(0.0, worse);
+            let (what, allowed) = if step == 2 { ("three steps", 0.0) } else { ("a clipped step", 1e-13) };
+            out.push(Comparison { what: format!("{name}: optimiser, {what}"), worst, allowed });
+        }
+    }
+    out.push(Comparison { what: format!("{name}: norm of gradients"), worst: norms, allowed: 1e-13 });
+    Ok(out)
+}
+
 /// Networks through candle on a device, against the CPU.
 ///
 /// # Errors
@@ -120,7 +178,9 @@ pub fn compare_kernels(launcher: &Arc<dyn Launch>) -> Result<Vec<Comparison>> {
     let mut out = Vec::new();
     for (precision, name, allowed) in [(Precision::F32, "f32", 1e-4), (Precision::F64, "f64", 1e-10)] {
         let there = DeviceEgnn::new(Arc::clone(launcher), 13, &spec, precision)?;
-        out.extend(against(&format!("egnn in {name}"), &here, &there, 6, true, allowed)?);
+        let name = format!("egnn in {name}");
+        out.extend(against(&name, &here, &there, 6, true, allowed)?);
+        out.extend(optimiser(&name, &there, 6)?);
     }
     for (atoms, hidden, heads, exact) in [(22, 192, 6, false), (5, 32, 2, true)] {
         // Blocks are all alike: two of them show what six would.
@@ -130,6 +190,9 @@ pub fn compare_kernels(launcher: &Arc<dyn Launch>) -> Result<Vec<Comparison>> {
             let there = DeviceDit::new(Arc::clone(launcher), atoms, &net, &dit, precision)?;
             let name = format!("dit of {atoms} particles in {name}");
             out.extend(against(&name, &here, &there, 3, exact, allowed)?);
+            if exact {
+                out.extend(optimiser(&name, &there, 3)?);
+            }
         }
     }
     Ok(out)
@@ -167,18 +230,21 @@ impl Inputs {
     }
 }
 
-/// Seconds of the gradients of a training step, copies included, and samples per second; `floor` is what the device would need at
-/// its peak.
+/// Seconds of a training step, gradients of both losses and the optimiser, copies included, and samples per second; `floor` is what
+/// the device would need for the gradients at its peak.
 fn rate(name: &str, net: &dyn Backbone, batch: usize, floor: Option<f64>) -> Result<Rate> {
     let inputs = Inputs::new(net, batch);
-    inputs.step(net)?;
+    let mut learning = Learning::new(inputs.learned());
+    let pace = Pace { clip: 1.0, learning_rate: 1e-5 };
+    let mut step = |step: u64| learning.step(net, (7, step), pace, |heads| inputs.losses(heads));
+    step(0)?;
     let began = Instant::now();
     let repeats = 3;
-    for _ in 0..repeats {
-        inputs.step(net)?;
+    for k in 1..=repeats {
+        step(k)?;
     }
-    let seconds = began.elapsed().as_secs_f64() / f64::from(repeats);
-    let what = format!("{name}: training samples, both losses");
+    let seconds = began.elapsed().as_secs_f64() / repeats as f64;
+    let what = format!("{name}: training samples, whole steps");
     Ok(Rate { what, batch, per_second: batch as f64 / seconds, seconds, floor })
 }
 

@@ -28,6 +28,7 @@ use self::run::Run;
 use super::engine::{bytes_of, reals_of};
 use super::heads::{Bare, Heads, Inputs, Pass};
 use super::launch::{Failure, Kept, Launch};
+use super::optimiser::{Gradient, Packing};
 use crate::error::{Error, Result};
 use crate::nn::Layout;
 use crate::nn::dit::attention::angle;
@@ -108,10 +109,18 @@ impl Dit {
 
 impl Bare for Dit {
     /// The flat parameters.
-    type Weights = Kept;
+    type Weights = [Kept; 1];
     const CHUNK: usize = 16;
     const BATCH: usize = 1_024;
     const TRANSLATION_INVARIANT: bool = false;
+
+    fn launcher(&self) -> &Arc<dyn Launch> {
+        &self.launcher
+    }
+
+    fn precision(&self) -> Precision {
+        self.precision
+    }
 
     fn layout(&self) -> &Layout {
         &self.plan.layout
@@ -138,11 +147,24 @@ impl Bare for Dit {
         self.dim()
     }
 
-    fn weights(&self, params: &[f64]) -> Kept {
-        Kept::new(bytes_of(self.precision, params))
+    fn weights(&self, params: &[f64]) -> [Kept; 1] {
+        [Kept::new(bytes_of(self.precision, params))]
     }
 
-    fn launch(&self, weights: &Kept, first: usize, inputs: &Inputs, grad: Option<&mut [f64]>) -> Result<Pass, Failure> {
+    fn packing(&self) -> Packing {
+        let all = 0..self.plan.layout.len() as i32;
+        let unused = self.places.unused(self.plan.conditioned);
+        let gradient = all.clone().map(|i| if unused.contains(&(i as usize)) { -1 } else { i }).collect();
+        Packing { weights: vec![all.collect()], gradient }
+    }
+
+    fn launch(
+        &self,
+        [weights]: &[Kept; 1],
+        first: usize,
+        inputs: &Inputs,
+        grad: Option<&mut Gradient<'_>>,
+    ) -> Result<Pass, Failure> {
         let size = size_of_real(self.precision);
         let (components, samples, back) = (inputs.y.len(), inputs.beta.len(), !inputs.cotangent.is_empty());
         let convert = |values: &[f64]| bytes_of(self.precision, values);
@@ -169,14 +191,22 @@ impl Bare for Dit {
         if back {
             y_bar = buffer(components * samples * self.dim());
             noise_bar = buffer(components * samples);
-            sum = buffer(if grad.is_some() { self.plan.layout.len() } else { 0 });
+            let here = matches!(grad, Some(Gradient::Here(_)));
+            sum = buffer(if here { self.plan.layout.len() } else { 0 });
             let f_bar = builder.input(&cotangent);
             let (y_bar, noise_bar) = (builder.output(&mut y_bar), builder.output(&mut noise_bar));
-            let sum = grad.is_some().then(|| builder.output(&mut sum));
+            let sum = match &grad {
+                Some(Gradient::Here(_)) => Some(builder.output(&mut sum)),
+                Some(Gradient::There(_)) => Some(builder.scratch(self.plan.layout.len())),
+                None => None,
+            };
             run.reverse(&mut builder, &tape, f_bar, y_bar, noise_bar, sum);
+            if let (Some(Gradient::There(target)), Some(sum)) = (&grad, sum) {
+                target.add(&mut builder.program, self.precision, sum.into());
+            }
         }
         self.launcher.run(builder.program)?;
-        if let Some(grad) = grad {
+        if let Some(Gradient::Here(grad)) = grad {
             let (unused, sum) = (self.places.unused(self.plan.conditioned), reals_of(self.precision, &sum));
             for used in [0..unused.start, unused.end..sum.len()] {
                 grad[used.clone()].iter_mut().zip(&sum[used]).for_each(|(g, s)| *g += s);
