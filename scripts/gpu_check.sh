@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # gpu_check.sh BINARY OUT_DIR: everything that can be said about this program on this machine's GPU, in under 8 minutes. Needs a
 # driver (580 or newer) and the binary, built elsewhere with `cargo build --release --features cuda`; no cargo, no toolkit.
-# OUT_DIR then holds, as JSON: doctor.json (what was found), gpu.json (every kernel against the CPU, rates and their floors),
-# parity.json (LJ-13 with PITA and alanine dipeptide, five seeds on the GPU against the same on the CPU: tiers R0 and R2), sweep.json
-# (a small sweep on the GPU, cut and resumed to the same digests), summary.json. Each is there as soon as its step is done.
+# OUT_DIR then holds, as JSON: doctor.json (what was found), gpu.json (every kernel and the optimiser against the CPU, rates and their
+# floors), parity.json (LJ-13 with PITA and alanine dipeptide, five seeds on the GPU against the same on the CPU: tiers R0 and R2),
+# sweep.json (a small sweep on the GPU, training too, cut and resumed to the same digests), summary.json. Each is there as soon as its
+# step is done.
 #
 # DEVICE=cpu tries the script itself where there is no GPU.
 #
@@ -35,7 +36,8 @@ step() {
 
 doctor() { "$binary" --results "$work/none" doctor --device "$device" --json >"$out/doctor.json"; }
 
-# Dynamics and replica exchange of both kinds of systems: once in one go, once cut again and again. Same samples, byte for byte.
+# Dynamics, replica exchange, and PITA, whose optimiser is on the card: once in one go, once cut again and again. Same samples, byte
+# for byte.
 sweep() {
     cat >"$work/experiment.toml" <<'TOML'
 name = "gpu-check"
@@ -76,6 +78,17 @@ copies = 4_096
 equilibration = 2_000
 stride = 2_000
 samples = 12_288
+
+[samplers.pita]
+kind = "pita"
+systems = ["lj13"]
+ladder = [1.5]
+initial = { samples = 500, walkers = 50, equilibration = 500, stride = 20 }
+train = { first_steps = 60, steps = 60, batch = 64 }
+anneal = { steps = 20 }
+refine = { steps = 50 }
+particles = 200
+samples = 200
 TOML
     local whole=$work/whole cut=$work/cut code
     run() { "${@:2}" "$binary" --results "$1" --quiet sweep "$work/experiment.toml" --device "$device" --checkpoint-every 1 >/dev/null; }
