@@ -167,7 +167,8 @@ pub fn losses(
     schedule: &Elucidating,
     weights: &LossWeights,
 ) -> Result<LossTerms> {
-    let (dim, n) = (heads.score.dim(), batch.h.len());
+    let Pair { score, energy } = heads;
+    let (dim, n) = (score.dim(), batch.h.len());
     let count = n as f64;
     let mut x0 = batch.x0.clone();
     let mut z = batch.z.clone();
@@ -206,7 +207,7 @@ pub fn losses(
         }
     };
     let noisy = nn::Batch { h: &batch.h, beta: &batch.beta, x: &xt };
-    let d_score = heads.score.denoise_vjp(noisy, &cotangent)?;
+    let d_score = score.denoise_vjp(noisy, &cotangent)?;
 
     let dh_dt: Vec<f64> = batch.h.iter().map(|&h| schedule.dh_dt(schedule.t_of_h(h))).collect();
     let seed = |i: usize, _u: f64, gu: &[f64], du_dh: f64, v: &mut [f64]| {
@@ -230,7 +231,7 @@ pub fn losses(
     }
     // Half of the cost, and nothing to learn, where only the score is wanted.
     if weights.energy_score > 0.0 || weights.du_dt > 0.0 {
-        let at_t = heads.energy.energy_vjp(noisy, &seed)?;
+        let at_t = energy.energy_vjp(noisy, &seed)?;
         for i in 0..n {
             let d_energy: f64 = row(i).map(|j| (xt[j] - batch.h[i] * at_t.grad[j] - d_score[j]).powi(2)).sum();
             terms.energy_score.push(lambda[i] * d_energy);
@@ -249,7 +250,7 @@ pub fn losses(
             EnergySeed { c: 2.0 * weights.energy_matching * (u - batch.energy[kept[k]]) / count, w: 0.0 }
         };
         let clean = nn::Batch { h: &vec![h_min; kept.len()], beta: &beta, x: &x };
-        let at_0 = heads.energy.energy_vjp(clean, &seed)?;
+        let at_0 = energy.energy_vjp(clean, &seed)?;
         for (&i, u) in kept.iter().zip(&at_0.u) {
             terms.energy_matching[i] = (u - batch.energy[i]).powi(2);
         }
