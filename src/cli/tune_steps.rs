@@ -21,9 +21,9 @@ Examples:
   pita-bench tune-steps 3f2a --evaluations 40
   pita-bench tune-steps 3f2a --evaluations 20 --pilot 960 --budget 50000 --out tuned.toml
 
-Pilots with the same random numbers compare steps, grids, where paths begin and end, and correctors, one setting after the other;
-the mean of the log-weights decides (their lowest twentieth cut); `gain` is its difference from the first pilot's. The same seed and
-the same model give the same result. What is found is a table of settings for an experiment file, and can be given to `draw` with --set.")]
+Pilots with the same random numbers compare where paths begin and end, grids, steps, correctors, control and look-ahead, one setting
+after the other; the mean of the log-weights decides (their lowest twentieth cut), less half the logarithm of the energies that a draw
+takes; `gain` is its difference from the first pilot's. The same seed and the same model give the same result. What is found is a table of settings for an experiment file, and can be given to `draw` with --set.")]
 pub struct Args {
     /// Run id, or a unique beginning of one
     #[arg(add = complete::runs())]
@@ -34,7 +34,7 @@ pub struct Args {
     /// Particles of each pilot
     #[arg(long, value_name = "N", default_value_t = 480, value_parser = clap::value_parser!(u64).range(20..=1_000_000))]
     pilot: u64,
-    /// Particles of all pilots together
+    /// Energies that all pilots may evaluate: one for a particle, more with control and look-ahead
     #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(20..=100_000_000))]
     budget: u64,
     /// Seed of the pilots
@@ -83,9 +83,10 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     if globals.json {
         let trials: Vec<_> = trials
             .iter()
-            .map(
-                |t| serde_json::json!({"anneal": written(&t.anneal), "bound": t.bound, "ess": t.ess, "taken": t.taken}),
-            )
+            .map(|t| {
+                serde_json::json!({"anneal": written(&t.anneal), "bound": t.bound, "worth": t.worth(), "ess": t.ess,
+                    "energy_evaluations": t.energies, "taken": t.taken})
+            })
             .collect();
         return output::json(&serde_json::json!({
             "run": finished.run.id.to_string(), "settings": settings, "bound": best.bound, "ess": best.ess,
@@ -93,10 +94,10 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         }));
     }
     let header = ["gain", "ESS", "", "settings"].map(String::from).to_vec();
-    let first = trials[0].bound;
+    let first = trials[0].worth();
     let rows = trials.iter().map(|t| {
         let mark = if t.taken { "best so far" } else { "" };
-        vec![format!("{:+.3}", t.bound - first), number(t.ess), mark.into(), written(&t.anneal).join(", ")]
+        vec![format!("{:+.3}", t.worth() - first), number(t.ess), mark.into(), written(&t.anneal).join(", ")]
     });
     output::line(output::columns(&std::iter::once(header).chain(rows).collect::<Vec<_>>()))?;
     output::line(format!(

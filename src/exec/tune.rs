@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::samplers::Progress;
 use crate::samplers::pita_ic::within;
 use crate::spec::settings::{fields, shown};
-use crate::spec::{Corrector, Grid, IcAnnealSpec, Step};
+use crate::spec::{Control, Corrector, Grid, IcAnnealSpec, Step};
 
 /// The part of the log-weights that counts as if it were at its upper end: draws that clash.
 const CUT: f64 = 0.05;
@@ -18,7 +18,7 @@ pub struct Search {
     pub evaluations: usize,
     /// Particles of each pilot.
     pub pilot: usize,
-    /// Particles of all pilots together.
+    /// Energies that all pilots may evaluate: one for a particle, more where kernels are fitted or children chosen.
     pub budget: usize,
     /// Seed of the pilots: all have the same random numbers.
     pub seed: u64,
@@ -39,8 +39,22 @@ pub struct Trial {
     pub taken: bool,
 }
 
-/// Tries one setting after the other, keeps what gives the largest bound, and goes round until nothing is better or the budget is
-/// spent. Gives all trials in their order; the last one taken is the result.
+impl Trial {
+    /// What decides: the bound, less `ln(e)/2` where a draw takes `e` energies. Lognormal weights whose bound lies `g` below `ln Z` have
+    /// the effective sample size `exp(-2 g)`, so that this orders trials by effective samples for each energy.
+    #[must_use]
+    pub fn worth(&self) -> f64 {
+        self.bound - 0.5 * (self.anneal.energies() as f64).ln()
+    }
+}
+
+/// Most energies that a pilot of so many particles evaluates.
+fn cost(anneal: &IcAnnealSpec, particles: usize) -> usize {
+    particles * anneal.energies() + anneal.pilot()
+}
+
+/// Tries one setting after the other, keeps what is worth most, and goes round until nothing is better or the budget is spent. Gives
+/// all trials in their order; the last one taken is the result.
 ///
 /// # Errors
 /// Samplers that do not anneal along paths; [`Error::Interrupted`].
@@ -49,7 +63,7 @@ pub fn tune(finished: &Finished, search: Search, show: &mut Show<'_>) -> Result<
     if !start.step.has_density() {
         return Err(Error::Internal(format!("{}: a run whose steps have no density", finished.run.id)));
     }
-    let most = search.budget / search.pilot;
+    let mut spent = 0;
     let mut trials: Vec<Trial> = Vec::new();
     let mut best: Option<Trial> = None;
     loop {
@@ -59,23 +73,25 @@ pub fn tune(finished: &Finished, search: Search, show: &mut Show<'_>) -> Result<
             let candidates = if best.is_none() { vec![from] } else { neighbours(&from, k) };
             for anneal in candidates {
                 let anneal = within(&anneal, search.evaluations);
-                if trials.len() >= most || trials.iter().any(|t| t.anneal == anneal) {
+                let price = cost(&anneal, search.pilot);
+                if !anneal.consistent() || spent + price > search.budget || trials.iter().any(|t| t.anneal == anneal) {
                     continue;
                 }
                 // Levels beyond the training's are no candidates.
                 let Ok(sampler) = finished.annealed(anneal.clone()) else { continue };
+                spent += price;
                 let drawing = finished.draw(finished.model(&sampler)?, search.seed, search.pilot, &mut |_| {})?;
                 let mut trial = judge(anneal, &drawing);
-                trial.taken = best.as_ref().is_none_or(|b| trial.bound > b.bound);
+                trial.taken = best.as_ref().is_none_or(|b| trial.worth() > b.worth());
                 if trial.taken {
                     best = Some(trial.clone());
                 }
                 trials.push(trial);
-                let (done, total) = (trials.len() as u64, most as u64);
+                let (done, total) = (spent as u64, search.budget as u64);
                 show(&Progress { done, total, phase: "pilots".into(), ..Progress::default() });
             }
         }
-        if trials.len() >= most || best.as_ref().map(|b| b.anneal.clone()) == before {
+        if best.as_ref().map(|b| b.anneal.clone()) == before {
             return Ok(trials);
         }
     }
@@ -90,7 +106,7 @@ fn judge(anneal: IcAnnealSpec, drawing: &Drawing) -> Trial {
 }
 
 /// Settings that are searched, one after the other.
-const SETTINGS: usize = 5;
+const SETTINGS: usize = 7;
 
 /// Other values of the setting of this number.
 fn neighbours(from: &IcAnnealSpec, setting: usize) -> Vec<IcAnnealSpec> {
@@ -103,7 +119,7 @@ fn neighbours(from: &IcAnnealSpec, setting: usize) -> Vec<IcAnnealSpec> {
     match setting {
         1 => sigmas(&[0.05, 0.1, 0.15, 0.2, 0.3]).into_iter().map(|s| with(&|a| a.sigma_last = s)).collect(),
         2 => sigmas(&[6.0, 4.5, 3.5, 2.5]).into_iter().map(|s| with(&|a| a.sigma_skip = s)).collect(),
-        3 => [Grid::Edm, Grid::Geometric, Grid::Kinetic].map(|grid| with(&|a| a.grid = grid)).into(),
+        3 => [Grid::Edm, Grid::Geometric, Grid::Kinetic, Grid::Sada].map(|grid| with(&|a| a.grid = grid)).into(),
         4 => [
             (Step::Ancestral, None),
             (Step::EulerMaruyama, None),
@@ -115,11 +131,16 @@ fn neighbours(from: &IcAnnealSpec, setting: usize) -> Vec<IcAnnealSpec> {
         ]
         .map(|(step, eta)| with(&|a| (a.step, a.eta) = (step, eta)))
         .into(),
-        5 if from.step != Step::SdeDpmSolver2m => {
+        5 => {
             let none = with(&|a| (a.corrector, a.renewal) = (Corrector::None, None));
             let langevin = with(&|a| (a.corrector, a.renewal) = (Corrector::Langevin, Some(0.02)));
             vec![none, langevin]
         }
+        6 => [Control::None, Control::Vcg, Control::VtDis, Control::Both].map(|c| with(&|a| a.control = c)).into(),
+        // Few children in few steps: each costs an energy in every draw.
+        7 => [(None, None), (Some(2), Some(1)), (Some(4), Some(1)), (Some(2), Some(3))]
+            .map(|(children, steps)| with(&|a| (a.children, a.lookahead_steps) = (children, steps)))
+            .into(),
         _ => vec![],
     }
 }
@@ -135,4 +156,36 @@ pub fn written(anneal: &IcAnnealSpec) -> Vec<String> {
             other => format!("{key} = {}", shown(other)),
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// From the defaults every setting has other values that go together; what does not go with the rest is no candidate.
+    #[test]
+    fn neighbours_go_together() {
+        let plain = IcAnnealSpec::default();
+        let good = |from: &IcAnnealSpec, k| neighbours(from, k).into_iter().filter(IcAnnealSpec::consistent).count();
+        let counts: Vec<usize> = (0..=SETTINGS).map(|k| good(&plain, k)).collect();
+        assert_eq!(counts, [0, 6, 5, 4, 7, 2, 4, 4]);
+        let reversible = IcAnnealSpec { step: Step::Reversible, eta: Some(0.5), ..plain.clone() };
+        assert_eq!((good(&reversible, 6), good(&reversible, 7)), (1, 1), "neither control nor children");
+        let controlled = IcAnnealSpec { control: Control::Vcg, ..plain };
+        assert_eq!(good(&controlled, 4), 3, "steps of one score");
+    }
+
+    /// A draw of `e` energies is worth one of a single energy if `e` of these have its effective sample size.
+    #[test]
+    fn energies_of_a_draw_are_paid_for() {
+        let trial = |children: Option<usize>, variance: f64| {
+            let anneal = IcAnnealSpec { children, lookahead_steps: children.and(Some(3)), ..IcAnnealSpec::default() };
+            // Lognormal weights of mean 1.
+            Trial { anneal, bound: -0.5 * variance, ess: (-variance).exp(), energies: 0, taken: false }
+        };
+        let (plain, seven) = (trial(None, 2.5), trial(Some(2), 2.5 - 7.0_f64.ln()));
+        assert!((plain.worth() - seven.worth()).abs() < 1e-12 && (seven.ess / plain.ess - 7.0).abs() < 1e-12);
+        assert_eq!(cost(&seven.anneal, 100), 700);
+        assert_eq!(cost(&IcAnnealSpec { control: Control::Both, ..seven.anneal }, 100), 1_180);
+    }
 }

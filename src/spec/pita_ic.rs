@@ -5,7 +5,9 @@ use serde_json::Value;
 
 use super::settings::Float::{AboveZero, BelowOne, Inside, Positive};
 use super::settings::Limit::{AtMost, Below, Multiple};
-use super::settings::{Complaint, budget, count, count_to, float, is_default, ladder_or_auto, one_of, settings, table};
+use super::settings::{
+    Complaint, budget, count, count_to, float, is_default, json, ladder_or_auto, one_of, settings, table,
+};
 use super::{AutoLadder, Control, Corrector, Grid, InitialSpec, Integrator, Ladder, Noise, Precision, Step, Target};
 
 settings! {
@@ -163,6 +165,12 @@ impl IcAnnealSpec {
     #[must_use]
     pub fn pilot(&self) -> usize {
         if self.control == Control::None { 0 } else { PILOT }
+    }
+
+    /// Whether these settings go together, as those of an experiment file must.
+    #[must_use]
+    pub fn consistent(&self) -> bool {
+        steps_and_correctors(&json(self)).is_empty()
     }
 
     /// Moves of denoising MCMC.

@@ -73,6 +73,30 @@ fn ways_to_draw() {
     assert_eq!(found, json(&place, &search));
     let taken = found["trials"].as_array().unwrap().iter().rfind(|t| t["taken"] == true).unwrap();
     assert_eq!(taken["anneal"], found["settings"]);
+
+    // With more to spend it tries all that can be asked for, within what it may spend, and counts what the pilots cost.
+    let search = ["tune-steps", &id, "--evaluations", "6", "--pilot", "20", "--budget", "4000"];
+    let all = json(&place, &search);
+    let trials = all["trials"].as_array().unwrap();
+    let energies = |t: &Value| t["energy_evaluations"].as_u64().unwrap();
+    let with = |setting: &str| -> Vec<u64> {
+        trials.iter().filter(|t| t["anneal"].to_string().contains(setting)).map(energies).collect()
+    };
+    let total: u64 = trials.iter().map(energies).sum();
+    assert!(total <= 4_000 && all["energy_evaluations"] == total, "{total}");
+    for setting in ["vcg", "vt-dis", "vcg-vt-dis"].map(|word| format!("control = \\\"{word}\\\"")) {
+        // 480 paths of the fit, fewer where they clash, and 20 draws.
+        let costs = with(&setting);
+        assert!(!costs.is_empty() && costs.iter().all(|e| (200..=640).contains(e)), "{setting}: {costs:?}");
+    }
+    for (setting, most) in [("sada", 20), ("kinetic", 20), ("children = 2", 140), ("children = 4", 100)] {
+        let costs = with(setting);
+        assert!(costs.iter().any(|e| *e <= most), "{setting}: {costs:?}");
+    }
+    assert!(with("children = 4").iter().all(|e| *e > 40));
+    let best = trials.iter().filter_map(|t| t["worth"].as_f64()).fold(f64::NEG_INFINITY, f64::max);
+    let taken = trials.iter().rfind(|t| t["taken"] == true).unwrap();
+    assert_eq!((taken["worth"].as_f64().unwrap(), &taken["anneal"]), (best, &all["settings"]));
     let written = std::fs::read_to_string(&tuned).unwrap();
     assert!(written.contains("[samplers.pita-ic.anneal]\n"), "{written}");
     let settings = EXPERIMENT
