@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pita_bench::array::Arrays;
+use pita_bench::array::{Array, Arrays};
 use pita_bench::energy::{Metered, Purpose};
 use pita_bench::error::Error;
 use pita_bench::nn;
@@ -106,6 +106,47 @@ fn resume_anywhere_is_exact() {
         let (whole, _) = run(&spec);
         assert_eq!(in_pieces(&mut context(&spec, None), |ctx| start(&spec, ctx)), whole);
     }
+}
+
+/// A step that looks back, with resampling on the way, stopped in the middle of annealing and between any two of its steps: the same bits
+/// after the first rung's annealing and in the end. What it looks back to is part of a checkpoint: without it the rest is another path.
+#[test]
+fn what_steps_look_back_to_is_resumed() {
+    let mut spec = tiny_path();
+    spec.anneal = AnnealSpec { step: Step::SdeDpmSolver2m, ..spec.anneal };
+    let run = |stops: &[u64], forget: bool| {
+        let (mut ctx, mut annealed) = (context(&spec, None), None);
+        let mut sampler = start(&spec, &ctx);
+        loop {
+            let progress = match sampler.step(&mut ctx) {
+                Ok(progress) => progress,
+                // So few steps may lead nowhere: then it is the same message.
+                Err(error) => return (annealed.unwrap(), Err(error.to_string())),
+            };
+            if progress.finished {
+                return (annealed.unwrap(), Ok(sampler.samples().unwrap()));
+            }
+            if !progress.phase.contains("annealing") {
+                continue;
+            }
+            let mut state = sampler.state().unwrap();
+            if stops.contains(&progress.done) {
+                assert!(progress.done == 12 || state.contains_key("anneal.history.0.scores"));
+                for (_, array) in state.iter_mut().filter(|(name, _)| forget && name.starts_with("anneal.history.")) {
+                    *array = Array::f64(&array.shape.clone(), vec![0.0; array.to_f64().len()]);
+                }
+                sampler = start(&spec, &ctx);
+                sampler.restore(&state).unwrap();
+            }
+            if progress.done == 12 && annealed.is_none() {
+                annealed = Some(state);
+            }
+        }
+    };
+    let whole = run(&[], false);
+    assert!(run(&[6], false) == whole, "stopped in the middle");
+    assert!(run(&(1..=12).collect::<Vec<u64>>(), false) == whole, "stopped after every step");
+    assert!(run(&[6], true).0 != whole.0, "the history matters");
 }
 
 #[test]
