@@ -132,7 +132,7 @@ impl Trained {
         let (model, parameters) = pita_ic::Model::load(&volume, spec, weights)?;
         let levels = model.levels(&parameters, (&spec.anneal, &spec.train), 1.0, pilot);
         let kernels = model.kernels(&spec.anneal, levels, 1.0);
-        let mut kernels = model.compensated(&parameters, &spec.anneal, kernels, pilot);
+        let mut kernels = model.informed(&parameters, &spec.anneal, kernels, pilot);
         let mut controlled = spec.anneal.control == Control::None;
         if let Some(control) = weights.get(CONTROL).filter(|_| !controlled) {
             kernels = kernels.controlled(&pita_ic::Control::load(control)?);

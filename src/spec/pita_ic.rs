@@ -199,10 +199,10 @@ fn steps_and_correctors(value: &Value) -> Vec<Complaint> {
         complain("step", "is one of `noise = \"tempered\"`", "the published kernels have one step of their own");
     }
     match spec.corrector {
-        Corrector::Unipc if density || spec.step == Step::Ghvb2 => {
+        Corrector::Unipc if density || matches!(spec.step, Step::Ghvb2 | Step::DpmSolverV3) => {
             complain(
                 "corrector",
-                "corrects steps without noise whose slopes are not averaged",
+                "corrects steps without noise whose predictions are taken as they are",
                 "such as `step = \"dpm-solver++-2m\"`",
             );
         }

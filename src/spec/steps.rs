@@ -34,6 +34,9 @@ words! {
         Deis2 = "deis-2",
         /// DEIS of order 3. No weights.
         Deis3 = "deis-3",
+        /// DPM-Solver-v3 of order 3, multistep: scores are split and extrapolated by what a pilot of the model says of them (arXiv
+        /// 2310.13268). No weights.
+        DpmSolverV3 = "dpm-solver-v3",
         /// GHVB of order 2: that with slopes averaged over the steps so far, `beta` of the newest (arXiv 2307.11118). No weights.
         Ghvb2 = "ghvb-2",
     }
@@ -54,7 +57,7 @@ impl Step {
         self.looks_back() || matches!(self, Ancestral | EulerMaruyama | SdeDpmSolver1 | SdeDpmSolver2m)
     }
 
-    /// Whether it is a method without noise that knows nothing but predictions at levels, each taken as it is.
+    /// Whether it is a method without noise that knows nothing but predictions at levels, each taken as it is, and nothing of the model.
     #[must_use]
     pub fn looks_back(self) -> bool {
         use Step::{Ddim, Deis2, Deis3, DpmSolverPp2m, DpmSolverPp3m};

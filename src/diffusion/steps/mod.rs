@@ -3,7 +3,7 @@
 //! Noise of variance `h = sigma^2` is added to data (VE), `D = x + h s` is the denoised prediction. Every step is
 //!
 //! ```text
-//! x' = x + sum_j scores_j s_j + sum_j places_j (x_j - x) + sqrt(forward) z
+//! x' = x + sum_j scores_j s_j + sum_j places_j (x_j - x) + own x + sqrt(forward) z
 //! ```
 //!
 //! over predictions `j`: the one at hand, those on the way (single-step methods) or those of levels before (multistep methods); all of
@@ -16,10 +16,13 @@
 //! | [`terms`] | multipliers of deterministic steps |
 //! | [`moves`] | all moves of a path with their kernels |
 //! | [`grid`] | noise levels |
+//! | [`statistics`] | DPM-Solver-v3: multipliers by what scores are like |
 
 pub mod grid;
 pub mod moves;
+pub mod statistics;
 pub mod terms;
 
 pub use moves::{Move, Scheme, plan};
+pub use statistics::Statistics;
 pub use terms::{Form, Stage, Terms};

@@ -1,5 +1,6 @@
 //! All moves of a path, each with its kernel forward and its kernel back.
 
+use super::Statistics;
 use super::terms::{self, Form, Stage, Terms};
 use crate::spec::{Corrector, Noise, Step};
 
@@ -37,6 +38,8 @@ pub struct Move {
     pub stages: Vec<Stage>,
     /// The mean.
     pub terms: [Terms; 2],
+    /// What multiplies `x` itself there, for methods that know where its origin is.
+    pub own: [f64; 2],
     /// Variances of the kernel forward; 0 without a density.
     pub forward: [f64; 2],
     /// What the kernel back multiplies the score at the arrival with: its mean is `x' - back_drift s(x')`.
@@ -109,6 +112,11 @@ pub fn plan(scheme: &Scheme, levels: &[f64]) -> Vec<Move> {
             moves.push(langevin(scheme, levels[k + 1]));
         }
     }
+    if scheme.step == Step::DpmSolverV3
+        && let Some(low) = levels.iter().copied().filter(|h| *h > 0.0).reduce(f64::min).filter(|low| *low < levels[0])
+    {
+        Statistics::gaussian((levels[0], low)).apply(&mut moves);
+    }
     moves
 }
 
@@ -131,6 +139,7 @@ fn blank() -> Move {
         corrector: None,
         stages: vec![],
         terms: [drift(0.0), drift(0.0)],
+        own: [0.0; 2],
         forward: [0.0; 2],
         back_drift: [0.0; 2],
         backward: [0.0; 2],

@@ -59,7 +59,7 @@ fn exponential(nodes: &[f64], k: f64) -> Vec<f64> {
 }
 
 /// `int l_j(t) weight(t) dt` between two ends.
-fn quadrature(nodes: &[f64], (from, to): (f64, f64), weight: impl Fn(f64) -> f64) -> Vec<f64> {
+pub(super) fn quadrature(nodes: &[f64], (from, to): (f64, f64), weight: impl Fn(f64) -> f64) -> Vec<f64> {
     // Gauss and Legendre's 5 points, on 16 parts: exact for polynomials, 1e-13 for exponentials over a few units.
     const POINTS: [(f64, f64); 5] = [
         (0.0, 128.0 / 225.0),
@@ -89,7 +89,7 @@ fn quadrature(nodes: &[f64], (from, to): (f64, f64), weight: impl Fn(f64) -> f64
 pub fn reach(step: Step) -> usize {
     match step {
         Step::SdeDpmSolver2m | Step::DpmSolverPp2m | Step::Deis2 | Step::Ghvb2 => 1,
-        Step::DpmSolverPp3m | Step::Deis3 => 2,
+        Step::DpmSolverPp3m | Step::Deis3 | Step::DpmSolverV3 => 2,
         _ => 0,
     }
 }

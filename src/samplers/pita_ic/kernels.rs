@@ -16,7 +16,7 @@
 
 use std::ops::Range;
 
-use crate::diffusion::steps::{Move, Scheme, grid, plan};
+use crate::diffusion::steps::{Move, Scheme, Statistics, grid, plan};
 use crate::rng::Stream;
 use crate::samplers::internal::chart::CIRCLE;
 use crate::spec::{Grid, IcAnnealSpec, IcTrainSpec};
@@ -121,6 +121,13 @@ impl Kernels {
     pub fn between((narrow, circles): (usize, usize), levels: &[f64], scheme: &Scheme) -> Self {
         let moves = plan(scheme, levels);
         Self { narrow, circles, gamma: scheme.gamma, first: levels[0], moves, children: None }
+    }
+
+    /// With the multipliers of DPM-Solver-v3 by what a pilot says of the model.
+    #[must_use]
+    pub(super) fn following(mut self, statistics: &Statistics) -> Self {
+        statistics.apply(&mut self.moves);
+        self
     }
 
     /// With look-ahead.

@@ -18,7 +18,7 @@ use crate::lanes::pool::Pool;
 use crate::rng::Stream;
 use crate::samplers::internal::Chart;
 use crate::samplers::md::space::Space;
-use crate::spec::{self, Corrector, Grid, IcAnnealSpec, IcTrainSpec, PitaIcSpec};
+use crate::spec::{self, Corrector, Grid, IcAnnealSpec, IcTrainSpec, PitaIcSpec, Step};
 
 /// Prefix of the network's parameters in `weights.safetensors`.
 const PREFIX: &str = "score.";
@@ -80,15 +80,19 @@ impl Model {
         Kernels::new(self.shape(), levels, &kernels::scheme(anneal, gamma)).looking(Children::asked(anneal))
     }
 
-    /// The kernels with what a pilot compensates of their steps, where that is asked for.
+    /// The kernels with what a pilot says of their steps, where that is asked for: statistics of DPM-Solver-v3, DC-Solver's ratios.
     #[must_use]
-    pub fn compensated(
+    pub fn informed(
         &self,
         w: &Weights<f32>,
         anneal: &IcAnnealSpec,
         kernels: Kernels,
         streams: impl Fn(u64) -> Stream,
     ) -> Kernels {
+        if anneal.step == Step::DpmSolverV3 {
+            let statistics = pilot::statistics(&kernels, streams, |h, rows, out| self.scores(w, h, rows, out));
+            return kernels.following(&statistics);
+        }
         if anneal.corrector != Corrector::DcSolver {
             return kernels;
         }

@@ -1,7 +1,7 @@
 //! What a few particles say of where a path's noise levels should lie.
 
 use super::kernels::{Kernels, normals, scheme};
-use crate::diffusion::steps::grid;
+use crate::diffusion::steps::{Move, Statistics, grid};
 use crate::rng::Stream;
 use crate::spec::{IcAnnealSpec, Step};
 
@@ -84,4 +84,66 @@ pub(super) fn bends(
     };
     let rates: Vec<f64> = (0..LEVELS).map(rate).collect();
     grid::kinetic(steps, &all, &rates)
+}
+
+/// What the model's scores are like between the first and the last level of `plain`: the statistics of DPM-Solver-v3, along paths of
+/// DPM-Solver++ (2M) on [`LEVELS`] levels that are even in `ln sigma`, for [`PARTICLES`] particles. `l` is by differences along random
+/// directions, the same at all levels: errors of its own at each would make a rough curve, and the method takes roughness for what paths
+/// do (on the mixture of the tests, ten times the error). Two evaluations of each level.
+pub(super) fn statistics(
+    plain: &Kernels,
+    streams: impl Fn(u64) -> Stream,
+    mut score: impl FnMut(f64, &[f64], &mut [f64]),
+) -> Statistics {
+    let (dim, narrow) = (plain.dim(), plain.narrow);
+    let last = |step: &Move| if step.to > 0.0 { step.to } else { step.from };
+    let low = plain.moves.last().map_or(1.0, last).sqrt();
+    let high = plain.moves.first().map_or(2.0, |step| step.from).sqrt();
+    let all = grid::geometric(LEVELS, (low, high));
+    let fine = IcAnnealSpec { step: Step::DpmSolverPp2m, ..IcAnnealSpec::default() };
+    let kernels = Kernels::new((narrow, dim - narrow), all.clone(), &scheme(&fine, plain.gamma()));
+    let (mut rows, mut log) = (vec![0.0; PARTICLES * dim], vec![0.0; PARTICLES]);
+    let (mut direction, mut there) = (vec![0.0_f32; rows.len()], vec![0.0; rows.len()]);
+    normals(&streams(STREAMS + (LEVELS + 1) as u64), 0..PARTICLES as u32, dim, &mut direction);
+    let mut rates = [Vec::with_capacity(LEVELS), vec![0.0; LEVELS]];
+    // `h s` and then `N` at each level.
+    let mut rests: Vec<Vec<f64>> = Vec::with_capacity(LEVELS);
+    let probed = |h: f64, x: &[f64], s: &mut [f64]| {
+        score(h, x, s);
+        let length = PROBE * h.sqrt();
+        there.iter_mut().zip(x).zip(&direction).for_each(|((y, x), z)| *y = x + length * f64::from(*z));
+        for row in there.chunks_exact_mut(dim) {
+            kernels.settle(row);
+        }
+        let mut differences = vec![0.0; x.len()];
+        score(h, &there, &mut differences);
+        let (mut cross, mut square) = (0.0, f64::MIN_POSITIVE);
+        for (i, ((t, s), z)) in differences.iter().zip(&*s).zip(&direction).enumerate() {
+            // Directions within narrow coordinates are what their trace asks for; the others average out.
+            if i % dim < narrow {
+                cross -= h * (t - s) / length * f64::from(*z);
+                square += f64::from(*z).powi(2);
+            }
+        }
+        let l = cross / square;
+        rates[0].push(l);
+        let rest = |(i, (s, x)): (usize, (&f64, &f64))| h * s + if i % dim < narrow { l * x } else { 0.0 };
+        rests.push(s.iter().zip(x).enumerate().map(rest).collect());
+    };
+    kernels.draw(|step| streams(STREAMS + step), 0..PARTICLES as u32, &mut rows, &mut log, probed);
+    let spacing = (high / low).ln() / (LEVELS - 1) as f64;
+    let bends = [0, 1].map(|kind: usize| {
+        let bend = |i: usize| {
+            let i = i.clamp(1, LEVELS - 2);
+            let (mut cross, mut square) = (0.0, 0.0);
+            for (k, n) in rests[i].iter().enumerate().filter(|(k, _)| usize::from(k % dim >= narrow) == kind) {
+                cross += n * (rests[i + 1][k] - rests[i - 1][k]) / (2.0 * spacing);
+                square += n * n;
+            }
+            // Nothing is left of Gaussian data, nor of circles that are uniform.
+            if square > f64::EPSILON * (PARTICLES * dim) as f64 { cross / square } else { 0.0 }
+        };
+        (0..LEVELS).map(bend).collect::<Vec<f64>>()
+    });
+    Statistics::new(&all, rates, bends)
 }

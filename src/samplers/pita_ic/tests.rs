@@ -1,6 +1,7 @@
 //! Steps against mixtures of Gaussians, whose scores at every noise are known: orders of convergence, and that weights are exact.
 
 mod population;
+mod statistics;
 
 use super::kernels::{Kernels, scheme};
 use super::pilot;
@@ -96,6 +97,7 @@ fn orders_of_convergence() {
         (Step::Deis2, Corrector::None, 2.0),
         (Step::Deis3, Corrector::None, 3.0),
         (Step::Ghvb2, Corrector::None, 2.0),
+        (Step::DpmSolverV3, Corrector::None, 3.0),
         (Step::Ddim, Corrector::Unipc, 2.0),
         (Step::DpmSolverPp2m, Corrector::Unipc, 3.0),
         (Step::Deis2, Corrector::Unipc, 3.0),

@@ -185,6 +185,11 @@ impl Kernels {
                 let stages = self.stages(step, rows, &history, &mut score);
                 self.combine(&step.terms, history.iter().take(1).chain(&stages), &mut means);
             }
+            if step.own != [0.0; 2] {
+                for (i, (mean, x)) in means.iter_mut().zip(&*rows).enumerate() {
+                    *mean += step.own[usize::from(i % dim >= self.narrow)] * x;
+                }
+            }
             let at = Place { kernels: self, k, rows, means: &means, history: &history };
             let noise = source.displace(&at, &mut by, log_ratio, &mut score);
             if weighted {
