@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::settings::Float::{AboveZero, BelowOne, Inside, Positive};
 use super::settings::Limit::{AtMost, Below, Multiple};
 use super::settings::{
-    Complaint, budget, count, count_to, float, is_default, json, ladder_or_auto, one_of, settings, table,
+    Complaint, budget, count, count_to, flag, float, is_default, json, ladder_or_auto, one_of, settings, table,
 };
 use super::{AutoLadder, Control, Corrector, Grid, InitialSpec, Integrator, Ladder, Noise, Precision, Step, Target};
 
@@ -138,6 +138,10 @@ settings! {
         /// How many of the last steps have them; all without it.
         #[serde(skip_serializing_if = "Option::is_none")]
         lookahead_steps: Option<usize> = None, count(1);
+        /// Draws children until two are no worse than their parent, and saves the others for the steps that follow (after rollover budget
+        /// forcing, arXiv 2503.19385); weights are exact, and each step adds `children` to what may be drawn.
+        #[serde(skip_serializing_if = "is_default")]
+        rollover: bool = false, flag();
         /// Moves before those of MALA that take data to the noise of `dmcmc_sigma` by the kernels back and down again along the path,
         /// accepted by Metropolis's rule with the weights of both ways (after denoising MCMC, arXiv 2209.14593): one energy each.
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -158,7 +162,8 @@ impl IcAnnealSpec {
     #[must_use]
     pub fn energies(&self) -> usize {
         let steps = self.lookahead_steps.unwrap_or(self.steps).min(self.steps);
-        1 + self.children.map_or(0, |children| children * steps)
+        // Saving needs to know what the particle is worth before the first of them.
+        1 + self.children.map_or(0, |children| children * steps + usize::from(self.rollover))
     }
 
     /// Energies of a pilot that fits the kernels' control.
@@ -254,6 +259,9 @@ fn weights_on_the_way(spec: &IcAnnealSpec) -> Vec<Complaint> {
     }
     if spec.lookahead_steps.is_some() && spec.children.is_none() {
         complain("lookahead_steps", "is a setting of look-ahead", "give `children` too");
+    }
+    if spec.rollover && spec.children.is_none() {
+        complain("rollover", "is a setting of look-ahead", "give `children` too");
     }
     if spec.dmcmc_sigma.is_some() && spec.dmcmc.is_none() {
         complain("dmcmc_sigma", "is a setting of denoising MCMC", "give `dmcmc`, its number of moves, too");

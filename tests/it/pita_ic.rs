@@ -191,6 +191,36 @@ fn other_steps() {
     assert_eq!(langevin.draw(&mut energy, kt, 5, 0..20).unwrap().log_weight.len(), 20);
 }
 
+/// Children that are saved for later steps: fewer energies than there may be, the same bits after stops at every step, the same draws
+/// whatever is drawn together.
+#[test]
+fn saved_children() {
+    let anneal = IcAnnealSpec { children: Some(4), lookahead_steps: Some(3), rollover: true, ..tiny().anneal };
+    let spec = PitaIcSpec { anneal, ..tiny() };
+    let (whole, ctx, _, weights) = run(&spec, None);
+    let mut other = context(None);
+    let mut sampler = start(&spec, &other);
+    loop {
+        let finished = sampler.step(&mut other).unwrap().finished;
+        let state = sampler.state().unwrap();
+        sampler = start(&spec, &other);
+        sampler.restore(&state).unwrap();
+        if finished {
+            break;
+        }
+    }
+    assert!(sampler.samples().unwrap() == whole, "resumed");
+    assert_eq!(other.energy.counts(), ctx.energy.counts());
+    let found = ctx.energy.counts().0[&Purpose::Sampling];
+    assert!(found > 70 * 6 && found < 70 * 14, "{found}");
+    let spec = SamplerSpec::PitaIc(spec);
+    let model = Trained::load(&spec, &ctx.system, &weights).unwrap().unwrap();
+    let (mut energy, kt) = (Metered::new(ctx.system.potential(), None), ctx.system.kt(ctx.system.temperature));
+    let all = model.draw(&mut energy, kt, 3, 0..20).unwrap();
+    let part = model.draw(&mut energy, kt, 3, 5..9).unwrap();
+    assert_eq!((&all.log_weight[5..9], &all.energies[5..9]), (&part.log_weight[..], &part.energies[..]));
+}
+
 /// Control, look-ahead and denoising moves together: resume is exact, also on three threads; every energy is counted and paid for.
 #[test]
 fn options_of_the_population() {

@@ -44,12 +44,15 @@ pub struct Kernels {
 pub(super) struct Children {
     pub(super) count: usize,
     pub(super) steps: usize,
+    /// Whether there are as many as are needed, and the others are saved.
+    pub(super) rollover: bool,
 }
 
 impl Children {
     /// As settings have it, if they ask for it.
     pub(super) fn asked(spec: &IcAnnealSpec) -> Option<Self> {
-        spec.children.map(|count| Self { count, steps: spec.lookahead_steps.unwrap_or(spec.steps).min(spec.steps) })
+        let (steps, rollover) = (spec.lookahead_steps.unwrap_or(spec.steps).min(spec.steps), spec.rollover);
+        spec.children.map(|count| Self { count, steps, rollover })
     }
 }
 
@@ -149,7 +152,7 @@ impl Kernels {
         self.narrow + self.circles
     }
 
-    /// Evaluations of the network along a path.
+    /// Evaluations of the network along a path; at most so many where children are saved.
     #[must_use]
     pub fn evaluations(&self) -> usize {
         let own: usize = self.moves.iter().map(Move::evaluations).sum();

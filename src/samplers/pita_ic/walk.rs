@@ -98,6 +98,13 @@ pub(super) struct Prediction {
     places: Vec<f64>,
 }
 
+impl Prediction {
+    /// The scores `[n, dim]`.
+    pub(super) fn scores(&self) -> &[f64] {
+        &self.scores
+    }
+}
+
 /// Squares of a row's residuals, for narrow coordinates and circles apart where their variances differ.
 pub(super) fn squares(narrow: usize, variances: [f64; 2], residuals: impl Iterator<Item = f64>) -> f64 {
     let apart = variances[0].to_bits() != variances[1].to_bits();

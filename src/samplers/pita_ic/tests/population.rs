@@ -9,11 +9,11 @@ fn harmonic(h: f64, x: &[f64], s: &mut [f64]) {
     s.iter_mut().zip(x).for_each(|(s, x)| *s = -x / (1.0 + h));
 }
 
-/// Look-ahead with children in all steps.
-fn looking(dim: usize, levels: Vec<f64>, step: Step, gamma: f64, count: usize) -> Kernels {
+/// Look-ahead with children in all steps; with `rollover` as many as are needed.
+fn looking(dim: usize, levels: Vec<f64>, step: Step, gamma: f64, (count, rollover): (usize, bool)) -> Kernels {
     let steps = levels.len();
     let kernels = Kernels::new((dim, 0), levels, &scheme(&asked(step, Corrector::None), gamma));
-    kernels.looking(Some(Children { count, steps }))
+    kernels.looking(Some(Children { count, steps, rollover }))
 }
 
 /// Draws with look-ahead by a value of each row: ends and log-weights without their energies.
@@ -31,7 +31,7 @@ fn draw_ahead(kernels: &Kernels, n: usize, value: impl Fn(&[f64]) -> f64) -> (Ve
 #[test]
 fn children_of_gaussians_are_equal() {
     let (dim, gamma) = (6, 1.7);
-    let kernels = looking(dim, grid::edm(5, (0.05, 4.0)), Step::Ancestral, gamma, 4);
+    let kernels = looking(dim, grid::edm(5, (0.05, 4.0)), Step::Ancestral, gamma, (4, false));
     let energy = |x: &[f64]| 0.5 * gamma * x.iter().map(|x| x * x).sum::<f64>();
     let (rows, log) = draw_ahead(&kernels, 200, |x| -energy(x));
     let exact = 0.5 * dim as f64 * (std::f64::consts::TAU / gamma).ln();
@@ -51,9 +51,9 @@ fn weights_of_a_choice_are_exact() {
         let (log_z, quantiles) = annealed(gamma);
         let second: f64 = quantiles.iter().map(|x| x * x).sum::<f64>() / quantiles.len() as f64;
         let steps = if step == Step::SdeDpmSolver2m { 60 } else { 5 };
-        let n = 20_000;
-        let measure = |count: usize, value: &dyn Fn(&[f64]) -> f64| {
-            let kernels = looking(1, grid::edm(steps, (0.1, 4.0)), step, gamma, count);
+        let measure = |count: usize, rollover: bool, value: &dyn Fn(&[f64]) -> f64| {
+            let kernels = looking(1, grid::edm(steps, (0.1, 4.0)), step, gamma, (count, rollover));
+            let n = if rollover { 6_000 } else { 20_000 };
             let (rows, mut log) = draw_ahead(&kernels, n, value);
             log.iter_mut().zip(&rows).for_each(|(log, x)| *log += gamma * mixture(*x, 0.0).0);
             let (found, error) = (log_mean_exp(&log), ((1.0 / ess(&log) - 1.0) / n as f64).sqrt());
@@ -64,11 +64,39 @@ fn weights_of_a_choice_are_exact() {
             assert!((moment - second).abs() < bar, "{step:?}: {moment} {second}");
             ess(&log)
         };
-        let alone = measure(2, &|_| 0.0);
-        let seen = measure(8, &|x| gamma * mixture(x[0], 0.0).0);
-        println!("{step:?} {gamma}: ess {alone:.3}, with eight children {seen:.3}");
+        let alone = measure(2, false, &|_| 0.0);
+        let target = |x: &[f64]| gamma * mixture(x[0], 0.0).0;
+        let (seen, saved) = (measure(8, false, &target), measure(4, true, &target));
+        println!("{step:?} {gamma}: ess {alone:.3}, with eight children {seen:.3}, up to four {saved:.3}");
         assert!(step != Step::EulerMaruyama || seen > alone + 0.05, "{alone} {seen}");
-        measure(4, &|x| if x[0] < 0.0 { f64::NEG_INFINITY } else { -0.5 * x[0] });
+        for rollover in [false, true] {
+            measure(4, rollover, &|x| if x[0] < 0.0 { f64::NEG_INFINITY } else { -0.5 * x[0] });
+        }
+    }
+}
+
+/// Of Gaussian data every child is as good as its parent: two of each are enough in every step, at the first of which the parent is valued
+/// too. Of others there are more, and never more than there may be.
+#[test]
+fn saved_children_are_not_drawn() {
+    let (dim, gamma, n, steps) = (6, 1.7, 200, 5);
+    let energies = std::cell::Cell::new(0);
+    let kernels = looking(dim, grid::edm(steps, (0.05, 4.0)), Step::Ancestral, gamma, (4, true));
+    let energy = |x: &[f64]| 0.5 * gamma * x.iter().map(|x| x * x).sum::<f64>();
+    let counted = |x: &[f64]| {
+        energies.set(energies.get() + 1);
+        -energy(x)
+    };
+    let (rows, log) = draw_ahead(&kernels, n, counted);
+    let exact = 0.5 * dim as f64 * (std::f64::consts::TAU / gamma).ln();
+    for (x, log) in rows.chunks_exact(dim).zip(&log) {
+        assert!((log - energy(x) - exact).abs() < 1e-9, "{} {exact}", log - energy(x));
+    }
+    assert_eq!(energies.take(), n * (1 + 2 * steps));
+    for (value, least) in [(1.0, 0), (30.0, 2 * n * steps)] {
+        draw_ahead(&kernels, n, |x| value * counted(&x[..1]));
+        let found = energies.take();
+        assert!(found > least && found <= n * (1 + 4 * steps), "{value}: {found}");
     }
 }
 
@@ -78,7 +106,7 @@ fn only_the_last_steps_look_ahead() {
     let levels = grid::edm(6, (0.05, 4.0));
     let with = |steps| {
         let plain = Kernels::new((1, 0), levels.clone(), &scheme(&asked(Step::Ancestral, Corrector::None), 1.0));
-        draw_ahead(&plain.looking(Some(Children { count: 2, steps })), 50, |x| mixture(x[0], 0.0).0)
+        draw_ahead(&plain.looking(Some(Children { count: 2, steps, rollover: false })), 50, |x| mixture(x[0], 0.0).0)
     };
     let plain = Kernels::new((1, 0), levels.clone(), &scheme(&asked(Step::Ancestral, Corrector::None), 1.0));
     let (mut rows, mut log) = (vec![0.0; 50], vec![0.0; 50]);
