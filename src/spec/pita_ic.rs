@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::settings::Float::{AboveZero, BelowOne, Inside, Positive};
+use super::settings::Float::{AboveZero, BelowOne, Inside, NotNegative, Positive};
 use super::settings::Limit::{AtMost, Below, Multiple};
 use super::settings::{
     Complaint, budget, count, count_to, flag, float, is_default, json, ladder_or_auto, one_of, settings, table,
@@ -87,6 +87,11 @@ settings! {
         /// Largest noise, where annealing begins.
         // Beyond 10 the images of a wrapped normal that are summed do not suffice.
         sigma_max: f64 = 8.0, float(Positive).limits(&[AtMost(10.0, "a circle is uniform before that")]);
+        /// Weight of the residual of the Fokker-Planck equation at noise below 0.5, beside the loss of denoising (after ScoreMD, arXiv
+        /// 2506.17139; `samplers::pita_ic::fokker_planck` has the formula): four further evaluations for each row there.
+        // Left out of a record at 0, so that runs keep their identity.
+        #[serde(skip_serializing_if = "is_default")]
+        fokker_planck: f64 = 0.0, float(NotNegative);
     }
 }
 

@@ -191,6 +191,30 @@ fn other_steps() {
     assert_eq!(langevin.draw(&mut energy, kt, 5, 0..20).unwrap().log_weight.len(), 20);
 }
 
+/// With the Fokker-Planck residual in training: another model, recorded losses, the same bits after stops at every step and on three
+/// threads.
+#[test]
+fn residual_in_training() {
+    let spec = PitaIcSpec { train: IcTrainSpec { fokker_planck: 0.3, ..tiny().train }, ..tiny() };
+    let (whole, _, scalars, weights) = run(&spec, None);
+    assert!(scalars["loss.fokker_planck"].is_finite() && weights != run(&tiny(), None).3);
+    let mut ctx = context(None);
+    let mut sampler = start(&spec, &ctx);
+    loop {
+        let finished = sampler.step(&mut ctx).unwrap().finished;
+        let state = sampler.state().unwrap();
+        sampler = start(&spec, &ctx);
+        sampler.restore(&state).unwrap();
+        if finished {
+            break;
+        }
+    }
+    assert!(sampler.samples().unwrap() == whole && sampler.weights().unwrap() == weights, "resumed");
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
+    assert!(pool.install(|| run(&spec, None).0) == whole, "three threads");
+    assert!(!run(&tiny(), None).2.contains_key("loss.fokker_planck"));
+}
+
 /// Children that are saved for later steps: fewer energies than there may be, the same bits after stops at every step, the same draws
 /// whatever is drawn together.
 #[test]

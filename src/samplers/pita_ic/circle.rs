@@ -8,10 +8,16 @@ const IMAGES: i32 = 5;
 const POINTS: usize = 64;
 const PER_LN: f64 = 16.0;
 
+/// The same place on a circle, within half a turn of 0.
+#[must_use]
+pub fn settled(x: f64) -> f64 {
+    x - CIRCLE * (x / CIRCLE).round()
+}
+
 /// `d/dx ln p(x)` of the wrapped normal with mean 0 and variance `h` before wrapping.
 #[must_use]
 pub fn score(x: f64, h: f64) -> f64 {
-    let x = x - CIRCLE * (x / CIRCLE).round();
+    let x = settled(x);
     let (mut sum, mut weighted) = (0.0, 0.0);
     for k in -IMAGES..=IMAGES {
         let d = x + CIRCLE * f64::from(k);

@@ -16,6 +16,7 @@
 
 use std::ops::Range;
 
+use super::circle::settled;
 use crate::diffusion::steps::{Move, Scheme, Statistics, grid, plan};
 use crate::rng::Stream;
 use crate::samplers::internal::chart::CIRCLE;
@@ -182,7 +183,7 @@ impl Kernels {
     /// Takes circles back to within half a turn of 0.
     pub(super) fn settle(&self, row: &mut [f64]) {
         for x in &mut row[self.narrow..] {
-            *x -= CIRCLE * (*x / CIRCLE).round();
+            *x = settled(*x);
         }
     }
 

@@ -17,6 +17,7 @@
 //! | `pilot` | where noise levels should lie |
 //! | [`net`] | the score network |
 //! | [`data`] | frames with forces, as training reads them |
+//! | `fokker_planck` | how far scores are from solving their equation |
 //! | [`train`] | the training target, steps, averaged weights |
 //! | [`model`] | chart, network and kernels together: draws, and weights of given frames |
 //! | `sampler` | the ladder |
@@ -25,6 +26,7 @@ pub mod circle;
 mod compensate;
 pub mod control;
 pub mod data;
+mod fokker_planck;
 pub mod kernels;
 pub mod lookahead;
 pub mod model;

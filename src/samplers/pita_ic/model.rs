@@ -13,7 +13,6 @@ use crate::array::{Array, Arrays};
 use crate::energy::{Metered, Purpose};
 use crate::error::Result;
 use crate::flow::{Volume, Weights};
-use crate::lanes::num::H;
 use crate::lanes::pool::Pool;
 use crate::rng::Stream;
 use crate::samplers::internal::Chart;
@@ -144,18 +143,10 @@ impl Model {
 
     /// Scores of a tile's rows at variance `h`.
     fn score(&self, w: &Weights<f32>, h: f64, rows: &[f64], tile: &mut Tile<f32>, out: &mut [f64]) {
-        let (dim, narrow, lanes) = (self.net.dim(), self.net.narrow(), self.net.output_lanes());
         let single: Vec<f32> = rows.iter().map(|x| *x as f32).collect();
         self.net.features(&single, &[h], tile);
         self.net.forward::<f32, false>(w, tile);
-        let (scale, pull) = (1.0 / (h * (1.0 + h)).sqrt(), 1.0 / (1.0 + h));
-        let parts = out.chunks_exact_mut(dim).zip(rows.chunks_exact(dim)).zip(tile.outputs.chunks_exact(lanes));
-        for ((scores, row), output) in parts {
-            for (k, (s, x)) in scores.iter_mut().zip(row).enumerate() {
-                let learned = scale * f64::from(output[k / H].0[k % H]);
-                *s = if k < narrow { learned - pull * x } else { learned };
-            }
-        }
+        self.net.scores(rows, &[h], tile, out);
     }
 
     /// Draws paths by number; `streams` gives the random numbers of a step. Look-ahead, where the kernels have it, evaluates energies

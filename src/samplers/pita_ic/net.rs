@@ -10,6 +10,8 @@
 //! Rows go through in tiles. A row's numbers depend on nothing else; sums over rows run in their order, so gradients do not
 //! depend on tiles or threads.
 
+pub mod places;
+
 use multiversion::multiversion;
 use rayon::prelude::*;
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::control::Control;
 use super::data::Data;
 use super::model::{Drawn, Model};
-use super::train::Learner;
+use super::train::{Learner, Losses};
 use crate::diffusion::{ess, systematic};
 use crate::energy::{Metered, Purpose};
 use crate::error::{Error, Result};
@@ -267,13 +267,17 @@ impl PitaIc {
         let (model, learner) =
             self.model.as_mut().ok_or_else(|| Error::Internal("pita-ic: no model to train".into()))?;
         let until = total.min(self.done + (ROWS / spec.batch).max(1));
-        let (mut loss, mut norm, mut steps) = (0.0, 0.0, 0.0);
+        let (mut sum, mut steps, regularised) = (Losses::default(), 0.0, spec.fokker_planck > 0.0);
         while self.done < until {
             let of = learner.step(&model.net, &self.data, spec, (ctx.seed, rung), (self.done, total))?;
-            (loss, norm, steps) = (loss + of.0, norm + of.1, steps + 1.0);
+            sum = sum + of;
+            steps += 1.0;
             self.done += 1;
         }
-        let scalars = vec![("loss.score", loss / steps), ("train.grad_norm", norm / steps)];
+        let mut scalars = vec![("loss.score", sum.score / steps), ("train.grad_norm", sum.norm / steps)];
+        if regularised {
+            scalars.push(("loss.fokker_planck", sum.fokker_planck / steps));
+        }
         let report = self.progress("training", total, scalars);
         if self.done == total {
             self.drawn = Weighted::default();

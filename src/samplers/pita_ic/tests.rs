@@ -1,5 +1,6 @@
 //! Steps against mixtures of Gaussians, whose scores at every noise are known: orders of convergence, and that weights are exact.
 
+mod fokker_planck;
 mod population;
 mod statistics;
 

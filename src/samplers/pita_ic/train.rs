@@ -4,10 +4,13 @@
 //! so has `a force + (1 - a) denoising` for any a. The two are independent, so the best a is `J/(J + E force^2)`, `J` the Fisher
 //! information of the noise (1/h, less on circles): known without the network. Near the data the target is nearly noiseless.
 
+use std::ops::{Add, Range};
+
 use rayon::prelude::*;
 
 use super::circle::{self, Information};
 use super::data::Data;
+use super::fokker_planck;
 use super::kernels::normals;
 use super::net::{Net, TILE, Tile};
 use crate::array::{Array, Arrays};
@@ -17,7 +20,6 @@ use crate::flow::Weights;
 use crate::lanes::num::{H, Lanes};
 use crate::nn::warm_decay;
 use crate::rng::{Purpose, Stream};
-use crate::samplers::internal::chart::CIRCLE;
 use crate::samplers::state;
 use crate::samplers::tabg::rates::warmed_cosine;
 use crate::samplers::tabg::trainer::{Pace, Trainer};
@@ -34,7 +36,32 @@ pub struct Learner {
     /// Updates of the average on this rung.
     updates: u64,
     tiles: Vec<Tile<f32>>,
+    /// Rows around those whose residual is wanted; none where there is no such weight.
+    near: Vec<Tile<f32>>,
     information: Information,
+}
+
+/// What a step of training says.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Losses {
+    /// Mean squared error of the outputs.
+    pub score: f64,
+    /// Weighted residual of the Fokker-Planck equation, where it has a part.
+    pub fokker_planck: f64,
+    /// Norm of the gradient.
+    pub norm: f64,
+}
+
+impl Add for Losses {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            score: self.score + other.score,
+            fokker_planck: self.fokker_planck + other.fokker_planck,
+            norm: self.norm + other.norm,
+        }
+    }
 }
 
 impl Learner {
@@ -48,6 +75,7 @@ impl Learner {
             trainer,
             updates: 0,
             tiles: Vec::new(),
+            near: Vec::new(),
             information: Information::new(square(spec.sigma_min), square(spec.sigma_max)),
         }
     }
@@ -65,7 +93,7 @@ impl Learner {
         self.updates = 0;
     }
 
-    /// Step `done` of `total` on `data`; returns the loss and the gradient's norm. `key` are the seed and a salt for the rung.
+    /// Step `done` of `total` on `data`. `key` are the seed and a salt for the rung.
     ///
     /// # Errors
     /// [`Error::Numerical`] when training diverges.
@@ -76,7 +104,7 @@ impl Learner {
         spec: &IcTrainSpec,
         (seed, salt): (u64, u64),
         (done, total): (usize, usize),
-    ) -> Result<(f64, f64)> {
+    ) -> Result<Losses> {
         self.trainer.begin(&net.packing);
         let at = (salt << 40) | done as u64;
         let batch = Batch {
@@ -88,19 +116,27 @@ impl Learner {
             size: spec.batch,
             which: Stream::new(seed, Purpose::Batch, at),
             noise: Stream::new(seed, Purpose::TrainNoise, at),
+            probe: Stream::new(seed, Purpose::Probe, at),
+            residual: (spec.fokker_planck, spec.sigma_min),
         };
         self.tiles.resize_with(spec.batch.div_ceil(ROWS), Tile::default);
         let weights = &self.trainer.weights;
-        let parts = self.tiles.par_iter_mut().enumerate();
-        let losses: Vec<f64> = parts
-            .map(|(i, tile)| {
-                let loss = batch.load(i * ROWS..spec.batch.min((i + 1) * ROWS), weights, tile);
-                net.reverse(weights, tile);
-                loss
-            })
-            .collect();
+        let items = |i: usize| i * ROWS..spec.batch.min((i + 1) * ROWS);
+        let losses: Vec<[f64; 2]> = if spec.fokker_planck > 0.0 {
+            self.near.resize_with(self.tiles.len(), Tile::default);
+            let parts = self.tiles.par_iter_mut().zip(&mut self.near).enumerate();
+            parts.map(|(i, (tile, near))| batch.run(items(i), weights, tile, Some(near))).collect()
+        } else {
+            let parts = self.tiles.par_iter_mut().enumerate();
+            parts.map(|(i, tile)| batch.run(items(i), weights, tile, None)).collect()
+        };
         net.gradient(&self.tiles, &mut self.trainer.gradient);
-        let loss = losses.iter().sum::<f64>();
+        // Rows of small noise are next to each other: so are the tiles around some.
+        let first = self.near.iter().position(|near| !near.output_bars.is_empty()).unwrap_or(self.near.len());
+        let around = self.near[first..].iter().take_while(|near| !near.output_bars.is_empty()).count();
+        net.gradient(&self.near[first..first + around], &mut self.trainer.gradient);
+        let [score, fokker_planck] = [0, 1].map(|k: usize| losses.iter().map(|l| l[k]).sum::<f64>());
+        let loss = score + fokker_planck;
         let rate = warmed_cosine(spec.learning_rate, done + 1, spec.warm_up.min(total / 4), total + 1);
         let norm = self.trainer.finish(loss, Pace { rate, decay: 0.0, clip: spec.clip })?;
         self.updates += 1;
@@ -111,7 +147,7 @@ impl Learner {
                 average.0.iter_mut().zip(new.0).for_each(|(a, p)| *a += keep * (p - *a));
             }
         });
-        Ok((loss, norm))
+        Ok(Losses { score, fokker_planck, norm })
     }
 
     /// Saves into `arrays`.
@@ -148,12 +184,44 @@ struct Batch<'a> {
     size: usize,
     which: Stream,
     noise: Stream,
+    probe: Stream,
+    /// Weight of the Fokker-Planck residual, and the least noise of training.
+    residual: (f64, f64),
 }
 
 impl Batch<'_> {
-    /// Runs some rows of the batch through the network; leaves the derivatives of the loss in the tile and returns their part of it:
-    /// the mean squared error of the outputs.
-    fn load(&self, items: std::ops::Range<usize>, w: &Weights<f32>, tile: &mut Tile<f32>) -> f64 {
+    /// Runs some rows of the batch through the network and back, with those around them in `near` for the Fokker-Planck residual;
+    /// returns their parts of both losses.
+    fn run(
+        &self,
+        items: Range<usize>,
+        w: &Weights<f32>,
+        tile: &mut Tile<f32>,
+        near: Option<&mut Tile<f32>>,
+    ) -> [f64; 2] {
+        let (score, x, h) = self.load(items.clone(), w, tile);
+        let residual = near.map_or(0.0, |near| {
+            let (weight, least) = self.residual;
+            let which = fokker_planck::small(&h, least);
+            let (first, dim) = (items.start + which.start, self.net.dim());
+            let mut directions = vec![0.0_f32; 2 * which.len() * dim];
+            normals(&self.probe, first as u32..(first + which.len()) as u32, 2 * dim, &mut directions);
+            let rows = fokker_planck::Rows {
+                x: &x.iter().map(|x| f64::from(*x)).collect::<Vec<_>>(),
+                h: &h,
+                which,
+                directions: &directions.iter().map(|z| f64::from(*z)).collect::<Vec<_>>(),
+                per: weight / (self.size * dim) as f64,
+            };
+            fokker_planck::regularise(self.net, w, &rows, tile, near)
+        });
+        self.net.reverse(w, tile);
+        [score, residual]
+    }
+
+    /// Runs some rows of the batch through the network; leaves the derivatives of the loss in the tile and returns their part of it, the
+    /// mean squared error of the outputs, with the rows and their variances.
+    fn load(&self, items: Range<usize>, w: &Weights<f32>, tile: &mut Tile<f32>) -> (f64, Vec<f32>, Vec<f64>) {
         let (dim, narrow, n) = (self.net.dim(), self.net.narrow(), items.len());
         let available = self.data.rows.len() / dim;
         let mut x = vec![0.0_f32; n * dim];
@@ -182,11 +250,11 @@ impl Batch<'_> {
                 bar[k / H].0[k % H] = 2.0 * per * error;
             }
         }
-        loss * f64::from(per)
+        (loss * f64::from(per), x, h)
     }
 
     /// One row at variance `h`: from its noise to what the network gets, and what it should give.
-    fn row(&self, h: f64, at: std::ops::Range<usize>, narrow: usize, x: &mut [f32], targets: &mut [f32]) {
+    fn row(&self, h: f64, at: Range<usize>, narrow: usize, x: &mut [f32], targets: &mut [f32]) {
         let (sigma, scale) = (h.sqrt(), (h * (1.0 + h)).sqrt());
         let share = |information: f64, square: f64| match self.target {
             Target::Mixed => information / (information + square),
@@ -201,7 +269,7 @@ impl Batch<'_> {
                 let a = share(wide, *square);
                 a * force - (1.0 - a) * noise / h + moved / (1.0 + h)
             } else {
-                moved -= CIRCLE * (moved / CIRCLE).round();
+                moved = circle::settled(moved);
                 let a = share(around, *square);
                 a * force + (1.0 - a) * circle::score(noise, h)
             };
