@@ -303,7 +303,10 @@ fn program_on_a_stand_in_for_the_driver() {
 
     let experiment = dir.path().join("tiny.toml");
     let text = "name = 'tiny'\nseeds = [0]\nsystems.lj13 = { temperature = 1.0, reference = { copies = 2, equilibration = 20, \
-                stride = 5, samples = 40 } }\n[samplers.md]\nkind = 'md'\nwalkers = 8\nequilibration = 20\nstride = 10\nsamples = 40\n";
+                stride = 5, samples = 40 } }\n[samplers.md]\nkind = 'md'\nwalkers = 8\nequilibration = 20\nstride = 10\nsamples = 40\n\
+                [samplers.pita]\nkind = 'pita'\nladder = [1.5]\ntrain = { first_steps = 12, batch = 4 }\nanneal = { steps = 8 }\n\
+                initial = { samples = 40, walkers = 10, equilibration = 50, stride = 5 }\nrefine = { steps = 100 }\n\
+                particles = 16\nsamples = 16\nnet = { layers = 1 }\n[metrics]\nids = ['mean-energy']\nn = 5\nbootstrap = 10\n";
     std::fs::write(&experiment, text).unwrap();
     let (code, said) = run("", &["sweep", experiment.to_str().unwrap(), "--device", "cuda:0"]);
     assert_eq!(code, Some(0), "{said}");
@@ -312,7 +315,8 @@ fn program_on_a_stand_in_for_the_driver() {
         let file = spec.unwrap().path().join("s0/a1/provenance.json");
         provenances.push(serde_json::from_slice::<serde_json::Value>(&std::fs::read(file).unwrap()).unwrap());
     }
-    assert_eq!(provenances.len(), 1);
+    assert_eq!(provenances.len(), 2);
     let named = "cuda:0 Fake, capability 9.0, CUDA 13.0";
-    assert!(provenances[0]["env"]["device"] == named && provenances[0]["sessions"][0]["device"] == named);
+    let there = |p: &serde_json::Value| p["env"]["device"] == named && p["sessions"][0]["device"] == named;
+    assert!(provenances.iter().all(there));
 }
