@@ -84,8 +84,8 @@ kind = "pita"
 systems = ["lj13"]
 ladder = [1.5]
 initial = { samples = 500, walkers = 50, equilibration = 500, stride = 20 }
-train = { first_steps = 60, steps = 60, batch = 64 }
-anneal = { steps = 20 }
+train = { first_steps = 40, batch = 32 }
+anneal = { steps = 8 }
 refine = { steps = 50 }
 particles = 200
 samples = 200
