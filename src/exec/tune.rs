@@ -136,13 +136,25 @@ fn neighbours(from: &IcAnnealSpec, setting: usize) -> Vec<IcAnnealSpec> {
             let langevin = with(&|a| (a.corrector, a.renewal) = (Corrector::Langevin, Some(0.02)));
             vec![none, langevin]
         }
-        6 => [Control::None, Control::Vcg, Control::VtDis, Control::Both].map(|c| with(&|a| a.control = c)).into(),
+        6 => [Control::None, Control::Vcg, Control::VtDis, Control::Both]
+            .map(|control| with_its_step(with(&|a| a.control = control)))
+            .into(),
         // Few children in few steps: each costs an energy in every draw.
         7 => [(None, None), (Some(2), Some(1)), (Some(4), Some(1)), (Some(2), Some(3))]
-            .map(|(children, steps)| with(&|a| (a.children, a.lookahead_steps) = (children, steps)))
+            .map(|(children, steps)| {
+                with_its_step(with(&|a| (a.children, a.lookahead_steps, a.rollover) = (children, steps, false)))
+            })
             .into(),
         _ => vec![],
     }
+}
+
+/// With the plain step where the one at hand does not go with what is asked for: it may be worth more than what that step was.
+fn with_its_step(anneal: IcAnnealSpec) -> IcAnnealSpec {
+    if anneal.consistent() {
+        return anneal;
+    }
+    IcAnnealSpec { step: Step::Ancestral, eta: None, corrector: Corrector::None, renewal: None, ..anneal }
 }
 
 /// Settings that are not the defaults, as lines of an experiment file.
@@ -170,7 +182,11 @@ mod tests {
         let counts: Vec<usize> = (0..=SETTINGS).map(|k| good(&plain, k)).collect();
         assert_eq!(counts, [0, 6, 5, 4, 7, 2, 4, 4]);
         let reversible = IcAnnealSpec { step: Step::Reversible, eta: Some(0.5), ..plain.clone() };
-        assert_eq!((good(&reversible, 6), good(&reversible, 7)), (1, 1), "neither control nor children");
+        for k in [6, 7] {
+            let steps: Vec<Step> = neighbours(&reversible, k).iter().map(|anneal| anneal.step).collect();
+            assert_eq!(steps, [Step::Reversible, Step::Ancestral, Step::Ancestral, Step::Ancestral], "{k}");
+            assert_eq!(good(&reversible, k), 4, "{k}");
+        }
         let controlled = IcAnnealSpec { control: Control::Vcg, ..plain };
         assert_eq!(good(&controlled, 4), 3, "steps of one score");
     }
