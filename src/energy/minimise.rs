@@ -9,6 +9,8 @@ use super::Potential;
 const HISTORY: usize = 10;
 /// Fraction of the predicted decrease that a step must reach (Armijo).
 const ARMIJO: f64 = 1e-4;
+/// Iterations whose gain is looked at together.
+const ROUND: usize = 100;
 /// Halvings of a step before the direction is given up.
 const HALVINGS: usize = 40;
 
@@ -21,6 +23,8 @@ pub struct Minimise {
     pub longest_move: f64,
     /// Most iterations.
     pub iterations: usize,
+    /// It ends too where a hundred iterations together gain less energy than this: large molecules crawl along soft modes.
+    pub least: f64,
 }
 
 /// Where a minimisation ended.
@@ -87,7 +91,14 @@ impl Minimise {
         let mut x = start.to_vec();
         let (mut energy, mut force) = evaluate(&x);
         let mut history: VecDeque<Step> = VecDeque::new();
-        for _ in 0..self.iterations {
+        let mut mark = energy;
+        for iteration in 1..=self.iterations {
+            if iteration % ROUND == 0 {
+                if mark - energy < self.least {
+                    break;
+                }
+                mark = energy;
+            }
             let top = largest(&force);
             if top <= self.force || !top.is_finite() || !energy.is_finite() {
                 break;
@@ -177,17 +188,28 @@ mod tests {
 
     #[test]
     fn an_anisotropic_bowl() {
-        let settings = Minimise { force: 1e-9, longest_move: 1.0, iterations: 500 };
+        let settings = Minimise { force: 1e-9, longest_move: 1.0, iterations: 500, least: 0.0 };
         let end = settings.run(&Bowl, &[1.0; 9]);
         assert!(end.largest_force <= 1e-9 && end.energy < 1e-18, "{end:?}");
         // Steepest descent would need thousands at this condition number.
         assert!(end.evaluations < 200, "{}", end.evaluations);
     }
 
+    /// Short moves take thousands of iterations; where a hundred of them gain less than asked for, that is the end.
+    #[test]
+    fn crawling_ends() {
+        let patient = Minimise { force: 1e-9, longest_move: 1e-3, iterations: 5_000, least: 0.0 };
+        let end = patient.run(&Bowl, &[1.0; 9]);
+        assert!(end.energy < 1e-18 && end.evaluations > 900, "{end:?}");
+        // The whole way down gains 7e3.
+        let soon = Minimise { least: 1e4, ..patient }.run(&Bowl, &[1.0; 9]);
+        assert!(soon.energy > 1.0 && (99..200).contains(&soon.evaluations), "{soon:?}");
+    }
+
     /// A start that is not finite is no minimum, and stays where it is.
     #[test]
     fn not_finite_is_not_converged() {
-        let settings = Minimise { force: 1e-9, longest_move: 1.0, iterations: 500 };
+        let settings = Minimise { force: 1e-9, longest_move: 1.0, iterations: 500, least: 0.0 };
         for bad in [f64::NAN, f64::INFINITY] {
             let mut start = [1.0; 9];
             start[4] = bad;
@@ -202,7 +224,7 @@ mod tests {
     fn shaken_lj13() {
         let (lj, mut draws) = (LennardJones::new(13), Stream::new(1, Purpose::Init, 0).at(0));
         let start: Vec<f64> = by_name("lj13", 1.0).unwrap().start.iter().map(|x| x + 0.05 * draws.normal()).collect();
-        let end = Minimise { force: 1e-8, longest_move: 0.1, iterations: 2_000 }.run(&lj, &start);
+        let end = Minimise { force: 1e-8, longest_move: 0.1, iterations: 2_000, least: 0.0 }.run(&lj, &start);
         assert!((end.energy + 83.089_644_07).abs() < 1e-8, "{end:?}");
     }
 
@@ -217,7 +239,7 @@ mod tests {
         let potential = aldp.potential();
         let (mut before, mut f) = ([0.0], vec![0.0; start.len()]);
         potential.energy_forces(&start, &mut before, &mut f);
-        let end = Minimise { force: 1e-4, longest_move: 0.01, iterations: 5_000 }.run(&*potential, &start);
+        let end = Minimise { force: 1e-4, longest_move: 0.01, iterations: 5_000, least: 0.0 }.run(&*potential, &start);
         assert!(end.largest_force <= 1e-4, "{}", end.largest_force);
         assert!(before[0] > 100.0 && end.energy < -150.0, "{} to {}", before[0], end.energy);
         let hand = Chirality::new(aldp.topology.as_ref().unwrap(), &aldp.start).hand(&end.positions);

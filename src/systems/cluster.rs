@@ -40,7 +40,7 @@ fn icosahedron(atoms: usize) -> Vec<f64> {
 
 /// The relaxed icosahedron: the global minimum of LJ-13 and LJ-55.
 pub(super) fn minimised_icosahedron(potential: &dyn Potential) -> Vec<f64> {
-    let settings = Minimise { force: 1e-11, longest_move: 0.02, iterations: 5_000 };
+    let settings = Minimise { force: 1e-11, longest_move: 0.02, iterations: 5_000, least: 0.0 };
     settings.run(potential, &icosahedron(potential.atoms())).positions
 }
 
