@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::forcefield::{Bias, Biased};
 use super::{Dynamics, Exchange, Potential, Walkers};
 use crate::error::{Error, Result};
 
@@ -51,6 +52,8 @@ impl Counts {
 
 /// A potential behind a counter and an optional budget.
 pub struct Metered {
+    plain: Arc<dyn Potential>,
+    /// The same, under a bias where there is one.
     potential: Arc<dyn Potential>,
     counts: Counts,
     budget: Option<u64>,
@@ -60,7 +63,16 @@ impl Metered {
     /// Wraps a potential; `budget` limits the charged evaluations.
     #[must_use]
     pub fn new(potential: Arc<dyn Potential>, budget: Option<u64>) -> Self {
-        Self { potential, counts: Counts::default(), budget }
+        Self { plain: Arc::clone(&potential), potential, counts: Counts::default(), budget }
+    }
+
+    /// Energies from now on are those under a bias, or plain ones again; they count as before.
+    pub fn set_bias(&mut self, bias: Option<&Arc<Bias>>) {
+        let plain = Arc::clone(&self.plain);
+        self.potential = match bias {
+            Some(bias) => Arc::new(Biased::new(plain, Arc::clone(bias))),
+            None => plain,
+        };
     }
 
     /// Atoms per frame.

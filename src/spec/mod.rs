@@ -3,6 +3,7 @@
 //! Each setting is declared once (`settings`), and what the declaration says is what is read, recorded and shown by `describe`;
 //! `kinds` lists the samplers.
 
+mod bias;
 mod dynamics;
 mod evaluation;
 mod external;
@@ -24,6 +25,7 @@ use serde::{Deserialize, Serialize};
 use crate::disk;
 use crate::error::{Error, Result};
 pub use crate::real::Precision;
+pub use bias::{BiasSpec, growth};
 pub use dynamics::{HotStartSpec, Integrator, MdSpec, PRECISIONS, ReplicaExchangeSpec};
 pub use evaluation::{EvalSpec, MOST_REPLICATES, ReferenceSpec, TrajectorySpec};
 pub use external::{ExternalSpec, Protocol};

@@ -7,9 +7,9 @@ use super::settings::Float::{AboveZero, BelowOne, Fraction, Inside, NotNegative,
 use super::settings::Limit::Below;
 use super::settings::{
     Complaint, Preset, Word, budget, count, count_to, fields, flag, float, inline, is_default, ladder, one_of,
-    settings, table, words,
+    optional, settings, table, words,
 };
-use super::{Grid, Integrator, MdSpec, PRECISIONS, Precision, Step};
+use super::{BiasSpec, Grid, Integrator, MdSpec, PRECISIONS, Precision, Step, growth};
 
 words! {
     /// Which code evaluates the networks. Both give the same numbers within stated tolerances.
@@ -125,7 +125,7 @@ settings! {
 settings! {
     /// Initial data: dynamics at the highest temperature.
     #[serde(default)]
-    pub struct InitialSpec {
+    pub struct InitialSpec [check = hills_in_time] {
         /// MALA or Langevin dynamics.
         integrator: Integrator = Integrator::Mala, one_of(Integrator::WORDS);
         /// Time step (Langevin) or initial step size (MALA, adapted during equilibration).
@@ -142,7 +142,23 @@ settings! {
         equilibration: usize = 2_000, count(0);
         /// Steps between two frames of a walker.
         stride: usize = 50, count(1);
+        /// A well-tempered bias on phi and psi, with exact weights; none without.
+        // Left out of a record without one: such runs keep their identity.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        bias: Option<BiasSpec> = None, optional::<BiasSpec>();
     }
+}
+
+/// At least one hill of each walker.
+fn hills_in_time(value: &Value) -> Vec<Complaint> {
+    let Ok(InitialSpec { bias: Some(bias), equilibration, .. }) = InitialSpec::deserialize(value) else {
+        return Vec::new();
+    };
+    let most = growth(equilibration);
+    let message =
+        format!("is {}, expected at most {most}: hills are added in three quarters of `equilibration`", bias.every);
+    let late = bias.every > most;
+    late.then(|| Complaint { setting: "bias.every", message, notes: vec![] }).into_iter().collect()
 }
 
 impl InitialSpec {

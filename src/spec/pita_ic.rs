@@ -46,6 +46,7 @@ fn data() -> InitialSpec {
         walkers: 128,
         equilibration: 5_000,
         stride: 100,
+        bias: None,
     }
 }
 

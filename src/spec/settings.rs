@@ -234,6 +234,8 @@ pub enum Float {
     BelowOne,
     /// 0 excluded, 1 included.
     AboveZero,
+    /// Above 1.
+    AboveOne,
     /// Within [`TEMPERATURES`].
     Temperature,
 }
@@ -250,6 +252,7 @@ impl Float {
                 Self::Inside => x > 0.0 && x < 1.0,
                 Self::BelowOne => (0.0..1.0).contains(&x),
                 Self::AboveZero => x > 0.0 && x <= 1.0,
+                Self::AboveOne => x > 1.0,
                 Self::Temperature => TEMPERATURES.contains(&x),
             }
     }
@@ -264,6 +267,7 @@ impl Float {
             Self::Inside => "a number between 0 and 1 (both excluded)",
             Self::BelowOne => "a number from 0 to below 1",
             Self::AboveZero => "a number above 0, at most 1",
+            Self::AboveOne => "a finite number above 1",
             Self::Temperature => "a temperature from 1e-6 to 1e6",
         }
     }

@@ -63,6 +63,7 @@ fn tiny_molecule() -> PitaSpec {
             walkers: 20,
             equilibration: 200,
             stride: 50,
+            bias: None,
         },
         net: NetSpec {
             hidden: 32,

@@ -307,6 +307,7 @@ fn in_internal_coordinates() {
         walkers: 50,
         equilibration: 3_000, // 3 ps: from the minimum, potential energy rises for as long as friction takes
         stride: 30,
+        bias: None,
     };
     let spec = SmcSpec {
         ladder: Ladder::Fixed(vec![1_200.0]),

@@ -5,7 +5,7 @@ use std::f64::consts::TAU;
 use multiversion::multiversion;
 
 use super::bonded::{dihedral, turn};
-use super::params::{Cmap, ForceField};
+use super::params::Cmap;
 use crate::energy::lanes::{LANES, Row};
 use crate::real::Real;
 
@@ -25,12 +25,12 @@ pub(super) struct Cmaps<T>(Vec<Map<T>>);
 
 impl<T: Real> Cmaps<T> {
     /// Fits the splines.
-    pub(super) fn new(ff: &ForceField) -> Self {
+    pub(super) fn new(cmaps: &[Cmap]) -> Self {
         let map = |cmap: &Cmap| {
             let patches = patches(cmap).into_iter().map(|patch| patch.map(|row| row.map(T::from_f64))).collect();
             Map { size: cmap.size, patches, places: cmap.places.clone() }
         };
-        Self(ff.cmaps.iter().map(map).collect())
+        Self(cmaps.iter().map(map).collect())
     }
 
     /// Places where a map acts.

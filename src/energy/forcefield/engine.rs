@@ -62,7 +62,7 @@ pub struct Tables<T> {
 
 impl<T: Real> Tables<T> {
     fn new(ff: &ForceField) -> Self {
-        let (bonded, cmaps) = (Bonded::new(ff), Cmaps::new(ff));
+        let (bonded, cmaps) = (Bonded::new(ff), Cmaps::new(&ff.cmaps));
         Self { atoms: ff.atoms(), bonded, cmaps, pairs: Pairs::new(ff), born: ff.gb.as_ref().map(Born::new) }
     }
 }

@@ -3,6 +3,7 @@
 //! | file | job |
 //! |---|---|
 //! | [`params`] | the parameters, as data |
+//! | [`bias`] | hills on two torsions, and a potential that has them |
 //! | `bonded` | bonds, angles, torsions |
 //! | `cmap` | energy maps of two torsions |
 //! | `pairs` | distances, Lennard-Jones, Coulomb |
@@ -14,6 +15,7 @@
 //! into rows by pair, so that each pair costs one square root and one division for its distance, two logarithms and two
 //! divisions for descreening, one exponential, square root and division for its solvation energy.
 
+pub mod bias;
 mod bonded;
 mod born;
 mod cmap;
@@ -22,5 +24,6 @@ mod pairs;
 pub mod params;
 pub mod solvation;
 
+pub use bias::{Bias, Biased};
 pub use engine::Engine;
 pub use params::ForceField;

@@ -1,5 +1,6 @@
 //! Plain dynamics: Langevin, MALA, replica exchange.
 
+mod bias;
 pub mod langevin;
 pub mod mala;
 mod recorder;
@@ -16,12 +17,12 @@ use crate::systems::System;
 
 pub use recorder::Recorder;
 pub use replica_exchange::ReplicaExchange;
-pub use sampler::{Md, Role};
+pub use sampler::{Md, Role, Taken};
 
 /// Acceptance that MALA steps are tuned to (optimal: Roberts and Rosenthal 1998).
 pub(super) const ACCEPTANCE: f64 = 0.574;
 /// Salt of the chains that make initial data: the same seed gives every method that begins with them the same start.
-pub(super) const INITIAL_SALT: u64 = 0xffff;
+const INITIAL_SALT: u64 = 0xffff;
 /// Reduced energy at which a trajectory counts as diverged.
 const RUNAWAY: f64 = 1e6;
 

@@ -29,6 +29,22 @@ impl Recorder {
         self.forces.extend_from_slice(&forces[..forces.len().min(n * dim)]);
     }
 
+    /// What `change` makes of positions `[n, dim]`, energies `[n]` and forces (`[n, dim]` or empty); the last two may change.
+    pub(super) fn each<R>(&mut self, change: impl FnOnce(&[f64], &mut [f64], &mut [f64]) -> R) -> R {
+        change(&self.positions, &mut self.energies, &mut self.forces)
+    }
+
+    /// Goes on with some of the frames, one possibly several times.
+    pub(super) fn select(&mut self, keep: &[usize]) {
+        let dim = self.positions.len() / self.frames().max(1);
+        let rows = |v: &[f64]| keep.iter().flat_map(|&i| v[i * dim..(i + 1) * dim].iter().copied()).collect();
+        self.positions = rows(&self.positions);
+        if !self.forces.is_empty() {
+            self.forces = rows(&self.forces);
+        }
+        self.energies = keep.iter().map(|&i| self.energies[i]).collect();
+    }
+
     /// The frames as samples.
     #[must_use]
     pub fn samples(&self, atoms: usize) -> Samples {

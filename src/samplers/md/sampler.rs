@@ -1,15 +1,16 @@
 //! Plain dynamics as a method: independent walkers from one configuration, recorded every `stride` steps.
 
+use super::bias::Biasing;
 use super::langevin::Langevin;
 use super::mala::{DualAveraging, Mala};
 use super::recorder::Recorder;
-use super::{ACCEPTANCE, check_stable, copies, dynamics, stretch};
+use super::{ACCEPTANCE, INITIAL_SALT, check_stable, copies, dynamics, stretch};
 use crate::array::Arrays;
 use crate::energy::Purpose;
 use crate::error::{Error, Result};
 use crate::rng;
 use crate::samplers::{BUDGET_ENDED, Context, Progress, Sampler, Samples, state};
-use crate::spec::{Integrator, MdSpec};
+use crate::spec::{InitialSpec, Integrator, MdSpec};
 
 /// What a run of dynamics is for.
 #[derive(Debug, Clone, Copy)]
@@ -38,6 +39,22 @@ pub struct Md {
     recorded: Recorder,
     done: usize,
     spent: bool,
+    /// The bias of initial data, where there is one.
+    bias: Option<Biasing>,
+}
+
+/// Frames of a finished run.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Taken {
+    /// Positions `[n, atoms, 3]`.
+    pub x: Vec<f64>,
+    /// Unreduced energies `[n]`.
+    pub energies: Vec<f64>,
+    /// Forces `[n, atoms, 3]`, or empty.
+    pub forces: Vec<f64>,
+    /// The recorded frame `[n]` that each is: its own number, unless frames were resampled. Frame `i` is one of walker
+    /// `i % walkers`.
+    pub origin: Vec<i64>,
 }
 
 impl Md {
@@ -55,8 +72,18 @@ impl Md {
             recorded: Recorder::default(),
             done: 0,
             spent: false,
+            bias: None,
             spec: spec.clone(),
         }
+    }
+
+    /// Initial data at `kt`, at the beginning.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when a bias is asked for and the system has no phi and psi.
+    pub fn initial(spec: &InitialSpec, ctx: &Context, kt: f64) -> Result<Self> {
+        let role = Role { purpose: Purpose::InitialData, kt, salt: INITIAL_SALT, forces: true };
+        Ok(Self { bias: Biasing::new(spec, &ctx.system, kt)?, ..Self::new(&spec.md(), ctx, role) })
     }
 
     /// Steps of the hot start.
@@ -74,17 +101,26 @@ impl Md {
         self.unrecorded() + self.spec.samples.div_ceil(self.spec.walkers) * self.spec.stride
     }
 
-    /// The next step at which something happens besides moving: the end of the hot start or of equilibration, a frame to
-    /// record, the end.
+    /// The next step at which something happens besides moving: hills of a bias, the end of the hot start or of equilibration, a
+    /// frame to record, the end.
     fn next_event(&self) -> usize {
         let (hot, cold) = (self.heating(), self.unrecorded());
         let sampled = self.done.saturating_sub(cold);
         let frame = cold + (sampled / self.spec.stride + 1) * self.spec.stride;
-        [hot, cold].into_iter().find(|&event| event > self.done).unwrap_or(frame).min(self.total())
+        let hill = self.bias.as_ref().and_then(|bias| bias.next(self.done)).unwrap_or(usize::MAX);
+        [hot, cold].into_iter().find(|&event| event > self.done).unwrap_or(frame).min(hill).min(self.total())
     }
 
     /// `steps` steps of all walkers, or fewer; returns how many, and the mean acceptance (1 for Langevin).
     fn advance(&mut self, ctx: &mut Context, steps: usize) -> Result<(usize, f64)> {
+        ctx.energy.set_bias(self.bias.as_ref().map(Biasing::bias));
+        let made = self.advance_here(ctx, steps);
+        ctx.energy.set_bias(None);
+        made
+    }
+
+    /// The same on the energy as it is.
+    fn advance_here(&mut self, ctx: &mut Context, steps: usize) -> Result<(usize, f64)> {
         let Role { purpose, salt, .. } = self.role;
         let kt = if self.done < self.heating() { self.hot } else { self.role.kt };
         match self.spec.integrator {
@@ -121,10 +157,15 @@ impl Md {
 }
 
 impl Md {
-    /// The frames, given away: positions `[n, dim]`, energies `[n]`, and forces if its role asked for them.
+    /// The frames, given away; forces if its role asked for them.
     #[must_use]
-    pub fn take_frames(&mut self) -> (Vec<f64>, Vec<f64>, Vec<f64>) {
-        std::mem::take(&mut self.recorded).into_frames()
+    pub fn take_frames(&mut self) -> Taken {
+        let (x, energies, forces) = std::mem::take(&mut self.recorded).into_frames();
+        let origin = match &self.bias {
+            Some(bias) => bias.kept().to_vec(),
+            None => (0..energies.len() as i64).collect(),
+        };
+        Taken { x, energies, forces, origin }
     }
 
     /// MALA's step by now.
@@ -167,6 +208,16 @@ impl Sampler for Md {
                 }
                 Err(e) => return Err(e),
             }
+            if let Some(bias) = self.bias.as_mut().filter(|bias| bias.due(self.done)) {
+                match self.spec.integrator {
+                    Integrator::Langevin => {
+                        bias.grow(&self.langevin.positions, &mut self.langevin.energies, &mut self.langevin.forces);
+                    }
+                    Integrator::Mala => {
+                        bias.grow(&self.mala.positions, &mut self.mala.energies, &mut self.mala.forces);
+                    }
+                }
+            }
             let sampled = self.done.saturating_sub(self.unrecorded());
             if sampled > 0 && sampled.is_multiple_of(self.spec.stride) {
                 let (x, e, f) = match self.spec.integrator {
@@ -182,13 +233,17 @@ impl Sampler for Md {
             done if done <= self.unrecorded() => "equilibration",
             _ => "sampling",
         };
-        let scalars = match self.spec.integrator {
+        let mut scalars = match self.spec.integrator {
             Integrator::Langevin => Vec::new(),
             Integrator::Mala => {
                 vec![("md.acceptance".to_owned(), acceptance / f64::max(moves, 1.0)), ("md.step".to_owned(), self.step)]
             }
         };
         let finished = self.spent || self.done == self.total();
+        if let Some(bias) = self.bias.as_mut().filter(|_| finished) {
+            let ess = bias.unbias(ctx.seed, self.role.salt, &mut self.recorded);
+            scalars.extend(ess.map(|ess| ("md.bias_ess".to_owned(), ess)));
+        }
         Ok(Progress::new(self.done, self.total(), phase.to_owned(), scalars, finished))
     }
 
@@ -200,6 +255,9 @@ impl Sampler for Md {
         let steps: Vec<f64> = std::iter::once(self.step).chain(self.step_size.state()).collect();
         arrays.insert("step_size".into(), state::floats(&steps));
         arrays.insert("done".into(), state::integers(&[self.done as i64, i64::from(self.spent)]));
+        if let Some(bias) = &self.bias {
+            bias.save(&mut arrays);
+        }
         Ok(arrays)
     }
 
@@ -213,7 +271,7 @@ impl Sampler for Md {
         let done = state::i64s(arrays, "done")?;
         self.done = done[0] as usize;
         self.spent = done[1] != 0;
-        Ok(())
+        self.bias.as_mut().map_or(Ok(()), |bias| bias.restore(arrays))
     }
 
     fn samples(&self) -> Result<Samples> {

@@ -16,7 +16,7 @@ use crate::nn::{self, Backbone};
 use crate::rng::{self, Stream};
 use crate::samplers::free_energy::{Side, bennett};
 use crate::samplers::md::mala::Mala;
-use crate::samplers::md::{INITIAL_SALT, Md, Role};
+use crate::samplers::md::{Md, Taken};
 use crate::samplers::{Context, Population, Progress, Sampler, Samples, state};
 use crate::spec::{Integrator, PitaSpec, TrainOn, Weights};
 use crate::systems::System;
@@ -88,7 +88,6 @@ impl Pita {
         let net = nn::build(spec.engine, ctx.system.atoms, &spec.net)?;
         let trainer = Trainer::new(net.as_ref(), &spec.train, ctx.seed);
         let kt = ctx.system.kt(temperatures[0]);
-        let role = Role { purpose: Purpose::InitialData, kt, salt: INITIAL_SALT, forces: true };
         Ok(Self {
             schedule: Elucidating::new(spec.train.sigma_min, spec.train.sigma_max),
             system: Arc::clone(&ctx.system),
@@ -100,7 +99,7 @@ impl Pita {
             done: 0,
             buffers: Vec::new(),
             fisher: Vec::new(),
-            initial: Md::new(&spec.initial.md(), ctx, role),
+            initial: Md::initial(&spec.initial, ctx, kt)?,
             annealer: Annealer::default(),
             refinement: Refinement::default(),
             mala_step: FIRST_STEP * ctx.system.scale.powi(2),
@@ -148,10 +147,10 @@ impl Pita {
             if self.spec.initial.integrator == Integrator::Mala {
                 self.mala_step = self.initial.mala_step();
             }
-            let (x, energy, force) = self.initial.take_frames();
+            let Taken { x, energies: energy, forces: force, origin } = self.initial.take_frames();
             report.population = self.population(self.rung, &x);
-            let walkers = self.spec.initial.walkers;
-            let origin = (0..energy.len()).map(|i| (i % walkers) as i64).collect();
+            let walkers = self.spec.initial.walkers as i64;
+            let origin = origin.into_iter().map(|frame| frame % walkers).collect();
             self.enter_training(&Buffer { x, energy, force, origin });
         }
         Ok(report)

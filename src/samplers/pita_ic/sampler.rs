@@ -18,8 +18,8 @@ use crate::rng::{self, Stream};
 use crate::samplers::internal::{Chart, Frames, chart::circles, volume};
 use crate::samplers::md::mala::{DualAveraging, Mala};
 use crate::samplers::md::space::Space;
-use crate::samplers::md::{Md, Role};
-use crate::samplers::{Context, Population, Progress, Sampler, smc};
+use crate::samplers::md::{Md, Taken};
+use crate::samplers::{Context, Population, Progress, smc};
 use crate::spec::{Ladder, PitaIcSpec};
 use crate::systems::System;
 
@@ -33,8 +33,6 @@ const MOVED: usize = 30_000;
 const FIRST_STEP: f64 = 0.03;
 /// Dual averaging begins at ten times its first step.
 const BOLDNESS: f64 = 10.0;
-/// Salt of the initial chains.
-const INITIAL_SALT: u64 = 0xffff;
 /// Prefix of the initial dynamics in checkpoints.
 const INITIAL: &str = "initial.";
 /// Volume of the poses that the Jacobian of a Z-matrix leaves out, as flows on internal coordinates count it: `2 ln 2 pi`.
@@ -127,7 +125,6 @@ impl PitaIc {
         }
         let kt = ctx.system.kt(temperatures[0]);
         temperatures.push(target);
-        let role = Role { purpose: Purpose::InitialData, kt, salt: INITIAL_SALT, forces: true };
         Ok(Self {
             system: Arc::clone(&ctx.system),
             volume: volume("pita-ic", &ctx.system)?,
@@ -135,7 +132,7 @@ impl PitaIc {
             phase: Phase::Initial,
             rung: 0,
             done: 0,
-            initial: Md::new(&spec.initial.md(), ctx, role),
+            initial: Md::initial(&spec.initial, ctx, kt)?,
             frames: Frames::default(),
             data: Data::default(),
             model: None,
@@ -197,11 +194,12 @@ impl PitaIc {
     }
 
     fn initial(&mut self, ctx: &mut Context) -> Result<Progress> {
-        let step = self.initial.step(ctx)?;
+        let step = self.initial.initial_step(ctx)?;
         self.done = step.done as usize;
-        let (mut scalars, mut population) = (Vec::new(), None);
+        let mut scalars: Vec<(&str, f64)> = step.scalars.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+        let mut population = None;
         if step.finished {
-            let (x, energies, forces) = self.initial.take_frames();
+            let Taken { x, energies, forces, .. } = self.initial.take_frames();
             let (frames, kept) = Frames::measured(&self.volume, &x, &forces);
             let outside = x.len() / (3 * self.system.atoms) - kept.len();
             let around = circles(&self.volume, &frames.q);

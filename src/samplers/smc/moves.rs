@@ -49,27 +49,36 @@ impl Moves {
 
     /// Puts particles in: positions `[n, dim]` with their energies `[n]` and forces `[n, dim]`; costs nothing. `step` is
     /// the squared length that is tried first on positions. What is not the molecule has no internal coordinates and is left out:
-    /// gives the number of particles.
+    /// gives the numbers of those that are in.
     ///
     /// # Errors
     /// As [`Chart::fit`].
-    pub(super) fn begin(&mut self, mut x: Vec<f64>, energies: Vec<f64>, forces: Vec<f64>, step: f64) -> Result<usize> {
+    pub(super) fn begin(
+        &mut self,
+        mut x: Vec<f64>,
+        energies: Vec<f64>,
+        forces: Vec<f64>,
+        step: f64,
+    ) -> Result<Vec<usize>> {
         let mut first = step;
-        self.mala = match &mut self.room {
+        let (mala, kept) = match &mut self.room {
             Room::Cartesian => {
                 centre(&mut x, forces.len() / energies.len().max(1) / 3);
-                Mala { positions: x, energies, forces, moves: 0 }
+                let all = (0..energies.len()).collect();
+                (Mala { positions: x, energies, forces, moves: 0 }, all)
             }
             Room::Internal { volume, chart } => {
                 let (frames, kept) = Frames::measured(volume, &x, &forces);
                 let fitted = Chart::fit(volume, &circles(volume, &frames.q), &frames.q)?;
                 let (positions, forces) = frames.encoded(&fitted);
                 (*chart, first) = (Some(fitted), FIRST_STEP);
-                Mala { positions, energies: kept.iter().map(|&i| energies[i]).collect(), forces, moves: 0 }
+                let energies = kept.iter().map(|&i| energies[i]).collect();
+                (Mala { positions, energies, forces, moves: 0 }, kept)
             }
         };
+        self.mala = mala;
         self.step = DualAveraging::near(first, self.acceptance);
-        Ok(self.mala.len())
+        Ok(kept)
     }
 
     /// Begins another temperature. On positions, stable steps shrink with `ratio`, the new temperature over the old one; internal

@@ -7,11 +7,10 @@ use super::moves::Moves;
 use super::weights::Weights;
 use crate::array::Arrays;
 use crate::diffusion::sde::quantile;
-use crate::energy::Purpose;
 use crate::error::{Error, Result};
 use crate::rng::{self, Stream};
 use crate::samplers::internal::volume;
-use crate::samplers::md::{INITIAL_SALT, Md, Recorder, Role};
+use crate::samplers::md::{Md, Recorder, Taken};
 use crate::samplers::{BUDGET_ENDED, Context, Population, Progress, Sampler, Samples, state};
 use crate::spec::{Coordinates, Integrator, Ladder, SmcSpec};
 use crate::systems::System;
@@ -70,13 +69,12 @@ impl Smc {
             Coordinates::Cartesian => None,
             Coordinates::Internal => Some(volume("smc", &ctx.system)?),
         };
-        let role = Role { purpose: Purpose::InitialData, kt, salt: INITIAL_SALT, forces: true };
         Ok(Self {
             system: Arc::clone(&ctx.system),
             temperatures: vec![known[0]],
             phase: Phase::Initial,
             done: 0,
-            initial: Md::new(&spec.initial.md(), ctx, role),
+            initial: Md::initial(&spec.initial, ctx, kt)?,
             moves: Moves::new(spec.acceptance, volume),
             weights: Weights::default(),
             recorded: Recorder::default(),
@@ -113,9 +111,10 @@ impl Smc {
                 Integrator::Mala => self.initial.mala_step(),
                 Integrator::Langevin => FIRST_STEP * self.system.scale.powi(2),
             };
-            let (x, energies, forces) = self.initial.take_frames();
-            let n = self.moves.begin(x, energies, forces, first)?;
-            self.weights = Weights::new(n, self.spec.initial.walkers);
+            let Taken { x, energies, forces, origin } = self.initial.take_frames();
+            let kept = self.moves.begin(x, energies, forces, first)?;
+            self.weights = Weights::new(kept.len(), self.spec.initial.walkers);
+            self.weights.parents = kept.iter().map(|&i| origin[i]).collect();
             report.population = self.population();
             (self.phase, self.done) = (Phase::Move, 0);
         }
