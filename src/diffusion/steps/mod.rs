@@ -23,6 +23,6 @@ pub mod moves;
 pub mod statistics;
 pub mod terms;
 
-pub use moves::{Move, Scheme, plan};
+pub use moves::{Move, Scheme, follow, plan};
 pub use statistics::Statistics;
 pub use terms::{Form, Stage, Terms};

@@ -115,9 +115,20 @@ pub fn plan(scheme: &Scheme, levels: &[f64]) -> Vec<Move> {
     if scheme.step == Step::DpmSolverV3
         && let Some(low) = levels.iter().copied().filter(|h| *h > 0.0).reduce(f64::min).filter(|low| *low < levels[0])
     {
-        Statistics::gaussian((levels[0], low)).apply(&mut moves);
+        follow(&mut moves, &Statistics::gaussian((levels[0], low)));
     }
     moves
+}
+
+/// Gives moves the multipliers of DPM-Solver-v3, of lower order than 3 at first; the step to the data has order 1.
+pub fn follow(moves: &mut [Move], statistics: &Statistics) {
+    let sigmas: Vec<f64> = moves.iter().map(|one| one.from.sqrt()).collect();
+    for (k, one) in moves.iter_mut().enumerate().filter(|(_, one)| one.to > 0.0) {
+        let before: Vec<f64> = sigmas[..=k].iter().rev().take(3).copied().collect();
+        let steps = [0, 1].map(|kind| statistics.step(kind, &before, one.to.sqrt()));
+        one.own = [steps[0].1, steps[1].1];
+        one.terms = steps.map(|(terms, _)| terms);
+    }
 }
 
 /// Averaged slopes instead of slopes: `nodes` are the averaged levels so far, newest first.

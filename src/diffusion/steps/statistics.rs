@@ -17,7 +17,6 @@
 //! whitened data too: `E N = 0` at every noise, and `b` is 0. Circles have no absolute place: `l` is 0 for them, `N` a slope.
 
 use super::terms::{Terms, quadrature};
-use crate::diffusion::steps::Move;
 
 /// `l` and `r` at levels of evenly rising lambda, splines between them, constant beyond; pairs are for narrow coordinates and circles.
 #[derive(Debug, Clone, PartialEq)]
@@ -109,7 +108,7 @@ impl Statistics {
     }
 
     /// The step from `sigmas[0]` to `to` above 0, given the levels before, newest first: multipliers, and that of `x` itself.
-    fn step(&self, kind: usize, sigmas: &[f64], to: f64) -> (Terms, f64) {
+    pub(super) fn step(&self, kind: usize, sigmas: &[f64], to: f64) -> (Terms, f64) {
         let from = self.at(kind, -sigmas[0].ln());
         let nodes: Vec<f64> = sigmas.iter().map(|sigma| (sigmas[0] / sigma).ln()).collect();
         let k = (sigmas[0] / to).ln();
@@ -131,17 +130,6 @@ impl Statistics {
             own += c * there[0];
         }
         (terms, own)
-    }
-
-    /// Gives moves the multipliers of the method of order 3, of lower order at first; the step to the data has order 1.
-    pub fn apply(&self, moves: &mut [Move]) {
-        let sigmas: Vec<f64> = moves.iter().map(|one| one.from.sqrt()).collect();
-        for (k, one) in moves.iter_mut().enumerate().filter(|(_, one)| one.to > 0.0) {
-            let before: Vec<f64> = sigmas[..=k].iter().rev().take(3).copied().collect();
-            let steps = [0, 1].map(|kind| self.step(kind, &before, one.to.sqrt()));
-            one.own = [steps[0].1, steps[1].1];
-            one.terms = steps.map(|(terms, _)| terms);
-        }
     }
 }
 

@@ -17,7 +17,7 @@
 use std::ops::Range;
 
 use super::circle::settled;
-use crate::diffusion::steps::{Move, Scheme, Statistics, grid, plan};
+use crate::diffusion::steps::{Move, Scheme, Statistics, follow, grid, plan};
 use crate::rng::Stream;
 use crate::samplers::internal::chart::CIRCLE;
 use crate::spec::{Grid, IcAnnealSpec, IcTrainSpec};
@@ -130,7 +130,7 @@ impl Kernels {
     /// With the multipliers of DPM-Solver-v3 by what a pilot says of the model.
     #[must_use]
     pub(super) fn following(mut self, statistics: &Statistics) -> Self {
-        statistics.apply(&mut self.moves);
+        follow(&mut self.moves, statistics);
         self
     }
 
