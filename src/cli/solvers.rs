@@ -34,7 +34,7 @@ pub struct Args {
           value_parser = clap::value_parser!(u64).range(2..=100_000))]
     pub evaluations: Vec<u64>,
     /// Draws of each way from each model within each number of evaluations
-    #[arg(long, short_alias = 'n', value_name = "N", default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(2..=10_000_000))]
+    #[arg(long, short_alias = 'n', value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(2..=10_000_000))]
     pub samples: u64,
     /// Folder of CSV and figures (default: in the results folder, under `reports`)
     #[arg(long, value_name = "DIR")]

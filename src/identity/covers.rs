@@ -39,6 +39,7 @@ pub const EVALUATION: &[&str] = &[
     "device",
     "diffusion",
     "energy",
+    "exec/curve",
     "exec/science",
     "flow",
     "geometry",

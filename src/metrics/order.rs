@@ -6,8 +6,8 @@
 use super::registry::{Compute, Metric};
 use super::side::{ENERGY_LIMIT, Side};
 use super::structure::Structure;
-use super::structure::dihedrals::angles;
 use crate::stats::series::inefficiency;
+use crate::systems::dihedrals::angles;
 
 /// Statistical inefficiencies of one set of samples.
 #[derive(Debug, Clone, Copy, PartialEq)]

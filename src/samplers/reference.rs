@@ -11,9 +11,9 @@ use crate::array::{Array, Arrays};
 use crate::energy::{Counts, Purpose};
 use crate::error::{Error, Result};
 use crate::metrics::structure::Structure;
-use crate::metrics::structure::dihedrals::angles;
 use crate::metrics::wasserstein;
 use crate::spec::{ReferenceSpec, ReplicaExchangeSpec, TrajectorySpec};
+use crate::systems::dihedrals::angles;
 
 /// How far a reference can be trusted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -1,6 +1,7 @@
 //! The systems that samplers are compared on.
 
 mod cluster;
+pub mod dihedrals;
 mod elements;
 pub mod molecules;
 pub mod openmm;

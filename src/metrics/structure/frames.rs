@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::Structure;
 use super::chirality::Hand;
-use super::dihedrals::angles;
 use super::ramachandran::Pairing;
 use super::tica::Kind;
 use crate::metrics::weights::relative;
+use crate::systems::dihedrals::angles;
 
 /// Frames with a coordinate at or beyond this are left out: products of four lengths would overflow.
 const COORDINATE_LIMIT: f64 = 1e30;

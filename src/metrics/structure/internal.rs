@@ -1,9 +1,9 @@
 //! Bond lengths and bond angles, from the bond graph.
 
-use super::dihedrals::per_frame;
 use super::name;
 use crate::geometry::{cross, dot, minus};
 use crate::systems::Topology;
+use crate::systems::dihedrals::per_frame;
 
 /// Bonds and bonded angles of a molecule.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

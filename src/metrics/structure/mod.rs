@@ -2,7 +2,6 @@
 //!
 //! | file | job |
 //! |---|---|
-//! | [`dihedrals`] | phi, psi, omega: which there are, their values |
 //! | [`internal`] | bond lengths and angles |
 //! | [`chirality`] | handedness by the published rule |
 //! | [`ramachandran`] | histograms of (phi, psi) and their divergences |
@@ -21,7 +20,6 @@
 pub(super) mod basins;
 pub mod chirality;
 mod compare;
-pub mod dihedrals;
 mod frames;
 pub mod internal;
 pub(super) mod joint;
@@ -39,6 +37,7 @@ pub(super) use compare::{
 pub use frames::{Frames, Panel};
 
 use crate::error::{Error, Result};
+use crate::systems::dihedrals::Backbone;
 use crate::systems::stereo::Stereo;
 use crate::systems::{System, Topology};
 
@@ -48,7 +47,7 @@ pub struct Structure {
     /// Names and bonds.
     pub topology: Arc<Topology>,
     /// Backbone dihedrals.
-    pub backbone: dihedrals::Backbone,
+    pub backbone: Backbone,
     /// Bonds and angles.
     pub internal: internal::Internal,
     /// Stereocentres, and equal groups.
@@ -71,7 +70,7 @@ impl Structure {
             let message = format!("{} atoms in the topology, {} coordinates", topology.atoms.len(), right.len());
             return Err(Error::shape("topology", message));
         }
-        let backbone = dihedrals::Backbone::new(&topology);
+        let backbone = Backbone::new(&topology);
         Ok(Self {
             internal: internal::Internal::new(&topology),
             stereo: Stereo::new(&topology, right),

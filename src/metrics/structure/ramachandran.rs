@@ -2,7 +2,7 @@
 
 use std::f64::consts::{PI, TAU};
 
-use super::dihedrals::Backbone;
+use crate::systems::dihedrals::Backbone;
 
 /// Cells along each angle for divergences.
 pub const BINS: usize = 100;

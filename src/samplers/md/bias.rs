@@ -10,11 +10,11 @@ use crate::array::Arrays;
 use crate::diffusion::{ess, systematic};
 use crate::energy::forcefield::Bias;
 use crate::error::{Error, Result};
-use crate::metrics::structure::dihedrals::{Backbone, Dihedral, angles};
 use crate::rng::{self, Stream};
 use crate::samplers::state;
 use crate::spec::{BiasSpec, InitialSpec, growth};
 use crate::systems::System;
+use crate::systems::dihedrals::{Backbone, Dihedral, angles};
 
 /// A bias that grows, and what became of the frames made under it.
 pub(super) struct Biasing {

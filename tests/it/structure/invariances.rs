@@ -2,8 +2,8 @@
 
 use nalgebra::{Rotation3, Vector3};
 use pita_bench::metrics::structure::chirality::Hand;
-use pita_bench::metrics::structure::dihedrals::angles;
 use pita_bench::metrics::structure::ramachandran::{coverage, kl, masses, total_variation};
+use pita_bench::systems::dihedrals::angles;
 use proptest::prelude::*;
 
 use super::{frames, structure};

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use pita_bench::array::{Array, Arrays, read_npz};
 use pita_bench::energy::Potential;
 use pita_bench::metrics::registry::ids_for;
-use pita_bench::metrics::structure::dihedrals::{Backbone, angles};
 use pita_bench::metrics::structure::internal::Internal;
 use pita_bench::metrics::{MetricValue, ReferenceSet, evaluate};
 use pita_bench::spec::EvalSpec;
+use pita_bench::systems::dihedrals::{Backbone, angles};
 use pita_bench::systems::topology::{Atom, Residue};
 use pita_bench::systems::{self, System, Topology};
 

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use pita_bench::array::{Array, read_npz, write_npz};
 use pita_bench::metrics::structure::Frames;
 use pita_bench::metrics::structure::chirality::{Chirality, Hand};
-use pita_bench::metrics::structure::dihedrals::{Backbone, Dihedral, angles};
 use pita_bench::metrics::structure::internal::Internal;
 use pita_bench::metrics::structure::ramachandran::Pairing;
 use pita_bench::metrics::structure::tica::{self, Features, Kind, Models};
+use pita_bench::systems::dihedrals::{Backbone, Dihedral, angles};
 
 use super::{MOLECULES, start, structure, topology};
 use crate::common::{close, golden};

@@ -1,7 +1,7 @@
 //! What TICA sees of a frame: heavy-atom distances, sines and cosines of backbone dihedrals.
 
-use super::super::dihedrals::{Backbone, Dihedral, per_frame, sine_cosine};
 use crate::systems::Topology;
+use crate::systems::dihedrals::{Backbone, Dihedral, per_frame, sine_cosine};
 
 /// The features of PITA's public code.
 ///

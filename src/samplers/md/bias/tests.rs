@@ -10,10 +10,10 @@ use crate::energy::Metered;
 use crate::energy::Potential;
 use crate::energy::forcefield::params::{Angle, Bond, ForceField, Torsion};
 use crate::energy::forcefield::{Biased, Engine};
-use crate::metrics::structure::dihedrals::dihedral;
 use crate::samplers::md::{Md, Taken};
 use crate::samplers::{Context, Sampler, smc};
 use crate::spec::{BiasSpec, InitialSpec, Integrator, Ladder, Precision, SmcSpec};
+use crate::systems::dihedrals::dihedral;
 use crate::systems::topology::{Atom, Residue};
 use crate::systems::{System, Topology};
 

@@ -4,8 +4,8 @@
 
 use rayon::prelude::*;
 
+use super::Topology;
 use crate::geometry::{cross, dot, minus};
-use crate::systems::Topology;
 
 /// Frames of one rayon task.
 const TASK: usize = 256;
@@ -68,7 +68,7 @@ impl Backbone {
 
 /// Sine and cosine of the dihedral in a frame `x [atoms, 3]`, up to a common positive factor.
 #[inline]
-pub(super) fn sine_cosine(x: &[f64], atoms: [usize; 4]) -> (f64, f64) {
+pub fn sine_cosine(x: &[f64], atoms: [usize; 4]) -> (f64, f64) {
     let [a, b, c, d] = atoms.map(|i| [x[3 * i], x[3 * i + 1], x[3 * i + 2]]);
     let (u, v, w) = (minus(b, a), minus(c, b), minus(d, c));
     let (left, right) = (cross(u, v), cross(v, w));
@@ -96,7 +96,7 @@ pub fn angles(dihedrals: &[Dihedral], positions: &[f64], atoms: usize) -> Vec<f6
 }
 
 /// `width` numbers of every frame of `positions [n, atoms, 3]`, in parallel: `[n, width]`.
-pub(super) fn per_frame(
+pub fn per_frame(
     width: usize,
     positions: &[f64],
     atoms: usize,
