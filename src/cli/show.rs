@@ -129,6 +129,10 @@ fn metrics(evaluation: &Evaluation) -> Vec<Vec<String>> {
     rows
 }
 
+fn or_dash(text: &str) -> &str {
+    if text.is_empty() { "-" } else { text }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -146,8 +150,4 @@ mod tests {
         let both = metrics(&evaluation);
         assert_eq!((both[0][3].as_str(), both[1][1].as_str(), both[1][3].as_str()), ("reweighted", "2.000", "1.000"));
     }
-}
-
-fn or_dash(text: &str) -> &str {
-    if text.is_empty() { "-" } else { text }
 }
