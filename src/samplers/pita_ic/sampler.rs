@@ -23,7 +23,7 @@ use crate::samplers::{Context, Population, Progress, smc};
 use crate::spec::{Ladder, PitaIcSpec};
 use crate::systems::System;
 
-/// Particles drawn per call of [`Sampler::step`]: about a second.
+/// Particles drawn per call of [`crate::samplers::Sampler::step`]: about a second.
 const DRAWS: usize = 960;
 /// Rows of training per call.
 const ROWS: usize = 8_192;
