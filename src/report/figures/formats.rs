@@ -57,11 +57,8 @@ pub(super) fn png(tree: &Tree, (width, height): (u32, u32)) -> Result<Vec<u8>> {
 
 /// A line of SVG with the opacity of an element as that of its paint: as seen it is the same, and a PDF needs no group for it.
 fn translucent(line: &str) -> String {
-    let paint = if line.starts_with("<poly") && !line.starts_with("<polygon") || line.starts_with("<line") {
-        " stroke-opacity="
-    } else {
-        " fill-opacity="
-    };
+    let drawn = line.contains(" fill=\"none\"") || line.starts_with("<line");
+    let paint = if drawn { " stroke-opacity=" } else { " fill-opacity=" };
     line.replace(" opacity=", paint)
 }
 
@@ -128,7 +125,7 @@ mod tests {
 
     #[test]
     fn opacity_belongs_to_the_paint() {
-        assert_eq!(translucent("<polyline opacity=\"0.5\"/>"), "<polyline stroke-opacity=\"0.5\"/>");
-        assert_eq!(translucent("<polygon opacity=\"0.5\"/>"), "<polygon fill-opacity=\"0.5\"/>");
+        assert_eq!(translucent("<path fill=\"none\" opacity=\"0.5\"/>"), "<path fill=\"none\" stroke-opacity=\"0.5\"/>");
+        assert_eq!(translucent("<path opacity=\"0.5\"/>"), "<path fill-opacity=\"0.5\"/>");
     }
 }
