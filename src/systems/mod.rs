@@ -125,8 +125,8 @@ pub fn build(spec: &SystemSpec) -> Result<System> {
 /// Starts at the minimum next to the structure of the PDB file, whose three digits alone are worth many kT; at that
 /// structure itself where its energy or forces are not finite.
 fn relaxed(mut system: System) -> System {
-    // kJ/mol: a twentieth of kT at room temperature.
-    let settings = Minimise { force: 1.0, longest_move: 0.01, iterations: 5_000, least: 0.1 };
+    // kJ/(mol nm), for the largest component what OpenMM's minimiser asks of the root mean square; kJ/mol: a twentieth of kT.
+    let settings = Minimise { force: 10.0, longest_move: 0.01, iterations: 5_000, least: 0.1 };
     let (potential, given) = (system.potential(), system.given.clone());
     system.start = LazyLock::new(Box::new(move || {
         let minimum = settings.run(&*potential, &given);
