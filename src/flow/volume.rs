@@ -133,16 +133,22 @@ impl Volume {
 
     /// Places `q` (which [`Volume::contains`]) at the canonical pose.
     pub fn place(&self, q: &[f64], x: &mut [f64], scratch: &mut Scratch) {
+        self.internal(q, scratch);
+        place(&self.z, &scratch.q, x);
+    }
+
+    /// Lengths and angles of `q`.
+    fn internal(&self, q: &[f64], scratch: &mut Scratch) {
         let (stretched, torsions) = q.split_at(self.first_torsion());
         let (lengths, angles) = stretched.split_at(self.z.rows.len() + 2);
         scratch.q.bonds.iter_mut().zip(lengths).for_each(|(r, u)| *r = (3.0 * u).cbrt());
         scratch.q.angles.iter_mut().zip(angles).for_each(|(a, v)| *a = (-v).acos());
         scratch.q.torsions.copy_from_slice(torsions);
-        place(&self.z, &scratch.q, x);
     }
 
-    /// Forces along the coordinates, `(dx/dq)^T force`, where [`Volume::place`] was called last and made `x`.
-    pub fn pull_back(&self, x: &[f64], force: &[f64], out: &mut [f64], scratch: &mut Scratch) {
+    /// Forces along the coordinates, `(dx/dq)^T force`, of `x` that [`Volume::place`] made of `q`.
+    pub fn pull_back(&self, (q, x): (&[f64], &[f64]), force: &[f64], out: &mut [f64], scratch: &mut Scratch) {
+        self.internal(q, scratch);
         self.reverse(x, force, out, scratch, pull_back);
     }
 

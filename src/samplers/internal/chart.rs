@@ -30,6 +30,8 @@ pub const CIRCLE: f64 = TAU / TURN;
 const FAR: f64 = 2.5;
 /// Or when its (circular) standard deviation is larger than this, rad.
 const WIDE: f64 = 0.6;
+/// Rows of a product that are summed side by side.
+const ROWS: usize = 8;
 /// Eigenvalues of the correlations below this are raised to it: nothing is divided by zero.
 const THINNEST: f64 = 1e-9;
 
@@ -180,10 +182,21 @@ impl Chart {
         let (narrow, circles) = y.split_at(self.narrow);
         let first_torsion = self.volume.first_torsion();
         let mut inside = true;
-        for (k, (&i, mean)) in self.order.iter().zip(&self.mean).enumerate() {
-            let apart: f64 = self.root[k * self.narrow..][..self.narrow].iter().zip(narrow).map(|(r, y)| r * y).sum();
-            inside &= i < first_torsion || apart.abs() < PI;
-            q[i] = mean + apart;
+        let places = self.order.chunks(ROWS).zip(self.mean.chunks(ROWS));
+        for (rows, (order, mean)) in self.root.chunks(ROWS * self.narrow.max(1)).zip(places) {
+            // A row's sum waits for each of its terms: several rows do so at once.
+            let mut apart = [0.0; ROWS];
+            let each: [&[f64]; ROWS] =
+                std::array::from_fn(|r| rows.chunks_exact(self.narrow).nth(r).unwrap_or(&rows[..self.narrow]));
+            for (j, y) in narrow.iter().enumerate() {
+                for (apart, row) in apart.iter_mut().zip(each) {
+                    *apart += row[j] * y;
+                }
+            }
+            for ((&i, mean), apart) in order.iter().zip(mean).zip(apart) {
+                inside &= i < first_torsion || apart.abs() < PI;
+                q[i] = mean + apart;
+            }
         }
         for (&i, y) in self.circles().iter().zip(circles) {
             q[i] = TURN * y;
@@ -279,13 +292,6 @@ impl Chart {
     }
 }
 
-/// Working memory of one thread.
-struct Work {
-    scratch: Scratch,
-    q: Vec<f64>,
-    along: Vec<f64>,
-}
-
 impl Space for Chart {
     fn dim(&self) -> usize {
         self.volume.dim()
@@ -299,32 +305,34 @@ impl Space for Chart {
         }
     }
 
-    fn evaluate(&self, energy: &mut Metered, purpose: Purpose, x: &[f64], e: &mut [f64], f: &mut [f64]) -> Result<()> {
-        let (dim, frame) = (self.dim(), 3 * self.volume.atoms());
-        let work = || Work { scratch: self.volume.scratch(), q: vec![0.0; dim], along: vec![0.0; dim] };
-        let exists = |(w, x): &mut (Work, Vec<f64>), y: &[f64]| {
-            self.decode(y, &mut w.q) && {
-                self.volume.place(&w.q, x, &mut w.scratch);
+    fn evaluate(&self, energy: &mut Metered, purpose: Purpose, y: &[f64], e: &mut [f64], f: &mut [f64]) -> Result<()> {
+        let (dim, frame, n) = (self.dim(), 3 * self.volume.atoms(), y.len() / self.dim());
+        let (mut q, mut x) = (vec![0.0; n * dim], vec![0.0; n * frame]);
+        let exists = |scratch: &mut Scratch, ((x, q), y): ((&mut [f64], &mut [f64]), &[f64])| {
+            self.decode(y, q) && {
+                self.volume.place(q, x, scratch);
                 self.volume.right(x)
             }
         };
-        let inside: Vec<bool> = x.par_chunks_exact(dim).map_init(|| (work(), vec![0.0; frame]), exists).collect();
-        let kept: Vec<f64> =
-            x.chunks_exact(dim).zip(&inside).filter(|(_, inside)| **inside).flat_map(|(y, _)| y).copied().collect();
-        let x = self.place(&kept);
-        let (mut found, mut pushed) = (vec![0.0; kept.len() / dim], vec![0.0; x.len()]);
-        energy.energy_forces(purpose, &x, &mut found, &mut pushed)?;
+        let rows = x.par_chunks_exact_mut(frame).zip(q.par_chunks_exact_mut(dim)).zip(y.par_chunks_exact(dim));
+        let inside: Vec<bool> = rows.map_init(|| self.volume.scratch(), exists).collect();
+        let mut kept = 0;
+        for i in (0..n).filter(|i| inside[*i]) {
+            q.copy_within(i * dim..(i + 1) * dim, kept * dim);
+            x.copy_within(i * frame..(i + 1) * frame, kept * frame);
+            kept += 1;
+        }
+        let (q, x) = (&q[..kept * dim], &x[..kept * frame]);
+        let (mut found, mut pushed) = (vec![0.0; kept], vec![0.0; x.len()]);
+        energy.energy_forces(purpose, x, &mut found, &mut pushed)?;
 
-        let mut along = vec![0.0; kept.len()];
-        let frames = along.par_chunks_exact_mut(dim).zip(kept.par_chunks_exact(dim));
-        frames.zip(pushed.par_chunks_exact(frame)).for_each_init(
-            || (work(), vec![0.0; frame]),
-            |(w, x), ((out, y), force)| {
-                if self.decode(y, &mut w.q) {
-                    self.volume.place(&w.q, x, &mut w.scratch);
-                    self.volume.pull_back(x, force, &mut w.along, &mut w.scratch);
-                    self.force(&w.along, out);
-                }
+        let mut along = vec![0.0; q.len()];
+        let configurations = q.par_chunks_exact(dim).zip(x.par_chunks_exact(frame));
+        along.par_chunks_exact_mut(dim).zip(configurations).zip(pushed.par_chunks_exact(frame)).for_each_init(
+            || (self.volume.scratch(), vec![0.0; dim]),
+            |(scratch, along_q), ((out, configuration), force)| {
+                self.volume.pull_back(configuration, force, along_q, scratch);
+                self.force(along_q, out);
             },
         );
         let nothing = vec![0.0; dim];
