@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::exec::{self, references};
 use crate::metrics::structure::Structure;
 use crate::metrics::structure::tica::Models;
-use crate::metrics::{ReferenceSet, Weighed, by_id, evaluate::energies, evaluate_reweighted, registry::ids_for};
+use crate::metrics::{Judge, ReferenceSet, Weighed, by_id, evaluate::energies, registry::ids_for};
 use crate::report::table::number;
 use crate::samplers::Progress;
 use crate::spec::{EvalSpec, MOST_REPLICATES, ReferenceSpec, SystemSpec};
@@ -105,17 +105,11 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         None => reference_set(globals, &asked, &spec)?,
     };
     let values = exec::with_bar("metrics", globals.quiet, |show| {
-        evaluate_reweighted(
-            &system,
-            (&samples, precision),
-            &reference,
-            &spec,
-            (args.seed, walkers),
-            &mut |done, all, id| {
-                let (done, total) = (done as u64, all as u64);
-                show(&Progress { done, total, phase: id.to_owned(), ..Progress::default() });
-            },
-        )
+        let judge = Judge::new(&system, &reference, &spec, args.seed)?;
+        judge.reweighted((&samples, precision), walkers, &mut |done, all, id| {
+            let (done, total) = (done as u64, all as u64);
+            show(&Progress { done, total, phase: id.to_owned(), ..Progress::default() });
+        })
     })?;
     if globals.json {
         output::json(&values)?;

@@ -1,7 +1,8 @@
 //! What stopping a run earlier would have been worth: its metrics over what it had spent.
 //!
 //! Of a chain the first frames are judged: a half of them, a quarter, ... Of particles on their way down a ladder those that the run
-//! kept, reweighted to the target by `exp(-E/kT + E/kT')`, T' being their temperature.
+//! kept, reweighted to the target by `exp(-E/kT + E/kT')`, T' being their temperature. Of either as many at most: floors fall with
+//! the number.
 
 use std::path::Path;
 
@@ -9,11 +10,12 @@ use crate::array::{Array, Arrays};
 use crate::config::Cell;
 use crate::energy::Counts;
 use crate::error::Result;
-use crate::metrics::evaluate::{energies, evaluate};
-use crate::metrics::{self, ReferenceSet};
+use crate::metrics::evaluate::energies;
+use crate::metrics::{Judge, weights};
 use crate::record::evaluation::Point;
 use crate::record::{atomic, populations};
-use crate::spec::{EvalSpec, SamplerSpec};
+use crate::samplers::population::KEPT;
+use crate::spec::SamplerSpec;
 use crate::systems::System;
 
 /// Points of a chain's curve.
@@ -31,15 +33,10 @@ pub(super) fn curve(
     cell: &Cell,
     run: &Path,
     samples: &Arrays,
-    set: &ReferenceSet,
+    judge: &Judge<'_>,
 ) -> Result<Vec<Point>> {
-    let compared = |id: &String| metrics::by_id(id).is_ok_and(|m| m.array.is_none());
-    let ids: Vec<String> = cell.eval.metrics.iter().filter(|id| compared(id)).cloned().collect();
-    let spec = EvalSpec { metrics: ids, bootstrap: 0, ..cell.eval.clone() };
     let point = |evaluations: f64, frames: &Arrays| -> Result<Point> {
-        let values = evaluate(system, frames, set, &spec, cell.seed, None)?;
-        let metrics = values.into_iter().filter_map(|v| Some((v.id, v.value?))).collect();
-        Ok(Point { evaluations, metrics })
+        Ok(Point { evaluations, metrics: judge.numbers(frames, KEPT)? })
     };
     let counts = run.join("counts.json");
     let charged = if counts.exists() { atomic::read_json::<Counts>(&counts)?.charged() } else { 0 };
@@ -52,7 +49,7 @@ pub(super) fn curve(
         if from != to {
             let log_weight: Vec<f64> = energies(system, &positions).iter().map(|e| e / from - e / to).collect();
             frames.insert("log_weight".into(), Array::f64(&[log_weight.len()], log_weight));
-            let Some(reweighted) = metrics::weights::reweighted(&frames, cell.seed) else { continue };
+            let Some(reweighted) = weights::reweighted(&frames, cell.seed) else { continue };
             frames = reweighted;
         }
         points.push(point(kept.evaluations as f64, &frames)?);

@@ -15,7 +15,7 @@ use crate::config::Cell;
 use crate::device;
 use crate::energy::{Counts, Metered};
 use crate::error::{Error, Result};
-use crate::metrics::{self, ReferenceSet};
+use crate::metrics::{self, Judge, ReferenceSet};
 use crate::record::evaluation::Point;
 use crate::samplers::trained::Trained;
 use crate::samplers::{self, Context, Progress, Sampler, Samples};
@@ -114,8 +114,9 @@ impl Science for Builtin {
         if let Some(ratio) = reference_log_weight(cell, &system, run, &set)? {
             samples.insert(metrics::REFERENCE_LOG_WEIGHT.into(), Array::f64(&[ratio.len()], ratio));
         }
+        let judge = Judge::new(&system, &set, &cell.eval, cell.seed)?;
         let judged = |samples: &Arrays, walkers: Option<usize>| -> Result<Vec<Value>> {
-            let values = metrics::evaluate(&system, samples, &set, &cell.eval, cell.seed, walkers)?;
+            let values = judge.values(samples, walkers)?;
             let values = values.iter().map(serde_json::to_value).collect::<Result<_, _>>();
             values.map_err(|e| Error::Internal(format!("metrics as JSON: {e}")))
         };
@@ -123,7 +124,7 @@ impl Science for Builtin {
         let weighted = cell.run.sampler.weighted() != Weighted::Never;
         let reweighted = weighted.then(|| metrics::weights::reweighted(&samples, cell.seed)).flatten();
         let reweighted = reweighted.as_ref().map_or(Ok(Vec::new()), |samples| judged(samples, None))?;
-        let curve = super::curve::curve(&system, cell, run, &samples, &set)?;
+        let curve = super::curve::curve(&system, cell, run, &samples, &judge)?;
         Ok(Judgement { metrics, reweighted, curve })
     }
 }

@@ -9,7 +9,7 @@ use crate::array::Arrays;
 use crate::config::{Cell, Draws, Experiment};
 use crate::error::{Error, Result};
 use crate::identity;
-use crate::metrics::{ReferenceSet, Weighed, evaluate_reweighted};
+use crate::metrics::{Judge, Weighed};
 use crate::record;
 use crate::samplers::Progress;
 use crate::spec::{EvalSpec, SamplerSpec, Weights};
@@ -93,11 +93,13 @@ pub fn measure(
     for (cell, finished) in &models {
         let spec = &cell.eval.reference;
         let reference = references::ensure(results, &cell.run.system, spec, show, &stop::requested)?.set()?;
+        let spec = EvalSpec { bootstrap: 0, ..cell.eval.clone() };
+        let judge = Judge::new(&finished.system, &reference, &spec, cell.seed)?;
         for draws in &experiment.draws {
             for &budget in &asked.budgets {
                 let phase = format!("{} seed {}: {} with {budget}", cell.system, cell.seed, draws.label);
                 show(&Progress { done: points.len() as u64, total, phase, ..Progress::default() });
-                points.extend(point((*cell, finished), &reference, draws, (budget, asked.samples))?);
+                points.extend(point((*cell, finished), &judge, draws, (budget, asked.samples))?);
             }
         }
     }
@@ -107,7 +109,7 @@ pub fn measure(
 /// `None` for a way that the model cannot be drawn from in.
 fn point(
     (cell, finished): (&Cell, &Finished),
-    reference: &ReferenceSet,
+    judge: &Judge<'_>,
     draws: &Draws,
     (budget, samples): (usize, usize),
 ) -> Result<Option<Point>> {
@@ -115,12 +117,8 @@ fn point(
     let drawing = finished.draw(finished.model(&sampler)?, cell.seed, samples, &mut |_| {})?;
     let arrays: Arrays = drawing.further.arrays(finished.system.atoms, drawing.weighted);
     let judged = arrays["positions"].shape[0] > 0;
-    let spec = EvalSpec { bootstrap: 0, ..cell.eval.clone() };
-    let values: Vec<Weighed> = if judged {
-        evaluate_reweighted(&finished.system, (&arrays, None), reference, &spec, (cell.seed, None), &mut |_, _, _| {})?
-    } else {
-        vec![]
-    };
+    let values: Vec<Weighed> =
+        if judged { judge.reweighted((&arrays, None), None, &mut |_, _, _| {})? } else { vec![] };
     Ok(Some(Point {
         system: cell.system.clone(),
         label: draws.label.clone(),

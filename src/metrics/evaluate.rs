@@ -1,5 +1,6 @@
 //! All metrics of one set of samples.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::bootstrap::{Draw, subset};
@@ -19,18 +20,10 @@ use crate::systems::{System, Topology, wholeness};
 /// Coordinates at or beyond this count as non-finite: their squares would overflow.
 const COORDINATE_LIMIT: f64 = 1e100;
 
-/// Evaluates the metrics of `spec` on `samples` (`positions [n, atoms, 3]`; optional `log_weight [n]`, `parents [n]`).
-///
-/// Energies are recomputed in f64 (evaluation: not charged to the method). At most `spec.n` samples and reference
-/// frames are used, drawn without replacement; the same reference frames for all methods at the same seed. Samples
-/// with non-finite positions or energies are left out and counted. No value is ever NaN. Intervals take into account how far
-/// samples of dynamics are correlated in time: `walkers` says how many walkers took turns in them, frame by frame; `None`
-/// stands for independent samples.
+/// Evaluates the metrics of `spec` on `samples`: see [`Judge`], whose one answer this is.
 ///
 /// # Errors
-/// [`Error::Usage`] for an unknown metric; [`Error::Data`] or [`Error::Shape`] when `positions` is missing or does
-/// not fit the system, or when the reference is empty; [`Error::NonFinite`] when the reference has such coordinates;
-/// [`Error::Interrupted`].
+/// See [`Judge::new`] and [`Judge::values`].
 pub fn evaluate(
     system: &System,
     samples: &Arrays,
@@ -39,59 +32,32 @@ pub fn evaluate(
     seed: u64,
     walkers: Option<usize>,
 ) -> Result<Vec<MetricValue>> {
-    let how = How { seed, walkers, reweight: false };
-    let found = evaluate_subject(system, (samples, None), reference, spec, how, &mut |_, _, _| {})?;
-    Ok(found.into_iter().map(|value| value.plain).collect())
+    Judge::new(system, reference, spec, seed)?.values(samples, walkers)
 }
 
-/// The same, and beside it the values with every sample counted by its importance weight `log_weight`: exactly, without
-/// resampling. `precision` is what the samples' file says of its steps per unit of length, if it says it. `progress` is told
-/// which metric comes next: how many are done, how many there are, its id.
+/// The metrics of a system against one reference, for any number of sets of samples (`positions [n, atoms, 3]`; optional
+/// `log_weight [n]`, `parents [n]`): what they need of the reference is computed once.
 ///
-/// # Errors
-/// See [`evaluate`].
-pub fn evaluate_reweighted(
-    system: &System,
-    (samples, precision): (&Arrays, Option<f64>),
-    reference: &ReferenceSet,
-    spec: &EvalSpec,
-    (seed, walkers): (u64, Option<usize>),
-    progress: &mut dyn FnMut(usize, usize, &str),
-) -> Result<Vec<Weighed>> {
-    let how = How { seed, walkers, reweight: true };
-    evaluate_subject(system, (samples, precision), reference, spec, how, progress)
+/// Energies are recomputed in f64 (evaluation: not charged to the method). At most `spec.n` samples and reference
+/// frames are used, drawn without replacement; the same reference frames for all methods at the same seed. Samples
+/// with non-finite positions or energies are left out and counted. No value is ever NaN.
+pub struct Judge<'a> {
+    subject: Subject<'a>,
+    structure: Option<Arc<Structure>>,
+    metrics: Vec<&'static Metric>,
+    settings: Settings,
+    digest: &'a str,
+    /// The reference's frames in use.
+    truth: Side,
+    /// What floors are distances of.
+    halves: (Side, Side),
+    /// How many frames of the reference have bonds that cannot be, and the likely cause.
+    impossible: Option<(usize, String)>,
+    /// What the rounding of the reference's positions did to energies.
+    rounded: Option<String>,
 }
 
-/// How samples are judged: from which seed, with which time order, with weights or without.
-#[derive(Clone, Copy)]
-struct How {
-    seed: u64,
-    walkers: Option<usize>,
-    reweight: bool,
-}
-
-fn evaluate_subject(
-    system: &System,
-    samples: (&Arrays, Option<f64>),
-    reference: &ReferenceSet,
-    spec: &EvalSpec,
-    how: How,
-    progress: &mut dyn FnMut(usize, usize, &str),
-) -> Result<Vec<Weighed>> {
-    let kt = system.kt(system.temperature);
-    let subject = Subject {
-        name: format!("{} at {}", system.name, system.temperature),
-        atoms: system.atoms,
-        length_unit: system.length_unit,
-        scale: system.scale,
-        kt,
-        energies: &|positions| energies(system, positions),
-        structure: Structure::of(system)?,
-    };
-    judge(&subject, samples, reference, spec, how, progress)
-}
-
-/// What [`judge`] needs of a system.
+/// What [`Judge`] needs of a system.
 struct Subject<'a> {
     name: String,
     atoms: usize,
@@ -100,68 +66,150 @@ struct Subject<'a> {
     scale: f64,
     kt: f64,
     /// Unreduced energies of frames.
-    energies: &'a dyn Fn(&[f64]) -> Vec<f64>,
+    energies: Box<dyn Fn(&[f64]) -> Vec<f64> + 'a>,
     structure: Option<Structure>,
 }
 
-fn judge(
-    subject: &Subject,
-    (samples, precision): (&Arrays, Option<f64>),
-    reference: &ReferenceSet,
-    spec: &EvalSpec,
-    how: How,
-    progress: &mut dyn FnMut(usize, usize, &str),
-) -> Result<Vec<Weighed>> {
-    let How { seed, walkers, reweight } = how;
-    let metrics = spec.metrics.iter().map(|id| by_id(id)).collect::<Result<Vec<_>>>()?;
-    let settings =
-        Settings { n: spec.n, geo_n: spec.geo_n, ot_n: spec.ot_n, bootstrap: spec.bootstrap, seed, correlation: None };
-    let structure = subject.structure.clone().map(|s| s.with_tica(reference.tica.clone())).transpose()?.map(Arc::new);
-
-    let reduced = |side: &Side| -> Vec<f64> {
-        (subject.energies)(side.positions()).into_iter().map(|e| e / subject.kt).collect()
-    };
-    let topology = subject.structure.as_ref().map(|s| &*s.topology);
-    let Usable { side: usable, kept, frames, impossible: hint } =
-        usable(samples, subject.atoms, topology, subject.scale)?;
-    let order = walkers.map(|walkers| {
-        let places = Places { kept: &kept, frames, walkers };
-        Order::new(&usable, &reduced(&usable), &places, structure.as_deref())
-    });
-    let ours = usable.select(&subset(usable.len(), spec.n, seed, Draw::Samples));
-    let reduced = reduced(&ours);
-    let ours = ours.with_energies(reduced).with_structure(structure.clone());
-    let weighted = if reweight { ours.reweighted() } else { None };
-
-    let mut whole = whole(reference, subject)?;
-    let mut kept_of_reference: Option<Vec<usize>> = None;
-    let of_reference = possible(&whole, topology, subject.scale).map(|(kept, others, hint)| {
-        whole = whole.select(&kept);
-        kept_of_reference = Some(kept);
-        (others, hint)
-    });
-    if let (true, Some((_, hint))) = (whole.is_empty(), &of_reference) {
-        return Err(Error::data("reference", format!("no frame is the molecule: {hint}")));
+impl Subject<'_> {
+    fn topology(&self) -> Option<&Topology> {
+        self.structure.as_ref().map(|s| &*s.topology)
     }
-    let whole = whole.with_structure(structure);
-    let truth = whole.select(&subset(whole.len(), spec.n, seed, Draw::Reference));
-    let run = |i: usize| kept_of_reference.as_ref().map_or(i, |kept| kept[i]) % reference.runs.max(1);
-    let halves = floor::halves(&whole, run, spec.n, seed);
-    let rounded = if metrics.iter().any(|m| of_energies(m)) {
-        let ours = rounding(subject, "samples", &ours, precision);
-        [ours, rounding(subject, "reference", &truth, reference.precision)]
-    } else {
-        [None, None]
-    };
 
-    let all = metrics.len();
-    metrics
-        .into_iter()
-        .enumerate()
-        .map(|(done, metric)| {
+    fn reduced(&self, side: &Side) -> Vec<f64> {
+        (self.energies)(side.positions()).into_iter().map(|e| e / self.kt).collect()
+    }
+}
+
+/// Samples made ready.
+struct Ready {
+    /// The frames in use.
+    side: Side,
+    /// Frames that can be judged, and how many there are in all.
+    usable: usize,
+    frames: usize,
+    /// How many finite ones have bonds that cannot be, and the likely cause.
+    impossible: Option<(usize, String)>,
+    /// Their order in time.
+    order: Option<Order>,
+}
+
+impl<'a> Judge<'a> {
+    /// # Errors
+    /// [`Error::Usage`] for an unknown metric; [`Error::Data`] or [`Error::Shape`] when the reference is empty or does not fit the
+    /// system; [`Error::NonFinite`] when it has such coordinates.
+    pub fn new(system: &'a System, reference: &'a ReferenceSet, spec: &EvalSpec, seed: u64) -> Result<Self> {
+        let subject = Subject {
+            name: format!("{} at {}", system.name, system.temperature),
+            atoms: system.atoms,
+            length_unit: system.length_unit,
+            scale: system.scale,
+            kt: system.kt(system.temperature),
+            energies: Box::new(|positions| energies(system, positions)),
+            structure: Structure::of(system)?,
+        };
+        Self::of(subject, reference, spec, seed)
+    }
+
+    fn of(subject: Subject<'a>, reference: &'a ReferenceSet, spec: &EvalSpec, seed: u64) -> Result<Self> {
+        let metrics = spec.metrics.iter().map(|id| by_id(id)).collect::<Result<Vec<_>>>()?;
+        let EvalSpec { n, geo_n, ot_n, bootstrap, .. } = *spec;
+        let settings = Settings { n, geo_n, ot_n, bootstrap, seed, correlation: None };
+        let structure = subject.structure.clone().map(|s| s.with_tica(reference.tica.clone())).transpose()?.map(Arc::new);
+        let mut whole = whole(reference, &subject)?;
+        let mut kept: Option<Vec<usize>> = None;
+        let impossible = possible(&whole, subject.topology(), subject.scale).map(|(those, others, hint)| {
+            whole = whole.select(&those);
+            kept = Some(those);
+            (others, hint)
+        });
+        if let (true, Some((_, hint))) = (whole.is_empty(), &impossible) {
+            return Err(Error::data("reference", format!("no frame is the molecule: {hint}")));
+        }
+        let whole = whole.with_structure(structure.clone());
+        let truth = whole.select(&subset(whole.len(), n, seed, Draw::Reference));
+        let run = |i: usize| kept.as_ref().map_or(i, |kept| kept[i]) % reference.runs.max(1);
+        let halves = floor::halves(&whole, run, n, seed);
+        let energetic = metrics.iter().any(|m| of_energies(m));
+        let rounded = energetic.then(|| rounding(&subject, "reference", &truth, reference.precision)).flatten();
+        let digest = &reference.digest;
+        Ok(Self { subject, structure, metrics, settings, digest, truth, halves, impossible, rounded })
+    }
+
+    /// The metrics of `samples`. Intervals take into account how far samples of dynamics are correlated in time: `walkers` says how
+    /// many walkers took turns in them, frame by frame; `None` stands for independent samples.
+    ///
+    /// # Errors
+    /// [`Error::Data`] or [`Error::Shape`] when `positions` is missing or does not fit the system; [`Error::Interrupted`].
+    pub fn values(&self, samples: &Arrays, walkers: Option<usize>) -> Result<Vec<MetricValue>> {
+        let found = self.all((samples, None), walkers, false, &mut |_, _, _| {})?;
+        Ok(found.into_iter().map(|value| value.plain).collect())
+    }
+
+    /// The same, and beside it the values with every sample counted by its importance weight `log_weight`: exactly, without
+    /// resampling. `precision` is what the samples' file says of its steps per unit of length, if it says it. `progress` is told
+    /// which metric comes next: how many are done, how many there are, its id.
+    ///
+    /// # Errors
+    /// See [`Judge::values`].
+    pub fn reweighted(
+        &self,
+        samples: (&Arrays, Option<f64>),
+        walkers: Option<usize>,
+        progress: &mut dyn FnMut(usize, usize, &str),
+    ) -> Result<Vec<Weighed>> {
+        self.all(samples, walkers, true, progress)
+    }
+
+    /// The bare numbers of independent samples, by id; of metrics that compare frames, where they are defined. At most `n` frames are
+    /// used, an eighth of them for distances of aligned geometries.
+    ///
+    /// # Errors
+    /// See [`Judge::values`].
+    pub fn numbers(&self, samples: &Arrays, n: usize) -> Result<BTreeMap<String, f64>> {
+        let Settings { n: all, geo_n, ot_n, .. } = self.settings;
+        let (n, geo_n, ot_n) = (n.min(all), (n / 8).min(geo_n), n.min(ot_n));
+        let settings = Settings { n, geo_n, ot_n, bootstrap: 0, ..self.settings };
+        let Ready { side, .. } = self.ready(samples, None, n)?;
+        let mut numbers = BTreeMap::new();
+        for metric in self.metrics.iter().filter(|m| m.array.is_none()) {
+            let value = metric.compare(&side, &self.truth, settings)?.value.filter(|v| v.is_finite());
+            numbers.extend(value.map(|v| (metric.id.to_owned(), v)));
+            stop::check()?;
+        }
+        Ok(numbers)
+    }
+
+    fn ready(&self, samples: &Arrays, walkers: Option<usize>, n: usize) -> Result<Ready> {
+        let subject = &self.subject;
+        let Usable { side: usable, kept, frames, impossible } =
+            usable(samples, subject.atoms, subject.topology(), subject.scale)?;
+        let order = walkers.map(|walkers| {
+            let places = Places { kept: &kept, frames, walkers };
+            Order::new(&usable, &subject.reduced(&usable), &places, self.structure.as_deref())
+        });
+        let side = usable.select(&subset(usable.len(), n, self.settings.seed, Draw::Samples));
+        let reduced = subject.reduced(&side);
+        let side = side.with_energies(reduced).with_structure(self.structure.clone());
+        Ok(Ready { side, usable: usable.len(), frames, impossible, order })
+    }
+
+    fn all(
+        &self,
+        (samples, precision): (&Arrays, Option<f64>),
+        walkers: Option<usize>,
+        reweight: bool,
+        progress: &mut dyn FnMut(usize, usize, &str),
+    ) -> Result<Vec<Weighed>> {
+        let Self { subject, settings, truth, .. } = self;
+        let Ready { side: ours, usable, frames, impossible, order } = self.ready(samples, walkers, self.settings.n)?;
+        let weighted = if reweight { ours.reweighted() } else { None };
+        let energetic = self.metrics.iter().any(|m| of_energies(m));
+        let rounded = energetic.then(|| rounding(subject, "samples", &ours, precision)).flatten();
+        let all = self.metrics.len();
+        let judged = |(done, &metric): (usize, &&'static Metric)| {
             progress(done, all, metric.id);
-            let mut value = MetricValue::blank(metric, subject.length_unit, &reference.digest);
-            value.dropped = frames - kept.len();
+            let mut value = MetricValue::blank(metric, subject.length_unit, self.digest);
+            value.dropped = frames - usable;
             let mut by_weight = None;
             match (metric.array.map(|name| (name, samples.get(name))), metric.compute) {
                 (Some((name, None)), _) => value.note = format!("not defined: the samples have no array `{name}`"),
@@ -173,27 +221,27 @@ fn judge(
                     fill(&mut value, found);
                 }
                 _ => {
-                    value.floor = floor::floor(metric, settings, &reference.digest, &subject.name, &halves)?;
-                    let correlation = order.map(|o| Correlation { total: usable.len(), inefficiency: o.of(metric) });
-                    let settings = Settings { correlation, ..settings };
-                    fill(&mut value, metric.compare(&ours, &truth, settings)?);
+                    value.floor = floor::floor(metric, *settings, self.digest, &subject.name, &self.halves)?;
+                    let correlation = order.map(|o| Correlation { total: usable, inefficiency: o.of(metric) });
+                    let settings = Settings { correlation, ..*settings };
+                    fill(&mut value, metric.compare(&ours, truth, settings)?);
                     value.n_effective = correlation.map(|_| settings.effective(value.n_samples));
                     // A metric of an array has its weights already.
                     if let Some(weighted) = weighted.as_ref().filter(|_| metric.array.is_none()) {
                         let mut other = MetricValue::blank(metric, subject.length_unit, "");
-                        fill(&mut other, metric.compare(weighted, &truth, settings)?);
+                        fill(&mut other, metric.compare(weighted, truth, settings)?);
                         by_weight = Some(other);
                     }
                 }
             }
             stop::check()?;
-            for note in rounded.iter().flatten().filter(|_| of_energies(metric)) {
+            for note in rounded.iter().chain(&self.rounded).filter(|_| of_energies(metric)) {
                 append(&mut value.note, note);
             }
-            if let Some((n, hint)) = &hint {
+            if let Some((n, hint)) = &impossible {
                 append(&mut value.note, &format!("{n} samples are not the molecule ({hint})"));
             }
-            if let Some((n, hint)) = &of_reference {
+            if let Some((n, hint)) = &self.impossible {
                 append(&mut value.note, &format!("{n} frames of the reference are not the molecule ({hint})"));
             }
             if value.dropped > 0 {
@@ -202,8 +250,9 @@ fn judge(
             let reweighted = by_weight.as_ref().and_then(|v| v.value);
             let reweighted_interval = by_weight.and_then(|v| v.lo.zip(v.hi));
             Ok(Weighed { plain: value, reweighted, reweighted_interval })
-        })
-        .collect()
+        };
+        self.metrics.iter().enumerate().map(judged).collect()
+    }
 }
 
 /// Whether a metric is one of energies.
@@ -216,7 +265,7 @@ fn rounding(subject: &Subject, whose: &str, side: &Side, precision: Option<f64>)
     let rounding = Rounding::of(side.positions(), precision)?;
     // Clashes that energy metrics leave out would decide the size.
     let kept = side.select(&side.kept_frames());
-    let effect = rounding.effect(kept.positions(), 3 * subject.atoms, subject.energies).per(subject.kt);
+    let effect = rounding.effect(kept.positions(), 3 * subject.atoms, &*subject.energies).per(subject.kt);
     let words = || format!("{whose} {}, {}", rounding.describe(subject.length_unit), effect.describe("kT"));
     rounding.matters(effect).then(words)
 }
@@ -381,7 +430,7 @@ mod tests {
             length_unit: "nm",
             scale: 1.0,
             kt: 2.0,
-            energies: &|x| harmonic(x),
+            energies: Box::new(harmonic),
             structure: None,
         };
         let spec = EvalSpec {
@@ -391,9 +440,7 @@ mod tests {
             bootstrap: 100,
             ..EvalSpec::default()
         };
-        let how = How { seed, walkers, reweight: true };
-        let found = judge(&subject, (samples, None), reference, &spec, how, &mut |_, _, _| {}).unwrap();
-        found.into_iter().map(|value| value.plain).collect()
+        Judge::of(subject, reference, &spec, seed).unwrap().values(samples, walkers).unwrap()
     }
 
     const ALL: [&str; 9] = [

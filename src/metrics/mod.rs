@@ -44,7 +44,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-pub use evaluate::{evaluate, evaluate_reweighted};
+pub use evaluate::{Judge, evaluate};
 pub use registry::{Direction, METRICS, Metric, REFERENCE_LOG_WEIGHT, by_id};
 
 /// An independent reference ensemble.

@@ -4,7 +4,7 @@
 use pita_bench::array::{Array, Arrays, read_npz};
 use pita_bench::flow::Volume;
 use pita_bench::metrics::evaluate::energies;
-use pita_bench::metrics::{ReferenceSet, Weighed, evaluate_reweighted};
+use pita_bench::metrics::{Judge, ReferenceSet, Weighed};
 use pita_bench::spec::EvalSpec;
 use pita_bench::systems::{self, System};
 
@@ -19,7 +19,8 @@ fn judged(system: &System, ours: &[f64], truth: &[f64], log_weight: Option<Vec<f
     let reference = ReferenceSet { digest: String::new(), energies, positions, tica: None, precision: None, runs: 1 };
     let metrics = ids.iter().map(|id| (*id).to_owned()).collect();
     let spec = EvalSpec { metrics, bootstrap: 40, ..EvalSpec::default() };
-    evaluate_reweighted(system, (&samples, None), &reference, &spec, (1, None), &mut |_, _, _| {}).unwrap()
+    let judge = Judge::new(system, &reference, &spec, 1).unwrap();
+    judge.reweighted((&samples, None), None, &mut |_, _, _| {}).unwrap()
 }
 
 /// Every second one of the first 200 golden frames, and the others.
