@@ -124,3 +124,18 @@ fn ways_to_draw() {
     let table = place.run(&["--quiet", "solvers", &file, "--evaluations", "7", "-n", "40", "--seeds", "1"]);
     assert!(text(&table).contains("aldp: ESS (fraction)") && text(&table).contains("by seconds"), "{}", text(&table));
 }
+
+/// The accepted models can be drawn from.
+#[test]
+fn accepted_models() {
+    let place = Place::new(EXPERIMENT);
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let bundles = ["pita-ic-aldp.tar", "pita-lj13.tar"].map(|name| root.join("results/accepted/solvers").join(name));
+    let bundles: Vec<&str> = bundles.iter().map(|path| path.to_str().unwrap()).collect();
+    ends_with(&place.run(&[&["import"], &bundles[..]].concat()), 0);
+    let file = root.join("experiments/solvers.toml");
+    let asked = ["solvers", file.to_str().unwrap(), "--evaluations", "10", "--samples", "40"];
+    let found = json(&place, &asked);
+    let text = found.to_string();
+    assert!(text.contains("DPM-Solver++ (3M)") && text.contains("lj13") && text.contains("aldp"), "{text}");
+}
