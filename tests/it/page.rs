@@ -12,7 +12,7 @@ use crate::common::browser::{self, Browser};
 use crate::common::place::{Place, ends_with};
 
 /// Largest page of a whole quick experiment.
-const LARGEST: u64 = 3 << 20;
+const LARGEST: u64 = 3_000_000;
 /// Slowest first paint from a disk, ms.
 const SLOWEST: f64 = 1_000.0;
 /// A phone.
