@@ -87,6 +87,8 @@ impl Course {
                 trained = before + 1.0;
             }
         }
+        // What a run does not train has a loss of 0 all the way.
+        course.losses.retain(|_, values| values.iter().any(|(_, value)| *value != 0.0));
         course.borders.retain(|&b| b < trained);
         course.borders.dedup();
         let next: Vec<Option<f64>> = rungs.iter().skip(1).map(|r| r.0.begin).chain([Some(target)]).collect();
@@ -162,14 +164,14 @@ mod tests {
                 &[("anneal.ess", 1.0), ("anneal.final_ess", 0.1), ("anneal.unique_parents", 30.0)],
             ),
             (5, "rung 1/2 (T = 4): refinement", &[("refine.median_reduced_energy", 5.0)]),
-            (6, "rung 2/2 (T = 2): training", &[("loss.score", 7.0)]),
+            (6, "rung 2/2 (T = 2): training", &[("loss.score", 7.0), ("loss.energy_score", 0.0)]),
             (7, "rung 2/2 (T = 2): annealing", &[("anneal.ess", 0.5)]),
         ]);
         let course = Course::read(&log, 1.0);
         let first = Rung { temperature: 2.0, energy: Some(5.0), ess: Some(0.1), parents: Some(30.0) };
         let last = Rung { temperature: 1.0, energy: None, ess: Some(0.5), parents: None };
         assert_eq!(course.rungs, [first, last]);
-        assert_eq!(course.losses["score"], [(0.0, 9.0), (1.0, 8.0), (2.0, 7.0)]);
+        assert_eq!(course.losses, [("score".to_owned(), vec![(0.0, 9.0), (1.0, 8.0), (2.0, 7.0)])].into());
         assert_eq!(course.borders, [2.0]);
     }
 
