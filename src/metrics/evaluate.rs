@@ -57,6 +57,9 @@ pub struct Judge<'a> {
     rounded: Option<String>,
 }
 
+/// Unreduced energies of frames.
+type Energies<'a> = Box<dyn Fn(&[f64]) -> Vec<f64> + 'a>;
+
 /// What [`Judge`] needs of a system.
 struct Subject<'a> {
     name: String,
@@ -65,8 +68,7 @@ struct Subject<'a> {
     /// What positions are divided by in networks.
     scale: f64,
     kt: f64,
-    /// Unreduced energies of frames.
-    energies: Box<dyn Fn(&[f64]) -> Vec<f64> + 'a>,
+    energies: Energies<'a>,
     structure: Option<Structure>,
 }
 
@@ -114,7 +116,8 @@ impl<'a> Judge<'a> {
         let metrics = spec.metrics.iter().map(|id| by_id(id)).collect::<Result<Vec<_>>>()?;
         let EvalSpec { n, geo_n, ot_n, bootstrap, .. } = *spec;
         let settings = Settings { n, geo_n, ot_n, bootstrap, seed, correlation: None };
-        let structure = subject.structure.clone().map(|s| s.with_tica(reference.tica.clone())).transpose()?.map(Arc::new);
+        let structure =
+            subject.structure.clone().map(|s| s.with_tica(reference.tica.clone())).transpose()?.map(Arc::new);
         let mut whole = whole(reference, &subject)?;
         let mut kept: Option<Vec<usize>> = None;
         let impossible = possible(&whole, subject.topology(), subject.scale).map(|(those, others, hint)| {

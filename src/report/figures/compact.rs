@@ -69,7 +69,8 @@ impl Piece {
         };
         let (style, points) = rest.split_once(" points=\"")?;
         let point = |point: &str| point.split_once(',').and_then(|(x, y)| Some((x.parse().ok()?, y.parse().ok()?)));
-        let mut points = points.strip_suffix('"')?.split_ascii_whitespace().map(point).collect::<Option<Vec<Point>>>()?;
+        let mut points =
+            points.strip_suffix('"')?.split_ascii_whitespace().map(point).collect::<Option<Vec<Point>>>()?;
         // One way round, so that those which overlap add up.
         if closed && turn(&points) < 0 {
             points.reverse();
@@ -152,11 +153,8 @@ mod tests {
     fn dashes_are_one_path() {
         let given = [line("1,9 1,7", "0.5"), line("1,5 4,3", "0.5"), line("1,2 3,4 5,5", "0.5"), line("0,0 1,1", "1")];
         let style = |opacity| format!("<path fill=\"none\" opacity=\"{opacity}\" stroke=\"#A\" stroke-width=\"2\" d=");
-        let expected = format!(
-            "{0}\"M1 9v-2m0-2l3-2\"/>\n{0}\"M1 2l2 2l2 1\"/>\n{1}\"M0 0l1 1\"/>\n",
-            style("0.5"),
-            style("1")
-        );
+        let expected =
+            format!("{0}\"M1 9v-2m0-2l3-2\"/>\n{0}\"M1 2l2 2l2 1\"/>\n{1}\"M0 0l1 1\"/>\n", style("0.5"), style("1"));
         assert_eq!(joined(&given), expected);
     }
 

@@ -125,7 +125,10 @@ mod tests {
 
     #[test]
     fn opacity_belongs_to_the_paint() {
-        assert_eq!(translucent("<path fill=\"none\" opacity=\"0.5\"/>"), "<path fill=\"none\" stroke-opacity=\"0.5\"/>");
+        assert_eq!(
+            translucent("<path fill=\"none\" opacity=\"0.5\"/>"),
+            "<path fill=\"none\" stroke-opacity=\"0.5\"/>"
+        );
         assert_eq!(translucent("<path opacity=\"0.5\"/>"), "<path fill-opacity=\"0.5\"/>");
     }
 }

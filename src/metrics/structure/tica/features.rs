@@ -34,10 +34,7 @@ impl Features {
         if atoms.len() > most && !alpha.is_empty() {
             atoms = alpha;
         }
-        Self {
-            atoms,
-            dihedrals: [backbone.phi.clone(), backbone.psi.clone(), backbone.omega.clone()],
-        }
+        Self { atoms, dihedrals: [backbone.phi.clone(), backbone.psi.clone(), backbone.omega.clone()] }
     }
 
     /// Number of features.
