@@ -37,7 +37,7 @@ pub fn rows<T: Real>(n: usize) -> Vec<Row<T>> {
     vec![Row::ZERO; n]
 }
 
-/// Summands of one part of a [`Sum`].
+/// Summands of one part of a [`Sum`]. (Whole tiles of pairs: one that adds nothing may end a part.)
 const PART: usize = 32;
 
 /// A sum of many rows, accurate to about the rounding of its result: parts of a few summands each are added together with

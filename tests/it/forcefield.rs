@@ -85,8 +85,27 @@ fn check_gradient(what: &str, field: &ForceField, x: &[f64]) {
     }
 }
 
-/// Other solvents, cutoffs and reaction fields (the fixtures of `tests/it/forcefield_reader.rs`), on thermal frames and on
-/// one with two atoms 0.06 nm apart, where one lies inside the other.
+/// A frame has the same bits alone and beside `other`, which shares its block: pairs that are beyond the cutoffs in one of
+/// them alone are left out in the first case and add zeros in the second.
+fn check_neighbour(what: &str, field: &ForceField, x: &[f64], other: &[f64]) {
+    let engine = Engine::new(field);
+    let (e, f) = evaluate(&engine, x);
+    let (both_e, both_f) = evaluate(&engine, &[x, other].concat());
+    assert_eq!(e[0].to_bits(), both_e[0].to_bits(), "{what}: {} alone, {} in company", e[0], both_e[0]);
+    assert!(f.iter().zip(&both_f).all(|(a, b)| a.to_bits() == b.to_bits()), "{what}: forces");
+    let single = |x: &[f64]| {
+        let x: Vec<f32> = x.iter().map(|&x| x as f32).collect();
+        let (mut e, mut f) = (vec![0.0; x.len() / (3 * engine.atoms())], vec![0.0; x.len()]);
+        engine.energy_forces_f32(&x, &mut e, &mut f);
+        (e, f)
+    };
+    let ((e, f), (both_e, both_f)) = (single(x), single(&[x, other].concat()));
+    assert_eq!(e[0].to_bits(), both_e[0].to_bits(), "{what} in f32: {} alone, {} in company", e[0], both_e[0]);
+    assert!(f.iter().zip(&both_f).all(|(a, b)| a.to_bits() == b.to_bits()), "{what}: forces in f32");
+}
+
+/// Other solvents, cutoffs and reaction fields (the fixtures of `tests/it/forcefield_reader.rs`), on thermal frames, on
+/// one with two atoms 0.06 nm apart, where one lies inside the other, and blown up until most pairs are beyond the cutoff.
 #[test]
 fn other_settings() {
     let golden = read_npz("tests/physics/aldp_golden.npz").unwrap()["positions"].to_f64();
@@ -99,6 +118,11 @@ fn other_settings() {
         for frame in [3, 150] {
             let mut x = golden[66 * frame..66 * (frame + 1)].to_vec();
             check_gradient(&path.display().to_string(), &field, &x);
+            for scale in [2.0, 4.0, 8.0] {
+                let wide: Vec<f64> = x.iter().map(|x| scale * x).collect();
+                check_gradient(&format!("{} times {scale}", path.display()), &field, &wide);
+                check_neighbour(&path.display().to_string(), &field, &wide, &x);
+            }
             for c in 0..3 {
                 x[21 + c] = x[54 + c] + if c == 0 { 0.06 } else { 0.0 };
             }

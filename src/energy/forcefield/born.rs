@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use multiversion::multiversion;
 
-use super::pairs::PairRows;
+use super::pairs::{PairRows, tiles};
 use super::params;
 use crate::energy::lanes::{LANES, Row, Sum};
 use crate::real::Real;
@@ -160,13 +160,20 @@ impl<T: Real> Born<T> {
             Some(tanh) => radii(self, tanh, born, energy),
             None => bare_radii(self, born, energy),
         }
-        match &self.salt {
-            None => interact::<T, false>(self, pairs, rows, born, energy),
-            Some(salt) => {
-                screen(self, salt, born, energy);
-                interact::<T, true>(self, pairs, rows, born, energy);
+        if let Some(salt) = &self.salt {
+            screen(self, salt, born, energy);
+        }
+        let mut sum = Sum::ZERO;
+        for (t, tile) in tiles(pairs.len()).enumerate() {
+            if rows.far[t] {
+                sum.added(tile.end - 1);
+            } else if self.salt.is_some() {
+                interact::<T, true>(self, &tile, pairs, rows, born, &mut sum);
+            } else {
+                interact::<T, false>(self, &tile, pairs, rows, born, &mut sum);
             }
         }
+        sum.end(energy);
         by_integral(born);
     }
 
@@ -353,14 +360,15 @@ fn radii<T: Real>(gb: &Born<T>, tanh: &[[T; 3]], born: &mut BornRows<T>, energy:
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
 fn interact<T: Real, const SALT: bool>(
     gb: &Born<T>,
+    tile: &Range<usize>,
     pairs: &[[usize; 2]],
     rows: &mut PairRows<T>,
     born: &mut BornRows<T>,
-    energy: &mut Row<T>,
+    sum: &mut Sum<T>,
 ) {
     let (half, quarter) = (T::from_f64(0.5), T::from_f64(0.25));
-    let mut sum = Sum::ZERO;
-    for (p, &[i, j]) in pairs.iter().enumerate() {
+    for p in tile.clone() {
+        let [i, j] = pairs[p];
         let tqq = gb.tau * gb.atoms[i].charge * gb.atoms[j].charge;
         let (r, slope) = (&rows.r[p], &mut rows.slope[p]);
         let (mut pull_i, mut pull_j) = (Row::ZERO, Row::ZERO);
@@ -400,7 +408,6 @@ fn interact<T: Real, const SALT: bool>(
         born.pull[j].add(&pull_j);
         sum.added(p);
     }
-    sum.end(energy);
 }
 
 /// `dE/dB dB/dI`, in place of the integrals.

@@ -32,7 +32,7 @@ impl Engine {
     /// Floating-point operations of one f32 evaluation with forces, counted from the loops (a fused multiply-add is two;
     /// divisions and square roots one; comparisons and selections none). Per pair: distance 12, Lennard-Jones and Coulomb
     /// 22, descreening 2 x 69 + 4 (26 of the 69 in the logarithm), solvation energy 48 (22 in the exponential), chain
-    /// rule 4, forces 12. Per bond 25, angle 90, torsion 140 and 14 more for every periodicity, energy map of two torsions 400,
+    /// rule 4, forces 12; as if all pairs were within the cutoff. Per bond 25, angle 90, torsion 140 and 14 more for every periodicity, energy map of two torsions 400,
     /// Born radius 60.
     #[must_use]
     pub fn flops(&self) -> u64 {
@@ -100,8 +100,9 @@ impl<T: Real> Kernel<T> for Tables<T> {
             born.begin(radii);
         }
         for tile in tiles(pairs.len()) {
-            self.pairs.start(&tile, x, rows, &mut sum);
-            if let Some(born) = &self.born {
+            if self.pairs.start(&tile, x, rows, &mut sum)
+                && let Some(born) = &self.born
+            {
                 born.descreen(&tile, pairs, rows, radii);
             }
         }
@@ -109,7 +110,10 @@ impl<T: Real> Kernel<T> for Tables<T> {
         if let Some(born) = &self.born {
             born.add(pairs, rows, radii, &mut terms[4]);
         }
-        for tile in tiles(pairs.len()) {
+        for (t, tile) in tiles(pairs.len()).enumerate() {
+            if rows.far[t] {
+                continue;
+            }
             if let Some(born) = &self.born {
                 born.chain(&tile, pairs, rows, radii);
             }

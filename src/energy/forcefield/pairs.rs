@@ -1,7 +1,8 @@
 //! Pairs of one block of frames: distances, Lennard-Jones and Coulomb, and the force that every pair term adds to.
 //!
-//! Passes that need nothing from each other run over [`TILE`] pairs at a time, which stay in the first cache; what later
-//! passes need of all pairs does not fit there for more than a few residues.
+//! Passes run over [`TILE`] pairs at a time, which stay in the first cache; what later passes need of all pairs does not fit
+//! there for more than a few residues. A tile whose pairs are all beyond the cutoffs, in every frame of the block, ends with
+//! its distances: it would add zeros.
 //!
 //! Pairs come in three classes, one after the other: plain ones (cut off), exceptions with parameters of their own (never
 //! cut off), and excluded ones, which only the solvation sees.
@@ -31,12 +32,14 @@ pub(super) struct Pairs<T> {
     plain: Vec<Coefficients<T>>,
     exceptions: Vec<Coefficients<T>>,
     cutoff: Option<T>,
+    /// From this distance on a plain pair feels nothing, not even through the solvent. `None`: it always does.
+    reach: Option<T>,
     krf: T,
     crf: T,
 }
 
-/// Pairs of a tile: a multiple of the parts of a [`Sum`].
-const TILE: usize = 128;
+/// Pairs of a tile. Few, so that whole tiles are beyond the cutoff in an extended chain; parts of a [`Sum`] are whole tiles.
+const TILE: usize = 16;
 
 /// The pairs `0..n` tile by tile.
 pub(super) fn tiles(n: usize) -> impl Iterator<Item = Range<usize>> {
@@ -49,15 +52,17 @@ pub(super) struct PairRows<T> {
     pub r: Vec<Row<T>>,
     /// Its inverse, of the pairs of the tile alone.
     pub inv_r: Vec<Row<T>>,
-    /// `dE/dr / r`.
+    /// `dE/dr / r`, of near tiles.
     pub slope: Vec<Row<T>>,
+    /// By tile: whether all of its pairs are beyond reach.
+    pub far: Vec<bool>,
 }
 
 impl<T: Real> PairRows<T> {
     /// Memory for `n` pairs.
     pub(super) fn new(n: usize) -> Self {
         let rows = || vec![Row::ZERO; n];
-        Self { r: rows(), inv_r: vec![Row::ZERO; n.min(TILE)], slope: rows() }
+        Self { r: rows(), inv_r: vec![Row::ZERO; n.min(TILE)], slope: rows(), far: vec![false; n.div_ceil(TILE)] }
     }
 }
 
@@ -105,6 +110,7 @@ impl<T: Real> Pairs<T> {
             plain: coefficients(plain),
             exceptions: coefficients(exceptions),
             cutoff,
+            reach: reach(ff).map(T::from_f64),
             krf: T::from_f64(krf),
             crf: T::from_f64(crf),
         }
@@ -115,9 +121,17 @@ impl<T: Real> Pairs<T> {
         self.plain.len() + self.exceptions.len()
     }
 
-    /// Fills the distances of a tile, and sets every slope to that of Lennard-Jones and Coulomb; adds their energy.
-    pub(super) fn start(&self, tile: &Range<usize>, x: &[Row<T>], rows: &mut PairRows<T>, sum: &mut Sum<T>) {
-        distances(&self.atoms[tile.clone()], x, &mut rows.r[tile.clone()], &mut rows.inv_r);
+    /// Fills the distances of a tile, and sets every slope to that of Lennard-Jones and Coulomb; adds their energy. False for
+    /// a tile beyond reach: nothing more is to be done with it.
+    pub(super) fn start(&self, tile: &Range<usize>, x: &[Row<T>], rows: &mut PairRows<T>, sum: &mut Sum<T>) -> bool {
+        let r = &mut rows.r[tile.clone()];
+        distances(&self.atoms[tile.clone()], x, r, &mut rows.inv_r);
+        let far = tile.end <= self.plain.len() && self.reach.is_some_and(|reach| all_beyond(reach, r));
+        rows.far[tile.start / TILE] = far;
+        if far {
+            sum.added(tile.end - 1);
+            return false;
+        }
         let (p, e) = (self.plain.len(), self.plain.len() + self.exceptions.len());
         let part = |from: usize, to: usize| tile.start.max(from)..tile.end.min(to).max(tile.start.max(from));
         let (plain, exceptions, excluded) = (part(0, p), part(p, e), part(e, usize::MAX));
@@ -129,12 +143,32 @@ impl<T: Real> Pairs<T> {
         let table = &self.exceptions[(exceptions.start - p).min(e - p)..(exceptions.end - p).min(e - p)];
         nonbonded::<T, false>(table, (exceptions.start, first), (T::ZERO, T::ZERO, T::ZERO), rows, sum);
         rows.slope[excluded].fill(Row::ZERO);
+        true
     }
 
     /// Adds the forces of the slopes of a tile to `f [dim]`.
     pub(super) fn finish(&self, tile: &Range<usize>, x: &[Row<T>], rows: &PairRows<T>, f: &mut [Row<T>]) {
         forces(&self.atoms[tile.clone()], x, &rows.slope[tile.clone()], f);
     }
+}
+
+/// The larger of the cutoffs, nm; `None` where one of them is missing.
+fn reach(ff: &params::ForceField) -> Option<f64> {
+    let direct = ff.nonbonded.as_ref().map_or(Some(0.0), |nb| Some(nb.cutoff?.distance));
+    let solvent = ff.gb.as_ref().map_or(Some(0.0), |gb| gb.cutoff);
+    Some(direct?.max(solvent?))
+}
+
+/// Whether all distances are at least this; one that is no number is not.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
+fn all_beyond<T: Real>(reach: T, r: &[Row<T>]) -> bool {
+    let mut beyond = true;
+    for row in r {
+        for l in 0..LANES {
+            beyond &= row.0[l] >= reach;
+        }
+    }
+    beyond
 }
 
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
