@@ -10,15 +10,13 @@ use super::registry::{Compute, Direction, Metric, by_id};
 use super::rounding::Rounding;
 use super::side::Side;
 use super::structure::Structure;
+use super::usable::{Usable, possible, usable, whole};
 use super::{MetricValue, ReferenceSet, Weighed, append, floor};
-use crate::array::{Arrays, get};
+use crate::array::Arrays;
 use crate::error::{Error, Result};
 use crate::spec::EvalSpec;
 use crate::stop;
-use crate::systems::{System, Topology, wholeness};
-
-/// Coordinates at or beyond this count as non-finite: their squares would overflow.
-const COORDINATE_LIMIT: f64 = 1e100;
+use crate::systems::{System, Topology};
 
 /// Evaluates the metrics of `spec` on `samples`: see [`Judge`], whose one answer this is.
 ///
@@ -118,7 +116,7 @@ impl<'a> Judge<'a> {
         let settings = Settings { n, geo_n, ot_n, bootstrap, seed, correlation: None };
         let structure =
             subject.structure.clone().map(|s| s.with_tica(reference.tica.clone())).transpose()?.map(Arc::new);
-        let mut whole = whole(reference, &subject)?;
+        let mut whole = whole(reference, subject.atoms, subject.kt)?;
         let mut kept: Option<Vec<usize>> = None;
         let impossible = possible(&whole, subject.topology(), subject.scale).map(|(those, others, hint)| {
             whole = whole.select(&those);
@@ -273,73 +271,6 @@ fn rounding(subject: &Subject, whose: &str, side: &Side, precision: Option<f64>)
     rounding.matters(effect).then(words)
 }
 
-/// Frames that can be judged.
-struct Usable {
-    side: Side,
-    /// Which of all they are.
-    kept: Vec<usize>,
-    /// How many there are in all.
-    frames: usize,
-    /// How many finite ones have bonds that cannot be, and the likely cause.
-    impossible: Option<(usize, String)>,
-}
-
-/// Frames whose bonds can be, by their places; how many others there are, and the likely cause.
-fn possible(side: &Side, topology: Option<&Topology>, scale: f64) -> Option<(Vec<usize>, usize, String)> {
-    let wholeness::Sorted { kept, hint } = wholeness::sort(topology?, side.positions(), scale);
-    let others = side.len() - kept.len();
-    hint.map(|hint| (kept, others, hint))
-}
-
-/// The samples with finite positions, made whole where there is a box, whose bonds can be.
-fn usable(samples: &Arrays, atoms: usize, topology: Option<&Topology>, scale: f64) -> Result<Usable> {
-    let dim = 3 * atoms;
-    let mut all = positions(samples, atoms)?;
-    if let Some(topology) = topology {
-        wholeness::by_box(topology, samples, &mut all);
-    }
-    let frames = all.len() / dim;
-    let finite: Vec<usize> =
-        (0..frames).filter(|f| all[f * dim..(f + 1) * dim].iter().all(|x| x.abs() < COORDINATE_LIMIT)).collect();
-    let log_weight = samples.get("log_weight").map(crate::array::Array::to_f64);
-    if let Some(weights) = &log_weight
-        && weights.len() != frames
-    {
-        let message = format!("`log_weight` has {} entries, expected {frames} as `positions` has", weights.len());
-        return Err(Error::shape("samples", message));
-    }
-    let side = Side::new(atoms, all, vec![]).with_log_weight(log_weight).select(&finite);
-    Ok(match possible(&side, topology, scale) {
-        Some((kept, others, hint)) => Usable {
-            side: side.select(&kept),
-            kept: kept.into_iter().map(|k| finite[k]).collect(),
-            frames,
-            impossible: Some((others, hint)),
-        },
-        None => Usable { side, kept: finite, frames, impossible: None },
-    })
-}
-
-/// All of the reference.
-fn whole(reference: &ReferenceSet, subject: &Subject) -> Result<Side> {
-    let dim = 3 * subject.atoms;
-    let reduced = reference.energies.iter().map(|e| e / subject.kt).collect();
-    let whole = Side::new(subject.atoms, reference.positions.clone(), reduced);
-    let (coordinates, energies) = (reference.positions.len(), reference.energies.len());
-    if whole.is_empty() || !coordinates.is_multiple_of(dim) || energies != whole.len() {
-        let expected = format!("expected n * {dim} coordinates and n energies, n > 0");
-        return Err(Error::shape(
-            "reference",
-            format!("{coordinates} coordinates and {energies} energies; {expected}"),
-        ));
-    }
-    if reference.positions.iter().any(|x| x.is_nan() || x.abs() >= COORDINATE_LIMIT) {
-        let message = "the reference has non-finite coordinates; remove such frames".into();
-        return Err(Error::NonFinite { path: "reference".into(), message });
-    }
-    Ok(whole)
-}
-
 /// Fills in a comparison; no number that is not finite gets through.
 fn fill(value: &mut MetricValue, found: Compared) {
     value.value = found.value.filter(|v| v.is_finite());
@@ -367,18 +298,6 @@ pub fn energies(system: &System, positions: &[f64]) -> Vec<f64> {
         system.potential().energy_forces(positions, &mut energies, &mut forces);
     }
     energies
-}
-
-fn positions(samples: &Arrays, atoms: usize) -> Result<Vec<f64>> {
-    let array = get(samples, "positions", "samples")?;
-    match array.shape[..] {
-        [_, a, 3] if a == atoms => Ok(array.to_f64()),
-        [_, d] if d == 3 * atoms => Ok(array.to_f64()),
-        _ => Err(Error::shape(
-            "samples",
-            format!("`positions` has shape {:?}, expected [n, {atoms}, 3] for this system", array.shape),
-        )),
-    }
 }
 
 #[cfg(test)]

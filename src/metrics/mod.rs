@@ -14,6 +14,7 @@
 //! | [`rounding`] | coordinates that a lossy file rounded, and what that does to energies |
 //! | [`floor`] | the same metric between two disjoint halves of the reference |
 //! | [`order`] | frames in time: how far they are correlated |
+//! | `usable` | which frames can be judged: finite ones, whole, whose bonds can be |
 //! | [`side`] | one set of frames, with what is computed from it once |
 //! | [`compare`] | what a comparison of two sets gives, and how it gets its interval |
 //! | [`structure`] | metrics of molecules: dihedrals, Ramachandran, TICA, chirality, bonds, basins |
@@ -37,6 +38,7 @@ pub mod registry;
 pub mod rounding;
 pub mod side;
 pub mod structure;
+mod usable;
 pub mod wasserstein;
 pub mod weights;
 
