@@ -15,6 +15,7 @@ use crate::energy::Counts;
 use crate::error::{Error, Result};
 use crate::exec::{self, Asked};
 use crate::metrics::MetricValue;
+use crate::metrics::weights::reweighted;
 use crate::record::evaluation::{self, Found};
 use crate::record::{self, Failure, Origin, Partial, RunDir, atomic, manifest};
 use crate::spec::{SamplerSpec, Weighted};
@@ -140,10 +141,10 @@ fn rows(
     })
 }
 
-/// The second row of a run: its samples reweighted. Figures show the samples themselves.
+/// The second row of a run: its samples reweighted.
 fn second(plain: &RunResult, metrics: Vec<MetricValue>) -> RunResult {
     let label = format!("{} reweighted", plain.label);
-    RunResult { label, metrics, samples_path: None, reweighted: true, ..plain.clone() }
+    RunResult { label, metrics, reweighted: true, ..plain.clone() }
 }
 
 /// A run without values, and its second row where its kind has one.
@@ -245,7 +246,7 @@ pub fn pictures(experiment: &Experiment, results: &Path, runs: &[RunResult]) -> 
         }
         let runs: Vec<&RunResult> = runs.iter().filter(|r| here(&r.system, r.temperature)).collect();
         let sampled = |r: &&RunResult| r.samples_path.as_ref().is_some_and(|path| path.exists());
-        let rows = first_seeds(runs.iter().copied().filter(|r| !r.reweighted));
+        let rows = first_seeds(runs.iter().copied());
         let rows: Vec<_> = rows
             .into_iter()
             .map(|(row, of)| (row, of.into_iter().filter(sampled).collect::<Vec<_>>()))
@@ -261,12 +262,16 @@ pub fn pictures(experiment: &Experiment, results: &Path, runs: &[RunResult]) -> 
             found => found?,
         };
         let mut gallery = Gallery::new(&system, &reference)?;
-        let names = names::short(runs.iter().copied().filter(|r| !r.reweighted));
+        let names = names::short(runs.iter().copied());
         for (row, of) in rows {
             for run in &of {
                 // Samples that cannot be read have no picture; `db verify` names them.
                 let Some(Ok(samples)) = run.samples_path.as_ref().map(read_npz) else { continue };
-                gallery.add((&row, names.get(&row).unwrap_or(&row)), of.len(), &samples)?;
+                // What the row was judged by.
+                let shown = if run.reweighted { reweighted(&samples, run.seed) } else { Some(samples) };
+                if let Some(samples) = shown {
+                    gallery.add((&row, names.get(&row).unwrap_or(&row)), of.len(), &samples)?;
+                }
             }
         }
         out.push(gallery.finish());

@@ -115,6 +115,8 @@ path = \"lj13-*.npz\"
     assert!((value(&table, "one", "mean-energy").unwrap() - energies(1)).abs() < 1e-9);
     assert!((value(&table, "one reweighted", "mean-energy").unwrap() - energies(2)).abs() < 1e-9);
     assert!(table["rows"].as_array().unwrap().iter().all(|r| r["label"] != "seeds reweighted"));
+    let panels = std::fs::read_to_string(place.results().join("reports/tiny/figures/samples-lj13-T1.svg")).unwrap();
+    assert_eq!(panels.matches("reweighted").count(), 1, "one row has weights, and panels of its own");
     let page = std::fs::read_to_string(place.results().join("reports/tiny/table.md")).unwrap();
     assert!(
         page.contains("| 5,000 (claimed) |") && page.contains("(claimed): as whoever made the samples says"),
