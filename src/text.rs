@@ -177,7 +177,7 @@ fn plain(text: &str, fits: impl Fn(char) -> bool, characters: &str) -> Result<()
         return Err(characters.to_owned());
     }
     if text.chars().count() > LONGEST_NAME || text.len() > LONGEST_BYTES {
-        return Err(format!("at most {LONGEST_NAME} characters"));
+        return Err(format!("at most {LONGEST_NAME} characters, and {LONGEST_BYTES} bytes in UTF-8"));
     }
     if text.starts_with(['-', '.', ' ']) || text.ends_with(['.', ' ']) {
         return Err(format!("{characters}; not `-`, `.` or a space at its beginning, nor `.` or a space at its end"));

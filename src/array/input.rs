@@ -266,14 +266,13 @@ impl Input {
             return Err(Error::data(&self.path, "`positions` has no frames"));
         }
         let mut columns = Arrays::from([("positions".to_owned(), Array::f64(&[n, atoms, 3], positions))]);
+        let weights = self.weights(n)?;
         for name in ["log_weight", "parents"] {
             if let Some(array) = self.column(name, n)? {
                 columns.insert(name.to_owned(), Array { shape: vec![n], ..array.clone() });
             }
         }
-        if self.find("weights")?.is_some()
-            && let Some(weights) = self.weights(n)?
-        {
+        if let (Some(weights), None) = (weights, self.find("log_weight")?) {
             columns.insert("log_weight".into(), Array::f64(&[n], weights.into_iter().map(f64::ln).collect()));
         }
         let precision = self.precision;

@@ -7,7 +7,8 @@ const LONGEST: usize = 1 << 16;
 /// Largest product of extents where an extent of 0 makes the array empty.
 const EMPTY: u64 = 1 << 40;
 
-/// Reads the header of an array whose bytes, header included, are at most `size`, and returns it as it was.
+/// Reads the header of an array whose bytes, header included, are at most `size`, and returns it; but for the `L` of Python 2's
+/// long integers (`3L`), which becomes a blank.
 ///
 /// # Errors
 /// `InvalidData` for a header that is none, or that promises more entries than bytes can follow.
@@ -37,7 +38,15 @@ pub(super) fn read(input: &mut impl Read, size: u64) -> Result<Vec<u8>> {
         Some((extents, false)) if extents > left => {
             Err(bad(&format!("the header promises {extents} entries, but only {left} bytes can follow")))
         }
-        Some(_) => Ok(bytes),
+        Some(_) => {
+            // Not in quotes, where no digit stands before a capital letter: types are such as `<f8`.
+            for i in start + 1..bytes.len() {
+                if bytes[i] == b'L' && bytes[i - 1].is_ascii_digit() {
+                    bytes[i] = b' ';
+                }
+            }
+            Ok(bytes)
+        }
         None => Err(bad("a header whose extents are no whole numbers")),
     }
 }
@@ -71,6 +80,17 @@ fn entries(header: &[u8]) -> Option<(u64, bool)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// As Python 2 wrote it.
+    #[test]
+    fn long_integers() {
+        let text = b"{'descr': '<f8', 'shape': (2L, 3L), }\n";
+        let mut file = b"\x93NUMPY\x01\x00".to_vec();
+        file.extend((text.len() as u16).to_le_bytes());
+        file.extend(text);
+        let read = read(&mut &file[..], 1_000).unwrap();
+        assert_eq!(&read[10..], b"{'descr': '<f8', 'shape': (2 , 3 ), }\n");
+    }
 
     #[test]
     fn products() {

@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
+use super::system::mend;
 use super::{Globals, SystemArgs, output};
 use crate::array::{Input, frames_format, write_frames};
 use crate::error::{Error, Result};
 use crate::record::atomic;
-use crate::systems::{pdb, wholeness};
+use crate::systems::pdb;
 
 /// Arguments of `convert`.
 #[derive(Debug, clap::Args)]
@@ -46,14 +47,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let input = Input::open(&args.input, "positions")?;
     let mut x = input.positions(system.atoms)?;
     let n = x.len() / (3 * system.atoms);
-    if let Some(topology) = &system.topology {
-        let (whole, sorted) = wholeness::mended(topology, input.arrays(), &mut x, system.scale);
-        let foreign = n - sorted.kept.len();
-        let hint = sorted.hint.map(|hint| format!("note: {foreign} of {n} frames are not the molecule: {hint}"));
-        let whole =
-            (whole > 0).then(|| format!("note: {whole} frames were cut by the box of the file and are made whole"));
-        whole.iter().chain(&hint).filter(|_| !globals.quiet).for_each(output::note);
-    }
+    mend(&system, &input, &mut x, globals.quiet);
     if let Some(path) = &args.out_pdb {
         output::not_the_input(&args.input, path, "--out-pdb")?;
         let Some(topology) = &system.topology else {

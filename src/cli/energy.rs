@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::system::mend;
 use super::{DeviceArgs, Globals, SystemArgs, device, output};
 use crate::array::{Array, Arrays, Input, is_xtc, write_npz};
 use crate::error::{Error, Result};
@@ -9,7 +10,6 @@ use crate::metrics::evaluate::energies;
 use crate::metrics::rounding::Rounding;
 use crate::real::Precision;
 use crate::record::atomic;
-use crate::systems::wholeness;
 
 /// Arguments of `energy`.
 #[derive(Debug, clap::Args)]
@@ -76,14 +76,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let system = SystemArgs::build(&args.system.spec(1.0)?, globals.quiet)?;
     let input = Input::open(&args.input, "positions")?;
     let mut x = input.positions(system.atoms)?;
-    if let Some(topology) = &system.topology {
-        let n = x.len() / (3 * system.atoms);
-        let (_, wholeness::Sorted { kept, hint }) = wholeness::mended(topology, input.arrays(), &mut x, system.scale);
-        if let Some(hint) = hint.filter(|_| !globals.quiet) {
-            let foreign = n - kept.len();
-            output::note(format!("note: {foreign} of {n} frames are not the molecule: {hint}"));
-        }
-    }
+    mend(&system, &input, &mut x, globals.quiet);
     if is_xtc(&args.output) {
         return Err(Error::Usage("--out: an xtc file holds no energies; name an npz file".into()));
     }

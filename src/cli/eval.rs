@@ -39,7 +39,8 @@ pub struct Args {
     /// ready-made `quick` one
     #[arg(long, value_name = "FILE")]
     pub reference: Option<PathBuf>,
-    /// The frames of --reference are one trajectory, in order: fit TICA models to it
+    /// The frames of --reference are one trajectory, in order, or one for each walker (positions of walkers, frames, atoms, 3):
+    /// fit TICA models to it
     #[arg(long, requires_all = ["reference", "lag"])]
     pub contiguous: bool,
     /// Lag of the TICA models, in frames of --reference
@@ -131,8 +132,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
 /// Refuses frames of walkers that are not in the order of time.
 fn in_order(args: &Args, input: &Input, atoms: usize) -> Result<()> {
     let shape = &input.get("positions")?.shape;
-    let axes = shape.len().saturating_sub(if shape.ends_with(&[atoms, 3]) { 2 } else { 1 });
-    if args.walkers.is_none_or(|walkers| walkers < 2) || axes < 2 {
+    if args.walkers.is_none_or(|walkers| walkers < 2) || outer(shape, atoms).len() < 2 {
         return Ok(());
     }
     Err(Error::Usage(format!(
@@ -141,8 +141,14 @@ fn in_order(args: &Args, input: &Input, atoms: usize) -> Result<()> {
     )))
 }
 
+/// The axes of positions before those of one frame, `[atoms, 3]` or `[3*atoms]`.
+fn outer(shape: &[usize], atoms: usize) -> &[usize] {
+    let inner = if shape.ends_with(&[atoms, 3]) { 2 } else { 1 };
+    &shape[..shape.len().saturating_sub(inner)]
+}
+
 /// A reference from a file: energies are computed here, its digest is that of its coordinates. TICA models are those in
-/// the file, or fitted with `lag` on its frames as one trajectory (on its `trajectory`, if it has one).
+/// the file, or fitted with `lag` on its frames as one trajectory, or one for each walker (on its `trajectory`, if it has one).
 fn read_reference(path: &Path, system: &System, lag: Option<u64>, globals: &Globals) -> Result<ReferenceSet> {
     let input = Input::open(path, "positions")?;
     let mut positions = input.positions(system.atoms)?;
@@ -172,7 +178,10 @@ fn fitted(input: &Input, positions: &[f64], system: &System, lag: u64) -> Result
     };
     let lag = usize::try_from(lag).unwrap_or(usize::MAX);
     let Some(trajectory) = input.find("trajectory")? else {
-        return structure.fit_tica(positions, &[positions.len() / (3 * system.atoms)], lag).map(Some);
+        let frames = positions.len() / (3 * system.atoms);
+        // Of walkers each is a trajectory.
+        let each = outer(&input.get("positions")?.shape, system.atoms).last().copied().unwrap_or(1);
+        return structure.fit_tica(positions, &vec![each; frames / each.max(1)], lag).map(Some);
     };
     match trajectory.shape[..] {
         [walkers, frames, atoms, 3] if atoms == system.atoms => {

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use super::{complete, output};
+use crate::array::Input;
 use crate::error::{Error, Result};
 use crate::spec::{MoleculeFiles, SystemSpec, TEMPERATURES, TextFile};
-use crate::systems::{self, System};
+use crate::systems::{self, System, wholeness};
 
 /// `--system NAME`, or `--xml FILE --pdb FILE`.
 #[derive(Debug, clap::Args)]
@@ -51,4 +52,15 @@ impl SystemArgs {
         }
         Ok(system)
     }
+}
+
+/// Makes frames whole by the box that stands beside them in their file; says of how many, and how many are not the molecule.
+pub(super) fn mend(system: &System, input: &Input, x: &mut [f64], quiet: bool) {
+    let Some(topology) = &system.topology else { return };
+    let (whole, sorted) = wholeness::mended(topology, input.arrays(), x, system.scale);
+    let n = x.len() / (3 * system.atoms);
+    let foreign = n - sorted.kept.len();
+    let hint = sorted.hint.map(|hint| format!("note: {foreign} of {n} frames are not the molecule: {hint}"));
+    let whole = (whole > 0).then(|| format!("note: {whole} frames were cut by the box of the file and are made whole"));
+    whole.iter().chain(&hint).filter(|_| !quiet).for_each(output::note);
 }

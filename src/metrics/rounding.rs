@@ -132,11 +132,12 @@ impl Effect {
     }
 }
 
-/// Whether all coordinates are multiples of a step, up to the rounding of f32.
+/// Whether all coordinates are multiples of a step, up to two roundings of f32: of the step, as mdtraj multiplies by it, and of
+/// the product (1.2e-7).
 fn on_grid(positions: &[f64], step: f64) -> bool {
     let multiple = |x: &f64| {
         let steps = x / step;
-        let tolerance = 1e-9 + 1e-7 * steps.abs();
+        let tolerance = 1e-9 + 1.3e-7 * steps.abs();
         tolerance < 0.05 && (steps - steps.round()).abs() <= tolerance
     };
     positions.iter().any(|x| *x != 0.0) && positions.iter().all(multiple)
@@ -166,8 +167,9 @@ mod tests {
         let step = |step| Some(Rounding::Step { step, stated: false });
         assert_eq!(of(&|x| x), None);
         assert_eq!(of(&|x| (x * 1e3).round() / 1e3), step(1e-3));
-        // XTC as mdtraj hands it on, and a PDB file in nm.
+        // XTC divided, and multiplied, as mdtraj hands it on; and a PDB file in nm.
         assert_eq!(of(&|x| f64::from(((x * 1e3).round() / 1e3) as f32)), step(1e-3));
+        assert_eq!(of(&|x| f64::from((x * 1e3).round() as f32 * 0.001_f32)), step(1e-3));
         assert_eq!(of(&|x| (x * 1e4).round() / 1e4), step(1e-4));
         assert_eq!(of(&|x| x.round()), step(1.0));
         assert_eq!(of(&|x| f64::from(x as f32)), Some(Rounding::Bits(24)));

@@ -92,8 +92,14 @@ pub fn run(spec: &RunSpec, atoms: usize, molecule: bool) -> Cost {
         SamplerSpec::Md(s) => on.md(s),
         SamplerSpec::ReplicaExchange(s) => on.exchange(s),
         SamplerSpec::Pita(s) => on.pita(s),
-        SamplerSpec::TabgIc(s) => on.tabg(s, rates::spline(s.flow.blocks, s.flow.hidden), spline_parameters(&s.flow)),
-        SamplerSpec::TabgCart(s) => on.tabg(s, rates::tarflow(&s.flow, atoms), tarflow_parameters(&s.flow)),
+        SamplerSpec::TabgIc(s) => {
+            let rates = rates::spline(s.flow.blocks, s.flow.hidden);
+            on.tabg(s, rates, spline_parameters(&s.flow), on.spline_row(&s.flow))
+        }
+        // A transformer's batch goes through in tiles: what stays of a row are coordinates and their gradients.
+        SamplerSpec::TabgCart(s) => {
+            on.tabg(s, rates::tarflow(&s.flow, atoms), tarflow_parameters(&s.flow), on.dim * N(3) * SINGLE)
+        }
         SamplerSpec::Smc(s) => on.smc(s),
         SamplerSpec::PitaIc(s) => on.pita_ic(s),
         // How many frames the file holds is not known before it is read.
@@ -235,7 +241,8 @@ impl On {
         let last = self.walkers(n(s.samples) * n(s.anneal.paths())) + self.frames(n(s.samples)) * WRITTEN;
         // Both heads: parameters, gradient, average and the two moments of Adam.
         let nets = parameters(&s.net) * N(2) * N(5) * REAL;
-        let batch = n(s.train.batch) * self.dim * N(3) * REAL;
+        // Noised, with targets and gradients of both heads (measured on LJ-13).
+        let batch = n(s.train.batch) * self.dim * N(32) * REAL;
         let training = n(s.train.first_steps) + n(s.train.steps) * n(rungs - 1);
         let net = rates::net(&s.net, self.atoms);
         let drawing = match s.anneal.weights {
@@ -278,13 +285,15 @@ impl On {
         let frames = n(s.initial.samples.max(s.particles)) * self.dim * (REAL * N(2) + SINGLE * N(2));
         let drawn = n(s.particles.max(s.samples)) * self.dim * REAL * N(2);
         let nets = parameters * N(5) * SINGLE;
+        // What both passes keep of a row (measured).
+        let batch = n(s.train.batch) * (width * blocks * N(16) + self.dim) * SINGLE;
         let trained = (n(s.train.first_steps) + rungs * n(s.train.steps)) * n(s.train.batch);
         let paths = (rungs * n(s.particles) + n(s.samples)) * n(s.anneal.steps);
         let rate = rates::perceptron(parameters.0);
         let work = trained.0 as f64 * 3.0 * rate + paths.0 as f64 * rate + self.energies(evaluations);
         Cost {
             evaluations: if known { Some(evaluations) } else { s.budget },
-            memory: (frames + drawn + nets).0.max(initial.memory),
+            memory: (frames + drawn + nets + batch).0.max(initial.memory),
             disk: ((frames + drawn + nets) * N(2)).0.max(initial.disk),
             kept: (self.frames(n(s.samples)) * N(2)).0,
             steps: initial.steps,
@@ -292,8 +301,14 @@ impl On {
         }
     }
 
-    /// TA-BG with a flow of so many parameters, and its rates.
-    fn tabg<F: Flow>(self, s: &TabgSpec<F>, flow: rates::Flow, parameters: N) -> Cost {
+    /// Bytes that a flow's couplings keep of a row of a batch until its gradient is known: hidden features, and what splines
+    /// are made of (measured on alanine dipeptide).
+    fn spline_row(self, flow: &FlowSpec) -> N {
+        n(flow.blocks) * N(2) * (n(flow.hidden) * N(4) + self.dim * N(18)) * SINGLE
+    }
+
+    /// TA-BG with a flow of so many parameters that keeps so many bytes of a row, and its rates.
+    fn tabg<F: Flow>(self, s: &TabgSpec<F>, flow: rates::Flow, parameters: N, row_kept: N) -> Cost {
         let data = match s.start {
             Start::ReverseKl => None,
             Start::ForwardKl => Some(self.md(&data(&s.data))),
@@ -316,10 +331,12 @@ impl On {
         let drawn = used(n(s.anneal.draws) * REAL);
         let samples = n(s.samples) * (self.dim + N(3)) * REAL;
         let nets = parameters * N(5) * SINGLE;
-        let trained = match s.start {
-            Start::ReverseKl => n(s.reverse_kl.steps) * n(s.reverse_kl.batch),
-            Start::ForwardKl => n(s.forward_kl.steps) * n(s.forward_kl.batch),
+        let (steps, batch) = match s.start {
+            Start::ReverseKl => (n(s.reverse_kl.steps), n(s.reverse_kl.batch)),
+            Start::ForwardKl => (n(s.forward_kl.steps), n(s.forward_kl.batch)),
         };
+        let trained = steps * batch;
+        let batch = batch.max(used(n(s.anneal.batch)));
         let trained = trained + n(stages) * n(s.anneal.steps) * n(s.anneal.batch);
         let draws = n(stages) * (n(s.anneal.draws) + n(s.anneal.buffer)) + n(s.samples);
         let work = trained.0 as f64 * flow.training + draws.0 as f64 * flow.draw + self.energies(evaluations);
@@ -328,6 +345,7 @@ impl On {
             memory: (rows.max(drawn)
                 + samples * WRITTEN
                 + nets
+                + batch * row_kept
                 + data.map_or(N(0), |_| self.walkers(n(s.data.walkers))))
             .0,
             disk: ((rows.max(drawn) + nets + samples) * N(2) + samples).0,

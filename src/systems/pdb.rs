@@ -50,7 +50,7 @@ pub fn read(path: &Path, text: &str) -> Result<Pdb> {
         Pdb { topology: Topology::default(), said: Vec::new(), positions: Vec::new(), cell: None, notes: Vec::new() };
     // The residue being read, and the alternate location of each of its atoms.
     let (mut place, mut locations): (Option<Place<'_>>, Vec<&str>) = (None, Vec::new());
-    let mut left_out = 0;
+    let (mut left_out, mut counted_on) = (0, 0);
     for (i, line) in text.lines().enumerate() {
         let record = Record { path, number: i + 1, line };
         match line.get(..6).unwrap_or(line).trim_end_matches(' ') {
@@ -61,9 +61,13 @@ pub fn read(path: &Path, text: &str) -> Result<Pdb> {
                 continue;
             }
             "END" | "ENDMDL" => {
-                let more = text.lines().skip(i + 1).filter(|l| l.starts_with("MODEL")).count();
-                if more > 0 {
-                    out.notes.push(format!("line {}: {more} more models are left out: the first one is taken", i + 1));
+                let begin = |word: &str| text.lines().skip(i + 1).filter(|l| l.starts_with(word)).count();
+                let (models, atoms) = (begin("MODEL"), begin("ATOM") + begin("HETATM"));
+                if models > 0 {
+                    out.notes
+                        .push(format!("line {}: {models} more models are left out: the first one is taken", i + 1));
+                } else if atoms > 0 {
+                    out.notes.push(format!("line {}: {atoms} atoms behind this END are left out", i + 1));
                 }
                 break;
             }
@@ -80,7 +84,10 @@ pub fn read(path: &Path, text: &str) -> Result<Pdb> {
         }
         let here = Place(record.chain(), record.columns(23, 27), record.residue_name());
         if place.as_ref() != Some(&here) {
+            let last = out.topology.residues.last().map_or(0, |residue| residue.number);
             let number = record.residue_number()?;
+            counted_on += usize::from(number.is_none());
+            let number = number.unwrap_or(last + 1);
             out.topology.residues.push(Residue { name: here.2.to_owned(), number, chain: here.0.to_owned() });
             (place, locations) = (Some(here), Vec::new());
         }
@@ -100,6 +107,11 @@ pub fn read(path: &Path, text: &str) -> Result<Pdb> {
     }
     if left_out > 0 {
         out.notes.push(format!("{left_out} atoms of alternate locations are left out: the first one of each is taken"));
+    }
+    if counted_on > 0 {
+        out.notes.push(format!(
+            "{counted_on} residues have numbers (columns 23 to 26) that are none: they are counted on from the one before"
+        ));
     }
     if out.topology.atoms.is_empty() {
         return Err(Error::data(path, "has no ATOM or HETATM records; expected a PDB file (mmCIF is not read)"));
@@ -179,11 +191,25 @@ impl<'a> Record<'a> {
         self.columns(22, 22)
     }
 
-    fn residue_number(&self) -> Result<i64> {
+    /// Decimal; or hybrid-36 beyond 9999: a letter and three of 36 digits, `A000` being 10,000 and `a000` the number after `ZZZZ`.
+    /// `None` where there is no room for it (`****`, other digits) or nothing.
+    fn residue_number(&self) -> Result<Option<i64>> {
         let text = self.columns(23, 26);
-        let expected =
-            || self.error(&format!("residue number (columns 23 to 26) is {text:?}, expected a whole number"));
-        text.parse().map_err(|_| expected())
+        if let Ok(number) = text.parse() {
+            return Ok(Some(number));
+        }
+        let full = text.len() == 4 && text.bytes().all(|b| b.is_ascii_alphanumeric());
+        let (cube, lower) = (36_i64.pow(3), text.contains(|c: char| c.is_ascii_lowercase()));
+        match i64::from_str_radix(text, 36) {
+            Ok(value) if full && value >= 10 * cube => {
+                Ok(Some(value - 10 * cube + 10_000 + if lower { 26 * cube } else { 0 }))
+            }
+            _ if full || text.bytes().all(|b| b == b'*') => Ok(None),
+            _ => {
+                let expected = "expected a whole number (decimal or hybrid-36), or nothing: are the columns shifted?";
+                Err(self.error(&format!("residue number (columns 23 to 26) is {text:?}, {expected}")))
+            }
+        }
     }
 
     /// The box of a `CRYST1` record, nm; `None` where it is none that a molecule fits in.
@@ -320,6 +346,30 @@ ENDMDL
         );
     }
 
+    /// Numbers beyond four decimals: hybrid-36 goes on after 9999; what has no number is counted on.
+    #[test]
+    fn numbers_of_residues() {
+        let numbers = |texts: &[&str]| {
+            let lines: Vec<String> = texts.iter().map(|t| N.replace("   2  ", &format!("{t:>4}  "))).collect();
+            let pdb = parse(&lines.concat()).unwrap();
+            (pdb.topology.residues.iter().map(|r| r.number).collect::<Vec<_>>(), pdb.notes.len())
+        };
+        assert_eq!(numbers(&["-3", "9999", "A000", "A001", "ZZZZ"]), (vec![-3, 9999, 10_000, 10_001, 1_223_055], 0));
+        assert_eq!(numbers(&["ZZZZ", "a000", "zzzz"]).0, [1_223_055, 1_223_056, 2_436_111]);
+        assert_eq!(numbers(&["9998", "270f", "****", ""]), (vec![9998, 9999, 10_000, 10_001], 1));
+    }
+
+    /// Atoms behind the first END are another structure, or a mistake: that is said.
+    #[test]
+    fn an_end_before_the_last_atom() {
+        let pdb = parse(&[N, "END\n", N, N, "END\n"].concat()).unwrap();
+        assert_eq!(
+            (pdb.topology.atoms.len(), &pdb.notes[..]),
+            (1, &["line 2: 2 atoms behind this END are left out".to_owned()][..])
+        );
+        assert_eq!(parse(&[N, "END\n"].concat()).unwrap().notes, [""; 0]);
+    }
+
     #[test]
     fn boxes() {
         let cell = |line: &str| parse(&format!("{line}\n{N}")).unwrap().cell;
@@ -353,7 +403,8 @@ ENDMDL
         }
         assert_eq!(
             message(&N.replace("  2  ", " A2  ")),
-            "x.pdb: line 1: residue number (columns 23 to 26) is \"A2\", expected a whole number"
+            "x.pdb: line 1: residue number (columns 23 to 26) is \"A2\", expected a whole number (decimal or hybrid-36), or nothing: are \
+             the columns shifted?"
         );
         assert_eq!(message(&N.replace(" N  ", "    ")), "x.pdb: line 1: has no atom name (columns 13 to 16)");
         assert_eq!(message(&N.replace("ALA A", "ALé A")), "x.pdb: line 1: holds characters that are not ASCII");

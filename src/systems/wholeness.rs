@@ -82,7 +82,9 @@ fn cause(topology: &Topology, broken: &[&[f64]], scale: f64) -> String {
     // A cut bond is long, and of few: the box is a few nm.
     let cut = all.iter().filter(|ratios| ratios.iter().any(|r| *r > 4.0)).count();
     if 2 * cut > all.len() {
-        return "a few bonds are very long: molecules cut by a periodic box? Make them whole, or keep the box in the file".into();
+        return "a few bonds are very long: molecules cut by a periodic box? Make them whole, or keep the box in the file (an \
+                array `box`, [n, 3, 3], lengths [n, 3] or lengths and angles [n, 6], one for all frames or one for each)"
+            .into();
     }
     "some bonds are broken".into()
 }
@@ -107,39 +109,48 @@ fn shares(cell: &Cell) -> Option<Cell> {
     solid.then(|| [cross(b, c), cross(c, a), cross(a, b)].map(|v| v.map(|x| x / volume)))
 }
 
-/// Makes the molecules of a frame `x [atoms, 3]` whole: every atom is put next to the one that it is bonded to. A box
-/// without volume changes nothing.
+/// Makes the molecules of a frame `x [atoms, 3]` whole: every atom is put next to the one that it is bonded to, every further
+/// molecule in the image whose centre is nearest to that of the first. A box without volume changes nothing.
 pub fn make_whole(neighbours: &[Vec<usize>], x: &mut [f64], cell: &Cell) {
     let Some(shares) = shares(cell) else { return };
     let triangular = is_triangular(cell);
+    // Moves some atoms by whole boxes, so that they come as near as they can. Atoms that are near stay where they are, to the last
+    // digit. From the last vector to the first: each leaves the coordinates behind its own alone.
+    let bring = |mut apart: [f64; 3], atoms: &[usize], x: &mut [f64]| {
+        for (c, vector) in cell.iter().enumerate().rev() {
+            let turns = if triangular {
+                (apart[c] / vector[c]).round()
+            } else {
+                apart.iter().zip(shares[c]).map(|(d, s)| d * s).sum::<f64>().round()
+            };
+            if turns != 0.0 {
+                (0..3).for_each(|k| apart[k] -= turns * vector[k]);
+                atoms.iter().for_each(|b| (0..3).for_each(|k| x[3 * b + k] -= turns * vector[k]));
+            }
+        }
+    };
+    let centre = |atoms: &[usize], x: &[f64]| -> [f64; 3] {
+        std::array::from_fn(|k| atoms.iter().map(|a| x[3 * a + k]).sum::<f64>() / atoms.len() as f64)
+    };
     let mut placed = vec![false; neighbours.len()];
-    let mut stack = Vec::new();
+    let mut home = None;
     for first in 0..neighbours.len() {
         if std::mem::replace(&mut placed[first], true) {
             continue;
         }
-        stack.push(first);
-        while let Some(a) = stack.pop() {
+        let (mut molecule, mut next) = (vec![first], 0);
+        while let Some(&a) = molecule.get(next) {
+            next += 1;
             for &b in &neighbours[a] {
-                if std::mem::replace(&mut placed[b], true) {
-                    continue;
+                if !std::mem::replace(&mut placed[b], true) {
+                    bring(std::array::from_fn(|k| x[3 * b + k] - x[3 * a + k]), &[b], x);
+                    molecule.push(b);
                 }
-                // From the last vector to the first: each leaves the coordinates behind its own alone.
-                for (c, vector) in cell.iter().enumerate().rev() {
-                    let apart: [f64; 3] = std::array::from_fn(|k| x[3 * b + k] - x[3 * a + k]);
-                    let turns = if triangular {
-                        (apart[c] / vector[c]).round()
-                    } else {
-                        apart.iter().zip(shares[c]).map(|(d, s)| d * s).sum::<f64>().round()
-                    };
-                    // Atoms that are together stay where they are, to the last digit.
-                    if turns != 0.0 {
-                        (0..3).for_each(|k| x[3 * b + k] -= turns * vector[k]);
-                    }
-                }
-                stack.push(b);
             }
         }
+        let here = centre(&molecule, x);
+        let home = home.get_or_insert(here);
+        bring(std::array::from_fn(|k| here[k] - home[k]), &molecule, x);
     }
 }
 
@@ -153,8 +164,17 @@ pub fn cell_of([a, b, c]: [f64; 3], angles: [f64; 3]) -> Cell {
 }
 
 /// Names of arrays that hold a box for every frame, or one for all: vectors `[n, 3, 3]`, lengths `[n, 3]`, or lengths and
-/// angles in degrees `[n, 6]`.
-const BOXES: [&str; 6] = ["box", "cell", "unitcell_vectors", "dimensions", "unitcell_lengths", "cell_lengths"];
+/// angles in degrees `[n, 6]`; a single number is the length of a cube.
+const BOXES: [&str; 8] = [
+    "box",
+    "cell",
+    "box_vectors",
+    "cell_vectors",
+    "unitcell_vectors",
+    "dimensions",
+    "unitcell_lengths",
+    "cell_lengths",
+];
 /// Names of arrays with the angles `[n, 3]` that belong to lengths.
 const ANGLES: [&str; 2] = ["unitcell_angles", "cell_angles"];
 
@@ -162,7 +182,10 @@ const ANGLES: [&str; 2] = ["unitcell_angles", "cell_angles"];
 fn boxes(arrays: &Arrays, frames: usize) -> Option<Vec<Cell>> {
     let array = BOXES.iter().find_map(|name| arrays.get(*name))?;
     let angles = ANGLES.iter().find_map(|name| arrays.get(*name)).map(Array::to_f64);
-    let numbers = array.to_f64();
+    let mut numbers = array.to_f64();
+    if let [length] = numbers[..] {
+        numbers = vec![length; 3];
+    }
     let size = match array.shape[..] {
         // Three frames with lengths, and not one box: a box has zeros.
         [3, 3] if frames == 3 && numbers.iter().all(|x| *x > 0.0) => 3,
@@ -243,6 +266,23 @@ mod tests {
         assert_eq!(sort(topology, &[x, &flung, x].concat(), aldp.scale).kept, [0, 2]);
     }
 
+    /// Two molecules, the second one some boxes away and cut: together as they were. A box too far for that changes nothing.
+    #[test]
+    fn molecules_come_together() {
+        let neighbours = [vec![1], vec![0], vec![3], vec![2]];
+        let right = [0.1, 0.1, 0.1, 0.2, 0.1, 0.1, 0.5, 0.1, 0.1, 0.6, 0.1, 0.1];
+        for cell in [cell_of([1.5, 1.4, 1.3], [90.0; 3]), cell_of([1.5, 1.4, 1.3], [70.0, 80.0, 65.0])] {
+            let mut x = right;
+            (0..3).for_each(|k| x[6 + k] += 2.0 * cell[0][k] - cell[2][k]);
+            (0..3).for_each(|k| x[9 + k] -= cell[1][k]);
+            make_whole(&neighbours, &mut x, &cell);
+            assert!(x.iter().zip(&right).all(|(a, b)| (a - b).abs() < 1e-12), "{x:?}");
+        }
+        let mut x = right;
+        make_whole(&neighbours, &mut x, &cell_of([1.5, 1.4, 1.3], [90.0; 3]));
+        assert_eq!(x, right);
+    }
+
     /// The same box as vectors, turned vectors, lengths and angles, for all frames or for each: cut frames are whole again.
     #[test]
     fn boxes_of_any_form() {
@@ -263,7 +303,7 @@ mod tests {
         let array = |shape: &[usize], numbers: Vec<f64>| Array::f64(shape, numbers);
         let flat = |cell: Cell| cell.as_flattened().to_vec();
         let both = [lengths, angles].concat();
-        let files: [(Vec<(&str, Array)>, bool); 8] = [
+        let files: [(Vec<(&str, Array)>, bool); 9] = [
             (vec![("box", array(&[3, 3], flat(cell)))], false),
             (vec![("unitcell_vectors", array(&[4, 3, 3], flat(cell).repeat(4)))], false),
             (vec![("cell", array(&[3, 3], flat(cell.map(turn))))], true),
@@ -284,6 +324,7 @@ mod tests {
                 false,
             ),
             (vec![("box", array(&[9], flat(cell)))], false),
+            (vec![("box_vectors", array(&[4, 3, 3], flat(cell).repeat(4)))], false),
         ];
         for (arrays, turned) in files {
             let names: Vec<&str> = arrays.iter().map(|(name, _)| *name).collect();
@@ -303,6 +344,11 @@ mod tests {
                 assert!(off < 1e-12, "{names:?}: {off}");
             }
         }
+        // A cube by its length.
+        let mut x = aldp.given.clone();
+        x[65] += 2.0;
+        assert_eq!(by_box(topology, &Arrays::from([("box".to_owned(), array(&[], vec![2.0]))]), &mut x), 1);
+        assert!(x.iter().zip(&aldp.given).all(|(a, b)| (a - b).abs() < 1e-12));
         // Three frames with lengths that differ; a box without volume changes nothing.
         let lengths = array(&[3, 3], vec![2.0, 2.0, 2.0, 2.1, 2.1, 2.1, 2.2, 2.2, 2.2]);
         assert_eq!(boxes(&Arrays::from([("box".to_owned(), lengths)]), 3).unwrap()[1], cell_of([2.1; 3], [90.0; 3]));

@@ -9,9 +9,9 @@ use pita_bench::plan::cost;
 use pita_bench::samplers::reference::Making;
 use pita_bench::samplers::{Context, build};
 use pita_bench::spec::{
-    AnnealSpec, FlowSpec, ForwardKlSpec, HotStartSpec, InitialSpec, Integrator, MdDataSpec, MdSpec, PitaSpec,
-    ReferenceSpec, RefineSpec, ReplicaExchangeSpec, ReverseKlSpec, RunSpec, SamplerSpec, StageSpec, Start, SystemSpec,
-    TabgIcSpec, TrainSpec, TrajectorySpec,
+    AnnealSpec, FlowSpec, ForwardKlSpec, HotStartSpec, InitialSpec, Integrator, MdDataSpec, MdSpec, PitaIcSpec,
+    PitaSpec, ReferenceSpec, RefineSpec, ReplicaExchangeSpec, ReverseKlSpec, RunSpec, SamplerSpec, StageSpec, Start,
+    SystemSpec, TabgIcSpec, TrainSpec, TrajectorySpec,
 };
 use pita_bench::systems;
 use serde_json::Value;
@@ -211,6 +211,36 @@ fn what_cannot_fit_is_refused_at_once() {
         assert!(named || message.contains("metrics.") || case[0].starts_with("metrics."), "{case:?}: {message}");
         // A second in release on an idle machine.
         assert!(took < Duration::from_secs(5), "{case:?}: {took:?}");
+    }
+}
+
+/// What a batch takes: bytes a row within a third of what runs were seen to hold (largest resident size, two batches apart).
+#[test]
+fn memory_of_a_batch() {
+    let of = |name: &str, sampler: SamplerSpec| {
+        let atoms = if name == "lj13" { 13 } else { 22 };
+        cost::run(&RunSpec { system: SystemSpec::named(name, 300.0), sampler }, atoms, name != "lj13").memory as f64
+    };
+    let flow = |hidden: usize, batch: usize| {
+        let reverse_kl = ReverseKlSpec { batch, ..ReverseKlSpec::default() };
+        let flow = FlowSpec { hidden, ..FlowSpec::default() };
+        of("aldp", SamplerSpec::TabgIc(TabgIcSpec { flow, reverse_kl, ..TabgIcSpec::default() }))
+    };
+    let score = |batch: usize| {
+        let mut spec = PitaIcSpec::default();
+        spec.train.batch = batch;
+        of("aldp", SamplerSpec::PitaIc(spec))
+    };
+    let cluster = |batch: usize| {
+        let train = TrainSpec { batch, ..TrainSpec::default() };
+        of("lj13", SamplerSpec::Pita(PitaSpec { train, ..PitaSpec::default() }))
+    };
+    let narrow = |batch: usize| flow(16, batch);
+    let wide = |batch: usize| flow(128, batch);
+    let seen: [(&dyn Fn(usize) -> f64, f64); 4] = [(&narrow, 79e3), (&wide, 111e3), (&score, 48e3), (&cluster, 9.8e3)];
+    for (memory, measured) in seen {
+        let row = (memory(1_100_000) - memory(100_000)) / 1e6;
+        assert!((row / measured - 1.0).abs() < 0.33, "{row} bytes a row, {measured} seen");
     }
 }
 

@@ -293,6 +293,22 @@ fn weights_in_all_metrics() {
     write_npz(&other, &arrays).unwrap();
     close(&[number(&of(&other, "energy-w1")[0], "reweighted")], &[9.614_761_960_5], 1e-8);
 
+    // One weight that is no number is named: nothing is judged without weights instead.
+    for (bad, word) in [(f64::NAN, "NaN"), (f64::INFINITY, "inf")] {
+        let mut broken = log.clone();
+        broken[7] = bad;
+        arrays.remove("weights");
+        arrays.insert("log_weight".into(), Array::f64(&[n], broken));
+        write_npz(&other, &arrays).unwrap();
+        let output = pita(&["eval", "--system", "aldp", "--temperature", "300", "--metrics", "energy-w1"])
+            .args(["--samples", other.to_str().unwrap(), "--reference", reference.to_str().unwrap()])
+            .output()
+            .unwrap();
+        let expected = format!("`log_weight` is {word} at entry 7");
+        assert!(output.status.code() == Some(13) && said(&output).contains(&expected), "{}", said(&output));
+    }
+    arrays.remove("log_weight");
+
     // Whole weights are copies of frames, in every metric that does not count samples.
     let counts: Vec<usize> = (0..n).map(|i| i * 7 % 4).collect();
     arrays.insert("weights".into(), Array::i64(&[n], counts.iter().map(|&c| c as i64).collect()));
@@ -385,6 +401,11 @@ fn references_with_tica_models() {
     let own = of("own.npz", &[]);
     assert!(own.iter().all(|v| v.is_some_and(|v| v > 0.0)), "{own:?}");
     assert_eq!(of("trajectory.npz", &["--contiguous", "--lag", "3"]), own);
+    // Positions of walkers are a trajectory for each of them.
+    arrays.remove("trajectory");
+    arrays.insert("positions".into(), Array { shape: vec![2, n / 2, 66], ..arrays["positions"].clone() });
+    write_npz(at("walkers.npz"), &arrays).unwrap();
+    assert_eq!(of("walkers.npz", &["--contiguous", "--lag", "3"]), own);
     // Without either, no metric asked for has a value: that is an error, and it says why.
     let output = pita(&["--quiet", "eval", "--system", "aldp", "--temperature", "300", "--bootstrap", "0"])
         .args(["--samples", &samples, "--reference", &at("plain.npz"), "--metrics", "tica-w1,tica-w2,tica-plain-w2"])

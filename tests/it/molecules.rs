@@ -157,10 +157,11 @@ fn single_precision() {
     assert!(worst < 1e-5, "{worst:e}");
 }
 
-/// HCT, GBn2, salt, the text of OBC1 before 2019; GBn, cutoffs, and the text of the user guide (`siblings.py`).
+/// HCT, GBn2, salt, the text of OBC1 before 2019; GBn, cutoffs, the text of the user guide, sulphur, no solvent (`siblings.py`).
 #[test]
 fn generalised_born_by_meaning() {
-    let made = ["gbn", "gbn2_salt", "gbn_cutoff", "obc1_salt_cutoff", "hct_salt", "guide"];
+    let made =
+        ["gbn", "gbn2_salt", "gbn_cutoff", "obc1_salt_cutoff", "hct_salt", "guide", "gbn2_sulphur", "no_solvent"];
     for name in ["hct", "gbn2", "obc2_salt", "obc1_before_2019"].into_iter().chain(made) {
         right("18", &format!("{name}.xml"), &format!("{name}_expected.npz"));
     }

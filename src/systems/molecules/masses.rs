@@ -59,6 +59,9 @@ pub(super) fn symbols(
     let readings = [&restored, &field.masses].into_iter().filter_map(|masses| read(masses, said));
     let best = readings.max_by_key(|symbols| (usize::MAX - contradicted(symbols).len(), guessed(symbols)));
     let fits = structure_fits(field, x);
+    // One mass for all is the choice of who simulates, whatever element it would be.
+    let alike = field.masses.iter().all(|mass| *mass == field.masses[0]);
+    let best = best.filter(|symbols| !(alike && fits && !contradicted(symbols).is_empty()));
     let against = |atom: usize| {
         let (mass, says) = (field.masses[atom], said[atom].symbol());
         format!(
@@ -196,7 +199,8 @@ mod tests {
         for (atom, at) in [(1, 0.109), (2, -0.109), (3, 0.11), (4, 0.141), (5, 0.237)] {
             x[3 * atom] = at;
         }
-        for masses in [[50.0; 6], [15.023, 72.0, 1.0, 1.0, 16.0, 1.0]] {
+        // One mass for all, an element's or none's; beads.
+        for masses in [[50.0; 6], [1.0; 6], [12.0; 6], [40.08; 6], [15.023, 72.0, 1.0, 1.0, 16.0, 1.0]] {
             let (found, note) = symbols(&SAID, &methanol(masses), &x).unwrap();
             assert_eq!(found, ["Ca", "", "Hg", "Ho", "O", "H"]);
             assert!(note.unwrap().contains("elements are what the PDB file says"));

@@ -84,8 +84,10 @@ pub fn from_text(xml_path: &Path, xml: &str, pdb_path: &Path, pdb: &str) -> Resu
     let (field, topology) = (system.forcefield, &mut structure.topology);
     let (particles, atoms) = (field.atoms(), topology.atoms.len());
     if particles != atoms {
-        let message =
-            format!("the XML has {particles} particles, the PDB {atoms} atoms; write both from the same topology");
+        let notes: String = structure.notes.iter().map(|note| format!(" ({note})")).collect();
+        let message = format!(
+            "the XML has {particles} particles, the PDB {atoms} atoms{notes}; write both from the same topology"
+        );
         return Err(Error::shape(pdb_path, message));
     }
     let (symbols, odd) = masses::symbols(&structure.said, &field, &structure.positions)

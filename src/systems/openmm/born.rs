@@ -122,8 +122,9 @@ fn radii(force: &CustomGb<'_>, pool: &[f64], out: &mut GeneralizedBorn) -> Resul
     Ok(())
 }
 
-/// Charges, dielectrics and salt, from the energy of pairs; returns the column of the charges.
-fn pairs(force: &CustomGb<'_>, pool: &[f64], out: &mut GeneralizedBorn) -> Result<usize> {
+/// Charges, dielectrics and salt, from the energy of pairs; returns the column of the charges. `None` where pairs have no energy
+/// (a solvent that is no other dielectric): nothing is charged then.
+fn pairs(force: &CustomGb<'_>, pool: &[f64], out: &mut GeneralizedBorn) -> Result<Option<usize>> {
     let element = force.pairs.first().map_or(force.force, |term| term.element);
     let unknown = || force.unknown(element, "the energy of pairs of generalised Born");
     let mut p = force.parameters[0].clone();
@@ -139,7 +140,12 @@ fn pairs(force: &CustomGb<'_>, pool: &[f64], out: &mut GeneralizedBorn) -> Resul
         let [none, one, two] = [0.0, 1.0, 2.0].map(&mut with);
         none == Some(0.0) && one != Some(0.0) && one.zip(two).is_some_and(|(one, two)| same(2.0 * one, two))
     });
-    let charge = charge.ok_or_else(unknown)?;
+    let Some(charge) = charge else {
+        let rows = &force.parameters;
+        let nothing = |p: &Vec<f64>| rows.iter().all(|q| force.pair(p, q, 0.7, [SMALL; 2]) == Some(0.0));
+        out.charges = vec![0.0; rows.len()];
+        return if rows.iter().all(nothing) { Ok(None) } else { Err(unknown()) };
+    };
     (p[charge], q[charge]) = (1.0, 1.0);
     let shift = force.cutoff.map_or(0.0, f64::recip);
     // tau(f) at three distances with equal steps.
@@ -174,16 +180,18 @@ fn pairs(force: &CustomGb<'_>, pool: &[f64], out: &mut GeneralizedBorn) -> Resul
         return Err(unknown());
     }
     out.charges = force.column(charge);
-    Ok(charge)
+    Ok(Some(charge))
 }
 
 /// The surface term, from the energy of particles without charge.
-fn surface(force: &CustomGb<'_>, charge: usize, pool: &[f64], out: &mut GeneralizedBorn) -> Result<()> {
+fn surface(force: &CustomGb<'_>, charge: Option<usize>, pool: &[f64], out: &mut GeneralizedBorn) -> Result<()> {
     let element = force.own.first().map_or(force.force, |term| term.element);
     let b = 0.2;
     let uncharged = |row: &Vec<f64>| {
         let mut p = row.clone();
-        p[charge] = 0.0;
+        if let Some(charge) = charge {
+            p[charge] = 0.0;
+        }
         force.own(&p, b)
     };
     let energies: Option<Vec<f64>> = force.parameters.iter().map(uncharged).collect();
@@ -212,7 +220,7 @@ fn surface(force: &CustomGb<'_>, charge: usize, pool: &[f64], out: &mut Generali
 }
 
 /// Scaled radii and necks, from the integral over pairs.
-fn integral(force: &CustomGb<'_>, charge: usize, pool: &[f64], out: &mut GeneralizedBorn) -> Result<()> {
+fn integral(force: &CustomGb<'_>, charge: Option<usize>, pool: &[f64], out: &mut GeneralizedBorn) -> Result<()> {
     let unknown = || force.unknown(force.integral.0.element, "the descreening integral of HCT, OBC or GBn");
     let (rows, o) = (&force.parameters, &out.offset_radius);
     let n = rows.len();
@@ -228,12 +236,9 @@ fn integral(force: &CustomGb<'_>, charge: usize, pool: &[f64], out: &mut General
         })
     };
     let times = |a: &[f64], b: &[f64]| -> Vec<f64> { a.iter().zip(b).map(|(a, b)| a * b).collect() };
-    let columns = (0..rows[0].len()).filter(|&c| c != charge).map(|c| force.column(c));
+    let columns = (0..rows[0].len()).filter(|&c| Some(c) != charge).map(|c| force.column(c));
     let candidates = columns.flat_map(|column| [times(&column, o), times(&column, &rho), column]);
     let scaled = candidates.into_iter().find(|s| matches(s)).ok_or_else(unknown)?;
-    if let Some(i) = scaled.iter().position(|s| *s < 0.0) {
-        return Err(force.particles[i].error(format!("has a scaled radius of {} nm, expected 0 or above", scaled[i])));
-    }
     out.scaled_radius = scaled;
     out.neck = neck(force, pool, out, &rho)?;
     let inside =

@@ -45,3 +45,15 @@ for k in range(old.getNumParticles()):
     q,o,s=old.getParticleParameters(k); g.addParticle([q,o+0.009,s/o])
 system.removeForce(i); system.addForce(g)
 save('guide',system)
+# GBn2 with the screening of sulphur, which is negative (-0.703469), on two of the atoms; and a solvent that is none: the surface alone.
+def gb_of(system):
+    return [f for f in system.getForces() if isinstance(f,mm.CustomGBForce)][0]
+ff=app.ForceField('amber14/protein.ff14SB.xml','implicit/gbn2.xml')
+system=ff.createSystem(pdb.topology,nonbondedMethod=app.NoCutoff,constraints=None)
+g=gb_of(system)
+at={g.getPerParticleParameterName(k):k for k in range(g.getNumPerParticleParameters())}
+for k in (4,8):
+    p=list(g.getParticleParameters(k)); p[at['sr']]=-0.703469*p[at['or']]; g.setParticleParameters(k,p)
+save('gbn2_sulphur',system)
+ff=app.ForceField('amber14/protein.ff14SB.xml','implicit/obc2.xml')
+save('no_solvent',ff.createSystem(pdb.topology,nonbondedMethod=app.NoCutoff,constraints=None,solventDielectric=1.0))
