@@ -22,7 +22,7 @@ use std::path::Path;
 use crate::error::{Error, Result};
 
 pub use input::{Input, read_positions};
-pub use npz::{decode_npz, read_npz, write_npz};
+pub use npz::{decode_npz, read_npz, write_npz, write_npz_plain};
 pub use tensors::{decode_safetensors, encode_safetensors, read_safetensors, write_safetensors};
 use xtc::precision;
 pub use xtc::{decode_xtc, read_xtc, write_xtc};

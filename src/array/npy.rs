@@ -10,6 +10,9 @@ use super::{Array, Data, Problem, npy_header};
 /// First bytes of a file.
 pub(super) const MAGIC: &[u8] = b"\x93NUMPY";
 
+/// Bytes that are made room for before they are there.
+const MOST_AT_ONCE: usize = 64 << 20;
+
 /// Reads one array, of at most `size` bytes with its header.
 ///
 /// # Errors
@@ -25,7 +28,8 @@ pub(super) fn read(input: &mut impl Read, size: u64) -> Result<Array, Problem> {
     let shape: Vec<usize> = header.shape().iter().map(|&n| n as usize).collect();
     let expected = shape.iter().try_fold(kind.size(), |all, &n| all.checked_mul(n));
     let expected = expected.ok_or_else(|| Problem::Damage("extents beyond all bounds".into()))?;
-    let mut bytes = Vec::new();
+    // What a header promises is not believed without end.
+    let mut bytes = Vec::with_capacity(expected.min(MOST_AT_ONCE));
     input.take(expected as u64).read_to_end(&mut bytes).map_err(damage)?;
     if bytes.len() < expected {
         return Err(Problem::Damage(format!("cut short: {} bytes of {expected}", bytes.len())));

@@ -4,9 +4,9 @@ use std::io::{BufReader, Cursor, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use npyz::WriterBuilder;
-use npyz::zip::ZipArchive;
+use npyz::zip::{CompressionMethod, ZipArchive};
 
-use super::{Arrays, Data, Problem, Problems, npy};
+use super::{Array, Arrays, Data, Problem, Problems, npy};
 use crate::disk;
 use crate::error::{Error, Result};
 
@@ -86,20 +86,34 @@ pub(super) fn decode_all(mut file: impl Read + Seek, path: &Path) -> Result<(Arr
 /// # Errors
 /// [`Error::Io`] when the file cannot be written.
 pub fn write_npz(path: impl AsRef<Path>, arrays: &Arrays) -> Result<()> {
-    let path = path.as_ref();
-    let bytes = encode(arrays).map_err(Error::io(path))?;
+    write(path.as_ref(), arrays, CompressionMethod::Deflated)
+}
+
+/// The same, not deflated, as `numpy.savez` does: a tenth larger, and several times as fast.
+///
+/// # Errors
+/// See [`write_npz`].
+pub fn write_npz_plain(path: impl AsRef<Path>, arrays: &Arrays) -> Result<()> {
+    write(path.as_ref(), arrays, CompressionMethod::Stored)
+}
+
+fn write(path: &Path, arrays: &Arrays, method: CompressionMethod) -> Result<()> {
+    let bytes = encode(arrays, method).map_err(Error::io(path))?;
     disk::replace(path, |file| file.write_all(&bytes)).map_err(Error::io(path))
 }
 
 /// The bytes of the file. In memory first: the zip writer panics, or hides the system's reason, when a write fails. Array by array: its
 /// compressor takes longer to clear its buffer for a number than to compress it.
-fn encode(arrays: &Arrays) -> std::io::Result<Vec<u8>> {
-    let mut file = npyz::zip::ZipWriter::new(Cursor::new(Vec::new()));
+fn encode(arrays: &Arrays, method: CompressionMethod) -> std::io::Result<Vec<u8>> {
+    let size = |array: &Array| 8 * array.len() + 1_024;
+    let all = arrays.values().map(size).sum();
+    let mut file = npyz::zip::ZipWriter::new(Cursor::new(Vec::with_capacity(all)));
     // The default is the current time: the same arrays would give other bytes two seconds later.
     let options = npyz::zip::write::FileOptions::default().last_modified_time(npyz::zip::DateTime::default());
+    let options = options.compression_method(method);
     for (name, array) in arrays {
         let shape: Vec<u64> = array.shape.iter().map(|&n| n as u64).collect();
-        let mut bytes = Vec::new();
+        let mut bytes = Vec::with_capacity(size(array));
         macro_rules! put {
             ($v:expr) => {{
                 let mut w = npyz::WriteOptions::new().default_dtype().shape(&shape).writer(&mut bytes).begin_nd()?;
@@ -120,7 +134,6 @@ fn encode(arrays: &Arrays) -> std::io::Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Array;
     use super::*;
 
     #[test]
@@ -131,6 +144,8 @@ mod tests {
         arrays.insert("x".into(), Array::f64(&[2, 3], vec![1.0, -0.0, 3.5, f64::MAX, 5.0, 6.0]));
         arrays.insert("i".into(), Array::i64(&[], vec![-7]));
         arrays.insert("f".into(), Array::f32(&[0, 4], vec![]));
+        write_npz_plain(&path, &arrays).unwrap();
+        assert_eq!(read_npz(&path).unwrap(), arrays);
         write_npz(&path, &arrays).unwrap();
         assert_eq!(read_npz(&path).unwrap(), arrays);
         let bytes = std::fs::read(&path).unwrap();

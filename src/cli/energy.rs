@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::system::mend;
 use super::{DeviceArgs, Globals, SystemArgs, device, output};
-use crate::array::{Array, Arrays, Input, is_xtc, write_npz};
+use crate::array::{Array, Arrays, Input, is_xtc, write_npz_plain};
 use crate::error::{Error, Result};
 use crate::metrics::evaluate::energies;
 use crate::metrics::rounding::Rounding;
@@ -108,7 +108,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     }
     // Written beside its place and renamed: a full disk leaves no half file.
     let draft = args.output.with_extension("npz.tmp");
-    write_npz(&draft, &arrays).inspect_err(|_| drop(std::fs::remove_file(&draft)))?;
+    write_npz_plain(&draft, &arrays).inspect_err(|_| drop(std::fs::remove_file(&draft)))?;
     atomic::persist(&draft, &args.output)?;
     let bad = not_finite(&arrays, n);
     if globals.json {

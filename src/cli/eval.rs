@@ -106,7 +106,10 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         None => reference_set(globals, &asked, &spec)?,
     };
     let values = exec::with_bar("metrics", globals.quiet, |show| {
-        let judge = Judge::new(&system, &reference, &spec, args.seed)?;
+        let judge = Judge::new(&system, &reference, &spec, args.seed).map_err(|e| match (e, &args.reference) {
+            (Error::Data { message, .. }, Some(path)) => Error::data(path, message),
+            (other, _) => other,
+        })?;
         judge.reweighted((&samples, precision), walkers, &mut |done, all, id| {
             let (done, total) = (done as u64, all as u64);
             show(&Progress { done, total, phase: id.to_owned(), ..Progress::default() });

@@ -6,6 +6,7 @@
 
 use rayon::prelude::*;
 
+use crate::lanes::pool::Pool;
 use crate::real::Real;
 
 /// Frames per block: one AVX-512 register of f32, two of f64.
@@ -127,13 +128,16 @@ pub fn scatter<S, T: Real>(rows: &[Row<T>], dim: usize, frames: &mut [S], conver
 pub fn batch<T: Real, K: Kernel<T>>(kernel: &K, positions: &[T], forces: &mut [T], terms: &mut [T]) {
     let (dim, n_terms) = (3 * kernel.atoms(), kernel.terms());
     let chunk = TASK * LANES;
+    // Work is cut into many jobs; memory for all pairs of a large molecule is made once a thread.
+    let pool = Pool::default();
     positions
         .par_chunks(chunk * dim)
         .zip(forces.par_chunks_mut(chunk * dim))
         .zip(terms.par_chunks_mut(chunk * n_terms))
         .for_each_init(
-            || (kernel.scratch(), rows(dim), rows(dim), rows(n_terms)),
-            |(scratch, x, f, t), ((positions, forces), terms)| {
+            || pool.lend(|| (kernel.scratch(), rows(dim), rows(dim), rows(n_terms))),
+            |memory, ((positions, forces), terms)| {
+                let (scratch, x, f, t) = &mut **memory;
                 let blocks = positions
                     .chunks(LANES * dim)
                     .zip(forces.chunks_mut(LANES * dim))

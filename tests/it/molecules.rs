@@ -315,6 +315,11 @@ fn angstrom() {
     let output =
         pita(&["energy", "--system", "aldp", "--in", samples.to_str().unwrap(), "--out", out.to_str().unwrap()]);
     assert!(output.status.success() && text(&output).contains("Ångström"), "{}", text(&output));
+    // A reference in another unit is named, too.
+    let (x, of) = (samples.to_str().unwrap(), ["eval", "--system", "aldp", "--temperature", "300"]);
+    let output = pita(&[&of[..], &["--samples", reference.to_str().unwrap(), "--reference", x]].concat());
+    let said = text(&output);
+    assert!(!output.status.success() && said.contains("angstrom.npz: no frame is the molecule"), "{said}");
 }
 
 /// Threonine by a flow on internal coordinates: no draw is another stereoisomer.

@@ -29,11 +29,11 @@ impl Engine {
         Self { parameters: ff.clone(), double: Tables::new(ff), single: Tables::new(ff) }
     }
 
-    /// Floating-point operations of one f32 evaluation with forces, counted from the loops (a fused multiply-add is two;
-    /// divisions and square roots one; comparisons and selections none). Per pair: distance 12, Lennard-Jones and Coulomb
-    /// 22, descreening 2 x 69 + 4 (26 of the 69 in the logarithm), solvation energy 48 (22 in the exponential), chain
-    /// rule 4, forces 12; as if all pairs were within the cutoff. Per bond 25, angle 90, torsion 140 and 14 more for every periodicity, energy map of two torsions 400,
-    /// Born radius 60.
+    /// Floating-point operations of one f32 evaluation with forces, counted from the loops as if all pairs were within the
+    /// cutoff (a fused multiply-add is two; divisions and square roots one; comparisons and selections none). Per pair: distance
+    /// 12, Lennard-Jones and Coulomb 22, descreening 2 x 69 + 4 (26 of the 69 in the logarithm), solvation energy 48 (22 in the
+    /// exponential), chain rule 4, forces 12. Per bond 25, angle 90, torsion 140 and 14 more for every periodicity, energy map of
+    /// two torsions 400, Born radius 60.
     #[must_use]
     pub fn flops(&self) -> u64 {
         let t = &self.single;

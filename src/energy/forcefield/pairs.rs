@@ -2,7 +2,7 @@
 //!
 //! Passes run over [`TILE`] pairs at a time, which stay in the first cache; what later passes need of all pairs does not fit
 //! there for more than a few residues. A tile whose pairs are all beyond the cutoffs, in every frame of the block, ends with
-//! its distances: it would add zeros.
+//! its squared distances: it would add zeros.
 //!
 //! Pairs come in three classes, one after the other: plain ones (cut off), exceptions with parameters of their own (never
 //! cut off), and excluded ones, which only the solvation sees.
@@ -32,7 +32,7 @@ pub(super) struct Pairs<T> {
     plain: Vec<Coefficients<T>>,
     exceptions: Vec<Coefficients<T>>,
     cutoff: Option<T>,
-    /// From this distance on a plain pair feels nothing, not even through the solvent. `None`: it always does.
+    /// From this squared distance on a plain pair feels nothing, not even through the solvent. `None`: it always does.
     reach: Option<T>,
     krf: T,
     crf: T,
@@ -50,7 +50,7 @@ pub(super) fn tiles(n: usize) -> impl Iterator<Item = Range<usize>> {
 pub(super) struct PairRows<T> {
     /// Distance.
     pub r: Vec<Row<T>>,
-    /// Its inverse, of the pairs of the tile alone.
+    /// Its inverse (the squared distance at first), of the pairs of the tile alone.
     pub inv_r: Vec<Row<T>>,
     /// `dE/dr / r`, of near tiles.
     pub slope: Vec<Row<T>>,
@@ -124,14 +124,15 @@ impl<T: Real> Pairs<T> {
     /// Fills the distances of a tile, and sets every slope to that of Lennard-Jones and Coulomb; adds their energy. False for
     /// a tile beyond reach: nothing more is to be done with it.
     pub(super) fn start(&self, tile: &Range<usize>, x: &[Row<T>], rows: &mut PairRows<T>, sum: &mut Sum<T>) -> bool {
-        let r = &mut rows.r[tile.clone()];
-        distances(&self.atoms[tile.clone()], x, r, &mut rows.inv_r);
-        let far = tile.end <= self.plain.len() && self.reach.is_some_and(|reach| all_beyond(reach, r));
+        let inv_r = &mut rows.inv_r[..tile.len()];
+        squares(&self.atoms[tile.clone()], x, inv_r);
+        let far = tile.end <= self.plain.len() && self.reach.is_some_and(|reach| all_beyond(reach, inv_r));
         rows.far[tile.start / TILE] = far;
         if far {
             sum.added(tile.end - 1);
             return false;
         }
+        roots(inv_r, &mut rows.r[tile.clone()]);
         let (p, e) = (self.plain.len(), self.plain.len() + self.exceptions.len());
         let part = |from: usize, to: usize| tile.start.max(from)..tile.end.min(to).max(tile.start.max(from));
         let (plain, exceptions, excluded) = (part(0, p), part(p, e), part(e, usize::MAX));
@@ -152,18 +153,19 @@ impl<T: Real> Pairs<T> {
     }
 }
 
-/// The larger of the cutoffs, nm; `None` where one of them is missing.
+/// The square of the larger cutoff, nm^2, and a little more, so that rounding cannot bring a pair beyond it back inside; `None`
+/// where a cutoff is missing.
 fn reach(ff: &params::ForceField) -> Option<f64> {
     let direct = ff.nonbonded.as_ref().map_or(Some(0.0), |nb| Some(nb.cutoff?.distance));
     let solvent = ff.gb.as_ref().map_or(Some(0.0), |gb| gb.cutoff);
-    Some(direct?.max(solvent?))
+    Some(direct?.max(solvent?).powi(2) * (1.0 + 1e-5))
 }
 
-/// Whether all distances are at least this; one that is no number is not.
+/// Whether all numbers are at least this; one that is none is not.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
-fn all_beyond<T: Real>(reach: T, r: &[Row<T>]) -> bool {
+fn all_beyond<T: Real>(reach: T, squares: &[Row<T>]) -> bool {
     let mut beyond = true;
-    for row in r {
+    for row in squares {
         for l in 0..LANES {
             beyond &= row.0[l] >= reach;
         }
@@ -172,20 +174,29 @@ fn all_beyond<T: Real>(reach: T, r: &[Row<T>]) -> bool {
 }
 
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
-fn distances<T: Real>(pairs: &[[usize; 2]], x: &[Row<T>], r: &mut [Row<T>], inv_r: &mut [Row<T>]) {
+fn squares<T: Real>(pairs: &[[usize; 2]], x: &[Row<T>], squares: &mut [Row<T>]) {
     let least = T::from_f64(LEAST_SQUARE);
     let points = x.as_chunks::<3>().0;
-    for ((&[i, j], r), inv_r) in pairs.iter().zip(r).zip(inv_r) {
+    for (&[i, j], out) in pairs.iter().zip(squares) {
         let (xi, xj) = (&points[i], &points[j]);
         for l in 0..LANES {
             let dx = xi[0].0[l] - xj[0].0[l];
             let dy = xi[1].0[l] - xj[1].0[l];
             let dz = xi[2].0[l] - xj[2].0[l];
             let square = dx.fma(dx, dy.fma(dy, dz * dz));
-            let square = if square > least { square } else { least };
-            let inverse = T::ONE / square.sqrt();
-            inv_r.0[l] = inverse;
-            r.0[l] = square * inverse;
+            out.0[l] = if square > least { square } else { least };
+        }
+    }
+}
+
+/// Distances, and their inverses in place of their squares.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
+fn roots<T: Real>(squares: &mut [Row<T>], r: &mut [Row<T>]) {
+    for (square, r) in squares.iter_mut().zip(r) {
+        for l in 0..LANES {
+            let inverse = T::ONE / square.0[l].sqrt();
+            r.0[l] = square.0[l] * inverse;
+            square.0[l] = inverse;
         }
     }
 }
