@@ -7,19 +7,13 @@ The PyTorch side is written from the formulas alone (both networks, both heads o
 mode, f32, gradient of a gradient through autograd, divergence by forward mode over all directions.
 """
 
-import argparse
-import json
 import math
-import os
-import pathlib
-import subprocess
-import tempfile
-import time
 
 import torch
 from safetensors.torch import load_file
 
-ROOT = pathlib.Path(__file__).parent.parent
+from beside_pytorch import bench, best
+
 TOLERANCE = 2e-4  # of the largest entry, f32 against f32
 
 
@@ -158,16 +152,6 @@ def kernel_ratio(net, score, energy_net, g):
     return energy(net, energy_net, h, denoise(net, score, h, x, beta), beta)
 
 
-def best(f, rounds=3):
-    f()
-    least = math.inf
-    for _ in range(rounds):
-        start = time.process_time()
-        f()
-        least = min(least, time.process_time() - start)
-    return least
-
-
 def close(what, got, want, size=None):
     size = float(want.abs().max()) if size is None else size
     error = float((got.detach() - want).abs().max()) / size
@@ -187,29 +171,19 @@ def compare(name, net, folder, ours):
     close("loss", total, g["loss"][0])
     flat = lambda tensors: torch.cat([t.flatten() for t in tensors])
     close("gradient", flat(torch.zeros_like(w) if t is None else t for t, w in zip(grads, want)), flat(want))
-    seconds = {"training": best(lambda: training(net, score, energy_net, g))}
+    seconds = {"training": best(lambda: training(net, score, energy_net, g), repeats=3)}
     for w in (*score.values(), *energy_net.values()):
         w.requires_grad_(False)
     for what, got in zip(["U", "grad_U", "dU_dh", "D", "div_score"], annealing(net, score, energy_net, g)):
         close(what, got, g["anneal." + what])
-    seconds["annealing"] = best(lambda: annealing(net, score, energy_net, g))
+    seconds["annealing"] = best(lambda: annealing(net, score, energy_net, g), repeats=3)
     close("ratio U", kernel_ratio(net, score, energy_net, g), g["ratio.U"])
-    seconds["kernel-ratio"] = best(lambda: kernel_ratio(net, score, energy_net, g))
+    seconds["kernel-ratio"] = best(lambda: kernel_ratio(net, score, energy_net, g), repeats=3)
     return [(name, row, ours[name, row], theirs) for row, theirs in seconds.items()]
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--folder", type=pathlib.Path)
-    args = parser.parse_args()
-    torch.set_num_threads(1)
-    folder = args.folder
-    if folder is None:
-        folder = pathlib.Path(tempfile.mkdtemp())
-        env = {**os.environ, "PITA_BENCH_NETS": str(folder), "RAYON_NUM_THREADS": "1"}
-        done = subprocess.run(["cargo", "bench", "--bench", "nets"], cwd=ROOT, env=env, stdout=subprocess.PIPE, check=True)
-        (folder / "times.jsonl").write_bytes(done.stdout)
-    lines = [json.loads(line) for line in (folder / "times.jsonl").read_text().splitlines() if line.startswith("{")]
+    folder, lines = bench("nets", __doc__)
     ours = {(line["case"], line["row"]): line for line in lines if "row" in line}
     rows = []
     for name, net in [("egnn", egnn), ("dit22", dit), ("dit33", dit)]:

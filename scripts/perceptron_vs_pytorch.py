@@ -8,19 +8,14 @@ formulas alone, for eager mode in f32. A training step is loss, backward pass, c
 rows at one noise level. Seconds of wall, the best of eight rounds of twenty.
 """
 
-import argparse
-import json
 import math
-import os
-import pathlib
-import subprocess
-import tempfile
 import time
 
 import torch
 from safetensors.torch import load_file
 
-ROOT = pathlib.Path(__file__).parent.parent
+from beside_pytorch import bench, gradient_error
+
 NARROW, SCALE, HARMONICS, KNOTS_PER_LN = 51, 0.6, 4, 2.0  # a standard deviation on a circle is 0.6 rad
 SIGMA_MIN = 0.02
 TOLERANCE = 1e-4  # of the norm of the whole gradient, f32 against f32
@@ -66,17 +61,8 @@ def best(f, calls=20, rounds=8):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--folder", type=pathlib.Path, help="what `cargo bench --bench perceptron` wrote, and times.jsonl")
-    folder = parser.parse_args().folder
-    torch.set_num_threads(1)
-    if folder is None:
-        folder = pathlib.Path(tempfile.mkdtemp())
-        env = os.environ | {"PITA_BENCH_PERCEPTRON": str(folder), "RAYON_NUM_THREADS": "1"}
-        command = ["cargo", "bench", "--bench", "perceptron"]
-        out = subprocess.run(command, cwd=ROOT, env=env, check=True, stdout=subprocess.PIPE)
-        (folder / "times.jsonl").write_bytes(b"\n".join(l for l in out.stdout.splitlines() if l.startswith(b"{")) + b"\n")
-    times = {t["case"]: t for t in map(json.loads, (folder / "times.jsonl").read_text().splitlines())}
+    folder, lines = bench("perceptron", __doc__)
+    times = {line["case"]: line for line in lines}
     f = load_file(folder / "perceptron.safetensors")
     w = {k[2:]: v.float().requires_grad_() for k, v in f.items() if k.startswith("w.")}
     rows, targets, h = f["rows"], f["targets"], f["h"]
@@ -86,8 +72,7 @@ def main():
 
     value = loss()
     value.backward()
-    squares = [(((v.grad - f[f"gradient.{k}"]) ** 2).sum(), (f[f"gradient.{k}"] ** 2).sum()) for k, v in w.items()]
-    error = math.sqrt(sum(d for d, _ in squares) / sum(g for _, g in squares))
+    error = gradient_error(w, f)
     print(f"loss: {value.item():.6f} and {f['loss'].item():.6f}, gradient: {error:.1e}")
     assert abs(value.item() - f["loss"].item()) < 1e-5 * abs(value.item()) and error < TOLERANCE
 

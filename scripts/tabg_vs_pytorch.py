@@ -8,19 +8,13 @@ tensors, no loops over samples or coordinates. A training step is loss, backward
 way from latent points to the unit cube with log-determinants. `draw` is ours alone: prior, flow, decoding to atoms, density.
 """
 
-import argparse
-import json
 import math
-import os
-import pathlib
-import subprocess
-import tempfile
-import time
 
 import torch
 from safetensors.torch import load_file
 
-ROOT = pathlib.Path(__file__).parent.parent
+from beside_pytorch import bench, best, gradient_error
+
 BINS, MIN = 8, 1e-3
 TOLERANCE = 2e-4  # of the largest entry, f32 against f32
 # Of the norm of the whole gradient. Single entries say little: where rounding moves one row across the kink of a ReLU, a weight's
@@ -104,31 +98,13 @@ def negative_log_likelihood(w, f, rows, torsions):
     return (((normal - 0.5) ** 2).sum(-1) / 0.02 + constant - log).mean()
 
 
-def best(f, repeats=5):
-    f()
-    least = math.inf
-    for _ in range(repeats):
-        start = time.process_time()
-        f()
-        least = min(least, time.process_time() - start)
-    return least
-
-
 def worst(got, want):
     return ((got - want).abs().max() / want.abs().max()).item()
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--folder", type=pathlib.Path, help="what `cargo bench --bench flow` wrote, and times.jsonl")
-    folder = parser.parse_args().folder
-    torch.set_num_threads(1)
-    if folder is None:
-        folder = pathlib.Path(tempfile.mkdtemp())
-        env = os.environ | {"PITA_BENCH_FLOW": str(folder), "RAYON_NUM_THREADS": "1"}
-        out = subprocess.run(["cargo", "bench", "--bench", "flow"], cwd=ROOT, env=env, check=True, stdout=subprocess.PIPE)
-        (folder / "times.jsonl").write_bytes(b"\n".join(l for l in out.stdout.splitlines() if l.startswith(b"{")) + b"\n")
-    times = {t["case"]: t for t in map(json.loads, (folder / "times.jsonl").read_text().splitlines())}
+    folder, lines = bench("flow", __doc__)
+    times = {line["case"]: line for line in lines}
     f = load_file(folder / "flow.safetensors")
     w = {k[2:]: v.float().requires_grad_() for k, v in f.items() if k.startswith("w.")}
     torsions = f["rows"].shape[-1] - int((f["block0.a.circular_inputs"].numel() + f["block0.b.circular_inputs"].numel()))
@@ -144,8 +120,7 @@ def main():
 
     loss = negative_log_likelihood(w, f, f["rows"], torsions)
     loss.backward()
-    squares = [(((v.grad - f[f"gradient.{k}"]) ** 2).sum(), (f[f"gradient.{k}"] ** 2).sum()) for k, v in w.items()]
-    error = math.sqrt(sum(d for d, _ in squares) / sum(g for _, g in squares))
+    error = gradient_error(w, f)
     print(f"loss: {loss.item():.5f} and {f['loss'].item():.5f}, gradient: {error:.1e}")
     assert abs(loss.item() - f["loss"].item()) < TOLERANCE * abs(loss.item()) and error < GRADIENT_TOLERANCE
 

@@ -4,46 +4,29 @@
 
 #![allow(clippy::unwrap_used)] // helpers of tests
 
+mod common;
+
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use pita_bench::record::{self, Kind, RunDir, Status, claim, events};
 use pita_bench::store;
 use serde_json::Value;
 
+use common::place::{LJ13, json, program};
+
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/slurm_one_node.sh");
 
 /// Two long cells to be stopped and killed, four short ones beside them.
-const EXPERIMENT: &str = "
-seeds = [0, 1]
-[systems.lj13]
-temperature = 1.0
-[systems.lj13.reference]
-ladder = [2.0]
-copies = 2
-equilibration = 50
-stride = 5
-samples = 50
-[metrics]
-ids = [\"energy-w1\"]
-n = 50
-bootstrap = 0
-[samplers.long]
-kind = \"md\"
-walkers = 16
-equilibration = 0
-stride = 1_000
-samples = 1_200
-[samplers.short]
-kind = \"md\"
-walkers = 4
-equilibration = 10
-stride = 5
-samples = 50
-[sweep]
-\"samplers.short.step\" = [0.004, 0.005]
-";
+fn experiment() -> String {
+    format!(
+        "seeds = [0, 1]\n{LJ13}[samplers]\n\
+         long = {{ kind = \"md\", walkers = 16, equilibration = 0, stride = 1_000, samples = 1_200 }}\n\
+         short = {{ kind = \"md\", walkers = 4, equilibration = 10, stride = 5, samples = 50 }}\n\
+         [sweep]\n\"samplers.short.step\" = [0.004, 0.005]\n"
+    )
+}
 
 /// Slurm for the length of a test.
 struct Cluster {
@@ -86,9 +69,8 @@ impl Cluster {
 
     fn pita(&self, results: &Path, arguments: &[&str]) -> (i32, Value) {
         let mut command = self.command(env!("CARGO_BIN_EXE_pita-bench"));
-        let output: Output = command.arg("--results").arg(results).arg("--json").args(arguments).output().unwrap();
-        let value = serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {output:?}"));
-        (output.status.code().unwrap(), value)
+        let output = command.arg("--results").arg(results).arg("--json").args(arguments).output().unwrap();
+        (output.status.code().unwrap(), json(&output))
     }
 
     /// Whether Slurm has nothing more to do of this array. What a crash may leave (a drained node, a held task) is put right
@@ -144,7 +126,7 @@ fn an_array_stopped_killed_and_with_its_controller_gone() {
     let note = |what: &str| println!("{:5.1} s  {what}", began.elapsed().as_secs_f64());
     let dir = tempfile::tempdir().unwrap();
     let (file, results) = (dir.path().join("x.toml"), dir.path().join("results"));
-    std::fs::write(&file, EXPERIMENT).unwrap();
+    std::fs::write(&file, experiment()).unwrap();
     let file = file.to_str().unwrap();
     let submit =
         ["sweep", file, "--launcher", "slurm", "--sbatch=--time=5", "--checkpoint-every", "1", "--restarts", "3"];
@@ -248,9 +230,9 @@ fn a_plan_of_other_code_is_refused() {
 fn without_slurm_it_says_so() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("x.toml");
-    std::fs::write(&file, EXPERIMENT).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_pita-bench"));
-    command.arg("--results").arg(dir.path().join("results")).arg("sweep").arg(&file).args(["--launcher", "slurm"]);
+    std::fs::write(&file, experiment()).unwrap();
+    let asked = ["sweep", file.to_str().unwrap(), "--launcher", "slurm"];
+    let mut command = program(&dir.path().join("results"), &asked);
     let output = command.env("PATH", dir.path()).output().unwrap();
     let text = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.code() == Some(2) && text.contains("needs Slurm's commands"), "{text}");

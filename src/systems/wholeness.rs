@@ -3,6 +3,7 @@
 
 use super::Topology;
 use crate::array::{Array, Arrays};
+use crate::geometry::{cross, dot, norm};
 
 /// Bonds outside these shares of their rest length cannot be: more than 100 kT at 300 K for any bond.
 const POSSIBLE: std::ops::RangeInclusive<f64> = 0.5..=1.5;
@@ -99,12 +100,9 @@ fn is_triangular(cell: &Cell) -> bool {
 
 /// The matrix that takes a vector to its shares of the three of a box; `None` where the box has no volume.
 fn shares(cell: &Cell) -> Option<Cell> {
-    let cross =
-        |a: [f64; 3], b: [f64; 3]| [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]];
-    let dot = |a: [f64; 3], b: [f64; 3]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
     let [a, b, c] = *cell;
     let volume = dot(a, cross(b, c));
-    let size = [a, b, c].iter().map(|v| dot(*v, *v).sqrt()).product::<f64>();
+    let size = norm(a) * norm(b) * norm(c);
     let solid = size.is_finite() && volume.abs() > 1e-6 * size;
     solid.then(|| [cross(b, c), cross(c, a), cross(a, b)].map(|v| v.map(|x| x / volume)))
 }
@@ -118,11 +116,7 @@ pub fn make_whole(neighbours: &[Vec<usize>], x: &mut [f64], cell: &Cell) {
     // digit. From the last vector to the first: each leaves the coordinates behind its own alone.
     let bring = |mut apart: [f64; 3], atoms: &[usize], x: &mut [f64]| {
         for (c, vector) in cell.iter().enumerate().rev() {
-            let turns = if triangular {
-                (apart[c] / vector[c]).round()
-            } else {
-                apart.iter().zip(shares[c]).map(|(d, s)| d * s).sum::<f64>().round()
-            };
+            let turns = if triangular { (apart[c] / vector[c]).round() } else { dot(apart, shares[c]).round() };
             if turns != 0.0 {
                 (0..3).for_each(|k| apart[k] -= turns * vector[k]);
                 atoms.iter().for_each(|b| (0..3).for_each(|k| x[3 * b + k] -= turns * vector[k]));

@@ -5,8 +5,9 @@
 //! came out) and prints one JSON line per row: CPU seconds, best of several.
 #![allow(clippy::unwrap_used)] // a bench may fail
 
+mod clock;
+
 use std::path::Path;
-use std::time::Instant;
 
 use criterion::{Criterion, Throughput};
 use pita_bench::array::{Array, Arrays, write_safetensors};
@@ -16,6 +17,8 @@ use pita_bench::rng::{Purpose, Stream};
 use pita_bench::samplers::tabg::trainer::{Pace, Trainer};
 use pita_bench::samplers::tabg::{Generator, InternalModel};
 use pita_bench::systems;
+
+use clock::best;
 
 /// Rows of a training step.
 const BATCH: usize = 2_048;
@@ -66,29 +69,6 @@ fn main() {
     criterion.final_summary();
 }
 
-/// CPU seconds of this process so far, all threads; wall seconds where the system does not tell.
-fn cpu_seconds(start: Instant) -> f64 {
-    let of = |path: std::path::PathBuf| -> Option<f64> {
-        let text = std::fs::read_to_string(path.join("schedstat")).ok()?;
-        Some(text.split_whitespace().next()?.parse::<f64>().ok()? * 1e-9)
-    };
-    let all = std::fs::read_dir("/proc/self/task").ok().map(|tasks| tasks.flatten().filter_map(|t| of(t.path())).sum());
-    all.unwrap_or_else(|| start.elapsed().as_secs_f64())
-}
-
-/// Best of five, after a first.
-fn best(mut f: impl FnMut()) -> f64 {
-    f();
-    let start = Instant::now();
-    let mut least = f64::INFINITY;
-    for _ in 0..5 {
-        let before = cpu_seconds(start);
-        f();
-        least = least.min(cpu_seconds(start) - before);
-    }
-    least
-}
-
 fn beside_pytorch(model: &mut InternalModel, trainer: &mut Trainer, rows: &[f32], folder: &Path) {
     let shape = model.flow.shape.clone();
     let mut file: Arrays = Weights::to_arrays(&shape.packing, &trainer.weights.packed, "w.");
@@ -112,7 +92,7 @@ fn beside_pytorch(model: &mut InternalModel, trainer: &mut Trainer, rows: &[f32]
     }
     file.insert("z".into(), Array::f32(&[DRAWS, dim], z.clone()));
     let mut log_det = vec![0.0; DRAWS];
-    let sampling = best(|| {
+    let (sampling, _) = best(|| {
         let mut u = z.clone();
         model.flow.apply(Toward::Data, &trainer.weights, &mut u, &mut log_det);
         file.insert("u".into(), Array::f32(&[DRAWS, dim], u));
@@ -129,9 +109,9 @@ fn beside_pytorch(model: &mut InternalModel, trainer: &mut Trainer, rows: &[f32]
     file.insert("loss".into(), Array::f64(&[], vec![loss - molecule / BATCH as f64]));
     write_safetensors(folder.join("flow.safetensors"), &file).unwrap();
 
-    let training = best(|| assert!(step(model, trainer, rows).is_finite()));
+    let (training, _) = best(|| assert!(step(model, trainer, rows).is_finite()));
     let items: Vec<u32> = (0..DRAWS as u32).collect();
-    let drawing = best(|| assert_eq!(model.draw(&trainer.weights, &stream, &items).log_q.len(), DRAWS));
+    let (drawing, _) = best(|| assert_eq!(model.draw(&trainer.weights, &stream, &items).log_q.len(), DRAWS));
     let parameters = shape.packing.layout.len();
     assert!(shape.packing.lanes * H >= parameters);
     for (name, rows, seconds) in [("train", BATCH, training), ("sample", DRAWS, sampling), ("draw", DRAWS, drawing)] {

@@ -3,8 +3,9 @@
 //! `PITA_BENCH_NETS=FOLDER RAYON_NUM_THREADS=1 cargo bench --bench nets` writes `FOLDER/<case>.safetensors` (parameters of
 //! both nets, inputs, what came out) and prints one JSON line per row: CPU and wall seconds, best of several.
 
+mod clock;
+
 use std::path::Path;
-use std::time::Instant;
 
 use pita_bench::array::{Array, Arrays, write_safetensors};
 use pita_bench::diffusion::Elucidating;
@@ -12,6 +13,8 @@ use pita_bench::nn::{self, Backbone};
 use pita_bench::rng::{Purpose, Stream};
 use pita_bench::samplers::pita::loss::{Batch, LossWeights, Pair, loss};
 use pita_bench::spec::{Engine, NetSpec};
+
+use clock::best;
 
 /// A network and the sizes of its two steps.
 struct Case {
@@ -29,30 +32,6 @@ fn normal(n: usize, step: u64) -> Vec<f64> {
     let mut draws = Stream::new(1, Purpose::Init, step).at(0);
     // Rounded to f32: both sides start from the same numbers.
     (0..n).map(|_| f64::from(draws.normal() as f32)).collect()
-}
-
-/// CPU seconds of this process so far, all threads; wall seconds where the system does not tell.
-fn cpu_seconds(start: Instant) -> f64 {
-    let of = |path: std::path::PathBuf| -> Option<f64> {
-        let text = std::fs::read_to_string(path.join("schedstat")).ok()?;
-        Some(text.split_whitespace().next()?.parse::<f64>().ok()? * 1e-9)
-    };
-    let all = std::fs::read_dir("/proc/self/task").ok().map(|tasks| tasks.flatten().filter_map(|t| of(t.path())).sum());
-    all.unwrap_or_else(|| start.elapsed().as_secs_f64())
-}
-
-/// CPU and wall seconds, each the best of five after a first. With two threads, their ratio to the wall seconds of one
-/// says how well they share the work.
-fn best(mut f: impl FnMut()) -> (f64, f64) {
-    f();
-    let start = Instant::now();
-    let mut least = (f64::INFINITY, f64::INFINITY);
-    for _ in 0..5 {
-        let (cpu, wall) = (cpu_seconds(start), Instant::now());
-        f();
-        least = (least.0.min(cpu_seconds(start) - cpu), least.1.min(wall.elapsed().as_secs_f64()));
-    }
-    least
 }
 
 /// Most memory that this process has held so far, MiB; `None` where the system does not tell.

@@ -4,7 +4,9 @@
 
 pub mod browser;
 pub mod evaluator;
+pub mod golden_steps;
 pub mod place;
+pub mod sampling;
 pub mod synthetic;
 pub mod tabg;
 pub mod targets;
@@ -12,7 +14,6 @@ pub mod targets;
 use std::path::PathBuf;
 
 use pita_bench::array::{Arrays, read_safetensors};
-use pita_bench::samplers::{Context, Sampler};
 
 /// A folder of fixtures: that which the variable names, so that another set with the same layout can be checked, else ours.
 pub struct Fixtures(pub &'static str, pub &'static str);
@@ -48,18 +49,9 @@ pub fn facts(name: &str) -> serde_json::Value {
     GOLDEN.facts(name)
 }
 
-/// Samples of a sampler that is stopped after every step and begun anew from its state.
-pub fn in_pieces(ctx: &mut Context, begin: impl Fn(&Context) -> Box<dyn Sampler>) -> Arrays {
-    let mut sampler = begin(ctx);
-    loop {
-        let finished = sampler.step(ctx).unwrap().finished;
-        let state = sampler.state().unwrap();
-        sampler = begin(ctx);
-        sampler.restore(&state).unwrap();
-        if finished {
-            return sampler.samples().unwrap();
-        }
-    }
+/// A tensor as f64.
+pub fn f64s(file: &Arrays, name: &str) -> Vec<f64> {
+    file.get(name).unwrap_or_else(|| panic!("no {name}")).to_f64()
 }
 
 /// Largest absolute difference over the largest absolute entry of `want`.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 use pita_bench::record::{self, RunDir, manifest};
+use serde_json::Value;
 
 /// An experiment of three small runs.
 pub const TINY: &str = r#"
@@ -16,12 +17,19 @@ reference = { ladder = [4.0], copies = 4, equilibration = 100, stride = 5, sampl
 ids = ["energy-w1", "mean-energy"]
 n = 50
 bootstrap = 10
-[samplers.md]
-kind = "md"
-walkers = 4
-equilibration = 50
-stride = 5
-samples = 40
+[samplers]
+md = { kind = "md", walkers = 4, equilibration = 50, stride = 5, samples = 40 }
+"#;
+
+/// LJ-13 with a small reference, and one metric of little work.
+pub const LJ13: &str = r#"
+[systems.lj13]
+temperature = 1.0
+reference = { ladder = [2.0], copies = 2, equilibration = 50, stride = 5, samples = 50 }
+[metrics]
+ids = ["energy-w1"]
+n = 50
+bootstrap = 0
 "#;
 
 /// A results folder and an experiment file.
@@ -44,9 +52,7 @@ impl Place {
 
     /// The program, at work in this results folder.
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_pita-bench"));
-        command.arg("--results").arg(self.results()).args(args);
-        command
+        program(&self.results(), args)
     }
 
     pub fn run(&self, args: &[&str]) -> Output {
@@ -95,6 +101,18 @@ impl Place {
     }
 }
 
+/// The program, at work in a results folder.
+pub fn program(results: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pita-bench"));
+    command.arg("--results").arg(results).args(args);
+    command
+}
+
+/// The same, run to its end.
+pub fn pita(results: &Path, args: &[&str]) -> Output {
+    program(results, args).output().unwrap()
+}
+
 /// The manifest of a run without what is its own: log and provenance.
 pub fn sealed(run: &RunDir) -> String {
     let lines = manifest::read(&run.path).unwrap_or_default().into_iter();
@@ -119,6 +137,25 @@ pub fn copy(from: &Path, to: &Path) {
 /// Everything that a process said.
 pub fn text(output: &Output) -> String {
     format!("{}\n{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// Its exit code: it was not ended by a signal.
+#[track_caller]
+pub fn code(output: &Output) -> i32 {
+    output.status.code().unwrap_or_else(|| panic!("ended by a signal: {}", text(output)))
+}
+
+/// What it printed: it ended well.
+#[track_caller]
+pub fn printed(output: &Output) -> String {
+    ends_with(output, 0);
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+/// The one JSON value on stdout.
+#[track_caller]
+pub fn json(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {}", text(output)))
 }
 
 #[track_caller]

@@ -41,8 +41,8 @@ fn put(run: &RunDir, name: &str, value: &impl Serialize) {
 }
 
 impl Made {
-    /// Writes the run folder, complete; nothing is synced.
-    pub fn write(&self, results: &Path) -> RunDir {
+    /// Makes the run folder, with nothing but what was asked for.
+    pub fn begin(&self, results: &Path) -> (RunDir, Request) {
         let sampler = SamplerSpec::Md(MdSpec { stride: self.stride, ..MdSpec::default() });
         let spec = RunSpec { system: SystemSpec::named("lj13", 1.0), sampler };
         let digest = identity::spec_digest(&spec);
@@ -55,8 +55,15 @@ impl Made {
             label: "MD".into(),
             swept: vec![("stride".into(), self.stride.to_string())],
         };
-        let yardstick = Yardstick::new(&spec.system, &EvalSpec::default(), None).unwrap();
-        put(&run, "spec.json", &Request { spec_digest: digest.clone(), seed: self.seed, labels, spec });
+        let request = Request { spec_digest: digest, seed: self.seed, labels, spec };
+        put(&run, "spec.json", &request);
+        (run, request)
+    }
+
+    /// Writes the run folder, complete; nothing is synced.
+    pub fn write(&self, results: &Path) -> RunDir {
+        let (run, request) = self.begin(results);
+        let yardstick = Yardstick::new(&request.spec.system, &EvalSpec::default(), None).unwrap();
         let code = self.revision.repeat(2)[..64].to_owned();
         let session = Session {
             code_digest: code.clone(),
@@ -67,7 +74,7 @@ impl Made {
             recording_seconds: Some(0.25),
         };
         let provenance = Provenance {
-            spec_digest: digest,
+            spec_digest: request.spec_digest,
             code_digest: code.clone(),
             sampling_digest: code.clone(),
             evaluation_digest: code.clone(),
@@ -77,7 +84,7 @@ impl Made {
             sessions: vec![session],
         };
         put(&run, "provenance.json", &provenance);
-        let counts = Counts([(Purpose::Sampling, 1_234_567)].into());
+        let counts = Counts([(Purpose::Sampling, 1_234_567), (Purpose::Evaluation, 5)].into());
         put(&run, "counts.json", &counts);
         let event = events::Event {
             n: 0,

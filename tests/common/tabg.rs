@@ -6,7 +6,7 @@ use pita_bench::flow::{Counts, Flow, Shape, Weights};
 use pita_bench::real::Real;
 use pita_bench::systems::{self, System};
 
-use super::Fixtures;
+use super::{Fixtures, f64s};
 
 const GOLDEN: Fixtures = Fixtures("PITA_BENCH_GOLDEN_TABG", "golden_tabg");
 
@@ -18,11 +18,6 @@ pub fn golden(name: &str) -> Arrays {
 /// Facts about them.
 pub fn facts(name: &str) -> serde_json::Value {
     GOLDEN.facts(name)
-}
-
-/// A tensor as f64.
-pub fn f64s(file: &Arrays, name: &str) -> Vec<f64> {
-    file.get(name).unwrap_or_else(|| panic!("no {name}")).to_f64()
 }
 
 /// An integer tensor.

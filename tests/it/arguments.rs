@@ -24,12 +24,8 @@ const EXPERIMENT: &str = "
 [systems.lj13]
 temperature = 1.0
 reference = { ladder = [2.0], copies = 2, equilibration = 10, stride = 2, samples = 40 }
-[samplers.md]
-kind = \"md\"
-walkers = 2
-equilibration = 10
-stride = 2
-samples = 40
+[samplers]
+md = { kind = \"md\", walkers = 2, equilibration = 10, stride = 2, samples = 40 }
 [metrics]
 ids = [\"energy-w1\"]
 ";

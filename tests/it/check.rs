@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Output;
 
-use crate::common::place::{Place, ends_with, text};
+use crate::common::place::{Place, ends_with, json, text};
 use pita_bench::check::{Bundle, Tier, Verdict};
 use pita_bench::config::{self, Experiment};
 use pita_bench::identity;
@@ -22,13 +22,8 @@ seeds = [0, 1, 2, 3]
 [systems.lj13]
 temperature = 2.0
 reference = { ladder = [4.0], copies = 8, equilibration = 400, stride = 10, samples = 400 }
-[samplers.md]
-kind = "md"
-label = "MD"
-walkers = 8
-equilibration = 500
-stride = 40
-samples = 200
+[samplers]
+md = { kind = "md", label = "MD", walkers = 8, equilibration = 500, stride = 40, samples = 200 }
 [metrics]
 ids = ["energy-w1", "mean-energy", "distance-w2"]
 n = 200
@@ -44,13 +39,8 @@ xml = "mine.xml"
 pdb = "mine.pdb"
 temperature = 300.0
 reference = { ladder = [450.0], step = 0.001, copies = 2, equilibration = 200, exchange_every = 20, stride = 20, samples = 60, trajectory = { walkers = 3, frames = 12, stride = 10, lag = 2 } }
-[samplers.md]
-kind = "md"
-step = 0.001
-walkers = 4
-equilibration = 100
-stride = 10
-samples = 60
+[samplers]
+md = { kind = "md", step = 0.001, walkers = 4, equilibration = 100, stride = 10, samples = 60 }
 [metrics]
 ids = ["energy-w1", "mean-energy"]
 n = 60
@@ -67,14 +57,10 @@ fn accept(place: &Place) {
     ends_with(&place.run(&["accept", &file, "--reason", "a test"]), 0);
 }
 
-fn value(output: &Output) -> Value {
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {}", text(output)))
-}
-
 #[track_caller]
 fn says(output: &Output, verdict: Verdict, tiers: &[Tier]) -> Value {
     ends_with(output, verdict.exit_code().code());
-    let found = value(output);
+    let found = json(output);
     assert_eq!(found["report"]["verdict"], serde_json::json!(verdict), "{found:#}");
     assert_eq!(found["report"]["tiers"], serde_json::json!(tiers), "{found:#}");
     found
@@ -256,7 +242,7 @@ fn a_failed_cell_is_incomplete() {
     ends_with(&check(&place, &[]), 7);
     accept(&place);
     let accepted = load(&place, &[]);
-    std::fs::write(&place.experiment, LJ.replace("walkers = 8\n", "walkers = 8\nstep = 0.5\n")).unwrap();
+    std::fs::write(&place.experiment, LJ.replace("walkers = 8", "walkers = 8, step = 0.5")).unwrap();
     relabel(&bundle_folder(&place, "tiny"), &accepted, &load(&place, &[]));
     let found = says(&check(&place, &[]), Verdict::Incomplete, &[Tier::R2]);
     let message = found["report"]["findings"][0]["message"].as_str().unwrap();
@@ -289,7 +275,7 @@ fn a_damaged_verdict_stops_no_night() {
     let night = std::fs::read_dir(checks).unwrap().next().unwrap().unwrap().path();
     for content in ["", "{", "[[[["] {
         std::fs::write(night.join("verdict.json"), content).unwrap();
-        let found = value(&check(&place, &[]));
+        let found = json(&check(&place, &[]));
         assert_eq!(found["report"]["verdict"], "pass", "{found:#}");
         let warnings = found["report"]["warnings"].to_string();
         assert!(warnings.contains("verdict.json") && warnings.contains("left out of the history"), "{warnings}");

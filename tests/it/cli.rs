@@ -1,124 +1,50 @@
 //! Through the binary: verbs over recorded runs, exit codes, JSON on success and on failure.
 
-use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use pita_bench::array::{Array, read_positions, write_npz};
-use pita_bench::energy::{Counts, Purpose};
-use pita_bench::identity::{self, Yardstick};
-use pita_bench::record::evaluation::{self, Evaluation};
-use pita_bench::record::{EventLog, Kind, Labels, Provenance, Request, RunDir, Session, atomic, manifest};
-use pita_bench::spec::{EvalSpec, MdSpec, RunSpec, SamplerSpec, SystemSpec};
+use pita_bench::record::manifest;
 use pita_bench::store;
-use serde_json::{Value, json};
+
+use serde_json::json;
+
+use crate::common::place::{code, json, pita};
+use crate::common::synthetic::Made;
 
 const TABLE1: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/experiments/table1.toml");
-
-fn pita(results: &Path, args: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_pita-bench"));
-    command.arg("--results").arg(results).args(args).output().unwrap()
-}
-
-fn code(output: &Output) -> i32 {
-    output.status.code().unwrap_or_else(|| panic!("ended by a signal: {output:?}"))
-}
-
-/// The one JSON value on stdout.
-fn value(output: &Output) -> Value {
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {output:?}"))
-}
-
-/// A complete run with a metric at `x`, made by hand.
-fn synthetic(results: &Path, stride: usize, seed: u64, x: f64, whole: bool) -> RunDir {
-    let sampler = SamplerSpec::Md(MdSpec { stride, ..MdSpec::default() });
-    let spec = RunSpec { system: SystemSpec::named("lj13", 1.0), sampler };
-    let digest = identity::spec_digest(&spec);
-    let run = RunDir::new(results, &digest, seed, 1);
-    std::fs::create_dir_all(&run.path).unwrap();
-    let labels = Labels {
-        experiment: "synthetic".into(),
-        system: "lj13".into(),
-        sampler: "md".into(),
-        label: "MD".into(),
-        swept: vec![("stride".into(), stride.to_string())],
-    };
-    let request = Request { spec_digest: digest.clone(), seed, labels, spec };
-    if !whole {
-        std::fs::write(run.file("spec.json"), serde_json::to_vec(&request).unwrap()).unwrap();
-        let line = |name: &&str| format!("{}  {name}\n", "0".repeat(64));
-        let text: String = ["counts.json", "samples.npz", "spec.json"].iter().map(line).collect();
-        std::fs::write(run.file(manifest::NAME), text).unwrap();
-        return run;
-    }
-    atomic::write_json(&run.file("spec.json"), &request).unwrap();
-    let (code, env) = (identity::code(), identity::env());
-    let session = Session {
-        code_digest: code.digest.clone(),
-        start: "s".into(),
-        end: None,
-        wall_seconds: 1.5,
-        recording_seconds: Some(0.25),
-        device: None,
-    };
-    let provenance = Provenance {
-        spec_digest: digest,
-        code_digest: code.digest.clone(),
-        sampling_digest: code.sampling.clone(),
-        evaluation_digest: code.evaluation.clone(),
-        env_digest: env.digest.clone(),
-        code: json!(code),
-        env: json!(env),
-        sessions: vec![session],
-    };
-    atomic::write_json(&run.file("provenance.json"), &provenance).unwrap();
-    let counts = Counts([(Purpose::Sampling, 1_234_567), (Purpose::Evaluation, 5)].into());
-    atomic::write_json(&run.file("counts.json"), &counts).unwrap();
-    let mut log = EventLog::open(&run.file("events.jsonl")).unwrap();
-    log.append(Kind::Scalars { step: 1, phase: "md".into(), values: [("u".to_owned(), Some(x))].into() }).unwrap();
-    log.append(Kind::Finished { step: 1, counts, samples: Some(1) }).unwrap();
-    write_npz(run.file("samples.npz"), &[("positions".to_owned(), Array::f64(&[1], vec![x]))].into()).unwrap();
-    let metric = json!({"id": "energy-w1", "version": 1, "unit": "kT", "direction": "lower", "value": x,
-        "lo": x - 0.1, "hi": x + 0.1, "floor": 0.01, "n_samples": 10, "reference": "r"});
-    manifest::write(&run.path).unwrap();
-    let eval = EvalSpec::default();
-    let yardstick = Yardstick::new(&request.spec.system, &eval, None).unwrap();
-    let evaluation = Evaluation { metrics: vec![metric], ..Evaluation::new(&yardstick, seed, &eval) };
-    evaluation::keep(&run, &evaluation).unwrap();
-    run
-}
 
 #[test]
 fn reading_verbs() {
     let dir = tempfile::tempdir().unwrap();
-    let a = synthetic(dir.path(), 100, 0, 1.0, true);
-    let b = synthetic(dir.path(), 200, 0, 2.0, true);
-    synthetic(dir.path(), 100, 1, 1.05, true);
+    let a = Made::default().write(dir.path());
+    let b = Made { stride: 200, value: 2.0, ..Made::default() }.write(dir.path());
+    Made { seed: 1, value: 1.05, ..Made::default() }.write(dir.path());
     let [id_a, id_b] = [&a, &b].map(|r| r.id.to_string());
 
-    let listed = value(&pita(dir.path(), &["ls", "--json"])); // without a database: it is made
+    let listed = json(&pita(dir.path(), &["ls", "--json"])); // without a database: it is made
     assert_eq!(listed.as_array().unwrap().len(), 3);
     assert!(listed.as_array().unwrap().iter().all(|r| r["evaluations"] == 1_234_567 && r["status"] == "complete"));
     let text = String::from_utf8(pita(dir.path(), &["ls", "--system", "lj13"]).stdout).unwrap();
     assert!(text.lines().count() == 4 && text.contains("1,234,567"), "{text}");
     assert_eq!(code(&pita(dir.path(), &["ls", "--system", "al3"])), 4);
 
-    let shown = value(&pita(dir.path(), &["show", &id_b[..5], "--json"]));
+    let shown = json(&pita(dir.path(), &["show", &id_b[..5], "--json"]));
     assert_eq!((&shown["run"]["id"], &shown["counts"]["sampling"]), (&json!(id_b), &json!(1_234_567)));
     assert_eq!(shown["files"]["samples.npz"].as_str().unwrap().len(), 64);
     assert!(String::from_utf8(pita(dir.path(), &["show", &id_b]).stdout).unwrap().contains("energy-w1"));
 
     let ambiguous = pita(dir.path(), &["show", &id_a[..9], "--json"]);
-    assert_eq!((code(&ambiguous), &value(&ambiguous)["error"]["exit_code"]), (2, &json!(2)));
-    assert!(value(&ambiguous)["error"]["message"].as_str().unwrap().contains(&id_a));
+    assert_eq!((code(&ambiguous), &json(&ambiguous)["error"]["exit_code"]), (2, &json!(2)));
+    assert!(json(&ambiguous)["error"]["message"].as_str().unwrap().contains(&id_a));
     assert_eq!(code(&pita(dir.path(), &["show", "zzz"])), 4);
 
     let verdict =
-        |x: &str, y: &str| value(&pita(dir.path(), &["diff", x, y, "--json"]))["metrics"][0]["verdict"].clone();
+        |x: &str, y: &str| json(&pita(dir.path(), &["diff", x, y, "--json"]))["metrics"][0]["verdict"].clone();
     assert_eq!(verdict(&id_a, &id_b), "worse");
     assert_eq!(verdict(&id_b, &id_a), "better");
     assert_eq!(verdict(&id_a, &format!("{}-s1", &id_a[..8])), "tie");
-    let why = value(&pita(dir.path(), &["explain", &id_a, &id_b, "--json"]));
+    let why = json(&pita(dir.path(), &["explain", &id_a, &id_b, "--json"]));
     let fields: Vec<_> = why["differences"].as_array().unwrap().iter().map(|d| d["path"].clone()).collect();
     assert_eq!(fields, ["spec.sampler.stride"]);
 
@@ -126,11 +52,11 @@ fn reading_verbs() {
     let before = store::dump(&store::open(dir.path()).unwrap()).unwrap();
     std::fs::write(dir.path().join(store::NAME), "not a database ".repeat(1_000)).unwrap();
     assert_eq!(code(&pita(dir.path(), &["ls"])), 10);
-    assert_eq!(value(&pita(dir.path(), &["db", "rebuild", "--json"]))["runs"], 3);
+    assert_eq!(json(&pita(dir.path(), &["db", "rebuild", "--json"]))["runs"], 3);
     assert_eq!(store::dump(&store::open(dir.path()).unwrap()).unwrap(), before);
     std::fs::write(a.file("samples.npz"), "changed").unwrap();
     let damaged = pita(dir.path(), &["db", "verify", "--json"]);
-    assert_eq!((code(&damaged), value(&damaged)["intact"].as_u64()), (17, Some(2)));
+    assert_eq!((code(&damaged), json(&damaged)["intact"].as_u64()), (17, Some(2)));
 }
 
 #[test]
@@ -139,9 +65,9 @@ fn exit_codes() {
     assert_eq!(code(&pita(dir.path(), &["--help"])), 0);
     assert_eq!(code(&pita(dir.path(), &["nonsense"])), 2);
     let usage = pita(dir.path(), &["nonsense", "--json"]);
-    assert_eq!((code(&usage), &value(&usage)["error"]["exit_code"]), (2, &json!(2)));
+    assert_eq!((code(&usage), &json(&usage)["error"]["exit_code"]), (2, &json!(2)));
     let nothing = pita(dir.path(), &["ls", "--json"]);
-    assert_eq!((code(&nothing), &value(&nothing)["error"]["exit_code"]), (4, &json!(4)));
+    assert_eq!((code(&nothing), &json(&nothing)["error"]["exit_code"]), (4, &json!(4)));
     assert_eq!(code(&pita(dir.path(), &["sweep", "no-such-file.toml"])), 2);
 
     let connection = store::open(dir.path()).unwrap();
@@ -149,7 +75,7 @@ fn exit_codes() {
     connection.close().unwrap();
     // Read, with a word about it; never written.
     let refused = pita(dir.path(), &["db", "rebuild", "--json"]);
-    assert_eq!((code(&refused), &value(&refused)["error"]["exit_code"]), (16, &json!(16)));
+    assert_eq!((code(&refused), &json(&refused)["error"]["exit_code"]), (16, &json!(16)));
     let read = pita(dir.path(), &["ls"]);
     assert_eq!(code(&read), 4, "{read:?}");
     assert!(String::from_utf8_lossy(&read.stderr).contains("newer version of pita-bench"), "{read:?}");
@@ -159,7 +85,7 @@ fn exit_codes() {
 fn dry_run() {
     let dir = tempfile::tempdir().unwrap();
     let results = dir.path().join("results");
-    let plan = value(&pita(&results, &["sweep", TABLE1, "--dry-run", "--json"]));
+    let plan = json(&pita(&results, &["sweep", TABLE1, "--dry-run", "--json"]));
     let cells = plan["cells"].as_array().unwrap();
     assert!(!cells.is_empty() && cells.iter().all(|c| c["action"] == "run" && c["reason"] == "never run"), "{plan}");
     let text = String::from_utf8(pita(&results, &["sweep", TABLE1, "--dry-run"]).stdout).unwrap();
@@ -175,7 +101,7 @@ fn dry_run_beyond() {
     let beyond = concat!(env!("CARGO_MANIFEST_DIR"), "/experiments/beyond.toml");
     // Hours of single cells, of which two run at once.
     for (profile, seeds, hours) in [("quick", 1, 0.0..1.0), ("standard", 3, 8.0..20.0)] {
-        let plan = value(&pita(&results, &["sweep", beyond, "--profile", profile, "--dry-run", "--json"]));
+        let plan = json(&pita(&results, &["sweep", beyond, "--profile", profile, "--dry-run", "--json"]));
         let [cells, references] = ["cells", "references"].map(|key| plan[key].as_array().unwrap());
         // MALA on the cluster, dynamics on four molecules, three controls on all, two annealers on the alanines.
         assert_eq!((cells.len(), references.len()), (seeds * (1 + 4 + 3 * 5 + 2 * 3), 5), "{plan}");
@@ -189,7 +115,7 @@ fn dry_run_beyond() {
 fn a_read_only_folder() {
     let dir = tempfile::tempdir().unwrap();
     let results = dir.path().join("results");
-    synthetic(&results, 100, 0, 1.0, true);
+    Made::default().write(&results);
     assert_eq!(code(&pita(&results, &["ls"])), 0);
     let mut permissions = std::fs::metadata(&results).unwrap().permissions();
     permissions.set_readonly(true);
@@ -206,7 +132,7 @@ fn a_read_only_folder() {
 #[test]
 fn broken_pipe() {
     let dir = tempfile::tempdir().unwrap();
-    synthetic(dir.path(), 100, 0, 1.0, true);
+    Made::default().write(dir.path());
     for args in [["ls"].as_slice(), &["ls", "--json"], &["--help"]] {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
@@ -221,12 +147,15 @@ fn broken_pipe() {
 #[test]
 fn ls_of_ten_thousand_runs() {
     let dir = tempfile::tempdir().unwrap();
+    let files = ["counts.json", "samples.npz", "spec.json"];
+    let sealed: String = files.map(|name| format!("{}  {name}\n", "0".repeat(64))).concat();
     for stride in 1..=100 {
         for seed in 0..100 {
-            synthetic(dir.path(), stride, seed, 1.0, false);
+            let (run, _) = Made { stride, seed, ..Made::default() }.begin(dir.path());
+            std::fs::write(run.file(manifest::NAME), &sealed).unwrap();
         }
     }
-    assert_eq!(value(&pita(dir.path(), &["db", "rebuild", "--json"]))["runs"], 10_000);
+    assert_eq!(json(&pita(dir.path(), &["db", "rebuild", "--json"]))["runs"], 10_000);
     let began = Instant::now();
     let output = pita(dir.path(), &["ls"]);
     let took = began.elapsed();
@@ -298,7 +227,7 @@ fn transport_between_files() {
     let seam = std::f64::consts::TAU - 6.0;
     let cases = [("euclidean", "2", 10f64.sqrt()), ("torus", "2", (0.5 * (1.0 + seam * seam + 1.0)).sqrt())];
     for (metric, p, want) in cases {
-        let output = value(&ot("b.npz", &["--metric", metric, "-p", p]));
+        let output = json(&ot("b.npz", &["--metric", metric, "-p", p]));
         assert!((output["distance"].as_f64().unwrap() - want).abs() < 1e-14, "{output}");
         assert_eq!((output["n_a"].as_u64(), output["n_b"].as_u64()), (Some(2), Some(2)));
     }

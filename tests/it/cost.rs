@@ -9,14 +9,15 @@ use pita_bench::plan::cost;
 use pita_bench::samplers::reference::Making;
 use pita_bench::samplers::{Context, build};
 use pita_bench::spec::{
-    AnnealSpec, FlowSpec, ForwardKlSpec, HotStartSpec, InitialSpec, Integrator, MdDataSpec, MdSpec, PitaIcSpec,
-    PitaSpec, ReferenceSpec, RefineSpec, ReplicaExchangeSpec, ReverseKlSpec, RunSpec, SamplerSpec, StageSpec, Start,
-    SystemSpec, TabgIcSpec, TrainSpec, TrajectorySpec,
+    FlowSpec, ForwardKlSpec, HotStartSpec, Integrator, MdDataSpec, MdSpec, PitaIcSpec, PitaSpec, ReferenceSpec,
+    ReplicaExchangeSpec, ReverseKlSpec, RunSpec, SamplerSpec, StageSpec, Start, SystemSpec, TabgIcSpec, TrainSpec,
+    TrajectorySpec,
 };
 use pita_bench::systems;
 use serde_json::Value;
 
 use crate::common::place::Place;
+use crate::common::sampling::tiny_pita;
 
 fn context(system: &SystemSpec) -> Context {
     let system = Arc::new(systems::build(system).unwrap());
@@ -45,16 +46,7 @@ fn evaluations_are_known_to_the_last_one() {
         samples: 7,
         ..ReplicaExchangeSpec::default()
     };
-    let pita = PitaSpec {
-        ladder: vec![4.0, 3.0],
-        initial: InitialSpec { samples: 60, walkers: 20, equilibration: 200, stride: 5, ..InitialSpec::default() },
-        train: TrainSpec { first_steps: 25, steps: 12, batch: 8, ..TrainSpec::default() },
-        anneal: AnnealSpec { steps: 12, ..AnnealSpec::default() },
-        refine: RefineSpec { steps: 3, ..RefineSpec::default() },
-        particles: 40,
-        samples: 50,
-        ..PitaSpec::default()
-    };
+    let pita = tiny_pita();
     let tabg = TabgIcSpec {
         ladder: vec![1_200.0],
         flow: FlowSpec { blocks: 1, hidden: 32 },

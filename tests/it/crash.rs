@@ -21,12 +21,8 @@ reference = { ladder = [4.0], copies = 4, equilibration = 100, stride = 5, sampl
 ids = ["energy-w1", "mean-energy"]
 n = 100
 bootstrap = 20
-[samplers.md]
-kind = "md"
-walkers = 4
-equilibration = 2_000
-stride = 20
-samples = 1_000
+[samplers]
+md = { kind = "md", walkers = 4, equilibration = 2_000, stride = 20, samples = 1_000 }
 "#;
 
 /// A whole PITA: initial data, and training, annealing and refinement on two rungs.

@@ -16,12 +16,8 @@ seeds = [0]
 [systems.lj13]
 temperature = 1.0
 reference = { ladder = [2.0], copies = 2, equilibration = 100, stride = 2, samples = 200 }
-[samplers.md]
-kind = "md"
-walkers = 4
-equilibration = 10
-stride = 2
-samples = 200
+[samplers]
+md = { kind = "md", walkers = 4, equilibration = 10, stride = 2, samples = 200 }
 [samplers.smc]
 kind = "smc"
 ladder = [1.3, 1.1]

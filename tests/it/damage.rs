@@ -2,17 +2,12 @@
 //! joined by imports, and the damaged one is named with file and remedy. What is sealed is compared, and computed again.
 
 use std::path::Path;
-use std::process::Output;
 use std::time::{Duration, Instant};
 
-use crate::common::place::{Place, TINY, copy, ends_with, text};
+use crate::common::place::{Place, TINY, copy, ends_with, json as json_of, text};
 use pita_bench::array::{Array, read_npz, write_npz};
 use pita_bench::record::{RunDir, Status, atomic, evaluation, manifest};
 use serde_json::{Value, json};
-
-fn json_of(output: &Output) -> Value {
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {}", text(output)))
-}
 
 /// Three complete runs, one of which is to be hurt.
 fn place() -> (Place, Vec<RunDir>) {

@@ -16,13 +16,8 @@ seeds = [0, 1]
 [systems.lj13]
 temperature = 2.0
 reference = { ladder = [4.0], copies = 4, equilibration = 50, stride = 2, samples = 150 }
-[samplers.md]
-kind = "md"
-label = "MD"
-walkers = 4
-equilibration = 50
-stride = 4
-samples = 120
+[samplers]
+md = { kind = "md", label = "MD", walkers = 4, equilibration = 50, stride = 4, samples = 120 }
 [metrics]
 ids = ["energy-w1", "energy-w2", "mean-energy"]
 n = 64

@@ -57,6 +57,14 @@ const ELSEWHERE: [&str; 9] = [
     "report experiments/table1.toml --compare",
 ];
 
+/// A small PITA, where the texts below say so.
+const PITA: &str = "initial = { samples = 400, walkers = 40, equilibration = 100, stride = 10 }
+net = { width = 32, blocks = 1 }
+train = { first_steps = 4, steps = 2, batch = 32 }
+anneal = { steps = 4 }
+particles = 300
+samples = 50";
+
 /// Small experiments under the names that the examples have.
 const TABLE: &str = r#"
 name = "table1"
@@ -87,12 +95,7 @@ samples = 40
 kind = "pita-ic"
 systems = ["aldp"]
 ladder = [600.0]
-initial = { samples = 400, walkers = 40, equilibration = 100, stride = 10 }
-net = { width = 32, blocks = 1 }
-train = { first_steps = 4, steps = 2, batch = 32 }
-anneal = { steps = 4 }
-particles = 300
-samples = 50
+PITA
 [profiles.standard.metrics]
 n = 30
 "#;
@@ -116,12 +119,7 @@ temperature = 300.0
 [samplers.pita-ic]
 kind = "pita-ic"
 ladder = [600.0]
-initial = { samples = 400, walkers = 40, equilibration = 100, stride = 10 }
-net = { width = 32, blocks = 1 }
-train = { first_steps = 4, steps = 2, batch = 32 }
-anneal = { steps = 4 }
-particles = 300
-samples = 50
+PITA
 [metrics]
 ids = ["energy-w1", "t-w2", "ess"]
 n = 40
@@ -139,7 +137,7 @@ fn run() {
     let nightly = TINY.replace("\"tiny\"", "\"nightly\"");
     let files = [("table1", TABLE), ("nightly", &nightly), ("references", REFERENCES), ("solvers", SOLVERS)];
     for (name, text) in files {
-        std::fs::write(at(&format!("experiments/{name}.toml")), text).unwrap();
+        std::fs::write(at(&format!("experiments/{name}.toml")), text.replace("PITA", PITA)).unwrap();
     }
     for (name, file) in [("mine.xml", "aldp.xml"), ("mine.pdb", "aldp.pdb")] {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/systems/molecules").join(file);

@@ -7,28 +7,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-use crate::common::place::sealed;
+use crate::common::place::{LJ13, json, pita, program, sealed};
 use pita_bench::array::{read_npz, read_positions};
 use pita_bench::record::{self, RunDir};
 use serde_json::{Value, json};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
-
-/// The small reference that all experiments here share.
-const LJ13: &str = "
-[systems.lj13]
-temperature = 1.0
-[systems.lj13.reference]
-ladder = [2.0]
-copies = 2
-equilibration = 50
-stride = 5
-samples = 50
-[metrics]
-ids = [\"energy-w1\", \"ess\"]
-n = 50
-bootstrap = 0
-";
 
 /// `PATH` with the virtual environment that holds numpy and OpenMM in front, if there is one.
 fn path() -> std::ffi::OsString {
@@ -53,10 +37,9 @@ fn python(modules: &str) -> bool {
 fn sweep(dir: &Path, text: &str, more: &[&str]) -> (Output, Value) {
     let file = dir.join("x.toml");
     std::fs::write(&file, text).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_pita-bench"));
-    command.arg("--results").arg(dir.join("results")).args(["--json", "-q", "sweep"]).arg(&file).args(more);
-    let output = command.env("PATH", path()).output().unwrap();
-    let value = serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {output:?}"));
+    let mut command = program(&dir.join("results"), &["--json", "-q", "sweep", file.to_str().unwrap()]);
+    let output = command.args(more).env("PATH", path()).output().unwrap();
+    let value = json(&output);
     (output, value)
 }
 
@@ -233,9 +216,8 @@ fn nothing_outlives_a_kill() {
     let file = dir.path().join("x.toml");
     let text = format!("{LJ13}\n[samplers.x]\n{pipe}timeout = 60\nsettings.way = \"silent-daemon\"\n");
     std::fs::write(&file, text).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_pita-bench"));
-    command.arg("--results").arg(dir.path().join("results")).args(["-q", "sweep"]).arg(&file).env("PATH", path());
-    let mut sweep = command.spawn().unwrap();
+    let mut command = program(&dir.path().join("results"), &["-q", "sweep", file.to_str().unwrap()]);
+    let mut sweep = command.env("PATH", path()).spawn().unwrap();
     let began = Instant::now();
     let said = |run: &RunDir| std::fs::read_to_string(run.file("events.jsonl")).is_ok_and(|e| e.contains("child"));
     let run = loop {
@@ -283,11 +265,7 @@ fn three_of_twenty() {
         let found = cell(way)["message"].as_str().unwrap();
         assert!(found.contains(message), "{found}");
     }
-    let said = |args: &[&str]| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_pita-bench"));
-        command.arg("--results").arg(dir.path().join("results")).args(args);
-        String::from_utf8(command.output().unwrap().stdout).unwrap()
-    };
+    let said = |args: &[&str]| String::from_utf8(pita(&dir.path().join("results"), args).stdout).unwrap();
     let partial = cell("thrifty")["id"].as_str().unwrap();
     let list = said(&["ls", "--status", "partial"]);
     assert!(list.contains(partial) && list.lines().count() == 2, "{list}");
@@ -403,9 +381,8 @@ fn interrupted_and_begun_anew() {
     let file = dir.path().join("x.toml");
     let text = format!("{LJ13}\n[samplers.x]\n{good}timeout = 60\nsettings.way = \"silent\"\n");
     std::fs::write(&file, &text).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_pita-bench"));
-    command.arg("--results").arg(dir.path().join("results")).args(["-q", "sweep"]).arg(&file).env("PATH", path());
-    let mut child = command.spawn().unwrap();
+    let mut command = program(&dir.path().join("results"), &["-q", "sweep", file.to_str().unwrap()]);
+    let mut child = command.env("PATH", path()).spawn().unwrap();
     let started = || {
         let runs = record::all_runs(&dir.path().join("results")).unwrap_or_default();
         runs.iter().any(|r| std::fs::read_to_string(r.file("command.log")).is_ok_and(|log| log.contains("on stderr")))

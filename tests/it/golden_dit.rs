@@ -1,16 +1,14 @@
 //! The DiT against the PyTorch reference, number by number: f64 within 1e-9, f32 within 2e-5 of the largest entry.
 
-use crate::common::{close, facts, golden};
+use crate::common::golden_steps::{self, Annealer};
+use crate::common::{close, f64s, facts, golden};
 use candle_core::{DType, Device};
 use pita_bench::array::Arrays;
 use pita_bench::diffusion::Elucidating;
-use pita_bench::diffusion::sde::{Local, clamp_above, drift_a, drift_x, quantile};
-use pita_bench::geometry::centre;
 use pita_bench::nn::candle::CandleDit;
 use pita_bench::nn::dit::Dit;
 use pita_bench::nn::{self, Backbone};
 use pita_bench::real::Real;
-use pita_bench::samplers::pita::loss::{Batch, LossWeights, Pair, loss};
 use pita_bench::spec::{DitSpec, NetSpec};
 
 const F64: f64 = 1e-9;
@@ -28,10 +26,6 @@ fn small<T: Real>(atoms: usize, beta_conditioning: bool) -> Dit<T> {
 
 fn weights(net: &dyn Backbone, file: &str) -> Vec<f64> {
     net.layout().pack(&golden(file), "").unwrap()
-}
-
-fn f64s(file: &Arrays, name: &str) -> Vec<f64> {
-    file.get(name).unwrap_or_else(|| panic!("no {name}")).to_f64()
 }
 
 fn forward_and_vjp<T: Real>(tolerance: f64) {
@@ -152,61 +146,9 @@ fn candle_reference() {
     losses_and_parameter_gradients(&net, F64);
 }
 
-/// The fixture's energies and forces are of the log density: the reduced energy is the negative, the force the same.
-fn batch(g: &Arrays) -> Batch {
-    let h = f64s(g, "ht");
-    Batch {
-        x0: f64s(g, "x0"),
-        z: f64s(g, "z"),
-        beta: vec![f64s(g, "beta")[0]; h.len()],
-        h,
-        energy: f64s(g, "energies").iter().map(|e| -e).collect(),
-        force: f64s(g, "forces"),
-        mix: Vec::new(),
-    }
-}
-
 fn losses_and_parameter_gradients(net: &dyn Backbone, tolerance: f64) {
-    let g = golden("loss_dit22");
-    let cases = facts("loss_dit22")["cases"].clone();
-    let score = weights(net, "weights_dit_score");
-    let energy = weights(net, "weights_dit_energy");
-    for case in ["aldp", "double"] {
-        let w = |key: &str| cases[case]["weights"][key].as_f64().unwrap();
-        let weights = LossWeights {
-            score: w("score"),
-            energy_score: w("energy_score"),
-            energy_matching: w("energy_matching"),
-            target_score: w("target_score"),
-            du_dt: w("dU_dt_regularization"),
-        };
-        let (mut gs, mut ge) = (vec![0.0; score.len()], vec![0.0; energy.len()]);
-        let schedule = Elucidating::new(0.01, 80.0);
-        let params = Pair { score: &score[..], energy: &energy[..] };
-        let mut grad = Pair { score: &mut gs[..], energy: &mut ge[..] };
-        let terms = loss(net, params, &batch(&g), &schedule, &weights, &mut grad).unwrap();
-        let want = |name: &str| f64s(&g, &format!("{case}.{name}"));
-        close("score", &terms.score, &want("score"), tolerance);
-        close("energy_score", &terms.energy_score, &want("energy_score"), tolerance);
-        close("target_score", &terms.target_score, &want("target_score"), tolerance);
-        if weights.energy_matching > 0.0 {
-            close("energy_matching", &terms.energy_matching, &want("energy_matching"), tolerance);
-        }
-        close("total", &[terms.total(&weights)], &want("total"), tolerance);
-        let (mut all_got, mut all_want) = (Vec::new(), Vec::new());
-        for (head, grad) in [("score_net", &gs), ("energy_net", &ge)] {
-            for (name, got) in net.layout().unpack(grad, &format!("{head}.")) {
-                let (got, want) = (got.to_f64(), want(&format!("grad.{name}")));
-                if tolerance < 1e-8 {
-                    close(&format!("{case} {name}"), &got, &want, tolerance);
-                }
-                all_got.extend(got);
-                all_want.extend(want);
-            }
-        }
-        // In f32 small tensors lose digits to cancellation: the whole gradient is compared with its largest entry.
-        close(&format!("{case} gradient"), &all_got, &all_want, tolerance);
-    }
+    let (score, energy) = (weights(net, "weights_dit_score"), weights(net, "weights_dit_energy"));
+    golden_steps::losses("loss_dit22", net, [&score, &energy], Elucidating::new(0.01, 80.0), tolerance);
 }
 
 #[test]
@@ -220,50 +162,10 @@ fn losses_and_parameter_gradients_f32() {
 }
 
 fn one_annealing_step<T: Real>(tolerance: f64) {
-    let g = golden("sde_dit22");
-    let cases = facts("sde_dit22")["cases"].as_object().unwrap().clone();
-    let schedule = Elucidating::new(0.01, 80.0);
     let net = small::<T>(22, true);
-    let dim = net.dim();
     let (score, energy) = (weights(&net, "weights_dit_score"), weights(&net, "weights_dit_energy"));
-    for (case, about) in &cases {
-        let get = |name: &str| f64s(&g, &format!("{case}.{name}"));
-        let (t, x) = (get("t")[0], get("x"));
-        let n = x.len() / dim;
-        let (h, beta) = (vec![schedule.h(t); n], vec![about["beta"].as_f64().unwrap(); n]);
-        let (g2, gamma, dgamma) = (schedule.dh_dt(t), get("gamma")[0], get("dgamma_dt")[0]);
-        let e = net.energy(&energy, nn::Batch { h: &h, beta: &beta, x: &x }).unwrap();
-        close("U", &e.u, &get("U"), tolerance);
-        let (d, div) = net.divergence(&score, nn::Batch { h: &h, beta: &beta, x: &x }).unwrap();
-        let div_b: Vec<f64> = div.iter().map(|d| 0.5 * g2 * d).collect();
-        close("div_b", &div_b, &get("div_b"), tolerance);
-        let (mut rate, mut drift) = (Vec::new(), vec![0.0; n * dim]);
-        for (i, &div_score) in div.iter().enumerate() {
-            let row = i * dim..(i + 1) * dim;
-            let s: Vec<f64> = row.clone().map(|k| (d[k] - x[k]) / h[0]).collect();
-            let du_dt = e.du_dh[i] * g2;
-            let local = Local { grad_u: &e.grad[row.clone()], score: &s, div_score, u: e.u[i], du_dt };
-            drift_x(gamma, g2, &local, &mut drift[row]);
-            rate.push(drift_a(gamma, dgamma, g2, &local));
-        }
-        close(&format!("{case} drift_X"), &drift, &get("drift_X"), tolerance);
-        // The terms of the weight cancel: its rounding error is relative to the largest term, not to their sum.
-        let largest = |name: &str| get(name).iter().fold(0.0_f64, |m, v| m.max(v.abs()));
-        let terms = gamma.powi(2) * largest("cross_term") + gamma * (largest("div_b") + largest("dU_dt"));
-        let check = |what: &str, got: &[f64], want: &[f64]| {
-            for (a, b) in got.iter().zip(want) {
-                assert!((a - b).abs() <= tolerance * terms, "{case} {what}: {a} {b} of {terms}");
-            }
-        };
-        check("drift_A", &rate, &get("drift_A_unclamped"));
-        check("q90", &[quantile(&rate, 0.9)], &get("q90"));
-        clamp_above(&mut rate, 0.9);
-        check("clamped", &rate, &get("drift_A"));
-        let step = |((x, d), z): ((&f64, &f64), f64)| x + d * 1e-3 + g2.sqrt() * z * 1e-3_f64.sqrt();
-        let mut next: Vec<f64> = x.iter().zip(&drift).zip(get("z")).map(step).collect();
-        centre(&mut next, 22);
-        close("x_next", &next, &get("x_next"), tolerance);
-    }
+    let (heads, schedule) = ([&score[..], &energy], Elucidating::new(0.01, 80.0));
+    golden_steps::annealing("sde_dit22", &Annealer { net: &net, heads, schedule, laplacian: None }, tolerance);
 }
 
 #[test]

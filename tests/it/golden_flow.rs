@@ -2,7 +2,8 @@
 //! the largest entry, f32 within 2e-5 (gradients 1e-3).
 
 use crate::common::close;
-use crate::common::tabg::{f64s, facts, flow, golden, integers, interleaved, molecule, rows};
+use crate::common::f64s;
+use crate::common::tabg::{facts, flow, golden, integers, interleaved, molecule, rows};
 use pita_bench::array::Arrays;
 use pita_bench::flow::spline::{self, GROUP, Group, PARAMETERS, Raw};
 use pita_bench::flow::{Coordinates, Counts, Flow, Prior, Shape, Tape, Toward, Weights, ZMatrix};

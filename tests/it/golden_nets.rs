@@ -1,8 +1,7 @@
 //! The networks against the PyTorch reference, number by number: f64 within 1e-9, f32 within 2e-5 of the largest entry.
 
-use crate::common::{close, golden};
+use crate::common::{close, f64s, golden};
 use candle_core::{DType, Device};
-use pita_bench::array::Arrays;
 use pita_bench::nn::candle::CandleEgnn;
 use pita_bench::nn::{Backbone, Batch, EnergySeed};
 use pita_bench::spec::{NetSpec, NodeFeatures};
@@ -16,10 +15,6 @@ fn net(node_features: NodeFeatures, dtype: DType) -> CandleEgnn {
 
 fn weights(net: &dyn Backbone, file: &str) -> Vec<f64> {
     net.layout().pack(&golden(file), "").unwrap()
-}
-
-fn f64s(file: &Arrays, name: &str) -> Vec<f64> {
-    file.get(name).unwrap_or_else(|| panic!("no {name}")).to_f64()
 }
 
 #[test]

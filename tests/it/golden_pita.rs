@@ -1,11 +1,11 @@
 //! Schedules, losses, optimiser, annealing terms and resampling against the PyTorch reference, number by number.
 
-use crate::common::{close, facts, golden};
+use crate::common::golden_steps::{self, Annealer};
+use crate::common::{close, f64s, facts, golden};
 use candle_core::{DType, Device};
 use pita_bench::array::Arrays;
-use pita_bench::diffusion::sde::{self, Local, clamp_above, drift_a, drift_x, quantile};
+use pita_bench::diffusion::sde::{self};
 use pita_bench::diffusion::{Elucidating, Gamma, Geometric, systematic_faithful};
-use pita_bench::geometry::centre;
 use pita_bench::nn::candle::CandleEgnn;
 use pita_bench::nn::{self, Adam, Backbone, Ema, clip_norm};
 use pita_bench::samplers::pita::loss::{Batch, LossTerms, LossWeights, Pair, clip_forces, loss, mean};
@@ -23,10 +23,6 @@ fn net(dtype: DType) -> CandleEgnn {
 fn weights(net: &CandleEgnn) -> (Vec<f64>, Vec<f64>) {
     let pack = |file| net.layout().pack(&golden(file), "").unwrap();
     (pack("weights_egnn_score"), pack("weights_egnn_energy"))
-}
-
-fn f64s(file: &Arrays, name: &str) -> Vec<f64> {
-    file.get(name).unwrap_or_else(|| panic!("no {name}")).to_f64()
 }
 
 fn scalar(file: &Arrays, name: &str) -> f64 {
@@ -102,71 +98,12 @@ fn force_clipping() {
     close("clipped per particle", &forces, &f64s(&g, "clipped_is_molecule_True"), F64);
 }
 
-/// The fixture's energies and forces are of the log density: the reduced energy is the negative, the force the same.
-fn batch(g: &Arrays, beta: f64) -> Batch {
-    let h = f64s(g, "ht");
-    Batch {
-        x0: f64s(g, "x0"),
-        z: f64s(g, "z"),
-        beta: vec![beta; h.len()],
-        h,
-        energy: f64s(g, "energies").iter().map(|e| -e).collect(),
-        force: f64s(g, "forces"),
-        mix: Vec::new(),
-    }
-}
-
 #[test]
 fn losses_and_parameter_gradients() {
-    let g = golden("loss_egnn");
-    let cases = facts("loss_egnn")["cases"].clone();
     for (dtype, tolerance) in [(DType::F64, F64), (DType::F32, F32)] {
         let net = net(dtype);
         let (score, energy) = weights(&net);
-        for case in ["lj13", "double"] {
-            let w = |key: &str| cases[case]["weights"][key].as_f64().unwrap();
-            let weights = LossWeights {
-                score: w("score"),
-                energy_score: w("energy_score"),
-                energy_matching: w("energy_matching"),
-                target_score: w("target_score"),
-                du_dt: w("dU_dt_regularization"),
-            };
-            let (mut gs, mut ge) = (vec![0.0; score.len()], vec![0.0; energy.len()]);
-            let batch = batch(&g, scalar(&g, "beta"));
-            let schedule = Elucidating::new(0.05, 80.0);
-            let params = Pair { score: &score[..], energy: &energy[..] };
-            let mut grad = Pair { score: &mut gs[..], energy: &mut ge[..] };
-            let terms = loss(&net, params, &batch, &schedule, &weights, &mut grad).unwrap();
-            let want = |name: &str| f64s(&g, &format!("{case}.{name}"));
-            close("score", &terms.score, &want("score"), tolerance);
-            close("energy_score", &terms.energy_score, &want("energy_score"), tolerance);
-            if weights.energy_matching > 0.0 {
-                close("energy_matching", &terms.energy_matching, &want("energy_matching"), tolerance);
-            }
-            if weights.target_score > 0.0 {
-                close("target_score", &terms.target_score, &want("target_score"), tolerance);
-            }
-            if weights.du_dt > 0.0 {
-                close("dU_dt", &[terms.du_dt], &want("dU_dt_regularization"), tolerance);
-            }
-            close("total", &[terms.total(&weights)], &want("total"), tolerance);
-            let (mut all_got, mut all_want) = (Vec::new(), Vec::new());
-            for (head, grad) in [("score_net", &gs), ("energy_net", &ge)] {
-                for (name, got) in net.layout().unpack(grad, &format!("{head}.")) {
-                    let (got, want) = (got.to_f64(), want(&format!("grad.{name}")));
-                    if want.iter().all(|&x| x == 0.0) {
-                        assert!(got.iter().all(|&x| x == 0.0), "{name}");
-                    } else if dtype == DType::F64 {
-                        close(&format!("{case} {name}"), &got, &want, tolerance);
-                    }
-                    all_got.extend(got);
-                    all_want.extend(want);
-                }
-            }
-            // In f32 small tensors lose digits to cancellation: the whole gradient is compared with its largest entry.
-            close(&format!("{case} gradient"), &all_got, &all_want, tolerance);
-        }
+        golden_steps::losses("loss_egnn", &net, [&score, &energy], Elucidating::new(0.05, 80.0), tolerance);
     }
 }
 
@@ -239,66 +176,13 @@ fn scalar_beta() -> f64 {
 
 #[test]
 fn one_annealing_step() {
-    let g = golden("sde_egnn");
-    let cases = facts("sde_egnn")["cases"].as_object().unwrap().clone();
-    let schedule = Elucidating::new(0.05, 80.0);
     for (dtype, tolerance) in [(DType::F64, F64), (DType::F32, F32)] {
         let net = net(dtype);
         let (score, energy) = weights(&net);
-        for (case, about) in &cases {
-            let get = |name: &str| f64s(&g, &format!("{case}.{name}"));
-            let (t, x) = (get("t")[0], get("x"));
-            let n = x.len() / DIM;
-            let h = vec![schedule.h(t); n];
-            let beta = vec![about["beta"].as_f64().unwrap(); n];
-            let (g2, gamma, dgamma) = (schedule.dh_dt(t), get("gamma")[0], get("dgamma_dt")[0]);
-            let e = net.energy(&energy, nn::Batch { h: &h, beta: &beta, x: &x }).unwrap();
-            let (s, div) = if about["score_net"] == true {
-                let (d, div) = net.divergence(&score, nn::Batch { h: &h, beta: &beta, x: &x }).unwrap();
-                let s = d.iter().zip(&x).map(|(d, x)| (d - x) / h[0]).collect::<Vec<_>>();
-                (s, div)
-            } else {
-                let lap = net.laplacian(&energy, nn::Batch { h: &h, beta: &beta, x: &x }).unwrap();
-                (e.grad.iter().map(|g| -g).collect(), lap.iter().map(|l| -l).collect())
-            };
-            let div_b: Vec<f64> = div.iter().map(|d| 0.5 * g2 * d).collect();
-            close("div_b", &div_b, &get("div_b"), tolerance);
-            let mut rate = Vec::new();
-            let mut drift = vec![0.0; n * DIM];
-            for (i, &div_score) in div.iter().enumerate() {
-                let row = i * DIM..(i + 1) * DIM;
-                let local = Local {
-                    grad_u: &e.grad[row.clone()],
-                    score: &s[row.clone()],
-                    div_score,
-                    u: e.u[i],
-                    du_dt: e.du_dh[i] * g2,
-                };
-                drift_x(gamma, g2, &local, &mut drift[row]);
-                rate.push(drift_a(gamma, dgamma, g2, &local));
-            }
-            close(&format!("{case} drift_X"), &drift, &get("drift_X"), tolerance);
-            // The terms of the weight cancel: its rounding error is relative to the largest term, not to their sum.
-            let sum = |name: &str| get(name).iter().fold(0.0_f64, |m, v| m.max(v.abs()));
-            let largest_term = gamma.powi(2) * sum("cross_term") + gamma * (sum("div_b") + sum("dU_dt"));
-            let check = |what: &str, got: &[f64], want: &[f64]| {
-                for (a, b) in got.iter().zip(want) {
-                    assert!((a - b).abs() <= tolerance * largest_term, "{case} {what}: {a} {b} of {largest_term}");
-                }
-            };
-            check("drift_A", &rate, &get("drift_A_unclamped"));
-            check("q90", &[quantile(&rate, 0.9)], &get("q90"));
-            clamp_above(&mut rate, 0.9);
-            check("clamped", &rate, &get("drift_A"));
-            let mut next: Vec<f64> = x
-                .iter()
-                .zip(&drift)
-                .zip(get("z"))
-                .map(|((x, d), z)| x + d * 1e-3 + g2.sqrt() * z * 1e-3_f64.sqrt())
-                .collect();
-            centre(&mut next, 13);
-            close("x_next", &next, &get("x_next"), tolerance);
-        }
+        let laplacian = |batch: nn::Batch<'_>| net.laplacian(&energy, batch).unwrap();
+        let (heads, schedule) = ([&score[..], &energy], Elucidating::new(0.05, 80.0));
+        let by = Annealer { net: &net, heads, schedule, laplacian: Some(&laplacian) };
+        golden_steps::annealing("sde_egnn", &by, tolerance);
     }
 }
 

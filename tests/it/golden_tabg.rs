@@ -1,7 +1,8 @@
 //! Losses, weights, resampling and schedules of TA-BG against its public code, number by number.
 
 use crate::common::close;
-use crate::common::tabg::{f64s, facts, flow, golden, integers, molecule, rows};
+use crate::common::f64s;
+use crate::common::tabg::{facts, flow, golden, integers, molecule, rows};
 use pita_bench::flow::{Coordinates, Flow, Tape, Toward, Weights};
 use pita_bench::lanes::num::{H, Lanes};
 use pita_bench::metrics::weights::{clip, forward_ess, log_mean_exp};

@@ -1,7 +1,8 @@
 //! TarFlow against the public code, number by number: f64 within 1e-9 of the largest entry, f32 within 2e-5 (gradients 1e-3).
 
 use crate::common::close;
-use crate::common::tabg::{f64s, golden};
+use crate::common::f64s;
+use crate::common::tabg::golden;
 use pita_bench::flow::Weights;
 use pita_bench::flow::tarflow::{Seeds, TarFlow, TarShape, TarTape};
 use pita_bench::lanes::num::{H, Lanes};

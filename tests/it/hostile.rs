@@ -7,7 +7,7 @@ use pita_bench::config;
 use pita_bench::record::RunDir;
 use serde_json::{Value, json};
 
-use crate::common::place::Place;
+use crate::common::place::{Place, text};
 use crate::common::synthetic::Made;
 
 /// Colours, a title for the window, a bell, a C1 control, a line of its own, another direction of writing.
@@ -21,10 +21,6 @@ fn harmless(output: &Output) {
         let acts = |c: char| c.is_control() && !['\n', '\t'].contains(&c) || ('\u{202a}'..='\u{202e}').contains(&c);
         assert!(!text.contains(acts), "{text:?}");
     }
-}
-
-fn text(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
 }
 
 fn change(run: &RunDir, file: &str, change: impl FnOnce(&mut Value)) {

@@ -2,7 +2,7 @@
 //! precision), their metrics NumPy's; each folder is a kind of input that once was refused or misread.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 use std::time::{Duration, Instant};
 
 use pita_bench::array::{Array, read_npz, read_xtc, write_npz};
@@ -10,7 +10,7 @@ use pita_bench::spec::{MoleculeFiles, TextFile};
 use pita_bench::systems::molecules;
 use serde_json::Value;
 
-use crate::common::place::{Place, text};
+use crate::common::place::{self, Place, text};
 
 /// A file of a case.
 fn file(case: &str, name: &str) -> PathBuf {
@@ -21,7 +21,7 @@ fn file(case: &str, name: &str) -> PathBuf {
 
 fn pita(args: &[&str]) -> Output {
     let folder = tempfile::tempdir().unwrap();
-    Command::new(env!("CARGO_BIN_EXE_pita-bench")).arg("--results").arg(folder.path()).args(args).output().unwrap()
+    place::pita(folder.path(), args)
 }
 
 /// Energies and forces of `frames` by the program, and what it said.

@@ -1,24 +1,19 @@
 //! Non-reversible parallel tempering: the order of its swaps, and a ladder of equal rejection.
 
 use pita_bench::array::Arrays;
-use pita_bench::samplers::{Context, build};
-use pita_bench::spec::{Integrator, ReplicaExchangeSpec, RunSpec, SamplerSpec, SystemSpec};
+use pita_bench::samplers::{Context, Sampler};
+use pita_bench::spec::{Integrator, ReplicaExchangeSpec, SamplerSpec};
 
-use crate::common::in_pieces;
+use crate::common::sampling::{self, finish, in_pieces};
 use crate::common::targets::{DIM, context, moments};
 
+fn start(spec: &ReplicaExchangeSpec, ctx: &Context) -> Box<dyn Sampler> {
+    sampling::start(SamplerSpec::ReplicaExchange(spec.clone()), ctx)
+}
+
 fn run(spec: &ReplicaExchangeSpec, ctx: &mut Context) -> (Arrays, Vec<(String, f64)>) {
-    let system = SystemSpec::named("harmonic", ctx.system.temperature);
-    let spec = RunSpec { system, sampler: SamplerSpec::ReplicaExchange(spec.clone()) };
-    let mut sampler = build(&spec, ctx).unwrap();
-    let mut scalars = Vec::new();
-    loop {
-        let progress = sampler.step(ctx).unwrap();
-        scalars.extend(progress.scalars);
-        if progress.finished {
-            return (sampler.samples().unwrap(), scalars);
-        }
-    }
+    let ended = finish(start(spec, ctx), ctx);
+    (ended.samples(), ended.scalars())
 }
 
 fn last(scalars: &[(String, f64)], name: &str) -> f64 {
@@ -96,7 +91,6 @@ fn resume_is_exact() {
             ..ReplicaExchangeSpec::non_reversible()
         };
         let whole = run(&spec, &mut context(1.0, 1.0, None)).0;
-        let spec = RunSpec { system: SystemSpec::named("harmonic", 1.0), sampler: SamplerSpec::ReplicaExchange(spec) };
-        assert_eq!(in_pieces(&mut context(1.0, 1.0, None), |ctx| build(&spec, ctx).unwrap()), whole);
+        assert_eq!(in_pieces(&mut context(1.0, 1.0, None), |ctx| start(&spec, ctx)).samples(), whole);
     }
 }

@@ -2,59 +2,27 @@
 //! of the environment is recorded.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 
+use crate::common::place::{LJ13, code, json, pita, printed, program};
 use pita_bench::record::{self, RunDir, atomic, bundle, tar};
 use serde_json::{Value, json};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-const EXPERIMENT: &str = "
-seeds = [0, 1]
-[systems.lj13]
-temperature = 1.0
-[systems.lj13.reference]
-ladder = [2.0]
-copies = 2
-equilibration = 50
-stride = 5
-samples = 50
-[metrics]
-ids = [\"energy-w1\", \"mean-energy\"]
-n = 50
-bootstrap = 20
-[samplers.md]
-kind = \"md\"
-label = \"MD, plain\"
-integrator = \"mala\"
-walkers = 4
-equilibration = 10
-stride = 5
-samples = 50
-";
-
-fn pita(results: &Path, arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_pita-bench"));
-    command.arg("--results").arg(results).args(arguments).output().unwrap()
-}
-
-fn code(output: &Output) -> i32 {
-    output.status.code().unwrap_or_else(|| panic!("ended by a signal: {output:?}"))
-}
-
-fn text(output: Output) -> String {
-    assert_eq!(code(&output), 0, "{output:?}");
-    String::from_utf8(output.stdout).unwrap()
-}
-
-fn value(output: &Output) -> Value {
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {output:?}"))
+fn experiment() -> String {
+    format!(
+        "seeds = [0, 1]\n{LJ13}[samplers]\nmd = {{ kind = \"md\", label = \"MD, plain\", integrator = \"mala\", \
+         walkers = 4, equilibration = 10, stride = 5, samples = 50 }}\n"
+    )
+    .replace("[\"energy-w1\"]", "[\"energy-w1\", \"mean-energy\"]")
+    .replace("bootstrap = 0", "bootstrap = 20")
 }
 
 /// A results folder with two complete runs.
 fn swept(dir: &Path) -> PathBuf {
     let (file, results) = (dir.join("x.toml"), dir.join("results"));
-    std::fs::write(&file, EXPERIMENT).unwrap();
+    std::fs::write(&file, experiment()).unwrap();
     let output = pita(&results, &["-q", "sweep", file.to_str().unwrap()]);
     assert_eq!(code(&output), 0, "{output:?}");
     results
@@ -74,26 +42,26 @@ fn a_bundle_is_the_run_and_the_run_again() {
     let run = record::all_runs(&results).unwrap().remove(0);
     let (id, out) = (run.id.to_string(), dir.path().join("one.tar"));
     let out = out.to_str().unwrap();
-    let made = value(&pita(&results, &["export", "--bundle", &id, "--out", out, "--json"]));
+    let made = json(&pita(&results, &["export", "--bundle", &id, "--out", out, "--json"]));
     assert_eq!((&made["run"], made["bytes"].as_u64()), (&json!(id), Some(std::fs::metadata(out).unwrap().len())));
     let bytes = std::fs::read(out).unwrap();
-    text(pita(&results, &["export", "--bundle", &id, "--out", out]));
+    printed(&pita(&results, &["export", "--bundle", &id, "--out", out]));
     assert_eq!(std::fs::read(out).unwrap(), bytes, "the same bytes again");
     if let Ok(listed) = Command::new("tar").arg("tf").arg(out).output() {
         assert!(String::from_utf8(listed.stdout).unwrap().contains(&format!("{id}/samples.npz")), "tar reads it");
     }
 
     let there = dir.path().join("there");
-    let imported = value(&pita(&there, &["import", out, "--json"]));
+    let imported = json(&pita(&there, &["import", out, "--json"]));
     assert_eq!((&imported[0]["run"], &imported[0]["known"]), (&json!(id), &json!(false)));
     let arrived = record::all_runs(&there).unwrap().remove(0);
     assert_eq!(files(&arrived), files(&run));
     assert_eq!(code(&pita(&there, &["db", "verify"])), 0);
-    let again = value(&pita(&there, &["import", out, "--json"]));
+    let again = json(&pita(&there, &["import", out, "--json"]));
     assert_eq!((&again[0]["known"], record::all_runs(&there).unwrap().len()), (&json!(true), 1));
     // A sweep there finds it done.
     let file = dir.path().join("x.toml");
-    let planned = value(&pita(&there, &["sweep", file.to_str().unwrap(), "--dry-run", "--json", "--seeds", "0"]));
+    let planned = json(&pita(&there, &["sweep", file.to_str().unwrap(), "--dry-run", "--json", "--seeds", "0"]));
     assert_eq!(planned["cells"][0]["action"], "done", "{planned}");
     // Another run of the same cell becomes its next attempt.
     let counts: Value = atomic::read_json(&run.file("counts.json")).unwrap();
@@ -107,8 +75,8 @@ fn a_bundle_is_the_run_and_the_run_again() {
     assert_eq!(code(&refused), 17, "counts are not those of its log");
     std::fs::write(run.file("events.jsonl"), log.replace(&counts.to_string(), &other.to_string())).unwrap();
     record::manifest::write(&run.path).unwrap();
-    text(pita(&results, &["export", "--bundle", &id, "--out", out]));
-    let other = value(&pita(&there, &["import", out, "--json"]));
+    printed(&pita(&results, &["export", "--bundle", &id, "--out", out]));
+    let other = json(&pita(&there, &["import", out, "--json"]));
     assert_eq!(other[0]["run"], json!(id.replace("-a1", "-a2")));
     std::fs::remove_file(run.file("MANIFEST.sha256")).unwrap();
     assert_eq!(code(&pita(&results, &["export", "--bundle", &id, "--out", out])), 8, "only runs that have ended");
@@ -264,11 +232,11 @@ fn rows(csv: &str) -> Vec<Vec<String>> {
 fn tables_views_and_pandas_agree() {
     let dir = tempfile::tempdir().unwrap();
     let results = swept(dir.path());
-    let csv = rows(&text(pita(&results, &["export", "metrics", "--csv"])));
-    let json = value(&pita(&results, &["export", "metrics", "--json"]));
-    let json = json.as_array().unwrap();
-    assert_eq!((csv.len(), json.len()), (1 + 4, 4));
-    for (row, object) in csv[1..].iter().zip(json) {
+    let csv = rows(&printed(&pita(&results, &["export", "metrics", "--csv"])));
+    let exported = json(&pita(&results, &["export", "metrics", "--json"]));
+    let objects = exported.as_array().unwrap();
+    assert_eq!((csv.len(), objects.len()), (1 + 4, 4));
+    for (row, object) in csv[1..].iter().zip(objects) {
         for (name, field) in csv[0].iter().zip(row) {
             let expected = match &object[name] {
                 Value::Null => String::new(),
@@ -279,17 +247,17 @@ fn tables_views_and_pandas_agree() {
         }
         assert_eq!(row[4], "MD, plain");
     }
-    let shown = value(&pita(&results, &["show", json[0]["run"].as_str().unwrap(), "--json"]));
-    assert_eq!(shown["evaluation"]["metrics"][0]["value"], json[0]["value"]);
+    let shown = json(&pita(&results, &["show", objects[0]["run"].as_str().unwrap(), "--json"]));
+    assert_eq!(shown["evaluation"]["metrics"][0]["value"], objects[0]["value"]);
     for table in ["runs", "counts", "scalars"] {
-        assert!(rows(&text(pita(&results, &["export", table]))).len() > 2, "{table}");
+        assert!(rows(&printed(&pita(&results, &["export", table]))).len() > 2, "{table}");
     }
     assert_eq!(code(&pita(&results, &["export", "nonsense"])), 2);
     assert_eq!(code(&pita(&results, &["export", "runs", "--csv", "--json"])), 2);
     let out = dir.path().join("runs.csv");
-    text(pita(&results, &["export", "runs", "--out", out.to_str().unwrap()]));
+    printed(&pita(&results, &["export", "runs", "--out", out.to_str().unwrap()]));
     assert_eq!(rows(&std::fs::read_to_string(&out).unwrap()).len(), 3);
-    let schema = text(pita(&results, &["db", "schema"]));
+    let schema = printed(&pita(&results, &["db", "schema"]));
     assert!(
         schema.contains("v1_metrics: a metric of the newest evaluation of a run in each row")
             && schema.contains("upper end"),
@@ -298,7 +266,7 @@ fn tables_views_and_pandas_agree() {
 
     for table in ["runs", "metrics", "counts", "scalars"] {
         let out = dir.path().join(format!("{table}.parquet"));
-        text(pita(&results, &["export", table, "--parquet", "--out", out.to_str().unwrap()]));
+        printed(&pita(&results, &["export", table, "--parquet", "--out", out.to_str().unwrap()]));
     }
     assert_eq!(code(&pita(&results, &["export", "runs", "--parquet"])), 2, "binary files are not for the terminal");
 
@@ -342,17 +310,17 @@ fn tables_views_and_pandas_agree() {
 fn completions_and_man_pages() {
     let dir = tempfile::tempdir().unwrap();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
-        let script = text(pita(dir.path(), &["completions", shell]));
+        let script = printed(&pita(dir.path(), &["completions", shell]));
         assert!(script.contains("pita-bench") && script.contains("PITA_BENCH_COMPLETE"), "{shell}");
     }
     let bash = dir.path().join("bash");
-    std::fs::write(&bash, text(pita(dir.path(), &["completions", "bash"]))).unwrap();
+    std::fs::write(&bash, printed(&pita(dir.path(), &["completions", "bash"]))).unwrap();
     if let Ok(output) = Command::new("bash").arg("-n").arg(&bash).output() {
         assert!(output.status.success(), "{output:?}");
     }
-    assert!(text(pita(dir.path(), &["man"])).contains(".SH SUBCOMMANDS"));
+    assert!(printed(&pita(dir.path(), &["man"])).contains(".SH SUBCOMMANDS"));
     let pages = dir.path().join("man1");
-    text(pita(dir.path(), &["man", "--out", pages.to_str().unwrap()]));
+    printed(&pita(dir.path(), &["man", "--out", pages.to_str().unwrap()]));
     let sweep = std::fs::read_to_string(pages.join("pita-bench-sweep.1")).unwrap();
     assert!(sweep.contains("\\-\\-launcher"), "{sweep}");
     assert!(std::fs::read_dir(&pages).unwrap().count() > 15);
@@ -362,21 +330,21 @@ fn completions_and_man_pages() {
 fn doctor_and_gc() {
     let dir = tempfile::tempdir().unwrap();
     let results = swept(dir.path());
-    let checks = value(&pita(&results, &["doctor", "--json"]));
+    let checks = json(&pita(&results, &["doctor", "--json"]));
     let verdict =
         |name: &str| checks.as_array().unwrap().iter().find(|c| c["name"] == name).unwrap()["verdict"].clone();
     for name in ["energies", "results folder", "file locks", "database", "runs"] {
         assert_eq!(verdict(name), "good", "{name}: {checks}");
     }
     assert_eq!(code(&pita(&dir.path().join("nowhere"), &["doctor"])), 0);
-    assert_eq!(text(pita(&results, &["gc"])).trim(), "nothing to delete");
+    assert_eq!(printed(&pita(&results, &["gc"])).trim(), "nothing to delete");
     let run = record::all_runs(&results).unwrap().remove(0);
     std::fs::create_dir_all(run.checkpoints()).unwrap();
     std::fs::write(run.checkpoints().join("a.safetensors"), [0; 64]).unwrap();
-    let found = value(&pita(&results, &["gc", "--json"]));
+    let found = json(&pita(&results, &["gc", "--json"]));
     assert_eq!((&found["bytes"], &found["deleted"]), (&json!(64), &json!(false)));
     assert!(run.checkpoints().exists(), "a dry run first");
-    assert_eq!(value(&pita(&results, &["gc", "--delete", "--json"]))["deleted"], true);
+    assert_eq!(json(&pita(&results, &["gc", "--delete", "--json"]))["deleted"], true);
     assert!(!run.checkpoints().exists());
     assert_eq!(code(&pita(&results, &["db", "verify"])), 0);
 
@@ -405,15 +373,14 @@ fn no_secret_of_the_environment_is_recorded() {
     let dir = tempfile::tempdir().unwrap();
     let (file, results) = (dir.path().join("x.toml"), dir.path().join("results"));
     let external = "[samplers.x]\nkind = \"external\"\nbaseline = \"program\"\nsamples = 1\n";
-    std::fs::write(&file, format!("{EXPERIMENT}{external}")).unwrap();
-    let program = dir.path().join("program");
-    std::fs::create_dir(&program).unwrap();
+    std::fs::write(&file, experiment() + external).unwrap();
+    let baseline = dir.path().join("program");
+    std::fs::create_dir(&baseline).unwrap();
     for name in ["baseline.toml", "sample.py"] {
-        std::fs::copy(Path::new(ROOT).join("tests/external/misbehaving").join(name), program.join(name)).unwrap();
+        std::fs::copy(Path::new(ROOT).join("tests/external/misbehaving").join(name), baseline.join(name)).unwrap();
     }
     let secret = "c0ffee-7b5d1e9a-hunter2";
-    let mut command = Command::new(env!("CARGO_BIN_EXE_pita-bench"));
-    command.arg("--results").arg(&results).args(["-q", "sweep"]).arg(&file);
+    let mut command = program(&results, &["-q", "sweep", file.to_str().unwrap()]);
     for name in [
         "AWS_SECRET_ACCESS_KEY",
         "GITHUB_TOKEN",
@@ -433,7 +400,7 @@ fn no_secret_of_the_environment_is_recorded() {
     let python = Command::new("python3").arg("--version").output().is_ok_and(|o| o.status.success());
     assert_eq!(code(&output), if python { 0 } else { 3 }, "{output:?}");
     let run = record::all_runs(&results).unwrap().remove(0);
-    text(pita(
+    printed(&pita(
         &results,
         &["export", "--bundle", &run.id.to_string(), "--out", results.join("b.tar").to_str().unwrap()],
     ));

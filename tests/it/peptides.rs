@@ -3,7 +3,6 @@
 
 use std::cell::Cell;
 use std::path::Path;
-use std::process::{Command, Output};
 
 use pita_bench::array::{Array, read_npz, write_npz};
 use pita_bench::error::Error;
@@ -13,16 +12,7 @@ use pita_bench::spec::{
 };
 use pita_bench::systems::by_name;
 
-fn pita(results: &Path, args: &[&str]) -> Output {
-    let output = Command::new(env!("CARGO_BIN_EXE_pita-bench")).arg("--results").arg(results).args(args).output();
-    output.unwrap()
-}
-
-#[track_caller]
-fn succeeds(output: &Output) -> String {
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
+use crate::common::place::{pita, printed};
 
 const EXPERIMENT: &str = r#"
 name = "tiny"
@@ -62,13 +52,13 @@ fn sweep_and_report() {
     let experiment = dir.path().join("tiny.toml");
     std::fs::write(&experiment, EXPERIMENT).unwrap();
     let (file, results) = (experiment.to_str().unwrap(), dir.path().join("results"));
-    let table = succeeds(&pita(&results, &["sweep", file]));
+    let table = printed(&pita(&results, &["sweep", file]));
     // 3,001 evaluations: the start, 600 steps of 5 walkers.
     assert!(table.contains("| 3,001 |"), "{table}");
     // (100 + 50 x 20) steps of 12 walkers and their start; 100 x 10 steps of 8 walkers and theirs.
     let cost = 12 * (100 + 50 * 20) + 12 + 8 * 1_000 + 8;
     assert!(table.contains(&format!("{},{:03} |", cost / 1000, cost % 1000)), "{table}");
-    let json = succeeds(&pita(&results, &["sweep", file, "--json"]));
+    let json = printed(&pita(&results, &["sweep", file, "--json"]));
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["cells"][0]["outcome"], "done", "{json}");
     for figure in ["ramachandran", "phi", "tica", "energies", "samples", "reference"] {
@@ -189,7 +179,7 @@ fn molecules_from_files_are_evaluated() {
     let (xml, pdb) = (source("aldp.xml"), source("aldp.pdb"));
     let ask = |system: &[&str], out: &str| {
         let (x, y) = (path("x.npz"), path(out));
-        succeeds(&pita(dir.path(), &[&["energy"], system, &["--in", &x, "--out", &y]].concat()));
+        printed(&pita(dir.path(), &[&["energy"], system, &["--in", &x, "--out", &y]].concat()));
         read_npz(path(out)).unwrap()
     };
     let built_in = ask(&["--system", "aldp"], "a.npz");
@@ -229,13 +219,13 @@ samples = 300
         .replace("[metrics]", &format!("{flows}\n[metrics]"));
     std::fs::write(&experiment, asked).unwrap();
     let (file, results) = (experiment.to_str().unwrap(), dir.path().join("results"));
-    let table = succeeds(&pita(&results, &["sweep", file]));
+    let table = printed(&pita(&results, &["sweep", file]));
     assert!(table.contains("| flow reweighted |") && table.contains("| tar reweighted |"), "{table}");
     for (sampler, has) in [("md", false), ("flow", true), ("tar", true)] {
-        let shown = succeeds(&pita(&results, &["ls", "--sampler", sampler, "--json"]));
+        let shown = printed(&pita(&results, &["ls", "--sampler", sampler, "--json"]));
         let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
         let id = shown[0]["id"].as_str().unwrap();
-        let run = succeeds(&pita(&results, &["show", id, "--json"]));
+        let run = printed(&pita(&results, &["show", id, "--json"]));
         let run: serde_json::Value = serde_json::from_str(&run).unwrap();
         let metrics = run["evaluation"]["metrics"].as_array().unwrap();
         let forward = metrics.iter().find(|m| m["id"] == "forward-ess").unwrap();

@@ -112,12 +112,13 @@ mod dynamics {
     use pita_bench::error::Error;
     use pita_bench::real::Precision;
     use pita_bench::rng;
+    use pita_bench::samplers::Context;
     use pita_bench::samplers::md::langevin::Langevin;
     use pita_bench::samplers::md::mala::Mala;
-    use pita_bench::samplers::{Context, build};
-    use pita_bench::spec::{HotStartSpec, Integrator, MdSpec, ReplicaExchangeSpec, RunSpec, SamplerSpec, SystemSpec};
+    use pita_bench::spec::{HotStartSpec, Integrator, MdSpec, ReplicaExchangeSpec, SamplerSpec};
     use pita_bench::systems;
 
+    use crate::common::sampling::{finish, start};
     use crate::common::targets::{ATOMS, DIM, context};
 
     /// The mean of |x|^2 must be 3(N-1) kT/k within `sigmas` standard errors over independent frames.
@@ -307,10 +308,8 @@ mod dynamics {
         check_variance("malta", &squares(&mala.positions), (DIM - 3) as f64 * kt / k, 4.0);
     }
 
-    fn run(spec: &RunSpec, ctx: &mut Context) -> pita_bench::array::Arrays {
-        let mut sampler = build(spec, ctx).unwrap();
-        while !sampler.step(ctx).unwrap().finished {}
-        sampler.samples().unwrap()
+    fn run(sampler: SamplerSpec, ctx: &mut Context) -> pita_bench::array::Arrays {
+        finish(start(sampler, ctx), ctx).samples()
     }
 
     #[test]
@@ -334,8 +333,7 @@ mod dynamics {
             samples: 4_000,
             ..ReplicaExchangeSpec::default()
         };
-        let system = SystemSpec::named("harmonic", kt);
-        let samples = run(&RunSpec { system, sampler: SamplerSpec::ReplicaExchange(sampler) }, &mut ctx);
+        let samples = run(SamplerSpec::ReplicaExchange(sampler), &mut ctx);
         check_variance("exchange", &squares(&samples["positions"].to_f64()), (DIM - 3) as f64 * kt / k, 4.0);
     }
 
@@ -345,8 +343,7 @@ mod dynamics {
         let system = Arc::new(systems::by_name("lj13", 2.0).unwrap());
         let mut ctx = Context { energy: Metered::new(system.potential(), None), system, seed: 2 };
         let spec = MdSpec { walkers: 64, equilibration: 2_000, stride: 50, samples: 64 * 100, ..MdSpec::default() };
-        let system = SystemSpec::named("lj13", 2.0);
-        let samples = run(&RunSpec { system, sampler: SamplerSpec::Md(spec) }, &mut ctx);
+        let samples = run(SamplerSpec::Md(spec), &mut ctx);
         let x = samples["positions"].to_f64();
         let n = x.len() / 39;
         let (mut e, mut f) = (vec![0.0; n], vec![0.0; x.len()]);
@@ -400,17 +397,15 @@ mod dynamics {
                 ..ReplicaExchangeSpec::default()
             }),
         ] {
-            let spec = RunSpec { system: SystemSpec::named("harmonic", 1.0), sampler };
-            let whole = run(&spec, &mut context(1.0, 1.0, None));
+            let whole = run(sampler.clone(), &mut context(1.0, 1.0, None));
             let mut ctx = context(1.0, 1.0, None);
-            let mut first = build(&spec, &ctx).unwrap();
+            let mut first = start(sampler.clone(), &ctx);
             for _ in 0..2 {
                 assert!(!first.step(&mut ctx).unwrap().finished);
             }
-            let mut second = build(&spec, &ctx).unwrap();
+            let mut second = start(sampler, &ctx);
             second.restore(&first.state().unwrap()).unwrap();
-            while !second.step(&mut ctx).unwrap().finished {}
-            assert_eq!(second.samples().unwrap(), whole);
+            assert_eq!(finish(second, &mut ctx).samples(), whole);
         }
     }
 
@@ -432,8 +427,7 @@ mod dynamics {
         // A sampler under a budget keeps what it has recorded: 3 walkers, 1 + 20 whole moves and 2 walkers more.
         let mut ctx = context(1.0, 1.0, Some(65));
         let spec = MdSpec { walkers: 3, equilibration: 5, stride: 5, samples: 300, ..MdSpec::default() };
-        let system = SystemSpec::named("harmonic", 1.0);
-        let samples = run(&RunSpec { system, sampler: SamplerSpec::Md(spec) }, &mut ctx);
+        let samples = run(SamplerSpec::Md(spec), &mut ctx);
         assert_eq!(ctx.energy.counts().charged(), 65);
         assert_eq!(samples["energy"].shape, [9]);
     }

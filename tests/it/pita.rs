@@ -1,35 +1,18 @@
 //! PITA from end to end on a tiny ladder: exact resume, independence of threads, counts, and every weight kind.
 
-use std::sync::Arc;
-
 use pita_bench::array::{Array, Arrays};
 use pita_bench::energy::{Metered, Purpose};
 use pita_bench::error::Error;
 use pita_bench::nn;
 use pita_bench::rng::{self, Stream};
 use pita_bench::samplers::trained::Trained;
-use pita_bench::samplers::{Context, Sampler, build};
+use pita_bench::samplers::{Context, Sampler};
 use pita_bench::spec::{
     AnnealSpec, Between, DitSpec, Engine, Grid, InitialSpec, Integrator, NetSpec, Noise, PitaSpec, Precision,
-    RefineSpec, RelaxSpec, Resampling, RunSpec, SamplerSpec, Step, SystemSpec, Target, TrainNoise, TrainOn, TrainSpec,
-    Weights,
+    RefineSpec, RelaxSpec, Resampling, SamplerSpec, Step, Target, TrainNoise, TrainOn, TrainSpec, Weights,
 };
-use pita_bench::systems;
 
-use crate::common::in_pieces;
-
-fn tiny() -> PitaSpec {
-    PitaSpec {
-        ladder: vec![4.0, 3.0],
-        initial: InitialSpec { samples: 60, walkers: 20, equilibration: 200, stride: 5, ..InitialSpec::default() },
-        train: TrainSpec { first_steps: 25, steps: 12, batch: 8, ..TrainSpec::default() },
-        anneal: AnnealSpec { steps: 12, ..AnnealSpec::default() },
-        refine: RefineSpec { steps: 3, ..RefineSpec::default() },
-        particles: 40,
-        samples: 50,
-        ..PitaSpec::default()
-    }
-}
+use crate::common::sampling::{self, finish, in_pieces, tiny_pita as tiny};
 
 /// With tempered noise and path weights, resampled by the networks on the way; trained on mixed targets at the levels visited.
 fn tiny_path() -> PitaSpec {
@@ -79,25 +62,20 @@ fn tiny_molecule() -> PitaSpec {
     }
 }
 
-/// The systems of these tests: a cluster, or alanine dipeptide for what has a transformer.
-fn system(spec: &PitaSpec) -> SystemSpec {
-    if spec.net.dit.is_some() { SystemSpec::named("aldp", 555.52) } else { SystemSpec::named("lj13", 2.0) }
-}
-
+/// On a cluster, or on alanine dipeptide for what has a transformer.
 fn context(spec: &PitaSpec, budget: Option<u64>) -> Context {
-    let system = Arc::new(systems::build(&system(spec)).unwrap());
-    Context { energy: Metered::new(system.potential(), budget), system, seed: 11 }
+    let (name, temperature) = if spec.net.dit.is_some() { ("aldp", 555.52) } else { ("lj13", 2.0) };
+    sampling::context(name, temperature, budget)
 }
 
 fn start(spec: &PitaSpec, ctx: &Context) -> Box<dyn Sampler> {
-    build(&RunSpec { system: system(spec), sampler: SamplerSpec::Pita(spec.clone()) }, ctx).unwrap()
+    sampling::start(SamplerSpec::Pita(spec.clone()), ctx)
 }
 
 fn run(spec: &PitaSpec) -> (Arrays, Context) {
     let mut ctx = context(spec, None);
-    let mut sampler = start(spec, &ctx);
-    while !sampler.step(&mut ctx).unwrap().finished {}
-    (sampler.samples().unwrap(), ctx)
+    let samples = finish(start(spec, &ctx), &mut ctx).samples();
+    (samples, ctx)
 }
 
 /// Stopped after every single step and continued in a fresh sampler: the same bits at the end.
@@ -105,7 +83,7 @@ fn run(spec: &PitaSpec) -> (Arrays, Context) {
 fn resume_anywhere_is_exact() {
     for spec in [tiny(), tiny_molecule(), tiny_path(), tiny_draws()] {
         let (whole, _) = run(&spec);
-        assert_eq!(in_pieces(&mut context(&spec, None), |ctx| start(&spec, ctx)), whole);
+        assert_eq!(in_pieces(&mut context(&spec, None), |ctx| start(&spec, ctx)).samples(), whole);
     }
 }
 

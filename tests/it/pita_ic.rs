@@ -1,7 +1,6 @@
 //! PITA in internal coordinates from end to end with tiny settings: exact resume, threads, counts, budgets, what it draws.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use pita_bench::array::Arrays;
 use pita_bench::diffusion::ess;
@@ -15,7 +14,8 @@ use pita_bench::spec::{
     AutoLadder, Control, Corrector, Grid, IcAnnealSpec, IcNetSpec, IcTrainSpec, InitialSpec, Ladder, PitaIcSpec,
     RunSpec, SamplerSpec, Step, SystemSpec,
 };
-use pita_bench::systems;
+
+use crate::common::sampling::{self, finish, in_pieces};
 
 fn tiny() -> PitaIcSpec {
     PitaIcSpec {
@@ -38,26 +38,17 @@ fn tiny() -> PitaIcSpec {
 }
 
 fn context(budget: Option<u64>) -> Context {
-    let system = Arc::new(systems::by_name("aldp", 900.0).unwrap());
-    Context { energy: Metered::new(system.potential(), budget), system, seed: 11 }
+    sampling::context("aldp", 900.0, budget)
 }
 
 fn start(spec: &PitaIcSpec, ctx: &Context) -> Box<dyn Sampler> {
-    let system = SystemSpec::named("aldp", 900.0);
-    build(&RunSpec { system, sampler: SamplerSpec::PitaIc(spec.clone()) }, ctx).unwrap()
+    sampling::start(SamplerSpec::PitaIc(spec.clone()), ctx)
 }
 
 fn run(spec: &PitaIcSpec, budget: Option<u64>) -> (Arrays, Context, BTreeMap<String, f64>, Arrays) {
     let mut ctx = context(budget);
-    let mut sampler = start(spec, &ctx);
-    let mut scalars = BTreeMap::new();
-    loop {
-        let progress = sampler.step(&mut ctx).unwrap();
-        scalars.extend(progress.scalars);
-        if progress.finished {
-            return (sampler.samples().unwrap(), ctx, scalars, sampler.weights().unwrap());
-        }
-    }
+    let ended = finish(start(spec, &ctx), &mut ctx);
+    (ended.samples(), ctx, ended.scalars().into_iter().collect(), ended.sampler.weights().unwrap())
 }
 
 /// Stopped after every single step and continued in a fresh sampler: the same bits at the end; on three threads too.
@@ -65,17 +56,8 @@ fn run(spec: &PitaIcSpec, budget: Option<u64>) -> (Arrays, Context, BTreeMap<Str
 fn resume_anywhere_is_exact() {
     let (whole, _, _, weights) = run(&tiny(), None);
     let mut ctx = context(None);
-    let mut sampler = start(&tiny(), &ctx);
-    loop {
-        let finished = sampler.step(&mut ctx).unwrap().finished;
-        let state = sampler.state().unwrap();
-        sampler = start(&tiny(), &ctx);
-        sampler.restore(&state).unwrap();
-        if finished {
-            break;
-        }
-    }
-    assert!(sampler.samples().unwrap() == whole && sampler.weights().unwrap() == weights);
+    let resumed = in_pieces(&mut ctx, |ctx| start(&tiny(), ctx));
+    assert!(resumed.samples() == whole && resumed.sampler.weights().unwrap() == weights);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
     assert!(pool.install(|| run(&tiny(), None).0) == whole, "three threads");
     let damaged = |name: &str, numbers: &[i64]| {
@@ -109,8 +91,7 @@ fn counts_and_budgets() {
     let poor = PitaIcSpec { budget: Some(12_000), ..spec.clone() };
     let poor = RunSpec { system: SystemSpec::named("aldp", 900.0), sampler: SamplerSpec::PitaIc(poor) };
     assert!(matches!(build(&poor, &context(None)), Err(Error::Usage(m)) if m.contains("12000")));
-    let cluster = Arc::new(systems::by_name("lj13", 1.0).unwrap());
-    let cluster = Context { energy: Metered::new(cluster.potential(), None), system: cluster, seed: 0 };
+    let cluster = sampling::context("lj13", 1.0, None);
     let spec = PitaIcSpec { ladder: Ladder::Fixed(vec![2.0]), ..spec };
     let spec = RunSpec { system: SystemSpec::named("lj13", 1.0), sampler: SamplerSpec::PitaIc(spec) };
     assert!(matches!(build(&spec, &cluster), Err(Error::Usage(m)) if m.contains("no internal coordinates")));
@@ -122,20 +103,10 @@ fn counts_and_budgets() {
 fn ladder_by_effective_sample_size() {
     let spec = PitaIcSpec { ladder: Ladder::Auto(AutoLadder { hottest: 1_500.0, ess: 0.3 }), ..tiny() };
     let mut ctx = context(None);
-    let mut sampler = start(&spec, &ctx);
-    let mut found = Vec::new();
-    loop {
-        let progress = sampler.step(&mut ctx).unwrap();
-        found.extend(progress.population);
-        if progress.finished {
-            break;
-        }
-        let state = sampler.state().unwrap();
-        sampler = start(&spec, &ctx);
-        sampler.restore(&state).unwrap();
-    }
+    let mut resumed = in_pieces(&mut ctx, |ctx| start(&spec, ctx));
+    let found: Vec<_> = resumed.told.iter_mut().filter_map(|progress| progress.population.take()).collect();
     let (samples, ..) = run(&spec, None);
-    assert!(samples == sampler.samples().unwrap());
+    assert!(samples == resumed.samples());
     let temperatures: Vec<f64> = found.iter().map(|p| p.temperature).collect();
     assert!(temperatures.len() > 3 && temperatures[0] == 1_500.0, "{temperatures:?}");
     // The target is reached, and then sampled from itself.
@@ -163,17 +134,8 @@ fn other_steps() {
     let spec = PitaIcSpec { anneal, ..tiny() };
     let (whole, _, scalars, weights) = run(&spec, None);
     let mut ctx = context(None);
-    let mut sampler = start(&spec, &ctx);
-    loop {
-        let finished = sampler.step(&mut ctx).unwrap().finished;
-        let state = sampler.state().unwrap();
-        sampler = start(&spec, &ctx);
-        sampler.restore(&state).unwrap();
-        if finished {
-            break;
-        }
-    }
-    assert!(sampler.samples().unwrap() == whole, "resumed");
+    let resumed = in_pieces(&mut ctx, |ctx| start(&spec, ctx));
+    assert!(resumed.samples() == whole, "resumed");
     assert!(scalars["samples.ess"] > 0.0);
     let with = |anneal| {
         let spec = SamplerSpec::PitaIc(PitaIcSpec { anneal, ..spec.clone() });
@@ -199,17 +161,8 @@ fn residual_in_training() {
     let (whole, _, scalars, weights) = run(&spec, None);
     assert!(scalars["loss.fokker_planck"].is_finite() && weights != run(&tiny(), None).3);
     let mut ctx = context(None);
-    let mut sampler = start(&spec, &ctx);
-    loop {
-        let finished = sampler.step(&mut ctx).unwrap().finished;
-        let state = sampler.state().unwrap();
-        sampler = start(&spec, &ctx);
-        sampler.restore(&state).unwrap();
-        if finished {
-            break;
-        }
-    }
-    assert!(sampler.samples().unwrap() == whole && sampler.weights().unwrap() == weights, "resumed");
+    let resumed = in_pieces(&mut ctx, |ctx| start(&spec, ctx));
+    assert!(resumed.samples() == whole && resumed.sampler.weights().unwrap() == weights, "resumed");
     let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
     assert!(pool.install(|| run(&spec, None).0) == whole, "three threads");
     assert!(!run(&tiny(), None).2.contains_key("loss.fokker_planck"));
@@ -223,17 +176,8 @@ fn saved_children() {
     let spec = PitaIcSpec { anneal, ..tiny() };
     let (whole, ctx, _, weights) = run(&spec, None);
     let mut other = context(None);
-    let mut sampler = start(&spec, &other);
-    loop {
-        let finished = sampler.step(&mut other).unwrap().finished;
-        let state = sampler.state().unwrap();
-        sampler = start(&spec, &other);
-        sampler.restore(&state).unwrap();
-        if finished {
-            break;
-        }
-    }
-    assert!(sampler.samples().unwrap() == whole, "resumed");
+    let resumed = in_pieces(&mut other, |ctx| start(&spec, ctx));
+    assert!(resumed.samples() == whole, "resumed");
     assert_eq!(other.energy.counts(), ctx.energy.counts());
     let found = ctx.energy.counts().0[&Purpose::Sampling];
     assert!(found > 70 * 6 && found < 70 * 14, "{found}");
@@ -259,17 +203,8 @@ fn options_of_the_population() {
     let spec = PitaIcSpec { anneal, ..tiny() };
     let (whole, ctx, scalars, weights) = run(&spec, None);
     let mut other = context(None);
-    let mut sampler = start(&spec, &other);
-    loop {
-        let finished = sampler.step(&mut other).unwrap().finished;
-        let state = sampler.state().unwrap();
-        sampler = start(&spec, &other);
-        sampler.restore(&state).unwrap();
-        if finished {
-            break;
-        }
-    }
-    assert!(sampler.samples().unwrap() == whole && sampler.weights().unwrap() == weights, "resumed");
+    let resumed = in_pieces(&mut other, |ctx| start(&spec, ctx));
+    assert!(resumed.samples() == whole && resumed.sampler.weights().unwrap() == weights, "resumed");
     assert_eq!(other.energy.counts(), ctx.energy.counts());
     let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
     assert!(pool.install(|| run(&spec, None).0) == whole, "three threads");

@@ -62,12 +62,8 @@ fn value(table: &Value, label: &str, metric: &str) -> Option<f64> {
 fn samples_stand_in_the_table() {
     let place = Place::new(&format!(
         "{LJ13}
-[samplers.md]
-kind = \"md\"
-walkers = 2
-equilibration = 50
-stride = 2
-samples = 60
+[samplers]
+md = {{ kind = \"md\", walkers = 2, equilibration = 50, stride = 2, samples = 60 }}
 [samplers.one]
 kind = \"samples\"
 path = \"one.npz\"

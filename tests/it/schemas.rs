@@ -2,39 +2,21 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::process::Output;
 
 use pita_bench::array::{Array, write_npz};
 use pita_bench::cli::schemas::{SCHEMAS, VERSION};
 use pita_bench::systems::by_name;
 use serde_json::{Map, Value};
 
-use crate::common::place::{Place, text};
+use crate::common::place::{LJ13, Place, json};
 
-const EXPERIMENT: &str = r#"
-name = "tiny"
-seeds = [0]
-[systems.lj13]
-temperature = 1.0
-reference = { ladder = [2.0], copies = 2, equilibration = 50, stride = 2, samples = 40 }
-[samplers.md]
-kind = "md"
-walkers = 2
-equilibration = 50
-stride = 2
-samples = 40
-[samplers.mala]
-kind = "md"
-integrator = "mala"
-walkers = 2
-equilibration = 50
-stride = 2
-samples = 40
-[metrics]
-ids = ["energy-w1"]
-n = 40
-bootstrap = 0
-"#;
+/// Two methods.
+fn experiment() -> String {
+    let md = "kind = \"md\", walkers = 2, equilibration = 50, stride = 2, samples = 40";
+    format!(
+        "name = \"tiny\"\nseeds = [0]\n{LJ13}[samplers]\nmd = {{ {md} }}\nmala = {{ integrator = \"mala\", {md} }}\n"
+    )
+}
 
 /// Documented keys of a verb: those that must be there, and all that may be; `None` for what depends on what was asked for.
 fn documented(verb: &str) -> (String, BTreeSet<String>, Option<BTreeSet<String>>) {
@@ -74,10 +56,6 @@ fn check(verb: &str, value: &Value, seen: &mut BTreeSet<String>) {
     seen.insert(verb.to_owned());
 }
 
-fn json(output: &Output) -> Value {
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {}", text(output)))
-}
-
 fn frames(path: &Path) {
     let start = by_name("lj13", 1.0).unwrap().start.clone();
     let two: Vec<f64> = start.iter().copied().chain(start.iter().map(|x| 1.01 * x)).collect();
@@ -86,7 +64,7 @@ fn frames(path: &Path) {
 
 #[test]
 fn every_verb_prints_what_is_documented() {
-    let place = Place::new(EXPERIMENT);
+    let place = Place::new(&experiment());
     let at = |name: &str| place.dir.path().join(name).to_str().unwrap().to_owned();
     let file = place.experiment.to_str().unwrap().to_owned();
     frames(Path::new(&at("x.npz")));

@@ -15,28 +15,20 @@ use pita_bench::spec::{
 };
 use pita_bench::systems;
 
-use crate::common::in_pieces;
+use crate::common::sampling::{self, finish, in_pieces};
 use crate::common::targets::{DIM, Harmonic, TwoWells, moments, on};
 
 /// Dimensions of the centre-free subspace.
 const FREE: f64 = (DIM - 3) as f64;
 
 fn start(spec: &SmcSpec, ctx: &Context) -> Box<dyn Sampler> {
-    let system = SystemSpec::named(&ctx.system.name, ctx.system.temperature);
-    build(&RunSpec { system, sampler: SamplerSpec::Smc(spec.clone()) }, ctx).unwrap()
+    sampling::start(SamplerSpec::Smc(spec.clone()), ctx)
 }
 
 /// Samples, and every scalar that was recorded.
 fn run(spec: &SmcSpec, ctx: &mut Context) -> (Arrays, Vec<(String, f64)>) {
-    let mut sampler = start(spec, ctx);
-    let mut scalars = Vec::new();
-    loop {
-        let progress = sampler.step(ctx).unwrap();
-        scalars.extend(progress.scalars);
-        if progress.finished {
-            return (sampler.samples().unwrap(), scalars);
-        }
-    }
+    let ended = finish(start(spec, ctx), ctx);
+    (ended.samples(), ended.scalars())
 }
 
 fn all(scalars: &[(String, f64)], name: &str) -> Vec<f64> {
@@ -67,15 +59,8 @@ fn harmonic(ladder: Ladder, walkers: usize) -> SmcSpec {
 #[test]
 fn particles_on_the_way() {
     let mut ctx = on(Harmonic { k: 7.0 }, 1.0, None, 5);
-    let mut sampler = start(&harmonic(Ladder::Fixed(vec![4.0, 2.0]), 240), &ctx);
-    let mut found = Vec::new();
-    loop {
-        let progress = sampler.step(&mut ctx).unwrap();
-        found.extend(progress.population);
-        if progress.finished {
-            break;
-        }
-    }
+    let ended = finish(start(&harmonic(Ladder::Fixed(vec![4.0, 2.0]), 240), &ctx), &mut ctx);
+    let found: Vec<_> = ended.told.into_iter().filter_map(|progress| progress.population).collect();
     assert_eq!(found.iter().map(|p| p.temperature).collect::<Vec<_>>(), [4.0, 2.0, 1.0]);
     for population in found {
         // 240 particles: a standard error of sqrt(d/2 / 240), or 0.27; resampled ones are fewer.
@@ -221,8 +206,7 @@ fn kinds() -> [SmcSpec; 3] {
 }
 
 fn cluster(budget: Option<u64>) -> Context {
-    let system = Arc::new(systems::by_name("lj13", 2.0).unwrap());
-    Context { energy: Metered::new(system.potential(), budget), system, seed: 11 }
+    sampling::context("lj13", 2.0, budget)
 }
 
 /// Stopped after every single step and continued in a fresh sampler: the same bits at the end.
@@ -230,7 +214,7 @@ fn cluster(budget: Option<u64>) -> Context {
 fn resume_anywhere_is_exact() {
     for spec in kinds() {
         let (whole, _) = run(&spec, &mut cluster(None));
-        assert_eq!(in_pieces(&mut cluster(None), |ctx| start(&spec, ctx)), whole);
+        assert_eq!(in_pieces(&mut cluster(None), |ctx| start(&spec, ctx)).samples(), whole);
     }
 }
 

@@ -12,12 +12,8 @@ seeds = [0, 1, 2, 3]
 [systems.lj13]
 temperature = 2.0
 reference = { ladder = [4.0], copies = 2, equilibration = 20, stride = 2, samples = 20 }
-[samplers.md]
-kind = "md"
-walkers = 2
-equilibration = 50
-stride = 2000
-samples = 20000
+[samplers]
+md = { kind = "md", walkers = 2, equilibration = 50, stride = 2000, samples = 20000 }
 [metrics]
 ids = ["mean-energy"]
 n = 20

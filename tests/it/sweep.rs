@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use pita_bench::array::{Array, Arrays, read_npz, write_npz};
 use pita_bench::record::atomic;
 
+use crate::common::place::{Place, ends_with, text};
+
 const EXPERIMENT: &str = r#"
 name = "tiny"
 title = "Tiny"
@@ -21,21 +23,9 @@ equilibration = 200
 stride = 5
 samples = 400
 
-[samplers.md]
-kind = "md"
-walkers = 4
-equilibration = 200
-stride = 20
-samples = 200
-
-[samplers.mala]
-kind = "md"
-integrator = "mala"
-step = 1e-3
-walkers = 4
-equilibration = 200
-stride = 20
-samples = 200
+[samplers]
+md = { kind = "md", walkers = 4, equilibration = 200, stride = 20, samples = 200 }
+mala = { kind = "md", integrator = "mala", step = 1e-3, walkers = 4, equilibration = 200, stride = 20, samples = 200 }
 
 [metrics]
 ids = ["energy-w1", "energy-w2", "distance-w2", "mean-energy"]
@@ -43,80 +33,34 @@ n = 200
 bootstrap = 20
 "#;
 
-struct Place {
-    dir: tempfile::TempDir,
-    experiment: PathBuf,
+/// A sweep as people type it: with its table.
+fn sweep(place: &Place, more: &[&str]) -> Output {
+    place.run(&[&["sweep", place.experiment.to_str().unwrap()], more].concat())
 }
 
-impl Place {
-    fn new(text: &str) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let experiment = dir.path().join("tiny.toml");
-        std::fs::write(&experiment, text).unwrap();
-        Self { dir, experiment }
-    }
-
-    fn results(&self) -> PathBuf {
-        self.dir.path().join("results")
-    }
-
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_pita-bench"));
-        command.arg("--results").arg(self.results()).args(args);
-        command
-    }
-
-    fn sweep(&self, more: &[&str]) -> Output {
-        let file = self.experiment.to_str().unwrap().to_owned();
-        self.command(&[&["sweep", &file], more].concat()).output().unwrap()
-    }
-
-    /// Every file of that name under the runs.
-    fn run_files(&self, name: &str) -> Vec<PathBuf> {
-        fn walk(dir: &Path, name: &str, out: &mut Vec<PathBuf>) {
-            for entry in std::fs::read_dir(dir).into_iter().flatten() {
-                let path = entry.unwrap().path();
-                if path.is_dir() {
-                    walk(&path, name, out);
-                } else if path.file_name().unwrap() == name {
-                    out.push(path);
-                }
-            }
-        }
-        let mut out = Vec::new();
-        walk(&self.results().join("runs"), name, &mut out);
-        out.sort();
-        out
-    }
-}
-
-fn text(output: &Output) -> String {
-    format!("{}\n{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
-}
-
-#[track_caller]
-fn ends_with(output: &Output, code: i32) {
-    assert_eq!(output.status.code(), Some(code), "{}", text(output));
+/// Every file of that name in the runs.
+fn run_files(place: &Place, name: &str) -> Vec<PathBuf> {
+    place.runs().iter().map(|run| run.file(name)).filter(|path| path.exists()).collect()
 }
 
 #[test]
 fn first_and_second_sweep_and_report() {
     let place = Place::new(EXPERIMENT);
-    let first = place.sweep(&[]);
+    let first = sweep(&place, &[]);
     ends_with(&first, 0);
     assert!(text(&first).contains("| md |"), "{}", text(&first));
-    let samples = place.run_files("samples.npz");
+    let samples = run_files(&place, "samples.npz");
     assert_eq!(samples.len(), 2);
     let before: Vec<_> = samples.iter().map(|p| std::fs::metadata(p).unwrap().modified().unwrap()).collect();
 
-    let second = place.sweep(&[]);
+    let second = sweep(&place, &[]);
     ends_with(&second, 0);
     assert!(text(&second).contains("nothing to do"), "{}", text(&second));
     let after: Vec<_> = samples.iter().map(|p| std::fs::metadata(p).unwrap().modified().unwrap()).collect();
     assert_eq!(before, after);
 
     // Another metric setting evaluates again and runs nothing.
-    let third = place.sweep(&["-s", "metrics.n=100"]);
+    let third = sweep(&place, &["-s", "metrics.n=100"]);
     ends_with(&third, 0);
     assert!(text(&third).contains("2 evaluated"), "{}", text(&third));
 
@@ -130,14 +74,14 @@ fn first_and_second_sweep_and_report() {
     write_npz(&npz, &frames).unwrap();
     let made = std::fs::read_to_string(&card).unwrap();
     std::fs::write(&card, made.replace(&before, &atomic::sha256_file(&npz).unwrap())).unwrap();
-    let fourth = place.sweep(&["-s", "metrics.n=100"]);
+    let fourth = sweep(&place, &["-s", "metrics.n=100"]);
     ends_with(&fourth, 0);
     assert!(text(&fourth).contains("2 evaluated"), "{}", text(&fourth));
 
     for file in ["table.md", "table.csv", "table.tex", "table.json", "report.html"] {
         assert!(place.results().join("reports/tiny").join(file).exists(), "{file}");
     }
-    let verify = place.command(&["db", "verify"]).output().unwrap();
+    let verify = place.run(&["db", "verify"]);
     ends_with(&verify, 0);
 }
 
@@ -146,24 +90,24 @@ fn first_and_second_sweep_and_report() {
 fn interrupted_runs_resume_exactly() {
     let long = ["-s", "samplers.md.samples=4000", "-s", "samplers.mala.samples=4000"];
     let whole = Place::new(EXPERIMENT);
-    ends_with(&whole.sweep(&long), 0);
+    ends_with(&sweep(&whole, &long), 0);
 
     let place = Place::new(EXPERIMENT);
     let file = place.experiment.to_str().unwrap().to_owned();
     let mut child = place.command(&[&["sweep", &file], &long[..]].concat());
     let child = child.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let begun = Instant::now();
-    while place.run_files("events.jsonl").is_empty() && begun.elapsed() < Duration::from_secs(60) {
+    while run_files(&place, "events.jsonl").is_empty() && begun.elapsed() < Duration::from_secs(60) {
         std::thread::sleep(Duration::from_millis(2));
     }
     let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     assert!(kill.success());
     let stopped = child.wait_with_output().unwrap();
     ends_with(&stopped, 5);
-    assert!(place.run_files("samples.npz").len() < 2);
-    ends_with(&place.sweep(&long), 0);
+    assert!(run_files(&place, "samples.npz").len() < 2);
+    ends_with(&sweep(&place, &long), 0);
     let bytes =
-        |p: &Place| -> Vec<Vec<u8>> { p.run_files("samples.npz").iter().map(|f| std::fs::read(f).unwrap()).collect() };
+        |p: &Place| -> Vec<Vec<u8>> { run_files(p, "samples.npz").iter().map(|f| std::fs::read(f).unwrap()).collect() };
     assert_eq!(bytes(&place), bytes(&whole));
 }
 
@@ -171,18 +115,18 @@ fn interrupted_runs_resume_exactly() {
 #[test]
 fn a_failed_cell_does_not_stop_the_others() {
     let place = Place::new(EXPERIMENT);
-    let output = place.sweep(&["-s", "samplers.md.step=0.5"]);
+    let output = sweep(&place, &["-s", "samplers.md.step=0.5"]);
     ends_with(&output, 3);
     assert!(text(&output).contains("use a smaller step than 0.5"), "{}", text(&output));
-    assert_eq!(place.run_files("samples.npz").len(), 1);
-    assert_eq!(place.run_files("failure.json").len(), 1);
+    assert_eq!(run_files(&place, "samples.npz").len(), 1);
+    assert_eq!(run_files(&place, "failure.json").len(), 1);
 }
 
 #[test]
 fn json_is_one_value() {
     let place = Place::new(EXPERIMENT);
     for args in [&["--dry-run", "--json"][..], &["--json"], &["--json"]] {
-        let output = place.sweep(args);
+        let output = sweep(&place, args);
         ends_with(&output, 0);
         let value: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!(value["cells"].as_array().unwrap().len(), 2);
@@ -231,7 +175,7 @@ fn energy_and_eval_of_foreign_files() {
     // A set against itself: every distance is zero.
     let eval = ["eval", "--system", "lj13", "--temperature", "1", "--samples", golden, "--reference", golden];
     let more = ["--metrics", "energy-w1,distance-w2", "--bootstrap", "0", "--json"];
-    let output = place.command(&[&eval[..], &more].concat()).output().unwrap();
+    let output = place.run(&[&eval[..], &more].concat());
     ends_with(&output, 0);
     let values: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(values[0]["id"], "energy-w1");

@@ -22,7 +22,7 @@ use pita_bench::spec::{
 };
 use pita_bench::systems;
 
-use crate::common::in_pieces;
+use crate::common::sampling::{self, finish, in_pieces};
 
 /// From molecular dynamics, so that weights mean something after a few steps.
 fn tiny() -> TabgIcSpec {
@@ -48,26 +48,17 @@ fn tiny() -> TabgIcSpec {
 }
 
 fn context(budget: Option<u64>) -> Context {
-    let system = Arc::new(systems::by_name("aldp", 900.0).unwrap());
-    Context { energy: Metered::new(system.potential(), budget), system, seed: 11 }
+    sampling::context("aldp", 900.0, budget)
 }
 
 fn start(spec: &TabgIcSpec, ctx: &Context) -> Box<dyn Sampler> {
-    let system = SystemSpec::named("aldp", 900.0);
-    build(&RunSpec { system, sampler: SamplerSpec::TabgIc(spec.clone()) }, ctx).unwrap()
+    sampling::start(SamplerSpec::TabgIc(spec.clone()), ctx)
 }
 
 fn run(spec: &TabgIcSpec, budget: Option<u64>) -> (Arrays, Context, BTreeMap<String, f64>) {
     let mut ctx = context(budget);
-    let mut sampler = start(spec, &ctx);
-    let mut scalars = BTreeMap::new();
-    loop {
-        let progress = sampler.step(&mut ctx).unwrap();
-        scalars.extend(progress.scalars);
-        if progress.finished {
-            return (sampler.samples().unwrap(), ctx, scalars);
-        }
-    }
+    let ended = finish(start(spec, &ctx), &mut ctx);
+    (ended.samples(), ctx, ended.scalars().into_iter().collect())
 }
 
 /// Stopped after every single step and continued in a fresh sampler: the same bits at the end.
@@ -76,7 +67,7 @@ fn resume_anywhere_is_exact() {
     for begin in [Start::ForwardKl, Start::ReverseKl] {
         let spec = TabgIcSpec { start: begin, ..tiny() };
         let (whole, _, _) = run(&spec, None);
-        assert_eq!(in_pieces(&mut context(None), |ctx| start(&spec, ctx)), whole);
+        assert_eq!(in_pieces(&mut context(None), |ctx| start(&spec, ctx)).samples(), whole);
     }
 }
 
@@ -355,19 +346,12 @@ fn cartesian() {
             samples: 30,
             ..TabgCartSpec::default()
         };
-        let context = || {
-            let system = Arc::new(systems::by_name(name, temperature).unwrap());
-            Context { energy: Metered::new(system.potential(), None), system, seed: 11 }
-        };
-        let begin = |ctx: &Context| {
-            let system = SystemSpec::named(name, temperature);
-            build(&RunSpec { system, sampler: SamplerSpec::TabgCart(spec.clone()) }, ctx).unwrap()
-        };
+        let context = || sampling::context(name, temperature, None);
+        let begin = |ctx: &Context| sampling::start(SamplerSpec::TabgCart(spec.clone()), ctx);
         let whole = || {
             let mut ctx = context();
-            let mut sampler = begin(&ctx);
-            while !sampler.step(&mut ctx).unwrap().finished {}
-            (sampler.samples().unwrap(), ctx.energy.counts().clone(), ctx.system)
+            let samples = finish(begin(&ctx), &mut ctx).samples();
+            (samples, ctx.energy.counts().clone(), ctx.system)
         };
         let pool = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         let (samples, counts, system) = pool(1).install(whole);
@@ -377,7 +361,7 @@ fn cartesian() {
             ReverseKl => (Purpose::Training, 6 * 40),
         };
         assert_eq!(counts.0, [of_start, (Purpose::Annealing, 100), (Purpose::Sampling, 30)].into());
-        assert_eq!(in_pieces(&mut context(), begin), samples);
+        assert_eq!(in_pieces(&mut context(), begin).samples(), samples);
         let x = samples["positions"].to_f64();
         for frame in x.chunks_exact(3 * system.atoms) {
             let sum = |c: usize| frame.iter().skip(c).step_by(3).sum::<f64>();

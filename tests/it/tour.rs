@@ -1,46 +1,21 @@
 //! What a newcomer meets on a tour: formats by name, reports of variants, numbers that are none, a database that is a folder.
 
-use std::process::Output;
-
 use pita_bench::array::{Array, write_npz};
 
-use crate::common::place::Place;
+use crate::common::place::{LJ13, Place, code, text};
 use crate::common::synthetic::Made;
 
-const EXPERIMENT: &str = r#"
-name = "tiny"
-seeds = [0]
-profile = "quick"
-[systems.lj13]
-temperature = 1.0
-reference = { ladder = [2.0], copies = 2, equilibration = 50, stride = 2, samples = 40 }
-[samplers.md]
-kind = "md"
-walkers = 2
-equilibration = 50
-stride = 2
-samples = 40
-[metrics]
-ids = ["energy-w1"]
-n = 40
-bootstrap = 0
-[profiles.quick]
-[profiles.long]
-samplers.md.samples = 50
-"#;
-
-fn code(output: &Output) -> i32 {
-    output.status.code().unwrap_or_else(|| panic!("ended by a signal: {output:?}"))
-}
-
-fn text(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+/// One method, with profiles.
+fn experiment() -> String {
+    let md = "md = { kind = \"md\", walkers = 2, equilibration = 50, stride = 2, samples = 40 }";
+    let profiles = "[profiles.quick]\n[profiles.long]\nsamplers.md.samples = 50\n";
+    format!("name = \"tiny\"\nseeds = [0]\nprofile = \"quick\"\n{LJ13}[samplers]\n{md}\n{profiles}")
 }
 
 /// Reports of profiles and overrides lie beside the plain one, and say nothing of where this machine keeps things.
 #[test]
 fn reports_of_variants_lie_beside_each_other() {
-    let place = Place::new(EXPERIMENT);
+    let place = Place::new(&experiment());
     let file = place.experiment.to_str().unwrap();
     for more in
         [&[][..], &["--profile", "quick"], &["--profile", "long"], &["-s", "metrics.n=30"], &["-s", "metrics.n=20"]]
