@@ -15,7 +15,8 @@ pub struct Step {
 }
 
 impl Step {
-    /// The kernels for an annealing factor `gamma` and data of variance `v` per coordinate.
+    /// The kernels for an annealing factor `gamma` and data of variance `v` per coordinate; at 1 the forward one is the model's own
+    /// denoising.
     ///
     /// *Published*: `F = N(x + gamma q s, q)`, `B = N(x', q)`; the marginals `p_h^gamma` are those of no noising, so that
     /// weights have to repair every stiff direction at every step. *Tempered*: `p_h^gamma` of a Gaussian of variance v is
@@ -26,20 +27,13 @@ impl Step {
         let q = h - h_next;
         match noise {
             Noise::Published => Self { drift: gamma * q, forward: q, backward: q },
-            Noise::Tempered => Self { drift: q, forward: q * narrowing(v, h, h_next) / gamma, backward: q / gamma },
+            Noise::Tempered => {
+                // The posterior of Gaussian data is narrower than the noise.
+                let narrowing = (v + h_next) / (v + h);
+                Self { drift: q, forward: q * narrowing / gamma, backward: q / gamma }
+            }
         }
     }
-
-    /// The model's own denoising kernel of that step (`gamma = 1`).
-    #[must_use]
-    pub fn denoising(noise: Noise, v: f64, h: f64, h_next: f64) -> Self {
-        Self::new(noise, 1.0, v, h, h_next)
-    }
-}
-
-/// `(v + h')/(v + h)`: the posterior of Gaussian data is narrower than the noise.
-fn narrowing(v: f64, h: f64, h_next: f64) -> f64 {
-    (v + h_next) / (v + h)
 }
 
 /// Variance of the prior at variance `h`.

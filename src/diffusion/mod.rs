@@ -9,5 +9,5 @@ pub mod steps;
 
 pub use gamma::Gamma;
 pub use kernels::prior;
-pub use resample::{ess, normalise, systematic, systematic_faithful};
-pub use schedule::{Elucidating, Geometric};
+pub use resample::{ess, factors, normalise, systematic, systematic_faithful};
+pub use schedule::Elucidating;

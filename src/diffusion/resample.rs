@@ -1,14 +1,20 @@
 //! Weights of particles: normalisation, effective sample size, systematic resampling.
 
+/// `exp(log_weight - top)` and the largest finite log-weight `top`; 0 for what is not finite.
+#[must_use]
+pub fn factors(log_weight: &[f64]) -> (Vec<f64>, f64) {
+    let top = log_weight.iter().copied().filter(|x| x.is_finite()).fold(f64::NEG_INFINITY, f64::max);
+    (log_weight.iter().map(|&x| if x.is_finite() { (x - top).exp() } else { 0.0 }).collect(), top)
+}
+
 /// `softmax(log_weight)`: weights that sum to 1. Non-finite log-weights count as zero weight; all of them non-finite
 /// gives uniform weights.
 #[must_use]
 pub fn normalise(log_weight: &[f64]) -> Vec<f64> {
-    let max = log_weight.iter().copied().filter(|x| x.is_finite()).fold(f64::NEG_INFINITY, f64::max);
-    if max == f64::NEG_INFINITY {
+    let (w, top) = factors(log_weight);
+    if top == f64::NEG_INFINITY {
         return vec![1.0 / log_weight.len() as f64; log_weight.len()];
     }
-    let w: Vec<f64> = log_weight.iter().map(|&x| if x.is_finite() { (x - max).exp() } else { 0.0 }).collect();
     let sum: f64 = w.iter().sum();
     w.into_iter().map(|x| x / sum).collect()
 }

@@ -75,12 +75,6 @@ impl Metered {
         };
     }
 
-    /// Atoms per frame.
-    #[must_use]
-    pub fn atoms(&self) -> usize {
-        self.potential.atoms()
-    }
-
     /// Evaluations so far.
     #[must_use]
     pub fn counts(&self) -> &Counts {

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use multiversion::{multiversion, target::target_cfg_f};
 
-use crate::lanes::num::{H, Lanes};
+use crate::lanes::num::{H, Lanes, add_times};
 use crate::real::Real;
 
 /// Where the sums of [`product`] start.
@@ -159,14 +159,6 @@ pub fn outer_columns<T: Real>(x: &[Lanes<T>], inputs: usize, y: &[Lanes<T>], row
                 *g = [s0, s1, s2, s3, s4, s5, s6, s7];
             }
         }
-    }
-}
-
-/// `sum += a y`.
-#[inline(always)]
-fn add_times<T: Real>(sum: &mut Lanes<T>, a: T, y: &Lanes<T>) {
-    for o in 0..H {
-        sum.0[o] = a.fma(y.0[o], sum.0[o]);
     }
 }
 

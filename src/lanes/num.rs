@@ -118,6 +118,12 @@ impl<T: Real, const K: usize> SubAssign for Num<T, K> {
     }
 }
 
+/// A zero row.
+#[inline(always)]
+pub fn zero_row<T: Real, const K: usize>() -> Row<T, K> {
+    [Lanes([T::ZERO; H]); K]
+}
+
 /// `a . b`.
 #[inline(always)]
 pub fn dot3<T: Real, const K: usize>(a: &Vec3<T, K>, b: &Vec3<T, K>) -> Num<T, K> {
@@ -224,9 +230,15 @@ pub fn hadamard<T: Real, const K: usize>(x: &Row<T, K>, y: &Row<T, K>) -> Row<T,
 #[inline(always)]
 pub fn add_scaled<T: Real, const K: usize>(y: &mut Row<T, K>, a: Num<T, K>, w: &Lanes<T>) {
     for k in 0..K {
-        for o in 0..H {
-            y[k].0[o] = a.0[k].fma(w.0[o], y[k].0[o]);
-        }
+        add_times(&mut y[k], a.0[k], w);
+    }
+}
+
+/// `sum += a y`.
+#[inline(always)]
+pub fn add_times<T: Real>(sum: &mut Lanes<T>, a: T, y: &Lanes<T>) {
+    for o in 0..H {
+        sum.0[o] = a.fma(y.0[o], sum.0[o]);
     }
 }
 
@@ -234,9 +246,7 @@ pub fn add_scaled<T: Real, const K: usize>(y: &mut Row<T, K>, a: Num<T, K>, w: &
 #[inline(always)]
 pub fn add_row<T: Real, const K: usize>(y: &mut Row<T, K>, x: &Row<T, K>) {
     for k in 0..K {
-        for o in 0..H {
-            y[k].0[o] += x[k].0[o];
-        }
+        add_lanes(&mut y[k], &x[k]);
     }
 }
 

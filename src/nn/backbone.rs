@@ -44,6 +44,19 @@ impl EnergyOut {
         self.grad.extend(more.grad);
         self.du_dh.extend(more.du_dh);
     }
+
+    /// The parts of a batch put together.
+    pub(super) fn joined(parts: Vec<Self>) -> Self {
+        let mut all = Self::default();
+        parts.into_iter().for_each(|part| all.append(part));
+        all
+    }
+}
+
+/// Two lists of outputs from those of the parts of a batch.
+pub(super) fn joined_pairs(parts: Vec<(Vec<f64>, Vec<f64>)>) -> (Vec<f64>, Vec<f64>) {
+    let (first, second): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+    (first.concat(), second.concat())
 }
 
 /// Constants of one sample in the scalar `S = <v, grad_x U> + w dU/dh + c U` whose parameter gradient is wanted.

@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
+use super::backbone::joined_pairs;
 use super::{Backbone, Batch, Cotangent, EnergyOut, Layout, Seeds};
 use crate::device;
 use crate::error::Result;
@@ -24,25 +25,30 @@ impl Halving {
         Self { inner, batch: Arc::new(AtomicUsize::new(device::ANY)) }
     }
 
-    /// Calls `run` with ranges of samples that cover `0..n`.
-    fn batches(&self, n: usize, run: impl FnMut(Range<usize>) -> Result<()>) -> Result<()> {
-        device::in_batches(n, &self.batch, (2, 1), run)
-    }
-
-    /// Two lists of outputs, whatever `call` returns for parts of a batch, put together.
-    fn pairs(
-        &self,
-        at: Batch<'_>,
-        call: impl Fn(Batch<'_>, Range<usize>) -> Result<(Vec<f64>, Vec<f64>)>,
-    ) -> Result<(Vec<f64>, Vec<f64>)> {
-        let (mut first, mut second) = (Vec::new(), Vec::new());
-        self.batches(at.h.len(), |r| {
-            let (a, b) = call(at.part(&r, self.dim()), r)?;
-            first.extend(a);
-            second.extend(b);
+    /// What `call` returns for the parts of a batch and their ranges of samples.
+    fn parts<R>(&self, at: Batch<'_>, mut call: impl FnMut(Batch<'_>, Range<usize>) -> Result<R>) -> Result<Vec<R>> {
+        let mut all = Vec::new();
+        device::in_batches(at.h.len(), &self.batch, (2, 1), |r| {
+            all.push(call(at.part(&r, self.dim()), r)?);
             Ok(())
         })?;
-        Ok((first, second))
+        Ok(all)
+    }
+
+    /// As [`Self::parts`] (by first sample), while `call` adds to a gradient.
+    fn with_gradient<R>(
+        &self,
+        at: Batch<'_>,
+        grad: &mut [f64],
+        call: impl Fn(Batch<'_>, usize, &mut [f64]) -> Result<R>,
+    ) -> Result<Vec<R>> {
+        self.parts(at, |part, r| {
+            // Apart, so that a batch that failed half way leaves nothing behind.
+            let mut own = vec![0.0; grad.len()];
+            let out = call(part, r.start, &mut own)?;
+            grad.iter_mut().zip(own).for_each(|(sum, g)| *sum += g);
+            Ok(out)
+        })
     }
 }
 
@@ -65,52 +71,38 @@ impl Backbone for Halving {
     }
 
     fn denoise(&self, params: &[f64], at: Batch<'_>) -> Result<Vec<f64>> {
-        Ok(self.pairs(at, |part, _| Ok((self.inner.denoise(params, part)?, Vec::new())))?.0)
+        Ok(self.parts(at, |part, _| self.inner.denoise(params, part))?.concat())
     }
 
     fn energy(&self, params: &[f64], at: Batch<'_>) -> Result<EnergyOut> {
-        let mut all = EnergyOut::default();
-        self.batches(at.h.len(), |r| {
-            all.append(self.inner.energy(params, at.part(&r, self.dim()))?);
-            Ok(())
-        })?;
-        Ok(all)
+        Ok(EnergyOut::joined(self.parts(at, |part, _| self.inner.energy(params, part))?))
     }
 
     fn divergence(&self, params: &[f64], at: Batch<'_>) -> Result<(Vec<f64>, Vec<f64>)> {
-        self.pairs(at, |part, _| self.inner.divergence(params, part))
+        Ok(joined_pairs(self.parts(at, |part, _| self.inner.divergence(params, part))?))
     }
 
     fn denoise_jvp(&self, params: &[f64], at: Batch<'_>, v: &[f64]) -> Result<(Vec<f64>, Vec<f64>)> {
         let dim = self.dim();
-        self.pairs(at, |part, r| self.inner.denoise_jvp(params, part, &v[r.start * dim..r.end * dim]))
+        let call =
+            |part: Batch<'_>, r: Range<usize>| self.inner.denoise_jvp(params, part, &v[r.start * dim..r.end * dim]);
+        Ok(joined_pairs(self.parts(at, call)?))
     }
 
     fn denoise_vjp(&self, params: &[f64], at: Batch<'_>, cotangent: Cotangent, grad: &mut [f64]) -> Result<Vec<f64>> {
-        let mut all = Vec::new();
-        self.batches(at.h.len(), |r| {
-            let part = at.part(&r, self.dim());
-            let shifted = |i: usize, d: &[f64], out: &mut [f64]| cotangent(r.start + i, d, out);
-            // Apart, so that a batch that failed half way leaves nothing behind.
-            let mut own = vec![0.0; grad.len()];
-            all.extend(self.inner.denoise_vjp(params, part, &shifted, &mut own)?);
-            grad.iter_mut().zip(own).for_each(|(sum, g)| *sum += g);
-            Ok(())
+        let parts = self.with_gradient(at, grad, |part, first, own| {
+            let shifted = |i: usize, d: &[f64], out: &mut [f64]| cotangent(first + i, d, out);
+            self.inner.denoise_vjp(params, part, &shifted, own)
         })?;
-        Ok(all)
+        Ok(parts.concat())
     }
 
     fn energy_vjp(&self, params: &[f64], at: Batch<'_>, seed: Seeds, grad: &mut [f64]) -> Result<EnergyOut> {
-        let mut all = EnergyOut::default();
-        self.batches(at.h.len(), |r| {
-            let part = at.part(&r, self.dim());
-            let shifted = |i: usize, u: f64, g: &[f64], dh: f64, v: &mut [f64]| seed(r.start + i, u, g, dh, v);
-            let mut own = vec![0.0; grad.len()];
-            all.append(self.inner.energy_vjp(params, part, &shifted, &mut own)?);
-            grad.iter_mut().zip(own).for_each(|(sum, g)| *sum += g);
-            Ok(())
+        let parts = self.with_gradient(at, grad, |part, first, own| {
+            let shifted = |i: usize, u: f64, g: &[f64], dh: f64, v: &mut [f64]| seed(first + i, u, g, dh, v);
+            self.inner.energy_vjp(params, part, &shifted, own)
         })?;
-        Ok(all)
+        Ok(EnergyOut::joined(parts))
     }
 }
 

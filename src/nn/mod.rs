@@ -1,7 +1,7 @@
 //! Networks: one backbone, two heads (score and energy), and what training them needs.
 //!
 //! [`Backbone`] is the boundary: flat f64 slices in and out, whatever computes inside. [`candle`] is the reference (one
-//! definition over [`candle::Jet`]); [`fused`] and [`dit`] are the fast CPU engines, checked against it and the golden files.
+//! definition over values with tangents); [`fused`] and [`dit`] are the fast CPU engines, checked against it and the golden files.
 
 mod adam;
 mod backbone;

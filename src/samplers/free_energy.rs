@@ -32,15 +32,18 @@ pub struct Side<'a> {
 /// at two temperatures `u_b - u_a` is the energy times `1/kT_b - 1/kT_a`.
 #[must_use]
 pub fn bennett(a: Side<'_>, b: Side<'_>, stream: &Stream) -> Option<FreeEnergy> {
-    let groups = [Groups::new(a), Groups::new(b)];
-    if groups.iter().any(|g| g.0.is_empty()) {
+    let [a, b] = [groups(a), groups(b)];
+    if a.is_empty() || b.is_empty() {
         return None;
     }
-    let difference = solve(&groups[0].all(), &groups[1].all());
+    let difference = solve(&a.concat(), &b.concat());
     let replicates: Vec<f64> = (0..REPLICATES)
         .map(|r| {
             let mut draws = stream.at(r);
-            let [a, b] = [&groups[0], &groups[1]].map(|g| g.resampled(|n| draws.below(n)));
+            let [a, b] = [&a, &b].map(|groups| {
+                let drawn = groups.iter().flat_map(|_| &groups[draws.below(groups.len())]);
+                drawn.copied().collect::<Vec<f64>>()
+            });
             solve(&a, &b)
         })
         .collect();
@@ -50,25 +53,12 @@ pub fn bennett(a: Side<'_>, b: Side<'_>, stream: &Stream) -> Option<FreeEnergy> 
 }
 
 /// Finite works of one side by origin.
-struct Groups(Vec<Vec<f64>>);
-
-impl Groups {
-    fn new(side: Side<'_>) -> Self {
-        let mut groups: BTreeMap<i64, Vec<f64>> = BTreeMap::new();
-        for (&work, &origin) in side.work.iter().zip(side.origin).filter(|(w, _)| w.is_finite()) {
-            groups.entry(origin).or_default().push(work);
-        }
-        Self(groups.into_values().collect())
+fn groups(side: Side<'_>) -> Vec<Vec<f64>> {
+    let mut groups: BTreeMap<i64, Vec<f64>> = BTreeMap::new();
+    for (&work, &origin) in side.work.iter().zip(side.origin).filter(|(w, _)| w.is_finite()) {
+        groups.entry(origin).or_default().push(work);
     }
-
-    fn all(&self) -> Vec<f64> {
-        self.0.concat()
-    }
-
-    /// As many groups, each drawn by `below(n)`.
-    fn resampled(&self, mut below: impl FnMut(usize) -> usize) -> Vec<f64> {
-        (0..self.0.len()).flat_map(|_| self.0[below(self.0.len())].iter().copied()).collect()
-    }
+    groups.into_values().collect()
 }
 
 /// With `M = ln(n_a/n_b)` and `sigma(x) = 1/(1 + e^x)`, the root of

@@ -15,7 +15,7 @@ pub mod trained;
 use std::sync::Arc;
 
 use crate::array::Arrays;
-use crate::energy::Metered;
+use crate::energy::{Metered, Purpose};
 use crate::error::{Error, Result};
 use crate::spec::{RunSpec, SamplerSpec};
 use crate::systems::System;
@@ -98,6 +98,12 @@ pub trait Sampler: Send {
         None
     }
 
+    /// How neighbouring temperatures of replicas swap: accepted shares, hot to cold, and how many replicas went from one end of the
+    /// ladder to the other and back. None without replicas.
+    fn exchanges(&self) -> (Vec<f64>, u64) {
+        (Vec::new(), 0)
+    }
+
     /// Trained weights to keep beside the samples, if any.
     fn weights(&self) -> Option<Arrays> {
         None
@@ -123,15 +129,21 @@ fn falling(sampler: &str, ladder: &[f64], target: f64) -> Result<Vec<f64>> {
 /// # Errors
 /// When the spec does not fit the system.
 pub fn build(spec: &RunSpec, ctx: &Context) -> Result<Box<dyn Sampler>> {
-    match &spec.sampler {
-        SamplerSpec::Md(s) => md::build(s, ctx),
-        SamplerSpec::ReplicaExchange(s) => md::build_replica_exchange(s, ctx),
-        SamplerSpec::Pita(s) => pita::build(s, ctx),
-        SamplerSpec::External(s) => Err(Error::Internal(format!("`{}` is a program, run by exec::external", s.name))),
-        SamplerSpec::TabgIc(s) => tabg::build_internal(s, ctx),
-        SamplerSpec::TabgCart(s) => tabg::build_cartesian(s, ctx),
-        SamplerSpec::PitaIc(s) => pita_ic::build(s, ctx),
-        SamplerSpec::Smc(s) => smc::build(s, ctx),
-        SamplerSpec::Samples(s) => Err(Error::Internal(format!("{} is read by exec::given", s.path))),
-    }
+    let (system, purpose) = (&ctx.system, Purpose::Sampling);
+    Ok(match &spec.sampler {
+        SamplerSpec::Md(s) => {
+            let kt = system.kt(system.temperature);
+            Box::new(md::Md::new(s, ctx, md::Role { purpose, kt, salt: 0, forces: false }))
+        }
+        SamplerSpec::ReplicaExchange(s) => Box::new(md::ReplicaExchange::new(s, ctx, purpose)?),
+        SamplerSpec::Pita(s) => Box::new(pita::Pita::new(s, ctx)?),
+        SamplerSpec::PitaIc(s) => Box::new(pita_ic::PitaIc::new(s, ctx)?),
+        SamplerSpec::TabgIc(s) => Box::new(tabg::TaBg::new("tabg-ic", s, ctx, tabg::internal_model(s, system)?)?),
+        SamplerSpec::TabgCart(s) => Box::new(tabg::TaBg::new("tabg-cart", s, ctx, tabg::cartesian_model(s, system)?)?),
+        SamplerSpec::Smc(s) => Box::new(smc::Smc::new(s, ctx)?),
+        SamplerSpec::External(s) => {
+            return Err(Error::Internal(format!("`{}` is a program, run by exec::external", s.name)));
+        }
+        SamplerSpec::Samples(s) => return Err(Error::Internal(format!("{} is read by exec::given", s.path))),
+    })
 }

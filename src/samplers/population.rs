@@ -28,12 +28,11 @@ impl Population {
     /// None when nothing has a weight.
     #[must_use]
     pub fn choose(n: usize, log_weight: Option<&[f64]>) -> Vec<usize> {
-        match log_weight {
-            Some(log) if !log.iter().any(|w| *w > f64::NEG_INFINITY) => Vec::new(),
-            Some(log) => systematic(log, n.min(KEPT), 0.5),
-            None if n == 0 => Vec::new(),
-            None => systematic(&vec![0.0; n], n.min(KEPT), 0.5),
+        let log = log_weight.map_or_else(|| vec![0.0; n], <[f64]>::to_vec);
+        if !log.iter().any(|w| *w > f64::NEG_INFINITY) {
+            return Vec::new();
         }
+        systematic(&log, n.min(KEPT), 0.5)
     }
 }
 

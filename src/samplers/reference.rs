@@ -12,7 +12,7 @@ use crate::energy::{Counts, Purpose};
 use crate::error::{Error, Result};
 use crate::metrics::structure::Structure;
 use crate::metrics::wasserstein;
-use crate::spec::{ReferenceSpec, ReplicaExchangeSpec, TrajectorySpec};
+use crate::spec::{ReferenceSpec, ReplicaExchangeSpec};
 use crate::systems::dihedrals::angles;
 
 /// How far a reference can be trusted.
@@ -56,32 +56,11 @@ pub struct Population {
     pub halves: [f64; 2],
 }
 
-/// What draws the ensemble.
-enum Ensemble {
-    Exchange(Box<ReplicaExchange>),
-    Smc(Box<Smc>),
-}
-
-impl Ensemble {
-    fn sampler(&self) -> &dyn Sampler {
-        match self {
-            Self::Exchange(exchange) => exchange.as_ref(),
-            Self::Smc(smc) => smc.as_ref(),
-        }
-    }
-
-    fn sampler_mut(&mut self) -> &mut dyn Sampler {
-        match self {
-            Self::Exchange(exchange) => exchange.as_mut(),
-            Self::Smc(smc) => smc.as_mut(),
-        }
-    }
-}
-
 /// A reference in the making; resumable like a sampler.
 pub struct Making {
     spec: ReferenceSpec,
-    ensemble: Ensemble,
+    /// What draws the ensemble.
+    ensemble: Box<dyn Sampler>,
     drawn: bool,
     /// Walkers of the trajectories.
     walkers: Langevin,
@@ -95,9 +74,9 @@ impl Making {
     /// # Errors
     /// When the ladder does not lead down to the target.
     pub fn new(spec: &ReferenceSpec, ctx: &Context) -> Result<Self> {
-        let ensemble = match &spec.smc {
-            Some(smc) => Ensemble::Smc(Box::new(Smc::new(smc, ctx)?)),
-            None => Ensemble::Exchange(Box::new(ReplicaExchange::new(&spec.sampler, ctx, Purpose::Reference)?)),
+        let ensemble: Box<dyn Sampler> = match &spec.smc {
+            Some(smc) => Box::new(Smc::new(smc, ctx)?),
+            None => Box::new(ReplicaExchange::new(&spec.sampler, ctx, Purpose::Reference)?),
         };
         Ok(Self { ensemble, drawn: false, walkers: Langevin::default(), recorded: Vec::new(), spec: spec.clone() })
     }
@@ -108,36 +87,30 @@ impl Making {
     /// Whatever ends it.
     pub fn step(&mut self, ctx: &mut Context) -> Result<Progress> {
         if !self.drawn {
-            let mut progress = self.ensemble.sampler_mut().step(ctx)?;
+            let mut progress = self.ensemble.step(ctx)?;
             self.drawn = progress.finished;
             let what = if self.spec.smc.is_some() { "annealed SMC" } else { "replica exchange" };
             progress.phase = format!("{what}: {}", progress.phase);
             progress.finished &= self.spec.trajectory.is_none();
             return Ok(progress);
         }
-        let Some(trajectory) = self.spec.trajectory.clone() else {
+        let Some(trajectory) = &self.spec.trajectory else {
             return Ok(Progress { finished: true, ..Progress::default() });
         };
-        self.prolong(&trajectory, ctx)
-    }
-
-    /// One more frame of all trajectories.
-    fn prolong(&mut self, trajectory: &TrajectorySpec, ctx: &mut Context) -> Result<Progress> {
-        let system = &ctx.system;
+        // One more frame of all trajectories, with noise of its own: the ensemble used the streams of its seed.
+        let (system, seed) = (&ctx.system, ctx.seed ^ TRAJECTORY_SEED);
         let kt = vec![system.kt(system.temperature); trajectory.walkers];
         if self.walkers.energies.is_empty() {
             // Evenly from all recorded frames: these are equilibrium draws, so the trajectories begin in equilibrium.
-            let frames = self.ensemble.sampler().samples()?["positions"].to_f64();
+            let frames = self.ensemble.samples()?["positions"].to_f64();
             let dim = 3 * system.atoms;
             let n = frames.len() / dim;
             let begin = |w: usize| w * n / trajectory.walkers * dim;
             let x = (0..trajectory.walkers).flat_map(|w| frames[begin(w)..begin(w) + dim].to_vec()).collect();
-            // Noise of its own: the ensemble used the streams of its seed.
-            let seed = ctx.seed ^ TRAJECTORY_SEED;
             self.walkers = Langevin::new(x, &kt, &system.masses, (seed, 0), &mut ctx.energy, Purpose::Reference)?;
         }
         let ReplicaExchangeSpec { step, friction, precision, .. } = self.spec.sampler;
-        let d = dynamics(system, ctx.seed ^ TRAJECTORY_SEED, step, friction, precision);
+        let d = dynamics(system, seed, step, friction, precision);
         self.walkers.advance(&mut ctx.energy, Purpose::Reference, &d, &kt, trajectory.stride, None)?;
         self.recorded.extend(self.walkers.positions.iter().map(|&x| x as f32));
         let done = self.recorded.len() / self.walkers.positions.len();
@@ -150,7 +123,7 @@ impl Making {
     /// # Errors
     /// None today.
     pub fn state(&self) -> Result<Arrays> {
-        let mut arrays = state::under(ENSEMBLE, self.ensemble.sampler().state()?);
+        let mut arrays = state::under(ENSEMBLE, self.ensemble.state()?);
         self.walkers.save(&mut arrays);
         arrays.insert("recorded".into(), Array::f32(&[self.recorded.len()], self.recorded.clone()));
         arrays.insert("exchanged".into(), state::integers(&[i64::from(self.drawn)]));
@@ -162,9 +135,9 @@ impl Making {
     /// # Errors
     /// When an array is missing.
     pub fn restore(&mut self, arrays: &Arrays) -> Result<()> {
-        self.ensemble.sampler_mut().restore(&state::of(ENSEMBLE, arrays))?;
+        self.ensemble.restore(&state::of(ENSEMBLE, arrays))?;
         self.walkers = Langevin::load(arrays)?;
-        self.recorded = state::f64s(arrays, "recorded")?.into_iter().map(|x| x as f32).collect();
+        self.recorded = state::f32s(arrays, "recorded")?;
         self.drawn = state::i64s(arrays, "exchanged")?[0] != 0;
         Ok(())
     }
@@ -176,7 +149,7 @@ impl Making {
     /// # Errors
     /// When system and topology do not fit together.
     pub fn finish(&self, ctx: &Context) -> Result<(Samples, Convergence)> {
-        let mut samples = self.ensemble.sampler().samples()?;
+        let mut samples = self.ensemble.samples()?;
         let structure = Structure::of(&ctx.system)?;
         let mut notes = Vec::new();
         if let Some(trajectory) = &self.spec.trajectory {
@@ -205,12 +178,11 @@ impl Making {
 
     /// The family of each frame: its copy of the ladder, or the walker that its ancestor was a frame of.
     fn families(&self, samples: &Samples) -> Vec<usize> {
-        let frames = samples["energy"].len();
         match (&self.spec.smc, samples.get("parents")) {
             (Some(smc), Some(parents)) => {
                 parents.to_f64().iter().map(|&parent| parent as usize % smc.initial.walkers).collect()
             }
-            _ => (0..frames).map(|i| i % self.spec.sampler.copies).collect(),
+            _ => (0..samples["energy"].len()).map(|i| i % self.spec.sampler.copies).collect(),
         }
     }
 
@@ -234,10 +206,7 @@ impl Making {
             };
             s.phi_names().into_iter().enumerate().map(population).collect()
         });
-        let (exchange_acceptance, round_trips) = match &self.ensemble {
-            Ensemble::Exchange(exchange) => (exchange.exchange_acceptance(), exchange.round_trips()),
-            Ensemble::Smc(_) => (Vec::new(), 0),
-        };
+        let (exchange_acceptance, round_trips) = self.ensemble.exchanges();
         let ladder = self.spec.smc.as_ref().map_or(&self.spec.sampler.ladder[..], |smc| smc.ladder.known());
         Convergence {
             frames: reduced.len(),

@@ -189,7 +189,7 @@ impl Trained {
         let mut energies = vec![0.0; n];
         let (positions, without_energy) = match self {
             Self::Cartesian(own) => {
-                let pita::model::Drawn { positions, energies, log_weight } = own.draw(energy, kt, seed, items)?;
+                let (positions, energies, log_weight) = own.draw(energy, kt, seed, items)?;
                 return Ok(Further { positions, energies, log_weight });
             }
             Self::Flow(model, w) => {

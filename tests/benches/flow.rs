@@ -79,7 +79,7 @@ fn beside_pytorch(model: &mut InternalModel, trainer: &mut Trainer, rows: &[f32]
         file.insert(format!("{name}.circular_inputs"), indices(&coupling.circular_inputs));
         file.insert(format!("{name}.straight_inputs"), indices(&coupling.straight_inputs));
     }
-    let dim = model.dim();
+    let dim = model.row();
     file.insert("shifted".into(), indices(&shape.shifted));
     file.insert("shifts".into(), Array::f64(&[shape.shifts.len()], shape.shifts.clone()));
     file.insert("rows".into(), Array::f32(&[BATCH, dim], rows.to_vec()));

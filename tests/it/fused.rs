@@ -1,45 +1,46 @@
 //! The fused EGNN engine against the reference implementation's numbers (tests/golden) and finite differences.
 
 use pita_bench::array::Arrays;
-use pita_bench::nn::Layout;
 use pita_bench::nn::candle::egnn_layout;
-use pita_bench::nn::fused::{Egnn, NodeInputs, Real, Shape};
-use pita_bench::spec::NetSpec;
+use pita_bench::nn::fused::FusedEgnn;
+use pita_bench::nn::{Backbone, Batch, EnergySeed, Layout};
+use pita_bench::real::Real;
+use pita_bench::spec::{NetSpec, NodeFeatures};
 
-use crate::common::golden;
+use crate::common::{close, golden};
 
 const N: usize = 13;
 
-fn get<T: Real>(arrays: &Arrays, name: &str) -> Vec<T> {
-    arrays[name].to_f64().into_iter().map(T::from_f64).collect()
+fn get(arrays: &Arrays, name: &str) -> Vec<f64> {
+    arrays[name].to_f64()
 }
 
 fn layout(layers: usize) -> Layout {
     egnn_layout(&NetSpec { hidden: 32, layers, ..NetSpec::default() })
 }
 
-fn net<T: Real>(which: &str, inputs: NodeInputs) -> Egnn<T> {
-    let params = layout(3).pack(&golden(&format!("weights_egnn_{which}")), "").unwrap();
-    Egnn::new(Shape { particles: N, layers: 3, inputs }, params.into_iter().map(T::from_f64).collect()).unwrap()
+fn net<T: Real>(node_features: NodeFeatures) -> FusedEgnn<T> {
+    FusedEgnn::new(N, &NetSpec { node_features, ..NetSpec::default() }).unwrap()
 }
 
-/// Largest difference relative to the largest expected entry.
-fn check<T: Real>(what: &str, found: &[T], expected: &[f64], tolerance: f64) {
-    assert_eq!(found.len(), expected.len(), "{what}");
-    let scale = expected.iter().fold(0.0_f64, |m, x| m.max(x.abs()));
-    let error = found.iter().zip(expected).fold(0.0_f64, |m, (a, b)| m.max((a.to_f64() - b).abs())) / scale;
-    assert!(error <= tolerance, "{what}: {error:.2e} > {tolerance:.0e} of {scale}");
+fn params(which: &str) -> Vec<f64> {
+    layout(3).pack(&golden(&format!("weights_egnn_{which}")), "").unwrap()
+}
+
+/// The score that a denoiser at `h` stands for.
+fn score(d: &[f64], x: &[f64], h: &[f64]) -> Vec<f64> {
+    d.iter().zip(x).enumerate().map(|(k, (d, x))| (d - x) / h[k / (3 * N)]).collect()
 }
 
 fn backbone<T: Real>(tolerance: f64, out: &str) {
     let g = golden("egnn");
-    let (t, beta, x) = (get::<T>(&g, "t"), get(&g, "beta"), get(&g, "x"));
-    let cotangent = get::<T>(&g, "cotangent");
-    let (f, vjp) = net("score", NodeInputs::Published).backbone(&t, &beta, &x, Some(&cotangent));
-    check("out", &f, &g[out].to_f64(), tolerance);
-    check("vjp_x", &vjp, &g["vjp_x"].to_f64(), tolerance);
-    let (f, _) = net("score", NodeInputs::Equivariant).backbone(&t, &beta, &x, None);
-    check("out_fixed_nodes", &f, &g["out_fixed_nodes"].to_f64(), tolerance);
+    let (t, beta, x, cotangent) = (get(&g, "t"), get(&g, "beta"), get(&g, "x"), get(&g, "cotangent"));
+    let params = params("score");
+    let (f, vjp) = net::<T>(NodeFeatures::Faithful).forward(&params, &t, &beta, &x, &cotangent);
+    close("out", &f, &get(&g, out), tolerance);
+    close("vjp_x", &vjp, &get(&g, "vjp_x"), tolerance);
+    let (f, _) = net::<T>(NodeFeatures::Fixed).forward(&params, &t, &beta, &x, &cotangent);
+    close("out_fixed_nodes", &f, &get(&g, "out_fixed_nodes"), tolerance);
 }
 
 #[test]
@@ -54,19 +55,21 @@ fn backbone_f32() {
 
 fn nets<T: Real>(tolerance: f64) {
     let g = golden("nets_egnn");
-    let (h, beta, x) = (get::<T>(&g, "h"), get::<T>(&g, "beta"), get::<T>(&g, "x"));
-    let (score, energy) = (net("score", NodeInputs::Published), net("energy", NodeInputs::Published));
+    let (h, beta, x) = (get(&g, "h"), get(&g, "beta"), get(&g, "x"));
+    let (net, score_params, energy_params) = (net::<T>(NodeFeatures::Faithful), params("score"), params("energy"));
     let d = 3 * N;
     for case in 0..15 {
-        let (h, beta, x) = (&h[case * 4..][..4], &beta[case * 4..][..4], &x[case * 4 * d..][..4 * d]);
-        let scalars = |name: &str| g[name].to_f64()[case * 4..][..4].to_vec();
-        let vectors = |name: &str| g[name].to_f64()[case * 4 * d..][..4 * d].to_vec();
-        check(&format!("D {case}"), &score.denoise(h, beta, x), &vectors("D"), tolerance);
-        check(&format!("score {case}"), &score.score(h, beta, x), &vectors("score"), tolerance);
-        let e = energy.energy(h, beta, x);
-        check(&format!("U {case}"), &e.u, &scalars("U"), tolerance);
-        check(&format!("grad_U {case}"), &e.grad, &vectors("grad_U"), tolerance);
-        check(&format!("dU_dh {case}"), &e.dh, &scalars("dU_dh"), tolerance);
+        let at = Batch { h: &h, beta: &beta, x: &x }.part(&(case * 4..case * 4 + 4), d);
+        let scalars = |name: &str| get(&g, name)[case * 4..][..4].to_vec();
+        let vectors = |name: &str| get(&g, name)[case * 4 * d..][..4 * d].to_vec();
+        close(&format!("D {case}"), &net.denoise(&score_params, at).unwrap(), &vectors("D"), tolerance);
+        // Without the cancellation of the denoiser at small h.
+        let (beside, _) = net.divergence(&score_params, at).unwrap();
+        close(&format!("score {case}"), &score(&beside, at.x, at.h), &vectors("score"), tolerance);
+        let e = net.energy(&energy_params, at).unwrap();
+        close(&format!("U {case}"), &e.u, &scalars("U"), tolerance);
+        close(&format!("grad_U {case}"), &e.grad, &vectors("grad_U"), tolerance);
+        close(&format!("dU_dh {case}"), &e.du_dh, &scalars("dU_dh"), tolerance);
     }
 }
 
@@ -82,12 +85,13 @@ fn nets_f32() {
 
 fn divergence<T: Real>(tolerance: f64) {
     let g = golden("nets_egnn");
-    let (h, beta, x) = (get::<T>(&g, "h"), get::<T>(&g, "beta"), get::<T>(&g, "x"));
-    let (score, div) = net::<T>("score", NodeInputs::Published).div_score(&h, &beta, &x);
-    check("score", &score, &g["score"].to_f64(), tolerance);
+    let (h, beta, x) = (get(&g, "h"), get(&g, "beta"), get(&g, "x"));
+    let at = Batch { h: &h, beta: &beta, x: &x };
+    let (d, div) = net::<T>(NodeFeatures::Faithful).divergence(&params("score"), at).unwrap();
+    close("score", &score(&d, &x, &h), &get(&g, "score"), tolerance);
     for case in 0..15 {
-        let expected = &g["div_score"].to_f64()[case * 4..][..4];
-        check(&format!("div_score {case}"), &div[case * 4..][..4], expected, tolerance);
+        let expected = &get(&g, "div_score")[case * 4..][..4];
+        close(&format!("div_score {case}"), &div[case * 4..][..4], expected, tolerance);
     }
 }
 
@@ -121,66 +125,64 @@ fn loss_gradients<T: Real>(case: &str, tolerance: f64) {
     let (xt, h) = (g["mid.xt"].to_f64(), g["ht"].to_f64());
     let (lambda, slopes, energies) =
         (g["mid.lambda"].to_f64(), g["mid.clipped_nabla_U0"].to_f64(), g["energies"].to_f64());
-    let beta = vec![T::from_f64(g["beta"].to_f64()[0]); batch];
-    let typed = |x: &[f64]| x.iter().map(|&x| T::from_f64(x)).collect::<Vec<T>>();
+    let beta = vec![get(&g, "beta")[0]; batch];
     let (h0, h_target) = (0.0025, 0.213_242_767_578_065_46);
     let in_target = h.iter().filter(|&&h| h < h_target).count();
 
-    let score = net::<T>("score", NodeInputs::Published);
-    let mut grads = vec![T::ZERO; score.params.len()];
-    let cotangent = |b: usize, den: &[T], out: &mut [T]| {
+    let net = net::<T>(NodeFeatures::Faithful);
+    let (params, mut grads) = (params("score"), vec![0.0; net.layout().len()]);
+    let cotangent = |b: usize, den: &[f64], out: &mut [f64]| {
         for (i, o) in out.iter_mut().enumerate() {
-            let den = den[i].to_f64();
+            let den = den[i];
             let at = b * d + i;
             let weight = if h[b] < h0 { 0.0 } else { lambda[b] };
             let mut v = 2.0 / batch as f64 * weight * (den - x0[at]);
             if double && h[b] < h_target {
                 v += 0.01 * 2.0 / in_target as f64 * (den - (xt[at] - h[b] * slopes[at]));
             }
-            *o = T::from_f64(v);
+            *o = v;
         }
     };
-    let denoised = score.denoise_vjp(&typed(&h), &beta, &typed(&xt), cotangent, &mut grads);
-    check("D_score", &denoised, &g["mid.D_score"].to_f64(), tolerance);
+    let noisy = Batch { h: &h, beta: &beta, x: &xt };
+    let denoised = net.denoise_vjp(&params, noisy, &cotangent, &mut grads).unwrap();
+    close("D_score", &denoised, &get(&g, "mid.D_score"), tolerance);
     compare(&grads, &g, &format!("{case}.grad.score_net."), tolerance);
 
-    let energy = net::<T>("energy", NodeInputs::Published);
-    let mut grads = vec![T::ZERO; energy.params.len()];
+    let (params, mut grads) = (self::params("energy"), vec![0.0; net.layout().len()]);
     let dh_dt = |h: f64| 14.0 * h.powf(13.0 / 14.0) * (80f64.powf(1.0 / 7.0) - 0.05f64.powf(1.0 / 7.0));
-    let cotangent = |b: usize, _: T, grad: &[T], dh: T, v: &mut [T]| {
+    let seed = |b: usize, _: f64, grad: &[f64], dh: f64, v: &mut [f64]| {
         for (i, v) in v.iter_mut().enumerate() {
-            let den = xt[b * d + i] - h[b] * grad[i].to_f64();
-            let residual = den - denoised[b * d + i].to_f64();
-            *v = T::from_f64(-h[b] * 2.0 / batch as f64 * lambda[b] * residual);
+            let den = xt[b * d + i] - h[b] * grad[i];
+            let residual = den - denoised[b * d + i];
+            *v = -h[b] * 2.0 / batch as f64 * lambda[b] * residual;
         }
         // d/dtheta of 1e-6 sum_b (dU/dt)^2.
-        let time = if double { 2e-6 * dh_dt(h[b]).powi(2) * dh.to_f64() } else { 0.0 };
-        (T::ZERO, T::from_f64(time))
+        EnergySeed { c: 0.0, w: if double { 2e-6 * dh_dt(h[b]).powi(2) * dh } else { 0.0 } }
     };
-    let out = energy.energy_vjp(&typed(&h), &beta, &typed(&xt), cotangent, &mut grads);
-    check("U_t", &out.u, &g["mid.U_t"].to_f64(), tolerance);
+    let out = net.energy_vjp(&params, noisy, &seed, &mut grads).unwrap();
+    close("U_t", &out.u, &get(&g, "mid.U_t"), tolerance);
     if double {
         compare(&grads, &g, &format!("{case}.grad.energy_net."), tolerance);
         return;
     }
-    let matching = |b: usize, u: T, _: &[T], _: T, v: &mut [T]| {
-        v.fill(T::ZERO);
-        let residual = u.to_f64() + energies[b];
-        (T::from_f64(if -energies[b] > 1000.0 { 0.0 } else { 2.0 / batch as f64 * residual }), T::ZERO)
+    let matching = |b: usize, u: f64, _: &[f64], _: f64, v: &mut [f64]| {
+        v.fill(0.0);
+        let residual = u + energies[b];
+        EnergySeed { c: if -energies[b] > 1000.0 { 0.0 } else { 2.0 / batch as f64 * residual }, w: 0.0 }
     };
-    let h_zero = vec![T::from_f64(h0); batch];
-    let out = energy.energy_vjp(&h_zero, &beta, &typed(&x0), matching, &mut grads);
-    check("U0_pred", &out.u, &g["mid.U0_pred"].to_f64(), tolerance);
+    let clean = Batch { h: &vec![h0; batch], beta: &beta, x: &x0 };
+    let out = net.energy_vjp(&params, clean, &matching, &mut grads).unwrap();
+    close("U0_pred", &out.u, &get(&g, "mid.U0_pred"), tolerance);
     compare(&grads, &g, &format!("{case}.grad.energy_net."), tolerance);
 }
 
-fn compare<T: Real>(grads: &[T], golden: &Arrays, prefix: &str, tolerance: f64) {
+fn compare(grads: &[f64], golden: &Arrays, prefix: &str, tolerance: f64) {
     for p in &layout(3).parameters {
         let name = format!("{prefix}{}", p.name);
         let found = &grads[p.range()];
         match golden.get(&name).map(pita_bench::array::Array::to_f64) {
-            Some(expected) if expected.iter().any(|&x| x != 0.0) => check(&name, found, &expected, tolerance),
-            _ => assert!(found.iter().all(|x| x.to_f64() == 0.0), "{name} should be zero"),
+            Some(expected) if expected.iter().any(|&x| x != 0.0) => close(&name, found, &expected, tolerance),
+            _ => assert!(found.iter().all(|&x| x == 0.0), "{name} should be zero"),
         }
     }
 }
@@ -206,30 +208,30 @@ fn loss_gradients_lj13_f32() {
 fn second_order_by_finite_differences() {
     let g = golden("nets_egnn");
     let d = 3 * N;
-    let (h, beta, x) =
-        (&get::<f64>(&g, "h")[20..24], &get::<f64>(&g, "beta")[20..24], &get::<f64>(&g, "x")[20 * d..24 * d]);
-    let mut net = net::<f64>("energy", NodeInputs::Equivariant);
+    let (h, beta, x) = (get(&g, "h"), get(&g, "beta"), get(&g, "x"));
+    let at = Batch { h: &h, beta: &beta, x: &x }.part(&(20..24), d);
+    let (net, mut params) = (net::<f64>(NodeFeatures::Fixed), params("energy"));
     let v: Vec<f64> = (0..4 * d).map(|i| (0.7 * i as f64).sin()).collect();
-    let (c, a) = (0.3, -0.8);
-    let mut grads = vec![0.0; net.params.len()];
-    let cotangent = |b: usize, _: f64, _: &[f64], _: f64, out: &mut [f64]| {
+    let seed = EnergySeed { c: 0.3, w: -0.8 };
+    let mut grads = vec![0.0; params.len()];
+    let write = |b: usize, _: f64, _: &[f64], _: f64, out: &mut [f64]| {
         out.copy_from_slice(&v[b * d..][..d]);
-        (c, a)
+        seed
     };
-    net.energy_vjp(h, beta, x, cotangent, &mut grads);
-    let objective = |net: &Egnn<f64>| {
-        let e = net.energy(h, beta, x);
+    net.energy_vjp(&params, at, &write, &mut grads).unwrap();
+    let objective = |params: &[f64]| {
+        let e = net.energy(params, at).unwrap();
         let along: f64 = e.grad.iter().zip(&v).map(|(g, v)| g * v).sum();
-        along + c * e.u.iter().sum::<f64>() + a * e.dh.iter().sum::<f64>()
+        along + seed.c * e.u.iter().sum::<f64>() + seed.w * e.du_dh.iter().sum::<f64>()
     };
     let scale = grads.iter().fold(0.0_f64, |m, g| m.max(g.abs()));
-    for i in (0..net.params.len()).step_by(397) {
-        let (step, start) = (1e-5, net.params[i]);
-        net.params[i] = start + step;
-        let up = objective(&net);
-        net.params[i] = start - step;
-        let difference = (up - objective(&net)) / (2.0 * step);
-        net.params[i] = start;
+    for i in (0..params.len()).step_by(397) {
+        let (step, start) = (1e-5, params[i]);
+        params[i] = start + step;
+        let up = objective(&params);
+        params[i] = start - step;
+        let difference = (up - objective(&params)) / (2.0 * step);
+        params[i] = start;
         assert!((difference - grads[i]).abs() < 1e-6 * scale, "parameter {i}: {difference} against {}", grads[i]);
     }
 }
@@ -237,39 +239,40 @@ fn second_order_by_finite_differences() {
 /// Sums do not depend on the number of threads, nor on what else is in the batch.
 #[test]
 fn results_do_not_depend_on_threads() {
-    let net = net::<f32>("score", NodeInputs::Equivariant);
+    let (net, params) = (net::<f32>(NodeFeatures::Fixed), params("score"));
     let batch = 50;
-    let h: Vec<f32> = (0..batch).map(|b| 0.1 + b as f32 * 0.03).collect();
+    let h: Vec<f64> = (0..batch).map(|b| 0.1 + b as f64 * 0.03).collect();
     let beta = vec![1.33; batch];
-    let x: Vec<f32> = (0..batch * 3 * N).map(|i| 2.0 * (i as f32 * 1.7).sin()).collect();
+    let x: Vec<f64> = (0..batch * 3 * N).map(|i| 2.0 * (i as f64 * 1.7).sin()).collect();
+    let at = Batch { h: &h, beta: &beta, x: &x };
     let run = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| {
-            let mut grads = vec![0.0; net.params.len()];
-            let d = net.denoise_vjp(&h, &beta, &x, |_, d, v| v.copy_from_slice(d), &mut grads);
-            (grads, d, net.div_score(&h, &beta, &x))
+            let mut grads = vec![0.0; params.len()];
+            let d = net.denoise_vjp(&params, at, &|_, d, v| v.copy_from_slice(d), &mut grads).unwrap();
+            (grads, d, net.divergence(&params, at).unwrap())
         })
     };
     let one = run(1);
     assert_eq!(one, run(3));
     assert!(one.0.iter().any(|&g| g != 0.0));
-    let single = net.denoise(&h[7..8], &beta[7..8], &x[7 * 3 * N..8 * 3 * N]);
+    let single = net.denoise(&params, at.part(&(7..8), 3 * N)).unwrap();
     assert_eq!(single, one.1[7 * 3 * N..8 * 3 * N]);
 }
 
 /// Equivariant node inputs: permuting particles permutes the score and leaves energy and divergence.
 #[test]
 fn permutation_equivariance() {
-    let net = net::<f64>("energy", NodeInputs::Equivariant);
+    let (net, params) = (net::<f64>(NodeFeatures::Fixed), params("energy"));
     let x: Vec<f64> = (0..3 * N).map(|i| 1.5 * (i as f64 * 2.3).sin()).collect();
     let swapped: Vec<f64> = x.chunks(3).rev().flatten().copied().collect();
-    let (h, beta) = ([0.5], [1.2]);
-    let (score, div) = net.div_score(&h, &beta, &x);
-    let (score_swapped, div_swapped) = net.div_score(&h, &beta, &swapped);
-    let back: Vec<f64> = score_swapped.chunks(3).rev().flatten().copied().collect();
-    check("score", &back, &score, 1e-12);
-    check("div", &div_swapped, &div, 1e-12);
-    check("U", &net.energy(&h, &beta, &swapped).u, &net.energy(&h, &beta, &x).u, 1e-12);
+    let at = |x| Batch { h: &[0.5], beta: &[1.2], x };
+    let (d, div) = net.divergence(&params, at(&x)).unwrap();
+    let (d_swapped, div_swapped) = net.divergence(&params, at(&swapped)).unwrap();
+    let back: Vec<f64> = score(&d_swapped, &swapped, &[0.5]).chunks(3).rev().flatten().copied().collect();
+    close("score", &back, &score(&d, &x, &[0.5]), 1e-12);
+    close("div", &div_swapped, &div, 1e-12);
+    close("U", &net.energy(&params, at(&swapped)).unwrap().u, &net.energy(&params, at(&x)).unwrap().u, 1e-12);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use pita_bench::flow::Volume;
 use pita_bench::rng::{self, Stream};
 use pita_bench::samplers::internal::chart::{CIRCLE, Chart, circles};
 use pita_bench::samplers::md::mala::{DualAveraging, Mala};
-use pita_bench::samplers::md::space::Space;
+use pita_bench::samplers::md::space::{Cartesian, Space};
 use pita_bench::systems::{self, System};
 
 /// A molecule, its coordinates, and recorded frames `[n, atoms, 3]`.
@@ -281,11 +281,11 @@ fn mala_on_a_circle_keeps_its_density() {
     let mut energy = Metered::new(systems::by_name("lj13", 1.0).unwrap().potential(), None);
     let stream = Stream::new(3, rng::Purpose::Init, 0);
     let start = (0..n).flat_map(|i| [0.0, CIRCLE * (stream.at(i).uniform() - 0.5)]).collect();
-    let mut mala = Mala::new_in(&Wells, start, &mut energy, Purpose::Sampling).unwrap();
+    let mut mala = Mala::new(&Wells, start, &mut energy, Purpose::Sampling).unwrap();
     let (mut c1, mut s1, mut c2, mut y2, mut count) = (0.0, 0.0, 0.0, 0.0, 0.0);
     for step in 0..300 {
         let key = (7, rng::Purpose::Dynamics, 0);
-        mala.advance_in(&Wells, &mut energy, Purpose::Sampling, key, |_| (1.0, 1.5)).unwrap();
+        mala.advance(&Wells, &mut energy, Purpose::Sampling, key, |_| (1.0, 1.5)).unwrap();
         if step >= 50 {
             for row in mala.positions.chunks_exact(2) {
                 let p = TAU / CIRCLE * row[1];
@@ -324,12 +324,12 @@ fn mala_on_a_chart_has_the_ensemble() {
     }
     let mut energy = Metered::new(system.potential(), None);
     let key = (9, rng::Purpose::Dynamics, 0);
-    let mut mala = Mala::new_in(&chart, y, &mut energy, Purpose::Sampling).unwrap();
+    let mut mala = Mala::new(&chart, y, &mut energy, Purpose::Sampling).unwrap();
     let mut step = DualAveraging::new(0.005, 0.574);
     let (mut sums, mut virial, mut kept) = (vec![0.0; n], 0.0, 0.0);
     for k in 0..500 {
         let eps = if k < 100 { step.current() } else { step.averaged() };
-        let p = mala.advance_in(&chart, &mut energy, Purpose::Sampling, key, |_| (kt, eps)).unwrap();
+        let p = mala.advance(&chart, &mut energy, Purpose::Sampling, key, |_| (kt, eps)).unwrap();
         if k < 100 {
             step.update(p.iter().sum::<f64>() / n as f64);
         } else {
@@ -344,12 +344,13 @@ fn mala_on_a_chart_has_the_ensemble() {
     let internal: Vec<f64> = sums.iter().map(|s| s / kept).collect();
     virial /= kept * n as f64 * chart.narrow() as f64;
 
-    let mut mala = Mala::new(x, &mut energy, Purpose::Sampling).unwrap();
+    let space = Cartesian { atoms: system.atoms };
+    let mut mala = Mala::new(&space, x, &mut energy, Purpose::Sampling).unwrap();
     let mut step = DualAveraging::new(1e-7, 0.574);
     let (mut sums, mut kept) = (vec![0.0; n], 0.0);
     for k in 0..1_200 {
         let eps = if k < 300 { step.current() } else { step.averaged() };
-        let p = mala.advance(&mut energy, Purpose::Sampling, key, |_| (kt, eps)).unwrap();
+        let p = mala.advance(&space, &mut energy, Purpose::Sampling, key, |_| (kt, eps)).unwrap();
         if k < 300 {
             step.update(p.iter().sum::<f64>() / n as f64);
         } else {

@@ -115,6 +115,7 @@ mod dynamics {
     use pita_bench::samplers::Context;
     use pita_bench::samplers::md::langevin::Langevin;
     use pita_bench::samplers::md::mala::Mala;
+    use pita_bench::samplers::md::space::Cartesian;
     use pita_bench::spec::{HotStartSpec, Integrator, MdSpec, ReplicaExchangeSpec, SamplerSpec};
     use pita_bench::systems;
 
@@ -258,15 +259,17 @@ mod dynamics {
         assert_eq!(run(&[3, 1, 2, 24, 30]), whole);
     }
 
+    const SPACE: Cartesian = Cartesian { atoms: ATOMS };
+
     #[test]
     fn mala_harmonic_variance() {
         let (k, kt) = (3.0, 0.7);
         let mut ctx = context(k, kt, None);
-        let mut mala = Mala::new(vec![0.0; 4_000 * DIM], &mut ctx.energy, Purpose::Sampling).unwrap();
+        let mut mala = Mala::new(&SPACE, vec![0.0; 4_000 * DIM], &mut ctx.energy, Purpose::Sampling).unwrap();
         let mut acceptance = 0.0;
         for _ in 0..200 {
             let key = (1, rng::Purpose::Dynamics, 0);
-            let p = mala.advance(&mut ctx.energy, Purpose::Sampling, key, |_| (kt, 0.08)).unwrap();
+            let p = mala.advance(&SPACE, &mut ctx.energy, Purpose::Sampling, key, |_| (kt, 0.08)).unwrap();
             acceptance = p.iter().sum::<f64>() / 4_000.0;
         }
         // A wrong proposal ratio would show: at this step a fifth of the moves is refused.
@@ -278,16 +281,16 @@ mod dynamics {
     #[test]
     fn mala_leaves_overlaps() {
         let system = systems::by_name("lj13", 1.0).unwrap();
-        let mut energy = Metered::new(system.potential(), None);
+        let (space, mut energy) = (Cartesian { atoms: system.atoms }, Metered::new(system.potential(), None));
         let mut x = system.start.clone();
         for c in 0..3 {
             x[3 + c] = x[c] + 0.1;
         }
-        let mut mala = Mala::new(x, &mut energy, Purpose::Refinement).unwrap();
+        let mut mala = Mala::new(&space, x, &mut energy, Purpose::Refinement).unwrap();
         assert!(mala.energies[0] > 1e9);
         for _ in 0..500 {
             let key = (1, rng::Purpose::Refine, 0);
-            mala.advance(&mut energy, Purpose::Refinement, key, |_| (1.0, 1e-3)).unwrap();
+            mala.advance(&space, &mut energy, Purpose::Refinement, key, |_| (1.0, 1e-3)).unwrap();
         }
         assert!(mala.energies[0] < 100.0, "{}", mala.energies[0]);
     }
@@ -298,12 +301,12 @@ mod dynamics {
         let (k, kt) = (3.0, 0.7);
         let mut ctx = context(k, kt, None);
         let x: Vec<f64> = (0..4_000 * DIM).map(|i| (i as f64 * 0.77).sin()).collect();
-        let mut mala = Mala::new(x, &mut ctx.energy, Purpose::Sampling).unwrap();
+        let mut mala = Mala::new(&SPACE, x, &mut ctx.energy, Purpose::Sampling).unwrap();
         for _ in 0..400 {
             let key = (1, rng::Purpose::Dynamics, 0);
-            mala.advance(&mut ctx.energy, Purpose::Sampling, key, |_| (kt, 8.0 * kt / k)).unwrap();
+            mala.advance(&SPACE, &mut ctx.energy, Purpose::Sampling, key, |_| (kt, 8.0 * kt / k)).unwrap();
             let key = (2, rng::Purpose::Dynamics, 0);
-            mala.advance(&mut ctx.energy, Purpose::Sampling, key, |_| (kt, 0.02)).unwrap();
+            mala.advance(&SPACE, &mut ctx.energy, Purpose::Sampling, key, |_| (kt, 0.02)).unwrap();
         }
         check_variance("malta", &squares(&mala.positions), (DIM - 3) as f64 * kt / k, 4.0);
     }

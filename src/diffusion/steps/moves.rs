@@ -24,7 +24,7 @@ pub struct Scheme {
 }
 
 /// One move, from an evaluation at variance `from` to a place at variance `to`. Pairs are for narrow coordinates and circles.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Move {
     /// Variance of the noise before.
     pub from: f64,
@@ -142,21 +142,6 @@ fn average(one: &mut Move, beta: f64, (from, to): (f64, f64), nodes: &mut Vec<f6
     one.terms = [terms.clone(), terms];
 }
 
-fn blank() -> Move {
-    Move {
-        from: 0.0,
-        to: 0.0,
-        average: None,
-        corrector: None,
-        stages: vec![],
-        terms: [drift(0.0), drift(0.0)],
-        own: [0.0; 2],
-        forward: [0.0; 2],
-        back_drift: [0.0; 2],
-        backward: [0.0; 2],
-    }
-}
-
 /// A step along the probability-flow equation, which is the same at every `gamma`: `gamma s` is the score of what has noise
 /// `h/gamma`.
 fn deterministic(scheme: &Scheme, sigmas: &[f64], next: f64) -> Move {
@@ -172,7 +157,7 @@ fn deterministic(scheme: &Scheme, sigmas: &[f64], next: f64) -> Move {
         }
         _ => (vec![], [Form::Data, Form::Noise].map(|form| terms::multistep(step, form, sigmas, to))),
     };
-    Move { corrector, stages, terms, ..blank() }
+    Move { corrector, stages, terms, ..Move::default() }
 }
 
 /// A step with noise. Data of variance 1 are exact at any size with `ancestral`, `stochastic-heun` and `reversible`: the kernels
@@ -180,12 +165,13 @@ fn deterministic(scheme: &Scheme, sigmas: &[f64], next: f64) -> Move {
 fn stochastic(scheme: &Scheme, h: f64, sigmas: &[f64], next: f64) -> Move {
     let (q, gamma) = (h - next, scheme.gamma);
     if scheme.noise == Noise::Published {
-        return Move { terms: [drift(gamma * q), drift(gamma * q)], forward: [q; 2], backward: [q; 2], ..blank() };
+        let terms = [drift(gamma * q), drift(gamma * q)];
+        return Move { terms, forward: [q; 2], backward: [q; 2], ..Move::default() };
     }
     let backward = q / gamma;
     let gaussian = [backward * (1.0 + next) / (1.0 + h), backward];
     let point = if next > 0.0 { [backward * next / h; 2] } else { gaussian };
-    let plain = Move { terms: [drift(q), drift(q)], forward: gaussian, backward: [backward; 2], ..blank() };
+    let plain = Move { terms: [drift(q), drift(q)], forward: gaussian, backward: [backward; 2], ..Move::default() };
     match scheme.step {
         Step::EulerMaruyama => Move { forward: [backward; 2], ..plain },
         Step::SdeDpmSolver1 => Move { forward: point, ..plain },
@@ -230,7 +216,7 @@ fn reversible(scheme: &Scheme, h: f64, next: f64) -> Move {
         forward: [(1.0 + next) * rest, eta2 * q / gamma],
         back_drift: [(back - 1.0) * (1.0 + next), 0.5 * (1.0 - eta2) * q],
         backward: [(1.0 + h) * rest, eta2 * q / gamma],
-        ..blank()
+        ..Move::default()
     }
 }
 
@@ -240,8 +226,8 @@ fn langevin(scheme: &Scheme, h: f64) -> Move {
     let (gamma, share) = (scheme.gamma, scheme.renewal);
     let by = [(1.0 - (1.0 - share).sqrt()) * (1.0 + h), 0.5 * share * h];
     let variances = [share * (1.0 + h) / gamma, share * h / gamma];
-    let terms = by.map(drift);
-    Move { from: h, to: h, terms, forward: variances, back_drift: by.map(|c| -c), backward: variances, ..blank() }
+    let (terms, back_drift) = (by.map(drift), by.map(|c| -c));
+    Move { from: h, to: h, terms, forward: variances, back_drift, backward: variances, ..Move::default() }
 }
 
 #[cfg(test)]
@@ -258,10 +244,8 @@ mod tests {
     #[test]
     fn kernels_of_both_ways_agree_for_gaussians() {
         let (h, next, gamma) = (7.0, 0.3, 1.7);
-        for one in [
-            reversible(&scheme(Step::Reversible, gamma), h, next),
-            Move { ..langevin(&scheme(Step::Reversible, gamma), h) },
-        ] {
+        let part = scheme(Step::Reversible, gamma);
+        for one in [reversible(&part, h, next), langevin(&part, h)] {
             let next = if one.to > 0.0 { h } else { next };
             let (start, end) = ((1.0 + h) / gamma, (1.0 + next) / gamma);
             let slope = 1.0 - one.terms[0].scores[0] / (1.0 + h);
@@ -270,7 +254,7 @@ mod tests {
             assert!((back * back * end + one.backward[0] - start).abs() < 1e-12, "marginal of the way back");
             assert!((slope * start - back * end).abs() < 1e-12, "covariance of both ends");
         }
-        let whole = Scheme { eta: 1.0, ..scheme(Step::Reversible, gamma) };
+        let whole = Scheme { eta: 1.0, ..part };
         let (all, plain) =
             (reversible(&whole, h, next), stochastic(&scheme(Step::Ancestral, gamma), h, &[h.sqrt()], next));
         assert!((all.terms[0].scores[0] - plain.terms[0].scores[0]).abs() < 1e-12 && all.back_drift[0].abs() < 1e-12);

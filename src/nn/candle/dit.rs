@@ -5,8 +5,8 @@ use std::sync::{Mutex, PoisonError};
 use candle_core::{DType, Device, Result, Tensor};
 use rayon::prelude::*;
 
-use super::Jet;
 use super::heads::{Candle, JetNet, Weights};
+use super::jet::Jet;
 use crate::nn::Layout;
 use crate::nn::dit::dropout::Dropout;
 use crate::nn::dit::plan::Plan;
@@ -18,7 +18,6 @@ const FREQUENCIES: usize = 128;
 /// Diffusion transformer: one token per atom, adaLN-zero conditioning on noise level and temperature, rotary attention.
 pub struct DitJet {
     plan: Plan,
-    blocks: usize,
     hidden: usize,
     /// In training.
     masks: Option<Masks>,
@@ -46,8 +45,7 @@ impl CandleDit {
         dtype: DType,
         device: Device,
     ) -> crate::error::Result<Self> {
-        let plan = Plan::new(atoms, spec, dit)?;
-        Ok(Self::of(DitJet { plan, blocks: spec.layers, hidden: spec.hidden, masks: None }, dtype, device))
+        Ok(Self::of(DitJet { plan: Plan::new(atoms, spec, dit)?, hidden: spec.hidden, masks: None }, dtype, device))
     }
 }
 
@@ -118,11 +116,11 @@ impl DitJet {
         if let Some(kept) = known.as_ref().filter(|kept| kept.dim(0).is_ok_and(|n| n == batch)) {
             return Ok(kept.clone());
         }
-        let (branches, n) = (2 * self.blocks, self.plan.tokens);
+        let (branches, n) = (2 * self.plan.blocks.len(), self.plan.tokens);
         let mut bytes = vec![0; batch * branches * n * self.hidden];
         let samples = bytes.par_chunks_mut(branches * n * self.hidden).enumerate();
         samples.for_each(|(sample, out)| masks.dropout.kept(sample, out));
-        let kept = w.bytes(bytes, &[batch, branches, n, self.hidden])?;
+        let kept = Tensor::from_vec(bytes, (batch, branches, n, self.hidden), w.device)?;
         *known = Some(kept.clone());
         Ok(kept)
     }
@@ -131,7 +129,7 @@ impl DitJet {
     fn dropped(&self, w: &Weights, a: Jet, branch: usize) -> Result<Jet> {
         let Some(masks) = &self.masks else { return Ok(a) };
         let kept = self.kept(w, masks, a.value.dim(0)?)?.narrow(1, branch, 1)?.squeeze(1)?.contiguous()?;
-        a.mul(&Jet::constant(w.real(&kept)?.affine(masks.dropout.factor(), 0.0)?))
+        a.mul(&Jet::constant(kept.to_dtype(w.dtype)?.affine(masks.dropout.factor(), 0.0)?))
     }
 
     /// Multi-head attention of `u [B, n, hidden]`.
@@ -170,7 +168,7 @@ impl JetNet for DitJet {
     fn in_training(&self, seed: u64, step: u64) -> Option<Self> {
         let dropout = (self.plan.dropout > 0.0).then(|| Dropout::new(self.plan.dropout, seed, step))?;
         let masks = Some(Masks { dropout, kept: Mutex::new(None) });
-        Some(Self { plan: self.plan.clone(), blocks: self.blocks, hidden: self.hidden, masks })
+        Some(Self { plan: self.plan.clone(), hidden: self.hidden, masks })
     }
 
     fn forward(&self, w: &Weights, c_noise: &Jet, x: &Jet, beta: &Jet) -> Result<Jet> {
@@ -180,7 +178,7 @@ impl JetNet for DitJet {
         }
         let c = c.silu()?;
         let mut x = w.linear(x, "vocab_embed")?;
-        for b in 0..self.blocks {
+        for b in 0..self.plan.blocks.len() {
             let name = format!("blocks.{b}");
             let u = self.modulated(w, &x, &c, (&name, "norm1"), 0)?;
             let a = self.dropped(w, self.attention(w, &u, &name)?, 2 * b)?;

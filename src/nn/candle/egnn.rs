@@ -2,8 +2,8 @@
 
 use candle_core::{DType, Device, Result};
 
-use super::Jet;
 use super::heads::{Candle, JetNet, Weights};
+use super::jet::Jet;
 use crate::nn::Layout;
 use crate::spec::{NetSpec, NodeFeatures};
 
@@ -33,14 +33,13 @@ impl Egnn {
     /// Node inputs `[B, n, 2]` from `c_noise [B, 1]` and `beta [B, 1]`.
     fn node_inputs(&self, w: &Weights, c_noise: &Jet, beta: &Jet) -> Result<Jet> {
         let n = self.atoms;
-        let times_beta = |node: usize| -> (f64, f64) {
-            match self.spec.node_features {
-                NodeFeatures::Fixed => (0.0, 1.0),
-                // [t]*n ++ [beta]*n reshaped to (n, 2): entry k of the flat list is t for k < n, else beta.
-                NodeFeatures::Faithful => (f64::from(u8::from(2 * node >= n)), f64::from(u8::from(2 * node + 1 >= n))),
-            }
+        // Entry k of the flat list of pairs.
+        let is_beta = |k: usize| match self.spec.node_features {
+            NodeFeatures::Fixed => k % 2 == 1,
+            // [t]*n ++ [beta]*n reshaped to (n, 2).
+            NodeFeatures::Faithful => k >= n,
         };
-        let mask: Vec<f64> = (0..n).flat_map(|i| [times_beta(i).0, times_beta(i).1]).collect();
+        let mask: Vec<f64> = (0..2 * n).map(|k| f64::from(u8::from(is_beta(k)))).collect();
         let is_beta = w.constant(&mask, &[1, n, 2])?;
         let is_time = Jet::constant(is_beta.affine(-1.0, 1.0)?);
         let time = c_noise.insert_axis(1)?.mul(&is_time)?;

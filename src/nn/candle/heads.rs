@@ -1,9 +1,10 @@
 //! Both EDM heads on any network over [`Jet`], with every derivative training and annealing need.
 
-use candle_core::{D, DType, Device, Result, Tensor, Var};
+use candle_core::{D, DType, Device, Tensor, Var};
 
-use super::Jet;
-use crate::nn::{Backbone, Batch, Cotangent, EnergyOut, Layout, Seeds};
+use super::jet::Jet;
+use crate::error::Result;
+use crate::nn::{Backbone, Batch, Cotangent, EnergyOut, Layout, Parameter, Seeds};
 
 /// A network `F(c_noise, x, beta)`, written once over values and tangents.
 pub trait JetNet: Send + Sync {
@@ -29,7 +30,7 @@ pub trait JetNet: Send + Sync {
     ///
     /// # Errors
     /// On device failure.
-    fn forward(&self, w: &Weights, c_noise: &Jet, x: &Jet, beta: &Jet) -> Result<Jet>;
+    fn forward(&self, w: &Weights, c_noise: &Jet, x: &Jet, beta: &Jet) -> candle_core::Result<Jet>;
 }
 
 /// A network with both heads.
@@ -43,8 +44,10 @@ pub struct Candle<N> {
 pub struct Weights<'a> {
     layout: &'a Layout,
     tensors: Vec<Tensor>,
-    dtype: DType,
-    device: &'a Device,
+    /// As precise as the weights.
+    pub(super) dtype: DType,
+    /// Where they are.
+    pub(super) device: &'a Device,
 }
 
 impl Weights<'_> {
@@ -52,7 +55,7 @@ impl Weights<'_> {
     ///
     /// # Errors
     /// When there is none.
-    pub fn get(&self, name: &str) -> Result<&Tensor> {
+    pub fn get(&self, name: &str) -> candle_core::Result<&Tensor> {
         let index = self.layout.parameters.iter().position(|p| p.name == name);
         index.map(|i| &self.tensors[i]).ok_or_else(|| candle_core::Error::Msg(format!("no parameter {name}")))
     }
@@ -61,7 +64,7 @@ impl Weights<'_> {
     ///
     /// # Errors
     /// On shape mismatch.
-    pub fn linear(&self, x: &Jet, name: &str) -> Result<Jet> {
+    pub fn linear(&self, x: &Jet, name: &str) -> candle_core::Result<Jet> {
         let bias = self.get(&format!("{name}.bias"))?;
         x.linear(self.get(&format!("{name}.weight"))?, Some(bias))
     }
@@ -70,24 +73,8 @@ impl Weights<'_> {
     ///
     /// # Errors
     /// On device failure.
-    pub fn constant(&self, values: &[f64], shape: &[usize]) -> Result<Tensor> {
+    pub fn constant(&self, values: &[f64], shape: &[usize]) -> candle_core::Result<Tensor> {
         Tensor::from_slice(values, shape, self.device)?.to_dtype(self.dtype)
-    }
-
-    /// Bytes, where the weights are.
-    ///
-    /// # Errors
-    /// On device failure.
-    pub fn bytes(&self, values: Vec<u8>, shape: &[usize]) -> Result<Tensor> {
-        Tensor::from_vec(values, shape, self.device)
-    }
-
-    /// As precise as the weights.
-    ///
-    /// # Errors
-    /// On device failure.
-    pub fn real(&self, tensor: &Tensor) -> Result<Tensor> {
-        tensor.to_dtype(self.dtype)
     }
 }
 
@@ -121,32 +108,29 @@ impl<N: JetNet + 'static> Candle<N> {
 
     /// Rounded before it is copied: half the bytes go to a device.
     fn tensor(&self, values: &[f64], shape: &[usize]) -> Result<Tensor> {
-        match self.dtype {
-            DType::F32 => Tensor::from_vec(values.iter().map(|&x| x as f32).collect(), shape, &self.device),
-            dtype => Tensor::from_slice(values, shape, &self.device)?.to_dtype(dtype),
-        }
+        Ok(match self.dtype {
+            DType::F32 => Tensor::from_vec(values.iter().map(|&x| x as f32).collect(), shape, &self.device)?,
+            dtype => Tensor::from_slice(values, shape, &self.device)?.to_dtype(dtype)?,
+        })
     }
 
     fn flat(t: &Tensor) -> Result<Vec<f64>> {
-        match t.dtype() {
-            DType::F32 => Ok(t.flatten_all()?.to_vec1::<f32>()?.into_iter().map(f64::from).collect()),
-            _ => t.to_dtype(DType::F64)?.flatten_all()?.to_vec1(),
-        }
+        Ok(match t.dtype() {
+            DType::F32 => t.flatten_all()?.to_vec1::<f32>()?.into_iter().map(f64::from).collect(),
+            _ => t.to_dtype(DType::F64)?.flatten_all()?.to_vec1()?,
+        })
     }
 
     /// Parameters as plain tensors: nothing is recorded for them in reverse mode.
     fn constants(&self, params: &[f64]) -> Result<Weights<'_>> {
-        let mut tensors = Vec::with_capacity(self.net.layout().parameters.len());
-        for p in &self.net.layout().parameters {
-            tensors.push(self.tensor(&params[p.range()], &p.shape)?);
-        }
-        Ok(self.weights(tensors))
+        let tensor = |p: &Parameter| self.tensor(&params[p.range()], &p.shape);
+        Ok(self.weights(self.net.layout().parameters.iter().map(tensor).collect::<Result<_>>()?))
     }
 
     /// Parameters as variables, to differentiate with respect to them.
     fn variables(&self, params: &[f64]) -> Result<(Weights<'_>, Vec<Var>)> {
         let constants = self.constants(params)?;
-        let vars = constants.tensors.iter().map(Var::from_tensor).collect::<Result<Vec<_>>>()?;
+        let vars = constants.tensors.iter().map(Var::from_tensor).collect::<candle_core::Result<Vec<_>>>()?;
         let tensors = vars.iter().map(|v| v.as_tensor().clone()).collect();
         Ok((self.weights(tensors), vars))
     }
@@ -165,28 +149,36 @@ impl<N: JetNet + 'static> Candle<N> {
         Ok(())
     }
 
-    /// Score head: `D [B, 3n]` of `x [B, 3n]`, `h [B, 1]`, `beta [B, 1]`.
-    fn denoiser(&self, w: &Weights, h: &Jet, beta: &Jet, x: &Jet) -> Result<Jet> {
-        let p = Precondition::new(h)?;
-        let f = self.raw(w, &p, beta, &x.mul(&p.c_in)?)?;
-        p.c_skip.mul(x)?.add(&p.c_out.mul(&f)?)
+    /// Score head: `D [B, 3n]`, with tangents `[k, B, 3n]` along those of `x`.
+    fn denoiser(&self, w: &Weights, at: Batch<'_>, along: Option<Tensor>) -> Result<Jet> {
+        let x = Jet::new(self.rows(at.x)?, along);
+        let p = Precondition::new(&self.column(at.h)?)?;
+        let f = self.raw(w, &p, &self.column(at.beta)?, &x.mul(&p.c_in)?)?;
+        Ok(p.c_skip.mul(&x)?.add(&p.c_out.mul(&f)?)?)
     }
 
-    /// Energy head: `U [B, 1]`.
-    fn energy_jet(&self, w: &Weights, h: &Jet, beta: &Jet, x: &Jet) -> Result<Jet> {
+    /// Values and tangents of the score head.
+    fn pushed(&self, params: &[f64], at: Batch<'_>, along: Tensor) -> Result<(Vec<f64>, Tensor)> {
+        let d = self.denoiser(&self.constants(params)?, at, Some(along))?;
+        let tangent = d.tangent.ok_or_else(|| candle_core::Error::Msg("no tangent".into()))?;
+        Ok((Self::flat(&d.value)?, tangent))
+    }
+
+    /// Energy head: `U [B, 1]` of `x [B, 3n]`, `h [B, 1]`, `beta [B]`.
+    fn energy_jet(&self, w: &Weights, h: &Jet, beta: &[f64], x: &Jet) -> Result<Jet> {
         let p = Precondition::new(h)?;
         let scaled = x.mul(&p.c_in)?;
-        let inner = self.raw(w, &p, beta, &scaled)?.mul(&scaled)?.sum_last()?;
+        let inner = self.raw(w, &p, &self.column(beta)?, &scaled)?.mul(&scaled)?.sum_last()?;
         // (1 - c_s)/(2h) = c_s/2, since 1 - 1/(1+h) = h/(1+h).
         let quadratic = p.c_skip.scale(0.5)?.mul(&x.mul(x)?.sum_last()?)?;
         let coupling = p.c_out.mul(&p.c_in.mul(h)?.recip()?)?;
-        quadratic.sub(&coupling.mul(&inner)?)
+        Ok(quadratic.sub(&coupling.mul(&inner)?)?)
     }
 
     fn raw(&self, w: &Weights, p: &Precondition, beta: &Jet, scaled: &Jet) -> Result<Jet> {
         let batch = scaled.value.dim(0)?;
         let x = scaled.reshape(&[batch, self.net.atoms(), 3])?;
-        self.net.forward(w, &p.c_noise, &x, beta)?.reshape(&[batch, 3 * self.net.atoms()])
+        Ok(self.net.forward(w, &p.c_noise, &x, beta)?.reshape(&[batch, self.dim()])?)
     }
 
     /// `h`, `beta` as constants `[B, 1]`.
@@ -194,17 +186,15 @@ impl<N: JetNet + 'static> Candle<N> {
         Ok(Jet::constant(self.tensor(values, &[values.len(), 1])?))
     }
 
-    fn rows(&self, values: &[f64], batch: usize) -> Result<Tensor> {
-        self.tensor(values, &[batch, 3 * self.net.atoms()])
+    fn rows(&self, values: &[f64]) -> Result<Tensor> {
+        self.tensor(values, &[values.len() / self.dim(), self.dim()])
     }
 
     fn energy_out(&self, w: &Weights, at: Batch<'_>) -> Result<EnergyOut> {
-        let Batch { h, beta, x } = at;
-        let batch = h.len();
-        let x = Var::from_tensor(&self.rows(x, batch)?)?;
-        let h = Var::from_tensor(&self.tensor(h, &[batch, 1])?)?;
+        let x = Var::from_tensor(&self.rows(at.x)?)?;
+        let h = Var::from_tensor(&self.column(at.h)?.value)?;
         let jet = |v: &Var| Jet::constant(v.as_tensor().clone());
-        let u = self.energy_jet(w, &jet(&h), &self.column(beta)?, &jet(&x))?.value;
+        let u = self.energy_jet(w, &jet(&h), at.beta, &jet(&x))?.value;
         let grads = u.sum_all()?.backward()?;
         let missing = || candle_core::Error::Msg("the energy does not depend on its input".into());
         Ok(EnergyOut {
@@ -218,33 +208,30 @@ impl<N: JetNet + 'static> Candle<N> {
     ///
     /// # Errors
     /// When the engine fails.
-    pub fn forward(&self, params: &[f64], c_noise: &[f64], beta: &[f64], x: &[f64]) -> crate::error::Result<Vec<f64>> {
-        let batch = c_noise.len();
-        let x = Jet::constant(self.rows(x, batch)?.reshape((batch, self.net.atoms(), 3))?);
+    pub fn forward(&self, params: &[f64], c_noise: &[f64], beta: &[f64], x: &[f64]) -> Result<Vec<f64>> {
+        let x = Jet::constant(self.tensor(x, &[c_noise.len(), self.net.atoms(), 3])?);
         let w = self.constants(params)?;
-        Ok(Self::flat(&self.net.forward(&w, &self.column(c_noise)?, &x, &self.column(beta)?)?.value)?)
+        Self::flat(&self.net.forward(&w, &self.column(c_noise)?, &x, &self.column(beta)?)?.value)
     }
 
     /// Laplacian of `U`, `[B]`: one reverse pass over each of `dim` forward tangents. For the energy-only drift.
     ///
     /// # Errors
     /// When the engine fails.
-    pub fn laplacian(&self, params: &[f64], at: Batch<'_>) -> crate::error::Result<Vec<f64>> {
-        let Batch { h, beta, x } = at;
-        let (batch, dim) = (h.len(), self.dim());
+    pub fn laplacian(&self, params: &[f64], at: Batch<'_>) -> Result<Vec<f64>> {
+        let (batch, dim) = (at.h.len(), self.dim());
         let w = self.constants(params)?;
         let mut trace = vec![0.0; batch];
         for k in 0..dim {
             let seed: Vec<f64> = (0..batch * dim).map(|i| f64::from(u8::from(i % dim == k))).collect();
-            let x = Var::from_tensor(&self.rows(x, batch)?)?;
+            let x = Var::from_tensor(&self.rows(at.x)?)?;
             let jet = Jet::new(x.as_tensor().clone(), Some(self.tensor(&seed, &[1, batch, dim])?));
-            let u = self.energy_jet(&w, &self.column(h)?, &self.column(beta)?, &jet)?;
-            if let Some(slope) = u.tangent {
-                let grads = slope.sum_all()?.backward()?;
-                if let Some(row) = grads.get(&x) {
-                    for (sum, entry) in trace.iter_mut().zip(Self::flat(&row.narrow(1, k, 1)?)?) {
-                        *sum += entry;
-                    }
+            let u = self.energy_jet(&w, &self.column(at.h)?, at.beta, &jet)?;
+            if let Some(slope) = u.tangent
+                && let Some(row) = slope.sum_all()?.backward()?.get(&x)
+            {
+                for (sum, entry) in trace.iter_mut().zip(Self::flat(&row.narrow(1, k, 1)?)?) {
+                    *sum += entry;
                 }
             }
         }
@@ -269,74 +256,45 @@ impl<N: JetNet + 'static> Backbone for Candle<N> {
         Some(Box::new(Self::of(self.net.in_training(seed, step)?, self.dtype, self.device.clone())))
     }
 
-    fn denoise(&self, params: &[f64], at: Batch<'_>) -> crate::error::Result<Vec<f64>> {
-        let Batch { h, beta, x } = at;
-        let x = Jet::constant(self.rows(x, h.len())?);
-        let w = self.constants(params)?;
-        Ok(Self::flat(&self.denoiser(&w, &self.column(h)?, &self.column(beta)?, &x)?.value)?)
+    fn denoise(&self, params: &[f64], at: Batch<'_>) -> Result<Vec<f64>> {
+        Self::flat(&self.denoiser(&self.constants(params)?, at, None)?.value)
     }
 
-    fn energy(&self, params: &[f64], at: Batch<'_>) -> crate::error::Result<EnergyOut> {
-        Ok(self.energy_out(&self.constants(params)?, at)?)
+    fn energy(&self, params: &[f64], at: Batch<'_>) -> Result<EnergyOut> {
+        self.energy_out(&self.constants(params)?, at)
     }
 
-    fn divergence(&self, params: &[f64], at: Batch<'_>) -> crate::error::Result<(Vec<f64>, Vec<f64>)> {
-        let Batch { h, beta, x } = at;
-        let (batch, dim) = (h.len(), self.dim());
-        let w = self.constants(params)?;
+    fn divergence(&self, params: &[f64], at: Batch<'_>) -> Result<(Vec<f64>, Vec<f64>)> {
+        let dim = self.dim();
         let eye = Tensor::eye(dim, self.dtype, &self.device)?.reshape((dim, 1, dim))?;
-        let seeds = eye.broadcast_as((dim, batch, dim))?.contiguous()?;
-        let x = Jet::new(self.rows(x, batch)?, Some(seeds));
-        let d = self.denoiser(&w, &self.column(h)?, &self.column(beta)?, &x)?;
-        let value = Self::flat(&d.value)?;
-        let tangent = d.tangent.ok_or_else(|| candle_core::Error::Msg("no tangent".into()))?;
+        let seeds = eye.broadcast_as((dim, at.h.len(), dim))?.contiguous()?;
+        let (value, tangent) = self.pushed(params, at, seeds)?;
         let trace = Self::flat(&tangent.broadcast_mul(&eye)?.sum(D::Minus1)?.sum(0)?)?;
-        let div = trace.iter().zip(h).map(|(t, h)| (t - dim as f64) / h).collect();
+        let div = trace.iter().zip(at.h).map(|(t, h)| (t - dim as f64) / h).collect();
         Ok((value, div))
     }
 
-    fn denoise_jvp(&self, params: &[f64], at: Batch<'_>, v: &[f64]) -> crate::error::Result<(Vec<f64>, Vec<f64>)> {
-        let Batch { h, beta, x } = at;
-        let batch = h.len();
-        let w = self.constants(params)?;
-        let seed = self.tensor(v, &[1, batch, self.dim()])?;
-        let x = Jet::new(self.rows(x, batch)?, Some(seed));
-        let d = self.denoiser(&w, &self.column(h)?, &self.column(beta)?, &x)?;
-        let tangent = d.tangent.ok_or_else(|| candle_core::Error::Msg("no tangent".into()))?;
-        Ok((Self::flat(&d.value)?, Self::flat(&tangent)?))
+    fn denoise_jvp(&self, params: &[f64], at: Batch<'_>, v: &[f64]) -> Result<(Vec<f64>, Vec<f64>)> {
+        let (value, tangent) = self.pushed(params, at, self.tensor(v, &[1, at.h.len(), self.dim()])?)?;
+        Ok((value, Self::flat(&tangent)?))
     }
 
-    fn denoise_vjp(
-        &self,
-        params: &[f64],
-        at: Batch<'_>,
-        cotangent: Cotangent,
-        grad: &mut [f64],
-    ) -> crate::error::Result<Vec<f64>> {
-        let Batch { h, beta, x } = at;
-        let (batch, dim) = (h.len(), self.dim());
+    fn denoise_vjp(&self, params: &[f64], at: Batch<'_>, cotangent: Cotangent, grad: &mut [f64]) -> Result<Vec<f64>> {
+        let dim = self.dim();
         let (w, vars) = self.variables(params)?;
-        let x = Jet::constant(self.rows(x, batch)?);
-        let d = self.denoiser(&w, &self.column(h)?, &self.column(beta)?, &x)?.value;
+        let d = self.denoiser(&w, at, None)?.value;
         let value = Self::flat(&d)?;
-        let mut cot = vec![0.0; batch * dim];
+        let mut cot = vec![0.0; value.len()];
         for (i, (row, out)) in value.chunks(dim).zip(cot.chunks_mut(dim)).enumerate() {
             cotangent(i, row, out);
         }
-        let loss = (d * self.rows(&cot, batch)?)?.sum_all()?;
+        let loss = (d * self.rows(&cot)?)?.sum_all()?;
         self.accumulate(&loss, &vars, grad)?;
         Ok(value)
     }
 
-    fn energy_vjp(
-        &self,
-        params: &[f64],
-        at: Batch<'_>,
-        seed: Seeds,
-        grad: &mut [f64],
-    ) -> crate::error::Result<EnergyOut> {
-        let Batch { h, beta, x } = at;
-        let (batch, dim) = (h.len(), self.dim());
+    fn energy_vjp(&self, params: &[f64], at: Batch<'_>, seed: Seeds, grad: &mut [f64]) -> Result<EnergyOut> {
+        let (batch, dim) = (at.h.len(), self.dim());
         let (w, vars) = self.variables(params)?;
         let out = self.energy_out(&self.constants(params)?, at)?;
         let mut v = vec![0.0; batch * dim];
@@ -346,10 +304,10 @@ impl<N: JetNet + 'static> Backbone for Candle<N> {
             let s = seed(i, out.u[i], &out.grad[row.clone()], out.du_dh[i], &mut v[row]);
             (c[i], dh[i]) = (s.c, s.w);
         }
-        let x = Jet::new(self.rows(x, batch)?, Some(self.tensor(&v, &[1, batch, dim])?));
-        let h = Jet::new(self.tensor(h, &[batch, 1])?, Some(self.tensor(&dh, &[1, batch, 1])?));
-        let u = self.energy_jet(&w, &h, &self.column(beta)?, &x)?;
-        let mut loss = (u.value * self.tensor(&c, &[batch, 1])?)?.sum_all()?;
+        let x = Jet::new(self.rows(at.x)?, Some(self.tensor(&v, &[1, batch, dim])?));
+        let h = Jet::new(self.column(at.h)?.value, Some(self.tensor(&dh, &[1, batch, 1])?));
+        let u = self.energy_jet(&w, &h, at.beta, &x)?;
+        let mut loss = (u.value * self.column(&c)?.value)?.sum_all()?;
         if let Some(t) = u.tangent {
             loss = (loss + t.sum_all()?)?;
         }

@@ -6,7 +6,7 @@
 
 use candle_core::{D, Result, Tensor};
 
-/// `value [..]` and, if any, `tangent [k, ..]`.
+/// `value [..]` and, if any, `tangent [k, ..]`. Its operations fail on a shape that does not fit, and when the device does.
 #[derive(Debug, Clone)]
 pub struct Jet {
     /// The value.
@@ -35,17 +35,11 @@ impl Jet {
 
     /// `f(x)` with tangents `f'(x) dx`.
     fn unary(&self, value: Tensor, slope: impl FnOnce() -> Result<Tensor>) -> Result<Self> {
-        let tangent = match &self.tangent {
-            Some(t) => Some(t.broadcast_mul(&slope()?)?),
-            None => None,
-        };
-        Ok(Self { value, tangent })
+        let along = |t: &Tensor| t.broadcast_mul(&slope()?);
+        Ok(Self { value, tangent: self.tangent.as_ref().map(along).transpose()? })
     }
 
     /// `x W^T + b` over the last axis; `weight [out, in]`.
-    ///
-    /// # Errors
-    /// On shape mismatch.
     pub fn linear(&self, weight: &Tensor, bias: Option<&Tensor>) -> Result<Self> {
         let wt = weight.t()?;
         let product = |x: &Tensor| -> Result<Tensor> {
@@ -63,9 +57,6 @@ impl Jet {
     }
 
     /// Sum, with broadcasting.
-    ///
-    /// # Errors
-    /// On shape mismatch.
     pub fn add(&self, other: &Self) -> Result<Self> {
         let value = self.value.broadcast_add(&other.value)?;
         let tangent = match (&self.tangent, &other.tangent) {
@@ -77,17 +68,11 @@ impl Jet {
     }
 
     /// Difference, with broadcasting.
-    ///
-    /// # Errors
-    /// On shape mismatch.
     pub fn sub(&self, other: &Self) -> Result<Self> {
         self.add(&other.scale(-1.0)?)
     }
 
     /// Product, with broadcasting.
-    ///
-    /// # Errors
-    /// On shape mismatch.
     pub fn mul(&self, other: &Self) -> Result<Self> {
         let value = self.value.broadcast_mul(&other.value)?;
         let left = self.tangent.as_ref().map(|t| t.broadcast_mul(&other.value)).transpose()?;
@@ -101,25 +86,16 @@ impl Jet {
     }
 
     /// Times a number.
-    ///
-    /// # Errors
-    /// On device failure.
     pub fn scale(&self, factor: f64) -> Result<Self> {
         self.linear_map(|x| x.affine(factor, 0.0))
     }
 
     /// Plus a number.
-    ///
-    /// # Errors
-    /// On device failure.
     pub fn offset(&self, number: f64) -> Result<Self> {
         Ok(Self { value: self.value.affine(1.0, number)?, tangent: self.tangent.clone() })
     }
 
     /// `x sigmoid(x)`.
-    ///
-    /// # Errors
-    /// On device failure.
     pub fn silu(&self) -> Result<Self> {
         let s = candle_nn::ops::sigmoid(&self.value)?;
         let value = (&self.value * &s)?;
@@ -128,91 +104,61 @@ impl Jet {
     }
 
     /// `1/(1 + exp(-x))`.
-    ///
-    /// # Errors
-    /// On device failure.
     pub fn sigmoid(&self) -> Result<Self> {
         let s = candle_nn::ops::sigmoid(&self.value)?;
         self.unary(s.clone(), || &s * s.affine(-1.0, 1.0)?)
     }
 
     /// Hyperbolic tangent.
-    ///
-    /// # Errors
-    /// On device failure.
     pub fn tanh(&self) -> Result<Self> {
         let y = self.value.tanh()?;
         self.unary(y.clone(), || y.sqr()?.affine(-1.0, 1.0))
     }
 
     /// Square root.
-    ///
-    /// # Errors
-    /// On device failure.
     pub fn sqrt(&self) -> Result<Self> {
         let y = self.value.sqrt()?;
         self.unary(y.clone(), || y.recip()?.affine(0.5, 0.0))
     }
 
     /// `1/x`.
-    ///
-    /// # Errors
-    /// On device failure.
     pub fn recip(&self) -> Result<Self> {
         let y = self.value.recip()?;
         self.unary(y.clone(), || y.sqr()?.neg())
     }
 
     /// `e^x`.
-    ///
-    /// # Errors
-    /// On device failure.
     pub fn exp(&self) -> Result<Self> {
         let y = self.value.exp()?;
         self.unary(y.clone(), || Ok(y))
     }
 
     /// Sine.
-    ///
-    /// # Errors
-    /// On device failure.
     pub fn sin(&self) -> Result<Self> {
         self.unary(self.value.sin()?, || self.value.cos())
     }
 
     /// Cosine.
-    ///
-    /// # Errors
-    /// On device failure.
     pub fn cos(&self) -> Result<Self> {
         self.unary(self.value.cos()?, || self.value.sin()?.neg())
     }
 
     /// Natural logarithm.
-    ///
-    /// # Errors
-    /// On device failure.
     pub fn ln(&self) -> Result<Self> {
         self.unary(self.value.log()?, || self.value.recip())
     }
 
     /// Sum over the last axis, kept with extent 1.
-    ///
-    /// # Errors
-    /// On device failure.
     pub fn sum_last(&self) -> Result<Self> {
         self.linear_map(|x| x.sum_keepdim(D::Minus1))
     }
 
     /// Sum over the axis before the last: as a matrix product, since candle's strided sums are slow.
-    ///
-    /// # Errors
-    /// On device failure.
     pub fn sum_second_last(&self) -> Result<Self> {
         self.linear_map(|x| {
             let dims = x.dims();
             let (rows, cols) = (dims[dims.len() - 2], dims[dims.len() - 1]);
-            let out: Vec<usize> = dims[..dims.len() - 2].iter().copied().chain([cols]).collect();
+            let out = [&dims[..dims.len() - 2], &[cols]].concat();
             let x = x.contiguous()?.reshape(((), rows, cols))?;
             let ones = Tensor::ones((x.dim(0)?, 1, rows), x.dtype(), x.device())?;
             ones.matmul(&x)?.reshape(out)
@@ -220,31 +166,18 @@ impl Jet {
     }
 
     /// Inserts an axis of extent 1 so that it is the `from_end`-th from the end (1 = last).
-    ///
-    /// # Errors
-    /// On device failure.
     pub fn insert_axis(&self, from_end: usize) -> Result<Self> {
         self.linear_map(|x| x.unsqueeze(x.rank() + 1 - from_end))
     }
 
     /// Reshapes the trailing axes: `shape` is the value's new shape.
-    ///
-    /// # Errors
-    /// On shape mismatch.
     pub fn reshape(&self, shape: &[usize]) -> Result<Self> {
-        let tangent = match &self.tangent {
-            Some(t) => {
-                let full: Vec<usize> = std::iter::once(t.dim(0)?).chain(shape.iter().copied()).collect();
-                Some(t.reshape(full)?)
-            }
-            None => None,
-        };
-        Ok(Self { value: self.value.reshape(shape)?, tangent })
+        let before = |x: &Tensor| x.rank() - self.value.rank();
+        self.linear_map(|x| x.reshape([&x.dims()[..before(x)], shape].concat()))
     }
 }
 
 /// Broadcasts tangents `[k, ..]` to `[k, value shape]`.
 fn spread(tangent: &Tensor, value: &Tensor) -> Result<Tensor> {
-    let full: Vec<usize> = std::iter::once(tangent.dim(0)?).chain(value.dims().iter().copied()).collect();
-    tangent.broadcast_as(full)
+    tangent.broadcast_as([&[tangent.dim(0)?][..], value.dims()].concat())
 }

@@ -1,4 +1,4 @@
-//! The reference engine: networks written once over [`Jet`] (value + tangents) on candle tensors.
+//! The reference engine: networks written once over [`jet::Jet`] (value + tangents) on candle tensors.
 
 mod dit;
 mod egnn;
@@ -6,6 +6,4 @@ mod heads;
 mod jet;
 
 pub use dit::CandleDit;
-pub use egnn::{CandleEgnn, Egnn, egnn_layout};
-pub use heads::{Candle, JetNet, Weights};
-pub use jet::Jet;
+pub use egnn::{CandleEgnn, egnn_layout};

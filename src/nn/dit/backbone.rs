@@ -7,12 +7,14 @@ use rayon::prelude::*;
 
 use super::attention::Attention;
 use super::dropout::Dropout;
+use super::mat::Scalars;
 use super::network::{Memory, Network};
 use super::plan::{Packed, Plan};
 use super::tangents::Tangents;
 use crate::error::Result;
-use crate::lanes::num::{H, Lanes, Num, add_lanes};
+use crate::lanes::num::{H, Lanes, Num, add_all};
 use crate::lanes::pool::{Loan, Pool};
+use crate::nn::backbone::joined_pairs;
 use crate::nn::edm::Edm;
 use crate::nn::{Backbone, Batch, Cotangent, EnergyOut, EnergySeed, Layout, Seeds};
 use crate::real::Real;
@@ -33,24 +35,13 @@ pub struct Dit<T> {
 }
 
 /// Working memory that outlives a call.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Pools<T> {
     /// Packed parameters, for forward passes only and with transposed weights.
     packed: [Pool<Packed<T>>; 2],
     memory: Pool<Memory<T>>,
     tangents: Pool<Tangents<T>>,
     gradients: Pool<Vec<Lanes<T>>>,
-}
-
-impl<T> Default for Pools<T> {
-    fn default() -> Self {
-        Self {
-            packed: [Pool::default(), Pool::default()],
-            memory: Pool::default(),
-            tangents: Pool::default(),
-            gradients: Pool::default(),
-        }
-    }
 }
 
 impl<T: Real> Dit<T> {
@@ -75,19 +66,27 @@ impl<T: Real> Dit<T> {
         self.pools.memory.lend(|| Memory::new(&self.plan, MICRO))
     }
 
-    /// Runs `f` on micro-batches of a batch, in parallel; results in order.
+    /// Makes the memory one of these samples, with their dropout.
+    fn enter(&self, net: &Network<'_, T>, m: &mut Memory<T>, samples: &Range<usize>) {
+        m.set_samples(&self.plan, samples.len());
+        net.draw_masks(m, samples.start);
+    }
+
+    /// Runs `f` on micro-batches (and their first samples) of a batch, in parallel; results in order.
     fn each<R: Send>(
         &self,
-        samples: usize,
+        net: &Network<'_, T>,
+        at: Batch<'_>,
         micro: usize,
-        f: impl Fn(&mut Memory<T>, Range<usize>) -> R + Sync + Send,
+        f: impl Fn(&mut Memory<T>, &Batch<'_>, usize) -> R + Sync + Send,
     ) -> Vec<R> {
+        let samples = at.h.len();
         let starts: Vec<usize> = (0..samples).step_by(micro).collect();
         let run = |start: usize| {
             let range = start..(start + micro).min(samples);
             let mut m = self.memory();
-            m.set_samples(&self.plan, range.len());
-            f(&mut m, range)
+            self.enter(net, &mut m, &range);
+            f(&mut m, &at.part(&range, self.dim()), start)
         };
         starts.into_par_iter().map(run).collect()
     }
@@ -95,10 +94,12 @@ impl<T: Real> Dit<T> {
     /// As [`Self::each`], while `f` adds to a packed gradient, whose sum over all samples is added to `grad`.
     fn each_with_gradient<R: Send>(
         &self,
-        samples: usize,
+        net: &Network<'_, T>,
+        at: Batch<'_>,
         grad: &mut [f64],
-        f: impl Fn(&mut Memory<T>, Range<usize>, &mut [Lanes<T>]) -> R + Sync + Send,
+        f: impl Fn(&mut Memory<T>, &Batch<'_>, usize, &mut [Lanes<T>]) -> R + Sync + Send,
     ) -> Vec<R> {
+        let samples = at.h.len();
         let group = samples.div_ceil(GROUPS).next_multiple_of(MICRO);
         let starts: Vec<usize> = (0..samples).step_by(group.max(1)).collect();
         let run = |start: usize| {
@@ -109,23 +110,23 @@ impl<T: Real> Dit<T> {
             let mut m = self.memory();
             for first in (start..end).step_by(MICRO) {
                 let range = first..(first + MICRO).min(end);
-                m.set_samples(&self.plan, range.len());
-                results.push(f(&mut m, range, &mut sum));
+                self.enter(net, &mut m, &range);
+                results.push(f(&mut m, &at.part(&range, self.dim()), first, &mut sum));
             }
             (results, sum)
         };
         let mut groups: Vec<_> = starts.into_par_iter().map(run).collect();
         if let Some(((_, total), others)) = groups.split_first_mut() {
             for (_, sum) in others {
-                total.iter_mut().zip(sum.iter()).for_each(|(t, s)| add_lanes(t, s));
+                add_all(total, sum);
             }
             self.plan.add_gradient(total, grad);
         }
         groups.into_iter().flat_map(|(results, _)| results).collect()
     }
 
-    /// Scaled coordinates, noise level and temperature of some samples.
-    fn load(&self, m: &mut Memory<T>, part: &Batch<'_>) {
+    /// The network at scaled coordinates, noise level and temperature of some samples.
+    fn run(&self, net: &Network<'_, T>, m: &mut Memory<T>, part: &Batch<'_>) {
         let dim = self.dim();
         for (i, (&h, &beta)) in part.h.iter().zip(part.beta).enumerate() {
             let edm = Edm::<f64>::new(h);
@@ -135,6 +136,7 @@ impl<T: Real> Dit<T> {
                 m.y.put::<1>(k, Num([T::from_f64(edm.c_in * part.x[k])]));
             }
         }
+        net.forward::<1, 1>(m, 0);
     }
 
     /// `F` of coordinate `k` of the micro-batch.
@@ -142,8 +144,9 @@ impl<T: Real> Dit<T> {
         m.f.get::<1>(k).0[0].to_f64()
     }
 
-    /// Denoiser of a micro-batch after the forward pass.
-    fn denoised(&self, m: &Memory<T>, part: &Batch<'_>) -> Vec<f64> {
+    /// Denoiser of a micro-batch.
+    fn denoised(&self, net: &Network<'_, T>, m: &mut Memory<T>, part: &Batch<'_>) -> Vec<f64> {
+        self.run(net, m, part);
         let dim = self.dim();
         let edm: Vec<Edm<f64>> = part.h.iter().map(|&h| Edm::new(h)).collect();
         let d = |(k, x): (usize, &f64)| edm[k / dim].denoised(*x, Self::output(m, k));
@@ -153,8 +156,7 @@ impl<T: Real> Dit<T> {
     /// Forward and reverse pass of the energy head; the adjoint of the output is `-y / sigma`, kept in `m`.
     fn energies(&self, net: &Network<'_, T>, m: &mut Memory<T>, part: &Batch<'_>) -> EnergyOut {
         let dim = self.dim();
-        self.load(m, part);
-        net.forward::<1, 1>(m, 0);
+        self.run(net, m, part);
         for (i, &h) in part.h.iter().enumerate() {
             let factor = T::from_f64(-Edm::<f64>::new(h).inv_sigma);
             for k in i * dim..(i + 1) * dim {
@@ -221,49 +223,22 @@ impl<T: Real> Dit<T> {
         cotangent: &[f64],
     ) -> (Vec<f64>, Vec<f64>) {
         let (net, dim) = (self.network(params, true), self.dim());
-        let parts = self.each(c_noise.len(), MICRO, |m, range| {
-            for (i, b) in range.clone().enumerate() {
-                m.noise.put(i, Num([T::from_f64(c_noise[b])]));
-                m.beta[i] = T::from_f64(beta[b]);
+        // Noise levels in place of variances.
+        let parts = self.each(&net, Batch { h: c_noise, beta, x: y }, MICRO, |m, part, first| {
+            for (i, (&noise, &beta)) in part.h.iter().zip(part.beta).enumerate() {
+                m.noise.put(i, Num([T::from_f64(noise)]));
+                m.beta[i] = T::from_f64(beta);
             }
-            for (k, at) in (range.start * dim..range.end * dim).enumerate() {
-                m.y.put(k, Num([T::from_f64(y[at])]));
-                m.f_bar.put(k, Num([T::from_f64(cotangent[at])]));
+            for (k, (&y, &bar)) in part.x.iter().zip(&cotangent[first * dim..]).enumerate() {
+                m.y.put(k, Num([T::from_f64(y)]));
+                m.f_bar.put(k, Num([T::from_f64(bar)]));
             }
             net.forward::<1, 1>(m, 0);
             net.reverse::<1, false>(m, 0, &mut []);
-            let all = |s: &super::mat::Scalars<T>| (0..s.len).map(|k| s.get::<1>(k).0[0].to_f64()).collect::<Vec<_>>();
+            let all = |s: &Scalars<T>| (0..s.len).map(|k| s.get::<1>(k).0[0].to_f64()).collect::<Vec<_>>();
             (all(&m.f), all(&m.y_bar))
         });
-        let (f, vjp): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
-        (f.concat(), vjp.concat())
-    }
-
-    /// Laplacian of `U`, `[B]`: the reverse pass on dual numbers along every coordinate. For the energy-only drift.
-    #[must_use]
-    pub fn laplacian(&self, params: &[f64], at: Batch<'_>) -> Vec<f64> {
-        let (net, dim) = (self.network(params, true), self.dim());
-        let parts = self.each(at.h.len(), MICRO, |m, range| {
-            let part = at.part(&range, dim);
-            self.energies(&net, m, &part);
-            let seeds = vec![EnergySeed::default(); range.len()];
-            let mut trace: Vec<f64> = part.h.iter().map(|&h| dim as f64 * Edm::new(h).c_skip).collect();
-            for axis in 0..dim {
-                let v: Vec<f64> = (0..part.x.len()).map(|k| f64::from(u8::from(k % dim == axis))).collect();
-                self.load_tangent(m, &part, &seeds, &v);
-                net.forward::<2, 2>(m, 1);
-                self.seed_second_order(m, &part, &seeds);
-                net.reverse::<2, false>(m, 1, &mut []);
-                for (i, trace) in trace.iter_mut().enumerate() {
-                    let edm = Edm::<f64>::new(part.h[i]);
-                    let k = i * dim + axis;
-                    let bar = m.y_bar.get::<2>(k).0[1].to_f64() - edm.inv_sigma * m.f.get::<2>(k).0[1].to_f64();
-                    *trace += edm.c_in * bar;
-                }
-            }
-            trace
-        });
-        parts.concat()
+        joined_pairs(parts)
     }
 }
 
@@ -286,36 +261,22 @@ impl<T: Real> Backbone for Dit<T> {
     }
 
     fn denoise(&self, params: &[f64], at: Batch<'_>) -> Result<Vec<f64>> {
-        let (net, dim) = (self.network(params, false), self.dim());
-        let parts = self.each(at.h.len(), MICRO, |m, range| {
-            let part = at.part(&range, dim);
-            self.load(m, &part);
-            net.draw_masks(m, range.start);
-            net.forward::<1, 1>(m, 0);
-            self.denoised(m, &part)
-        });
-        Ok(parts.concat())
+        let net = self.network(params, false);
+        Ok(self.each(&net, at, MICRO, |m, part, _| self.denoised(&net, m, part)).concat())
     }
 
     fn energy(&self, params: &[f64], at: Batch<'_>) -> Result<EnergyOut> {
-        let (net, dim) = (self.network(params, true), self.dim());
-        let parts = self.each(at.h.len(), MICRO, |m, range| {
-            net.draw_masks(m, range.start);
-            self.energies(&net, m, &at.part(&range, dim))
-        });
-        Ok(joined(parts))
+        let net = self.network(params, true);
+        Ok(EnergyOut::joined(self.each(&net, at, MICRO, |m, part, _| self.energies(&net, m, part))))
     }
 
     fn divergence(&self, params: &[f64], at: Batch<'_>) -> Result<(Vec<f64>, Vec<f64>)> {
         let (net, dim) = (self.network(params, false), self.dim());
-        let parts = self.each(at.h.len(), 1, |m, range| {
-            let part = at.part(&range, dim);
-            self.load(m, &part);
-            net.draw_masks(m, range.start);
-            net.forward::<1, 1>(m, 0);
+        let parts = self.each(&net, at, 1, |m, part, _| {
+            let d = self.denoised(&net, m, part);
             let trace = self.pools.tangents.lend(|| Tangents::new(&net)).trace(&net, m);
             let edm = Edm::<f64>::new(part.h[0]);
-            (self.denoised(m, &part), edm.inv_sigma * edm.c_in * edm.c_in * trace - dim as f64 * edm.c_skip)
+            (d, edm.inv_sigma * edm.c_in * edm.c_in * trace - dim as f64 * edm.c_skip)
         });
         let (d, div): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
         Ok((d.concat(), div))
@@ -323,35 +284,26 @@ impl<T: Real> Backbone for Dit<T> {
 
     fn denoise_jvp(&self, params: &[f64], at: Batch<'_>, v: &[f64]) -> Result<(Vec<f64>, Vec<f64>)> {
         let (net, dim) = (self.network(params, false), self.dim());
-        let parts = self.each(at.h.len(), MICRO, |m, range| {
-            let part = at.part(&range, dim);
-            let v = &v[range.start * dim..range.end * dim];
-            self.load(m, &part);
-            net.draw_masks(m, range.start);
-            net.forward::<1, 1>(m, 0);
-            let d = self.denoised(m, &part);
-            self.load_tangent(m, &part, &vec![EnergySeed::default(); range.len()], v);
+        let parts = self.each(&net, at, MICRO, |m, part, first| {
+            let v = &v[first * dim..][..part.x.len()];
+            let d = self.denoised(&net, m, part);
+            self.load_tangent(m, part, &vec![EnergySeed::default(); part.h.len()], v);
             net.forward::<2, 1>(m, 1);
             let slope =
                 |(k, v): (usize, &f64)| Edm::<f64>::new(part.h[k / dim]).denoised(*v, m.f.get::<2>(k).0[1].to_f64());
-            (d, v.iter().enumerate().map(slope).collect::<Vec<f64>>())
+            (d, v.iter().enumerate().map(slope).collect())
         });
-        let (d, slope): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
-        Ok((d.concat(), slope.concat()))
+        Ok(joined_pairs(parts))
     }
 
     fn denoise_vjp(&self, params: &[f64], at: Batch<'_>, cotangent: Cotangent, grad: &mut [f64]) -> Result<Vec<f64>> {
         let (net, dim) = (self.network(params, true), self.dim());
-        let parts = self.each_with_gradient(at.h.len(), grad, |m, range, sum| {
-            let part = at.part(&range, dim);
-            self.load(m, &part);
-            net.draw_masks(m, range.start);
-            net.forward::<1, 1>(m, 0);
-            let d = self.denoised(m, &part);
+        let parts = self.each_with_gradient(&net, at, grad, |m, part, first, sum| {
+            let d = self.denoised(&net, m, part);
             let mut bar = vec![0.0; dim];
-            for (i, sample) in range.enumerate() {
-                cotangent(sample, &d[i * dim..(i + 1) * dim], &mut bar);
-                let c_out = Edm::<f64>::new(part.h[i]).c_out;
+            for (i, (d, &h)) in d.chunks_exact(dim).zip(part.h).enumerate() {
+                cotangent(first + i, d, &mut bar);
+                let c_out = Edm::<f64>::new(h).c_out;
                 for (k, bar) in bar.iter().enumerate() {
                     m.f_bar.put(i * dim + k, Num([T::from_f64(c_out * bar)]));
                 }
@@ -364,18 +316,13 @@ impl<T: Real> Backbone for Dit<T> {
 
     fn energy_vjp(&self, params: &[f64], at: Batch<'_>, seed: Seeds, grad: &mut [f64]) -> Result<EnergyOut> {
         let (net, dim) = (self.network(params, true), self.dim());
-        let parts = self.each_with_gradient(at.h.len(), grad, |m, range, sum| {
-            let part = at.part(&range, dim);
-            net.draw_masks(m, range.start);
-            let out = self.energies(&net, m, &part);
+        let parts = self.each_with_gradient(&net, at, grad, |m, part, first, sum| {
+            let out = self.energies(&net, m, part);
             let mut v = vec![0.0; part.x.len()];
-            let seeds: Vec<EnergySeed> = range
-                .enumerate()
-                .map(|(i, sample)| {
-                    let row = i * dim..(i + 1) * dim;
-                    seed(sample, out.u[i], &out.grad[row.clone()], out.du_dh[i], &mut v[row])
-                })
-                .collect();
+            let seed_of = |(i, v): (usize, &mut [f64])| {
+                seed(first + i, out.u[i], &out.grad[i * dim..(i + 1) * dim], out.du_dh[i], v)
+            };
+            let seeds: Vec<EnergySeed> = v.chunks_exact_mut(dim).enumerate().map(seed_of).collect();
             if v.iter().all(|&v| v == 0.0) && seeds.iter().all(|s| s.w == 0.0) {
                 // The gradient of sum c U: the reverse pass done already, times c.
                 let c: Vec<T> = seeds.iter().map(|s| T::from_f64(s.c)).collect();
@@ -385,19 +332,13 @@ impl<T: Real> Backbone for Dit<T> {
                 }
                 net.reverse::<1, true>(m, 1, sum);
             } else {
-                self.load_tangent(m, &part, &seeds, &v);
+                self.load_tangent(m, part, &seeds, &v);
                 net.forward::<2, 2>(m, 1);
-                self.seed_second_order(m, &part, &seeds);
+                self.seed_second_order(m, part, &seeds);
                 net.reverse::<2, true>(m, 1, sum);
             }
             out
         });
-        Ok(joined(parts))
+        Ok(EnergyOut::joined(parts))
     }
-}
-
-fn joined(parts: Vec<EnergyOut>) -> EnergyOut {
-    let mut all = EnergyOut::default();
-    parts.into_iter().for_each(|part| all.append(part));
-    all
 }

@@ -57,14 +57,9 @@ pub struct Forward<'a, T> {
     pub tangents: usize,
 }
 
-/// Lanes of the attention's modulation in a block's row of modulations.
-pub fn of_attention(hidden: usize) -> Modulation {
-    Modulation { shift: 0, scale: hidden, gate: 2 * hidden }
-}
-
-/// Lanes of the MLP's modulation.
-pub fn of_mlp(hidden: usize) -> Modulation {
-    Modulation { shift: 3 * hidden, scale: 4 * hidden, gate: 5 * hidden }
+/// Lanes of the attention's modulation and of the MLP's in a block's row of modulations.
+pub fn modulations(hidden: usize) -> [Modulation; 2] {
+    [Modulation::at(0, hidden), Modulation::at(3 * hidden, hidden)]
 }
 
 impl<T: Real> BlockTape<T> {
@@ -85,19 +80,15 @@ impl<T: Real> BlockTape<T> {
         }
     }
 
-    /// Uses the memory for fewer tokens.
-    pub fn set_rows(&mut self, rows: usize) {
-        let all =
-            [&mut self.x, &mut self.qkv, &mut self.p, &mut self.o, &mut self.a, &mut self.x1, &mut self.z, &mut self.e];
-        for m in all {
-            m.set_rows(rows);
-        }
+    /// Its matrices.
+    pub fn all(&mut self) -> [&mut Mat<T>; 8] {
+        [&mut self.x, &mut self.qkv, &mut self.p, &mut self.o, &mut self.a, &mut self.x1, &mut self.z, &mut self.e]
     }
 
     /// From `x` to `u`.
     pub fn normalise<const K: usize, const M: usize>(&self, plan: &BlockPlan, run: &mut Forward<'_, T>, mods: &Mat<T>) {
-        let at = of_attention(self.x.lanes);
-        modulate::<T, K, M>(&self.x, &run.w.forward[plan.norm1..], mods, at, run.u, run.tangents);
+        let [attention, _] = modulations(self.x.lanes);
+        modulate::<T, K, M>(&self.x, &run.w.forward[plan.norm1..], mods, attention, run.u, run.tangents);
     }
 
     /// From the products in `qkv` to `o`.
@@ -114,9 +105,9 @@ impl<T: Real> BlockTape<T> {
         mods: &Mat<T>,
         mask: Option<&Mat<T>>,
     ) {
-        let at = of_attention(self.x.lanes);
+        let [attention, _] = modulations(self.x.lanes);
         plan.out.forward(run.w, &self.o, &mut self.a, run.from, run.tangents + 1);
-        residual::<T, K, M>(&self.x, &self.a, mask, mods, at, &mut self.x1, run.tangents);
+        residual::<T, K, M>(&self.x, &self.a, mask, mods, attention, &mut self.x1, run.tangents);
     }
 
     /// From `x1` to the next block's input.
@@ -128,11 +119,11 @@ impl<T: Real> BlockTape<T> {
         mask: Option<&Mat<T>>,
         next: &mut Mat<T>,
     ) {
-        let (at, all) = (of_mlp(self.x.lanes), run.tangents + 1);
-        modulate::<T, K, M>(&self.x1, &run.w.forward[plan.norm2..], mods, at, run.u, run.tangents);
+        let ([_, mlp], all) = (modulations(self.x.lanes), run.tangents + 1);
+        modulate::<T, K, M>(&self.x1, &run.w.forward[plan.norm2..], mods, mlp, run.u, run.tangents);
         plan.mlp0.forward(run.w, run.u, &mut self.z, run.from, all);
         activation::forward::<Gelu, T>(&self.z, run.y, run.tangents);
         plan.mlp2.forward(run.w, run.y, &mut self.e, run.from, all);
-        residual::<T, K, M>(&self.x1, &self.e, mask, mods, at, next, run.tangents);
+        residual::<T, K, M>(&self.x1, &self.e, mask, mods, mlp, next, run.tangents);
     }
 }

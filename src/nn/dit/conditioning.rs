@@ -4,7 +4,7 @@
 use super::activation::{self, Silu};
 use super::mat::{Mat, Scalars};
 use super::plan::{FREQUENCIES, Linear, Packed, Plan};
-use crate::lanes::num::{H, Lanes, Num};
+use crate::lanes::num::{H, Lanes, Num, add_all};
 use crate::real::Real;
 
 /// Longest period of the embedding.
@@ -96,8 +96,7 @@ impl<T: Real> Conditioning<T> {
     /// Memory for `samples`, with one tangent.
     pub fn new(plan: &Plan, samples: usize) -> Self {
         let mat = |lanes| Mat::new(2, samples, lanes);
-        let outputs = || plan.blocks.iter().map(|b| &b.modulation).chain([&plan.final_modulation]);
-        let mods = || outputs().map(|m| mat(m.outputs)).collect();
+        let mods = || plan.modulations().map(|m| mat(m.outputs)).collect();
         Self {
             time: Mlp::new(plan.time, samples),
             temperature: Mlp::new(plan.temperature, samples),
@@ -136,12 +135,10 @@ impl<T: Real> Conditioning<T> {
         self.sum.part_mut(0, K).copy_from_slice(self.time.out.part(0, K));
         if plan.conditioned {
             self.temperature.forward::<K>(w);
-            for (s, t) in self.sum.part_mut(0, K).iter_mut().zip(self.temperature.out.part(0, K)) {
-                crate::lanes::num::add_lanes(s, t);
-            }
+            add_all(self.sum.part_mut(0, K), self.temperature.out.part(0, K));
         }
         activation::forward::<Silu, T>(&self.sum, &mut self.c, K - 1);
-        for (linear, out) in modulations(plan).zip(&mut self.mods) {
+        for (linear, out) in plan.modulations().zip(&mut self.mods) {
             linear.forward(w, &self.c, out, 0, K);
         }
     }
@@ -156,7 +153,7 @@ impl<T: Real> Conditioning<T> {
         grad: &mut [Lanes<T>],
         scratch: &mut Vec<Lanes<T>>,
     ) {
-        for (b, linear) in modulations(plan).enumerate() {
+        for (b, linear) in plan.modulations().enumerate() {
             linear.reverse(w, &self.mods_bar[b], &mut self.c_bar, 0, K, b > 0);
             if WEIGHTS {
                 linear.gradient::<T, K>(&self.c, &self.mods_bar[b], grad, scratch);
@@ -183,9 +180,4 @@ impl<T: Real> Conditioning<T> {
             noise_bar.put(i, embed_reverse(noise.get::<K>(i), i, &self.input_bar));
         }
     }
-}
-
-/// The modulation layers, in order.
-fn modulations(plan: &Plan) -> impl Iterator<Item = &Linear> {
-    plan.blocks.iter().map(|b| &b.modulation).chain([&plan.final_modulation])
 }

@@ -3,7 +3,7 @@
 use multiversion::multiversion;
 
 use super::mat::{Mat, Scalars, pairs};
-use crate::lanes::num::{H, Lanes, Num, Row, add_last, add_scaled, dot_const, one_row};
+use crate::lanes::num::{Lanes, Num, add_last, add_scaled, dot_const, one_row, zero_row};
 use crate::real::Real;
 
 /// `x = W y + b` with `tangents`; `w` holds three columns, then the bias.
@@ -12,7 +12,7 @@ pub fn embed<T: Real, const K: usize>(w: &[Lanes<T>], y: &Scalars<T>, x: &mut Ma
     for row in 0..x.rows {
         for t in pairs::<K>(tangents) {
             for c in 0..x.lanes {
-                let mut out: Row<T, K> = [Lanes([T::ZERO; H]); K];
+                let mut out = zero_row();
                 out[0] = w[3 * x.lanes + c];
                 for axis in 0..3 {
                     add_scaled(&mut out, y.get_at::<K>(3 * row + axis, t), &w[axis * x.lanes + c]);
@@ -76,7 +76,7 @@ pub fn output<T: Real, const K: usize>(w: &[Lanes<T>], u: &Mat<T>, f: &mut Scala
 pub fn output_reverse<T: Real, const K: usize>(w: &[Lanes<T>], f_bar: &Scalars<T>, u_bar: &mut Mat<T>) {
     for row in 0..u_bar.rows {
         for c in 0..u_bar.lanes {
-            let mut out: Row<T, K> = [Lanes([T::ZERO; H]); K];
+            let mut out = zero_row();
             for axis in 0..3 {
                 add_scaled(&mut out, f_bar.get::<K>(3 * row + axis), &w[axis * u_bar.lanes + c]);
             }

@@ -3,7 +3,7 @@
 use super::mat::Mat;
 use super::plan::{Linear, Packed};
 use crate::lanes::gemm::{Start, outer, product};
-use crate::lanes::num::{H, Lanes, add_lanes};
+use crate::lanes::num::{H, Lanes, add_all};
 use crate::real::Real;
 
 impl Linear {
@@ -52,17 +52,12 @@ impl Linear {
         scratch: &mut Vec<Lanes<T>>,
     ) {
         let g = &mut grad[self.weight..][..self.len()];
-        let first = (x.part(0, 1), y_bar.part(K - 1, K));
-        if K == 1 {
-            outer(&[first], self.inputs, self.outputs, g, scratch);
-        } else {
-            outer(&[first, (x.part(K - 1, K), y_bar.part(0, 1))], self.inputs, self.outputs, g, scratch);
-        }
+        let pairs = [(x.part(0, 1), y_bar.part(K - 1, K)), (x.part(K - 1, K), y_bar.part(0, 1))];
+        // On values alone both are the same.
+        outer(&pairs[..K.min(2)], self.inputs, self.outputs, g, scratch);
         if let Some(bias) = self.bias {
             for row in y_bar.part(K - 1, K).chunks_exact(self.outputs) {
-                for (b, y) in grad[bias..].iter_mut().zip(row) {
-                    add_lanes(b, y);
-                }
+                add_all(&mut grad[bias..], row);
             }
         }
     }

@@ -101,20 +101,12 @@ impl<T: Real> Memory<T> {
         self.noise_bar.set_len(samples);
         self.beta.resize(samples, T::ZERO);
         self.conditioning.set_samples(samples);
-        self.blocks.iter_mut().for_each(|b| b.set_rows(rows));
+        let tapes = self.blocks.iter_mut().flat_map(BlockTape::all);
         let adjoints = self.adjoints.iter_mut().flat_map(BlockAdjoint::all);
-        for m in adjoints.chain(self.masks.iter_mut().flatten()) {
+        let ends = [&mut self.last, &mut self.last_bar, &mut self.x_bar].into_iter().chain(self.scratch.all());
+        for m in tapes.chain(adjoints).chain(self.masks.iter_mut().flatten()).chain(ends) {
             m.set_rows(rows);
         }
-        for m in [&mut self.last, &mut self.last_bar, &mut self.x_bar] {
-            m.set_rows(rows);
-        }
-        self.scratch.set_rows(rows);
-    }
-
-    /// Samples in use.
-    pub fn samples(&self) -> usize {
-        self.samples
     }
 
     /// Multiplies the kept adjoints of sample `i` by `factors[i]`, as if the output's adjoint had been so scaled.
@@ -131,11 +123,6 @@ impl<T: Real> Memory<T> {
 }
 
 impl<T: Real> Network<'_, T> {
-    fn output_modulation(&self) -> Modulation {
-        let hidden = self.plan.hidden;
-        Modulation { shift: 0, scale: hidden, gate: 0 }
-    }
-
     /// Chooses the dropout masks of the samples `first..`; they hold for all passes until the next call.
     pub fn draw_masks(&self, m: &mut Memory<T>, first: usize) {
         if let Some(dropout) = &self.dropout {
@@ -150,7 +137,7 @@ impl<T: Real> Network<'_, T> {
     pub fn forward<const K: usize, const M: usize>(&self, m: &mut Memory<T>, from: usize) {
         let plan = self.plan;
         m.conditioning.forward::<M>(plan, &self.w, &m.noise, &m.beta);
-        self.embed::<K>(&m.y, &mut m.blocks[0].x, K - 1);
+        edges::embed::<T, K>(&self.w.forward[plan.embed..], &m.y, &mut m.blocks[0].x, K - 1);
         let mut run = Forward {
             w: &self.w,
             attention: &self.attention,
@@ -175,11 +162,6 @@ impl<T: Real> Network<'_, T> {
         self.output::<K, M>(&m.last, mods, run.u, &mut m.f, K - 1);
     }
 
-    /// Coordinates to features: `x = W y + b`, with `tangents`.
-    pub fn embed<const K: usize>(&self, y: &Scalars<T>, x: &mut Mat<T>, tangents: usize) {
-        edges::embed::<T, K>(&self.w.forward[self.plan.embed..], y, x, tangents);
-    }
-
     /// Output layer: `f = W (LN(x) w (1 + scale) + shift) + b`, with `tangents`.
     pub fn output<const K: usize, const M: usize>(
         &self,
@@ -189,7 +171,7 @@ impl<T: Real> Network<'_, T> {
         f: &mut Scalars<T>,
         tangents: usize,
     ) {
-        let (w, at) = (&self.w.forward[self.plan.final_norm..], self.output_modulation());
+        let (w, at) = (&self.w.forward[self.plan.final_norm..], Modulation::at(0, self.plan.hidden));
         modulate::<T, K, M>(x, w, mods, at, u, tangents);
         edges::output::<T, K>(&self.w.forward[self.plan.final_linear..], u, f, tangents);
     }
@@ -227,9 +209,8 @@ impl<T: Real> Network<'_, T> {
         let index = plan.blocks.len();
         let (mods, mods_bar) = (&m.conditioning.mods[index], &mut m.conditioning.mods_bar[index]);
         let norm = if WEIGHTS { &mut grad[plan.final_norm..] } else { &mut [] };
-        let at_mods = self.output_modulation();
-        let u = &mut m.scratch.u;
-        modulate_reverse::<T, K, WEIGHTS>(&m.last, w, mods, at_mods, &m.last_bar, (&mut m.x_bar, mods_bar), (u, norm));
+        let (at, u) = (Modulation::at(0, plan.hidden), &mut m.scratch.u);
+        modulate_reverse::<T, K, WEIGHTS>(&m.last, w, mods, at, &m.last_bar, (&mut m.x_bar, mods_bar), (u, norm));
         if WEIGHTS {
             edges::output_gradient::<T, K>(u, &m.f_bar, &mut grad[plan.final_linear..]);
         }

@@ -7,7 +7,7 @@
 use multiversion::multiversion;
 
 use super::mat::{Mat, pairs};
-use crate::lanes::num::{H, Lanes, Num, Row, add_lanes, add_row, hadamard, one_row, sum, times};
+use crate::lanes::num::{H, Lanes, Num, Row, add_lanes, add_row, hadamard, one_row, sum, times, zero_row};
 use crate::real::Real;
 
 /// Variance floor of LayerNorm.
@@ -22,6 +22,14 @@ pub struct Modulation {
     pub scale: usize,
     /// Gate.
     pub gate: usize,
+}
+
+impl Modulation {
+    /// One after the other from lane `first` on, of `hidden` lanes each.
+    #[must_use]
+    pub fn at(first: usize, hidden: usize) -> Self {
+        Self { shift: first, scale: first + hidden, gate: first + 2 * hidden }
+    }
 }
 
 /// Sum over the features of a row given as lane-wise partial sums.
@@ -67,21 +75,16 @@ fn modulated<T: Real, const K: usize, const M: usize>(x: &Row<T, K>, y: &Row<T, 
     out
 }
 
-#[inline(always)]
-pub(super) fn zero<T: Real, const K: usize>() -> Row<T, K> {
-    [Lanes([T::ZERO; H]); K]
-}
-
 /// Mean and inverse standard deviation of a row.
 #[inline(always)]
 fn statistics<T: Real, const K: usize>(x: &Mat<T>, row: usize, tangent: usize) -> (Num<T, K>, Num<T, K>) {
     let weight = T::from_f64(1.0 / (x.lanes * H) as f64);
-    let mut total = zero();
+    let mut total = zero_row();
     for c in 0..x.lanes {
         add_row(&mut total, &x.get_at::<K>(row, c, tangent));
     }
     let mean = across(&total).scale(weight);
-    let mut square = zero();
+    let mut square = zero_row();
     for c in 0..x.lanes {
         let d = less(&x.get_at::<K>(row, c, tangent), mean);
         add_row(&mut square, &hadamard(&d, &d));
@@ -151,7 +154,7 @@ pub fn modulate_reverse<T: Real, const K: usize, const WEIGHTS: bool>(
     for row in 0..x.rows {
         let sample = row / tokens;
         let (mean, inverse) = statistics::<T, K>(x, row, 1);
-        let (mut first, mut second) = (zero(), zero());
+        let (mut first, mut second) = (zero_row(), zero_row());
         for c in 0..x.lanes {
             let c = one_row(c);
             let normal = times(inverse, &less(&x.get::<K>(row, c), mean));

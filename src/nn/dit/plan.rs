@@ -47,14 +47,14 @@ pub struct BlockPlan {
 }
 
 /// How a tensor is packed.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 enum Pack {
     /// Panels of 32 outputs.
-    Panels { inputs: usize },
+    Panels,
     /// A vector; or an `[out, in]` weight as `in` vectors.
-    Columns { lanes: usize },
+    Columns,
     /// An `[out, in]` weight as `out` vectors.
-    Rows { lanes: usize },
+    Rows,
 }
 
 #[derive(Debug, Clone)]
@@ -66,7 +66,7 @@ struct Tensor {
 }
 
 /// Everything fixed about a DiT.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Plan {
     /// Tokens: one per atom.
     pub tokens: usize,
@@ -124,16 +124,7 @@ impl Plan {
             cond: dit.cond.div_ceil(H),
             conditioned: dit.beta_conditioning,
             dropout: dit.dropout,
-            embed: 0,
-            time: [Linear::default(); 2],
-            temperature: [Linear::default(); 2],
-            blocks: Vec::new(),
-            final_norm: 0,
-            final_linear: 0,
-            final_modulation: Linear::default(),
-            layout: Layout::default(),
-            tensors: Vec::new(),
-            lanes: 0,
+            ..Self::default()
         };
         plan.place(net.hidden, net.layers, dit.cond);
         Ok(plan)
@@ -142,8 +133,7 @@ impl Plan {
     /// Places every parameter, in file order. As the DiT has it: modulations and output layer start at zero, norms at
     /// one, the rest at PyTorch's default.
     fn place(&mut self, hidden: usize, layers: usize, cond: usize) {
-        self.embed =
-            self.tensor("vocab_embed.weight", [hidden, 3], Pack::Columns { lanes: self.hidden }, Init::Default(3));
+        self.embed = self.tensor("vocab_embed.weight", [hidden, 3], Pack::Columns, Init::Default(3));
         self.vector("vocab_embed.bias", hidden, Init::Default(3));
         let mlp = |plan: &mut Self, name: &str| {
             [
@@ -162,38 +152,32 @@ impl Plan {
                 norm2: self.vector(&name("norm2.weight"), hidden, Init::One),
                 mlp0: self.linear(&name("mlp.0"), hidden, MLP_RATIO * hidden, true),
                 mlp2: self.linear(&name("mlp.2"), MLP_RATIO * hidden, hidden, true),
-                modulation: self.zero_linear(&name("adaLN_modulation"), cond, 6 * hidden),
+                modulation: self.linear_from(Init::Zero, &name("adaLN_modulation"), cond, 6 * hidden, true),
             };
             self.blocks.push(block);
         }
         self.final_norm = self.vector("output_layer.norm_final.weight", hidden, Init::One);
-        let rows = Pack::Rows { lanes: self.hidden };
-        self.final_linear = self.tensor("output_layer.linear.weight", [3, hidden], rows, Init::Zero);
+        self.final_linear = self.tensor("output_layer.linear.weight", [3, hidden], Pack::Rows, Init::Zero);
         self.vector("output_layer.linear.bias", 3, Init::Zero);
-        self.final_modulation = self.zero_linear("output_layer.adaLN_modulation", cond, 2 * hidden);
+        self.final_modulation = self.linear_from(Init::Zero, "output_layer.adaLN_modulation", cond, 2 * hidden, true);
     }
 
     fn linear(&mut self, name: &str, inputs: usize, outputs: usize, bias: bool) -> Linear {
-        self.any_linear(name, inputs, outputs, bias, Init::Default(inputs))
+        self.linear_from(Init::Default(inputs), name, inputs, outputs, bias)
     }
 
-    fn zero_linear(&mut self, name: &str, inputs: usize, outputs: usize) -> Linear {
-        self.any_linear(name, inputs, outputs, true, Init::Zero)
-    }
-
-    fn any_linear(&mut self, name: &str, inputs: usize, outputs: usize, bias: bool, init: Init) -> Linear {
-        let pack = Pack::Panels { inputs: inputs.div_ceil(H) };
-        let weight = self.tensor(&format!("{name}.weight"), [outputs, inputs], pack, init);
+    fn linear_from(&mut self, init: Init, name: &str, inputs: usize, outputs: usize, bias: bool) -> Linear {
+        let weight = self.tensor(&format!("{name}.weight"), [outputs, inputs], Pack::Panels, init);
         let bias = bias.then(|| self.vector(&format!("{name}.bias"), outputs, init));
         Linear { weight, bias, inputs: inputs.div_ceil(H), outputs: outputs.div_ceil(H) }
     }
 
     fn vector(&mut self, name: &str, len: usize, init: Init) -> usize {
-        self.tensor(name, [len, 1], Pack::Columns { lanes: len.div_ceil(H) }, init)
+        self.tensor(name, [len, 1], Pack::Columns, init)
     }
 
     fn tensor(&mut self, name: &str, shape: [usize; 2], pack: Pack, init: Init) -> usize {
-        let flat = self.layout.len();
+        let (flat, first) = (self.layout.len(), self.lanes);
         let dims = if shape[1] == 1 { &shape[..1] } else { &shape[..] };
         let (centre, bound) = match init {
             Init::Zero => (0.0, 0.0),
@@ -201,14 +185,19 @@ impl Plan {
             Init::Default(inputs) => (0.0, 1.0 / (inputs as f64).sqrt()),
         };
         self.layout.push_around(name, dims, centre, bound);
-        let first = self.lanes;
+        let [rows, columns] = shape.map(|n| n.div_ceil(H));
         self.lanes += match pack {
-            Pack::Panels { inputs } => shape[0].div_ceil(H) * inputs * H,
-            Pack::Columns { lanes } => shape[1] * lanes,
-            Pack::Rows { lanes } => shape[0] * lanes,
+            Pack::Panels => rows * columns * H,
+            Pack::Columns => shape[1] * rows,
+            Pack::Rows => shape[0] * columns,
         };
         self.tensors.push(Tensor { flat, shape, first, pack });
         first
+    }
+
+    /// The layers that turn the conditioning into modulations: of the blocks, then of the output layer.
+    pub fn modulations(&self) -> impl Iterator<Item = &Linear> {
+        self.blocks.iter().map(|b| &b.modulation).chain([&self.final_modulation])
     }
 
     /// Lanes of all packed parameters (and of a packed gradient).
@@ -233,7 +222,7 @@ impl Plan {
                 let (at, lane) = t.at(o, i);
                 packed.forward[at].0[lane] = T::from_f64(value);
             }
-            if let (true, Pack::Panels { .. }) = (reverse, t.pack) {
+            if reverse && t.pack == Pack::Panels {
                 let outputs = t.shape[0].div_ceil(H) * H;
                 let lanes = &mut packed.transposed[t.first + columns.start / H * outputs + o];
                 for (lane, &value) in lanes.0.iter_mut().zip(&params[flat..][..columns.len()]) {
@@ -273,10 +262,11 @@ impl Tensor {
     /// Packed lanes and lane of entry `[o, i]`.
     #[inline(always)]
     fn at(&self, o: usize, i: usize) -> (usize, usize) {
+        let [rows, columns] = self.shape.map(|n| n.div_ceil(H));
         match self.pack {
-            Pack::Panels { inputs } => (self.first + (o / H) * inputs * H + i, o % H),
-            Pack::Columns { lanes } => (self.first + i * lanes + o / H, o % H),
-            Pack::Rows { lanes } => (self.first + o * lanes + i / H, i % H),
+            Pack::Panels => (self.first + (o / H) * columns * H + i, o % H),
+            Pack::Columns => (self.first + i * rows + o / H, o % H),
+            Pack::Rows => (self.first + o * columns + i / H, i % H),
         }
     }
 }

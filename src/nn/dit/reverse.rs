@@ -3,7 +3,7 @@
 
 use super::activation::{self, Gelu};
 use super::attention::{Attention, HeadMemory};
-use super::block::{BlockTape, of_attention, of_mlp};
+use super::block::{BlockTape, modulations};
 use super::mat::Mat;
 use super::norm::{modulate_reverse, residual_reverse};
 use super::plan::{BlockPlan, Packed, Plan};
@@ -77,47 +77,30 @@ impl<T: Real> BlockAdjoint<T> {
         (x_bar, mods_bar): (&mut Mat<T>, &mut Mat<T>),
     ) {
         let Scratch { u, y, branch_bar, z_bar, qkv_bar, columns } = &mut *run.scratch;
-        let hidden = x_bar.lanes;
+        let [attention, mlp] = modulations(x_bar.lanes);
         let mask = |which: usize| masks.map(|m| &m[which]);
 
-        let at = of_mlp(hidden);
-        residual_reverse::<T, K>(x_bar, &tape.e, mask(1), mods, at, branch_bar, mods_bar);
+        residual_reverse::<T, K>(x_bar, &tape.e, mask(1), mods, mlp, branch_bar, mods_bar);
         plan.mlp2.reverse(run.w, branch_bar, &mut self.y, run.from, K, false);
         activation::reverse::<Gelu, T, K>(&tape.z, &self.y, z_bar, y);
         plan.mlp0.reverse(run.w, z_bar, &mut self.u2, run.from, K, false);
         let w = &run.w.forward[plan.norm2..];
         let norm = if WEIGHTS { &mut run.grad[plan.norm2..] } else { &mut [] };
-        modulate_reverse::<T, K, WEIGHTS>(
-            &tape.x1,
-            w,
-            mods,
-            at,
-            &self.u2,
-            (&mut *x_bar, &mut *mods_bar),
-            (&mut *u, norm),
-        );
+        let bars = (&mut *x_bar, &mut *mods_bar);
+        modulate_reverse::<T, K, WEIGHTS>(&tape.x1, w, mods, mlp, &self.u2, bars, (&mut *u, norm));
         if WEIGHTS {
             plan.mlp2.gradient::<T, K>(y, branch_bar, run.grad, columns);
             plan.mlp0.gradient::<T, K>(u, z_bar, run.grad, columns);
         }
 
-        let at = of_attention(hidden);
-        residual_reverse::<T, K>(x_bar, &tape.a, mask(0), mods, at, branch_bar, mods_bar);
+        residual_reverse::<T, K>(x_bar, &tape.a, mask(0), mods, attention, branch_bar, mods_bar);
         plan.out.reverse(run.w, branch_bar, &mut self.o, run.from, K, false);
         run.attention.reverse::<K>(&tape.qkv, &tape.p, &self.o, qkv_bar, run.head);
         run.attention.rotate::<true>(qkv_bar, 0, K);
         plan.qkv.reverse(run.w, qkv_bar, &mut self.u, run.from, K, false);
         let w = &run.w.forward[plan.norm1..];
         let norm = if WEIGHTS { &mut run.grad[plan.norm1..] } else { &mut [] };
-        modulate_reverse::<T, K, WEIGHTS>(
-            &tape.x,
-            w,
-            mods,
-            at,
-            &self.u,
-            (&mut *x_bar, &mut *mods_bar),
-            (&mut *u, norm),
-        );
+        modulate_reverse::<T, K, WEIGHTS>(&tape.x, w, mods, attention, &self.u, (x_bar, mods_bar), (&mut *u, norm));
         if WEIGHTS {
             plan.out.gradient::<T, K>(&tape.o, branch_bar, run.grad, columns);
             plan.qkv.gradient::<T, K>(u, qkv_bar, run.grad, columns);
@@ -140,10 +123,8 @@ impl<T: Real> Scratch<T> {
         }
     }
 
-    /// Uses the memory for fewer tokens.
-    pub fn set_rows(&mut self, rows: usize) {
-        for m in [&mut self.u, &mut self.y, &mut self.branch_bar, &mut self.z_bar, &mut self.qkv_bar] {
-            m.set_rows(rows);
-        }
+    /// Its matrices.
+    pub fn all(&mut self) -> [&mut Mat<T>; 5] {
+        [&mut self.u, &mut self.y, &mut self.branch_bar, &mut self.z_bar, &mut self.qkv_bar]
     }
 }

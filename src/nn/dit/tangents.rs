@@ -5,7 +5,9 @@
 //! and everything after the last block's keys and values, are computed for that token only. With 6 blocks this saves a
 //! sixth of all products.
 
+use super::attention::HeadMemory;
 use super::block::{BlockTape, Forward};
+use super::edges;
 use super::mat::{Mat, Scalars};
 use super::network::{Memory, Network};
 use super::plan::Linear;
@@ -20,26 +22,35 @@ const GROUP: usize = 2;
 #[derive(Debug)]
 pub struct Tangents<T> {
     y: Scalars<T>,
-    tape: BlockTape<T>,
-    head: super::attention::HeadMemory<T>,
-    next: Mat<T>,
-    u: Mat<T>,
-    hidden: Mat<T>,
-    mods: Vec<Mat<T>>,
+    /// A group's directions, one component each.
+    group: Buffers<T>,
+    head: HeadMemory<T>,
     /// Rows of the directions' own tokens: input and result of a product.
     own: [Vec<Lanes<T>>; 2],
-    /// The end of the network at every direction's own token.
-    last: End<T>,
+    /// The end of the network at every direction's own token: pairs of a value and a tangent, one row per direction.
+    last: Buffers<T>,
+    f: Scalars<T>,
 }
 
-/// Pairs of a value and a tangent, one row per direction.
+/// What one block needs.
 #[derive(Debug)]
-struct End<T> {
+struct Buffers<T> {
     tape: BlockTape<T>,
     next: Mat<T>,
     u: Mat<T>,
     hidden: Mat<T>,
-    f: Scalars<T>,
+}
+
+impl<T: Real> Buffers<T> {
+    fn new(net: &Network<'_, T>, components: usize, rows: usize) -> Self {
+        let mat = |lanes| Mat::new(components, rows, lanes);
+        Self {
+            tape: BlockTape::new(net.plan, &net.attention, components, rows),
+            next: mat(net.plan.hidden),
+            u: mat(net.plan.hidden),
+            hidden: mat(net.plan.blocks[0].mlp0.outputs),
+        }
+    }
 }
 
 /// Copies a row (of a matrix, its component and row) to the component and row of another.
@@ -52,37 +63,20 @@ fn copy_row<T: Real>(from: (&Mat<T>, usize, usize), to: &mut Mat<T>, (part, row)
 impl<T: Real> Tangents<T> {
     /// Memory for one sample.
     pub fn new(net: &Network<'_, T>) -> Self {
-        let plan = net.plan;
-        let (tokens, directions) = (plan.tokens, 3 * plan.tokens);
+        let (tokens, directions) = (net.plan.tokens, 3 * net.plan.tokens);
         let all = 3 * GROUP + 1;
-        let mat = |lanes| Mat::new(all, tokens, lanes);
-        let end = |lanes| Mat::new(2, directions, lanes);
-        let outputs = plan.blocks.iter().map(|b| &b.modulation).chain([&plan.final_modulation]);
-        let mlp = plan.blocks[0].mlp0.outputs;
         Self {
             y: Scalars::new(all, 3 * tokens),
-            tape: BlockTape::new(plan, &net.attention, all, tokens),
+            group: Buffers::new(net, all, tokens),
             head: net.attention.memory(all),
-            next: mat(plan.hidden),
-            u: mat(plan.hidden),
-            hidden: mat(mlp),
-            mods: outputs.map(|m| Mat::new(1, 1, m.outputs)).collect(),
             own: [Vec::new(), Vec::new()],
-            last: End {
-                tape: BlockTape::new(plan, &net.attention, 2, directions),
-                next: end(plan.hidden),
-                u: end(plan.hidden),
-                hidden: end(mlp),
-                f: Scalars::new(2, 3 * directions),
-            },
+            last: Buffers::new(net, 2, directions),
+            f: Scalars::new(2, 3 * directions),
         }
     }
 
     /// Trace of `dF/dy` at the one sample whose values `m` holds.
     pub fn trace(&mut self, net: &Network<'_, T>, m: &Memory<T>) -> f64 {
-        for (own, mods) in self.mods.iter_mut().zip(&m.conditioning.mods) {
-            own.part_mut(0, 1).copy_from_slice(mods.part(0, 1));
-        }
         let tokens = net.plan.tokens;
         for first in (0..tokens).step_by(GROUP) {
             self.push(net, m, first, GROUP.min(tokens - first));
@@ -99,13 +93,12 @@ impl<T: Real> Tangents<T> {
                 self.y.put_at(i, t, Num([m.y.get::<1>(i).0[0], slope]));
             }
         }
-        net.embed::<2>(&self.y, &mut self.tape.x, tangents);
+        let Self { y, group: Buffers { tape, next, u, hidden }, head, own, last: end, .. } = self;
+        edges::embed::<T, 2>(&net.w.forward[net.plan.embed..], y, &mut tape.x, tangents);
+        let mut run = Forward { w: &net.w, attention: &net.attention, head, u, y: hidden, from: 1, tangents };
         for (b, values) in m.blocks.iter().enumerate() {
-            let Self { tape, u, hidden, head, own, next, .. } = self;
-            let y = hidden;
-            let mut run = Forward { w: &net.w, attention: &net.attention, head, u, y, from: 1, tangents };
             known(tape, values);
-            let (plan, mods, last) = (&blocks[b], &self.mods[b], b + 1 == blocks.len());
+            let (plan, mods, last) = (&blocks[b], &m.conditioning.mods[b], b + 1 == blocks.len());
             tape.normalise::<2, 1>(plan, &mut run, mods);
             let (only_own, queries) = if b == 0 {
                 tape.qkv.part_mut(1, tangents + 1).fill(Lanes([T::ZERO; H]));
@@ -126,9 +119,9 @@ impl<T: Real> Tangents<T> {
             if last {
                 for t in 1..=tangents {
                     let (row, to) = (first + (t - 1) / 3, 3 * first + t - 1);
-                    copy_row((&tape.x, 0, row), &mut self.last.tape.x, (0, to));
-                    copy_row((&tape.x, t, row), &mut self.last.tape.x, (1, to));
-                    copy_row((&tape.o, t, row), &mut self.last.tape.o, (1, to));
+                    copy_row((&tape.x, 0, row), &mut end.tape.x, (0, to));
+                    copy_row((&tape.x, t, row), &mut end.tape.x, (1, to));
+                    copy_row((&tape.o, t, row), &mut end.tape.o, (1, to));
                 }
             } else {
                 tape.join::<2, 1>(plan, &mut run, mods, None);
@@ -140,19 +133,18 @@ impl<T: Real> Tangents<T> {
 
     /// From the last block's attention to the trace, each direction at its own token.
     fn finish(&mut self, net: &Network<'_, T>, m: &Memory<T>) -> f64 {
-        let End { tape, next, u, hidden, f } = &mut self.last;
-        let index = net.plan.blocks.len() - 1;
-        let (values, plan, mods) = (&m.blocks[index], &net.plan.blocks[index], &self.mods[index]);
+        let Self { last: Buffers { tape, next, u, hidden }, head, f, .. } = self;
+        let (index, mods) = (net.plan.blocks.len() - 1, &m.conditioning.mods);
+        let (values, plan) = (&m.blocks[index], &net.plan.blocks[index]);
         for to in 0..tape.x.rows {
             copy_row((&values.a, 0, to / 3), &mut tape.a, (0, to));
             copy_row((&values.z, 0, to / 3), &mut tape.z, (0, to));
             copy_row((&values.e, 0, to / 3), &mut tape.e, (0, to));
         }
-        let head = &mut self.head;
         let mut run = Forward { w: &net.w, attention: &net.attention, head, u, y: hidden, from: 1, tangents: 1 };
-        tape.join::<2, 1>(plan, &mut run, mods, None);
-        tape.transform::<2, 1>(plan, &mut run, mods, None, next);
-        net.output::<2, 1>(next, &self.mods[index + 1], run.u, f, 1);
+        tape.join::<2, 1>(plan, &mut run, &mods[index], None);
+        tape.transform::<2, 1>(plan, &mut run, &mods[index], None, next);
+        net.output::<2, 1>(next, &mods[index + 1], run.u, f, 1);
         (0..tape.x.rows).map(|to| f.get::<2>(3 * to + to % 3).0[1].to_f64()).sum()
     }
 }

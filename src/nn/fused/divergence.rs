@@ -10,12 +10,13 @@
 
 use multiversion::multiversion;
 
-use super::forward::{LayerTape, Shape, Tape, block, inverse_num, zero, zero_row};
+use super::forward::{LayerTape, Net, Shape, Tape, block, inverse_num};
 use super::kernels::{linear, linear_block};
 use super::layout::row;
 use super::reverse::gate;
 use crate::lanes::num::{
-    H, Lanes, Num, Row, add_lanes, add_scaled, dot, dot_const, dot_lanes, hadamard, one_row, times,
+    H, Lanes, Num, Row, add_lanes, add_scaled, add_times, dot, dot_const, dot_lanes, hadamard, one_row, product, times,
+    zero_row,
 };
 use crate::real::Real;
 
@@ -70,14 +71,13 @@ impl<T: Real> Divergence<T> {
         }
     }
 
-    /// The trace at the point that `tape` recorded. `w`: packed rows, `wt`: their transposed blocks.
-    pub(super) fn trace(&mut self, shape: &Shape, w: &[Lanes<T>], wt: &[Lanes<T>], tape: &Tape<T, 1>) -> T {
+    /// The trace at the point that `tape` recorded.
+    pub(super) fn trace(&mut self, net: &Net<T>, tape: &Tape<T, 1>) -> T {
         let mut trace = T::ZERO;
         for (l, layer) in tape.layers.iter().enumerate() {
-            let at = row::FIRST + l * row::LAYER;
-            let (w, wt) = (&w[at..][..row::LAYER], &wt[at..][..row::LAYER]);
-            let is_last = l + 1 == shape.layers;
-            prepare(self, w, wt, shape.range(), layer);
+            let [w, wt] = net.layer(l);
+            let is_last = l + 1 == net.shape.layers;
+            prepare(self, w, wt, net.shape.range(), layer);
             trace += if l == 0 {
                 first(self, w, layer)
             } else if is_last {
@@ -163,9 +163,7 @@ fn first<T: Real>(memory: &mut Divergence<T>, w: &[Lanes<T>], layer: &LayerTape<
                         x[i][a] += size * diff[a].0[0];
                     }
                     x[i][c] += sign * step.size;
-                    for o in 0..H {
-                        sums[i].0[o] = d2.fma(memory.edge[e][0].0[o], sums[i].0[o]);
-                    }
+                    add_times(&mut sums[i], d2, &memory.edge[e][0]);
                 }
             }
             trace += x[k][c];
@@ -188,9 +186,7 @@ fn nodes<T: Real>(memory: &mut Divergence<T>, is_first: bool, w: &[Lanes<T>], la
     for direction in memory.receive.chunks_mut(layer.h.len()) {
         for (s, slope) in direction.iter_mut().zip(&layer.slope4) {
             let s = one_row(s);
-            for o in 0..H {
-                s.0[o] = s.0[o] * slope[0].0[o];
-            }
+            *s = product(s, &slope[0]);
         }
     }
     linear::<T, true>(block(w, row::NODE2), &memory.receive, &mut memory.h);
@@ -214,9 +210,7 @@ fn message_tangent<T: Real>(w: &[Lanes<T>], layer: &LayerTape<T, 1>, e: usize, v
     let gate = layer.gate[e].0[0];
     let opens = gate * (T::ONE - gate) * dot_const(&w[row::ATT], &s).0[0];
     let mut m = times(Num([opens]), &layer.s2[e]);
-    for o in 0..H {
-        m[0].0[o] = gate.fma(s[0].0[o], m[0].0[o]);
-    }
+    add_times(&mut m[0], gate, &s[0]);
     m
 }
 
@@ -275,10 +269,7 @@ fn middle<T: Real>(memory: &mut Divergence<T>, w: &[Lanes<T>], layer: &LayerTape
                     let mut v = [Lanes([T::ZERO; H]); BLOCK];
                     linear_block::<T, BLOCK, false>(w2, &u, &mut v);
                     for (v, e) in v.iter().zip(es).take(filled) {
-                        let m = message_tangent(w, layer, e, v);
-                        for o in 0..H {
-                            sum.0[o] += m[0].0[o];
-                        }
+                        add_lanes(&mut sum, &message_tangent(w, layer, e, v)[0]);
                     }
                 }
                 memory.sums[at + i] = sum;
@@ -303,7 +294,7 @@ fn last<T: Real>(
     let (receive, send) = (&mut memory.edge, &mut memory.other);
     linear::<T, false>(block(wt, row::EDGE0), memory.pull.as_flattened(), receive.as_flattened_mut());
     linear::<T, false>(block(wt, row::EDGE0 + H), memory.pull.as_flattened(), send.as_flattened_mut());
-    let mut trace = zero::<T, 1>().0[0];
+    let mut trace = T::ZERO;
     for k in 0..n {
         for j in 0..n {
             if j == k {

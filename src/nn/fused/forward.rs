@@ -5,8 +5,10 @@ use multiversion::multiversion;
 
 use super::kernels::{linear, silu};
 use super::layout::row;
-use crate::lanes::num::{H, Lanes, Num, Row, Vec3, add_lanes, add_row, add_scaled, dot_const, dot3, one_row, times};
+use crate::lanes::num::{H, Lanes, Num, Row, Vec3, add_lanes, add_row, add_scaled, dot_const, dot3, one_row};
+use crate::lanes::num::{times, zero_row};
 use crate::real::Real;
+use crate::spec::NodeFeatures;
 
 /// Reach of all coordinate updates together.
 const COORDINATE_RANGE: f64 = 15.0;
@@ -16,25 +18,6 @@ const DISTANCE_FLOOR: f64 = 1e-8;
 /// Edges whose exponentials are taken together.
 const GROUP: usize = 16;
 
-/// How the two scalars `c_noise` and beta enter the nodes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NodeInputs {
-    /// Every node gets `(c_noise, beta)`: permutation equivariant.
-    Equivariant,
-    /// As the published code: `n` times `c_noise`, then `n` times beta, cut into pairs.
-    Published,
-}
-
-impl NodeInputs {
-    /// Whether entry `which` (0 or 1) of node `i` of `n` is `c_noise` (else beta).
-    pub(super) fn is_noise(self, n: usize, i: usize, which: usize) -> bool {
-        match self {
-            Self::Equivariant => which == 0,
-            Self::Published => 2 * i + which < n,
-        }
-    }
-}
-
 /// Fixed quantities of a network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shape {
@@ -42,8 +25,8 @@ pub struct Shape {
     pub particles: usize,
     /// Layers.
     pub layers: usize,
-    /// Node inputs.
-    pub inputs: NodeInputs,
+    /// How the two scalars `c_noise` and beta enter the nodes.
+    pub inputs: NodeFeatures,
 }
 
 impl Shape {
@@ -53,9 +36,36 @@ impl Shape {
         self.particles * (self.particles - 1)
     }
 
+    /// Whether entry `which` (0 or 1) of node `i` is `c_noise` (else beta).
+    pub(super) fn is_noise(&self, i: usize, which: usize) -> bool {
+        match self.inputs {
+            NodeFeatures::Fixed => which == 0,
+            // `n` times `c_noise`, then `n` times beta, cut into pairs.
+            NodeFeatures::Faithful => 2 * i + which < self.particles,
+        }
+    }
+
     /// Reach of one layer's coordinate update.
     pub(super) fn range<T: Real>(&self) -> T {
         T::from_f64(COORDINATE_RANGE / self.layers as f64)
+    }
+}
+
+/// A network with parameters, as the passes read it.
+#[derive(Debug)]
+pub struct Net<T> {
+    /// Its shape.
+    pub shape: Shape,
+    /// Packed weights.
+    pub rows: Vec<Lanes<T>>,
+    /// The same with their blocks transposed.
+    pub transposed: Vec<Lanes<T>>,
+}
+
+impl<T> Net<T> {
+    /// Packed weights of a layer, and the same with their blocks transposed.
+    pub(super) fn layer(&self, l: usize) -> [&[Lanes<T>]; 2] {
+        [&self.rows, &self.transposed].map(|rows| &rows[row::FIRST + l * row::LAYER..][..row::LAYER])
     }
 }
 
@@ -106,11 +116,6 @@ pub struct Tape<T, const K: usize> {
     send: Vec<Row<T, K>>,
 }
 
-/// A zero row.
-pub(super) fn zero_row<T: Real, const K: usize>() -> Row<T, K> {
-    [Lanes([T::ZERO; H]); K]
-}
-
 /// Zero.
 pub(super) fn zero<T: Real, const K: usize>() -> Num<T, K> {
     Num([T::ZERO; K])
@@ -154,13 +159,13 @@ impl<T: Real, const K: usize> Tape<T, K> {
         }
     }
 
-    /// Runs the network on `y`, `c_noise` and beta; the output is `self.out`. `w`: packed rows.
-    pub fn run(&mut self, shape: &Shape, w: &[Lanes<T>], noise: Num<T, K>, beta: T, y: &[Vec3<T, K>]) {
-        let n = shape.particles;
-        embed(shape, w, noise, Num::constant(beta), &mut self.layers[0].h);
+    /// Runs the network on `c_noise`, beta and `y`; the output is `self.out`.
+    pub fn run(&mut self, net: &Net<T>, (noise, beta): (Num<T, K>, T), y: &[Vec3<T, K>]) {
+        let shape = &net.shape;
+        embed(shape, &net.rows, noise, Num::constant(beta), &mut self.layers[0].h);
         self.x.copy_from_slice(y);
         for l in 0..shape.layers {
-            let w = &w[row::FIRST + l * row::LAYER..][..row::LAYER];
+            let [w, _] = net.layer(l);
             let (done, rest) = self.layers.split_at_mut(l);
             let (layer, after) = rest.split_at_mut(1);
             let layer = &mut layer[0];
@@ -187,7 +192,7 @@ impl<T: Real, const K: usize> Tape<T, K> {
                 linear::<T, true>(block(w, row::NODE2), layer.s4.as_flattened(), next.h.as_flattened_mut());
             }
         }
-        for i in 0..n {
+        for i in 0..shape.particles {
             self.out[i] = std::array::from_fn(|c| self.x[i][c] - y[i][c]);
         }
         remove_mean(&mut self.out);
@@ -203,12 +208,11 @@ fn embed<T: Real, const K: usize>(
     beta: Num<T, K>,
     h: &mut [Row<T, K>],
 ) {
-    let n = h.len();
     for (i, h) in h.iter_mut().enumerate() {
         *h = zero_row();
         h[0] = w[row::EMBED_BIAS];
         for which in 0..2 {
-            let input = if shape.inputs.is_noise(n, i, which) { noise } else { beta };
+            let input = if shape.is_noise(i, which) { noise } else { beta };
             add_scaled(h, input, &w[row::EMBED + which]);
         }
     }

@@ -3,7 +3,7 @@
 
 use multiversion::multiversion;
 
-use crate::lanes::num::{H, Lanes, Row};
+use crate::lanes::num::{H, Lanes, Row, add_times};
 use crate::real::Real;
 
 /// Rows that share one pass over the weights.
@@ -64,14 +64,6 @@ pub fn outer<T: Real, const K: usize>(x: &[Row<T, K>], y: &[Row<T, K>], g: &mut 
             }
         }
         (*g0, *g1, *g2, *g3) = (s0, s1, s2, s3);
-    }
-}
-
-/// `sum += a y`.
-#[inline(always)]
-fn add_times<T: Real>(sum: &mut Lanes<T>, a: T, y: &Lanes<T>) {
-    for o in 0..H {
-        sum.0[o] = a.fma(y.0[o], sum.0[o]);
     }
 }
 

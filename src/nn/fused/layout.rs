@@ -100,18 +100,18 @@ impl Rows {
 
     /// Packed rows of a flat vector.
     #[must_use]
-    pub fn pack<T: Real>(&self, flat: &[T]) -> Vec<Lanes<T>> {
+    pub fn pack<T: Real>(&self, flat: &[f64]) -> Vec<Lanes<T>> {
         let mut rows = vec![Lanes([T::ZERO; H]); self.count()];
         for &(i, r, lane) in &self.places {
-            rows[r].0[lane] = flat[i];
+            rows[r].0[lane] = T::from_f64(flat[i]);
         }
         rows
     }
 
     /// Adds packed rows (a gradient) to a flat vector.
-    pub fn add_packed<T: Real>(&self, rows: &[Lanes<T>], flat: &mut [T]) {
+    pub fn add_packed<T: Real>(&self, rows: &[Lanes<T>], flat: &mut [f64]) {
         for &(i, r, lane) in &self.places {
-            flat[i] += rows[r].0[lane];
+            flat[i] += rows[r].0[lane].to_f64();
         }
     }
 

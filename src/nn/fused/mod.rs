@@ -2,7 +2,7 @@
 //!
 //! One sample's graph stays in cache through forward and reverse pass; the 32 features are vector lanes; samples run in
 //! parallel. The same forward ([`forward`]) and reverse ([`reverse`]) code runs on plain numbers and on dual numbers
-//! ([`crate::lanes::num`]), which gives derivatives of gradients. [`Egnn`] is the network with EDM preconditioning, on batches.
+//! ([`crate::lanes::num`]), which gives derivatives of gradients. [`FusedEgnn`] has both heads on batches.
 
 // Loops index several arrays at once, as the formulas do; iterator adaptors would also bring in closures, see `num`.
 #![allow(clippy::needless_range_loop)]
@@ -10,15 +10,11 @@
 mod backbone;
 mod batch;
 mod divergence;
-mod egnn;
 pub mod forward;
 pub mod kernels;
 pub mod layout;
 pub mod reverse;
 
 pub use crate::lanes::num::H as HIDDEN;
-pub use crate::real::Real;
 pub use backbone::FusedEgnn;
-pub use egnn::{Egnn, Energy};
-pub use forward::{NodeInputs, Shape};
 pub use layout::Rows;

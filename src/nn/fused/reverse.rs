@@ -3,30 +3,12 @@
 
 use multiversion::multiversion;
 
-use super::forward::{LayerTape, Shape, Tape, block, inverse_num, remove_mean, zero, zero_row};
+use super::forward::{LayerTape, Net, Shape, Tape, block, inverse_num, remove_mean, zero};
 use super::kernels::{linear, outer};
 use super::layout::row;
 use crate::lanes::num::{H, Lanes, Num, Row, Vec3, add_lanes, add_last, add_row, add_scaled, dot, dot_const, dot3};
-use crate::lanes::num::{hadamard, one_row, times};
+use crate::lanes::num::{hadamard, one_row, times, zero_row};
 use crate::real::Real;
-
-/// A network as the reverse pass reads it.
-#[derive(Debug, Clone, Copy)]
-pub struct Net<'a, T> {
-    /// Its shape.
-    pub shape: &'a Shape,
-    /// Packed weights.
-    pub rows: &'a [Lanes<T>],
-    /// Their transposed blocks.
-    pub transposed: &'a [Lanes<T>],
-}
-
-/// Where [`displace`] writes.
-struct Displaced<'a, T, const K: usize> {
-    d2: &'a mut [Num<T, K>],
-    diff: &'a mut [Vec3<T, K>],
-    z: &'a mut [Row<T, K>],
-}
 
 /// Working memory of one reverse pass.
 #[derive(Debug)]
@@ -75,7 +57,7 @@ impl<T: Real, const K: usize> Reverse<T, K> {
     /// gradient (last component) to `grad`.
     pub fn run<const WEIGHTS: bool>(
         &mut self,
-        net: Net<'_, T>,
+        net: &Net<T>,
         tape: &Tape<T, K>,
         inputs: (Num<T, K>, T),
         cotangent: &[Vec3<T, K>],
@@ -88,14 +70,10 @@ impl<T: Real, const K: usize> Reverse<T, K> {
         }
         self.first.fill(zero());
         self.h.fill(zero_row());
-        let Net { shape, rows, transposed } = net;
-        for l in (0..shape.layers).rev() {
-            let at = row::FIRST + l * row::LAYER;
-            let own = Net { shape, rows: &rows[at..][..row::LAYER], transposed: &transposed[at..][..row::LAYER] };
+        for l in (0..net.shape.layers).rev() {
             let none = &mut [][..];
-            let grad = if WEIGHTS { &mut grad[at..][..row::LAYER] } else { none };
-            let first = if l == 0 { &[][..] } else { &tape.layers[0].d2 };
-            self.layer::<WEIGHTS>(own, &tape.layers[l], first, l + 1 == shape.layers, grad);
+            let own = if WEIGHTS { &mut grad[row::FIRST + l * row::LAYER..][..row::LAYER] } else { none };
+            self.layer::<WEIGHTS>(net, tape, l, own);
             if l == 0 {
                 for (d2, first) in self.d2.iter_mut().zip(&self.first) {
                     *d2 += *first;
@@ -108,21 +86,15 @@ impl<T: Real, const K: usize> Reverse<T, K> {
                 y[c] += x[c];
             }
         }
-        self.noise = embed::<T, K, WEIGHTS>(shape, rows, inputs, &self.h, grad);
+        self.noise = embed::<T, K, WEIGHTS>(&net.shape, &net.rows, inputs, &self.h, grad);
     }
 
-    /// One layer: from cotangents of its output `self.x`, `self.h` to those of its node inputs `self.h`, differences
+    /// Layer `l`: from cotangents of its output `self.x`, `self.h` to those of its node inputs `self.h`, differences
     /// `self.diff`, squared distances `self.d2` and initial squared distances (added to `self.first`).
-    fn layer<const WEIGHTS: bool>(
-        &mut self,
-        net: Net<'_, T>,
-        layer: &LayerTape<T, K>,
-        first: &[Num<T, K>],
-        is_last: bool,
-        grad: &mut [Lanes<T>],
-    ) {
-        let Net { shape, rows: w, transposed: wt } = net;
-        if is_last {
+    fn layer<const WEIGHTS: bool>(&mut self, net: &Net<T>, tape: &Tape<T, K>, l: usize, grad: &mut [Lanes<T>]) {
+        let ([w, wt], layer) = (net.layer(l), &tape.layers[l]);
+        let first = if l == 0 { &[][..] } else { &tape.layers[0].d2 };
+        if l + 1 == net.shape.layers {
             self.messages.fill(zero_row());
         } else {
             if WEIGHTS {
@@ -140,7 +112,7 @@ impl<T: Real, const K: usize> Reverse<T, K> {
                 add_bias(&self.node, &mut grad[row::NODE0_BIAS]);
             }
         }
-        self.displace::<WEIGHTS>(w, shape.range(), layer, grad);
+        displace::<T, K, WEIGHTS>(self, w, net.shape.range(), layer, grad);
         if WEIGHTS {
             outer(&layer.m, &self.z, &mut grad[row::COORD0..][..H]);
         }
@@ -150,35 +122,13 @@ impl<T: Real, const K: usize> Reverse<T, K> {
             outer(&layer.s1, &self.z, &mut grad[row::EDGE2..][..H]);
         }
         linear::<T, false>(block(wt, row::EDGE2), self.z.as_flattened(), self.s.as_flattened_mut());
-        self.edge_inputs::<WEIGHTS>(w, layer, first, grad);
+        edge_inputs::<T, K, WEIGHTS>(self, w, layer, first, grad);
         if WEIGHTS {
             outer(&layer.h, &self.receive, &mut grad[row::EDGE0..][..H]);
             outer(&layer.h, &self.send, &mut grad[row::EDGE0 + H..][..H]);
         }
         linear::<T, true>(block(wt, row::EDGE0), self.receive.as_flattened(), self.h.as_flattened_mut());
         linear::<T, true>(block(wt, row::EDGE0 + H), self.send.as_flattened(), self.h.as_flattened_mut());
-    }
-
-    fn displace<const WEIGHTS: bool>(
-        &mut self,
-        w: &[Lanes<T>],
-        range: T,
-        layer: &LayerTape<T, K>,
-        grad: &mut [Lanes<T>],
-    ) {
-        let out = Displaced { d2: &mut self.d2, diff: &mut self.diff, z: &mut self.z };
-        displace::<T, K, WEIGHTS>(w, range, layer, &self.x, out, grad);
-    }
-
-    fn edge_inputs<const WEIGHTS: bool>(
-        &mut self,
-        w: &[Lanes<T>],
-        layer: &LayerTape<T, K>,
-        first: &[Num<T, K>],
-        grad: &mut [Lanes<T>],
-    ) {
-        let out = (&mut self.d2[..], &mut self.first[..], &mut self.receive[..], &mut self.send[..]);
-        edge_inputs::<T, K, WEIGHTS>(w, layer, first, &self.s, out, grad);
     }
 }
 
@@ -216,7 +166,7 @@ fn embed<T: Real, const K: usize, const WEIGHTS: bool>(
     let mut along_noise = zero();
     for (i, h) in h.iter().enumerate() {
         for which in 0..2 {
-            let noise = shape.inputs.is_noise(shape.particles, i, which);
+            let noise = shape.is_noise(i, which);
             if noise {
                 along_noise += dot_const(&w[row::EMBED + which], h);
             }
@@ -247,17 +197,17 @@ fn multiply<T: Real, const K: usize>(x: &mut [Row<T, K>], y: &[Row<T, K>]) {
     }
 }
 
-/// Through the coordinate update to the pre-activation `z` of the coordinate network.
+/// Through the coordinate update to the pre-activation `memory.z` of the coordinate network; writes `memory.d2` and
+/// `memory.diff`.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
 fn displace<T: Real, const K: usize, const WEIGHTS: bool>(
+    memory: &mut Reverse<T, K>,
     w: &[Lanes<T>],
     range: T,
     layer: &LayerTape<T, K>,
-    x: &[Vec3<T, K>],
-    out: Displaced<'_, T, K>,
     grad: &mut [Lanes<T>],
 ) {
-    let Displaced { d2, diff, z } = out;
+    let (x, d2, diff, z) = (&memory.x[..], &mut memory.d2[..], &mut memory.diff[..], &mut memory.z[..]);
     let n = x.len();
     let mut weight = Lanes([T::ZERO; H]);
     let mut bias = Lanes([T::ZERO; H]);
@@ -339,27 +289,23 @@ pub(super) fn gate<T: Real, const K: usize, const WEIGHTS: bool>(
     }
 }
 
-/// Cotangents written by [`edge_inputs`]: squared distances (added), initial squared distances (added), sums over edges per
-/// receiving and per sending node.
-type EdgeInputs<'a, T, const K: usize> =
-    (&'a mut [Num<T, K>], &'a mut [Num<T, K>], &'a mut [Row<T, K>], &'a mut [Row<T, K>]);
-
-/// Through the first edge layer.
+/// Through the first edge layer: adds to `memory.d2` and `memory.first`, and writes the sums over edges of each receiving and
+/// each sending node.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
 fn edge_inputs<T: Real, const K: usize, const WEIGHTS: bool>(
+    memory: &mut Reverse<T, K>,
     w: &[Lanes<T>],
     layer: &LayerTape<T, K>,
     first: &[Num<T, K>],
-    s: &[Row<T, K>],
-    out: EdgeInputs<'_, T, K>,
     grad: &mut [Lanes<T>],
 ) {
-    let (d2, d2_first, receive, send) = out;
+    let (s, d2, d2_first) = (&memory.s[..], &mut memory.d2[..], &mut memory.first[..]);
+    let (receive, send) = (&mut memory.receive[..], &mut memory.send[..]);
     let n = receive.len();
     let (current_row, initial_row) = (row::EDGE0 + 2 * H, row::EDGE0 + 2 * H + 1);
     let mut current = Lanes([T::ZERO; H]);
     let mut initial = Lanes([T::ZERO; H]);
-    send.fill([Lanes([T::ZERO; H]); K]);
+    send.fill(zero_row());
     for i in 0..n {
         let mut total = zero_row();
         for k in 0..n - 1 {
@@ -384,13 +330,4 @@ fn edge_inputs<T: Real, const K: usize, const WEIGHTS: bool>(
             add_lanes(&mut grad[row::EDGE0_BIAS], &r[K - 1]);
         }
     }
-}
-
-/// `<cotangent, out>` of plain numbers.
-pub(super) fn inner<T: Real>(a: &[Vec3<T, 1>], b: &[Vec3<T, 1>]) -> T {
-    let mut total = T::ZERO;
-    for (a, b) in a.iter().zip(b) {
-        total += dot3(a, b).0[0];
-    }
-    total
 }

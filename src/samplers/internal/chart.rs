@@ -35,6 +35,12 @@ const ROWS: usize = 8;
 /// Eigenvalues of the correlations below this are raised to it: nothing is divided by zero.
 const THINNEST: f64 = 1e-9;
 
+/// The same place on a circle, within half a turn of 0.
+#[must_use]
+pub fn settled(y: f64) -> f64 {
+    y - CIRCLE * (y / CIRCLE).round()
+}
+
 /// The nearest equivalent of an angle within half a turn from 0.
 fn wrapped(a: f64) -> f64 {
     a - TAU * (a / TAU).round()
@@ -300,9 +306,7 @@ impl Space for Chart {
     fn project(&self, _: &mut [f64]) {}
 
     fn settle(&self, row: &mut [f64]) {
-        for y in &mut row[self.narrow..] {
-            *y -= CIRCLE * (*y / CIRCLE).round();
-        }
+        row[self.narrow..].iter_mut().for_each(|y| *y = settled(*y));
     }
 
     fn evaluate(&self, energy: &mut Metered, purpose: Purpose, y: &[f64], e: &mut [f64], f: &mut [f64]) -> Result<()> {

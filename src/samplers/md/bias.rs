@@ -25,9 +25,10 @@ pub(super) struct Biasing {
     dihedrals: Vec<Dihedral>,
     /// Steps in which hills are added.
     until: usize,
-    bias: Arc<Bias>,
+    /// The bias so far.
+    pub(super) bias: Arc<Bias>,
     /// Which of the recorded frames were resampled; empty before that.
-    kept: Vec<i64>,
+    pub(super) kept: Vec<i64>,
 }
 
 impl Biasing {
@@ -61,11 +62,6 @@ impl Biasing {
         }))
     }
 
-    /// The bias so far.
-    pub(super) fn bias(&self) -> &Arc<Bias> {
-        &self.bias
-    }
-
     /// The step after `done` at which hills are added next.
     pub(super) fn next(&self, done: usize) -> Option<usize> {
         let next = (done / self.spec.every + 1) * self.spec.every;
@@ -88,38 +84,26 @@ impl Biasing {
         self.bias = Arc::new(grown);
     }
 
-    /// Log-weights `V/kT [n]` of frames `x [n, atoms, 3]`.
-    fn log_weight(&self, x: &[f64]) -> Vec<f64> {
-        let mut v = vec![0.0; x.len() / (3 * self.atoms)];
-        self.bias.add(1.0, x, &mut v, &mut vec![0.0; x.len()]);
-        v.into_iter().map(|v| v / self.kt).collect()
-    }
-
     /// Frames without the bias, resampled to as many by their weights; returns the effective sample size as a fraction of them.
     /// The second time nothing is done.
     pub(super) fn unbias(&mut self, seed: u64, salt: u64, recorded: &mut Recorder) -> Option<f64> {
         if !self.kept.is_empty() || recorded.frames() == 0 {
             return None;
         }
-        let log_weight = recorded.each(|x, e, f| {
-            let log_weight = self.log_weight(x);
-            if f.is_empty() {
-                e.iter_mut().zip(&log_weight).for_each(|(e, w)| *e -= w * self.kt);
-            } else {
-                self.bias.add(-1.0, x, e, f);
-            }
-            log_weight
-        });
+        let Recorder { positions, energies, forces } = &mut *recorded;
+        let mut v = vec![0.0; energies.len()];
+        self.bias.add(1.0, positions, &mut v, &mut vec![0.0; positions.len()]);
+        let log_weight: Vec<f64> = v.into_iter().map(|v| v / self.kt).collect();
+        if forces.is_empty() {
+            energies.iter_mut().zip(&log_weight).for_each(|(e, w)| *e -= w * self.kt);
+        } else {
+            self.bias.add(-1.0, positions, energies, forces);
+        }
         let u = Stream::new(seed, rng::Purpose::Resample, salt << 40).at(0).uniform();
         let kept = systematic(&log_weight, log_weight.len(), u);
         recorded.select(&kept);
         self.kept = kept.into_iter().map(|i| i as i64).collect();
         Some(ess(&log_weight))
-    }
-
-    /// For each frame, once they are resampled, which one it was before.
-    pub(super) fn kept(&self) -> &[i64] {
-        &self.kept
     }
 
     /// Saves into `arrays`.

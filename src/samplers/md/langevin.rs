@@ -104,11 +104,10 @@ impl Langevin {
 
     /// Saves into `arrays`.
     pub fn save(&self, arrays: &mut Arrays) {
-        for (name, values) in
-            [("x", &self.positions), ("v", &self.velocities), ("energy", &self.energies), ("force", &self.forces)]
-        {
-            arrays.insert(format!("langevin.{name}"), state::floats(values));
-        }
+        arrays.insert("langevin.x".into(), state::floats(&self.positions));
+        arrays.insert("langevin.v".into(), state::floats(&self.velocities));
+        arrays.insert("langevin.energy".into(), state::floats(&self.energies));
+        arrays.insert("langevin.force".into(), state::floats(&self.forces));
         arrays.insert("langevin.steps".into(), state::integers(&[self.steps as i64]));
     }
 
@@ -117,12 +116,11 @@ impl Langevin {
     /// # Errors
     /// When an array is missing.
     pub fn load(arrays: &Arrays) -> Result<Self> {
-        let get = |name: &str| state::f64s(arrays, &format!("langevin.{name}"));
         Ok(Self {
-            positions: get("x")?,
-            velocities: get("v")?,
-            energies: get("energy")?,
-            forces: get("force")?,
+            positions: state::f64s(arrays, "langevin.x")?,
+            velocities: state::f64s(arrays, "langevin.v")?,
+            energies: state::f64s(arrays, "langevin.energy")?,
+            forces: state::f64s(arrays, "langevin.force")?,
             steps: state::i64s(arrays, "langevin.steps")?[0] as u64,
         })
     }

@@ -7,7 +7,7 @@
 
 use rayon::prelude::*;
 
-use super::space::{Cartesian, Space};
+use super::space::Space;
 use crate::array::Arrays;
 use crate::energy::{Metered, Purpose};
 use crate::error::Result;
@@ -114,15 +114,7 @@ impl Mala {
     ///
     /// # Errors
     /// [`crate::error::Error::BudgetSpent`].
-    pub fn new(positions: Vec<f64>, energy: &mut Metered, purpose: Purpose) -> Result<Self> {
-        Self::new_in(&Cartesian { atoms: energy.atoms() }, positions, energy, purpose)
-    }
-
-    /// The same in other coordinates.
-    ///
-    /// # Errors
-    /// [`crate::error::Error::BudgetSpent`].
-    pub fn new_in(space: &impl Space, mut positions: Vec<f64>, energy: &mut Metered, purpose: Purpose) -> Result<Self> {
+    pub fn new(space: &impl Space, mut positions: Vec<f64>, energy: &mut Metered, purpose: Purpose) -> Result<Self> {
         positions.chunks_exact_mut(space.dim()).for_each(|row| space.project(row));
         let mut energies = vec![0.0; positions.len() / space.dim()];
         let mut forces = vec![0.0; positions.len()];
@@ -165,20 +157,6 @@ impl Mala {
     /// # Errors
     /// [`crate::error::Error::BudgetSpent`] when nothing is left; the walkers have not moved then.
     pub fn advance(
-        &mut self,
-        energy: &mut Metered,
-        purpose: Purpose,
-        key: (u64, rng::Purpose, u64),
-        at: impl Fn(usize) -> (f64, f64) + Sync,
-    ) -> Result<Vec<f64>> {
-        self.advance_in(&Cartesian { atoms: energy.atoms() }, energy, purpose, key, at)
-    }
-
-    /// The same in other coordinates.
-    ///
-    /// # Errors
-    /// As [`Mala::advance`].
-    pub fn advance_in(
         &mut self,
         space: &impl Space,
         energy: &mut Metered,

@@ -1,4 +1,5 @@
-//! Plain dynamics: Langevin, MALA, replica exchange.
+//! Plain dynamics: Langevin, MALA, replica exchange. All walkers begin at the system's start configuration: they come apart by their
+//! noise.
 
 mod bias;
 pub mod langevin;
@@ -9,10 +10,9 @@ mod sampler;
 pub mod space;
 mod tuning;
 
-use super::{Context, Sampler};
-use crate::energy::{Dynamics, Purpose};
+use crate::energy::Dynamics;
 use crate::error::{Error, Result};
-use crate::spec::{MdSpec, Precision, ReplicaExchangeSpec};
+use crate::spec::Precision;
 use crate::systems::System;
 
 pub use recorder::Recorder;
@@ -26,25 +26,14 @@ const INITIAL_SALT: u64 = 0xffff;
 /// Reduced energy at which a trajectory counts as diverged.
 const RUNAWAY: f64 = 1e6;
 
-/// Moves in one [`Sampler::step`] of so many walkers: about 50,000 evaluations, within bounds, so that a signal is obeyed soon
-/// however many walkers there are.
+/// Moves in one [`crate::samplers::Sampler::step`] of so many walkers: about 50,000 evaluations, within bounds, so that a signal is
+/// obeyed soon however many walkers there are.
 pub(super) fn stretch(walkers: usize) -> usize {
     (50_000 / walkers.max(1)).clamp(1, 2_000)
 }
 
-/// `n` copies of the start configuration, `[n, dim]`: walkers come apart by their noise.
-pub(super) fn copies(system: &System, n: usize) -> Vec<f64> {
-    system.start.repeat(n)
-}
-
 /// Langevin dynamics of a run.
-pub(super) fn dynamics<'a>(
-    system: &'a System,
-    seed: u64,
-    dt: f64,
-    friction: f64,
-    precision: Precision,
-) -> Dynamics<'a> {
+pub(super) fn dynamics(system: &System, seed: u64, dt: f64, friction: f64, precision: Precision) -> Dynamics<'_> {
     Dynamics { dt, friction, masses: &system.masses, precision, seed, first_step: 0 }
 }
 
@@ -56,21 +45,4 @@ pub(super) fn check_stable(energies: &[f64], kt: f64, steps: u64, dt: f64) -> Re
             "langevin: the energy is {e:.1e} after {steps} steps; use a smaller step than {dt}"
         ))),
     }
-}
-
-/// Plain MD or MALA.
-///
-/// # Errors
-/// None today; settings are checked when the experiment is read.
-pub fn build(spec: &MdSpec, ctx: &Context) -> Result<Box<dyn Sampler>> {
-    let kt = ctx.system.kt(ctx.system.temperature);
-    Ok(Box::new(Md::new(spec, ctx, Role { purpose: Purpose::Sampling, kt, salt: 0, forces: false })))
-}
-
-/// Temperature replica exchange.
-///
-/// # Errors
-/// When the ladder does not lead down to the target.
-pub fn build_replica_exchange(spec: &ReplicaExchangeSpec, ctx: &Context) -> Result<Box<dyn Sampler>> {
-    Ok(Box::new(ReplicaExchange::new(spec, ctx, Purpose::Sampling)?))
 }

@@ -7,10 +7,12 @@ use crate::samplers::{Samples, state};
 /// Collects frames and their energies up to a limit; forces too, for who wants them.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Recorder {
-    positions: Vec<f64>,
-    energies: Vec<f64>,
+    /// `[n, dim]`.
+    pub(super) positions: Vec<f64>,
+    /// `[n]`.
+    pub(super) energies: Vec<f64>,
     /// `[n, dim]`, or empty.
-    forces: Vec<f64>,
+    pub(super) forces: Vec<f64>,
 }
 
 impl Recorder {
@@ -29,11 +31,6 @@ impl Recorder {
         self.forces.extend_from_slice(&forces[..forces.len().min(n * dim)]);
     }
 
-    /// What `change` makes of positions `[n, dim]`, energies `[n]` and forces (`[n, dim]` or empty); the last two may change.
-    pub(super) fn each<R>(&mut self, change: impl FnOnce(&[f64], &mut [f64], &mut [f64]) -> R) -> R {
-        change(&self.positions, &mut self.energies, &mut self.forces)
-    }
-
     /// Goes on with some of the frames, one possibly several times.
     pub(super) fn select(&mut self, keep: &[usize]) {
         let dim = self.positions.len() / self.frames().max(1);
@@ -49,17 +46,10 @@ impl Recorder {
     #[must_use]
     pub fn samples(&self, atoms: usize) -> Samples {
         let n = self.frames();
-        [
+        Samples::from([
             ("positions".to_owned(), Array::f64(&[n, atoms, 3], self.positions.clone())),
             ("energy".to_owned(), Array::f64(&[n], self.energies.clone())),
-        ]
-        .into()
-    }
-
-    /// Positions, energies and forces, given away.
-    #[must_use]
-    pub fn into_frames(self) -> (Vec<f64>, Vec<f64>, Vec<f64>) {
-        (self.positions, self.energies, self.forces)
+        ])
     }
 
     /// Saves into `arrays`.

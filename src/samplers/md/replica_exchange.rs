@@ -6,7 +6,8 @@
 use super::langevin::Langevin;
 use super::mala::{DualAveraging, Mala};
 use super::recorder::Recorder;
-use super::{ACCEPTANCE, check_stable, copies, dynamics, stretch, tuning};
+use super::space::Cartesian;
+use super::{ACCEPTANCE, check_stable, dynamics, stretch, tuning};
 use crate::array::Arrays;
 use crate::energy::{Exchange, Purpose, exchange};
 use crate::error::{Error, Result};
@@ -18,7 +19,6 @@ use crate::spec::{Integrator, ReplicaExchangeSpec};
 pub struct ReplicaExchange {
     spec: ReplicaExchangeSpec,
     atoms: usize,
-    boltzmann: f64,
     /// Of the levels, in units of energy.
     kt: Vec<f64>,
     purpose: Purpose,
@@ -51,7 +51,6 @@ impl ReplicaExchange {
         let walkers = levels * spec.copies;
         Ok(Self {
             atoms: ctx.system.atoms,
-            boltzmann: ctx.system.boltzmann,
             kt: ladder.iter().map(|&t| ctx.system.kt(t)).collect(),
             purpose,
             mala: Mala::default(),
@@ -74,16 +73,9 @@ impl ReplicaExchange {
         self.spec.equilibration + self.spec.samples.div_ceil(self.spec.copies) * self.spec.stride
     }
 
-    /// Acceptance of swaps between neighbouring levels, hot to cold.
-    #[must_use]
-    pub fn exchange_acceptance(&self) -> Vec<f64> {
-        self.swaps.iter().zip(&self.attempts).map(|(s, a)| if *a > 0.0 { s / a } else { 0.0 }).collect()
-    }
-
-    /// Replicas that went from one end of the ladder to the other and back.
-    #[must_use]
-    pub fn round_trips(&self) -> u64 {
-        self.round_trips as u64
+    /// What `of` makes of the accepted share of swaps between neighbouring levels, hot to cold; 0 where none was tried.
+    fn swapped(&self, of: impl Fn(f64) -> f64) -> Vec<f64> {
+        self.swaps.iter().zip(&self.attempts).map(|(s, a)| if *a > 0.0 { of(s / a) } else { 0.0 }).collect()
     }
 
     /// The steps after which the ladder is tuned: each stretch is twice as long as the one before, all of them are half of
@@ -95,9 +87,8 @@ impl ReplicaExchange {
     }
 
     /// Chooses the temperatures between the ends anew, by the rejections since the last time. Walkers keep their places.
-    fn tune(&mut self) -> Vec<(String, f64)> {
-        let rejections = self.rejections();
-        let new = tuning::equalised(&self.kt, &rejections);
+    fn tune(&mut self, boltzmann: f64) -> Vec<(String, f64)> {
+        let new = tuning::equalised(&self.kt, &self.swapped(|accepted| 1.0 - accepted));
         let levels = new.len();
         for (level, (new, old)) in new.iter().zip(&self.kt).enumerate() {
             let ratio = new / old;
@@ -113,12 +104,7 @@ impl ReplicaExchange {
         self.swaps.fill(0.0);
         self.attempts.fill(0.0);
         let temperatures = self.kt.iter().enumerate();
-        temperatures.map(|(l, kt)| (format!("exchange.temperature.{l}"), kt / self.boltzmann)).collect()
-    }
-
-    /// Share of the swaps between neighbouring levels that were rejected, hot to cold; 0 where none was tried.
-    fn rejections(&self) -> Vec<f64> {
-        self.swaps.iter().zip(&self.attempts).map(|(s, a)| if *a > 0.0 { 1.0 - s / a } else { 0.0 }).collect()
+        temperatures.map(|(l, kt)| (format!("exchange.temperature.{l}"), kt / boltzmann)).collect()
     }
 
     /// The next step at which something happens besides moving and swapping: the ladder is tuned, the end of
@@ -132,20 +118,12 @@ impl ReplicaExchange {
         }
     }
 
-    /// Moves every walker `steps` steps, or fewer.
-    fn advance(&mut self, ctx: &mut Context, steps: usize) -> Result<()> {
-        match self.spec.integrator {
-            Integrator::Mala => self.metropolis(ctx),
-            Integrator::Langevin => self.dynamics(ctx, steps),
-        }
-    }
-
-    /// Langevin dynamics.
+    /// Langevin dynamics of every walker for `steps` steps, or fewer.
     fn dynamics(&mut self, ctx: &mut Context, steps: usize) -> Result<()> {
         let kt = self.kt.repeat(self.spec.copies);
         let system = &ctx.system;
         if self.langevin.energies.is_empty() {
-            let x = copies(system, kt.len());
+            let x = system.start.repeat(kt.len());
             self.langevin = Langevin::new(x, &kt, &system.masses, (ctx.seed, 0), &mut ctx.energy, self.purpose)?;
         }
         let d = dynamics(system, ctx.seed, self.spec.step, self.spec.friction, self.spec.precision);
@@ -161,17 +139,17 @@ impl ReplicaExchange {
         check_stable(&self.langevin.energies, self.kt[0], self.langevin.steps, self.spec.step)
     }
 
-    /// One MALA move.
+    /// One MALA move of every walker.
     fn metropolis(&mut self, ctx: &mut Context) -> Result<()> {
-        let levels = self.kt.len();
+        let (levels, space) = (self.kt.len(), Cartesian { atoms: self.atoms });
         if self.mala.is_empty() {
-            let x = copies(&ctx.system, levels * self.spec.copies);
-            self.mala = Mala::new(x, &mut ctx.energy, self.purpose)?;
+            let x = ctx.system.start.repeat(levels * self.spec.copies);
+            self.mala = Mala::new(&space, x, &mut ctx.energy, self.purpose)?;
         }
         let (kt, steps) = (&self.kt, &self.steps);
         let key = (ctx.seed, rng::Purpose::Dynamics, 0);
         let at = |i: usize| (kt[i % levels], steps[i % levels]);
-        let acceptance = self.mala.advance(&mut ctx.energy, self.purpose, key, at)?;
+        let acceptance = self.mala.advance(&space, &mut ctx.energy, self.purpose, key, at)?;
         self.done += 1;
         if self.done <= self.spec.equilibration {
             for level in 0..levels {
@@ -188,22 +166,14 @@ impl ReplicaExchange {
         Ok(())
     }
 
-    /// Unreduced energies of all walkers.
-    fn energies(&self) -> &[f64] {
-        match self.spec.integrator {
-            Integrator::Mala => &self.mala.energies,
-            Integrator::Langevin => &self.langevin.energies,
-        }
-    }
-
     /// A round of exchanges between MALA moves.
     fn swap(&mut self, seed: u64, round: usize) {
         let (levels, dim) = (self.kt.len(), 3 * self.atoms);
         let mut accepted = vec![false; levels * self.spec.copies];
         for copy in 0..self.spec.copies {
             let first = copy * levels;
-            let energies = self.mala.energies[first..first + levels].to_vec();
-            exchange::decide(seed, round, copy, &self.kt, &energies, |level, swap| accepted[first + level] = swap);
+            let energies = &self.mala.energies[first..first + levels];
+            exchange::decide(seed, round, copy, &self.kt, energies, |level, swap| accepted[first + level] = swap);
         }
         for a in (0..accepted.len()).filter(|&a| accepted[a]) {
             self.mala.energies.swap(a, a + 1);
@@ -241,13 +211,12 @@ impl ReplicaExchange {
     /// Positions and energies of the coldest level.
     fn coldest(&self) -> (Vec<f64>, Vec<f64>) {
         let (levels, dim) = (self.kt.len(), 3 * self.atoms);
-        let walkers = (0..self.spec.copies).map(|c| (c + 1) * levels - 1);
-        let positions = match self.spec.integrator {
-            Integrator::Mala => &self.mala.positions,
-            Integrator::Langevin => &self.langevin.positions,
+        let (positions, energies) = match self.spec.integrator {
+            Integrator::Mala => (&self.mala.positions, &self.mala.energies),
+            Integrator::Langevin => (&self.langevin.positions, &self.langevin.energies),
         };
-        let x = walkers.clone().flat_map(|w| positions[w * dim..(w + 1) * dim].iter().copied()).collect();
-        (x, walkers.map(|w| self.energies()[w]).collect())
+        let rows = positions.chunks_exact(dim).skip(levels - 1).step_by(levels);
+        (rows.flatten().copied().collect(), energies.iter().skip(levels - 1).step_by(levels).copied().collect())
     }
 }
 
@@ -257,7 +226,11 @@ impl Sampler for ReplicaExchange {
         let mut scalars = Vec::new();
         while self.done < until {
             let before = self.done;
-            match self.advance(ctx, self.next_event().min(until) - self.done) {
+            let moved = match self.spec.integrator {
+                Integrator::Mala => self.metropolis(ctx),
+                Integrator::Langevin => self.dynamics(ctx, self.next_event().min(until) - self.done),
+            };
+            match moved {
                 Ok(()) if self.done == before => continue, // the budget paid for some walkers only: it is spent now
                 Ok(()) => {}
                 Err(Error::BudgetSpent { .. }) if self.recorded.frames() > 0 => {
@@ -267,7 +240,7 @@ impl Sampler for ReplicaExchange {
                 Err(e) => return Err(e),
             }
             if self.tunings().any(|step| step == self.done) {
-                scalars = self.tune();
+                scalars = self.tune(ctx.system.boltzmann);
             }
             let sampled = self.done.saturating_sub(self.spec.equilibration);
             if sampled > 0 && sampled.is_multiple_of(self.spec.stride) {
@@ -275,12 +248,12 @@ impl Sampler for ReplicaExchange {
                 self.recorded.take(self.spec.samples, &x, &e, &[]);
             }
         }
-        let least = self.exchange_acceptance().into_iter().fold(1.0, f64::min);
+        let least = self.swapped(|accepted| accepted).into_iter().fold(1.0, f64::min);
         scalars.extend(
             [
                 ("exchange.least_acceptance", least),
                 ("exchange.round_trips", self.round_trips as f64),
-                ("exchange.barrier", tuning::barrier(&self.rejections())),
+                ("exchange.barrier", self.swapped(|accepted| 1.0 - accepted).iter().sum()),
             ]
             .map(|(name, value)| (name.to_owned(), value)),
         );
@@ -330,6 +303,10 @@ impl Sampler for ReplicaExchange {
 
     fn samples(&self) -> Result<Samples> {
         Ok(self.recorded.samples(self.atoms))
+    }
+
+    fn exchanges(&self) -> (Vec<f64>, u64) {
+        (self.swapped(|accepted| accepted), self.round_trips as u64)
     }
 
     fn shortfall(&self) -> Option<String> {

@@ -4,7 +4,8 @@ use super::bias::Biasing;
 use super::langevin::Langevin;
 use super::mala::{DualAveraging, Mala};
 use super::recorder::Recorder;
-use super::{ACCEPTANCE, INITIAL_SALT, check_stable, copies, dynamics, stretch};
+use super::space::Cartesian;
+use super::{ACCEPTANCE, INITIAL_SALT, check_stable, dynamics, stretch};
 use crate::array::Arrays;
 use crate::energy::Purpose;
 use crate::error::{Error, Result};
@@ -30,12 +31,11 @@ pub struct Md {
     spec: MdSpec,
     role: Role,
     atoms: usize,
-    /// `kT` of the hot start.
-    hot: f64,
     langevin: Langevin,
     mala: Mala,
     step_size: DualAveraging,
-    step: f64,
+    /// MALA's step by now.
+    pub mala_step: f64,
     recorded: Recorder,
     done: usize,
     spent: bool,
@@ -64,11 +64,10 @@ impl Md {
         Self {
             role,
             atoms: ctx.system.atoms,
-            hot: spec.hot_start.as_ref().map_or(role.kt, |h| ctx.system.kt(h.temperature)),
             langevin: Langevin::default(),
             mala: Mala::default(),
             step_size: DualAveraging::new(spec.step, ACCEPTANCE),
-            step: spec.step,
+            mala_step: spec.step,
             recorded: Recorder::default(),
             done: 0,
             spent: false,
@@ -113,22 +112,15 @@ impl Md {
 
     /// `steps` steps of all walkers, or fewer; returns how many, and the mean acceptance (1 for Langevin).
     fn advance(&mut self, ctx: &mut Context, steps: usize) -> Result<(usize, f64)> {
-        ctx.energy.set_bias(self.bias.as_ref().map(Biasing::bias));
-        let made = self.advance_here(ctx, steps);
-        ctx.energy.set_bias(None);
-        made
-    }
-
-    /// The same on the energy as it is.
-    fn advance_here(&mut self, ctx: &mut Context, steps: usize) -> Result<(usize, f64)> {
         let Role { purpose, salt, .. } = self.role;
-        let kt = if self.done < self.heating() { self.hot } else { self.role.kt };
+        let system = &ctx.system;
+        let hot = self.spec.hot_start.as_ref().filter(|hot| self.done < hot.steps);
+        let kt = hot.map_or(self.role.kt, |hot| system.kt(hot.temperature));
         match self.spec.integrator {
             Integrator::Langevin => {
                 let kts = vec![kt; self.spec.walkers];
-                let system = &ctx.system;
                 if self.langevin.energies.is_empty() {
-                    let x = copies(system, self.spec.walkers);
+                    let x = system.start.repeat(self.spec.walkers);
                     self.langevin = Langevin::new(x, &kts, &system.masses, (ctx.seed, salt), &mut ctx.energy, purpose)?;
                 }
                 let d = dynamics(system, ctx.seed, self.spec.step, self.spec.friction, self.spec.precision);
@@ -137,41 +129,35 @@ impl Md {
                 Ok((done, 1.0))
             }
             Integrator::Mala => {
+                let space = Cartesian { atoms: self.atoms };
                 if self.mala.is_empty() {
-                    self.mala = Mala::new(copies(&ctx.system, self.spec.walkers), &mut ctx.energy, purpose)?;
+                    let x = system.start.repeat(self.spec.walkers);
+                    self.mala = Mala::new(&space, x, &mut ctx.energy, purpose)?;
                 }
-                let eps = self.step;
+                let eps = self.mala_step;
                 let key = (ctx.seed, rng::Purpose::Dynamics, salt);
-                let p = self.mala.advance(&mut ctx.energy, purpose, key, |_| (kt, eps))?;
+                let p = self.mala.advance(&space, &mut ctx.energy, purpose, key, |_| (kt, eps))?;
                 let acceptance = p.iter().sum::<f64>() / p.len() as f64;
                 // The step is fixed once frames are recorded: adaptation would break detailed balance.
                 if self.done + 1 < self.unrecorded() {
-                    self.step = self.step_size.update(acceptance);
+                    self.mala_step = self.step_size.update(acceptance);
                 } else if self.done + 1 == self.unrecorded() {
-                    self.step = self.step_size.averaged();
+                    self.mala_step = self.step_size.averaged();
                 }
                 Ok((1, acceptance))
             }
         }
     }
-}
 
-impl Md {
     /// The frames, given away; forces if its role asked for them.
     #[must_use]
     pub fn take_frames(&mut self) -> Taken {
-        let (x, energies, forces) = std::mem::take(&mut self.recorded).into_frames();
+        let Recorder { positions: x, energies, forces } = std::mem::take(&mut self.recorded);
         let origin = match &self.bias {
-            Some(bias) => bias.kept().to_vec(),
+            Some(bias) => bias.kept.clone(),
             None => (0..energies.len() as i64).collect(),
         };
         Taken { x, energies, forces, origin }
-    }
-
-    /// MALA's step by now.
-    #[must_use]
-    pub fn mala_step(&self) -> f64 {
-        self.step
     }
 
     /// A step as the first phase of another sampler: its numbers are called `initial.`.
@@ -193,7 +179,10 @@ impl Sampler for Md {
         let until = self.total().min(self.done + stretch(self.spec.walkers));
         while self.done < until {
             let steps = self.next_event().min(until) - self.done;
-            match self.advance(ctx, steps) {
+            ctx.energy.set_bias(self.bias.as_ref().map(|bias| &bias.bias));
+            let made = self.advance(ctx, steps);
+            ctx.energy.set_bias(None);
+            match made {
                 Ok((done, p)) => {
                     self.done += done;
                     acceptance += p;
@@ -208,22 +197,17 @@ impl Sampler for Md {
                 }
                 Err(e) => return Err(e),
             }
-            if let Some(bias) = self.bias.as_mut().filter(|bias| bias.due(self.done)) {
-                match self.spec.integrator {
-                    Integrator::Langevin => {
-                        bias.grow(&self.langevin.positions, &mut self.langevin.energies, &mut self.langevin.forces);
-                    }
-                    Integrator::Mala => {
-                        bias.grow(&self.mala.positions, &mut self.mala.energies, &mut self.mala.forces);
-                    }
-                }
-            }
             let sampled = self.done.saturating_sub(self.unrecorded());
+            let (x, e, f) = match self.spec.integrator {
+                Integrator::Langevin => {
+                    (&self.langevin.positions, &mut self.langevin.energies, &mut self.langevin.forces)
+                }
+                Integrator::Mala => (&self.mala.positions, &mut self.mala.energies, &mut self.mala.forces),
+            };
+            if let Some(bias) = self.bias.as_mut().filter(|bias| bias.due(self.done)) {
+                bias.grow(x, e, f);
+            }
             if sampled > 0 && sampled.is_multiple_of(self.spec.stride) {
-                let (x, e, f) = match self.spec.integrator {
-                    Integrator::Langevin => (&self.langevin.positions, &self.langevin.energies, &self.langevin.forces),
-                    Integrator::Mala => (&self.mala.positions, &self.mala.energies, &self.mala.forces),
-                };
                 let forces = if self.role.forces { &f[..] } else { &[] };
                 self.recorded.take(self.spec.samples, x, e, forces);
             }
@@ -235,9 +219,10 @@ impl Sampler for Md {
         };
         let mut scalars = match self.spec.integrator {
             Integrator::Langevin => Vec::new(),
-            Integrator::Mala => {
-                vec![("md.acceptance".to_owned(), acceptance / f64::max(moves, 1.0)), ("md.step".to_owned(), self.step)]
-            }
+            Integrator::Mala => vec![
+                ("md.acceptance".to_owned(), acceptance / f64::max(moves, 1.0)),
+                ("md.step".to_owned(), self.mala_step),
+            ],
         };
         let finished = self.spent || self.done == self.total();
         if let Some(bias) = self.bias.as_mut().filter(|_| finished) {
@@ -252,7 +237,7 @@ impl Sampler for Md {
         self.langevin.save(&mut arrays);
         self.mala.save("mala", &mut arrays);
         self.recorded.save(&mut arrays);
-        let steps: Vec<f64> = std::iter::once(self.step).chain(self.step_size.state()).collect();
+        let steps: Vec<f64> = std::iter::once(self.mala_step).chain(self.step_size.state()).collect();
         arrays.insert("step_size".into(), state::floats(&steps));
         arrays.insert("done".into(), state::integers(&[self.done as i64, i64::from(self.spent)]));
         if let Some(bias) = &self.bias {
@@ -266,7 +251,7 @@ impl Sampler for Md {
         self.mala = Mala::load("mala", arrays)?;
         self.recorded = Recorder::load(arrays)?;
         let steps = state::f64s(arrays, "step_size")?;
-        self.step = steps[0];
+        self.mala_step = steps[0];
         self.step_size = DualAveraging::from_state(&steps[1..]);
         let done = state::i64s(arrays, "done")?;
         self.done = done[0] as usize;

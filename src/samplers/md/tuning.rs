@@ -1,18 +1,11 @@
 //! A ladder on which every pair of neighbours rejects its swaps alike (Syed, Bouchard-Cote, Deligiannidis and Doucet 2021,
 //! section 5.3): rejections add up to the communication barrier as a function of the inverse temperature, which a monotone
-//! cubic interpolates and equal parts divide.
+//! cubic interpolates and equal parts divide. Round trips per round tend to `1/(2 + 2 barrier)` as levels are added.
 
 /// Least rejection of a pair: a rate of zero would leave its temperatures undetermined.
 const LEAST: f64 = 1e-6;
 /// Halvings of the bracket around a temperature: more than a double has digits.
 const HALVINGS: u32 = 60;
-
-/// The communication barrier of the whole ladder: the sum of its rejections. Round trips per round tend to
-/// `1/(2 + 2 barrier)` as levels are added.
-#[must_use]
-pub(super) fn barrier(rejections: &[f64]) -> f64 {
-    rejections.iter().sum()
-}
 
 /// As many levels between the same ends, such that the rejections would be equal. `kt` falls; `rejections` are those of
 /// neighbours, one less.
@@ -90,7 +83,7 @@ mod tests {
         let mut kt: Vec<f64> = vec![4.0, 3.9, 3.5, 3.4, 2.0, 1.2, 1.0];
         for _ in 0..6 {
             let rejections: Vec<f64> = kt.windows(2).map(|w| 0.3 * (w[0] / w[1]).ln()).collect();
-            assert!((barrier(&rejections) - 0.3 * 4.0_f64.ln()).abs() < 1e-12);
+            assert!((rejections.iter().sum::<f64>() - 0.3 * 4.0_f64.ln()).abs() < 1e-12);
             kt = equalised(&kt, &rejections);
         }
         for (k, kt) in kt.iter().enumerate() {

@@ -15,13 +15,33 @@ use crate::diffusion::steps::terms::reach;
 use crate::diffusion::{ess, prior, systematic, systematic_faithful};
 use crate::error::{Error, Result};
 use crate::geometry::centre;
-use crate::metrics::weights::distinct;
 use crate::nn::EnergyOut;
 use crate::rng::Purpose;
 use crate::samplers::state;
 use crate::spec::{Between, Noise, Resampling, Weights};
 
-pub(super) use setting::{Guide, Setting};
+pub(super) use setting::{Setting, beta};
+
+/// Moves rows of `x` by their `change [n, dim]` and noise `z` of some width, which is added to it; returns squared lengths of what moved
+/// each.
+fn displace(x: &mut [f64], dim: usize, change: &mut [f64], (width, z): (f64, &[f64]), score: &[f64]) -> Vec<Moved> {
+    let mut all = Vec::with_capacity(x.len() / dim);
+    for ((change, z), score) in change.chunks_exact_mut(dim).zip(z.chunks_exact(dim)).zip(score.chunks_exact(dim)) {
+        let mut moved = Moved::default();
+        for ((change, z), s) in change.iter_mut().zip(z).zip(score) {
+            let noise = width * z;
+            *change += noise;
+            moved.noise += noise * noise;
+            moved.change += *change * *change;
+            moved.score += s * s;
+            moved.cross += s * *change;
+        }
+        all.push(moved);
+    }
+    x.iter_mut().zip(change).for_each(|(x, by)| *x += *by);
+    centre(x, dim / 3);
+    all
+}
 
 /// The particles of one rung.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -48,15 +68,8 @@ impl Annealer {
     /// # Errors
     /// When the engine fails.
     pub(super) fn new(at: &Setting, n: usize) -> Result<Self> {
-        let dim = at.net.dim();
         let sigma = prior(at.spec.noise, at.gamma.at(1.0), at.variance, at.schedule.h(1.0)).sqrt();
-        let stream = at.stream(Purpose::Anneal, 0);
-        let mut x = Vec::with_capacity(n * dim);
-        for i in 0..n {
-            let mut draws = stream.at((at.first + i) as u32);
-            x.extend((0..dim).map(|_| sigma * draws.normal()));
-        }
-        centre(&mut x, dim / 3);
+        let x = at.noise(0, n, sigma);
         let path = if at.spec.weights == Weights::Path { Path::new(at, &x)? } else { Path::default() };
         Ok(Self { x, log_weight: vec![0.0; n], parents: (0..n as i64).collect(), path, ..Self::default() })
     }
@@ -65,18 +78,6 @@ impl Annealer {
     #[must_use]
     pub(super) fn finished(&self, at: &Setting) -> bool {
         self.step == at.spec.steps
-    }
-
-    /// Effective sample size as a fraction.
-    #[must_use]
-    pub(super) fn ess(&self) -> f64 {
-        ess(&self.log_weight)
-    }
-
-    /// Distinct prior particles that still have descendants.
-    #[must_use]
-    pub(super) fn unique_parents(&self) -> usize {
-        distinct(&self.parents)
     }
 
     /// One step towards the data.
@@ -99,7 +100,7 @@ impl Annealer {
             )));
         }
         let resample = match at.spec.resampling {
-            Resampling::Ess => self.ess() < at.spec.ess_threshold,
+            Resampling::Ess => ess(&self.log_weight) < at.spec.ess_threshold,
             Resampling::EveryStep => true,
         };
         self.step += 1;
@@ -115,15 +116,7 @@ impl Annealer {
 
     /// Noise of this step, centred.
     fn noise(&self, at: &Setting) -> Vec<f64> {
-        let dim = at.net.dim();
-        let stream = at.stream(Purpose::Anneal, self.step + 1);
-        let mut z = Vec::with_capacity(self.x.len());
-        for i in 0..self.parents.len() {
-            let mut draws = stream.at((at.first + i) as u32);
-            z.extend((0..dim).map(|_| draws.normal()));
-        }
-        centre(&mut z, dim / 3);
-        z
+        at.noise(self.step + 1, self.parents.len(), 1.0)
     }
 
     /// Euler-Maruyama with Feynman-Kac weights (PITA, section 5).
@@ -165,26 +158,10 @@ impl Annealer {
 
     /// Moves every particle by a forward kernel; returns squared lengths of what moved it.
     fn walk(&mut self, at: &Setting, step: &Step, h: f64) -> Result<Vec<Moved>> {
-        let dim = at.net.dim();
         let (score, _) = at.score(&self.x, h, self.step, false)?;
         let z = self.noise(at);
-        let mut all = Vec::with_capacity(self.parents.len());
-        for i in 0..self.parents.len() {
-            let row = i * dim..(i + 1) * dim;
-            let mut moved = Moved::default();
-            for ((x, s), z) in self.x[row.clone()].iter_mut().zip(&score[row.clone()]).zip(&z[row]) {
-                let noise = step.forward.sqrt() * z;
-                let change = step.drift * s + noise;
-                moved.noise += noise * noise;
-                moved.change += change * change;
-                moved.score += s * s;
-                moved.cross += s * change;
-                *x += change;
-            }
-            all.push(moved);
-        }
-        centre(&mut self.x, dim / 3);
-        Ok(all)
+        let mut change: Vec<f64> = score.iter().map(|s| step.drift * s).collect();
+        Ok(displace(&mut self.x, at.net.dim(), &mut change, (step.forward.sqrt(), &z), &score))
     }
 
     /// Step along the score, with the kernel-ratio weight `log[pi_{k+1}(x') B(x|x')] - log[pi_k(x) F(x'|x)]`,
@@ -220,40 +197,25 @@ impl Annealer {
         let h = at.schedule.h(t);
         let h_next = if self.step + 1 == at.spec.steps { 0.0 } else { at.schedule.h(next) };
         let step = Step::new(at.spec.noise, at.gamma.at(t), at.variance, h, h_next);
-        let own = Step::denoising(at.spec.noise, at.variance, h, h_next);
+        let own = Step::new(at.spec.noise, 1.0, at.variance, h, h_next);
         let moved = self.walk(at, &step, h)?;
         self.weigh(at, &moved, (&step, &own), h_next)
     }
 
     /// One step as the settings have it. Without a density nothing is weighed.
     fn planned_step(&mut self, at: &Setting) -> Result<()> {
-        let (dim, one) = (at.net.dim(), at.planned(self.step));
+        let one = at.planned(self.step);
         let score = at.guided(&self.x, one.from, self.step)?;
         let weighed = one.forward[0] > 0.0;
-        let width = one.forward[0].sqrt();
         let z = if weighed { self.noise(at) } else { vec![0.0; self.x.len()] };
         self.history.push(score);
         let mut change = self.history.combine(&one.terms[0]);
-        let score = &self.history.scores[0];
-        let mut all = Vec::with_capacity(self.parents.len());
-        for ((change, z), score) in change.chunks_exact_mut(dim).zip(z.chunks_exact(dim)).zip(score.chunks_exact(dim)) {
-            let mut moved = Moved::default();
-            for ((change, z), s) in change.iter_mut().zip(z).zip(score) {
-                let noise = width * z;
-                *change += noise;
-                moved.noise += noise * noise;
-                moved.change += *change * *change;
-                moved.score += s * s;
-                moved.cross += s * *change;
-            }
-            all.push(moved);
-        }
-        self.x.iter_mut().zip(&change).for_each(|(x, by)| *x += by);
-        centre(&mut self.x, dim / 3);
+        let [score, _] = &self.history.0[0];
+        let all = displace(&mut self.x, at.net.dim(), &mut change, (one.forward[0].sqrt(), &z), score);
         self.history.moved(&change, reach(at.spec.step));
         if weighed {
             let step = Step { drift: one.terms[0].scores[0], forward: one.forward[0], backward: one.backward[0] };
-            let own = Step::denoising(Noise::Tempered, at.variance, one.from, one.to);
+            let own = Step::new(Noise::Tempered, 1.0, at.variance, one.from, one.to);
             self.weigh(at, &all, (&step, &own), one.to)?;
         }
         Ok(())
@@ -281,11 +243,10 @@ impl Annealer {
 
     /// Systematic resampling at the end of paths, to one for each `draws`; returns who was kept.
     pub(super) fn resample_path(&mut self, at: &Setting) -> Vec<usize> {
-        let mut kept = self.resample(at, at.spec.steps + 1);
+        let kept = self.resample(at, at.spec.steps + 1);
         // Every so-manieth of a systematic choice is a systematic choice of fewer.
-        kept = kept.into_iter().step_by(at.spec.paths()).collect();
         self.parents = self.parents.iter().copied().step_by(at.spec.paths()).collect();
-        kept
+        kept.into_iter().step_by(at.spec.paths()).collect()
     }
 
     /// Resamples with the true energy: `a - u_true + gamma U(x)`, at the last weighted time. `reduced [n]` are the true
@@ -302,7 +263,7 @@ impl Annealer {
             *w += gamma * u - true_u;
         }
         clamp_above(&mut self.log_weight, at.spec.final_clamp_quantile);
-        let ess = self.ess();
+        let ess = ess(&self.log_weight);
         Ok((self.resample(at, at.spec.steps + 1), ess))
     }
 

@@ -1,6 +1,6 @@
 //! Training data of one temperature.
 
-use crate::array::{Array, Arrays};
+use crate::array::Arrays;
 use crate::error::Result;
 use crate::samplers::state;
 
@@ -63,7 +63,7 @@ impl Buffer {
     /// Saves into `arrays` under `prefix`.
     pub(crate) fn save(&self, prefix: &str, arrays: &mut Arrays) {
         for (name, values) in [("x", &self.x), ("energy", &self.energy), ("force", &self.force)] {
-            arrays.insert(format!("{prefix}.{name}"), Array::f64(&[values.len()], values.clone()));
+            arrays.insert(format!("{prefix}.{name}"), state::floats(values));
         }
         arrays.insert(format!("{prefix}.origin"), state::integers(&self.origin));
     }

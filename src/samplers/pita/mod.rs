@@ -1,5 +1,5 @@
 //! Progressive inference-time annealing (arXiv 2506.16471), and what remains of it without its parts (FKC, score scaling,
-//! MD-Diff: [`PitaSpec::method`]).
+//! MD-Diff: [`crate::spec::PitaSpec::method`]).
 //!
 //! | file | what |
 //! |---|---|
@@ -18,17 +18,5 @@ mod refine;
 mod sampler;
 pub(super) mod train;
 
-use super::{Context, Sampler};
-use crate::error::Result;
-use crate::spec::PitaSpec;
-
 pub use model::Model;
 pub use sampler::Pita;
-
-/// PITA at the beginning of its ladder.
-///
-/// # Errors
-/// When the settings do not fit.
-pub fn build(spec: &PitaSpec, ctx: &Context) -> Result<Box<dyn Sampler>> {
-    Ok(Box::new(Pita::new(spec, ctx)?))
-}

@@ -9,6 +9,7 @@ use crate::geometry::centre;
 use crate::rng;
 use crate::samplers::md::langevin::Langevin;
 use crate::samplers::md::mala::{DualAveraging, Mala};
+use crate::samplers::md::space::Cartesian;
 use crate::samplers::md::{self, dynamics};
 use crate::samplers::pita::loss::mean;
 use crate::samplers::{Context, state};
@@ -22,7 +23,8 @@ pub(super) struct Refinement {
     steps: Vec<DualAveraging>,
     /// Empty until MALA is done.
     langevin: Langevin,
-    done: usize,
+    /// Moves made by each particle.
+    pub(super) done: usize,
 }
 
 /// How and where particles are refined.
@@ -55,30 +57,21 @@ impl Refinement {
         Self { mala, steps, ..Self::default() }
     }
 
-    /// Moves made by each particle.
-    #[must_use]
-    pub(super) fn done(&self) -> usize {
-        self.done
-    }
-
     /// Some moves more; returns numbers to record.
     ///
     /// # Errors
     /// [`crate::error::Error::BudgetSpent`].
-    pub(super) fn advance(&mut self, plan: &Plan<'_>, ctx: &mut Context) -> Result<Vec<(String, f64)>> {
+    pub(super) fn advance(&mut self, plan: &Plan<'_>, ctx: &mut Context) -> Result<Vec<(&'static str, f64)>> {
         if self.done < plan.refine.steps {
             let acceptance = self.refine(plan, ctx)?;
             // The median: a few overlapping particles would hide everything else in a mean.
             let median = quantile(&self.mala.energies, 0.5) / plan.kt;
-            return Ok(vec![
-                ("refine.acceptance".to_owned(), acceptance),
-                ("refine.median_reduced_energy".to_owned(), median),
-            ]);
+            return Ok(vec![("refine.acceptance", acceptance), ("refine.median_reduced_energy", median)]);
         }
         if self.done < plan.total() {
             self.relax(plan, ctx)?;
             let median = quantile(&self.langevin.energies, 0.5) / plan.kt;
-            return Ok(vec![("relax.median_reduced_energy".to_owned(), median)]);
+            return Ok(vec![("relax.median_reduced_energy", median)]);
         }
         Ok(Vec::new())
     }
@@ -89,7 +82,8 @@ impl Refinement {
         let key = (ctx.seed, rng::Purpose::Refine, plan.salt);
         let steps = &self.steps;
         let at = |i: usize| (plan.kt, if adapting { steps[i].current() } else { steps[i].averaged() });
-        let p = self.mala.advance(&mut ctx.energy, Purpose::Refinement, key, at)?;
+        let p =
+            self.mala.advance(&Cartesian { atoms: ctx.system.atoms }, &mut ctx.energy, Purpose::Refinement, key, at)?;
         if adapting {
             for (step, &p) in self.steps.iter_mut().zip(&p) {
                 step.update(p);

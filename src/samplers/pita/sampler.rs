@@ -2,20 +2,22 @@
 
 use std::sync::Arc;
 
-use super::anneal::{Annealer, Setting};
+use super::anneal::{Annealer, Setting, beta};
 use super::buffer::Buffer;
 use super::loss::mean;
-use super::model::{VARIANCE, beta, guide, temperatures};
+use super::model::{VARIANCE, temperatures};
 use super::refine::{Plan, Refinement};
 use super::train::{Rung, Trainer};
 use crate::array::{Array, Arrays};
-use crate::diffusion::{Elucidating, Gamma};
+use crate::diffusion::{Elucidating, ess};
 use crate::energy::Purpose;
 use crate::error::{Error, Result};
+use crate::metrics::weights::distinct;
 use crate::nn::{self, Backbone};
 use crate::rng::{self, Stream};
 use crate::samplers::free_energy::{Side, bennett};
 use crate::samplers::md::mala::Mala;
+use crate::samplers::md::space::Cartesian;
 use crate::samplers::md::{Md, Taken};
 use crate::samplers::{Context, Population, Progress, Sampler, Samples, state};
 use crate::spec::{Integrator, PitaSpec, TrainOn, Weights};
@@ -115,10 +117,6 @@ impl Pita {
         self.system.kt(self.temperatures[rung])
     }
 
-    fn beta(&self, rung: usize) -> f64 {
-        beta(&self.temperatures, rung)
-    }
-
     fn rungs(&self) -> usize {
         self.temperatures.len() - 1
     }
@@ -127,9 +125,10 @@ impl Pita {
         if self.rung == 0 { self.spec.train.first_steps } else { self.spec.train.steps }
     }
 
-    fn progress(&self, phase: &str, total: usize, scalars: Vec<(String, f64)>) -> Progress {
+    fn progress(&self, phase: &str, total: usize, scalars: Vec<(&str, f64)>) -> Progress {
         let temperature = self.temperatures[self.rung];
         let phase = format!("rung {}/{} (T = {temperature}): {phase}", self.rung + 1, self.rungs());
+        let scalars = scalars.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         Progress::new(self.done, total, phase, scalars, self.phase == Phase::Done)
     }
 
@@ -142,16 +141,18 @@ impl Pita {
     fn initial(&mut self, ctx: &mut Context) -> Result<Progress> {
         let step = self.initial.initial_step(ctx)?;
         self.done = step.done as usize;
-        let mut report = self.progress("initial data", step.total as usize, step.scalars);
+        let scalars = step.scalars.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+        let mut report = self.progress("initial data", step.total as usize, scalars);
         if step.finished {
             if self.spec.initial.integrator == Integrator::Mala {
-                self.mala_step = self.initial.mala_step();
+                self.mala_step = self.initial.mala_step;
             }
             let Taken { x, energies: energy, forces: force, origin } = self.initial.take_frames();
-            report.population = self.population(self.rung, &x);
             let walkers = self.spec.initial.walkers as i64;
             let origin = origin.into_iter().map(|frame| frame % walkers).collect();
-            self.enter_training(&Buffer { x, energy, force, origin });
+            let made = Buffer { x, energy, force, origin };
+            report.population = self.population(self.rung, &made);
+            self.enter_training(&made);
         }
         Ok(report)
     }
@@ -173,14 +174,9 @@ impl Pita {
 
     fn train(&mut self, ctx: &Context) -> Result<Progress> {
         let total = self.train_steps();
-        let kts: Vec<(f64, f64)> = (0..self.buffers.len()).map(|k| (self.kt(k), self.beta(k))).collect();
-        let rungs: Vec<Rung> = self
-            .buffers
-            .iter()
-            .zip(kts)
-            .zip(&self.fisher)
-            .map(|((buffer, (kt, beta)), &fisher)| Rung { buffer, kt, beta, fisher })
-            .collect();
+        let rung =
+            |(k, buffer)| Rung { buffer, kt: self.kt(k), beta: beta(&self.temperatures, k), fisher: self.fisher[k] };
+        let rungs: Vec<Rung> = self.buffers.iter().enumerate().map(rung).collect();
         if let Some(k) = rungs.iter().position(|r| r.buffer.energy.is_empty()) {
             return Err(Error::Numerical(format!(
                 "no particle of rung {k} has a reduced energy within {REASONABLE}: the annealing failed"
@@ -198,8 +194,7 @@ impl Pita {
         }
         self.done += stretch;
         let names = ["loss.score", "loss.energy_score", "loss.energy_matching", "train.grad_norm"];
-        let scalars = names.iter().zip(sums).map(|(n, v)| ((*n).to_owned(), v)).collect();
-        let report = self.progress("training", total, scalars);
+        let report = self.progress("training", total, names.into_iter().zip(sums).collect());
         if self.done == total {
             self.trainer.settle()?;
             self.next_phase(Phase::Anneal);
@@ -212,45 +207,33 @@ impl Pita {
     }
 
     fn anneal(&mut self, ctx: &mut Context) -> Result<Progress> {
-        let gamma = self.temperatures[self.rung] / self.temperatures[self.rung + 1];
-        let setting = Setting {
-            net: self.net.as_ref(),
-            params: self.trainer.averaged(),
-            beta: self.beta(self.rung),
-            gamma: Gamma::new(self.spec.anneal.gamma, gamma),
-            schedule: self.schedule,
-            variance: self.buffers[self.rung].variance(),
-            spec: &self.spec.anneal,
-            seed: ctx.seed,
-            rung: self.rung as u64,
-            first: 0,
-            guide: guide(&self.temperatures, self.rung),
-        };
+        let (heads, variance) = ((self.net.as_ref(), self.trainer.averaged()), self.buffers[self.rung].variance());
+        let setting = Setting::new(&self.spec, (&self.temperatures, self.rung), heads, variance, ctx.seed);
         if self.done == 0 {
             self.annealer = Annealer::new(&setting, self.particles() * self.spec.anneal.paths())?;
         }
         self.annealer.advance(&setting)?;
         self.done = self.annealer.step;
-        let mut scalars = vec![("anneal.ess".to_owned(), self.annealer.ess())];
+        let mut scalars = vec![("anneal.ess", ess(&self.annealer.log_weight))];
         let finished = self.annealer.finished(&setting);
         if finished {
             let x = self.annealer.x.iter().map(|x| x * self.system.scale).collect();
-            let mut mala = Mala::new(x, &mut ctx.energy, Purpose::Annealing)?;
+            let mut mala = Mala::new(&Cartesian { atoms: self.system.atoms }, x, &mut ctx.energy, Purpose::Annealing)?;
             let kt = self.kt(self.rung + 1);
             let reduced: Vec<f64> = mala.energies.iter().map(|e| e / kt).collect();
             if self.spec.anneal.weights == Weights::Path {
                 let end = self.annealer.finish_path(&reduced);
                 // Lengths are in units of the scale.
                 let log_z = end.log_z + (self.net.dim() - 3) as f64 * self.system.scale.ln();
-                let numbers = [("final_ess", end.ess), ("log_z", log_z), ("log_z.error", end.error)];
-                scalars.extend(numbers.map(|(name, value)| (format!("anneal.{name}"), value)));
+                let names = ["anneal.final_ess", "anneal.log_z", "anneal.log_z.error"];
+                scalars.extend(names.into_iter().zip([end.ess, log_z, end.error]));
                 let (log_weight, origin) = (self.annealer.log_weight.clone(), self.annealer.parents.clone());
                 let mut kept = self.annealer.resample_path(&setting);
                 if self.rung + 1 == self.rungs() {
                     let (x, energy, force) = (mala.positions.clone(), mala.energies.clone(), mala.forces.clone());
                     let made = Buffer { x, energy, force, origin };
                     let there = made.reasonable(kt, REASONABLE);
-                    scalars.push(("anneal.dropped".to_owned(), (log_weight.len() - there.len()) as f64));
+                    scalars.push(("anneal.dropped", (log_weight.len() - there.len()) as f64));
                     // Of more paths than samples the first ones are shown.
                     let shown = &there[..there.len().min(self.spec.samples)];
                     self.drawn = made.select(shown);
@@ -267,7 +250,7 @@ impl Pita {
                 mala = mala.select(&kept);
             } else if self.spec.anneal.final_resampling {
                 let (kept, ess) = self.annealer.final_resample(&setting, &reduced)?;
-                scalars.push(("anneal.final_ess".to_owned(), ess));
+                scalars.push(("anneal.final_ess", ess));
                 mala = mala.select(&kept);
             }
             // Stable steps shrink with the temperature.
@@ -275,7 +258,7 @@ impl Pita {
             self.refinement = Refinement::new(mala, first, self.spec.refine.acceptance);
         }
         // After the resampling by the true energy, which takes most of them away.
-        scalars.push(("anneal.unique_parents".to_owned(), self.annealer.unique_parents() as f64));
+        scalars.push(("anneal.unique_parents", distinct(&self.annealer.parents) as f64));
         let report = self.progress("annealing", self.spec.anneal.steps, scalars);
         if finished {
             self.next_phase(Phase::Refine);
@@ -288,14 +271,14 @@ impl Pita {
         // Two salts a rung: one for each kind of move.
         let plan = Plan { refine: &self.spec.refine, relax: &self.spec.relax, kt, salt: 2 * self.rung as u64 };
         let mut scalars = self.refinement.advance(&plan, ctx)?;
-        self.done = self.refinement.done();
+        self.done = self.refinement.done;
         let total = plan.total();
         let finished = self.done == total;
         if finished {
             let mut made = std::mem::take(&mut self.refinement).into_frames();
             made.origin = if self.chosen.is_empty() { self.annealer.parents.clone() } else { self.chosen.clone() };
             let kept = made.reasonable(kt, REASONABLE);
-            scalars.push(("refine.dropped".to_owned(), (made.energy.len() - kept.len()) as f64));
+            scalars.push(("refine.dropped", (made.energy.len() - kept.len()) as f64));
             self.result = made.select(&kept);
             if self.spec.anneal.weights != Weights::Path || self.rung + 1 < self.rungs() {
                 scalars.extend(self.free_energy(ctx.seed));
@@ -303,7 +286,7 @@ impl Pita {
         }
         let mut report = self.progress("refinement", total, scalars);
         if finished {
-            report.population = self.population(self.rung + 1, &self.result.x);
+            report.population = self.population(self.rung + 1, &self.result);
         }
         if finished && self.rung + 1 == self.rungs() {
             self.next_phase(Phase::Done);
@@ -321,16 +304,14 @@ impl Pita {
         if self.log_weight.is_empty() { &self.result } else { &self.drawn }
     }
 
-    /// Particles of a rung, `x [n, atoms, 3]`.
-    fn population(&self, rung: usize, x: &[f64]) -> Option<Population> {
-        let dim = 3 * self.system.atoms;
-        let kept = Population::choose(x.len() / dim, None);
-        let positions: Vec<f64> = kept.iter().flat_map(|&i| &x[i * dim..(i + 1) * dim]).copied().collect();
-        Population::new(self.temperatures[rung], self.system.atoms, &positions)
+    /// Particles of a rung.
+    fn population(&self, rung: usize, made: &Buffer) -> Option<Population> {
+        let shown = made.select(&Population::choose(made.energy.len(), None));
+        Population::new(self.temperatures[rung], self.system.atoms, &shown.x)
     }
 
     /// `f_{k+1} - f_k` between the data of this rung and the particles made from it, in kT.
-    fn free_energy(&self, seed: u64) -> Vec<(String, f64)> {
+    fn free_energy(&self, seed: u64) -> Vec<(&'static str, f64)> {
         let beta = |rung| 1.0 / self.kt(rung);
         let change = beta(self.rung + 1) - beta(self.rung);
         let (a, b) = (&self.buffers[self.rung], &self.result);
@@ -338,9 +319,8 @@ impl Pita {
         let (wa, wb) = (work(a), work(b));
         let stream = Stream::new(seed, rng::Purpose::Evaluation, self.rung as u64);
         let sides = [(&wa, &a.origin), (&wb, &b.origin)].map(|(work, origin)| Side { work, origin });
-        bennett(sides[0], sides[1], &stream).map_or_else(Vec::new, |f| {
-            vec![("free_energy".to_owned(), f.difference), ("free_energy.error".to_owned(), f.error)]
-        })
+        bennett(sides[0], sides[1], &stream)
+            .map_or_else(Vec::new, |f| vec![("free_energy", f.difference), ("free_energy.error", f.error)])
     }
 }
 

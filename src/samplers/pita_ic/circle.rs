@@ -1,18 +1,12 @@
 //! The wrapped normal on a circle: its score and Fisher information.
 
-use crate::samplers::internal::chart::CIRCLE;
+use crate::samplers::internal::chart::{CIRCLE, settled};
 
 /// Images on either side that are summed. At the largest noise of use (less than one circle) the next one is below e^-15.
 const IMAGES: i32 = 5;
 /// Points of the quadrature, and of the table per unit of `ln h`.
 const POINTS: usize = 64;
 const PER_LN: f64 = 16.0;
-
-/// The same place on a circle, within half a turn of 0.
-#[must_use]
-pub fn settled(x: f64) -> f64 {
-    x - CIRCLE * (x / CIRCLE).round()
-}
 
 /// `d/dx ln p(x)` of the wrapped normal with mean 0 and variance `h` before wrapping.
 #[must_use]

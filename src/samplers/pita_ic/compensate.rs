@@ -6,7 +6,7 @@
 //! nearest one has a closed form. The first step has nothing to compare with, and one to the data goes there by itself.
 
 use super::kernels::Kernels;
-use super::walk::{Place, Score, Source};
+use super::walk::{Drawn, Place, Score, Source};
 use crate::diffusion::steps::{Move, Scheme, Terms};
 use crate::spec::{Corrector, Step};
 
@@ -24,22 +24,6 @@ fn difference(step: &Move, before: f64) -> [Terms; 2] {
             places: vec![terms.places[0], -terms.places[0]],
         }
     })
-}
-
-/// Rows where the moves of these numbers begin.
-struct Recorded {
-    every: usize,
-    rows: Vec<Vec<f64>>,
-}
-
-impl Source for Recorded {
-    fn displace(&mut self, at: &Place<'_>, by: &mut [f64], _: &mut [f64], _: &mut Score<'_>) -> &[f64] {
-        if at.k.is_multiple_of(self.every) {
-            self.rows.push(at.rows.to_vec());
-        }
-        by.copy_from_slice(at.means);
-        &[]
-    }
 }
 
 /// Steps towards given rows as far as a ratio can.
@@ -99,20 +83,25 @@ impl Kernels {
         let exact = Scheme { step: Step::DpmSolverPp2m, corrector: Corrector::None, ..*scheme };
         let fine = Self::between((self.narrow, self.dim() - self.narrow), &finer(&levels), &exact);
         let mut log = vec![0.0; rows.len() / self.dim()];
-        let mut recorded = Recorded { every: FINE, rows: Vec::new() };
-        let mut ends = rows.to_vec();
-        fine.walk(&mut recorded, &mut ends, &mut log, &mut score);
-        recorded.rows.push(ends);
+        // Where the fine paths are when the steps begin, and in the end: they are evaluated once in each of theirs.
+        let (mut recorded, mut ends, mut evaluations) = (Vec::new(), rows.to_vec(), 0_usize);
+        fine.walk(&mut Drawn::new(|_, _| {}, rows.len()), &mut ends, &mut log, |h, rows: &[f64], out: &mut [f64]| {
+            if evaluations.is_multiple_of(FINE) {
+                recorded.push(rows.to_vec());
+            }
+            evaluations += 1;
+            score(h, rows, out);
+        });
+        recorded.push(ends);
         // The prediction before is to be kept.
         for terms in self.moves.iter_mut().skip(1).flat_map(|step| &mut step.terms) {
             for multipliers in [&mut terms.scores, &mut terms.places] {
                 multipliers.resize(multipliers.len().max(2), 0.0);
             }
         }
-        let mut student = Compensated { rows: &recorded.rows, found: Vec::new() };
+        let mut student = Compensated { rows: &recorded, found: Vec::new() };
         self.walk(&mut student, &mut rows.to_vec(), &mut log, &mut score);
-        let found = student.found;
-        for (k, ratios) in found.into_iter().enumerate().skip(1) {
+        for (k, ratios) in student.found.into_iter().enumerate().skip(1) {
             let difference = difference(&self.moves[k], self.moves[k - 1].from);
             for ((terms, by), ratio) in self.moves[k].terms.iter_mut().zip(&difference).zip(ratios) {
                 for (own, by) in [(&mut terms.scores, &by.scores), (&mut terms.places, &by.places)] {

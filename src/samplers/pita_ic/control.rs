@@ -22,12 +22,14 @@ use super::walk::{Drawn, Place, Score, Source};
 use crate::array::Array;
 use crate::error::{Error, Result};
 use crate::rng::Stream;
+use crate::samplers::state;
 use crate::spec::Control as Asked;
 
 /// Its name in checkpoints and `weights.safetensors`.
 pub(crate) const CONTROL: &str = "control";
-/// Values of a control over a path.
+/// Values of a control over a path, and in all.
 const KNOTS: usize = 4;
+const VALUES: usize = 4 * KNOTS;
 /// Random steps of the pilot count from here.
 const STREAMS: u64 = 1 << 31;
 /// The part of the pilot with the lowest weights, which is left out: draws that clash.
@@ -36,10 +38,10 @@ const CUT: f64 = 0.05;
 const ROUNDS: usize = 30;
 
 /// Values at the knots: of the drift and of the logarithm of the variance, for narrow coordinates and circles.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Control {
     /// `[drift, variance][narrow, circles][knots]`.
-    values: Vec<f64>,
+    values: [f64; VALUES],
 }
 
 /// Sums over the coordinates of one kind, of one particle in one move: `z.m/sigma`, `|m|^2/sigma^2`, `|z|^2`.
@@ -85,11 +87,6 @@ fn hat(k: usize, moves: usize, knot: usize) -> f64 {
 }
 
 impl Control {
-    /// None.
-    fn zero() -> Self {
-        Self { values: vec![0.0; 4 * KNOTS] }
-    }
-
     /// Drift and logarithm of the variance of a kind of coordinates in a move.
     fn at(&self, k: usize, moves: usize, kind: usize) -> [f64; 2] {
         [0, 1].map(|what| {
@@ -101,7 +98,7 @@ impl Control {
     /// As an array of `weights.safetensors` or a checkpoint.
     #[must_use]
     pub fn save(&self) -> Array {
-        Array::f64(&[self.values.len()], self.values.clone())
+        state::floats(&self.values)
     }
 
     /// Reads what [`Control::save`] wrote.
@@ -109,12 +106,8 @@ impl Control {
     /// # Errors
     /// When it has another length.
     pub fn load(array: &Array) -> Result<Self> {
-        let values = array.to_f64();
-        if values.len() != 4 * KNOTS {
-            let message = format!("`control` holds {} numbers, expected {}", values.len(), 4 * KNOTS);
-            return Err(Error::Internal(message));
-        }
-        Ok(Self { values: values.to_vec() })
+        let wrong = |v: Vec<f64>| Error::Internal(format!("`control` holds {} numbers, expected {VALUES}", v.len()));
+        Ok(Self { values: array.to_f64().try_into().map_err(wrong)? })
     }
 }
 
@@ -131,8 +124,8 @@ impl Pilot {
             let asked = if what == 0 { asked != Asked::VtDis } else { asked != Asked::Vcg };
             asked && self.freedom[kind] > 0
         };
-        let free: Vec<usize> = (0..4 * KNOTS).filter(|&value| wanted(value)).collect();
-        let mut control = Control::zero();
+        let free: Vec<usize> = (0..VALUES).filter(|&value| wanted(value)).collect();
+        let mut control = Control::default();
         if kept.len() < 2 * free.len() {
             return (control, [f64::NAN; 2]);
         }

@@ -20,11 +20,11 @@
 
 use std::ops::Range;
 
-use super::circle;
 use super::net::{Net, Tile, places};
 use crate::flow::Weights;
 use crate::lanes::num::{H, Lanes};
 use crate::real::Real;
+use crate::samplers::internal::chart::settled;
 
 /// `q/h`.
 const STEP: f64 = 0.1;
@@ -50,7 +50,7 @@ pub(super) fn around(narrow: usize, x: &[f64], s: &[f64], h: &[f64], directions:
             let (which, sign) = (i / 2, if i % 2 == 0 { q.sqrt() } else { -q.sqrt() });
             let place = |k: usize| {
                 let y = x[r * dim + k] + q * s[r * dim + k] + sign * directions[(2 * r + which) * dim + k];
-                if k < narrow { y } else { circle::settled(y) }
+                if k < narrow { y } else { settled(y) }
             };
             rows.extend((0..dim).map(place));
             levels.push(h - q);
@@ -68,11 +68,6 @@ pub(super) fn residuals(dim: usize, s: &[f64], around: &[f64]) -> Vec<f64> {
         }
     }
     all
-}
-
-/// The loss in the units of the denoising one, times `per` for each product of components.
-fn weight(h: f64, per: f64) -> f64 {
-    per * h * (1.0 + h) / (STEP * STEP)
 }
 
 /// Rows of a tile that went forward, `[n, dim]` at variances `h`, and which of them have a residual.
@@ -99,7 +94,7 @@ pub(super) fn regularise<T: Real>(
     if rows.which.is_empty() {
         return 0.0;
     }
-    let (dim, narrow, lanes) = (net.dim(), net.narrow(), net.output_lanes());
+    let (dim, narrow, lanes) = (net.dim(), net.narrow, net.output_lanes());
     let mut s = vec![0.0; rows.x.len()];
     net.scores(rows.x, rows.h, tile, &mut s);
     let (own, h) = (rows.which.start * dim..rows.which.end * dim, &rows.h[rows.which.clone()]);
@@ -113,15 +108,12 @@ pub(super) fn regularise<T: Real>(
     near.output_bars.resize(levels.len() * lanes, Lanes([T::ZERO; H]));
     let mut loss = 0.0;
     // Derivatives with respect to each residual: the other one.
-    let slopes: Vec<f64> = residuals
-        .chunks_exact(2 * dim)
-        .zip(h)
-        .flat_map(|(pair, h)| {
-            let by = weight(*h, rows.per);
-            loss += by * (0..dim).map(|k| pair[k] * pair[dim + k]).sum::<f64>();
-            (0..2 * dim).map(move |k| by * pair[(k + dim) % (2 * dim)]).collect::<Vec<_>>()
-        })
-        .collect();
+    let mut slopes = Vec::with_capacity(residuals.len());
+    for (pair, h) in residuals.chunks_exact(2 * dim).zip(h) {
+        let by = rows.per * h * (1.0 + h) / (STEP * STEP);
+        loss += by * (0..dim).map(|k| pair[k] * pair[dim + k]).sum::<f64>();
+        slopes.extend((0..2 * dim).map(|k| by * pair[(k + dim) % (2 * dim)]));
+    }
     let slope = |row: usize, k: usize| 0.5 * slopes[(row / 2) * dim + k];
     for (row, (bars, h)) in near.output_bars.chunks_exact_mut(lanes).zip(&levels).enumerate() {
         let (scale, _) = places::scales(*h);

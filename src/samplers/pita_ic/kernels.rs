@@ -16,11 +16,10 @@
 
 use std::ops::Range;
 
-use super::circle::settled;
-use crate::diffusion::steps::{Move, Scheme, Statistics, follow, grid, plan};
+use crate::diffusion::steps::{Move, Scheme, grid, plan};
 use crate::rng::Stream;
-use crate::samplers::internal::chart::CIRCLE;
-use crate::spec::{Grid, IcAnnealSpec, IcTrainSpec};
+use crate::samplers::internal::chart::{CIRCLE, settled};
+use crate::spec::IcAnnealSpec;
 
 /// `ln sqrt(2 pi)`.
 const LN_SQRT_TAU: f64 = 0.918_938_533_204_672_7;
@@ -32,11 +31,11 @@ const GROUP: usize = 16;
 pub struct Kernels {
     pub(super) narrow: usize,
     circles: usize,
-    gamma: f64,
+    pub(super) gamma: f64,
     /// Variance of the noise where paths begin.
     first: f64,
     pub(super) moves: Vec<Move>,
-    /// Look-ahead, if there is any.
+    /// Look-ahead, if there is any: steps choose among children, which costs energies.
     pub(super) children: Option<Children>,
 }
 
@@ -85,12 +84,6 @@ pub fn scheme(spec: &IcAnnealSpec, gamma: f64) -> Scheme {
     }
 }
 
-/// Noise of the first level and of the last.
-#[must_use]
-pub fn ends(spec: &IcAnnealSpec, train: &IcTrainSpec) -> (f64, f64) {
-    (spec.sigma_last.unwrap_or(train.sigma_min), spec.sigma_skip.unwrap_or(train.sigma_max))
-}
-
 /// The settings with as many steps as so many evaluations of the network allow, 2 at least.
 #[must_use]
 pub fn within(spec: &IcAnnealSpec, evaluations: usize) -> IcAnnealSpec {
@@ -101,15 +94,6 @@ pub fn within(spec: &IcAnnealSpec, evaluations: usize) -> IcAnnealSpec {
         kernels.looking(Children::asked(&spec)).evaluations()
     };
     asked((2..=evaluations).rev().find(|steps| taken(*steps) <= evaluations).unwrap_or(2))
-}
-
-/// Variances of the noise, one for each step, for grids that need no pilot; others begin with the one of EDM.
-#[must_use]
-pub fn levels(spec: &IcAnnealSpec, train: &IcTrainSpec) -> Vec<f64> {
-    match spec.grid {
-        Grid::Edm | Grid::Kinetic | Grid::Sada => grid::edm(spec.steps, ends(spec, train)),
-        Grid::Geometric => grid::geometric(spec.steps, ends(spec, train)),
-    }
 }
 
 impl Kernels {
@@ -127,26 +111,10 @@ impl Kernels {
         Self { narrow, circles, gamma: scheme.gamma, first: levels[0], moves, children: None }
     }
 
-    /// With the multipliers of DPM-Solver-v3 by what a pilot says of the model.
-    #[must_use]
-    pub(super) fn following(mut self, statistics: &Statistics) -> Self {
-        follow(&mut self.moves, statistics);
-        self
-    }
-
     /// With look-ahead.
     #[must_use]
     pub(super) fn looking(self, children: Option<Children>) -> Self {
         Self { children, ..self }
-    }
-
-    /// Whether steps choose among children, which costs energies.
-    pub(super) fn looks_ahead(&self) -> bool {
-        self.children.is_some()
-    }
-
-    pub(super) fn gamma(&self) -> f64 {
-        self.gamma
     }
 
     pub(super) fn dim(&self) -> usize {
@@ -182,9 +150,7 @@ impl Kernels {
 
     /// Takes circles back to within half a turn of 0.
     pub(super) fn settle(&self, row: &mut [f64]) {
-        for x in &mut row[self.narrow..] {
-            *x = settled(*x);
-        }
+        row[self.narrow..].iter_mut().for_each(|x| *x = settled(*x));
     }
 
     /// `sum (ln sqrt(forward variance) - ln sqrt(backward variance))` over the coordinates.
@@ -221,128 +187,5 @@ impl Kernels {
         if !self.has_density() {
             log_ratio.fill(0.0);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::diffusion::ess;
-    use crate::metrics::weights::log_mean_exp;
-    use crate::rng::Purpose;
-    use crate::spec::{Noise, Step};
-
-    const SIGMA: (f64, f64) = (0.02, 8.0);
-
-    fn with(shape: (usize, usize), steps: usize, sigma: (f64, f64), gamma: f64, noise: Noise) -> Kernels {
-        let spec = IcAnnealSpec { noise, ..IcAnnealSpec::default() };
-        Kernels::new(shape, grid::edm(steps, sigma), &scheme(&spec, gamma))
-    }
-
-    fn streams(step: u64) -> Stream {
-        Stream::new(4, Purpose::Anneal, step)
-    }
-
-    /// Harmonic data of variance 1 in 30 dimensions, 5 steps, the exact score: the tempered weights are constant and give
-    /// `Z = (2 pi / gamma)^15`; the published kernels' are worth nothing. So is a path forth and back.
-    #[test]
-    fn tempered_steps_are_exact_for_gaussians() {
-        let (dim, n, gamma) = (30, 600, 1.26);
-        let weights = |noise, backwards: bool, gamma_of_target: f64| {
-            let kernels = with((dim, 0), 5, SIGMA, gamma, noise);
-            let (mut rows, mut log) = (vec![0.0; n * dim], vec![0.0; n]);
-            let score = |h: f64, x: &[f64], s: &mut [f64]| s.iter_mut().zip(x).for_each(|(s, x)| *s = -x / (1.0 + h));
-            kernels.draw(streams, 0..n as u32, &mut rows, &mut log, score);
-            if backwards {
-                let exact = Stream::new(5, Purpose::Init, 0);
-                for (i, x) in rows.iter_mut().enumerate() {
-                    *x = exact.at(i as u32).normal() / gamma.sqrt();
-                }
-            }
-            let energies: Vec<f64> =
-                rows.chunks_exact(dim).map(|x| 0.5 * gamma_of_target * x.iter().map(|x| x * x).sum::<f64>()).collect();
-            if backwards {
-                kernels.retrace(streams, 0..n as u32, &mut rows, &mut log, score);
-            }
-            log.iter().zip(energies).map(|(log, u)| log - u).collect::<Vec<f64>>()
-        };
-        let exact = 15.0 * (std::f64::consts::TAU / gamma).ln();
-        for backwards in [false, true] {
-            let log = weights(Noise::Tempered, backwards, gamma);
-            for log in &log {
-                assert!((log - exact).abs() < 1e-9, "{log} {exact}");
-            }
-        }
-        assert!(ess(&weights(Noise::Published, false, gamma)) < 0.1);
-        assert!(ess(&weights(Noise::Tempered, false, 1.0)) < 0.9, "a wrong gamma shows");
-    }
-
-    /// A circle with two wells of different depth, at the temperature of the data and at half of it: exact scores by quadrature.
-    /// Weights recover populations and Z. Ends that are not wrapped, or increments that are, would not.
-    #[test]
-    fn wells_on_a_circle() {
-        let points = 400;
-        let u = |x: f64| {
-            let p = std::f64::consts::TAU / CIRCLE * x;
-            1.2 * (2.0 * p).cos() + 0.5 * p.sin()
-        };
-        let grid: Vec<f64> = (0..points).map(|i| CIRCLE * (f64::from(i) / f64::from(points) - 0.5)).collect();
-        let density: Vec<f64> = grid.iter().map(|&x| (-u(x)).exp()).collect();
-        // Score of the noised density: the average of the wrapped kernel's slopes.
-        let score = |h: f64, rows: &[f64], out: &mut [f64]| {
-            let table: Vec<f64> = grid
-                .iter()
-                .map(|&x| {
-                    let (mut p, mut slope) = (0.0, 0.0);
-                    for (y, w) in grid.iter().zip(&density) {
-                        for k in -5..=5 {
-                            let d = x - y + CIRCLE * f64::from(k);
-                            let g = w * (-0.5 * d * d / h).exp();
-                            p += g;
-                            slope -= g * d / h;
-                        }
-                    }
-                    slope / p
-                })
-                .collect();
-            for (x, s) in rows.iter().zip(out) {
-                let place = (x / CIRCLE + 0.5).rem_euclid(1.0) * f64::from(points);
-                let (i, part) = (place as usize % points as usize, place.fract());
-                *s = table[i] + part * (table[(i + 1) % points as usize] - table[i]);
-            }
-        };
-        let steps = [Step::SdeDpmSolver2m, Step::StochasticHeun, Step::Reversible];
-        let cases = [(1.0, Step::Ancestral), (2.0, Step::Ancestral)].into_iter().chain(steps.map(|step| (2.0, step)));
-        for (gamma, step) in cases {
-            let n = if step == Step::Ancestral { 6_000 } else { 2_000 };
-            let spec = IcAnnealSpec { step, ..IcAnnealSpec::default() };
-            let kernels = Kernels::new((0, 1), grid::edm(60, (0.05, 8.0)), &scheme(&spec, gamma));
-            let (mut rows, mut log) = (vec![0.0; n], vec![0.0; n]);
-            kernels.draw(streams, 0..n as u32, &mut rows, &mut log, score);
-            assert!(rows.iter().all(|x| x.abs() <= CIRCLE / 2.0));
-            log.iter_mut().zip(&rows).for_each(|(log, x)| *log -= gamma * u(*x));
-            let weights = crate::diffusion::normalise(&log);
-            let right: f64 = weights.iter().zip(&rows).filter(|(_, x)| **x > 0.0).map(|(w, _)| w).sum();
-            let boltzmann: Vec<f64> = grid.iter().map(|&x| (-gamma * u(x)).exp()).collect();
-            let z = boltzmann.iter().sum::<f64>() * CIRCLE / f64::from(points);
-            let on_right = boltzmann[points as usize / 2..].iter().sum::<f64>() / boltzmann.iter().sum::<f64>();
-            let effective = ess(&log) * n as f64;
-            let bar = 4.0 * (on_right * (1.0 - on_right) / effective).sqrt() + 2e-3;
-            println!("{step:?} gamma {gamma}: ess {:.3}", ess(&log));
-            assert!(ess(&log) > 0.1, "{step:?} gamma {gamma}: {}", ess(&log));
-            assert!((right - on_right).abs() < bar, "{step:?} gamma {gamma}: {right} {on_right} +- {bar}");
-            let error = 4.0 / effective.sqrt();
-            assert!((log_mean_exp(&log) - z.ln()).abs() < error, "{step:?}: {} {}", log_mean_exp(&log), z.ln());
-        }
-    }
-
-    #[test]
-    fn noise_does_not_depend_on_the_split() {
-        let (dim, stream) = (7, streams(3));
-        let mut all = vec![0.0; 40 * dim];
-        normals(&stream, 5..45, dim, &mut all);
-        let mut part = vec![0.0; 9 * dim];
-        normals(&stream, 20..29, dim, &mut part);
-        assert_eq!(part, all[15 * dim..24 * dim]);
     }
 }

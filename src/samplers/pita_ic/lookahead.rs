@@ -78,17 +78,12 @@ fn gathered<T: Copy>(rows: &[T], of: &[usize], dim: usize) -> Vec<T> {
 /// What children stand for, in units of `1/T`: good ones are marked, and `stopped` says that the second of them ended it.
 fn shares(good: &[bool], stopped: bool) -> Vec<f64> {
     let rest = good.len() as f64 / (good.len() as f64 - 1.0);
-    good.iter()
-        .map(|good| {
-            if !stopped {
-                1.0
-            } else if *good {
-                0.5 * rest
-            } else {
-                rest
-            }
-        })
-        .collect()
+    let share = |good: &bool| match (stopped, good) {
+        (false, _) => 1.0,
+        (true, true) => 0.5 * rest,
+        (true, false) => rest,
+    };
+    good.iter().map(share).collect()
 }
 
 impl<N: Source> Lookahead<'_, N> {
@@ -99,7 +94,7 @@ impl<N: Source> Lookahead<'_, N> {
             let on: Vec<f64> = scores.iter().map(|s| h * s).collect();
             kernels.displace(&mut rows, &on);
             let squares = scores.chunks_exact(dim).map(|s| s.iter().map(|s| s * s).sum::<f64>());
-            far = squares.map(|square| 0.5 * kernels.gamma() * h * square).collect();
+            far = squares.map(|square| 0.5 * kernels.gamma * h * square).collect();
         }
         let value = (self.value)(&rows).unwrap_or_else(|error| {
             self.failed = Some(error);
@@ -132,11 +127,11 @@ impl<N: Source> Lookahead<'_, N> {
         }
         let density = self.density(kernels, step.to, there, &scores);
         let rows = noise.chunks_exact(dim).zip(by.chunks_exact(dim)).zip(&density);
-        let log = rows.map(|((noise, by), density)| {
+        let log = |((noise, by), density): ((&[f64], &[f64]), &f64)| {
             let drawn: f64 = noise.iter().map(|z| z * z).sum();
             density + 0.5 * (drawn - squares(kernels.narrow, step.backward, by.iter().copied()))
-        });
-        let log = log.collect();
+        };
+        let log = rows.map(log).collect();
         Child { of, noise, by, scores, density, log }
     }
 
@@ -148,7 +143,7 @@ impl<N: Source> Lookahead<'_, N> {
         }
         let parents = match self.density.take() {
             Some(density) => density,
-            None => self.density(at.kernels, at.step().from, at.rows.to_vec(), at.history[0].scores()),
+            None => self.density(at.kernels, at.step().from, at.rows.to_vec(), &at.history[0].scores),
         };
         // What the kernels' widths say, beside those of whitened Gaussian data.
         let step = at.step();
@@ -157,8 +152,7 @@ impl<N: Source> Lookahead<'_, N> {
         let most: Vec<usize> = self.left.iter().map(|left| (count + left).min(MOST)).collect();
         let (mut all, mut good) = (Vec::new(), vec![Vec::new(); n]);
         loop {
-            let open = |good: &Vec<bool>, most: usize| good.len() < most && !ended(good);
-            let of: Vec<usize> = (0..n).filter(|&i| open(&good[i], most[i])).collect();
+            let of: Vec<usize> = (0..n).filter(|&i| good[i].len() < most[i] && !ended(&good[i])).collect();
             if of.is_empty() {
                 break;
             }
@@ -187,20 +181,10 @@ impl<N: Source> Source for Lookahead<'_, N> {
         let (all, good) = self.children(at, score);
         let choices = (self.streams)(CHOICES + at.k as u64);
         let (mut scores, mut density) = (vec![0.0; at.rows.len()], vec![0.0; log_ratio.len()]);
-        let mut next = vec![0; all.len()];
         for ((i, item), log) in self.items.clone().enumerate().zip(log_ratio.iter_mut()) {
             let row = i * dim..(i + 1) * dim;
             // Where its children are among those of their number.
-            let places: Vec<usize> = all
-                .iter()
-                .zip(&mut next)
-                .map_while(|(child, next)| {
-                    (child.of.get(*next) == Some(&i)).then(|| {
-                        *next += 1;
-                        *next - 1
-                    })
-                })
-                .collect();
+            let places: Vec<usize> = all.iter().map_while(|child| child.of.binary_search(&i).ok()).collect();
             let count = places.len();
             let shares = good.get(i).map_or_else(|| vec![1.0; count], |good| shares(good, ended(good)));
             let logs: Vec<f64> =
@@ -236,27 +220,23 @@ impl<N: Source> Source for Lookahead<'_, N> {
 }
 
 impl Kernels {
-    /// As [`Kernels::draw`], with look-ahead where these kernels have it.
+    /// As [`Kernels::draw`], with look-ahead.
     ///
     /// # Errors
     /// What `value` failed with.
     pub(super) fn draw_ahead<'a>(
         &self,
+        children: Children,
         streams: &'a dyn Fn(u64) -> Stream,
         items: Range<u32>,
         (rows, log_ratio): (&mut [f64], &mut [f64]),
         value: &'a mut Value<'a>,
         score: impl FnMut(f64, &[f64], &mut [f64]),
     ) -> Result<()> {
-        let Some(children) = self.children else {
-            self.draw(streams, items, rows, log_ratio, score);
-            return Ok(());
-        };
         self.begin(&streams(0), items.clone(), rows, log_ratio);
         let noise = |k: usize, out: &mut [f32]| normals(&streams(1 + k as u64), items.clone(), self.dim(), out);
         let drawn = Drawn::new(noise, rows.len());
-        let noise = vec![0.0; rows.len()];
-        let items = items.clone();
+        let (noise, items) = (vec![0.0; rows.len()], items.clone());
         let (left, density) = (vec![0; log_ratio.len()], None);
         let mut source =
             Lookahead { drawn, children, value, streams, items, noise, scores: None, left, density, failed: None };

@@ -38,19 +38,7 @@ mod tests;
 pub mod train;
 mod walk;
 
-use super::{Context, Sampler};
-use crate::error::Result;
-use crate::spec::PitaIcSpec;
-
 pub use control::Control;
 pub use kernels::within;
 pub use model::Model;
 pub use sampler::PitaIc;
-
-/// At the beginning of the ladder.
-///
-/// # Errors
-/// When the system has no internal coordinates or the settings do not fit.
-pub fn build(spec: &PitaIcSpec, ctx: &Context) -> Result<Box<dyn Sampler>> {
-    Ok(Box::new(PitaIc::new(spec, ctx)?))
-}

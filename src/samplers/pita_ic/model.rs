@@ -10,6 +10,7 @@ use super::kernels::{self, Children, Kernels};
 use super::net::{Net, TILE, Tile};
 use super::pilot;
 use crate::array::{Array, Arrays};
+use crate::diffusion::steps::{follow, grid};
 use crate::energy::{Metered, Purpose};
 use crate::error::Result;
 use crate::flow::{Volume, Weights};
@@ -63,13 +64,14 @@ impl Model {
         gamma: f64,
         streams: impl Fn(u64) -> Stream,
     ) -> Vec<f64> {
-        let mut tile = self.tiles.lend(Tile::default);
-        let score = |h: f64, rows: &[f64], out: &mut [f64]| self.score(w, h, rows, &mut tile, out);
-        let path = (anneal.steps, kernels::ends(anneal, train), gamma);
+        let score = |h: f64, rows: &[f64], out: &mut [f64]| self.scores(w, h, rows, out);
+        let ends = (anneal.sigma_last.unwrap_or(train.sigma_min), anneal.sigma_skip.unwrap_or(train.sigma_max));
+        let steps = anneal.steps;
         match anneal.grid {
-            Grid::Edm | Grid::Geometric => kernels::levels(anneal, train),
-            Grid::Kinetic => pilot::levels(self.shape(), path, streams, score),
-            Grid::Sada => pilot::bends(self.shape(), path, streams, score),
+            Grid::Edm => grid::edm(steps, ends),
+            Grid::Geometric => grid::geometric(steps, ends),
+            Grid::Kinetic => pilot::levels(self.shape(), (steps, ends, gamma), streams, score),
+            Grid::Sada => pilot::bends(self.shape(), (steps, ends, gamma), streams, score),
         }
     }
 
@@ -85,12 +87,13 @@ impl Model {
         &self,
         w: &Weights<f32>,
         anneal: &IcAnnealSpec,
-        kernels: Kernels,
+        mut kernels: Kernels,
         streams: impl Fn(u64) -> Stream,
     ) -> Kernels {
         if anneal.step == Step::DpmSolverV3 {
             let statistics = pilot::statistics(&kernels, streams, |h, rows, out| self.scores(w, h, rows, out));
-            return kernels.following(&statistics);
+            follow(&mut kernels.moves, &statistics);
+            return kernels;
         }
         if anneal.corrector != Corrector::DcSolver {
             return kernels;
@@ -164,12 +167,13 @@ impl Model {
     ) -> Result<Drawn> {
         let (dim, n) = (self.net.dim(), items.len());
         let mut drawn = Drawn { rows: vec![0.0; n * dim], log_ratio: vec![0.0; n] };
-        if kernels.looks_ahead() {
+        if let Some(children) = kernels.children {
             // Energies are counted in one place, so that all particles step together.
             let items = items.start as u32..items.end as u32;
             let mut value = |rows: &[f64]| self.log_density(energy, purpose, kt, rows);
             let score = |h: f64, rows: &[f64], out: &mut [f64]| self.scores(w, h, rows, out);
-            kernels.draw_ahead(&streams, items, (&mut drawn.rows, &mut drawn.log_ratio), &mut value, score)?;
+            let ends = (&mut drawn.rows[..], &mut drawn.log_ratio[..]);
+            kernels.draw_ahead(children, &streams, items, ends, &mut value, score)?;
             return Ok(drawn);
         }
         let tiles = drawn.rows.par_chunks_mut(TILE * dim).zip(drawn.log_ratio.par_chunks_mut(TILE));

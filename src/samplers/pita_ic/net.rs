@@ -17,7 +17,7 @@ use rayon::prelude::*;
 
 use crate::flow::packing::{Init, Linear, Packing, Panel, Weights, panels};
 use crate::lanes::gemm::{Start, outer_columns, product};
-use crate::lanes::num::{H, Lanes, add_lanes, one_row};
+use crate::lanes::num::{H, Lanes, add_all, add_lanes, one_row};
 use crate::real::Real;
 use crate::samplers::internal::chart::{CIRCLE, TURN};
 
@@ -31,7 +31,8 @@ pub const TILE: usize = 96;
 /// Architecture and packing.
 #[derive(Debug, Clone)]
 pub struct Net {
-    narrow: usize,
+    /// Coordinates that are no circles; they come first.
+    pub narrow: usize,
     circles: usize,
     /// Hidden lanes.
     lanes: usize,
@@ -47,7 +48,7 @@ pub struct Net {
 }
 
 /// What a tile of rows keeps for the way back, or working memory of a pass without one.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Tile<T> {
     /// `[rows][input lanes]`; fill with [`Net::features`].
     pub inputs: Vec<Lanes<T>>,
@@ -67,24 +68,6 @@ pub struct Tile<T> {
     stream_bars: Vec<Vec<Lanes<T>>>,
     before_bars: Vec<Vec<Lanes<T>>>,
     film_bars: Vec<Lanes<T>>,
-}
-
-impl<T> Default for Tile<T> {
-    fn default() -> Self {
-        Self {
-            inputs: Vec::new(),
-            film: Vec::new(),
-            places: Vec::new(),
-            stream: Vec::new(),
-            before: Vec::new(),
-            after: Vec::new(),
-            outputs: Vec::new(),
-            output_bars: Vec::new(),
-            stream_bars: Vec::new(),
-            before_bars: Vec::new(),
-            film_bars: Vec::new(),
-        }
-    }
 }
 
 fn fit<T: Real>(lanes: &mut Vec<Lanes<T>>, len: usize) {
@@ -119,12 +102,6 @@ impl Net {
     #[must_use]
     pub fn dim(&self) -> usize {
         self.narrow + self.circles
-    }
-
-    /// Coordinates that are no circles; they come first.
-    #[must_use]
-    pub fn narrow(&self) -> usize {
-        self.narrow
     }
 
     fn blocks(&self) -> usize {
@@ -217,7 +194,7 @@ impl Net {
                 rest[0].copy_from_slice(&done[b]);
             }
             let stream = &mut tile.stream[kept(b + 1)];
-            add_bias(stream, w.bias(c));
+            stream.chunks_exact_mut(p).for_each(|row| add_all(row, w.bias(c)));
             product(w.weight(c), &tile.after[k], p, Start::Add, stream, p);
         }
         let last = kept(blocks);
@@ -321,12 +298,6 @@ fn share<T: Real>(bar: &[Lanes<T>], part: T, low: &mut [Lanes<T>], high: &mut [L
     }
 }
 
-fn add_bias<T: Real>(rows: &mut [Lanes<T>], bias: &[Lanes<T>]) {
-    for row in rows.chunks_exact_mut(bias.len()) {
-        row.iter_mut().zip(bias).for_each(|(row, bias)| add_lanes(row, bias));
-    }
-}
-
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
 fn activate<T: Real>(a: &[Lanes<T>], film: &Film<'_, T>, stage: usize, out: &mut [Lanes<T>]) {
     for r in 0..a.len() / film.lanes {
@@ -391,6 +362,21 @@ mod tests {
         (net, w, rows, h)
     }
 
+    fn coefficient(r: usize, o: usize) -> f64 {
+        ((3 * r + 5 * o) as f64).sin()
+    }
+
+    /// Rows forward and back, with the coefficients of those of the batch from `first` on.
+    fn there_and_back(net: &Net, w: &Weights<f64>, rows: &[f64], h: &[f64], first: usize) -> Tile<f64> {
+        let mut tile = Tile::default();
+        net.features(rows, h, &mut tile);
+        net.forward::<f64, true>(w, &mut tile);
+        let bar = |r| Lanes(std::array::from_fn(|o| if o < 7 { coefficient(r, o) } else { 0.0 }));
+        tile.output_bars = (first..first + h.len()).map(bar).collect();
+        net.reverse(w, &mut tile);
+        tile
+    }
+
     fn outputs<T: Real>(net: &Net, w: &Weights<T>, rows: &[T], h: &[f64]) -> Vec<Lanes<T>> {
         let mut tile = Tile::default();
         net.features(rows, h, &mut tile);
@@ -402,7 +388,6 @@ mod tests {
     #[test]
     fn gradient_against_differences() {
         let (net, mut w, rows, h) = setup();
-        let coefficient = |r: usize, o: usize| ((3 * r + 5 * o) as f64).sin();
         let value = |w: &Weights<f64>| -> f64 {
             let out = outputs(&net, w, &rows, &h);
             (0..11).flat_map(|r| (0..7).map(move |o| (r, o))).map(|(r, o)| coefficient(r, o) * out[r].0[o]).sum()
@@ -410,28 +395,10 @@ mod tests {
         w.transpose(&net.packing);
         let mut gradient = vec![Lanes([0.0; H]); net.packing.lanes];
         // Two tiles: the sums go on from one to the next.
-        let tiles: Vec<Tile<f64>> = [0..4, 4..11]
-            .map(|part| {
-                let mut tile = Tile::default();
-                net.features(&rows[part.start * 7..part.end * 7], &h[part.clone()], &mut tile);
-                net.forward::<f64, true>(&w, &mut tile);
-                let bar = |r| Lanes(std::array::from_fn(|o| if o < 7 { coefficient(r, o) } else { 0.0 }));
-                tile.output_bars = part.map(bar).collect();
-                net.reverse(&w, &mut tile);
-                tile
-            })
-            .into();
-        net.gradient(&tiles, &mut gradient);
+        let part = |rows, h, first| there_and_back(&net, &w, rows, h, first);
+        net.gradient(&[part(&rows[..28], &h[..4], 0), part(&rows[28..], &h[4..], 4)], &mut gradient);
         let mut whole = vec![Lanes([0.0; H]); net.packing.lanes];
-        {
-            let mut tile = Tile::default();
-            net.features(&rows, &h, &mut tile);
-            net.forward::<f64, true>(&w, &mut tile);
-            let bar = |r| Lanes(std::array::from_fn(|o| if o < 7 { coefficient(r, o) } else { 0.0 }));
-            tile.output_bars = (0..11).map(bar).collect();
-            net.reverse(&w, &mut tile);
-            net.gradient(&[tile], &mut whole);
-        }
+        net.gradient(&[part(&rows, &h, 0)], &mut whole);
         assert!(gradient == whole, "tiles change no bit");
         let mut seen = 0;
         for (lane, exact) in gradient.iter().enumerate() {

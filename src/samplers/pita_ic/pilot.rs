@@ -24,9 +24,8 @@ pub(super) fn levels(
     streams: impl Fn(u64) -> Stream,
     mut score: impl FnMut(f64, &[f64], &mut [f64]),
 ) -> Vec<f64> {
-    let plain = IcAnnealSpec::default();
     let all = grid::edm(LEVELS, sigma);
-    let kernels = Kernels::new(shape, all.clone(), &scheme(&plain, gamma));
+    let kernels = Kernels::new(shape, all.clone(), &scheme(&IcAnnealSpec::default(), gamma));
     let dim = shape.0 + shape.1;
     let mut rates = Vec::with_capacity(LEVELS);
     let (mut rows, mut log) = (vec![0.0; PARTICLES * dim], vec![0.0; PARTICLES]);
@@ -37,9 +36,7 @@ pub(super) fn levels(
         let length = PROBE * h.sqrt();
         normals(&streams(STREAMS + (LEVELS + 1 + rates.len()) as u64), 0..PARTICLES as u32, dim, &mut direction);
         there.iter_mut().zip(x).zip(&direction).for_each(|((y, x), z)| *y = x + length * f64::from(*z));
-        for row in there.chunks_exact_mut(dim) {
-            kernels.settle(row);
-        }
+        there.chunks_exact_mut(dim).for_each(|row| kernels.settle(row));
         score(h, &there, &mut differences);
         let mut square = 0.0;
         for (i, ((t, s), z)) in differences.iter().zip(&*s).zip(&direction).enumerate() {
@@ -101,7 +98,7 @@ pub(super) fn statistics(
     let high = plain.moves.first().map_or(2.0, |step| step.from).sqrt();
     let all = grid::geometric(LEVELS, (low, high));
     let fine = IcAnnealSpec { step: Step::DpmSolverPp2m, ..IcAnnealSpec::default() };
-    let kernels = Kernels::new((narrow, dim - narrow), all.clone(), &scheme(&fine, plain.gamma()));
+    let kernels = Kernels::new((narrow, dim - narrow), all.clone(), &scheme(&fine, plain.gamma));
     let (mut rows, mut log) = (vec![0.0; PARTICLES * dim], vec![0.0; PARTICLES]);
     let (mut direction, mut there) = (vec![0.0_f32; rows.len()], vec![0.0; rows.len()]);
     normals(&streams(STREAMS + (LEVELS + 1) as u64), 0..PARTICLES as u32, dim, &mut direction);
@@ -112,9 +109,7 @@ pub(super) fn statistics(
         score(h, x, s);
         let length = PROBE * h.sqrt();
         there.iter_mut().zip(x).zip(&direction).for_each(|((y, x), z)| *y = x + length * f64::from(*z));
-        for row in there.chunks_exact_mut(dim) {
-            kernels.settle(row);
-        }
+        there.chunks_exact_mut(dim).for_each(|row| kernels.settle(row));
         let mut differences = vec![0.0; x.len()];
         score(h, &there, &mut differences);
         let (mut cross, mut square) = (0.0, f64::MIN_POSITIVE);

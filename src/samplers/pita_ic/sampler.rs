@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::control::Control;
 use super::data::Data;
 use super::model::{Drawn, Model};
-use super::train::{Learner, Losses};
+use super::train::Learner;
 use crate::diffusion::{ess, systematic};
 use crate::energy::{Metered, Purpose};
 use crate::error::{Error, Result};
@@ -17,9 +17,8 @@ use crate::metrics::weights::log_mean_exp;
 use crate::rng::{self, Stream};
 use crate::samplers::internal::{Chart, Frames, chart::circles, volume};
 use crate::samplers::md::mala::{DualAveraging, Mala};
-use crate::samplers::md::space::Space;
 use crate::samplers::md::{Md, Taken};
-use crate::samplers::{Context, Population, Progress, smc};
+use crate::samplers::{Context, Population, Progress, falling, smc};
 use crate::spec::{Ladder, PitaIcSpec};
 use crate::systems::System;
 
@@ -31,8 +30,6 @@ const ROWS: usize = 8_192;
 const MOVED: usize = 30_000;
 /// First step of MALA, in squared standard deviations.
 const FIRST_STEP: f64 = 0.03;
-/// Dual averaging begins at ten times its first step.
-const BOLDNESS: f64 = 10.0;
 /// Prefix of the initial dynamics in checkpoints.
 const INITIAL: &str = "initial.";
 /// Volume of the poses that the Jacobian of a Z-matrix leaves out, as flows on internal coordinates count it: `2 ln 2 pi`.
@@ -55,22 +52,9 @@ enum Phase {
     Done,
 }
 
-/// In the order of their numbers in checkpoints.
-const PHASES: [Phase; 6] = [Phase::Initial, Phase::Train, Phase::Anneal, Phase::Move, Phase::Refine, Phase::Done];
-
 /// Most energies that the result takes.
 fn result(spec: &PitaIcSpec) -> usize {
     spec.samples * spec.anneal.energies() + spec.anneal.pilot()
-}
-
-/// Weighted draws of one rung, in the chart of its data.
-#[derive(Debug, Clone, Default)]
-struct Weighted {
-    rows: Vec<f64>,
-    log_w: Vec<f64>,
-    energies: Vec<f64>,
-    /// Along the chart's coordinates.
-    forces: Vec<f64>,
 }
 
 /// PITA in internal coordinates as a resumable sampler.
@@ -93,7 +77,9 @@ pub struct PitaIc {
     levels: Option<Vec<f64>>,
     /// What a pilot fitted of this rung's kernels, where it is asked for.
     control: Option<Control>,
-    drawn: Weighted,
+    /// Draws of this rung in the chart of its data, and their log-weights.
+    drawn: Mala,
+    log_w: Vec<f64>,
     mala: Mala,
     /// MALA's step by now.
     step: DualAveraging,
@@ -108,13 +94,7 @@ impl PitaIc {
     /// [`Error::Usage`] when the system is no molecule, the ladder does not lead down to the target, or the budget is too small.
     pub fn new(spec: &PitaIcSpec, ctx: &Context) -> Result<Self> {
         let target = ctx.system.temperature;
-        let known = spec.ladder.known();
-        let mut temperatures: Vec<f64> = known.iter().copied().chain([target]).collect();
-        if !temperatures.is_sorted_by(|a, b| a > b) {
-            return Err(Error::Usage(format!(
-                "pita-ic: the ladder {known:?} must fall and end above the target temperature {target}"
-            )));
-        }
+        let mut temperatures = falling("pita-ic", spec.ladder.known(), target)?;
         let walkers = spec.initial.walkers;
         let steps = spec.initial.equilibration + spec.initial.samples.div_ceil(walkers) * spec.initial.stride;
         let least = (walkers * (steps + 1) + result(spec)) as u64;
@@ -138,9 +118,10 @@ impl PitaIc {
             model: None,
             levels: None,
             control: None,
-            drawn: Weighted::default(),
+            drawn: Mala::default(),
+            log_w: Vec::new(),
             mala: Mala::default(),
-            step: DualAveraging::new(FIRST_STEP / BOLDNESS, spec.anneal.acceptance),
+            step: DualAveraging::near(FIRST_STEP, spec.anneal.acceptance),
             parents: Vec::new(),
             spec: spec.clone(),
         })
@@ -168,17 +149,12 @@ impl PitaIc {
 
     fn progress(&self, what: &str, total: usize, scalars: Vec<(&str, f64)>) -> Progress {
         let (k, t) = (self.rung, &self.temperatures);
-        Progress {
-            done: self.done as u64,
-            total: total as u64,
-            phase: match &self.spec.ladder {
-                Ladder::Fixed(_) => format!("rung {}/{} (T = {} to {}): {what}", k + 1, self.rungs(), t[k], t[k + 1]),
-                Ladder::Auto(_) => format!("rung {} (T = {:.6} to {:.6}): {what}", k + 1, t[k], t[k + 1]),
-            },
-            scalars: scalars.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
-            finished: self.phase == Phase::Done,
-            ..Progress::default()
-        }
+        let phase = match &self.spec.ladder {
+            Ladder::Fixed(_) => format!("rung {}/{} (T = {} to {}): {what}", k + 1, self.rungs(), t[k], t[k + 1]),
+            Ladder::Auto(_) => format!("rung {} (T = {:.6} to {:.6}): {what}", k + 1, t[k], t[k + 1]),
+        };
+        let scalars = scalars.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        Progress::new(self.done, total, phase, scalars, self.phase == Phase::Done)
     }
 
     fn enter(&mut self, phase: Phase) {
@@ -197,24 +173,23 @@ impl PitaIc {
         let step = self.initial.initial_step(ctx)?;
         self.done = step.done as usize;
         let mut scalars: Vec<(&str, f64)> = step.scalars.iter().map(|(name, value)| (name.as_str(), *value)).collect();
-        let mut population = None;
-        if step.finished {
-            let Taken { x, energies, forces, .. } = self.initial.take_frames();
-            let (frames, kept) = Frames::measured(&self.volume, &x, &forces);
-            let outside = x.len() / (3 * self.system.atoms) - kept.len();
-            let around = circles(&self.volume, &frames.q);
-            scalars.push(("initial.outside", outside as f64));
-            scalars.push(("chart.circles", around.len() as f64));
-            self.frames = frames;
-            let chart = Chart::fit(&self.volume, &around, &self.frames.q)?;
-            self.chart_anew(chart, ctx.seed);
-            population = self.population(0, &x, energies.len(), <[f64]>::to_vec);
-            self.next_temperature(&energies)?;
+        if !step.finished {
+            return Ok(self.progress("initial data", step.total as usize, scalars));
         }
+        let Taken { x, energies, forces, .. } = self.initial.take_frames();
+        let taken = Mala { positions: x, energies, forces, moves: 0 };
+        let (frames, kept) = Frames::measured(&self.volume, &taken.positions, &taken.forces);
+        let around = circles(&self.volume, &frames.q);
+        scalars.push(("initial.outside", (taken.len() - kept.len()) as f64));
+        scalars.push(("chart.circles", around.len() as f64));
+        self.frames = frames;
+        let chart = Chart::fit(&self.volume, &around, &self.frames.q)?;
+        self.chart_anew(chart, ctx.seed);
+        self.next_temperature(&taken.energies)?;
+        let shown = taken.select(&Population::choose(taken.len(), None));
+        let population = Population::new(self.temperatures[0], self.system.atoms, &shown.positions);
         let report = Progress { population, ..self.progress("initial data", step.total as usize, scalars) };
-        if step.finished {
-            self.enter(Phase::Train);
-        }
+        self.enter(Phase::Train);
         Ok(report)
     }
 
@@ -229,20 +204,6 @@ impl PitaIc {
             self.temperatures.extend([next, target]);
         }
         Ok(())
-    }
-
-    /// Particles of a rung, from rows that `place` makes positions of.
-    fn population(
-        &self,
-        rung: usize,
-        rows: &[f64],
-        n: usize,
-        place: impl Fn(&[f64]) -> Vec<f64>,
-    ) -> Option<Population> {
-        let kept = Population::choose(n, None);
-        let dim = rows.len() / n.max(1);
-        let rows: Vec<f64> = kept.iter().flat_map(|&i| &rows[i * dim..(i + 1) * dim]).copied().collect();
-        Population::new(self.temperatures[rung], self.system.atoms, &place(&rows))
     }
 
     /// Takes a chart into use, with the network so far.
@@ -265,20 +226,18 @@ impl PitaIc {
         let (model, learner) =
             self.model.as_mut().ok_or_else(|| Error::Internal("pita-ic: no model to train".into()))?;
         let until = total.min(self.done + (ROWS / spec.batch).max(1));
-        let (mut sum, mut steps, regularised) = (Losses::default(), 0.0, spec.fokker_planck > 0.0);
+        let (mut sums, steps) = ([0.0; 3], (until - self.done) as f64);
         while self.done < until {
             let of = learner.step(&model.net, &self.data, spec, (ctx.seed, rung), (self.done, total))?;
-            sum = sum + of;
-            steps += 1.0;
+            sums.iter_mut().zip(of).for_each(|(sum, value)| *sum += value);
             self.done += 1;
         }
-        let mut scalars = vec![("loss.score", sum.score / steps), ("train.grad_norm", sum.norm / steps)];
-        if regularised {
-            scalars.push(("loss.fokker_planck", sum.fokker_planck / steps));
-        }
+        let names = ["loss.score", "train.grad_norm", "loss.fokker_planck"];
+        let shown = if spec.fokker_planck > 0.0 { 3 } else { 2 };
+        let scalars = names.into_iter().zip(sums.map(|sum| sum / steps)).take(shown).collect();
         let report = self.progress("training", total, scalars);
         if self.done == total {
-            self.drawn = Weighted::default();
+            (self.drawn, self.log_w) = (Mala::default(), Vec::new());
             self.enter(Phase::Anneal);
         }
         Ok(report)
@@ -301,7 +260,7 @@ impl PitaIc {
             return Ok(levels.clone());
         }
         let ((model, learner), settings) = (self.model()?, (&self.spec.anneal, &self.spec.train));
-        Ok(model.levels(learner.averaged(), settings, self.gamma(), self.path_streams(seed)))
+        Ok(model.levels(&learner.average, settings, self.gamma(), self.path_streams(seed)))
     }
 
     /// Fits the kernels' control, where it is asked for and can be paid for.
@@ -318,8 +277,7 @@ impl PitaIc {
         let (model, learner) = self.model()?;
         let kernels = model.kernels(anneal, levels.to_vec(), self.gamma());
         let target = (&mut ctx.energy, purpose, kt);
-        let Some((control, [before, after])) =
-            model.control(learner.averaged(), (anneal, &kernels), streams, target)?
+        let Some((control, [before, after])) = model.control(&learner.average, (anneal, &kernels), streams, target)?
         else {
             return Ok(vec![]);
         };
@@ -351,43 +309,38 @@ impl PitaIc {
             kernels = kernels.controlled(control);
         }
         let (items, target) = (self.done..self.done + n, (&mut ctx.energy, purpose, kt));
-        let Drawn { rows, log_ratio } = model.draw(learner.averaged(), &kernels, streams, items, target)?;
-        let (mut energies, mut forces) = (vec![0.0; n], vec![0.0; rows.len()]);
-        model.chart.evaluate(&mut ctx.energy, purpose, &rows, &mut energies, &mut forces)?;
+        let Drawn { rows, log_ratio } = model.draw(&learner.average, &kernels, streams, items, target)?;
+        let new = Mala::new(&model.chart, rows, &mut ctx.energy, purpose)?;
         self.levels = Some(levels);
-        self.drawn.log_w.extend(log_ratio.iter().zip(&energies).map(|(ratio, e)| {
+        self.log_w.extend(log_ratio.iter().zip(&new.energies).map(|(ratio, e)| {
             let w = ratio - e / kt;
             if w.is_finite() { w } else { f64::NEG_INFINITY }
         }));
-        self.drawn.rows.extend(rows);
-        self.drawn.energies.extend(energies);
-        self.drawn.forces.extend(forces);
+        self.drawn.positions.extend(new.positions);
+        self.drawn.energies.extend(new.energies);
+        self.drawn.forces.extend(new.forces);
         self.done += n;
         // With nothing left to pay for, what there is must do.
         if self.done < total && n > 0 {
             return Ok(self.progress("drawing", total, scalars));
         }
         scalars.extend(self.weighed()?);
-        let resampled = !self.last() || self.spec.refine > 0;
-        if resampled {
+        let next = match self.spec.refine {
+            _ if !self.last() => Phase::Move,
+            0 => Phase::Done,
+            _ => Phase::Refine,
+        };
+        if next != Phase::Done {
             self.resample(ctx.seed);
         }
-        let mut report = self.progress("weighting", total, scalars);
-        let last = self.last();
-        self.enter(if !last {
-            Phase::Move
-        } else if resampled {
-            Phase::Refine
-        } else {
-            Phase::Done
-        });
-        report.finished = self.phase == Phase::Done;
+        let report = Progress { finished: next == Phase::Done, ..self.progress("weighting", total, scalars) };
+        self.enter(next);
         Ok(report)
     }
 
     /// What the weights of this rung say.
     fn weighed(&self) -> Result<Vec<(&'static str, f64)>> {
-        let log_w = &self.drawn.log_w;
+        let log_w = &self.log_w;
         let outside = log_w.iter().filter(|w| !w.is_finite()).count();
         if outside == log_w.len() {
             return Err(Error::Numerical(format!(
@@ -411,11 +364,9 @@ impl PitaIc {
 
     /// Starts MALA from draws chosen by their weights, as many as there were.
     fn resample(&mut self, seed: u64) {
-        let Weighted { rows, log_w, energies, forces } = &self.drawn;
         let u = Stream::new(seed, rng::Purpose::Resample, self.rung as u64).at(0).uniform();
-        let chosen = systematic(log_w, log_w.len(), u);
-        let mala = Mala { positions: rows.clone(), energies: energies.clone(), forces: forces.clone(), moves: 0 };
-        self.mala = mala.select(&chosen);
+        let chosen = systematic(&self.log_w, self.log_w.len(), u);
+        self.mala = self.drawn.select(&chosen);
         self.parents = chosen.into_iter().map(|i| i as i64).collect();
     }
 }

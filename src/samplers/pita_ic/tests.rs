@@ -1,5 +1,6 @@
 //! Steps against mixtures of Gaussians, whose scores at every noise are known: orders of convergence, and that weights are exact.
 
+mod draws;
 mod fokker_planck;
 mod population;
 mod statistics;
@@ -15,15 +16,6 @@ use crate::spec::{Corrector, IcAnnealSpec, Noise, Step};
 
 /// Weights, means, variances; mean 0 and variance 1 in all, as whitened data have.
 const MIXTURE: [(f64, f64, f64); 2] = [(0.4, -0.9, 0.3), (0.6, 0.6, 0.6)];
-
-const STOCHASTIC: [Step; 6] = [
-    Step::Ancestral,
-    Step::EulerMaruyama,
-    Step::SdeDpmSolver1,
-    Step::SdeDpmSolver2m,
-    Step::StochasticHeun,
-    Step::Reversible,
-];
 
 fn streams(step: u64) -> Stream {
     Stream::new(17, Purpose::Anneal, step)
@@ -44,8 +36,59 @@ fn score(h: f64, rows: &[f64], out: &mut [f64]) {
     rows.iter().zip(out).for_each(|(x, s)| *s = mixture(*x, h).1);
 }
 
+/// Scores of Gaussian data of variance `v`.
+fn linear(v: f64) -> impl Fn(f64, &[f64], &mut [f64]) + Copy {
+    move |h: f64, rows: &[f64], out: &mut [f64]| rows.iter().zip(out).for_each(|(x, s)| *s = -x / (v + h))
+}
+
+/// Scores too short by a factor.
+fn short(factor: f64, score: impl Fn(f64, &[f64], &mut [f64])) -> impl Fn(f64, &[f64], &mut [f64]) {
+    move |h: f64, rows: &[f64], out: &mut [f64]| {
+        score(h, rows, out);
+        out.iter_mut().for_each(|s| *s *= factor);
+    }
+}
+
 fn asked(step: Step, corrector: Corrector) -> IcAnnealSpec {
     IcAnnealSpec { step, corrector, ..IcAnnealSpec::default() }
+}
+
+/// Kernels down to the data, for `dim` coordinates that are no circles.
+fn kernels(dim: usize, levels: Vec<f64>, (step, corrector): (Step, Corrector), gamma: f64) -> Kernels {
+    Kernels::new((dim, 0), levels, &scheme(&asked(step, corrector), gamma))
+}
+
+/// Ends of paths, and their log-weights without energies.
+fn drawn(kernels: &Kernels, n: usize, score: impl Fn(f64, &[f64], &mut [f64])) -> (Vec<f64>, Vec<f64>) {
+    let (mut rows, mut log) = (vec![0.0; n * kernels.dim()], vec![0.0; n]);
+    kernels.draw(streams, 0..n as u32, &mut rows, &mut log, score);
+    (rows, log)
+}
+
+/// The energy of harmonic data of variance 1 at `gamma`.
+fn energy(gamma: f64, x: &[f64]) -> f64 {
+    0.5 * gamma * x.iter().map(|x| x * x).sum::<f64>()
+}
+
+/// That every weight of ends, energies left out, is `Z = (2 pi/gamma)^(d/2)`, up to `bar`.
+fn assert_equal(gamma: f64, (rows, log): (Vec<f64>, Vec<f64>), bar: f64) {
+    let dim = rows.len() / log.len();
+    let exact = 0.5 * dim as f64 * (std::f64::consts::TAU / gamma).ln();
+    for (x, log) in rows.chunks_exact(dim).zip(&log) {
+        let log_w = log - energy(gamma, x);
+        assert!((log_w - exact).abs() < bar, "{log_w} {exact}");
+    }
+}
+
+/// Ends of paths without noise.
+fn walked(kernels: &Kernels, starts: &[f64], score: impl Fn(f64, &[f64], &mut [f64])) -> Vec<f64> {
+    let mut rows = starts.to_vec();
+    kernels.walk(&mut Drawn::new(|_, _| {}, rows.len()), &mut rows, &mut vec![0.0; starts.len()], score);
+    rows
+}
+
+fn distance(a: &[f64], b: &[f64]) -> f64 {
+    (a.iter().zip(b).map(|(x, y)| (x - y).powi(2)).sum::<f64>() / a.len() as f64).sqrt()
 }
 
 /// Ends at sigma 0.3 of probability-flow paths from places at sigma 400: multistep methods begin with steps of low order, whose errors
@@ -83,10 +126,7 @@ fn orders_of_convergence() {
     let error = |step, corrector, n: usize| {
         let scheme = scheme(&asked(step, corrector), 1.0);
         let kernels = Kernels::between((1, 0), &grid::geometric(n + 1, ENDS), &scheme);
-        let mut rows = starts();
-        kernels.walk(&mut Drawn::new(|_, _| {}, rows.len()), &mut rows, &mut [0.0; 9], score);
-        let square: f64 = rows.iter().zip(&exact).map(|(x, y)| (x - y).powi(2)).sum();
-        (square / 9.0).sqrt()
+        distance(&walked(&kernels, &starts(), score), &exact)
     };
     for (step, corrector, order) in [
         (Step::Ddim, Corrector::None, 1.0),
@@ -120,8 +160,7 @@ fn end_variance(step: Step, v: f64, n: usize) -> f64 {
     rows[len - 1] = (v + 64.0_f64).sqrt();
     let impulses =
         |k: usize, out: &mut [f32]| out.iter_mut().enumerate().for_each(|(i, z)| *z = f32::from(u8::from(i == k)));
-    let linear = |h: f64, x: &[f64], s: &mut [f64]| s.iter_mut().zip(x).for_each(|(s, x)| *s = -x / (v + h));
-    kernels.walk(&mut Drawn::new(impulses, len), &mut rows, &mut vec![0.0; len], linear);
+    kernels.walk(&mut Drawn::new(impulses, len), &mut rows, &mut vec![0.0; len], linear(v));
     rows.iter().map(|c| c * c).sum()
 }
 
@@ -129,14 +168,8 @@ fn end_variance(step: Step, v: f64, n: usize) -> f64 {
 #[test]
 fn weak_orders_of_convergence() {
     let v = 0.4;
-    for (step, order) in [
-        (Step::Ancestral, 1.0),
-        (Step::EulerMaruyama, 1.0),
-        (Step::SdeDpmSolver1, 1.0),
-        (Step::SdeDpmSolver2m, 2.0),
-        (Step::StochasticHeun, 1.0),
-        (Step::Reversible, 1.0),
-    ] {
+    for (step, _) in KINDS.into_iter().filter(|(_, corrector)| *corrector == Corrector::None) {
+        let order = if step == Step::SdeDpmSolver2m { 2.0 } else { 1.0 };
         let [coarse, fine] = [200, 400].map(|n| (end_variance(step, v, n) - (v + 0.09)).abs());
         let slope = (coarse / fine).log2();
         println!("{step:?}: {coarse:.2e} {fine:.2e} slope {slope:.2}");
@@ -145,12 +178,12 @@ fn weak_orders_of_convergence() {
 }
 
 const KINDS: [(Step, Corrector); 9] = [
-    (STOCHASTIC[0], Corrector::None),
-    (STOCHASTIC[1], Corrector::None),
-    (STOCHASTIC[2], Corrector::None),
-    (STOCHASTIC[3], Corrector::None),
-    (STOCHASTIC[4], Corrector::None),
-    (STOCHASTIC[5], Corrector::None),
+    (Step::Ancestral, Corrector::None),
+    (Step::EulerMaruyama, Corrector::None),
+    (Step::SdeDpmSolver1, Corrector::None),
+    (Step::SdeDpmSolver2m, Corrector::None),
+    (Step::StochasticHeun, Corrector::None),
+    (Step::Reversible, Corrector::None),
     (Step::Ancestral, Corrector::Langevin),
     (Step::StochasticHeun, Corrector::Langevin),
     (Step::Reversible, Corrector::Langevin),
@@ -172,42 +205,49 @@ fn annealed(gamma: f64) -> (f64, Vec<f64>) {
     ((0.0005 * z).ln(), quantiles)
 }
 
+/// That weights of ends on the mixture have the mean `int p^gamma`; with the energies that were left out.
+fn assert_mean(what: &str, gamma: f64, (rows, mut log): (&[f64], Vec<f64>)) -> Vec<f64> {
+    let (log_z, _) = annealed(gamma);
+    log.iter_mut().zip(rows).for_each(|(log, x)| *log += gamma * mixture(*x, 0.0).0);
+    let (found, error) = (log_mean_exp(&log), ((1.0 / ess(&log) - 1.0) / log.len() as f64).sqrt());
+    println!("{what}: ess {:.3}, ln Z {found:.4} of {log_z:.4} +- {error:.4}", ess(&log));
+    assert!((found - log_z).abs() < 4.0 * error + 1e-4, "{what}: {found} {log_z} {error}");
+    log
+}
+
+/// The same, and that they give its second moment; returns the effective sample size.
+fn assert_moments(what: &str, gamma: f64, (rows, log): (Vec<f64>, Vec<f64>)) -> f64 {
+    let log = assert_mean(what, gamma, (&rows, log));
+    let (_, quantiles) = annealed(gamma);
+    let second: f64 = quantiles.iter().map(|x| x * x).sum::<f64>() / quantiles.len() as f64;
+    let moment: f64 = crate::diffusion::normalise(&log).iter().zip(&rows).map(|(w, x)| w * x * x).sum();
+    let bar = 8.0 * second / (log.len() as f64 * ess(&log)).sqrt();
+    assert!((moment - second).abs() < bar, "{what}: {moment} {second}");
+    ess(&log)
+}
+
+/// That weights of paths drawn backwards from `p^gamma` have the mean `1/int p^gamma` of their inverse.
+fn assert_backwards(what: &str, gamma: f64, kernels: &Kernels, score: impl Fn(f64, &[f64], &mut [f64])) {
+    let (log_z, quantiles) = annealed(gamma);
+    let (mut rows, mut log) = (quantiles.clone(), vec![0.0; quantiles.len()]);
+    kernels.retrace(streams, 0..rows.len() as u32, &mut rows, &mut log, score);
+    log.iter_mut().zip(&quantiles).for_each(|(log, x)| *log = -*log - gamma * mixture(*x, 0.0).0);
+    let (found, error) = (-log_mean_exp(&log), ((1.0 / ess(&log) - 1.0) / log.len() as f64).sqrt());
+    assert!((found - log_z).abs() < 4.0 * error + 1e-3, "{what} backwards: {found} {log_z} {error}");
+}
+
 /// Few and coarse steps: weights of draws have the mean `int p^gamma` and give its moments; weights of paths drawn backwards from
 /// `p^gamma` have the mean `1/int p^gamma` of their inverse.
 #[test]
 fn weights_are_exact_at_any_step() {
     for gamma in [1.0, 1.4] {
-        let (log_z, quantiles) = annealed(gamma);
-        let second: f64 = quantiles.iter().map(|x| x * x).sum::<f64>() / quantiles.len() as f64;
         for (step, corrector) in KINDS {
             // The variance of a point is too small for data: its weights have tails that few and coarse steps make heavy.
             let steps = if matches!(step, Step::SdeDpmSolver1 | Step::SdeDpmSolver2m) { 80 } else { 9 };
-            let kernels = Kernels::new((1, 0), grid::edm(steps, (0.05, 4.0)), &scheme(&asked(step, corrector), gamma));
-            let n = 20_000;
-            let (mut rows, mut log) = (vec![0.0; n], vec![0.0; n]);
-            kernels.draw(streams, 0..n as u32, &mut rows, &mut log, score);
-            log.iter_mut().zip(&rows).for_each(|(log, x)| *log += gamma * mixture(*x, 0.0).0);
-            let error = ((1.0 / ess(&log) - 1.0) / n as f64).sqrt();
-            let found = log_mean_exp(&log);
-            println!(
-                "{step:?} {corrector:?} {gamma}: ess {:.3}, ln Z {found:.4} of {log_z:.4} +- {error:.4}",
-                ess(&log)
-            );
-            assert!((found - log_z).abs() < 4.0 * error + 1e-4, "{step:?} {gamma}: {found} {log_z} {error}");
-            let weights = crate::diffusion::normalise(&log);
-            let moment: f64 = weights.iter().zip(&rows).map(|(w, x)| w * x * x).sum();
-            assert!(
-                (moment - second).abs() < 8.0 * second / (n as f64 * ess(&log)).sqrt(),
-                "{step:?}: {moment} {second}"
-            );
-
-            let mut rows = quantiles.clone();
-            let mut log = vec![0.0; rows.len()];
-            kernels.retrace(streams, 0..rows.len() as u32, &mut rows, &mut log, score);
-            log.iter_mut().zip(&quantiles).for_each(|(log, x)| *log = -*log - gamma * mixture(*x, 0.0).0);
-            let error = ((1.0 / ess(&log) - 1.0) / rows.len() as f64).sqrt();
-            let found = -log_mean_exp(&log);
-            assert!((found - log_z).abs() < 4.0 * error + 1e-3, "{step:?} {gamma} backwards: {found} {log_z} {error}");
+            let kernels = kernels(1, grid::edm(steps, (0.05, 4.0)), (step, corrector), gamma);
+            let what = format!("{step:?} {corrector:?} {gamma}");
+            assert_moments(&what, gamma, drawn(&kernels, 20_000, score));
+            assert_backwards(&what, gamma, &kernels, score);
         }
     }
 }
@@ -220,12 +260,10 @@ fn weights_are_equal_with_gamma_one() {
             // Langevin moves err by themselves: shorter ones where there are more.
             let spec = IcAnnealSpec { renewal: Some(3.0 / steps as f64), ..asked(step, corrector) };
             let kernels = Kernels::new((1, 0), grid::geometric(steps, (0.02, 6.0)), &scheme(&spec, 1.0));
-            let n = 3_000;
-            let (mut rows, mut log) = (vec![0.0; n], vec![0.0; n]);
-            kernels.draw(streams, 0..n as u32, &mut rows, &mut log, score);
+            let (rows, mut log) = drawn(&kernels, 3_000, score);
             log.iter_mut().zip(&rows).for_each(|(log, x)| *log += mixture(*x, 0.0).0);
-            let mean = log.iter().sum::<f64>() / n as f64;
-            log.iter().map(|l| (l - mean).powi(2)).sum::<f64>() / n as f64
+            let mean = log.iter().sum::<f64>() / 3_000.0;
+            log.iter().map(|l| (l - mean).powi(2)).sum::<f64>() / 3_000.0
         };
         let [coarse, fine] = [60, 240].map(variance);
         println!("{step:?} {corrector:?}: {coarse:.2e} {fine:.2e} slope {:.2}", 0.5 * (coarse / fine).log2());
@@ -285,9 +323,8 @@ fn levels_of_a_pilot() {
     );
     assert!(levels[steps - 1] >= 0.999 * 0.02_f64.powi(2));
     let spread = |levels: Vec<f64>| {
-        let kernels = Kernels::new((1, 0), levels, &scheme(&IcAnnealSpec::default(), 1.0));
-        let (mut rows, mut log) = (vec![0.0; 8_000], vec![0.0; 8_000]);
-        kernels.draw(streams, 0..8_000, &mut rows, &mut log, score);
+        let kernels = kernels(1, levels, (Step::default(), Corrector::None), 1.0);
+        let (rows, mut log) = drawn(&kernels, 8_000, score);
         log.iter_mut().zip(&rows).for_each(|(log, x)| *log += mixture(*x, 0.0).0);
         1.0 - ess(&log)
     };

@@ -4,7 +4,7 @@
 //! so has `a force + (1 - a) denoising` for any a. The two are independent, so the best a is `J/(J + E force^2)`, `J` the Fisher
 //! information of the noise (1/h, less on circles): known without the network. Near the data the target is nearly noiseless.
 
-use std::ops::{Add, Range};
+use std::ops::Range;
 
 use rayon::prelude::*;
 
@@ -20,6 +20,7 @@ use crate::flow::Weights;
 use crate::lanes::num::{H, Lanes};
 use crate::nn::warm_decay;
 use crate::rng::{Purpose, Stream};
+use crate::samplers::internal::chart::settled;
 use crate::samplers::state;
 use crate::samplers::tabg::rates::warmed_cosine;
 use crate::samplers::tabg::trainer::{Pace, Trainer};
@@ -31,37 +32,14 @@ const ROWS: usize = TILE / 3;
 /// A network in training.
 pub struct Learner {
     trainer: Trainer,
-    /// Averaged parameters.
-    average: Weights<f32>,
+    /// The averaged network.
+    pub average: Weights<f32>,
     /// Updates of the average on this rung.
     updates: u64,
     tiles: Vec<Tile<f32>>,
-    /// Rows around those whose residual is wanted; none where there is no such weight.
+    /// Rows around those of each tile whose residual is wanted; none where there is no such weight.
     near: Vec<Tile<f32>>,
     information: Information,
-}
-
-/// What a step of training says.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Losses {
-    /// Mean squared error of the outputs.
-    pub score: f64,
-    /// Weighted residual of the Fokker-Planck equation, where it has a part.
-    pub fokker_planck: f64,
-    /// Norm of the gradient.
-    pub norm: f64,
-}
-
-impl Add for Losses {
-    type Output = Self;
-
-    fn add(self, other: Self) -> Self {
-        Self {
-            score: self.score + other.score,
-            fokker_planck: self.fokker_planck + other.fokker_planck,
-            norm: self.norm + other.norm,
-        }
-    }
 }
 
 impl Learner {
@@ -80,12 +58,6 @@ impl Learner {
         }
     }
 
-    /// The averaged network.
-    #[must_use]
-    pub fn averaged(&self) -> &Weights<f32> {
-        &self.average
-    }
-
     /// Before the first step on new data.
     pub fn restart(&mut self) {
         self.trainer.restart();
@@ -93,7 +65,8 @@ impl Learner {
         self.updates = 0;
     }
 
-    /// Step `done` of `total` on `data`. `key` are the seed and a salt for the rung.
+    /// Step `done` of `total` on `data`, with the seed and a salt for the rung. Returns the mean squared error of the outputs, the norm of
+    /// the gradient, and the weighted residual of the Fokker-Planck equation (0 where it has no part).
     ///
     /// # Errors
     /// [`Error::Numerical`] when training diverges.
@@ -104,32 +77,25 @@ impl Learner {
         spec: &IcTrainSpec,
         (seed, salt): (u64, u64),
         (done, total): (usize, usize),
-    ) -> Result<Losses> {
+    ) -> Result<[f64; 3]> {
         self.trainer.begin(&net.packing);
         let at = (salt << 40) | done as u64;
         let batch = Batch {
             net,
             data,
-            target: spec.target,
+            spec,
             schedule: Elucidating::new(spec.sigma_min, spec.sigma_max),
             information: &self.information,
-            size: spec.batch,
             which: Stream::new(seed, Purpose::Batch, at),
             noise: Stream::new(seed, Purpose::TrainNoise, at),
             probe: Stream::new(seed, Purpose::Probe, at),
-            residual: (spec.fokker_planck, spec.sigma_min),
         };
         self.tiles.resize_with(spec.batch.div_ceil(ROWS), Tile::default);
-        let weights = &self.trainer.weights;
+        self.near.resize_with(self.tiles.len(), Tile::default);
         let items = |i: usize| i * ROWS..spec.batch.min((i + 1) * ROWS);
-        let losses: Vec<[f64; 2]> = if spec.fokker_planck > 0.0 {
-            self.near.resize_with(self.tiles.len(), Tile::default);
-            let parts = self.tiles.par_iter_mut().zip(&mut self.near).enumerate();
-            parts.map(|(i, (tile, near))| batch.run(items(i), weights, tile, Some(near))).collect()
-        } else {
-            let parts = self.tiles.par_iter_mut().enumerate();
-            parts.map(|(i, tile)| batch.run(items(i), weights, tile, None)).collect()
-        };
+        let parts = self.tiles.par_iter_mut().zip(&mut self.near).enumerate();
+        let run = |(i, (tile, near))| batch.run(items(i), &self.trainer.weights, tile, near);
+        let losses: Vec<[f64; 2]> = parts.map(run).collect();
         net.gradient(&self.tiles, &mut self.trainer.gradient);
         // Rows of small noise are next to each other: so are the tiles around some.
         let first = self.near.iter().position(|near| !near.output_bars.is_empty()).unwrap_or(self.near.len());
@@ -147,7 +113,7 @@ impl Learner {
                 average.0.iter_mut().zip(new.0).for_each(|(a, p)| *a += keep * (p - *a));
             }
         });
-        Ok(Losses { score, fokker_planck, norm })
+        Ok([score, norm, fokker_planck])
     }
 
     /// Saves into `arrays`.
@@ -178,31 +144,22 @@ impl Learner {
 struct Batch<'a> {
     net: &'a Net,
     data: &'a Data,
-    target: Target,
+    spec: &'a IcTrainSpec,
     schedule: Elucidating,
     information: &'a Information,
-    size: usize,
     which: Stream,
     noise: Stream,
     probe: Stream,
-    /// Weight of the Fokker-Planck residual, and the least noise of training.
-    residual: (f64, f64),
 }
 
 impl Batch<'_> {
     /// Runs some rows of the batch through the network and back, with those around them in `near` for the Fokker-Planck residual;
     /// returns their parts of both losses.
-    fn run(
-        &self,
-        items: Range<usize>,
-        w: &Weights<f32>,
-        tile: &mut Tile<f32>,
-        near: Option<&mut Tile<f32>>,
-    ) -> [f64; 2] {
+    fn run(&self, items: Range<usize>, w: &Weights<f32>, tile: &mut Tile<f32>, near: &mut Tile<f32>) -> [f64; 2] {
         let (score, x, h) = self.load(items.clone(), w, tile);
-        let residual = near.map_or(0.0, |near| {
-            let (weight, least) = self.residual;
-            let which = fokker_planck::small(&h, least);
+        let mut residual = 0.0;
+        if self.spec.fokker_planck > 0.0 {
+            let which = fokker_planck::small(&h, self.spec.sigma_min);
             let (first, dim) = (items.start + which.start, self.net.dim());
             let mut directions = vec![0.0_f32; 2 * which.len() * dim];
             normals(&self.probe, first as u32..(first + which.len()) as u32, 2 * dim, &mut directions);
@@ -211,10 +168,10 @@ impl Batch<'_> {
                 h: &h,
                 which,
                 directions: &directions.iter().map(|z| f64::from(*z)).collect::<Vec<_>>(),
-                per: weight / (self.size * dim) as f64,
+                per: self.spec.fokker_planck / (self.spec.batch * dim) as f64,
             };
-            fokker_planck::regularise(self.net, w, &rows, tile, near)
-        });
+            residual = fokker_planck::regularise(self.net, w, &rows, tile, near);
+        }
         self.net.reverse(w, tile);
         [score, residual]
     }
@@ -222,15 +179,15 @@ impl Batch<'_> {
     /// Runs some rows of the batch through the network; leaves the derivatives of the loss in the tile and returns their part of it, the
     /// mean squared error of the outputs, with the rows and their variances.
     fn load(&self, items: Range<usize>, w: &Weights<f32>, tile: &mut Tile<f32>) -> (f64, Vec<f32>, Vec<f64>) {
-        let (dim, narrow, n) = (self.net.dim(), self.net.narrow(), items.len());
+        let (dim, narrow, n) = (self.net.dim(), self.net.narrow, items.len());
         let available = self.data.rows.len() / dim;
         let mut x = vec![0.0_f32; n * dim];
         normals(&self.noise, items.start as u32..items.end as u32, dim, &mut x);
         let (mut h, mut targets) = (Vec::with_capacity(n), vec![0.0_f32; n * dim]);
         for ((item, x), targets) in items.zip(x.chunks_exact_mut(dim)).zip(targets.chunks_exact_mut(dim)) {
             let mut draws = self.which.at(item as u32);
-            // Levels as annealing visits them, one in each of `size` equal parts.
-            let level = self.schedule.h((item as f64 + draws.uniform()) / self.size as f64);
+            // Levels as annealing visits them, one in each of `batch` equal parts.
+            let level = self.schedule.h((item as f64 + draws.uniform()) / self.spec.batch as f64);
             let row = draws.below(available) * dim;
             self.row(level, row..row + dim, narrow, x, targets);
             h.push(level);
@@ -238,7 +195,7 @@ impl Batch<'_> {
         self.net.features(&x, &h, tile);
         self.net.forward::<f32, true>(w, tile);
         let lanes = self.net.output_lanes();
-        let per = 1.0 / (self.size * dim) as f32;
+        let per = 1.0 / (self.spec.batch * dim) as f32;
         let mut loss = 0.0;
         tile.output_bars.clear();
         tile.output_bars.resize(n * lanes, Lanes([0.0; H]));
@@ -256,7 +213,7 @@ impl Batch<'_> {
     /// One row at variance `h`: from its noise to what the network gets, and what it should give.
     fn row(&self, h: f64, at: Range<usize>, narrow: usize, x: &mut [f32], targets: &mut [f32]) {
         let (sigma, scale) = (h.sqrt(), (h * (1.0 + h)).sqrt());
-        let share = |information: f64, square: f64| match self.target {
+        let share = |information: f64, square: f64| match self.spec.target {
             Target::Mixed => information / (information + square),
             Target::Clean => 0.0,
         };
@@ -269,7 +226,7 @@ impl Batch<'_> {
                 let a = share(wide, *square);
                 a * force - (1.0 - a) * noise / h + moved / (1.0 + h)
             } else {
-                moved = circle::settled(moved);
+                moved = settled(moved);
                 let a = share(around, *square);
                 a * force + (1.0 - a) * circle::score(noise, h)
             };

@@ -92,17 +92,10 @@ impl Source for Given<'_> {
     }
 }
 
-/// A score, and where it was taken relative to where the path is.
+/// Scores `[n, dim]`, and where they were taken relative to where the path is.
 pub(super) struct Prediction {
-    scores: Vec<f64>,
+    pub(super) scores: Vec<f64>,
     places: Vec<f64>,
-}
-
-impl Prediction {
-    /// The scores `[n, dim]`.
-    pub(super) fn scores(&self) -> &[f64] {
-        &self.scores
-    }
 }
 
 /// Squares of a row's residuals, for narrow coordinates and circles apart where their variances differ.
@@ -252,7 +245,7 @@ impl Kernels {
             let mut places = vec![0.0; rows.len()];
             self.combine(&stage.terms, history.iter().take(1).chain(&stages), &mut places);
             let mut there = rows.to_vec();
-            self.shift(&mut there, &places, &mut VecDeque::new());
+            self.displace(&mut there, &places);
             let mut scores = vec![0.0; rows.len()];
             score(stage.h, &there, &mut scores);
             stages.push(Prediction { scores, places });

@@ -16,16 +16,4 @@ mod moves;
 mod sampler;
 pub mod weights;
 
-use super::{Context, Sampler};
-use crate::error::Result;
-use crate::spec::SmcSpec;
-
 pub use sampler::Smc;
-
-/// Annealed SMC at its beginning.
-///
-/// # Errors
-/// When the ladder does not lead down to the target.
-pub fn build(spec: &SmcSpec, ctx: &Context) -> Result<Box<dyn Sampler>> {
-    Ok(Box::new(Smc::new(spec, ctx)?))
-}

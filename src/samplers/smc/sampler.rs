@@ -10,7 +10,7 @@ use crate::diffusion::sde::quantile;
 use crate::error::{Error, Result};
 use crate::rng::{self, Stream};
 use crate::samplers::internal::volume;
-use crate::samplers::md::{Md, Recorder, Taken};
+use crate::samplers::md::{Md, Recorder};
 use crate::samplers::{BUDGET_ENDED, Context, Population, Progress, Sampler, Samples, state};
 use crate::spec::{Coordinates, Integrator, Ladder, SmcSpec};
 use crate::systems::System;
@@ -108,39 +108,28 @@ impl Smc {
         let mut report = self.progress("initial data", step.total as usize, step.scalars);
         if step.finished {
             let first = match self.spec.initial.integrator {
-                Integrator::Mala => self.initial.mala_step(),
+                Integrator::Mala => self.initial.mala_step,
                 Integrator::Langevin => FIRST_STEP * self.system.scale.powi(2),
             };
-            let Taken { x, energies, forces, origin } = self.initial.take_frames();
-            let kept = self.moves.begin(x, energies, forces, first)?;
-            self.weights = Weights::new(kept.len(), self.spec.initial.walkers);
-            self.weights.parents = kept.iter().map(|&i| origin[i]).collect();
+            let parents = self.moves.begin(self.initial.take_frames(), first)?;
+            self.weights = Weights::new(parents.len(), self.spec.initial.walkers);
+            self.weights.parents = parents;
             report.population = self.population();
             (self.phase, self.done) = (Phase::Move, 0);
         }
         Ok(report)
     }
 
-    /// The temperature after the newest one.
-    fn next_temperature(&self) -> Result<f64> {
-        match &self.spec.ladder {
-            Ladder::Fixed(ladder) => {
-                Ok(ladder.get(self.temperatures.len()).copied().unwrap_or(self.system.temperature))
-            }
-            Ladder::Auto(auto) => {
-                let energies = self.moves.energies();
-                ladder::next_temperature(&self.system, &self.weights, energies, self.temperature(), auto.ess)
-            }
-        }
-    }
-
     /// Goes down one rung: weights, and resampling where they ask for it.
     fn cool(&mut self, seed: u64) -> Result<Vec<(String, f64)>> {
-        let (from, to) = (self.temperature(), self.next_temperature()?);
-        let change = ladder::change(self.moves.energies(), self.system.kt(from).recip(), self.system.kt(to).recip());
+        let (from, rung, energies) = (self.temperature(), self.temperatures.len(), &self.moves.mala.energies);
+        let to = match &self.spec.ladder {
+            Ladder::Fixed(ladder) => ladder.get(rung).copied().unwrap_or(self.system.temperature),
+            Ladder::Auto(auto) => ladder::next_temperature(&self.system, &self.weights, energies, from, auto.ess)?,
+        };
+        let change = ladder::change(energies, self.system.kt(from).recip(), self.system.kt(to).recip());
         let step_ess = self.weights.step_ess(&change);
         self.weights.advance(&change)?;
-        let rung = self.temperatures.len();
         self.temperatures.push(to);
         let ess = self.weights.ess();
         if ess < self.spec.ess_threshold || self.at_target() {
@@ -161,18 +150,28 @@ impl Smc {
         Ok(scalars.map(|(name, value)| (name.to_owned(), value)).to_vec())
     }
 
+    /// Moves of all particles at the newest temperature, `left` of them or as many as make a stretch; numbers about them.
+    fn advance(&mut self, ctx: &mut Context, left: usize) -> Result<Vec<(String, f64)>> {
+        let kt = self.system.kt(self.temperature());
+        let stretch = (STRETCH / self.moves.mala.energies.len()).max(1).min(left);
+        let mut acceptance = 0.0;
+        for _ in 0..stretch {
+            let adapting = self.phase == Phase::Move && 2 * self.done < self.spec.moves;
+            acceptance += self.moves.advance(ctx, kt, adapting)? / stretch as f64;
+            self.done += 1;
+        }
+        Ok(vec![
+            ("smc.acceptance".to_owned(), acceptance),
+            ("smc.step".to_owned(), self.moves.step.averaged()),
+            ("smc.median_reduced_energy".to_owned(), quantile(&self.moves.mala.energies, 0.5) / kt),
+        ])
+    }
+
     /// Moves at the newest temperature; before the first, the step down to it.
     fn moves(&mut self, ctx: &mut Context) -> Result<Progress> {
         let mut scalars = if self.done == 0 { self.cool(ctx.seed)? } else { Vec::new() };
-        let kt = self.system.kt(self.temperature());
         let total = self.spec.moves;
-        let stretch = (STRETCH / self.moves.energies().len()).max(1).min(total - self.done);
-        let mut acceptance = 0.0;
-        for _ in 0..stretch {
-            acceptance += self.moves.advance(ctx, kt, 2 * self.done < total)? / stretch as f64;
-            self.done += 1;
-        }
-        scalars.extend(self.chain_scalars(acceptance, kt));
+        scalars.extend(self.advance(ctx, total - self.done)?);
         let mut report = self.progress("moves", total, scalars);
         if self.done == total {
             report.population = self.population();
@@ -188,24 +187,16 @@ impl Smc {
 
     /// The particles as they are.
     fn population(&self) -> Option<Population> {
-        let kept = Population::choose(self.moves.energies().len(), Some(&self.weights.log()));
+        let kept = Population::choose(self.moves.mala.energies.len(), Some(&self.weights.log()));
         Population::new(self.temperature(), self.system.atoms, &self.moves.positions(&kept))
-    }
-
-    fn chain_scalars(&self, acceptance: f64, kt: f64) -> Vec<(String, f64)> {
-        vec![
-            ("smc.acceptance".to_owned(), acceptance),
-            ("smc.step".to_owned(), self.moves.step()),
-            ("smc.median_reduced_energy".to_owned(), quantile(self.moves.energies(), 0.5) / kt),
-        ]
     }
 
     /// Records the particles. The last time, when fewer are wanted, every so-manieth: neighbours are siblings.
     fn record(&mut self) {
-        let n = self.moves.energies().len();
+        let n = self.moves.mala.energies.len();
         let wanted = n.min(self.spec.samples - self.recorded.frames());
         let which: Vec<usize> = (0..wanted).map(|k| k * n / wanted).collect();
-        let energies: Vec<f64> = which.iter().map(|&i| self.moves.energies()[i]).collect();
+        let energies: Vec<f64> = which.iter().map(|&i| self.moves.mala.energies[i]).collect();
         self.parents.extend(which.iter().map(|&i| self.weights.parents[i]));
         self.recorded.take(self.spec.samples, &self.moves.positions(&which), &energies, &[]);
         if self.recorded.frames() == self.spec.samples {
@@ -215,24 +206,16 @@ impl Smc {
 
     /// Moves at the target up to the next recorded frame, or fewer.
     fn sample(&mut self, ctx: &mut Context) -> Result<Progress> {
-        let kt = self.system.kt(self.temperature());
         let left = self.spec.stride - self.done % self.spec.stride;
-        let stretch = (STRETCH / self.moves.energies().len()).max(1).min(left);
-        let (mut acceptance, mut made) = (0.0, 0);
-        while made < stretch {
-            match self.moves.advance(ctx, kt, false) {
-                Ok(p) => acceptance += p / stretch as f64,
-                // What is recorded is a result: the budget decides how much of it there is.
-                Err(Error::BudgetSpent { .. }) => {
-                    self.phase = Phase::Done;
-                    return Ok(self.progress("recording", self.spec.samples, Vec::new()));
-                }
-                Err(e) => return Err(e),
+        let scalars = match self.advance(ctx, left) {
+            Ok(scalars) => scalars,
+            // What is recorded is a result: the budget decides how much of it there is.
+            Err(Error::BudgetSpent { .. }) => {
+                self.phase = Phase::Done;
+                return Ok(self.progress("recording", self.spec.samples, Vec::new()));
             }
-            made += 1;
-            self.done += 1;
-        }
-        let scalars = self.chain_scalars(acceptance, kt);
+            Err(e) => return Err(e),
+        };
         if self.done.is_multiple_of(self.spec.stride) {
             self.record();
         }

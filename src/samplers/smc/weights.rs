@@ -1,7 +1,7 @@
 //! Weights of particles on their way down a ladder, and the ratio of normalising constants that they estimate.
 
 use crate::array::Arrays;
-use crate::diffusion::systematic;
+use crate::diffusion::{factors, systematic};
 use crate::error::{Error, Result};
 use crate::metrics::weights::distinct;
 use crate::samplers::state;
@@ -118,12 +118,6 @@ impl Weights {
             influence: state::f64s(arrays, "weights.influence")?,
         })
     }
-}
-
-/// `exp(change - top)` and the largest finite change `top`; 0 for what is not finite.
-fn factors(change: &[f64]) -> (Vec<f64>, f64) {
-    let top = change.iter().copied().filter(|c| c.is_finite()).fold(f64::NEG_INFINITY, f64::max);
-    (change.iter().map(|c| if c.is_finite() { (c - top).exp() } else { 0.0 }).collect(), top)
 }
 
 #[cfg(test)]

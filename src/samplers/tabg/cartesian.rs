@@ -15,7 +15,7 @@ use crate::flow::tarflow::{Seeds, TarFlow, TarShape, TarTape};
 use crate::flow::{Packing, Weights};
 use crate::geometry::{random_rotation, rotate};
 use crate::lanes::num::Lanes;
-use crate::rng::{Draws, Stream};
+use crate::rng::Stream;
 
 /// `ln sqrt(2 pi)`.
 const LN_SQRT_TAU: f64 = 0.918_938_533_204_672_7;
@@ -38,6 +38,14 @@ fn standard_normal(z: &[f32]) -> f64 {
 fn centre_of(x: &[f32]) -> [f64; 3] {
     let atoms = (x.len() / 3) as f64;
     std::array::from_fn(|c| x.iter().skip(c).step_by(3).map(|x| f64::from(*x)).sum::<f64>() / atoms)
+}
+
+/// Takes the mean position out of each of the rows.
+fn centre(rows: &mut [f32], width: usize) {
+    for row in rows.chunks_exact_mut(width) {
+        let centre = centre_of(row);
+        row.iter_mut().zip(centre.into_iter().cycle()).for_each(|(x, c)| *x -= c as f32);
+    }
 }
 
 /// Log-density of a centre of mass, standard deviation `1/sqrt(atoms)` in each direction.
@@ -75,14 +83,16 @@ impl Cartesian {
         row.iter().zip(centre.into_iter().cycle()).map(move |(x, c)| (f64::from(*x) - c) * scale)
     }
 
-    /// Turned at random, with a random centre of mass.
-    fn augment(&self, row: &mut [f32], draws: &mut Draws) {
-        let rotation = random_rotation(draws);
-        let noise: [f64; 3] = std::array::from_fn(|_| draws.normal() / (self.atoms as f64).sqrt());
-        let wide: Vec<f64> = row.iter().map(|&x| f64::from(x)).collect();
-        for ((x, turned), k) in row.iter_mut().zip(rotate(&rotation, &wide)).zip([0, 1, 2].into_iter().cycle()) {
-            *x = (turned + noise[k]) as f32;
-        }
+    /// Turns rows at random, and gives each a random centre of mass.
+    fn augment(&self, rows: &mut [f32], stream: &Stream) {
+        rows.par_chunks_mut(self.row()).enumerate().for_each(|(i, row)| {
+            let mut draws = stream.at(i as u32);
+            let rotation = random_rotation(&mut draws);
+            let centre: [f64; 3] = std::array::from_fn(|_| draws.normal() / (self.atoms as f64).sqrt());
+            let wide: Vec<f64> = row.iter().map(|&x| f64::from(x)).collect();
+            let moved = rotate(&rotation, &wide).zip(centre.into_iter().cycle());
+            row.iter_mut().zip(moved).for_each(|(x, (turned, centre))| *x = (turned + centre) as f32);
+        });
     }
 
     /// `ln q` of rows as they are (standardised, centre of mass included).
@@ -122,29 +132,22 @@ impl Generator for Cartesian {
     fn rows(&self, w: &Weights<f32>, stream: &Stream, items: &[u32]) -> Vec<f32> {
         let mut rows = self.latent(stream, items);
         self.flow.decode(w, &mut rows, &mut vec![0.0; items.len()]);
-        for row in rows.chunks_exact_mut(self.row()) {
-            let centre = centre_of(row);
-            row.iter_mut().zip([0, 1, 2].into_iter().cycle()).for_each(|(x, k)| *x -= centre[k] as f32);
-        }
+        centre(&mut rows, self.row());
         rows
     }
 
     fn encode(&self, x: &[f64]) -> (Vec<f32>, usize) {
         let mut rows: Vec<f32> = x.iter().map(|x| (x / self.scale) as f32).collect();
-        for row in rows.chunks_exact_mut(self.row()) {
-            let centre = centre_of(row);
-            row.iter_mut().zip([0, 1, 2].into_iter().cycle()).for_each(|(x, k)| *x -= centre[k] as f32);
-        }
+        centre(&mut rows, self.row());
         (rows, 0)
     }
 
     /// At a random orientation and centre of mass, as the flow has seen them in training.
     fn log_q(&self, w: &Weights<f32>, x: &[f64], stream: &Stream) -> Vec<f64> {
-        let width = self.row();
         let (mut rows, _) = self.encode(x);
-        rows.par_chunks_mut(width).enumerate().for_each(|(i, row)| self.augment(row, &mut stream.at(i as u32)));
+        self.augment(&mut rows, stream);
         let log_q = self.log_density(w, &rows);
-        let counted = log_q.iter().zip(rows.chunks_exact(width));
+        let counted = log_q.iter().zip(rows.chunks_exact(self.row()));
         counted.map(|(log_q, row)| log_q - centre_density(centre_of(row), self.atoms) - self.unit()).collect()
     }
 
@@ -152,14 +155,12 @@ impl Generator for Cartesian {
         let width = self.row();
         let n = rows.len() / width;
         let mut x = rows.to_vec();
-        x.par_chunks_mut(width).enumerate().for_each(|(i, row)| self.augment(row, &mut stream.at(i as u32)));
+        self.augment(&mut x, stream);
         let mut log = vec![0.0; n];
         let per = 1.0 / n as f64;
-        let mut tape = std::mem::take(&mut self.tape);
         let seed = |z: &[f32], bar: &mut [f32]| bar.iter_mut().zip(z).for_each(|(bar, z)| *bar = z * per as f32);
         let seeds = Seeds { z: &seed, log_det: -per };
-        self.flow.encode_with_gradient(w, &mut x, &mut log, &seeds, &mut tape, gradient);
-        self.tape = tape;
+        self.flow.encode_with_gradient(w, &mut x, &mut log, &seeds, &mut self.tape, gradient);
         let total: f64 = x.chunks_exact(width).zip(&log).map(|(z, log)| -standard_normal(z) - log).sum();
         Loss { value: total * per, energy: f64::NAN }
     }
@@ -189,9 +190,7 @@ impl Generator for Cartesian {
             let moved = forces[i * width..][..width].iter().zip(centres[i].into_iter().cycle());
             bars.extend(moved.map(|(force, centre)| (per * (slope * force + centre)) as f32));
         }
-        let mut tape = std::mem::take(&mut self.tape);
-        self.flow.decode_reverse(w, &mut used, &mut bars, per, &mut tape, gradient);
-        self.tape = tape;
+        self.flow.decode_reverse(w, &mut used, &mut bars, per, &mut self.tape, gradient);
         Ok(Loss { value: loss, energy: mean })
     }
 }

@@ -5,7 +5,7 @@ use crate::array::{Array, Arrays};
 use crate::energy::Purpose;
 use crate::error::{Error, Result};
 use crate::samplers::md::langevin::Langevin;
-use crate::samplers::md::{check_stable, copies, dynamics};
+use crate::samplers::md::{check_stable, dynamics};
 use crate::samplers::{Context, state};
 use crate::spec::MdDataSpec;
 
@@ -22,8 +22,8 @@ pub struct MdData {
     pub outside: usize,
     /// Frames so far, those outside included.
     pub frames: usize,
-    /// Steps of every walker.
-    steps: usize,
+    /// Steps of every walker so far.
+    pub steps: usize,
 }
 
 impl MdData {
@@ -31,12 +31,6 @@ impl MdData {
     #[must_use]
     pub fn total(spec: &MdDataSpec) -> usize {
         spec.equilibration + spec.samples.div_ceil(spec.walkers) * spec.stride
-    }
-
-    /// Steps so far.
-    #[must_use]
-    pub fn done(&self) -> usize {
-        self.steps
     }
 
     /// A stretch of dynamics at `kt`, with at most `affordable` evaluations; true when it is complete or nothing is
@@ -59,7 +53,7 @@ impl MdData {
             if left == 0 {
                 return Ok(true);
             }
-            let x = copies(system, spec.walkers);
+            let x = system.start.repeat(spec.walkers);
             self.walkers = Langevin::new(x, &kts, &system.masses, (ctx.seed, 0), &mut ctx.energy, purpose)?;
             left -= 1;
         }

@@ -35,29 +35,26 @@ impl InternalModel {
         Self { prior: Prior::new(coordinates.counts()), coordinates, flow: Flow::new(shape), tape: Tape::default() }
     }
 
-    /// Coordinates of a row.
-    #[must_use]
-    pub fn dim(&self) -> usize {
-        self.flow.dim()
-    }
-
     /// Coordinates of a frame.
     fn frame(&self) -> usize {
         3 * self.coordinates.atoms()
     }
 
-    /// Prior draws of the given items of a stream, `[n, dim]`.
-    fn latent(&self, stream: &Stream, items: &[u32]) -> Vec<f32> {
-        let mut z = vec![0.0; items.len() * self.dim()];
-        z.par_chunks_mut(self.dim()).zip(items).for_each(|(z, &item)| self.prior.draw(&mut stream.at(item), z));
+    /// Prior draws of the given items of a stream, `[n, dim]`: those that come `attempt` draws after the first of each.
+    fn latent(&self, stream: &Stream, items: &[u32], attempt: usize) -> Vec<f32> {
+        let mut z = vec![0.0; items.len() * self.row()];
+        z.par_chunks_mut(self.row()).zip(items).for_each(|(z, &item)| {
+            let mut draws = stream.at(item);
+            (0..=attempt).for_each(|_| self.prior.draw(&mut draws, z));
+        });
         z
     }
 
     /// Decodes rows; returns their `ln |dx/du|`.
     fn decode(&self, u: &[f32], x: &mut [f64]) -> Vec<f64> {
-        let rows = u.par_chunks(self.dim()).zip(x.par_chunks_mut(self.frame()));
+        let rows = u.par_chunks(self.row()).zip(x.par_chunks_mut(self.frame()));
         rows.map_init(
-            || (self.coordinates.scratch(), vec![0.0; self.dim()]),
+            || (self.coordinates.scratch(), vec![0.0; self.row()]),
             |(scratch, wide), (u, x)| {
                 wide.iter_mut().zip(u).for_each(|(w, u)| *w = f64::from(*u));
                 self.coordinates.decode(wide, x, scratch)
@@ -66,42 +63,32 @@ impl InternalModel {
         .collect()
     }
 
-    /// Draws of the given items: rows, their frames, `ln q`. A draw that is another stereoisomer is drawn again, further along
+    /// Draws of the given items, and their rows. A draw that is another stereoisomer is drawn again, further along
     /// its item's stream; `ln q` stays as it is, off by the logarithm of the share of right draws.
-    fn drawn(&self, w: &Weights<f32>, stream: &Stream, items: &[u32]) -> (Vec<f32>, Vec<f64>, Vec<f64>) {
-        let (dim, frame) = (self.dim(), self.frame());
-        let mut out = self.attempt(w, stream, items, 0);
+    fn drawn(&self, w: &Weights<f32>, stream: &Stream, items: &[u32]) -> (Vec<f32>, Drawn) {
+        let (dim, frame) = (self.row(), self.frame());
+        let (mut rows, mut drawn) = self.attempt(w, stream, items, 0);
         for attempt in 1..ATTEMPTS {
-            let right = |k: &usize| self.coordinates.right(&out.1[k * frame..][..frame]);
+            let right = |k: &usize| self.coordinates.right(&drawn.x[k * frame..][..frame]);
             let wrong: Vec<usize> = (0..items.len()).filter(|k| !right(k)).collect();
             if wrong.is_empty() {
                 break;
             }
             let again: Vec<u32> = wrong.iter().map(|&k| items[k]).collect();
-            let (u, x, log_q) = self.attempt(w, stream, &again, attempt);
+            let (u, new) = self.attempt(w, stream, &again, attempt);
             for (i, k) in wrong.into_iter().enumerate() {
-                out.0[k * dim..][..dim].copy_from_slice(&u[i * dim..][..dim]);
-                out.1[k * frame..][..frame].copy_from_slice(&x[i * frame..][..frame]);
-                out.2[k] = log_q[i];
+                rows[k * dim..][..dim].copy_from_slice(&u[i * dim..][..dim]);
+                drawn.x[k * frame..][..frame].copy_from_slice(&new.x[i * frame..][..frame]);
+                drawn.log_q[k] = new.log_q[i];
             }
         }
-        out
+        (rows, drawn)
     }
 
-    /// The draws that come `attempt` draws after the first of each item.
-    fn attempt(
-        &self,
-        w: &Weights<f32>,
-        stream: &Stream,
-        items: &[u32],
-        attempt: usize,
-    ) -> (Vec<f32>, Vec<f64>, Vec<f64>) {
-        let mut u = vec![0.0; items.len() * self.dim()];
-        u.par_chunks_mut(self.dim()).zip(items).for_each(|(z, &item)| {
-            let mut draws = stream.at(item);
-            (0..=attempt).for_each(|_| self.prior.draw(&mut draws, z));
-        });
-        let mut log_q: Vec<f64> = u.par_chunks(self.dim()).map(|z| self.prior.log_density(z)).collect();
+    /// [`InternalModel::drawn`] at one attempt, whatever comes.
+    fn attempt(&self, w: &Weights<f32>, stream: &Stream, items: &[u32], attempt: usize) -> (Vec<f32>, Drawn) {
+        let mut u = self.latent(stream, items, attempt);
+        let mut log_q: Vec<f64> = u.par_chunks(self.row()).map(|z| self.prior.log_density(z)).collect();
         let mut log_det = vec![0.0; items.len()];
         self.flow.apply(Toward::Data, w, &mut u, &mut log_det);
         let mut x = vec![0.0; items.len() * self.frame()];
@@ -109,7 +96,7 @@ impl InternalModel {
         for ((q, flow), decoded) in log_q.iter_mut().zip(log_det).zip(decoded) {
             *q -= flow + decoded;
         }
-        (u, x, log_q)
+        (u, Drawn { x, log_q })
     }
 
     /// Rows of frames; `None` for those outside the flow's support.
@@ -117,7 +104,7 @@ impl InternalModel {
         let frames = x.par_chunks(self.frame()).map_init(
             || self.coordinates.scratch(),
             |scratch, x| {
-                let mut u = vec![0.0; self.dim()];
+                let mut u = vec![0.0; self.row()];
                 let inside = self.coordinates.encode(x, &mut u, scratch).is_some();
                 inside.then(|| u.iter().map(|u| *u as f32).collect())
             },
@@ -129,7 +116,7 @@ impl InternalModel {
     #[must_use]
     pub fn log_density(&self, w: &Weights<f32>, rows: &[f32]) -> Vec<f64> {
         let mut z = rows.to_vec();
-        let mut log_q = vec![0.0; rows.len() / self.dim()];
+        let mut log_q = vec![0.0; rows.len() / self.row()];
         self.flow.apply(Toward::Prior, w, &mut z, &mut log_q);
         self.finish_density(rows, &z, &mut log_q);
         log_q
@@ -137,7 +124,7 @@ impl InternalModel {
 
     /// Adds prior and coordinates to the flow's log-determinants.
     fn finish_density(&self, rows: &[f32], z: &[f32], log_q: &mut [f64]) {
-        let dim = self.dim();
+        let dim = self.row();
         let parts = log_q.par_iter_mut().zip(rows.par_chunks(dim)).zip(z.par_chunks(dim));
         parts.for_each_init(
             || (self.coordinates.scratch(), vec![0.0; dim]),
@@ -157,21 +144,19 @@ impl Generator for InternalModel {
     /// Shifts in turns, and the columns that they are added to.
     fn architecture(&self) -> Arrays {
         let Shape { shifts, shifted, .. } = &self.flow.shape;
-        let shifted = shifted.iter().map(|&i| i as i64).collect();
-        [
+        let columns = shifted.iter().map(|&i| i as i64).collect();
+        Arrays::from([
             ("flow.shifts".to_owned(), Array::f64(&[shifts.len()], shifts.clone())),
-            ("flow.shifted".to_owned(), Array::i64(&[self.flow.shape.shifted.len()], shifted)),
-        ]
-        .into()
+            ("flow.shifted".to_owned(), Array::i64(&[shifted.len()], columns)),
+        ])
     }
 
     fn row(&self) -> usize {
-        self.dim()
+        self.flow.dim()
     }
 
     fn draw(&self, w: &Weights<f32>, stream: &Stream, items: &[u32]) -> Drawn {
-        let (_, x, log_q) = self.drawn(w, stream, items);
-        Drawn { x, log_q }
+        self.drawn(w, stream, items).1
     }
 
     fn rows(&self, w: &Weights<f32>, stream: &Stream, items: &[u32]) -> Vec<f32> {
@@ -193,32 +178,30 @@ impl Generator for InternalModel {
     }
 
     fn forward_kl(&mut self, w: &Weights<f32>, rows: &[f32], _: &Stream, gradient: &mut [Lanes<f32>]) -> Loss {
-        let dim = self.dim();
+        let dim = self.row();
         let n = rows.len() / dim;
-        let mut tape = std::mem::take(&mut self.tape);
         let mut total = 0.0;
         for rows in rows.chunks(CHUNK * dim) {
             let mut z = rows.to_vec();
             let mut log_q = vec![0.0; rows.len() / dim];
-            self.flow.record(Toward::Prior, w, &mut z, &mut log_q, &mut tape);
+            self.flow.record(Toward::Prior, w, &mut z, &mut log_q, &mut self.tape);
             self.finish_density(rows, &z, &mut log_q);
             total -= log_q.iter().sum::<f64>();
             let mut bar = vec![0.0; z.len()];
             let factor = -1.0 / n as f64;
             z.par_chunks(dim).zip(bar.par_chunks_mut(dim)).for_each(|(z, bar)| self.prior.gradient(z, factor, bar));
-            self.flow.reverse(Toward::Prior, w, &mut tape, &mut bar, &vec![factor as f32; log_q.len()], gradient);
+            let log_bar = vec![factor as f32; log_q.len()];
+            self.flow.reverse(Toward::Prior, w, &mut self.tape, &mut bar, &log_bar, gradient);
         }
-        self.tape = tape;
         Loss { value: total / n as f64, energy: f64::NAN }
     }
 
     fn reverse_kl(&mut self, w: &Weights<f32>, batch: Batch<'_>, gradient: &mut [Lanes<f32>]) -> Result<Loss> {
         let Batch { stream, items, energy, kt, drop } = batch;
-        let (n, dim, frame) = (items.len(), self.dim(), self.frame());
-        let mut tape = std::mem::take(&mut self.tape);
-        let mut u = self.latent(stream, items);
+        let (n, dim, frame) = (items.len(), self.row(), self.frame());
+        let mut u = self.latent(stream, items, 0);
         let mut log_det = vec![0.0; n];
-        self.flow.record(Toward::Data, w, &mut u, &mut log_det, &mut tape);
+        self.flow.record(Toward::Data, w, &mut u, &mut log_det, &mut self.tape);
         let mut x = vec![0.0; n * frame];
         let decoded = self.decode(&u, &mut x);
         let (mut energies, mut forces) = (vec![0.0; n], vec![0.0; x.len()]);
@@ -248,8 +231,7 @@ impl Generator for InternalModel {
                 bar.iter_mut().zip(wide_bar).for_each(|(bar, wide)| *bar = *wide as f32);
             },
         );
-        self.flow.reverse(Toward::Data, w, &mut tape, &mut bar, &log_bar, gradient);
-        self.tape = tape;
+        self.flow.reverse(Toward::Data, w, &mut self.tape, &mut bar, &log_bar, gradient);
         Ok(Loss { value: loss, energy: mean })
     }
 }

@@ -15,7 +15,6 @@
 //! | [`trainer`] | parameters and optimiser |
 //! | [`data`] | molecular dynamics as training data |
 //! | [`passes`] | passes over it in random order |
-//! | `phase` | what a run is doing, as checkpoints have it |
 //! | [`sampler`] | one phase after the other |
 
 pub mod cartesian;
@@ -24,13 +23,11 @@ pub mod energy;
 pub mod generator;
 pub mod internal;
 pub mod passes;
-mod phase;
 pub mod rates;
 pub mod sampler;
 pub mod trainer;
 pub mod weights;
 
-use super::{Context, Sampler};
 use crate::error::{Error, Result};
 use crate::flow::tarflow::TarShape;
 use crate::flow::{Coordinates, Shape};
@@ -44,22 +41,6 @@ pub use sampler::TaBg;
 
 /// Prefix of a flow's parameters in `weights.safetensors`.
 pub(super) const PREFIX: &str = "flow.";
-
-/// TA-BG on internal coordinates.
-///
-/// # Errors
-/// When the system has no internal coordinates or the ladder does not lead down to the target.
-pub fn build_internal(spec: &TabgIcSpec, ctx: &Context) -> Result<Box<dyn Sampler>> {
-    Ok(Box::new(TaBg::new("tabg-ic", spec, ctx, internal_model(spec, &ctx.system)?)?))
-}
-
-/// TA-BG on Cartesian coordinates.
-///
-/// # Errors
-/// When the flow's sizes do not fit or the ladder does not lead down to the target.
-pub fn build_cartesian(spec: &TabgCartSpec, ctx: &Context) -> Result<Box<dyn Sampler>> {
-    Ok(Box::new(TaBg::new("tabg-cart", spec, ctx, cartesian_model(spec, &ctx.system)?)?))
-}
 
 /// A flow on internal coordinates, without parameters.
 pub(super) fn internal_model(spec: &TabgIcSpec, system: &System) -> Result<Box<dyn Generator>> {

@@ -6,17 +6,16 @@ use super::data::MdData;
 use super::energy::cut;
 use super::generator::{Batch, Drawn, Generator};
 use super::passes::Passes;
-use super::phase::{PHASES, Phase};
 use super::trainer::{Pace, Trainer};
 use super::{rates, weights};
 use crate::array::{Array, Arrays};
 use crate::energy::{Metered, Purpose};
 use crate::error::{Error, Result};
 use crate::flow::Weights;
-use crate::metrics::weights::{clip, log_mean_exp};
+use crate::metrics::weights::{clip, distinct, log_mean_exp};
 use crate::rng::{self, Stream};
 use crate::samplers::{Context, Population, Progress, Sampler, Samples, falling, state};
-use crate::spec::{Flow, Start, TabgSpec};
+use crate::spec::{Flow, ForwardKlSpec, StageSpec, Start, TabgSpec};
 use crate::systems::System;
 
 /// Rows per call of [`Sampler::step`] in training, and draws per call: below a second each.
@@ -24,6 +23,29 @@ const ROWS: usize = 2_048;
 const DRAWS: usize = 4_032;
 /// Salts of random streams: draws of stage k have salt k.
 const FINAL_SALT: u64 = 1 << 40;
+
+/// A part of a run, and what its counter counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Molecular dynamics for the forward KL; counts steps.
+    Data,
+    /// Training at the first temperature; counts steps.
+    Start,
+    /// Drawing and weighting; counts draws.
+    Fill,
+    /// Resampled rows are made again; counts rows.
+    Gather,
+    /// Training on them; counts steps.
+    Train,
+    /// Drawing and weighting the result; counts draws.
+    Sample,
+    /// The result is complete.
+    Done,
+}
+
+/// In the order of their numbers in checkpoints.
+const PHASES: [Phase; 7] =
+    [Phase::Data, Phase::Start, Phase::Fill, Phase::Gather, Phase::Train, Phase::Sample, Phase::Done];
 
 /// TA-BG as a resumable sampler, whatever its flow.
 pub struct TaBg<F: Flow> {
@@ -134,11 +156,9 @@ impl<F: Flow> TaBg<F> {
         let kt = self.system.kt(self.temperatures[0]);
         let affordable = self.affordable(&ctx.energy, usize::MAX);
         let complete = self.data.advance(&self.spec.data, self.model.as_ref(), ctx, kt, affordable)?;
-        self.done = self.data.done();
-        let mut scalars = vec![];
-        if complete {
-            scalars = vec![("data.frames", self.data.frames as f64), ("data.outside", self.data.outside as f64)];
-        }
+        self.done = self.data.steps;
+        let numbers = [("data.frames", self.data.frames as f64), ("data.outside", self.data.outside as f64)];
+        let scalars = if complete { numbers.to_vec() } else { vec![] };
         let report = self.progress("molecular dynamics", MdData::total(&self.spec.data), scalars);
         if complete {
             self.rows = self.data.take()?;
@@ -151,25 +171,13 @@ impl<F: Flow> TaBg<F> {
     fn start(&mut self, ctx: &mut Context) -> Result<Progress> {
         let (report, complete) = match self.spec.start {
             Start::ReverseKl => self.reverse_kl(ctx)?,
-            Start::ForwardKl => {
-                let spec = self.spec.forward_kl.clone();
-                let pace = |step| rates::cosine(spec.learning_rate, step, spec.steps);
-                let report = self.likelihood(ctx.seed, spec.batch, spec.steps, &pace)?;
-                (report, self.done == spec.steps)
-            }
+            Start::ForwardKl => self.likelihood(ctx.seed, &self.spec.forward_kl.clone())?,
         };
         if complete {
             self.trainer.restart();
             self.next_stage(0);
         }
         Ok(report)
-    }
-
-    /// Temperature of a step of reverse KL.
-    fn heat(&self, step: usize) -> f64 {
-        let first = self.temperatures[0];
-        let hot = self.spec.reverse_kl.hot_start.as_ref();
-        hot.map_or(first, |hot| rates::cooled(hot.temperature, first, step, hot.steps))
     }
 
     /// Some steps of reverse KL; true when it is complete or the budget is spent.
@@ -186,7 +194,9 @@ impl<F: Flow> TaBg<F> {
             self.trainer.begin(self.model.packing());
             let stream = Stream::new(ctx.seed, rng::Purpose::TrainNoise, self.done as u64);
             let items: Vec<u32> = (0..n as u32).collect();
-            let (kt, drop) = (self.system.kt(self.heat(self.done)), spec.drop.min(n / 2));
+            let (first, hot) = (self.temperatures[0], spec.hot_start.as_ref());
+            let temperature = hot.map_or(first, |hot| rates::cooled(hot.temperature, first, self.done, hot.steps));
+            let (kt, drop) = (self.system.kt(temperature), spec.drop.min(n / 2));
             let batch = Batch { stream: &stream, items: &items, energy: &mut ctx.energy, kt, drop };
             let Trainer { weights, gradient, .. } = &mut self.trainer;
             let found = self.model.reverse_kl(weights, batch, gradient)?;
@@ -195,7 +205,7 @@ impl<F: Flow> TaBg<F> {
             (loss, energy, steps) = (loss + found.value, energy + found.energy, steps + 1.0);
             self.done += 1;
         }
-        let mut scalars = vec![("train.skipped", self.trainer.skipped() as f64)];
+        let mut scalars = vec![("train.skipped", self.trainer.skipped[0] as f64)];
         if steps > 0.0 {
             scalars.extend([
                 ("loss.reverse_kl", loss / steps),
@@ -209,7 +219,7 @@ impl<F: Flow> TaBg<F> {
         Ok((self.progress("reverse KL", spec.steps, scalars), spent || self.done == spec.steps))
     }
 
-    /// Draws from the flow and weights to `temperature`.
+    /// Draws from the flow with energies, and log-weights to `temperature`.
     fn weighted(
         &self,
         energy: &mut Metered,
@@ -217,7 +227,7 @@ impl<F: Flow> TaBg<F> {
         stream: &Stream,
         items: std::ops::Range<usize>,
         temperature: f64,
-    ) -> Result<Weighted> {
+    ) -> Result<(Drawn, Vec<f64>, Vec<f64>)> {
         let items: Vec<u32> = items.map(|i| i as u32).collect();
         let drawn = self.model.draw(&self.trainer.weights, stream, &items);
         let (mut energies, mut forces) = (vec![0.0; items.len()], vec![0.0; drawn.x.len()]);
@@ -227,7 +237,7 @@ impl<F: Flow> TaBg<F> {
             if w.is_finite() { w } else { f64::NEG_INFINITY }
         });
         let log_w = log_w.collect();
-        Ok(Weighted { drawn, energies, log_w })
+        Ok((drawn, energies, log_w))
     }
 
     /// Draws of stage `salt`, or of the result.
@@ -243,9 +253,9 @@ impl<F: Flow> TaBg<F> {
             let stream = Self::draws_of(ctx.seed, self.stage as u64);
             let to = self.temperatures[self.stage + 1];
             let items = self.done..self.done + n;
-            let new = self.weighted(&mut ctx.energy, Purpose::Annealing, &stream, items, to)?;
-            self.log_w.extend(new.log_w);
-            self.energies.extend(new.energies);
+            let (_, energies, log_w) = self.weighted(&mut ctx.energy, Purpose::Annealing, &stream, items, to)?;
+            self.log_w.extend(log_w);
+            self.energies.extend(energies);
             self.done += n;
         }
         let spent = n < wanted;
@@ -294,21 +304,20 @@ impl<F: Flow> TaBg<F> {
         let uniforms = (0..spec.buffer).map(|i| stream.at(i as u32).uniform());
         self.chosen = weights::resample(&log_w, uniforms).into_iter().map(|i| kept[i]).collect();
         self.chosen.sort_unstable();
-        let mut distinct = self.chosen.clone();
-        distinct.dedup();
+        let distinct = distinct(&self.chosen) as f64;
         // Draws are a function of their number.
         let items: Vec<u32> = Population::choose(kept.len(), Some(&log_w)).iter().map(|&i| kept[i] as u32).collect();
         let draws = Self::draws_of(seed, self.stage as u64);
         let positions = self.model.draw(&self.trainer.weights, &draws, &items).x;
         let population = Population::new(self.temperatures[self.stage + 1], self.system.atoms, &positions);
         (self.log_w, self.energies) = (Vec::new(), Vec::new());
-        let passes = (spec.steps * spec.batch.min(spec.buffer)) as f64 / distinct.len() as f64;
+        let passes = (spec.steps * spec.batch.min(spec.buffer)) as f64 / distinct;
         scalars.extend([
             ("anneal.ess", ess),
             ("anneal.ess_unclipped", raw),
             ("anneal.clipped", clipped as f64),
             ("anneal.dropped", (drawn - kept.len()) as f64),
-            ("anneal.distinct", distinct.len() as f64),
+            ("anneal.distinct", distinct),
             // How often training sees each of them: after ten or twenty times it has learnt them by heart.
             ("anneal.passes", passes),
             ("anneal.log_z", log_z),
@@ -338,20 +347,19 @@ impl<F: Flow> TaBg<F> {
     }
 
     fn train(&mut self, ctx: &Context) -> Result<Progress> {
-        let spec = self.spec.anneal.clone();
-        let pace = |step| rates::cosine(spec.learning_rate, step, spec.steps);
-        let report = self.likelihood(ctx.seed, spec.batch, spec.steps, &pace)?;
-        if self.done == spec.steps {
+        let StageSpec { steps, batch, learning_rate, .. } = self.spec.anneal;
+        let (report, complete) = self.likelihood(ctx.seed, &ForwardKlSpec { steps, batch, learning_rate })?;
+        if complete {
             self.next_stage(self.stage + 1);
         }
         Ok(report)
     }
 
-    /// Some steps of maximum likelihood on the rows, pass after pass in random order.
-    fn likelihood(&mut self, seed: u64, batch: usize, total: usize, rate: &dyn Fn(usize) -> f64) -> Result<Progress> {
-        let dim = self.model.row();
+    /// Some steps of maximum likelihood on the rows, pass after pass in random order; true when it is complete.
+    fn likelihood(&mut self, seed: u64, spec: &ForwardKlSpec) -> Result<(Progress, bool)> {
+        let (dim, total) = (self.model.row(), spec.steps);
         let available = self.rows.len() / dim;
-        let batch = batch.min(available);
+        let batch = spec.batch.min(available);
         let until = total.min(self.done + (ROWS / batch).max(1));
         let (mut loss, mut norm, mut steps) = (0.0, 0.0, 0.0);
         // The start has a stage number of its own.
@@ -363,28 +371,29 @@ impl<F: Flow> TaBg<F> {
             let Trainer { weights, gradient, .. } = &mut self.trainer;
             let turn = Stream::new(seed, rng::Purpose::Rotation, ((stage as u64) << 40) | self.done as u64);
             let found = self.model.forward_kl(weights, &rows, &turn, gradient);
-            let pace = Pace { rate: rate(self.done), decay: 0.0, clip: f64::INFINITY };
-            norm += self.trainer.finish(found.value, pace)?;
+            let rate = rates::cosine(spec.learning_rate, self.done, total);
+            norm += self.trainer.finish(found.value, Pace { rate, decay: 0.0, clip: f64::INFINITY })?;
             (loss, steps) = (loss + found.value, steps + 1.0);
             self.done += 1;
         }
         let scalars = vec![
             ("loss.forward_kl", loss / steps),
             ("train.grad_norm", norm / steps),
-            ("train.skipped", self.trainer.skipped() as f64),
+            ("train.skipped", self.trainer.skipped[0] as f64),
         ];
-        Ok(self.progress("forward KL", total, scalars))
+        Ok((self.progress("forward KL", total, scalars), self.done == total))
     }
 
     fn sample(&mut self, ctx: &mut Context) -> Result<Progress> {
         let (total, target) = (self.spec.samples, self.system.temperature);
         let until = total.min(self.done + DRAWS);
         let stream = Self::draws_of(ctx.seed, FINAL_SALT);
-        let new = self.weighted(&mut ctx.energy, Purpose::Sampling, &stream, self.done..until, target)?;
-        self.positions.extend(new.drawn.x);
-        self.energies.extend(new.energies);
-        self.log_q.extend(new.drawn.log_q);
-        self.log_w.extend(new.log_w);
+        let items = self.done..until;
+        let (drawn, energies, log_w) = self.weighted(&mut ctx.energy, Purpose::Sampling, &stream, items, target)?;
+        self.positions.extend(drawn.x);
+        self.energies.extend(energies);
+        self.log_q.extend(drawn.log_q);
+        self.log_w.extend(log_w);
         self.done = until;
         if until < total {
             return Ok(self.progress("samples", total, vec![]));
@@ -402,13 +411,6 @@ impl<F: Flow> TaBg<F> {
         self.enter(Phase::Done);
         Ok(Progress { finished: true, ..report })
     }
-}
-
-/// Draws with energies and log-weights.
-struct Weighted {
-    drawn: Drawn,
-    energies: Vec<f64>,
-    log_w: Vec<f64>,
 }
 
 impl<F: Flow> Sampler for TaBg<F> {
@@ -432,14 +434,10 @@ impl<F: Flow> Sampler for TaBg<F> {
         self.data.save(&mut arrays);
         arrays.insert("chosen".into(), state::integers(&self.chosen));
         arrays.insert("rows".into(), Array::f32(&[self.rows.len()], self.rows.clone()));
-        for (name, values) in [
-            ("log_w", &self.log_w),
-            ("positions", &self.positions),
-            ("energies", &self.energies),
-            ("log_q", &self.log_q),
-        ] {
-            arrays.insert(name.into(), state::floats(values));
-        }
+        arrays.insert("log_w".into(), state::floats(&self.log_w));
+        arrays.insert("positions".into(), state::floats(&self.positions));
+        arrays.insert("energies".into(), state::floats(&self.energies));
+        arrays.insert("log_q".into(), state::floats(&self.log_q));
         Ok(arrays)
     }
 
@@ -464,18 +462,17 @@ impl<F: Flow> Sampler for TaBg<F> {
             return Err(Error::Internal(format!("{}: samples asked for before they are drawn", self.name)));
         }
         let n = self.energies.len();
-        Ok([
+        Ok(Samples::from([
             ("positions".to_owned(), Array::f64(&[n, self.system.atoms, 3], self.positions.clone())),
             ("energy".to_owned(), Array::f64(&[n], self.energies.clone())),
             ("log_q".to_owned(), Array::f64(&[n], self.log_q.clone())),
             ("log_weight".to_owned(), Array::f64(&[n], self.log_w.clone())),
-        ]
-        .into())
+        ]))
     }
 
     fn weights(&self) -> Option<Arrays> {
         let wide = Weights::to_arrays(self.model.packing(), &self.trainer.weights.packed, super::PREFIX);
-        let narrow = |a: Array| Array::f32(&a.shape.clone(), a.to_f64().iter().map(|w| *w as f32).collect());
+        let narrow = |wide: Array| Array::f32(&wide.shape, wide.to_f32());
         Some(wide.into_iter().map(|(name, array)| (name, narrow(array))).chain(self.model.architecture()).collect())
     }
 }

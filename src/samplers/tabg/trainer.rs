@@ -31,7 +31,7 @@ pub struct Trainer {
     pub gradient: Vec<Lanes<f32>>,
     adam: PackedAdam<f32>,
     /// Steps skipped because loss or gradient was not finite: in all, and in a row.
-    skipped: [u64; 2],
+    pub skipped: [u64; 2],
 }
 
 impl Trainer {
@@ -80,12 +80,6 @@ impl Trainer {
     /// Forgets the optimiser's state.
     pub fn restart(&mut self) {
         self.adam = PackedAdam::new(self.gradient.len());
-    }
-
-    /// Steps skipped so far.
-    #[must_use]
-    pub fn skipped(&self) -> u64 {
-        self.skipped[0]
     }
 
     /// Saves into `arrays`.

@@ -11,7 +11,8 @@ use crate::energy::Potential;
 use crate::energy::forcefield::params::{Angle, Bond, ForceField, Torsion};
 use crate::energy::forcefield::{Biased, Engine};
 use crate::samplers::md::{Md, Taken};
-use crate::samplers::{Context, Sampler, smc};
+use crate::samplers::smc::Smc;
+use crate::samplers::{Context, Sampler};
 use crate::spec::{BiasSpec, InitialSpec, Integrator, Ladder, Precision, SmcSpec};
 use crate::systems::dihedrals::dihedral;
 use crate::systems::topology::{Atom, Residue};
@@ -73,6 +74,17 @@ fn spec() -> InitialSpec {
     }
 }
 
+/// Energies and forces at `x [n, 5, 3]`.
+fn evaluated(potential: &dyn Potential, x: &[f64]) -> (Vec<f64>, Vec<f64>) {
+    let (mut e, mut f) = (vec![0.0; x.len() / 15], vec![0.0; x.len()]);
+    potential.energy_forces(x, &mut e, &mut f);
+    (e, f)
+}
+
+fn near(a: &[f64], b: &[f64]) -> bool {
+    a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-10 * (1.0 + b.abs()))
+}
+
 /// Runs to the end; gives what was recorded one step before it, the frames, and numbers of the last step.
 fn run(md: &mut Md, ctx: &mut Context) -> (Vec<f64>, Taken, Vec<(String, f64)>) {
     let mut before = Vec::new();
@@ -109,11 +121,8 @@ fn reweighted_populations_are_exact() {
     assert!((mean - exact).abs() < 4.0 * error, "{mean} +- {error}, exact {exact}");
     assert!((raw - exact).abs() > 8.0 * raw_error, "biased: {raw} +- {raw_error}, exact {exact}");
 
-    let n = taken.energies.len();
-    assert_eq!((n, taken.origin.len()), (spec.samples, spec.samples));
-    let (mut e, mut f) = (vec![0.0; n], vec![0.0; taken.x.len()]);
-    ctx.system.potential().energy_forces(&taken.x, &mut e, &mut f);
-    let near = |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-10 * (1.0 + b.abs()));
+    assert_eq!((taken.energies.len(), taken.origin.len()), (spec.samples, spec.samples));
+    let (e, f) = evaluated(&*ctx.system.potential(), &taken.x);
     assert!(near(&taken.energies, &e) && near(&taken.forces, &f));
     // A frame is one of the walker that its number says: copies of it are beside one another, others are not it.
     let first = biased.len() / 15;
@@ -132,18 +141,13 @@ fn reweighted_populations_are_exact() {
 fn grown_without_an_evaluation() {
     let ctx = context(NAMES);
     let mut biasing = Biasing::new(&spec(), &ctx.system, 1.0).unwrap().unwrap();
-    let n = 6;
-    let x: Vec<f64> = (0..15 * n).map(|k| ctx.system.start[k % 15] + 0.2 * (k as f64).sin()).collect();
-    let (mut e, mut f) = (vec![0.0; n], vec![0.0; x.len()]);
-    ctx.system.potential().energy_forces(&x, &mut e, &mut f);
+    let x: Vec<f64> = (0..15 * 6).map(|k| ctx.system.start[k % 15] + 0.2 * (k as f64).sin()).collect();
+    let (mut e, mut f) = evaluated(&*ctx.system.potential(), &x);
     let plain = e.clone();
     for _ in 0..30 {
         biasing.grow(&x, &mut e, &mut f);
     }
-    let (mut want, mut forces) = (vec![0.0; n], vec![0.0; x.len()]);
-    let biased = Biased::new(ctx.system.potential(), Arc::clone(biasing.bias()));
-    biased.energy_forces(&x, &mut want, &mut forces);
-    let near = |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-10 * (1.0 + b.abs()));
+    let (want, forces) = evaluated(&Biased::new(ctx.system.potential(), Arc::clone(&biasing.bias)), &x);
     assert!(near(&e, &want) && near(&f, &forces));
     // 30 hills of 0.05 kT at each place, lowered by no more than a factor of two.
     assert!(e.iter().zip(&plain).all(|(e, plain)| e - plain > 0.75), "{e:?} {plain:?}");
@@ -202,7 +206,7 @@ fn annealed_from_biased_frames() {
         moves: 30,
         ..SmcSpec::default()
     };
-    let mut smc = smc::build(&spec, &ctx).unwrap();
+    let mut smc = Smc::new(&spec, &ctx).unwrap();
     let mut recorded = false;
     loop {
         let step = smc.step(&mut ctx).unwrap();

@@ -78,9 +78,8 @@ impl Path {
     pub(super) fn finish(&mut self, reduced: &[f64]) -> (Vec<f64>, PathEnd) {
         self.level = reduced.iter().map(|u| -u).collect();
         let weights = self.weights();
-        let mut end = self.clone();
-        end.account(&weights);
-        let end = PathEnd { ess: ess(&weights), log_z: end.log_z[0], error: end.log_z[1].sqrt() };
+        let [log_z, variance] = self.accounted(&weights);
+        let end = PathEnd { ess: ess(&weights), log_z, error: variance.sqrt() };
         (weights, end)
     }
 
@@ -91,16 +90,17 @@ impl Path {
 
     /// Keeps some of the particles; their weights so far are used up.
     pub(super) fn select(&mut self, log_weight: &[f64], kept: &[usize]) {
-        self.account(log_weight);
+        self.log_z = self.accounted(log_weight);
         for values in [&mut self.log_ratio, &mut self.level] {
             *values = kept.iter().map(|&i| values[i]).collect();
         }
         self.used = self.level.iter().zip(&self.log_ratio).map(|(l, r)| l + r).collect();
     }
 
-    fn account(&mut self, log_weight: &[f64]) {
-        self.log_z[0] += log_mean_exp(log_weight);
-        self.log_z[1] += (1.0 / ess(log_weight) - 1.0) / log_weight.len() as f64;
+    /// `ln Z` and its variance with what particles of these weights add.
+    fn accounted(&self, log_weight: &[f64]) -> [f64; 2] {
+        let variance = (1.0 / ess(log_weight) - 1.0) / log_weight.len() as f64;
+        [self.log_z[0] + log_mean_exp(log_weight), self.log_z[1] + variance]
     }
 
     pub(super) fn save(&self, arrays: &mut Arrays) {

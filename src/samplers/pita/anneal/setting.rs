@@ -6,7 +6,7 @@ use crate::geometry::centre;
 use crate::nn::{Backbone, Batch, EnergyOut};
 use crate::rng::{Purpose, Stream};
 use crate::samplers::pita::loss::Pair;
-use crate::spec::{AnnealSpec, Weights};
+use crate::spec::{AnnealSpec, PitaSpec, Weights};
 
 /// Particles that a network call takes at once (results do not depend on it).
 const CHUNK: usize = 512;
@@ -33,24 +33,13 @@ pub(crate) struct Setting<'a> {
     pub rung: u64,
     /// Number of the first particle.
     pub first: usize,
-    /// The rung before, where there is one.
-    pub guide: Option<Guide>,
+    /// Conditioning temperatures of the rung before and of the next, where there is one before.
+    pub guide: Option<(f64, f64)>,
 }
 
-/// What scores of the next temperature are extrapolated by.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Guide {
-    /// Conditioning temperature of the rung before.
-    pub hotter: f64,
-    /// How far beyond this rung the next one lies, in units of the distance from the rung before.
-    pub beyond: f64,
-}
-
-impl Guide {
-    /// By the betas of the rung before, of this one, and of the next.
-    pub(crate) fn new(hotter: f64, own: f64, next: f64) -> Self {
-        Self { hotter, beyond: (next - own) / (own - hotter) }
-    }
+/// `T_0/T_k`, rounded to two digits as the reference does.
+pub(crate) fn beta(temperatures: &[f64], rung: usize) -> f64 {
+    (temperatures[0] / temperatures[rung] * 100.0).round() / 100.0
 }
 
 /// Squares of what moved a particle in one step.
@@ -73,9 +62,45 @@ impl Moved {
     }
 }
 
-impl Setting<'_> {
+impl<'a> Setting<'a> {
+    /// From a rung of a ladder to the next.
+    pub(crate) fn new(
+        spec: &'a PitaSpec,
+        (temperatures, rung): (&[f64], usize),
+        (net, params): (&'a dyn Backbone, Pair<&'a [f64]>),
+        variance: f64,
+        seed: u64,
+    ) -> Self {
+        let beta = |rung| beta(temperatures, rung);
+        Self {
+            net,
+            params,
+            beta: beta(rung),
+            gamma: Gamma::new(spec.anneal.gamma, temperatures[rung] / temperatures[rung + 1]),
+            schedule: Elucidating::new(spec.train.sigma_min, spec.train.sigma_max),
+            variance,
+            spec: &spec.anneal,
+            seed,
+            rung: rung as u64,
+            first: 0,
+            guide: (rung > 0).then(|| (beta(rung - 1), beta(rung + 1))),
+        }
+    }
+
     pub(super) fn stream(&self, purpose: Purpose, step: usize) -> Stream {
         Stream::new(self.seed, purpose, (self.rung << 32) | step as u64)
+    }
+
+    /// Centred noise of some width for `n` particles.
+    pub(super) fn noise(&self, step: usize, n: usize, width: f64) -> Vec<f64> {
+        let (dim, stream) = (self.net.dim(), self.stream(Purpose::Anneal, step));
+        let mut z = Vec::with_capacity(n * dim);
+        for i in 0..n {
+            let mut draws = stream.at((self.first + i) as u32);
+            z.extend((0..dim).map(|_| width * draws.normal()));
+        }
+        centre(&mut z, dim / 3);
+        z
     }
 
     /// The first step without weights.
@@ -88,35 +113,28 @@ impl Setting<'_> {
         1.0 - k as f64 / self.spec.steps as f64
     }
 
-    /// Calls `f` on chunks of a population.
-    fn chunks(&self, x: &[f64], h: f64, mut f: impl FnMut(Batch<'_>) -> Result<()>) -> Result<()> {
+    /// What `f` makes of chunks of a population.
+    fn chunks<R>(&self, x: &[f64], h: f64, mut f: impl FnMut(Batch<'_>) -> Result<R>) -> Result<Vec<R>> {
         let dim = self.net.dim();
-        for part in x.chunks(CHUNK * dim) {
+        let each = |part: &[f64]| {
             let n = part.len() / dim;
-            f(Batch { h: &vec![h; n], beta: &vec![self.beta; n], x: part })?;
-        }
-        Ok(())
+            f(Batch { h: &vec![h; n], beta: &vec![self.beta; n], x: part })
+        };
+        x.chunks(CHUNK * dim).map(each).collect()
     }
 
     /// Energy head on a population at variance `h`.
     pub(super) fn energy(&self, x: &[f64], h: f64) -> Result<EnergyOut> {
         let mut all = EnergyOut::default();
-        self.chunks(x, h, |at| {
-            all.append(self.net.energy(self.params.energy, at)?);
-            Ok(())
-        })?;
+        let parts = self.chunks(x, h, |at| self.net.energy(self.params.energy, at))?;
+        parts.into_iter().for_each(|part| all.append(part));
         centre(&mut all.grad, self.net.dim() / 3);
         Ok(all)
     }
 
     /// `U` alone.
     pub(super) fn energy_value(&self, x: &[f64], h: f64) -> Result<Vec<f64>> {
-        let mut u = Vec::new();
-        self.chunks(x, h, |at| {
-            u.extend(self.net.energy_value(self.params.energy, at)?);
-            Ok(())
-        })?;
-        Ok(u)
+        Ok(self.chunks(x, h, |at| self.net.energy_value(self.params.energy, at))?.concat())
     }
 
     /// Score and its divergence as the weights ask (zeros without weights), both on the centred subspace: particles never

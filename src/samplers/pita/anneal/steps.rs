@@ -11,26 +11,22 @@ use crate::spec::{Corrector, Grid, Noise};
 /// Most predictions that a step looks back to, beside that at hand.
 const KEPT: usize = 2;
 
-/// Predictions of the steps before, the newest first.
+/// Predictions of the steps before, the newest first: scores `[n, dim]`, and where they were taken relative to where the particles are.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct History {
-    /// Scores `[n, dim]`.
-    pub(super) scores: Vec<Vec<f64>>,
-    /// Where they were taken, relative to where the particles are.
-    places: Vec<Vec<f64>>,
-}
+pub(super) struct History(pub(super) Vec<[Vec<f64>; 2]>);
 
 impl History {
     pub(super) fn push(&mut self, scores: Vec<f64>) {
-        self.places.insert(0, vec![0.0; scores.len()]);
-        self.scores.insert(0, scores);
+        let places = vec![0.0; scores.len()];
+        self.0.insert(0, [scores, places]);
     }
 
     /// What terms make of the predictions.
     pub(super) fn combine(&self, terms: &Terms) -> Vec<f64> {
-        let mut sum = vec![0.0; self.scores[0].len()];
+        let mut sum = vec![0.0; self.0[0][0].len()];
         for (j, (by_score, by_place)) in terms.scores.iter().zip(&terms.places).enumerate() {
-            for ((sum, score), place) in sum.iter_mut().zip(&self.scores[j]).zip(&self.places[j]) {
+            let [scores, places] = &self.0[j];
+            for ((sum, score), place) in sum.iter_mut().zip(scores).zip(places) {
                 *sum += by_score * score + by_place * place;
             }
         }
@@ -39,33 +35,30 @@ impl History {
 
     /// After the particles have moved; predictions that no step looks back to are dropped.
     pub(super) fn moved(&mut self, by: &[f64], kept: usize) {
-        self.scores.truncate(kept);
-        self.places.truncate(kept);
-        for places in &mut self.places {
+        self.0.truncate(kept);
+        for [_, places] in &mut self.0 {
             places.iter_mut().zip(by).for_each(|(place, by)| *place -= by);
         }
     }
 
     pub(super) fn select(&mut self, kept: &[usize], dim: usize) {
-        for rows in self.scores.iter_mut().chain(&mut self.places) {
+        for rows in self.0.iter_mut().flatten() {
             *rows = kept.iter().flat_map(|&i| rows[i * dim..(i + 1) * dim].iter().copied()).collect();
         }
     }
 
     pub(super) fn save(&self, arrays: &mut Arrays) {
-        for (j, (scores, places)) in self.scores.iter().zip(&self.places).enumerate() {
+        for (j, [scores, places]) in self.0.iter().enumerate() {
             arrays.insert(format!("anneal.history.{j}.scores"), state::floats(scores));
             arrays.insert(format!("anneal.history.{j}.places"), state::floats(places));
         }
     }
 
     pub(super) fn load(arrays: &Arrays) -> Result<Self> {
-        let mut history = Self::default();
-        for j in (0..KEPT).take_while(|j| arrays.contains_key(&format!("anneal.history.{j}.scores"))) {
-            history.scores.push(state::f64s(arrays, &format!("anneal.history.{j}.scores"))?);
-            history.places.push(state::f64s(arrays, &format!("anneal.history.{j}.places"))?);
-        }
-        Ok(history)
+        let name = |j: usize, what: &str| format!("anneal.history.{j}.{what}");
+        let kept = (0..KEPT).take_while(|j| arrays.contains_key(&name(*j, "scores")));
+        let load = |j| Ok([state::f64s(arrays, &name(j, "scores"))?, state::f64s(arrays, &name(j, "places"))?]);
+        kept.map(load).collect::<Result<_>>().map(Self)
     }
 }
 
@@ -86,13 +79,15 @@ impl Setting<'_> {
     /// whose score is `gamma` times as long, and at that noise `s + beyond (s - s_hotter)` is the line through two temperatures in beta.
     /// PTSD extrapolates in the temperature, of which the score of the data is no linear function; in beta it is one.
     pub(super) fn guided(&self, x: &[f64], h: f64, k: usize) -> Result<Vec<f64>> {
-        let Some(guide) = self.guide.filter(|_| self.spec.guidance) else {
+        let Some((hotter, next)) = self.guide.filter(|_| self.spec.guidance) else {
             return Ok(self.score(x, h, k, false)?.0);
         };
         let gamma = self.gamma.at(self.time(k));
         let (mut own, _) = self.score(x, h / gamma, k, false)?;
-        let (far, _) = Setting { beta: guide.hotter, ..*self }.score(x, h / gamma, k, false)?;
-        own.iter_mut().zip(far).for_each(|(s, far)| *s = (*s + guide.beyond * (*s - far)) / gamma);
+        let (far, _) = Setting { beta: hotter, ..*self }.score(x, h / gamma, k, false)?;
+        // How far the next temperature lies beyond this one, in units of the distance from the one before.
+        let beyond = (next - self.beta) / (self.beta - hotter);
+        own.iter_mut().zip(far).for_each(|(s, far)| *s = (*s + beyond * (*s - far)) / gamma);
         Ok(own)
     }
 

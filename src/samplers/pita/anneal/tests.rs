@@ -1,6 +1,19 @@
 //! Annealing against a law in closed form: a Gaussian mixture, whose energy, score and divergence are exact at every
 //! noise level, and whose annealed density `p^gamma` is known by quadrature.
 
+/// What a network has that is not trained.
+macro_rules! untrained {
+    () => {
+        fn denoise_vjp(&self, _: &[f64], _: Batch<'_>, _: Cotangent, _: &mut [f64]) -> Result<Vec<f64>> {
+            Err(Error::Internal("nothing to train".into()))
+        }
+
+        fn energy_vjp(&self, _: &[f64], _: Batch<'_>, _: Seeds, _: &mut [f64]) -> Result<EnergyOut> {
+            Err(Error::Internal("nothing to train".into()))
+        }
+    };
+}
+
 mod path;
 
 use rayon::prelude::*;
@@ -35,10 +48,6 @@ struct Mixture {
 }
 
 impl Mixture {
-    fn new() -> Self {
-        Self { layout: Layout::default(), score: 1.0, divergence: 1.0, energy: 1.0 }
-    }
-
     fn relative(x: &[f64]) -> [f64; 3] {
         std::array::from_fn(|c| (x[c] - x[3 + c]) * 0.5_f64.sqrt())
     }
@@ -76,13 +85,10 @@ impl Mixture {
         parts
     }
 
-    fn annealed_integral(h: f64) -> f64 {
-        Self::annealed(h).iter().sum()
-    }
-
     /// Shares of the three modes in `p^gamma` at h.
     fn annealed_shares(h: f64) -> [f64; 3] {
-        Self::annealed(h).map(|part| part / Self::annealed_integral(h))
+        let parts = Self::annealed(h);
+        parts.map(|part| part / parts.iter().sum::<f64>())
     }
 }
 
@@ -112,7 +118,7 @@ impl Backbone for Mixture {
 
     fn energy(&self, _: &[f64], at: Batch<'_>) -> Result<EnergyOut> {
         let Batch { h, x, .. } = at;
-        let mut out = EnergyOut { u: vec![], grad: vec![], du_dh: vec![] };
+        let mut out = EnergyOut::default();
         for (x, &h) in x.chunks_exact(DIM).zip(h) {
             let (u, grad, _, du_dh) = Self::at(h, Self::relative(x));
             out.u.push(self.energy * u);
@@ -146,13 +152,7 @@ impl Backbone for Mixture {
         Ok((self.denoise(p, at)?, jv))
     }
 
-    fn denoise_vjp(&self, _: &[f64], _: Batch<'_>, _: Cotangent, _: &mut [f64]) -> Result<Vec<f64>> {
-        Err(Error::Internal("nothing to train".into()))
-    }
-
-    fn energy_vjp(&self, _: &[f64], _: Batch<'_>, _: Seeds, _: &mut [f64]) -> Result<EnergyOut> {
-        Err(Error::Internal("nothing to train".into()))
-    }
+    untrained!();
 }
 
 /// A linear field that knows the centre of mass, as the transformer does: `D = M x`.
@@ -181,8 +181,7 @@ impl Backbone for Linear {
     }
 
     fn denoise(&self, _: &[f64], at: Batch<'_>) -> Result<Vec<f64>> {
-        let Batch { x, .. } = at;
-        Ok(self.times(x))
+        Ok(self.times(at.x))
     }
 
     fn energy(&self, _: &[f64], _: Batch<'_>) -> Result<EnergyOut> {
@@ -190,23 +189,15 @@ impl Backbone for Linear {
     }
 
     fn divergence(&self, _: &[f64], at: Batch<'_>) -> Result<(Vec<f64>, Vec<f64>)> {
-        let Batch { h, x, .. } = at;
         let trace: f64 = (0..DIM).map(|k| self.matrix[k][k] - 1.0).sum();
-        Ok((self.times(x), h.iter().map(|h| trace / h).collect()))
+        Ok((self.times(at.x), at.h.iter().map(|h| trace / h).collect()))
     }
 
     fn denoise_jvp(&self, _: &[f64], at: Batch<'_>, v: &[f64]) -> Result<(Vec<f64>, Vec<f64>)> {
-        let Batch { x, .. } = at;
-        Ok((self.times(x), self.times(v)))
+        Ok((self.times(at.x), self.times(v)))
     }
 
-    fn denoise_vjp(&self, _: &[f64], _: Batch<'_>, _: Cotangent, _: &mut [f64]) -> Result<Vec<f64>> {
-        Err(Error::Internal("nothing to train".into()))
-    }
-
-    fn energy_vjp(&self, _: &[f64], _: Batch<'_>, _: Seeds, _: &mut [f64]) -> Result<EnergyOut> {
-        Err(Error::Internal("nothing to train".into()))
-    }
+    untrained!();
 }
 
 /// Score and divergence live on the centred subspace: with the projector `P`, `P (M - 1) x / h` and
@@ -220,14 +211,10 @@ fn the_centre_of_mass_is_left_out() {
     let mut x: Vec<f64> = (0..n * DIM).map(|_| draws.normal()).collect();
     centre(&mut x, 2);
     // P of two atoms: half the difference.
-    let p = |i: usize, j: usize| {
-        if i % 3 != j % 3 {
-            0.0
-        } else if i == j {
-            0.5
-        } else {
-            -0.5
-        }
+    let p = |i: usize, j: usize| match (i == j, i % 3 == j % 3) {
+        (true, _) => 0.5,
+        (false, true) => -0.5,
+        _ => 0.0,
     };
     let trace: f64 = (0..DIM).flat_map(|i| (0..DIM).map(move |j| (i, j))).map(|(i, j)| p(i, j) * matrix[j][i]).sum();
     let want = (trace - 3.0) / h;
@@ -291,24 +278,24 @@ fn errors(net: &Mixture, weights: Weights, steps: usize, n: usize, populations: 
 }
 
 /// Mean and standard deviation over populations of number `k`.
-fn moments(errors: &[[f64; 4]], k: usize) -> (f64, f64) {
+fn moments<const K: usize>(errors: &[[f64; K]], k: usize) -> (f64, f64) {
     let n = errors.len() as f64;
     let mean = errors.iter().map(|e| e[k]).sum::<f64>() / n;
     (mean, (errors.iter().map(|e| (e[k] - mean).powi(2)).sum::<f64>() / (n - 1.0)).sqrt())
 }
 
 /// The most significant bias, in standard errors of the mean over populations.
-fn significance(errors: &[[f64; 4]]) -> f64 {
+fn significance<const K: usize>(errors: &[[f64; K]]) -> f64 {
     let z = |k| {
         let (mean, sd) = moments(errors, k);
         (mean / sd * (errors.len() as f64).sqrt()).abs()
     };
-    (0..4).map(z).fold(0.0, f64::max)
+    (0..K).map(z).fold(0.0, f64::max)
 }
 
 /// A score 10 % too small drives the particles; the weights must repair that.
 fn sloppy() -> Mixture {
-    Mixture { score: 0.9, ..Mixture::new() }
+    Mixture { layout: Layout::default(), score: 0.9, divergence: 1.0, energy: 1.0 }
 }
 
 const KINDS: [Weights; 3] = [Weights::Exact, Weights::Hutchinson, Weights::KernelRatio];

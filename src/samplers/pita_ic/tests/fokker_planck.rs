@@ -55,10 +55,7 @@ fn products_of_two_directions_leave_no_bias() {
     let products = |all: &[[f64; 2]]| mean(&all.iter().map(|r| r[0] * r[1]).collect::<Vec<f64>>());
     let all = pairs(&rows, h, score);
     let exact = products(&all);
-    let short = products(&pairs(&rows, h, |h, x, s| {
-        score(h, x, s);
-        s.iter_mut().for_each(|s| *s *= 0.5);
-    }));
+    let short = products(&pairs(&rows, h, short(0.5, score)));
     let squares = mean(&all.iter().map(|r| r[0] * r[0]).collect::<Vec<f64>>());
     println!("exact {exact:?}, short {short:?}, squares {squares:?}");
     assert!(squares.0 > 10.0 * (exact.0.abs() + exact.1), "{squares:?} {exact:?}");

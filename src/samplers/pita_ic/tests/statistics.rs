@@ -1,6 +1,7 @@
 //! DPM-Solver-v3 with what a pilot says of the model: orders of convergence, exact for Gaussians, better in few steps.
 
 use super::*;
+use crate::diffusion::steps::follow;
 use crate::samplers::internal::chart::CIRCLE;
 
 /// Ends of paths of a step from `starts` on `n` even steps in `ln sigma`, with the pilot's statistics where it is DPM-Solver-v3.
@@ -14,15 +15,9 @@ fn ends_of(
     let mut kernels = Kernels::between(shape, &grid::geometric(n + 1, ends), &scheme);
     if step == Step::DpmSolverV3 {
         let statistics = pilot::statistics(&kernels, streams, &score);
-        kernels = kernels.following(&statistics);
+        follow(&mut kernels.moves, &statistics);
     }
-    let mut rows = starts.to_vec();
-    kernels.walk(&mut Drawn::new(|_, _| {}, rows.len()), &mut rows, &mut vec![0.0; starts.len()], score);
-    rows
-}
-
-fn distance(a: &[f64], b: &[f64]) -> f64 {
-    (a.iter().zip(b).map(|(x, y)| (x - y).powi(2)).sum::<f64>() / a.len() as f64).sqrt()
+    walked(&kernels, starts, score)
 }
 
 /// With the statistics of a pilot, which are noisy functions of the noise, the order is 3 on the mixture. In few steps it errs less than
@@ -47,9 +42,8 @@ fn order_with_statistics_of_the_model() {
 fn gaussians_of_any_variance_are_exact() {
     let ends = (0.3, 8.0);
     for v in [0.2, 1.0, 3.0] {
-        let linear = |h: f64, x: &[f64], s: &mut [f64]| s.iter_mut().zip(x).for_each(|(s, x)| *s = -x / (v + h));
         let exact = ((v + 0.09) / (v + 64.0_f64)).sqrt();
-        let end = |step| ends_of(((1, 0), ends), (step, 5), &[5.0], linear)[0] / 5.0 / exact - 1.0;
+        let end = |step| ends_of(((1, 0), ends), (step, 5), &[5.0], linear(v))[0] / 5.0 / exact - 1.0;
         let (own, plus) = (end(Step::DpmSolverV3), end(Step::DpmSolverPp3m));
         println!("variance {v}: {own:.2e}, DPM-Solver++ (3M) {plus:.2e}");
         assert!(own.abs() < 3e-4 && (v == 1.0 || own.abs() < 0.05 * plus.abs()), "variance {v}: {own} {plus}");
