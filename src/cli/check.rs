@@ -14,7 +14,7 @@ use crate::exit::ExitCode;
 use crate::identity;
 use crate::plan::Flags;
 use crate::record::{Results, atomic};
-use crate::report::{history, load};
+use crate::report::{load, page::history};
 
 /// Arguments of `check`.
 #[derive(Debug, clap::Args)]

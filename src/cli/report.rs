@@ -11,9 +11,9 @@ use crate::exit::ExitCode;
 use crate::record::{Results, timestamp};
 use crate::report::load::{self, Loaded};
 use crate::report::missing::Gap;
-use crate::report::page::{Head, Material};
+use crate::report::page::Material;
 use crate::report::recorded;
-use crate::report::{Status, Table, collect, write::write};
+use crate::report::{Table, collect, write::write};
 use crate::samplers::Progress;
 
 /// Arguments of `report`.
@@ -137,7 +137,7 @@ pub fn present(
         Some(error) => Err(error),
         None if evaluate == Evaluate::Never && missing > 0 => Err(Error::NotEvaluated(format!(
             "{missing} of {} complete cells are not evaluated as {} asks; leave out --no-evaluate to do that",
-            loaded.runs.iter().filter(|r| r.status == Status::Complete).count(),
+            loaded.runs.iter().filter(|r| r.is_complete()).count(),
             experiment.path.display()
         ))),
         None => damage(&loaded.damaged).map(|()| page),
@@ -208,7 +208,7 @@ pub fn files(
 
 fn tables(experiment: &Experiment, results: &Path, loaded: &Loaded) -> Result<Vec<Table>> {
     let runs = &loaded.runs;
-    if runs.iter().all(|r| r.status == Status::NeverRun) {
+    if runs.iter().all(|r| r.status.is_none()) {
         return Err(Error::NothingSelected(format!(
             "no runs of {} are recorded in {}; run `pita-bench sweep {0}` first",
             experiment.path.display(),
@@ -226,14 +226,11 @@ fn save(
     tables: &[Table],
 ) -> Result<Vec<PathBuf>> {
     let pictures = load::pictures(experiment, results, &loaded.runs)?;
-    let head = Head {
+    let material = Material {
         title: experiment.title.clone(),
         command: Some(command(std::env::args().skip(1))),
         profile: experiment.profile.clone(),
         written: timestamp(),
-    };
-    let material = Material {
-        head,
         details: recorded::details(experiment, results, &loaded.runs)?,
         references: recorded::reference_cards(experiment, results),
     };

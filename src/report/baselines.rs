@@ -50,6 +50,15 @@ pub struct Expected {
     pub note: String,
 }
 
+impl Expected {
+    /// Where the published value stands, with which energy function, and what is to be said of it.
+    #[must_use]
+    pub fn about(&self) -> String {
+        let note = if self.note.is_empty() { String::new() } else { format!(". {}", self.note) };
+        format!("{} (energy function {}){note}", self.source, self.energy)
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ExpectedFile {

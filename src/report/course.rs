@@ -109,7 +109,7 @@ fn rung(values: &[&Values], end: Option<f64>) -> Option<Rung> {
         let found = values.iter().flat_map(move |v| names.iter().filter_map(|n| v.get(*n).copied().flatten()));
         found.collect::<Vec<f64>>()
     };
-    let ess = all(&ESS).into_iter().fold(None, |least: Option<f64>, x| Some(least.map_or(x, |l| l.min(x))));
+    let ess = all(&ESS).into_iter().reduce(f64::min);
     let (energy, parents) = (all(&ENERGY).last().copied(), all(&PARENTS).last().copied());
     let temperature = all(&["smc.temperature"]).last().copied().or(end)?;
     (energy.is_some() || ess.is_some() || parents.is_some()).then_some(Rung { temperature, energy, ess, parents })

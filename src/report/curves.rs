@@ -1,7 +1,7 @@
 //! Figures that need no samples: quality against cost, the ladder at a glance, training. From tables, counts, evaluations and what
 //! runs recorded.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::course::Course;
@@ -9,7 +9,7 @@ use super::figures::{Budget, Cost, Descent, Ladder, Loss, Method, Quality, Steps
 use super::load::SEEDS_SHOWN;
 use super::names;
 use super::pictures::Pictures;
-use super::runs::{RunResult, Status};
+use super::runs::{RunResult, by_key};
 use super::table::{Row, Table};
 use crate::text;
 
@@ -22,10 +22,8 @@ type Curve = (Vec<f64>, Vec<Vec<f64>>);
 /// Quality against cost; `None` when no run has both.
 #[must_use]
 pub fn cost(table: &Table, runs: &[RunResult]) -> Option<Cost> {
-    let here: Vec<&RunResult> = runs
-        .iter()
-        .filter(|r| r.system == table.system && r.temperature == table.temperature && r.status == Status::Complete)
-        .collect();
+    let mut here = table.runs(runs);
+    here.retain(|r| r.is_complete());
     let structure = STRUCTURE.into_iter().find(|id| table.columns.iter().any(|c| c.id == *id));
     let methods = grouped(&here);
     let quality = |id: &str| -> Option<Quality> {
@@ -83,7 +81,7 @@ fn budget(table: &Table, at: usize, row: &str, runs: &[&RunResult]) -> Option<Bu
     let seeds: Vec<(f64, f64)> = runs
         .iter()
         .filter(|r| r.row_label() == row)
-        .filter_map(|r| Some((r.counts.charged() as f64, r.metrics.iter().find(|m| m.id == *id)?.value?)))
+        .filter_map(|r| Some((r.counts.charged() as f64, r.metric(id)?.value?)))
         .filter(|(evaluations, value)| *evaluations > 0.0 && *value > 0.0)
         .take(SEEDS_SHOWN)
         .collect();
@@ -95,16 +93,17 @@ fn budget(table: &Table, at: usize, row: &str, runs: &[&RunResult]) -> Option<Bu
     })
 }
 
-/// A metric of a row's seeds over what they had spent: while they went on, and at their end.
+/// A metric of a run over what it had spent: while it went on, and at its end.
+fn way(run: &RunResult, id: &str) -> impl Iterator<Item = (f64, f64)> {
+    let way = run.curve.iter().filter_map(move |point| Some((point.evaluations, *point.metrics.get(id)?)));
+    way.chain(run.metric(id).and_then(|m| Some((run.counts.charged() as f64, m.value?))))
+}
+
+/// The ways of a row's seeds.
 fn curve(runs: &[&RunResult], row: &str, id: &str) -> Option<Curve> {
-    let seed = |run: &&&RunResult| -> Vec<(f64, f64)> {
-        let way = run.curve.iter().filter_map(|point| Some((point.evaluations, *point.metrics.get(id)?)));
-        let end = run.metrics.iter().find(|m| m.id == id).and_then(|m| Some((run.counts.charged() as f64, m.value?)));
-        way.chain(end).filter(|(evaluations, value)| *evaluations > 0.0 && *value > 0.0).collect()
-    };
     let mine = runs.iter().filter(|run| run.row_label() == row && !run.curve.is_empty()).take(SEEDS_SHOWN);
-    let seeds: Vec<_> = mine.map(|run| seed(&run)).filter(|seed| seed.len() > 1).collect();
-    shared(&seeds)
+    let seeds = mine.map(|run| way(run, id).filter(|p| p.0 > 0.0 && p.1 > 0.0).collect::<Vec<_>>());
+    shared(&seeds.filter(|seed| seed.len() > 1).collect::<Vec<_>>())
 }
 
 /// All points of all curves, the end of a run with its value in the table.
@@ -115,9 +114,7 @@ pub fn csv(runs: &[RunResult]) -> String {
         let head = [run.system.clone(), run.temperature.to_string(), run.row_label(), run.seed.to_string()];
         let head: Vec<String> = head.iter().chain([&run.run_id]).map(|field| text::csv(field)).collect();
         for metric in run.metrics.iter().filter(|m| run.curve.iter().any(|point| point.metrics.contains_key(&m.id))) {
-            let way = run.curve.iter().filter_map(|point| Some((point.evaluations, *point.metrics.get(&metric.id)?)));
-            let end = metric.value.map(|value| (run.counts.charged() as f64, value));
-            for (evaluations, value) in way.chain(end) {
+            for (evaluations, value) in way(run, &metric.id) {
                 let _ = writeln!(out, "{},{},{evaluations:.0},{value}", head.join(","), metric.id);
             }
         }
@@ -154,17 +151,10 @@ fn between(curve: &[(f64, f64)], at: f64) -> f64 {
 
 /// Courses of one system by row, in order, and what figures call them.
 fn by_row<'a>(courses: &'a [Course], runs: &[RunResult], table: &Table) -> Vec<(String, Vec<&'a Course>)> {
-    let here = |system: &str, temperature: f64| system == table.system && temperature == table.temperature;
-    let names: BTreeMap<String, String> =
-        names::short(runs.iter().filter(|r| here(&r.system, r.temperature) && !r.reweighted));
-    let mut rows: Vec<(String, Vec<&Course>)> = Vec::new();
-    for course in courses.iter().filter(|c| here(&c.system, c.temperature)) {
-        match rows.iter_mut().find(|(row, _)| *row == course.label) {
-            Some((_, seeds)) => seeds.push(course),
-            None => rows.push((course.label.clone(), vec![course])),
-        }
-    }
-    rows.into_iter().map(|(row, seeds)| (names.get(&row).unwrap_or(&row).clone(), seeds)).collect()
+    let names = names::short(table.runs(runs).into_iter().filter(|r| !r.reweighted));
+    let here = courses.iter().filter(|c| c.system == table.system && c.temperature == table.temperature);
+    let rows = by_key(here.map(|course| (&course.label, course)));
+    rows.into_iter().map(|(row, seeds)| (names.get(row).unwrap_or(row).clone(), seeds)).collect()
 }
 
 /// The ladders of a system; `None` when no run recorded one.

@@ -9,7 +9,7 @@ use crate::samplers::reference::Convergence;
 pub struct Curve {
     /// Name, such as `anneal.ess`.
     pub name: String,
-    /// Steps done and value, in order, thinned to at most 120 such that extremes stay; finite values only.
+    /// Steps done and value, in order, thinned such that extremes stay; finite values only.
     pub points: Vec<(f64, f64)>,
     /// How many there were.
     pub recorded: usize,

@@ -1,6 +1,5 @@
 //! From run folders to what a report is made of.
 
-use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use rayon::prelude::*;
@@ -8,7 +7,7 @@ use rayon::prelude::*;
 use super::course::Course;
 use super::names;
 use super::pictures::{Gallery, Pictures};
-use super::runs::{RunResult, Status};
+use super::runs::{RunResult, by_key};
 use crate::array::read_npz;
 use crate::config::{Cell, Experiment};
 use crate::energy::Counts;
@@ -17,7 +16,7 @@ use crate::exec::{self, Asked};
 use crate::metrics::MetricValue;
 use crate::metrics::weights::reweighted;
 use crate::record::evaluation::{self, Found};
-use crate::record::{self, Failure, Origin, Partial, RunDir, atomic, manifest};
+use crate::record::{self, Failure, Origin, Partial, RunDir, Status, atomic, manifest};
 use crate::spec::{SamplerSpec, Weighted};
 use crate::systems;
 
@@ -64,7 +63,7 @@ pub fn runs(experiment: &Experiment, results: &Path) -> Result<Loaded> {
 /// What the run folders have for one cell.
 fn of_cell(cell: &Cell, asked: &Asked, reference: Option<&Counts>, results: &Path) -> Result<Loaded> {
     let Some(run) = record::attempts(results, &asked.spec_digest, cell.seed)?.pop() else {
-        return Ok(Loaded { runs: with_second(cell, blank(cell, None, Status::NeverRun)), ..Loaded::default() });
+        return Ok(Loaded { runs: with_second(cell, blank(cell, None)), ..Loaded::default() });
     };
     let read = || -> Result<_> {
         let committed = run.status().has_samples();
@@ -78,11 +77,11 @@ fn of_cell(cell: &Cell, asked: &Asked, reference: Option<&Counts>, results: &Pat
             let lacking = lacks.then(|| Lacking { cell: cell.clone(), by_other_code });
             Loaded { runs, lacking: lacking.into_iter().collect(), damaged: Vec::new() }
         }
-        Err(e) => Loaded {
-            runs: with_second(cell, damaged(cell, &run, &e)),
-            damaged: vec![format!("{}: {e}", run.id)],
-            ..Loaded::default()
-        },
+        Err(e) => {
+            let damaged = RunResult { failure: Some(e.to_string()), ..blank(cell, Some((&run, Status::Damaged))) };
+            let said = vec![format!("{}: {e}", run.id)];
+            Loaded { runs: with_second(cell, damaged), damaged: said, ..Loaded::default() }
+        }
     })
 }
 
@@ -95,11 +94,9 @@ fn rows(
     results: &Path,
 ) -> Result<Vec<RunResult>> {
     let status = match run.status() {
-        record::Status::Complete | record::Status::Partial => Status::Complete,
-        record::Status::Failed => Status::Failed,
-        record::Status::Damaged => return Err(manifest::read(&run.path).err().unwrap_or(Error::Interrupted)),
-        record::Status::Claimed => Status::Running,
-        record::Status::Interrupted => Status::Interrupted,
+        Status::Damaged => return Err(manifest::read(&run.path).err().unwrap_or(Error::Interrupted)),
+        Status::Partial => Status::Complete,
+        other => other,
     };
     let evaluated_by = match found {
         Some(Found::OtherCode(evaluation)) => Some(code_name(results, &evaluation.code_digest)),
@@ -122,13 +119,12 @@ fn rows(
         metrics,
         counts: if counts_path.exists() { atomic::read_json(&counts_path)? } else { Default::default() },
         reference: reference.cloned(),
-        status,
         evaluated_by,
         partial: atomic::read_json::<Partial>(&run.file("partial.json")).ok().map(|p| p.to_string()),
         origin: atomic::read_json::<Origin>(&run.file("origin.json")).ok().map(|o| o.to_string()),
         failure: failure.map(|f| without_folders(&f.reason, run, cell)),
         samples_path: (status == Status::Complete).then(|| run.file("samples.npz")),
-        ..blank(cell, Some(run), status)
+        ..blank(cell, Some((run, status)))
     };
     if status != Status::Complete {
         return Ok(with_second(cell, plain));
@@ -153,11 +149,6 @@ fn with_second(cell: &Cell, plain: RunResult) -> Vec<RunResult> {
     std::iter::once(plain).chain(second).collect()
 }
 
-/// A run whose files cannot be read, as a row that says so.
-fn damaged(cell: &Cell, run: &RunDir, why: &Error) -> RunResult {
-    RunResult { failure: Some(why.to_string()), ..blank(cell, Some(run), Status::Damaged) }
-}
-
 /// The word for the sampler of a cell in experiment files.
 pub(super) fn kind(cell: &Cell) -> &'static str {
     match &cell.run.sampler {
@@ -168,37 +159,23 @@ pub(super) fn kind(cell: &Cell) -> &'static str {
 }
 
 /// What a cell says about its run, without any result.
-fn blank(cell: &Cell, run: Option<&RunDir>, status: Status) -> RunResult {
+fn blank(cell: &Cell, run: Option<(&RunDir, Status)>) -> RunResult {
     let sampler = match &cell.run.sampler {
         SamplerSpec::External(program) => program.name.as_str(),
         _ => kind(cell),
     };
     RunResult {
-        run_id: run.map_or(String::new(), |run| run.id.to_string()),
+        run_id: run.map_or(String::new(), |(run, _)| run.id.to_string()),
         system: cell.run.system.name.clone(),
         temperature: cell.run.system.temperature,
         sampler: sampler.to_owned(),
         label: cell.label.clone(),
         seed: cell.seed,
-        swept: swept(cell),
-        metrics: Vec::new(),
-        curve: Vec::new(),
-        counts: Counts::default(),
+        swept: cell.swept.iter().cloned().collect(),
         counted: cell.run.sampler.counted(),
-        reference: None,
-        status,
-        evaluated_by: None,
-        partial: None,
-        origin: None,
-        failure: None,
-        reweighted: false,
-        samples_path: None,
+        status: run.map(|(_, status)| status),
+        ..RunResult::default()
     }
-}
-
-/// Swept settings in the order of their names.
-fn swept(cell: &Cell) -> BTreeMap<String, String> {
-    cell.swept.iter().cloned().collect()
 }
 
 /// A build as people know it: its commit, or the beginning of its digest.
@@ -246,12 +223,9 @@ pub fn pictures(experiment: &Experiment, results: &Path, runs: &[RunResult]) -> 
         }
         let runs: Vec<&RunResult> = runs.iter().filter(|r| here(&r.system, r.temperature)).collect();
         let sampled = |r: &&RunResult| r.samples_path.as_ref().is_some_and(|path| path.exists());
-        let rows = first_seeds(runs.iter().copied());
-        let rows: Vec<_> = rows
-            .into_iter()
-            .map(|(row, of)| (row, of.into_iter().filter(sampled).collect::<Vec<_>>()))
-            .filter(|(_, of)| !of.is_empty())
-            .collect();
+        let mut rows = first_seeds(runs.iter().copied());
+        rows.iter_mut().for_each(|(_, of)| of.retain(sampled));
+        rows.retain(|(_, of)| !of.is_empty());
         if rows.is_empty() || !exec::references::exists(results, spec, &cell.eval.reference) {
             continue;
         }
@@ -284,19 +258,8 @@ pub(super) const SEEDS_SHOWN: usize = 10;
 
 /// The first seeds of each row, in the order of the table. Row labels of a system at one temperature, or of all.
 pub(super) fn first_seeds<'a>(runs: impl Iterator<Item = &'a RunResult>) -> Vec<(String, Vec<&'a RunResult>)> {
-    let mut rows: Vec<(String, Vec<&RunResult>)> = Vec::new();
-    let mut place = HashMap::new();
-    for run in runs {
-        let row = run.row_label();
-        let at = *place.entry((&run.system, run.temperature.to_bits(), row.clone())).or_insert(rows.len());
-        if at == rows.len() {
-            rows.push((row, Vec::new()));
-        }
-        if rows[at].1.len() < SEEDS_SHOWN {
-            rows[at].1.push(run);
-        }
-    }
-    rows
+    let rows = by_key(runs.map(|run| ((&run.system, run.temperature.to_bits(), run.row_label()), run)));
+    rows.into_iter().map(|((.., row), of)| (row, of.into_iter().take(SEEDS_SHOWN).collect())).collect()
 }
 
 /// What the first complete runs of each row recorded of their way, in the order of the table.
@@ -304,7 +267,7 @@ pub(super) fn first_seeds<'a>(runs: impl Iterator<Item = &'a RunResult>) -> Vec<
 /// # Errors
 /// When a log cannot be read.
 pub fn courses(runs: &[RunResult]) -> Result<Vec<Course>> {
-    let complete = first_seeds(runs.iter().filter(|r| r.status == Status::Complete && !r.reweighted));
+    let complete = first_seeds(runs.iter().filter(|r| r.is_complete() && !r.reweighted));
     let complete = complete.into_iter().flat_map(|(_, of)| of);
     // A log that is damaged has no curve; `db verify` names it.
     complete.map(Course::of).filter(|c| !matches!(c, Err(Error::Data { .. }))).filter_map(Result::transpose).collect()

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::runs::{RunResult, Status};
+use super::runs::RunResult;
 
 /// A seed of a method without a value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -25,16 +25,14 @@ impl Gap {
     /// What a run lacks to be in a table; `None` when it is in it.
     #[must_use]
     pub fn of(run: &RunResult) -> Option<Self> {
-        let state = match run.status {
-            Status::Complete if !run.metrics.is_empty() => return None,
-            Status::Complete => "not evaluated",
-            other => other.word(),
-        };
+        if run.is_complete() && !run.metrics.is_empty() {
+            return None;
+        }
         Some(Self {
             method: run.row_label(),
             seed: run.seed,
             run_id: (!run.run_id.is_empty()).then(|| run.run_id.clone()),
-            state,
+            state: if run.is_complete() { "not evaluated" } else { run.word() },
             reason: run.failure.clone(),
         })
     }

@@ -12,8 +12,7 @@
 //! | [`pictures`], [`views`] | what they show of samples, and of molecules |
 //! | [`course`], [`curves`] | what runs recorded of their way; cost, ladders and training as figures |
 //! | [`names`] | short names of rows in figures |
-//! | [`history`] | nightly checks: every metric against date and code |
-//! | [`page`] | the self-contained page, in a folder of its own |
+//! | [`page`] | the self-contained pages, in a folder of its own |
 //! | [`write`](mod@write) | all files of a report into a folder |
 
 pub mod baselines;
@@ -21,7 +20,6 @@ pub mod course;
 pub mod curves;
 pub mod detail;
 pub mod figures;
-pub mod history;
 pub mod load;
 pub mod missing;
 pub mod names;
@@ -33,7 +31,5 @@ pub mod table;
 pub mod views;
 pub mod write;
 
-pub use pictures::Pictures;
-pub use runs::{RunResult, Status};
+pub use runs::RunResult;
 pub use table::{Table, collect};
-pub use write::write;

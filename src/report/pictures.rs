@@ -27,8 +27,6 @@ pub struct Pictures {
     pub temperature: f64,
     /// Reference against methods.
     pub samples: Samples,
-    /// Rows of the table, in the order of the methods.
-    pub rows: Vec<String>,
     /// Reduced energies of the reference, in the order of sampling.
     pub reference: Vec<f64>,
     /// What only molecules have.
@@ -41,6 +39,8 @@ pub struct Gallery<'a> {
     structure: Option<Arc<Structure>>,
     pictures: Pictures,
     panels: Panels,
+    /// Rows of the table, in the order of the methods.
+    rows: Vec<String>,
     methods: Vec<Vec<Panels>>,
 }
 
@@ -68,11 +68,11 @@ impl<'a> Gallery<'a> {
                 system: system.name.clone(),
                 temperature: system.temperature,
                 samples: Samples { reference: set, methods: vec![], length_unit: system.length_unit.into() },
-                rows: vec![],
                 reference: reduced(&reference.energies),
                 molecule: None,
             },
             panels: panels.unwrap_or_default(),
+            rows: vec![],
             methods: vec![],
         })
     }
@@ -91,12 +91,12 @@ impl<'a> Gallery<'a> {
         }
         let positions = some(&all, dim, FRAMES);
         let kt = system.kt(system.temperature);
-        let at = self.pictures.rows.iter().position(|r| r == row).unwrap_or_else(|| {
-            self.pictures.rows.push(row.to_owned());
+        let at = self.rows.iter().position(|r| r == row).unwrap_or_else(|| {
+            self.rows.push(row.to_owned());
             let empty = SampleSet { label: name.to_owned(), distances: vec![], energies: vec![] };
             self.pictures.samples.methods.push(empty);
             self.methods.push(vec![]);
-            self.pictures.rows.len() - 1
+            self.rows.len() - 1
         });
         let set = &mut self.pictures.samples.methods[at];
         set.distances.push(distances(&positions, system.atoms));

@@ -1,13 +1,13 @@
 //! How runs were made, read from their folders: provenance, manifest, log; and the cards of references.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
 
 use serde_json::Value;
 
 use super::detail::{Curve, Detail, ReferenceCard};
 use super::load::{first_seeds, kind, without_folders};
-use super::runs::RunResult;
+use super::runs::{RunResult, by_key};
 use crate::config::{Cell, Experiment};
 use crate::error::Result;
 use crate::exec::{Asked, references};
@@ -51,8 +51,7 @@ pub fn reference_cards(experiment: &Experiment, results: &Path) -> Vec<Reference
     let mut cards: Vec<ReferenceCard> = Vec::new();
     for cell in &experiment.cells {
         let (system, spec) = (&cell.run.system, &cell.eval.reference);
-        let known = cards.iter().any(|c| c.system == system.name && c.temperature == system.temperature);
-        if known {
+        if cards.iter().any(|c| c.system == system.name && c.temperature == system.temperature) {
             continue;
         }
         if let Some((report, runs)) = references::convergence(results, system, spec) {
@@ -72,6 +71,7 @@ pub fn reference_cards(experiment: &Experiment, results: &Path) -> Vec<Reference
 
 fn detail(cell: &Cell, run: &RunDir, asked: &Asked) -> Detail {
     let provenance: Option<Provenance> = atomic::read_json(&run.file("provenance.json")).ok();
+    let made = provenance.as_ref();
     let sealed = manifest::read(&run.path).unwrap_or_default();
     let judged = match evaluation::find(run, &asked.yardstick, cell.seed) {
         Ok(Found::Own(evaluation) | Found::OtherCode(evaluation)) => Some(evaluation),
@@ -88,11 +88,11 @@ fn detail(cell: &Cell, run: &RunDir, asked: &Asked) -> Detail {
             .rev()
             .find_map(|e| if let Kind::Finished { samples, .. } = e.kind { samples } else { None }),
         has_samples: run.file("samples.npz").exists(),
-        seconds: provenance.as_ref().map(Provenance::wall_seconds),
-        began: provenance.as_ref().and_then(|p| Some(p.sessions.first()?.start.clone())),
-        code: provenance.as_ref().and_then(|p| Some(serde_json::from_value::<Code>(p.code.clone()).ok()?.short())),
-        machine: provenance.as_ref().map(|p| machine(&p.env)),
-        digests: digests(&asked.spec_digest, provenance.as_ref(), judged.as_ref(), &sealed),
+        seconds: made.map(Provenance::wall_seconds),
+        began: made.and_then(|p| Some(p.sessions.first()?.start.clone())),
+        code: made.and_then(|p| Some(serde_json::from_value::<Code>(p.code.clone()).ok()?.short())),
+        machine: made.map(|p| machine(&p.env)),
+        digests: digests(&asked.spec_digest, made, judged.as_ref(), &sealed),
         curves: curves(&log),
         warnings: log.iter().filter_map(|e| warning(e, run, cell)).collect(),
     }
@@ -152,23 +152,18 @@ fn without_paths(value: &mut Value) {
 
 /// The scalars of a log by name. A step that came twice (after a resume) counts once.
 fn curves(log: &[Event]) -> Vec<Curve> {
-    let mut names: Vec<&str> = Vec::new();
-    let mut values: BTreeMap<&str, BTreeMap<u64, f64>> = BTreeMap::new();
+    let mut found = Vec::new();
     for event in log {
-        let Kind::Scalars { step, values: found, .. } = &event.kind else { continue };
-        for (name, value) in found {
-            let Some(value) = value.filter(|v| v.is_finite()) else { continue };
-            if !values.contains_key(name.as_str()) {
-                names.push(name);
-            }
-            values.entry(name).or_default().insert(*step, value);
-        }
+        let Kind::Scalars { step, values, .. } = &event.kind else { continue };
+        let finite = values.iter().filter_map(|(name, value)| Some((name, value.filter(|v| v.is_finite())?)));
+        found.extend(finite.map(|(name, value)| (name, (*step, value))));
     }
-    let curve = |name: &&str| {
-        let points: Vec<(f64, f64)> = values[name].iter().map(|(&step, &value)| (step as f64, value)).collect();
-        Curve { name: (*name).to_owned(), recorded: points.len(), points: thinned(&points) }
+    let curve = |(name, values): (&String, Vec<(u64, f64)>)| {
+        let values: BTreeMap<u64, f64> = values.into_iter().collect();
+        let points: Vec<(f64, f64)> = values.into_iter().map(|(step, value)| (step as f64, value)).collect();
+        Curve { name: name.clone(), recorded: points.len(), points: thinned(&points) }
     };
-    names.iter().map(curve).collect()
+    by_key(found).into_iter().map(curve).collect()
 }
 
 /// At most [`POINTS`] points: of each stretch its lowest and its highest, in their order.
@@ -177,18 +172,12 @@ fn thinned(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
         return points.to_vec();
     }
     let stretches = POINTS / 2;
-    let mut kept = Vec::with_capacity(POINTS);
-    for i in 0..stretches {
-        let (from, to) = (i * points.len() / stretches, (i + 1) * points.len() / stretches);
-        let by = |a: &&usize, b: &&usize| points[**a].1.total_cmp(&points[**b].1);
-        let places: Vec<usize> = (from..to).collect();
-        let (low, high) = (places.iter().min_by(by), places.iter().max_by(by));
-        let mut pair: Vec<usize> = low.into_iter().chain(high).copied().collect();
-        pair.sort_unstable();
-        pair.dedup();
-        kept.extend(pair.into_iter().map(|i| points[i]));
-    }
-    kept
+    let ends = (0..stretches).flat_map(|i| {
+        let places = i * points.len() / stretches..(i + 1) * points.len() / stretches;
+        let by = |a: &usize, b: &usize| points[*a].1.total_cmp(&points[*b].1);
+        [places.clone().min_by(by), places.max_by(by)].into_iter().flatten()
+    });
+    ends.collect::<BTreeSet<_>>().into_iter().map(|i| points[i]).collect()
 }
 
 #[cfg(test)]

@@ -1,50 +1,17 @@
 //! What the report knows of a run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::Hash;
 use std::path::PathBuf;
-
-use serde::{Deserialize, Serialize};
 
 use crate::energy::Counts;
 use crate::metrics::MetricValue;
+use crate::record::Status;
 use crate::record::evaluation::Point;
 use crate::spec::Counted;
 
-/// How a run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Status {
-    /// Finished, with samples.
-    Complete,
-    /// Ended with an error.
-    Failed,
-    /// Nobody has begun it.
-    NeverRun,
-    /// Somebody works on it.
-    Running,
-    /// Begun, not ended, nobody works on it.
-    Interrupted,
-    /// Ended, but its files are not what they were.
-    Damaged,
-}
-
-impl Status {
-    /// The word used in tables.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Complete => "complete",
-            Self::Failed => "failed",
-            Self::NeverRun => "never run",
-            Self::Running => "running",
-            Self::Interrupted => "interrupted",
-            Self::Damaged => "damaged",
-        }
-    }
-}
-
 /// One run (one cell of a sweep at one seed) with its metrics.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct RunResult {
     /// Run id, as unique prefix or in full; empty for a cell that was never run.
     pub run_id: String,
@@ -63,25 +30,20 @@ pub struct RunResult {
     /// Metrics; empty unless complete.
     pub metrics: Vec<MetricValue>,
     /// What stopping earlier would have been worth; of a run with two rows that of the reweighted one.
-    #[serde(default)]
     pub curve: Vec<Point>,
     /// Energy evaluations by purpose.
     pub counts: Counts,
     /// Who counted them.
-    #[serde(default)]
     pub counted: Counted,
     /// Energy evaluations of the reference that it is judged by, if that is there.
     pub reference: Option<Counts>,
-    /// How it ended.
-    pub status: Status,
+    /// How it ended, `Partial` as `Complete`; `None` while nobody has begun it.
+    pub status: Option<Status>,
     /// The code that judged its samples, where that is not this one.
-    #[serde(default)]
     pub evaluated_by: Option<String>,
     /// Why it has fewer samples than were asked for, if so.
-    #[serde(default)]
     pub partial: Option<String>,
     /// The bundle that it was imported from, if it was not made here.
-    #[serde(default)]
     pub origin: Option<String>,
     /// Why it failed, or what is damaged.
     pub failure: Option<String>,
@@ -101,4 +63,36 @@ impl RunResult {
         let swept: Vec<String> = self.swept.iter().map(|(k, v)| format!("{k} = {v}")).collect();
         format!("{} ({})", self.label, swept.join(", "))
     }
+
+    /// Whether it has samples.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.status == Some(Status::Complete)
+    }
+
+    /// The word for how it ended.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        self.status.map_or("never run", Status::word)
+    }
+
+    /// Its value of a metric.
+    #[must_use]
+    pub fn metric(&self, id: &str) -> Option<&MetricValue> {
+        self.metrics.iter().find(|m| m.id == id)
+    }
+}
+
+/// Items by a key, in the order in which the keys first appear.
+pub(super) fn by_key<K: Clone + Eq + Hash, T>(items: impl IntoIterator<Item = (K, T)>) -> Vec<(K, Vec<T>)> {
+    let mut places = HashMap::new();
+    let mut groups: Vec<(K, Vec<T>)> = Vec::new();
+    for (key, item) in items {
+        let at = *places.entry(key.clone()).or_insert(groups.len());
+        if at == groups.len() {
+            groups.push((key, Vec::new()));
+        }
+        groups[at].1.push(item);
+    }
+    groups
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::course::Course;
 use super::curves;
-use super::figures::{self, Areas, Convergence, Cost, FORMATS, Figure, Quality, SamplesFigure, Shown, Words};
+use super::figures::{self, Convergence, Cost, FORMATS, Figure, Quality, SamplesFigure, Shown, Words};
 use super::missing::Coverage;
 use super::page::{self, Material, Picture};
 use super::pictures::Pictures;
@@ -12,6 +12,9 @@ use super::runs::RunResult;
 use super::table::{Table, csv, grouped, latex, markdown};
 use crate::error::{Error, Result};
 use crate::text;
+
+/// Folder of the figures.
+const FIGURES: &str = "figures";
 
 const SEEDS: &str = "Thin lines are seeds, the thick line their mean, the band its 95 % t interval.";
 const SAMPLES: &str = "interatomic distances and reduced energies of each method, the reference filled. Densities are fractions \
@@ -39,22 +42,31 @@ const COST: &str = "quality against cost. Large markers are means over seeds wit
     value is: of a chain that of its first frames, of a ladder that of up to 512 particles at each temperature, reweighted to the \
     target. What costs the same is moved a little aside.";
 
-/// The figures of a report as they are written.
+/// A report as it is written.
 struct Album<'a> {
-    folder: PathBuf,
+    out: &'a Path,
     runs: &'a [RunResult],
     shown: Vec<Picture>,
     files: Vec<PathBuf>,
 }
 
 impl Album<'_> {
-    /// Writes a figure. `on` is what it is of, `missing` what it lacks.
+    /// Writes a text.
+    fn write(&mut self, name: &str, text: &str) -> Result<()> {
+        let path = self.out.join(name);
+        std::fs::write(&path, text).map_err(Error::io(&path))?;
+        self.files.push(path);
+        Ok(())
+    }
+
+    /// Writes a figure.
     fn put(&mut self, kind: &str, place: &Place, figure: &impl Figure, caption: &str) -> Result<()> {
         let stem = format!("{kind}-{}", place.stem);
         let caption = format!("{}: {caption}{}", place.on, place.missing);
         let words = Words { title: format!("{}: {kind}", place.on), description: caption.clone() };
-        let svg = figures::save(figure, &words, &self.folder, &stem)?;
-        self.files.extend(FORMATS.map(|format| self.folder.join(format!("{stem}.{format}"))));
+        let folder = self.out.join(FIGURES);
+        let svg = figures::save(figure, &words, &folder, &stem)?;
+        self.files.extend(FORMATS.map(|format| folder.join(format!("{stem}.{format}"))));
         self.shown.push(Picture { name: stem, place: place.title.clone(), svg, caption });
         Ok(())
     }
@@ -73,7 +85,7 @@ impl Album<'_> {
             }
             self.put("energies", place, &samples(Shown::Energies), &seeds(ENERGIES))?;
         }
-        let convergence = Convergence { energies: p.reference.clone(), seed: 0 };
+        let convergence = Convergence { energies: p.reference.clone() };
         self.put("reference", place, &convergence, CONVERGENCE)
     }
 
@@ -96,11 +108,11 @@ impl Album<'_> {
 /// The areas under the curves of a figure, as sentences.
 fn areas(cost: &Cost) -> String {
     let of = |quality: &Quality| {
-        let Areas { ends: (first, last), areas } = quality.areas()?;
+        let (areas, ends) = quality.areas()?;
         let areas: Vec<String> =
             areas.iter().map(|(label, area)| format!("{} {area:.3}", label.replace('\n', ", "))).collect();
-        let ends = format!("from {} to {} evaluations", grouped(first as u64), grouped(last as u64));
-        Some(format!(" {}, {ends}: {}.", quality.metric, areas.join("; ")))
+        let [first, last] = ends.map(|n| grouped(n as u64));
+        Some(format!(" {}, from {first} to {last} evaluations: {}.", quality.metric, areas.join("; ")))
     };
     let all: String = cost.panels.iter().filter_map(of).collect();
     if all.is_empty() {
@@ -142,26 +154,18 @@ pub fn write(
     (pictures, courses): (&[Pictures], &[Course]),
     runs: &[RunResult],
 ) -> Result<Vec<PathBuf>> {
-    let title = &material.head.title;
-    let folder = out.join("figures");
+    let folder = out.join(FIGURES);
     std::fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
-    let mut files = Vec::new();
-    let mut put = |name: &str, text: &str| {
-        let path = out.join(name);
-        std::fs::write(&path, text).map_err(Error::io(&path))?;
-        files.push(path);
-        Ok::<_, Error>(())
-    };
+    let mut album = Album { out, runs, shown: Vec::new(), files: Vec::new() };
     let join = |format: fn(&Table) -> String| tables.iter().map(format).collect::<Vec<_>>().join("\n");
     let missing = Coverage::of(runs).sentence().map_or(String::new(), |missing| format!("**{missing}**\n\n"));
-    put("table.md", &format!("# {}\n\n{missing}{}", text::markdown(title), join(markdown)))?;
-    put("table.csv", &csv(tables))?;
-    put("table.tex", &join(latex))?;
-    put("curves.csv", &curves::csv(runs))?;
+    album.write("table.md", &format!("# {}\n\n{missing}{}", text::markdown(&material.title), join(markdown)))?;
+    album.write("table.csv", &csv(tables))?;
+    album.write("table.tex", &join(latex))?;
+    album.write("curves.csv", &curves::csv(runs))?;
     let json = serde_json::to_string_pretty(tables).map_err(|e| Error::Internal(format!("table.json: {e}")))?;
-    put("table.json", &(json + "\n"))?;
+    album.write("table.json", &(json + "\n"))?;
 
-    let mut album = Album { folder, runs, shown: Vec::new(), files };
     for p in pictures {
         let table = tables.iter().find(|t| t.system == p.system && t.temperature == p.temperature);
         album.put_samples(&Place::new(&p.system, p.temperature, p.molecule.is_some(), table), p)?;
@@ -172,11 +176,8 @@ pub fn write(
         let place = Place::new(&table.system, table.temperature, kelvin, Some(table));
         album.put_curves(&place, table, courses, p)?;
     }
-    let Album { shown, mut files, .. } = album;
-    let path = out.join("report.html");
-    std::fs::write(&path, page::page(material, tables, &shown, runs)?).map_err(Error::io(&path))?;
-    files.push(path);
-    Ok(files)
+    album.write("report.html", &page::page(material, tables, &album.shown, runs))?;
+    Ok(album.files)
 }
 
 #[cfg(test)]
@@ -217,10 +218,6 @@ mod tests {
         Panels { ramachandran: vec![pair(0), pair(1)], tica: Some(tica) }
     }
 
-    fn material(title: &str) -> Material {
-        Material { head: page::Head { title: title.into(), ..Default::default() }, ..Default::default() }
-    }
-
     /// Synthetic ensembles; `PITA_BENCH_FIGURES` names a folder to keep the report in, for looking at it.
     #[test]
     fn writes_everything() {
@@ -253,7 +250,6 @@ mod tests {
             system: "lj13".into(),
             temperature: 1.0,
             reference: normal(5, 20_000, -43.0, 4.0),
-            rows: ["PITA", "MD", "MALA, no resampling"].map(String::from).to_vec(),
             samples: samples.clone(),
             molecule: None,
         };
@@ -294,7 +290,8 @@ mod tests {
         let temporary = tempfile::tempdir().unwrap();
         let out = kept.as_ref().map_or(temporary.path(), Path::new);
         let all = collect(&runs).unwrap();
-        let files = write(out, &material("Table 1"), &all, (&[lj, peptide], &courses), &runs).unwrap();
+        let material = Material { title: "Table 1".into(), ..Material::default() };
+        let files = write(out, &material, &all, (&[lj, peptide], &courses), &runs).unwrap();
         // 6 pages and tables; LJ-13: samples, reference, ladder, training, cost; AL3: samples, three maps, energies, reference.
         assert_eq!(files.len(), 6 + 3 * 11);
         for file in &files {
@@ -346,14 +343,7 @@ mod tests {
         assert_eq!(views.phi.profiles[0].methods[0].iter().map(Vec::len).collect::<Vec<_>>(), [frames; 2]);
         assert!(views.tica.is_none());
         let cluster = crate::systems::by_name("lj13", 1.0).unwrap();
-        let reference = ReferenceSet {
-            digest: "b".into(),
-            positions: cluster.start.clone(),
-            energies: vec![-80.0],
-            tica: None,
-            precision: None,
-            runs: 1,
-        };
+        let reference = ReferenceSet { positions: cluster.start.clone(), energies: vec![-80.0], ..reference };
         assert!(Gallery::new(&cluster, &reference).unwrap().finish().molecule.is_none());
     }
 }

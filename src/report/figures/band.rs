@@ -3,6 +3,8 @@
 use plotters::coord::ranged1d::Ranged;
 use plotters::prelude::*;
 
+use super::Drawing;
+use super::axes::Chart;
 use super::style;
 use crate::stats::student::quantile;
 use crate::stats::{self, LEVEL};
@@ -29,7 +31,6 @@ fn half(seeds: usize) -> Option<f64> {
 
 impl Band {
     /// Over seeds that have a value each at every place.
-    #[must_use]
     pub(super) fn new(x: Vec<f64>, seeds: Vec<Vec<f64>>) -> Self {
         let half = half(seeds.len());
         let at = |i: usize| -> Option<Mean> {
@@ -42,26 +43,30 @@ impl Band {
         Self { x, seeds, mean }
     }
 
+    /// The means that there are.
+    pub(super) fn means(&self) -> impl Iterator<Item = (f64, f64)> {
+        self.x.iter().zip(&self.mean).filter_map(|(&x, mean)| Some((x, mean.as_ref()?.0)))
+    }
+
     /// The largest mean.
-    #[must_use]
     pub(super) fn top(&self) -> f64 {
-        self.mean.iter().flatten().map(|m| m.0).fold(0.0, f64::max)
+        self.means().map(|m| m.1).fold(0.0, f64::max)
     }
 
     /// Draws interval, seeds and mean in the colour of method `i`, no further than the vertical range.
-    pub(super) fn draw<DB: DrawingBackend, X: Ranged<ValueType = f64>, Y: Ranged<ValueType = f64>>(
+    pub(super) fn draw<X: Ranged<ValueType = f64>, Y: Ranged<ValueType = f64>>(
         &self,
-        chart: &mut ChartContext<'_, DB, Cartesian2d<X, Y>>,
+        chart: &mut Chart<'_, X, Y>,
         i: usize,
         (low, high): (f64, f64),
-    ) -> Result<(), String> {
+    ) -> Drawing {
         let inside = |y: f64| y.clamp(low, high);
         let ends = self.x.iter().zip(&self.mean).map(|(&x, m)| m.and_then(|m| m.1).map(|(lo, hi)| (x, lo, hi)));
         for piece in pieces(ends) {
             let upper = piece.iter().map(|&(x, _, hi)| (x, inside(hi)));
             let lower = piece.iter().rev().map(|&(x, lo, _)| (x, inside(lo)));
             let outline: Vec<(f64, f64)> = upper.chain(lower).collect();
-            chart.draw_series([Polygon::new(outline, style::band(i))]).map_err(|e| e.to_string())?;
+            chart.draw_series([Polygon::new(outline, style::band(i))])?;
         }
         if self.seeds.len() > 1 {
             for seed in &self.seeds {
@@ -75,15 +80,15 @@ impl Band {
 }
 
 /// Draws a line that has gaps where there is no point, and where it is above the range.
-pub(super) fn strokes<DB: DrawingBackend, X: Ranged<ValueType = f64>, Y: Ranged<ValueType = f64>>(
-    chart: &mut ChartContext<'_, DB, Cartesian2d<X, Y>>,
+pub(super) fn strokes<X: Ranged<ValueType = f64>, Y: Ranged<ValueType = f64>>(
+    chart: &mut Chart<'_, X, Y>,
     points: impl Iterator<Item = Option<(f64, f64)>>,
     style: ShapeStyle,
     (low, high): (f64, f64),
-) -> Result<(), String> {
+) -> Drawing {
     for piece in pieces(points) {
         let piece = piece.into_iter().map(|(x, y)| (x, y.clamp(low, high)));
-        chart.draw_series(LineSeries::new(piece, style)).map_err(|e| e.to_string())?;
+        chart.draw_series(LineSeries::new(piece, style))?;
     }
     Ok(())
 }

@@ -5,7 +5,6 @@ use std::fmt::Write;
 /// Replaces what plotters writes by paths: every series of filled rectangles of one colour (edges between them are drawn without
 /// smoothing, so that no seams show when it is scaled), every series of opaque polygons or lines of one paint, every series of
 /// dashes. The picture stays the same.
-#[must_use]
 pub(super) fn compact(svg: &str) -> String {
     let mut out = String::with_capacity(svg.len() / 2);
     // Where the last point of an open path stands: what follows is told from there.

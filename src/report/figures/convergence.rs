@@ -1,14 +1,13 @@
 //! Is the reference converged? Its two halves against each other.
 
-use plotters::coord::Shift;
 use plotters::prelude::*;
 
-use super::Figure;
-use super::axes::{self, FOOT, SIDE};
+use super::axes;
 use super::band::strokes;
 use super::histogram::{Histogram, range};
 use super::samples::filled;
-use super::style::{self, AXIS, DOUBLE, INK, Key};
+use super::style::{self, AXIS, DOUBLE, Key, Mark};
+use super::{Area, Drawing, Figure};
 use crate::metrics::bootstrap::{Draw, subset};
 use crate::metrics::wasserstein::line;
 
@@ -18,14 +17,11 @@ use crate::metrics::wasserstein::line;
 pub struct Convergence {
     /// Reduced energies, in the order of sampling.
     pub energies: Vec<f64>,
-    /// Seed of the random subsets.
-    pub seed: u64,
 }
 
 impl Convergence {
     /// `(n, Energy-W1)` for n doubling up to half the reference; empty with fewer than 32 finite energies.
-    #[must_use]
-    pub fn curve(&self) -> Vec<(f64, f64)> {
+    fn curve(&self) -> Vec<(f64, f64)> {
         let (a, b) = self.halves();
         let size = a.len().min(b.len());
         let mut sizes: Vec<usize> =
@@ -33,8 +29,7 @@ impl Convergence {
         if size >= 16 {
             sizes.push(size);
         }
-        let (in_a, in_b) =
-            (subset(a.len(), size, self.seed, Draw::Samples), subset(b.len(), size, self.seed, Draw::Reference));
+        let (in_a, in_b) = (subset(a.len(), size, 0, Draw::Samples), subset(b.len(), size, 0, Draw::Reference));
         let pick = |from: &[f64], order: &[usize]| order.iter().map(|&i| from[i]).collect::<Vec<_>>();
         sizes
             .into_iter()
@@ -63,15 +58,19 @@ impl Convergence {
 const HEIGHT: u32 = 480;
 
 fn keys() -> [Key; 3] {
-    [Key::Reference("first half".into()), Key::Line(0, "second half".into()), Key::Guide("noise alone (1/√n)".into())]
+    [
+        (Mark::Reference, "first half".into()),
+        (Mark::Line(0), "second half".into()),
+        (Mark::Guide, "noise alone (1/√n)".into()),
+    ]
 }
 
 impl Figure for Convergence {
     fn size(&self) -> (u32, u32) {
-        (DOUBLE, style::legend_height(&keys(), DOUBLE) as u32 + HEIGHT + FOOT as u32)
+        axes::size(&keys(), DOUBLE, HEIGHT)
     }
 
-    fn draw<DB: DrawingBackend>(&self, area: &DrawingArea<DB, Shift>) -> Result<(), String> {
+    fn draw(&self, area: &Area<'_>) -> Drawing {
         let rest = style::legend(area, &keys())?;
         let (left, right) = rest.split_horizontally(DOUBLE as i32 / 2);
         self.draw_halves(&left)?;
@@ -80,22 +79,20 @@ impl Figure for Convergence {
 }
 
 impl Convergence {
-    fn draw_halves<DB: DrawingBackend>(&self, area: &DrawingArea<DB, Shift>) -> Result<(), String> {
+    fn draw_halves(&self, area: &Area<'_>) -> Drawing {
         let (a, b) = self.halves();
-        let (low, high) = range(&self.energies).unwrap_or((0.0, 1.0));
+        let (low, high) = range(self.energies.iter().copied()).unwrap_or((0.0, 1.0));
         let high = high.max(low + 1e-9);
         let [a, b] = [a, b].map(|half| Histogram::new(&half, low, high, 50));
         let top = a.top().max(b.top()).max(1e-12) * 1.06;
         let margin = (high - low) * 0.01;
-        let mut chart = axes::frame(area, (8, 40), SIDE)
-            .build_cartesian_2d(low - margin..high + margin, 0.0..top)
-            .map_err(|e| e.to_string())?;
+        let mut chart = axes::chart(area, (8, 40), low - margin..high + margin, 0.0..top)?;
         filled(&mut chart, &a)?;
         strokes(&mut chart, b.outline().into_iter().map(Some), style::line(0), (0.0, top))?;
         axes::draw(&mut chart, ("reduced energy E / kT", 6, style::tick), ("density", 5, style::tick), false)
     }
 
-    fn draw_curve<DB: DrawingBackend>(&self, area: &DrawingArea<DB, Shift>) -> Result<(), String> {
+    fn draw_curve(&self, area: &Area<'_>) -> Drawing {
         let curve = self.curve();
         let Some((&first, &last)) = curve.first().zip(curve.last()) else { return Ok(()) };
         let guide = [first, (last.0, first.1 * (first.0 / last.0).sqrt())];
@@ -103,20 +100,12 @@ impl Convergence {
         let (low, high) = (values().fold(f64::INFINITY, f64::min), values().fold(0.0, f64::max));
         let decade =
             |x: f64, up: bool| 10.0_f64.powf(if up { x.log10().ceil() + 1e-6 } else { x.log10().floor() - 1e-6 });
-        let mut chart = axes::frame(area, (8, 40), SIDE)
-            .build_cartesian_2d(
-                (first.0 * 0.6..(last.0 * 1.6).max(first.0 * 20.0)).log_scale(),
-                (decade(low, false)..decade(high, true)).log_scale(),
-            )
-            .map_err(|e| e.to_string())?;
+        let x = (first.0 * 0.6..(last.0 * 1.6).max(first.0 * 20.0)).log_scale();
+        let mut chart = axes::chart(area, (8, 40), x, (decade(low, false)..decade(high, true)).log_scale())?;
         let (x, y) = ("frames of each half, n", "Energy-W1 (kT)");
         axes::draw(&mut chart, (x, 5, style::log_tick), (y, 5, style::log_tick), false)?;
-        let (on, off) = style::GUIDE;
-        let guide = DashedLineSeries::new(guide, on, off, INK.stroke_width(AXIS));
-        chart.draw_series(guide).map_err(|e| e.to_string())?;
-        chart.draw_series(LineSeries::new(curve.clone(), style::line(0))).map_err(|e| e.to_string())?;
-        let marks = curve.iter().map(|&p| EmptyElement::at(p) + style::marker(0, 11.0, (0, 0)));
-        chart.draw_series(marks).map_err(|e| e.to_string())?;
-        Ok(())
+        axes::guide(&mut chart, guide, AXIS)?;
+        chart.draw_series(LineSeries::new(curve.clone(), style::line(0)))?;
+        axes::markers(&mut chart, (0, 11.0), curve)
     }
 }

@@ -1,13 +1,12 @@
 //! Quality against cost: metrics over charged energy evaluations, as curves where a method has more than one budget.
 
-use plotters::coord::Shift;
 use plotters::prelude::*;
 
-use super::Figure;
-use super::axes::{self, FOOT, SIDE};
+use super::axes;
 use super::band::Band;
 use super::numbers::{self, Ticked};
-use super::style::{self, BOLD, DOUBLE, INK, Key, SINGLE, THIN};
+use super::style::{self, BOLD, DOUBLE, Key, Mark, SINGLE, THIN};
+use super::{Area, Drawing, Figure};
 use crate::stats;
 
 /// A row of the table: one method with one budget.
@@ -57,35 +56,25 @@ pub struct Cost {
 const HEIGHT: u32 = 640;
 
 impl Cost {
-    fn width(&self) -> u32 {
-        if self.panels.len() > 1 { DOUBLE } else { SINGLE }
-    }
-
     fn keys(&self) -> Vec<Key> {
         let Some(first) = self.panels.first() else { return vec![] };
         let mut keys: Vec<Key> =
-            first.methods.iter().enumerate().map(|(i, m)| Key::Course(i, m.label.clone())).collect();
+            first.methods.iter().enumerate().map(|(i, m)| (Mark::Course(i), m.label.clone())).collect();
         if self.panels.iter().any(|p| p.floor.is_some_and(|f| f > 0.0)) {
-            keys.push(Key::Guide("noise floor".into()));
+            keys.push((Mark::Guide, "noise floor".into()));
         }
         keys
     }
 }
 
-/// Areas under curves, from the first point of all of them to the last.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Areas<'a> {
-    /// Evaluations at these two points.
-    pub ends: (f64, f64),
-    /// The area by label of the method.
-    pub areas: Vec<(&'a str, f64)>,
-}
+/// Areas under curves by label of the method.
+type Areas<'a> = Vec<(&'a str, f64)>;
 
 impl Quality {
-    /// Areas under the curves: the mean of each over the logarithm of the evaluations, from the first point of all curves to the
-    /// last; beyond its ends a curve keeps its value.
+    /// Areas under the curves by label of the method, from the first point of all curves to the last, and the evaluations at these
+    /// two. An area is the mean over the logarithm of the evaluations; beyond its ends a curve keeps its value.
     #[must_use]
-    pub fn areas(&self) -> Option<Areas<'_>> {
+    pub fn areas(&self) -> Option<(Areas<'_>, [f64; 2])> {
         let curves: Vec<_> = self.methods.iter().filter_map(|m| Some((m.label.as_str(), m.curve.as_ref()?))).collect();
         let first = curves.iter().filter_map(|(_, c)| c.0.first().copied()).fold(f64::INFINITY, f64::min);
         let last = curves.iter().filter_map(|(_, c)| c.0.last().copied()).fold(0.0, f64::max);
@@ -98,16 +87,16 @@ impl Quality {
             stats::area(&points)
         };
         let areas = curves.iter().filter_map(|(label, curve)| Some((*label, area(curve)?)));
-        (first < last).then(|| Areas { ends: (first, last), areas: areas.collect() })
+        (first < last).then(|| (areas.collect(), [first, last]))
     }
 }
 
 impl Figure for Cost {
     fn size(&self) -> (u32, u32) {
-        (self.width(), style::legend_height(&self.keys(), self.width()) as u32 + HEIGHT + FOOT as u32)
+        axes::size(&self.keys(), if self.panels.len() > 1 { DOUBLE } else { SINGLE }, HEIGHT)
     }
 
-    fn draw<DB: DrawingBackend>(&self, area: &DrawingArea<DB, Shift>) -> Result<(), String> {
+    fn draw(&self, area: &Area<'_>) -> Drawing {
         let rest = style::legend(area, &self.keys())?;
         for (place, quality) in rest.split_evenly((1, self.panels.len().max(1))).iter().zip(&self.panels) {
             panel(place, quality)?;
@@ -136,8 +125,7 @@ impl Quality {
         let x = budgets().map(|b| b.evaluations).chain(curves().flat_map(|c| c.0.iter().copied()));
         let y = budgets().flat_map(|b| b.seeds.iter().map(|s| s.1).chain([b.value]));
         let y = y.chain(curves().flat_map(|c| c.1.iter().flatten().copied())).chain(self.floor);
-        let around = |values: Vec<f64>| numbers::around(&values.into_iter().map(log).collect::<Vec<_>>());
-        around(x.collect()).zip(around(y.collect()))
+        numbers::around(x.map(log)).zip(numbers::around(y.map(log)))
     }
 
     /// How far each budget is moved aside so that those of equal cost do not cover each other, by method.
@@ -156,17 +144,13 @@ impl Quality {
     }
 }
 
-fn panel<DB: DrawingBackend>(area: &DrawingArea<DB, Shift>, quality: &Quality) -> Result<(), String> {
+fn panel(area: &Area<'_>, quality: &Quality) -> Drawing {
     let Some((x, y)) = quality.ranges() else { return Ok(()) };
-    let (ticks, steps) = (numbers::powers(x.0, x.1), numbers::powers(y.0, y.1));
-    let mut chart = axes::frame(area, (10, 40), SIDE)
-        .build_cartesian_2d(Ticked::new(x.0..x.1, ticks), Ticked::new(y.0..y.1, steps))
-        .map_err(|e| e.to_string())?;
+    let mut chart = axes::chart(area, (10, 40), Ticked::usual(x, true), Ticked::usual(y, true))?;
     let title = ("charged energy evaluations", 8, style::power_tick as axes::Ticks);
     axes::draw(&mut chart, title, (&quality.metric, 6, style::power_tick), true)?;
     if let Some(floor) = quality.floor.filter(|f| *f > 0.0).map(log) {
-        let guide = DashedLineSeries::new([(x.0, floor), (x.1, floor)], 12, 9, INK.stroke_width(THIN));
-        chart.draw_series(guide).map_err(|e| e.to_string())?;
+        axes::guide(&mut chart, [(x.0, floor), (x.1, floor)], THIN)?;
     }
     let aside = quality.aside(x.1 - x.0);
     // Curves first: no band covers a marker.
@@ -176,31 +160,24 @@ fn panel<DB: DrawingBackend>(area: &DrawingArea<DB, Shift>, quality: &Quality) -
             let band = Band::new(logs(evaluations), seeds.iter().map(logs).collect());
             band.draw(&mut chart, i, y)?;
             // Colours come again after six methods; with markers a curve is told from all others.
-            let points = band.x.iter().zip(&band.mean).filter_map(|(x, mean)| Some((*x, mean.as_ref()?.0)));
-            let points = points.filter(|p| (y.0..=y.1).contains(&p.1));
-            chart
-                .draw_series(points.map(|at| EmptyElement::at(at) + style::marker(i, 8.0, (0, 0))))
-                .map_err(|e| e.to_string())?;
+            axes::markers(&mut chart, (i, 8.0), band.means().filter(|p| (y.0..=y.1).contains(&p.1)))?;
         }
     }
     for (i, (method, aside)) in quality.methods.iter().zip(&aside).enumerate() {
         let shown = || method.budgets.iter().zip(aside).filter(|(b, _)| b.evaluations > 0.0 && b.value > 0.0);
         if shown().count() > 1 {
             let line = shown().map(|(b, aside)| b.place(*aside));
-            chart.draw_series(LineSeries::new(line, style::line(i))).map_err(|e| e.to_string())?;
+            chart.draw_series(LineSeries::new(line, style::line(i)))?;
         }
         for (budget, &aside) in shown() {
             let (at, mean) = budget.place(aside);
             if let Some((low, high)) = budget.ends.map(|e| (log(e.0), log(e.1))).filter(|e| e.1 > y.0) {
-                let bar = [low, high].map(|v| (at, v.clamp(y.0, y.1))).to_vec();
-                let bar = PathElement::new(bar, style::colour(i).stroke_width(BOLD - 2));
-                chart.draw_series([bar]).map_err(|e| e.to_string())?;
+                let ends = (low.clamp(y.0, y.1), high.clamp(y.0, y.1));
+                axes::bar(&mut chart, at, ends, style::colour(i).stroke_width(BOLD - 2))?;
             }
             let seeds = budget.seeds.iter().filter(|s| s.0 > 0.0 && s.1 > 0.0 && budget.seeds.len() > 1);
-            let seeds = seeds.map(|s| EmptyElement::at((at, log(s.1))) + style::marker(i, 7.0, (0, 0)));
-            chart.draw_series(seeds).map_err(|e| e.to_string())?;
-            let mean = EmptyElement::at((at, mean)) + style::marker(i, 14.0, (0, 0));
-            chart.draw_series([mean]).map_err(|e| e.to_string())?;
+            axes::markers(&mut chart, (i, 7.0), seeds.map(|s| (at, log(s.1))))?;
+            axes::markers(&mut chart, (i, 14.0), [(at, mean)])?;
         }
     }
     Ok(())
@@ -222,8 +199,8 @@ mod tests {
         let falling = with("falls", (vec![10.0, 100.0], vec![vec![1.0_f64.exp(), 1.0]]));
         let flat = with("stays", (vec![100.0, 1_000.0], vec![vec![3.0, 3.0]]));
         let quality = Quality { metric: String::new(), floor: None, methods: vec![falling, method(&[5.0]), flat] };
-        let Areas { ends, areas } = quality.areas().unwrap();
-        assert_eq!((ends, areas[0].0, areas[1].0), ((10.0, 1e3), "falls", "stays"));
+        let (areas, ends) = quality.areas().unwrap();
+        assert_eq!((ends, areas[0].0, areas[1].0), ([10.0, 1e3], "falls", "stays"));
         assert!((areas[1].1 - 3.0).abs() < 1e-12, "{areas:?}");
         assert!((areas[0].1 - 0.25 * (1.0_f64.exp() + 1.0) - 0.5).abs() < 1e-12, "{areas:?}");
     }

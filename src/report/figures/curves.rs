@@ -1,11 +1,10 @@
 //! Quality against cost as curves: one line for each way, means over seeds with their deviations.
 
-use plotters::coord::Shift;
 use plotters::prelude::*;
 
-use super::Figure;
-use super::axes::{self, FOOT, SIDE};
-use super::style::{self, DOUBLE, Key, THIN};
+use super::axes;
+use super::style::{self, DOUBLE, Key, Mark, THIN};
+use super::{Area, Drawing, Figure};
 
 /// Height of the plot.
 const HEIGHT: u32 = 1_000;
@@ -34,16 +33,16 @@ impl Curves {
     }
 
     fn keys(&self) -> Vec<Key> {
-        self.shown().enumerate().map(|(i, c)| Key::Line(i, c.label.clone())).collect()
+        self.shown().enumerate().map(|(i, c)| (Mark::Line(i), c.label.clone())).collect()
     }
 }
 
 impl Figure for Curves {
     fn size(&self) -> (u32, u32) {
-        (DOUBLE, style::legend_height(&self.keys(), DOUBLE) as u32 + HEIGHT + FOOT as u32)
+        axes::size(&self.keys(), DOUBLE, HEIGHT)
     }
 
-    fn draw<DB: DrawingBackend>(&self, area: &DrawingArea<DB, Shift>) -> Result<(), String> {
+    fn draw(&self, area: &Area<'_>) -> Drawing {
         let rest = style::legend(area, &self.keys())?;
         let shown: Vec<&Curve> = self.shown().collect();
         let costs = || shown.iter().flat_map(|c| c.points.iter().map(|p| p.0));
@@ -53,20 +52,16 @@ impl Figure for Curves {
         }
         let values = shown.iter().flat_map(|c| c.points.iter().map(|p| p.1 + p.2));
         let top = values.fold(0.0, f64::max).max(1e-9);
-        let mut chart = axes::frame(&rest, (12, 40), SIDE)
-            .build_cartesian_2d((low * 0.9..high * 1.12).log_scale(), 0.0..top * 1.05)
-            .map_err(|e| e.to_string())?;
+        let mut chart = axes::chart(&rest, (12, 40), (low * 0.9..high * 1.12).log_scale(), 0.0..top * 1.05)?;
         axes::draw(&mut chart, (&self.axes.0, 10, style::log_tick), (&self.axes.1, 8, style::tick), true)?;
         for (i, curve) in shown.iter().enumerate() {
-            let line: Vec<(f64, f64)> = curve.points.iter().map(|p| (p.0, p.1)).collect();
-            let bars = curve.points.iter().filter(|p| p.2 > 0.0).map(|p| {
-                let ends = [(p.0, (p.1 - p.2).max(0.0)), (p.0, p.1 + p.2)];
-                PathElement::new(ends.to_vec(), style::colour(i).stroke_width(THIN))
-            });
-            chart.draw_series(bars).map_err(|e| e.to_string())?;
-            chart.draw_series(LineSeries::new(line.clone(), style::line(i))).map_err(|e| e.to_string())?;
-            let markers = line.iter().map(|&p| EmptyElement::at(p) + style::marker(i, 11.0, (0, 0)));
-            chart.draw_series(markers).map_err(|e| e.to_string())?;
+            for &(x, mean, deviation) in curve.points.iter().filter(|p| p.2 > 0.0) {
+                let ends = ((mean - deviation).max(0.0), mean + deviation);
+                axes::bar(&mut chart, x, ends, style::colour(i).stroke_width(THIN))?;
+            }
+            let line = || curve.points.iter().map(|p| (p.0, p.1));
+            chart.draw_series(LineSeries::new(line(), style::line(i)))?;
+            axes::markers(&mut chart, (i, 11.0), line())?;
         }
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! Two-dimensional histograms of frames, as free energies in a few colour levels.
 
+use super::histogram::range;
+
 /// Lower and upper end of an axis.
 pub(super) type Range = (f64, f64);
 
@@ -29,7 +31,6 @@ pub(super) struct Run {
 
 impl Density {
     /// Counts points. Cells contain their lower edges, the last ones both.
-    #[must_use]
     pub(super) fn new(points: &[[f64; 2]], x: Range, y: Range, bins: usize) -> Self {
         let place = |v: f64, (low, high): Range| {
             (low <= v && v <= high).then(|| (((v - low) / (high - low) * bins as f64) as usize).min(bins - 1))
@@ -46,36 +47,29 @@ impl Density {
     }
 
     /// Frames inside the rectangle and outside.
-    #[must_use]
     pub(super) fn frames(&self) -> u64 {
         self.counts.iter().map(|&c| u64::from(c)).sum::<u64>() + self.outside as u64
     }
 
     /// The fraction of all frames that is in the fullest cell: what free energies count from; 0 without frames.
-    #[must_use]
     pub(super) fn peak(&self) -> f64 {
         f64::from(self.counts.iter().copied().max().unwrap_or(0)) / self.frames().max(1) as f64
     }
 
     /// `ln(peak / fraction)` of a cell in kT, `None` where nothing is. The peak is that of the reference: a cell with as many of
     /// the frames has the same free energy in every panel.
-    #[must_use]
     pub(super) fn free_energy(&self, cell: usize, peak: f64) -> Option<f64> {
         let fraction = f64::from(self.counts[cell]) / self.frames().max(1) as f64;
         (fraction > 0.0 && peak > 0.0).then(|| (peak / fraction).ln())
     }
 
     /// Lowest and highest free energy of a cell that is not empty.
-    #[must_use]
     pub(super) fn ends(&self, peak: f64) -> Option<Range> {
-        super::histogram::range(
-            &(0..self.counts.len()).filter_map(|cell| self.free_energy(cell, peak)).collect::<Vec<_>>(),
-        )
+        range((0..self.counts.len()).filter_map(|cell| self.free_energy(cell, peak)))
     }
 
     /// The cells that are not empty as runs, by level and place; `levels` levels over the scale, what lies beyond it in the
     /// outermost.
-    #[must_use]
     pub(super) fn runs(&self, levels: usize, (low, top): Range, peak: f64) -> Vec<Run> {
         let of = |f: f64| (((f - low) / (top - low) * levels as f64).max(0.0) as usize).min(levels - 1);
         let level = |cell: usize| self.free_energy(cell, peak).map(of);

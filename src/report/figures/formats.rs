@@ -21,10 +21,15 @@ pub struct Words {
     pub description: String,
 }
 
+/// Why there is no figure.
+pub(super) fn failed(why: impl std::fmt::Display) -> Error {
+    Error::Internal(format!("drawing a figure: {why}"))
+}
+
 /// Plotters' SVG as a figure of its size in inches, with a title and a description.
 pub(super) fn finished(svg: &str, (width, height): (u32, u32), words: &Words) -> Result<String> {
     let body = svg.find('>').map(|end| svg[end + 1..].trim_start());
-    let body = body.ok_or_else(|| Error::Internal("drawing a figure: plotters wrote no SVG".into()))?;
+    let body = body.ok_or_else(|| failed("plotters wrote no SVG"))?;
     // Plotters ends each text with a line feed, which some viewers draw as a space.
     let body = body.replace("\n</text>", "</text>").replace(" opacity=\"1\"", "");
     let body = body.lines().map(translucent).collect::<Vec<_>>().join("\n");
@@ -42,7 +47,7 @@ pub(super) fn finished(svg: &str, (width, height): (u32, u32), words: &Words) ->
 /// The SVG as the renderers see it, in points.
 pub(super) fn tree(svg: &str) -> Result<Tree> {
     let options = Options { dpi: POINTS, font_family: FAMILY.into(), fontdb: letters::fonts(), ..Options::default() };
-    Tree::from_str(svg, &options).map_err(|e| Error::Internal(format!("drawing a figure: {e}")))
+    Tree::from_str(svg, &options).map_err(failed)
 }
 
 /// A PNG of `width` by `height` pixels.
@@ -65,9 +70,8 @@ fn translucent(line: &str) -> String {
 /// A PDF page of the figure's size, text as text in the embedded font.
 pub(super) fn pdf(svg: &str) -> Result<Vec<u8>> {
     let tree = tree(&without_seams(svg))?;
-    let pdf = svg2pdf::to_pdf(&tree, ConversionOptions::default(), PageOptions { dpi: POINTS })
-        .map_err(|e| Error::Internal(format!("drawing a figure: {e}")))?;
-    Ok(in_order(&pdf))
+    let pdf = svg2pdf::to_pdf(&tree, ConversionOptions::default(), PageOptions { dpi: POINTS });
+    pdf.map_err(failed).map(|pdf| in_order(&pdf))
 }
 
 /// The SVG with thin outlines around the cells of maps, in their own colours: PDF knows no crisp edges, and viewers would show

@@ -1,11 +1,9 @@
 //! Panels of one size: a column for every method, below each other what is shown of it.
 
-use plotters::coord::Shift;
-use plotters::prelude::*;
-
 use super::axes::{FOOT, SIDE};
 use super::letters::wrapped;
 use super::style::{self, DOUBLE, Key, LABEL, LINE, SINGLE};
+use super::{Area, Drawing};
 
 /// Between two panels.
 const GAP: i32 = 44;
@@ -17,14 +15,15 @@ const BELOW: i32 = 26;
 const RIGHT: i32 = 30;
 
 /// Where panels are. Methods beyond the first four are further down, in a block of their own.
-#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Grid {
+    /// The legend above.
+    keys: Vec<Key>,
     /// Titles of the methods in lines.
     titles: Vec<Vec<String>>,
     columns: usize,
     /// Panels of one method.
     rows: usize,
-    /// Height of a legend above.
+    /// Height of the legend.
     top: i32,
     plot: (i32, i32),
     /// Between two plots.
@@ -38,10 +37,9 @@ impl Grid {
     /// Highest plot: 1.4 inches.
     const HIGHEST: f64 = 420.0;
 
-    /// A column for every title, `rows` panels in it, below `top`. A plot is `shape` times as high as wide, but not higher
+    /// A column for every title, `rows` panels in it, below a legend. A plot is `shape` times as high as wide, but not higher
     /// than 1.4 inches.
-    #[must_use]
-    pub(super) fn new(titles: &[String], rows: usize, top: i32, shape: f64) -> Self {
+    pub(super) fn new(titles: &[String], rows: usize, keys: Vec<Key>, shape: f64) -> Self {
         let methods = titles.len().max(1);
         let columns = methods.div_ceil(methods.div_ceil(Self::COLUMNS));
         let room = Self::wide(columns) as i32 - SIDE - RIGHT - (columns as i32 - 1) * GAP;
@@ -50,11 +48,11 @@ impl Grid {
             titles.iter().map(|t| wrapped(t, LABEL, f64::from(width + GAP - 8), 3)).collect();
         let lines = titles.iter().map(Vec::len).max().unwrap_or(1) as i32;
         let plot = (width, (f64::from(width) * shape).min(Self::HIGHEST) as i32);
-        Self { titles, columns, rows, top, plot, gap: GAP, head: 24 + lines * LINE }
+        let top = style::legend_height(&keys, Self::wide(columns));
+        Self { keys, titles, columns, rows, top, plot, gap: GAP, head: 24 + lines * LINE }
     }
 
     /// With room for labels beside every panel: where each has a vertical axis of its own.
-    #[must_use]
     pub(super) fn apart(mut self) -> Self {
         let gaps = self.columns as i32 - 1;
         self.plot.0 -= (LABELS - self.gap) * gaps / self.columns as i32;
@@ -76,20 +74,17 @@ impl Grid {
     }
 
     /// Width and height of it all.
-    #[must_use]
     pub(super) fn size(&self) -> (u32, u32) {
         let blocks = self.titles.len().max(1).div_ceil(self.columns) as i32;
         (Self::wide(self.columns), (self.top + blocks * self.block()) as u32)
     }
 
     /// Whether a method's panels are the leftmost ones.
-    #[must_use]
     pub(super) fn first(&self, method: usize) -> bool {
         method.is_multiple_of(self.columns)
     }
 
     /// The plot of a method's panel: its left, upper corner.
-    #[must_use]
     pub(super) fn corner(&self, method: usize, row: usize) -> (i32, i32) {
         let (column, block) = ((method % self.columns) as i32, (method / self.columns) as i32);
         let x = SIDE + column * (self.plot.0 + self.gap);
@@ -98,24 +93,14 @@ impl Grid {
     }
 
     /// A panel with room for its axes: for a frame without margins and with labels of [`SIDE`].
-    #[must_use]
-    pub(super) fn panel<DB: DrawingBackend>(
-        &self,
-        area: &DrawingArea<DB, Shift>,
-        method: usize,
-        row: usize,
-    ) -> DrawingArea<DB, Shift> {
+    pub(super) fn panel<'a>(&self, area: &Area<'a>, method: usize, row: usize) -> Area<'a> {
         let (x, y) = self.corner(method, row);
         area.clone().shrink((x - SIDE, y), (SIDE + self.plot.0, self.plot.1 + FOOT))
     }
 
     /// Draws the legend and the titles.
-    pub(super) fn put_heads<DB: DrawingBackend>(
-        &self,
-        area: &DrawingArea<DB, Shift>,
-        keys: &[Key],
-    ) -> Result<(), String> {
-        style::legend(area, keys)?;
+    pub(super) fn put_heads(&self, area: &Area<'_>) -> Drawing {
+        style::legend(area, &self.keys)?;
         for (i, lines) in self.titles.iter().enumerate() {
             let (x, y) = self.corner(i, 0);
             style::put_above(area, lines, (x + self.plot.0 / 2, y - 12))?;
@@ -124,12 +109,7 @@ impl Grid {
     }
 
     /// A remark inside a panel, in its right, upper corner.
-    pub(super) fn remark<DB: DrawingBackend>(
-        &self,
-        area: &DrawingArea<DB, Shift>,
-        (method, row): (usize, usize),
-        words: &str,
-    ) -> Result<(), String> {
+    pub(super) fn remark(&self, area: &Area<'_>, (method, row): (usize, usize), words: &str) -> Drawing {
         let (x, y) = self.corner(method, row);
         style::put_remark(area, words, (x + self.plot.0, y))
     }
@@ -142,7 +122,7 @@ mod tests {
     #[test]
     fn widths_are_those_of_a_paper() {
         for (methods, wide) in [(1, SINGLE), (2, DOUBLE), (4, DOUBLE), (7, DOUBLE)] {
-            let grid = Grid::new(&vec!["method".to_owned(); methods], 2, 60, 0.7);
+            let grid = Grid::new(&vec!["method".to_owned(); methods], 2, vec![], 0.7);
             assert_eq!(grid.size().0, wide);
             for (i, row) in (0..methods).flat_map(|i| [(i, 0), (i, 1)]) {
                 let (x, y) = grid.corner(i, row);

@@ -4,7 +4,7 @@ use super::band::Band;
 
 /// A density histogram on a range that the reference decides.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Histogram {
+pub(super) struct Histogram {
     /// Lower edge of the first bin.
     pub low: f64,
     /// Upper edge of the last bin.
@@ -18,8 +18,7 @@ pub struct Histogram {
 impl Histogram {
     /// Values on `low..=high` in equal bins. Densities are fractions of all values: with much beyond the range, the area under
     /// them is less than one.
-    #[must_use]
-    pub fn new(values: &[f64], low: f64, high: f64, bins: usize) -> Self {
+    pub(super) fn new(values: &[f64], low: f64, high: f64, bins: usize) -> Self {
         let width = (high - low) / bins as f64;
         let mut counts = vec![0_u64; bins];
         let mut beyond = 0_u64;
@@ -36,27 +35,23 @@ impl Histogram {
     }
 
     /// Corner points of the steps, two for each bin.
-    #[must_use]
-    pub fn steps(&self) -> Vec<(f64, f64)> {
+    pub(super) fn steps(&self) -> Vec<(f64, f64)> {
         let width = (self.high - self.low) / self.density.len() as f64;
         let edge = |i: usize| self.low + i as f64 * width;
         self.density.iter().enumerate().flat_map(|(i, &d)| [(edge(i), d), (edge(i + 1), d)]).collect()
     }
 
     /// The steps with their ends on the axis.
-    #[must_use]
-    pub fn outline(&self) -> Vec<(f64, f64)> {
+    pub(super) fn outline(&self) -> Vec<(f64, f64)> {
         std::iter::once((self.low, 0.0)).chain(self.steps()).chain([(self.high, 0.0)]).collect()
     }
 
     /// Largest density.
-    #[must_use]
-    pub fn top(&self) -> f64 {
+    pub(super) fn top(&self) -> f64 {
         self.density.iter().copied().fold(0.0, f64::max)
     }
 
     /// Histograms of seeds as one curve with its interval.
-    #[must_use]
     pub(super) fn band(seeds: &[Self]) -> Band {
         let x = seeds.first().map_or(vec![], |h| h.steps().iter().map(|p| p.0).collect());
         Band::new(x, seeds.iter().map(|h| h.steps().iter().map(|p| p.1).collect()).collect())
@@ -64,9 +59,8 @@ impl Histogram {
 }
 
 /// Smallest and largest finite value, or `None`.
-#[must_use]
-pub(super) fn range(values: &[f64]) -> Option<(f64, f64)> {
-    values.iter().copied().filter(|v| v.is_finite()).fold(None, |r, v| match r {
+pub(in crate::report) fn range(values: impl IntoIterator<Item = f64>) -> Option<(f64, f64)> {
+    values.into_iter().filter(|v| v.is_finite()).fold(None, |r, v| match r {
         None => Some((v, v)),
         Some((low, high)) => Some((f64::min(low, v), f64::max(high, v))),
     })
@@ -85,7 +79,7 @@ mod tests {
         assert_eq!(h.outline(), [(0.0, 0.0), (0.0, 0.25), (0.5, 0.25), (0.5, 0.75), (1.0, 0.75), (1.0, 0.0)]);
         let mean = Histogram::band(&[h.clone(), h]).mean;
         assert_eq!((mean.len(), mean[3].unwrap().0), (4, 0.75));
-        assert_eq!(range(&[f64::NAN, 2.0, -1.0]), Some((-1.0, 2.0)));
-        assert_eq!(range(&[]), None);
+        assert_eq!(range([f64::NAN, 2.0, -1.0]), Some((-1.0, 2.0)));
+        assert_eq!(range([]), None);
     }
 }

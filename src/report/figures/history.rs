@@ -1,11 +1,11 @@
 //! A metric night by night: means with their standard errors, a marker for each version of the code.
 
-use plotters::coord::Shift;
 use plotters::prelude::*;
 
-use super::Figure;
-use super::axes::{self, FOOT, SIDE};
-use super::style::{self, DOUBLE, Key, REFERENCE_FILL};
+use super::axes;
+use super::histogram::range;
+use super::style::{self, DOUBLE, Key, Mark, REFERENCE_FILL};
+use super::{Area, Drawing, Figure};
 
 /// One night.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,10 +53,10 @@ impl History {
 
     fn keys(&self, codes: &[&str]) -> Vec<Key> {
         let older = codes.len() > VERSIONS;
-        let accepted = self.accepted.map(|_| Key::Reference("accepted, no drift".into()));
+        let accepted = self.accepted.map(|_| (Mark::Reference, "accepted, no drift".into()));
         let versions = codes.iter().take(VERSIONS).enumerate().map(|(i, code)| {
             let rest = older && i == VERSIONS - 1;
-            Key::Marker(i, if rest { format!("{code} and older") } else { (*code).to_owned() })
+            (Mark::Marker(i), if rest { format!("{code} and older") } else { (*code).to_owned() })
         });
         accepted.into_iter().chain(versions).collect()
     }
@@ -64,47 +64,32 @@ impl History {
 
 impl Figure for History {
     fn size(&self) -> (u32, u32) {
-        let legend = style::legend_height(&self.keys(&self.codes()), DOUBLE);
-        (DOUBLE, legend as u32 + HEIGHT + FOOT as u32)
+        axes::size(&self.keys(&self.codes()), DOUBLE, HEIGHT)
     }
 
-    fn draw<DB: DrawingBackend>(&self, area: &DrawingArea<DB, Shift>) -> Result<(), String> {
+    fn draw(&self, area: &Area<'_>) -> Drawing {
         let codes = self.codes();
         let number = |code: &str| codes.iter().position(|c| *c == code).unwrap_or(0).min(VERSIONS - 1);
-        let keys = self.keys(&codes);
-        let rest = style::legend(area, &keys)?;
+        let rest = style::legend(area, &self.keys(&codes))?;
         let band = self.accepted.into_iter().flat_map(|(mean, width)| [mean - width, mean + width]);
         let ends = self.nights.iter().flat_map(|n| [n.mean - n.error, n.mean + n.error]).chain(band);
-        let (low, high) =
-            ends.filter(|x| x.is_finite()).fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), x| (l.min(x), h.max(x)));
-        if low > high {
-            return Ok(()); // no number to draw
-        }
+        let Some((low, high)) = range(ends) else { return Ok(()) };
         let pad = if high > low { 0.08 * (high - low) } else { 0.1 * high.abs().max(1.0) };
         let last = self.nights.iter().map(|n| n.day).fold(0.0, f64::max).max(1.0);
-        let mut chart = axes::frame(&rest, (12, 40), SIDE)
-            .build_cartesian_2d(-0.02 * last..1.02 * last, low - pad..high + pad)
-            .map_err(|e| e.to_string())?;
+        let mut chart = axes::chart(&rest, (12, 40), -0.02 * last..1.02 * last, low - pad..high + pad)?;
         if let Some((mean, width)) = self.accepted {
             let corners = [(-0.02 * last, mean - width), (1.02 * last, mean + width)];
-            chart.draw_series([Rectangle::new(corners, REFERENCE_FILL.filled())]).map_err(|e| e.to_string())?;
+            chart.draw_series([Rectangle::new(corners, REFERENCE_FILL.filled())])?;
         }
-        axes::draw(
-            &mut chart,
-            (&format!("days since {}", self.first), 8, style::tick),
-            (&self.metric, 5, style::tick),
-            true,
-        )?;
-        let bars = self.nights.iter().map(|n| {
-            let ends = vec![(n.day, n.mean - n.error), (n.day, n.mean + n.error)];
-            PathElement::new(ends, style::colour(number(&n.code)).stroke_width(4))
-        });
-        chart.draw_series(bars).map_err(|e| e.to_string())?;
-        let markers = self
-            .nights
-            .iter()
-            .map(|n| EmptyElement::at((n.day, n.mean)) + style::marker(number(&n.code), 12.0, (0, 0)));
-        chart.draw_series(markers).map_err(|e| e.to_string())?;
+        let days = format!("days since {}", self.first);
+        axes::draw(&mut chart, (&days, 8, style::tick), (&self.metric, 5, style::tick), true)?;
+        for n in &self.nights {
+            let style = style::colour(number(&n.code)).stroke_width(4);
+            axes::bar(&mut chart, n.day, (n.mean - n.error, n.mean + n.error), style)?;
+        }
+        for n in &self.nights {
+            axes::markers(&mut chart, (number(&n.code), 12.0), [(n.day, n.mean)])?;
+        }
         Ok(())
     }
 }
@@ -112,11 +97,7 @@ impl Figure for History {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::figures::Words;
-
-    fn svg(figure: &History) -> crate::error::Result<String> {
-        crate::report::figures::svg(figure, &Words { title: "m".into(), description: "m by night".into() })
-    }
+    use crate::report::figures::tests::drawn;
 
     fn history(codes: &[&str], accepted: Option<(f64, f64)>) -> History {
         let night =
@@ -127,14 +108,14 @@ mod tests {
 
     #[test]
     fn draws() {
-        let text = svg(&history(&["one", "one", "two"], Some((1.0, 0.3)))).unwrap();
+        let text = drawn(&history(&["one", "one", "two"], Some((1.0, 0.3))));
         for expected in ["accepted, no drift", "one", "two", "days since 2026-11-25"] {
             assert!(text.contains(expected), "{expected}");
         }
-        let many = svg(&history(&["1", "2", "3", "4", "5", "6", "7", "8"], None)).unwrap();
+        let many = drawn(&history(&["1", "2", "3", "4", "5", "6", "7", "8"], None));
         assert!(many.contains("3 and older") && !many.contains("accepted"));
         let mut bare = history(&["x"], None);
         bare.nights[0].mean = f64::NAN;
-        svg(&bare).unwrap();
+        drawn(&bare);
     }
 }

@@ -1,15 +1,12 @@
 //! The ladder at a glance (in the manner of the PITA paper's Fig. 1): energies, effective sample sizes and surviving lines of
 //! descent from rung to rung, as the runs recorded them.
 
-use plotters::coord::Shift;
-use plotters::prelude::*;
-
-use super::Figure;
-use super::axes::{self, FOOT, SIDE};
+use super::axes;
 use super::band::Band;
 use super::histogram::range;
 use super::numbers::{self, Ticked};
-use super::style::{self, DOUBLE, INK, Key};
+use super::style::{self, DOUBLE, Key, Mark, THIN};
+use super::{Area, Drawing, Figure};
 
 /// A number of every rung, by seed: `(temperature, value)`.
 pub type Steps = Vec<Vec<(f64, f64)>>;
@@ -47,30 +44,27 @@ type Of = fn(&Descent) -> &Steps;
 impl Ladder {
     fn keys(&self) -> Vec<Key> {
         let mut keys: Vec<Key> =
-            self.methods.iter().enumerate().map(|(i, m)| Key::Course(i, m.label.clone())).collect();
+            self.methods.iter().enumerate().map(|(i, m)| (Mark::Course(i), m.label.clone())).collect();
         if self.methods.iter().any(|m| m.energies.len().max(m.ess.len()) > 1) {
-            keys.push(Key::Band(None, "95 % interval".into()));
+            keys.push((Mark::Band(None), "95 % interval".into()));
         }
         if self.reference.is_some() {
-            keys.push(Key::Guide("reference".into()));
+            keys.push((Mark::Guide, "reference".into()));
         }
         keys
-    }
-
-    fn temperatures(&self) -> Vec<f64> {
-        let steps = self.methods.iter().flat_map(|m| [&m.energies, &m.ess, &m.parents]);
-        steps.flatten().flatten().map(|s| s.0).chain(self.reference.map(|r| r.0)).collect()
     }
 }
 
 impl Figure for Ladder {
     fn size(&self) -> (u32, u32) {
-        (DOUBLE, style::legend_height(&self.keys(), DOUBLE) as u32 + HEIGHT + FOOT as u32)
+        axes::size(&self.keys(), DOUBLE, HEIGHT)
     }
 
-    fn draw<DB: DrawingBackend>(&self, area: &DrawingArea<DB, Shift>) -> Result<(), String> {
+    fn draw(&self, area: &Area<'_>) -> Drawing {
         let rest = style::legend(area, &self.keys())?;
-        let Some((cold, hot)) = range(&self.temperatures()) else { return Ok(()) };
+        let steps = self.methods.iter().flat_map(|m| [&m.energies, &m.ess, &m.parents]).flatten().flatten();
+        let temperatures = steps.map(|s| s.0).chain(self.reference.map(|r| r.0));
+        let Some((cold, hot)) = range(temperatures) else { return Ok(()) };
         let x = (-hot.log10() - 0.03, (-cold.log10() + 0.03).max(-hot.log10() + 0.03));
         let title = format!("temperature{}", self.unit);
         let panels: [(&str, Of, Scale); 3] = [
@@ -107,12 +101,10 @@ impl Scale {
     /// Of the values, and of their intervals as far as these are not much wider.
     fn range(self, bands: &[Vec<Band>], reference: Option<f64>) -> Option<(f64, f64)> {
         let all = || bands.iter().flatten();
-        let values: Vec<f64> = all().flat_map(|b| b.seeds.iter().flatten().copied()).chain(reference).collect();
-        let (low, high) = range(&values)?;
+        let (low, high) = range(all().flat_map(|b| b.seeds.iter().flatten().copied()).chain(reference))?;
         let more = 0.3 * (high - low).max(0.2);
         let ends = all().flat_map(|b| b.mean.iter().flatten().filter_map(|m| m.1)).flat_map(|(lo, hi)| [lo, hi]);
-        let ends: Vec<f64> = ends.map(|e| e.clamp(low - more, high + more)).chain([low, high]).collect();
-        let (low, high) = numbers::around(&ends)?;
+        let (low, high) = numbers::around(ends.map(|e| e.clamp(low - more, high + more)).chain([low, high]))?;
         Some(if self == Self::Fraction { (low, high.min(0.02)) } else { (low, high) })
     }
 }
@@ -128,13 +120,13 @@ fn bands(steps: &Steps, scale: Scale) -> Vec<Band> {
     steps.iter().map(|s| Band::new(x(s), vec![y(s)])).collect()
 }
 
-fn panel<DB: DrawingBackend>(
-    area: &DrawingArea<DB, Shift>,
+fn panel(
+    area: &Area<'_>,
     (x, title): ((f64, f64), &str),
     (name, scale): (&str, Scale),
     methods: &[&Steps],
     reference: Option<(f64, f64)>,
-) -> Result<(), String> {
+) -> Drawing {
     let bands: Vec<Vec<Band>> = methods.iter().map(|steps| bands(steps, scale)).collect();
     let Some((low, high)) = scale.range(&bands, reference.map(|r| r.1)) else {
         let middle = (area.dim_in_pixel().0 as i32 / 2, area.dim_in_pixel().1 as i32 / 2);
@@ -144,23 +136,17 @@ fn panel<DB: DrawingBackend>(
     let places = numbers::rounded(10.0_f64.powf(-x.1), 10.0_f64.powf(-x.0));
     let places: Vec<f64> = places.iter().map(|t| -t.log10()).collect();
     let linear = scale == Scale::Linear;
-    let ticks = if linear { numbers::even(low, high, 5) } else { numbers::powers(low, high) };
-    let mut chart = axes::frame(area, (8, 26), SIDE)
-        .build_cartesian_2d(Ticked::new(x.0..x.1, places), Ticked::new(low..high, ticks))
-        .map_err(|e| e.to_string())?;
+    let mut chart = axes::chart(area, (8, 26), Ticked::new(x, places), Ticked::usual((low, high), !linear))?;
     let text: axes::Ticks = if linear { style::tick } else { style::power_tick };
     axes::draw(&mut chart, (title, 6, |x| style::tick(&10.0_f64.powf(-x))), (name, 6, text), false)?;
     if let Some((temperature, energy)) = reference {
         let at = -temperature.log10();
-        let guide = DashedLineSeries::new([(x.0, energy), (at.max(x.0), energy)], 12, 9, INK.stroke_width(2));
-        chart.draw_series(guide).map_err(|e| e.to_string())?;
+        axes::guide(&mut chart, [(x.0, energy), (at.max(x.0), energy)], THIN)?;
     }
     for (i, bands) in bands.iter().enumerate() {
         for band in bands {
             band.draw(&mut chart, i, (low, high))?;
-            let marks = band.x.iter().zip(&band.mean).filter_map(|(&x, m)| Some((x, m.as_ref()?.0)));
-            let marks = marks.map(|(x, y)| EmptyElement::at((x, y.clamp(low, high))) + style::marker(i, 10.0, (0, 0)));
-            chart.draw_series(marks).map_err(|e| e.to_string())?;
+            axes::markers(&mut chart, (i, 10.0), band.means().map(|(x, y)| (x, y.clamp(low, high))))?;
         }
     }
     Ok(())

@@ -36,13 +36,14 @@ mod training;
 
 use std::path::Path;
 
+use plotters::coord::Shift;
 use plotters::prelude::*;
 
 pub use convergence::Convergence;
-pub use cost::{Areas, Budget, Cost, Method, Quality};
+pub use cost::{Budget, Cost, Method, Quality};
 pub use curves::{Curve, Curves};
 pub use formats::Words;
-pub use histogram::Histogram;
+pub(super) use histogram::range;
 pub use history::{History, Night};
 pub use ladder::{Descent, Ladder, Steps};
 pub use planes::{Axes, Plane, Planes};
@@ -55,7 +56,13 @@ use crate::error::{Error, Result};
 /// Endings of the files that [`save`] writes.
 pub const FORMATS: [&str; 3] = ["svg", "png", "pdf"];
 
-/// A figure that can be drawn on any plotters backend.
+/// What figures are drawn on.
+pub type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+
+/// What has been drawn, or what plotters refused.
+pub type Drawing<T = ()> = std::result::Result<T, DrawingAreaErrorKind<std::io::Error>>;
+
+/// A figure.
 pub trait Figure {
     /// Width and height in 300ths of an inch: pixels of the PNG.
     fn size(&self) -> (u32, u32);
@@ -63,8 +70,8 @@ pub trait Figure {
     /// Draws it, on white.
     ///
     /// # Errors
-    /// A description of what the backend refused.
-    fn draw<DB: DrawingBackend>(&self, area: &DrawingArea<DB, plotters::coord::Shift>) -> Result<(), String>;
+    /// What plotters refuses.
+    fn draw(&self, area: &Area<'_>) -> Drawing;
 }
 
 /// The figure as SVG text, with what is said of it.
@@ -75,10 +82,8 @@ pub fn svg(figure: &impl Figure, words: &Words) -> Result<String> {
     let mut text = String::new();
     {
         let area = SVGBackend::with_string(&mut text, figure.size()).into_drawing_area();
-        let failed = |e: String| Error::Internal(format!("drawing a figure: {e}"));
-        area.fill(&WHITE).map_err(|e| failed(e.to_string()))?;
-        figure.draw(&area).map_err(failed)?;
-        area.present().map_err(|e| failed(e.to_string()))?;
+        let drawn = area.fill(&WHITE).and_then(|()| figure.draw(&area)).and_then(|()| area.present());
+        drawn.map_err(formats::failed)?;
     }
     formats::finished(&compact::compact(&text), figure.size(), words)
 }

@@ -13,8 +13,13 @@ pub(super) struct Ticked {
 
 impl Ticked {
     /// From the lower to the upper end.
-    pub(super) fn new(ends: Range<f64>, ticks: Vec<f64>) -> Self {
-        Self { axis: ends.into(), ticks }
+    pub(super) fn new((low, high): (f64, f64), ticks: Vec<f64>) -> Self {
+        Self { axis: (low..high).into(), ticks }
+    }
+
+    /// With the usual ticks: those of logarithms, or about five even ones.
+    pub(super) fn usual((low, high): (f64, f64), logarithmic: bool) -> Self {
+        Self::new((low, high), if logarithmic { powers(low, high) } else { even(low, high, 5) })
     }
 }
 
@@ -48,7 +53,7 @@ pub(super) fn even(low: f64, high: f64, count: usize) -> Vec<f64> {
 }
 
 /// Logarithms of ticks between two logarithms: powers of ten, or also numbers between these where there would be few.
-pub(super) fn powers(low: f64, high: f64) -> Vec<f64> {
+fn powers(low: f64, high: f64) -> Vec<f64> {
     // Up to 9,999 a number is short enough for many of them.
     let (span, short) = (high - low, (-3.0..4.0).contains(&low) && high < 4.0);
     let (low, high) = (10.0_f64.powf(low), 10.0_f64.powf(high));
@@ -61,7 +66,7 @@ pub(super) fn powers(low: f64, high: f64) -> Vec<f64> {
 }
 
 /// A range of logarithms that holds values, and a little more.
-pub(super) fn around(logarithms: &[f64]) -> Option<(f64, f64)> {
+pub(super) fn around(logarithms: impl IntoIterator<Item = f64>) -> Option<(f64, f64)> {
     let (low, high) = super::histogram::range(logarithms)?;
     let pad = (0.07 * (high - low)).max(0.04);
     Some((low - pad, high + pad))
@@ -95,7 +100,7 @@ mod tests {
         assert_eq!(powers(-1.0, 0.0).len(), 4); // 0.1, 0.2, 0.5, 1
         assert_eq!(powers(4.9, 6.6).len(), 4); // 1 and 3 times 10^5 and 10^6
         assert_eq!(powers(5.6, 6.7).len(), 4); // 5 x 10^5; 1, 2 and 5 times 10^6
-        let (low, high) = around(&[f64::NEG_INFINITY, 1.0, 2.0]).unwrap();
+        let (low, high) = around([f64::NEG_INFINITY, 1.0, 2.0]).unwrap();
         assert!((low - 0.93).abs() < 1e-9 && (high - 2.07).abs() < 1e-9);
     }
 }

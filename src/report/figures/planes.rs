@@ -3,11 +3,9 @@
 
 use std::f64::consts::PI;
 
-use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
 
-use super::Figure;
 use super::axes::FOOT;
 use super::colour::viridis;
 use super::density::{Density, Range};
@@ -15,6 +13,7 @@ use super::histogram::range;
 use super::letters::wrapped;
 use super::numbers;
 use super::style::{self, AXIS, DOUBLE, INK, LABEL, LINE, SINGLE, TICK};
+use super::{Area, Drawing, Figure};
 
 /// Cells along each axis, as in PITA's public code.
 const BINS: usize = 100;
@@ -135,14 +134,11 @@ impl Planes {
     fn ranges(&self, plane: &Plane) -> (Range, Range) {
         let of = |axis: usize| match self.axes {
             Axes::Angles => (-PI, PI),
-            Axes::Reference => {
-                let values: Vec<f64> = plane.clouds.first().into_iter().flatten().map(|p| p[axis]).collect();
-                match range(&values) {
-                    Some((low, high)) if high > low => (low - EDGE * (high - low), high + EDGE * (high - low)),
-                    Some((low, _)) => (low - 0.5, low + 0.5),
-                    None => (0.0, 1.0),
-                }
-            }
+            Axes::Reference => match range(plane.clouds.first().into_iter().flatten().map(|p| p[axis])) {
+                Some((low, high)) if high > low => (low - EDGE * (high - low), high + EDGE * (high - low)),
+                Some((low, _)) => (low - 0.5, low + 0.5),
+                None => (0.0, 1.0),
+            },
         };
         (of(0), of(1))
     }
@@ -173,7 +169,7 @@ impl Figure for Planes {
         (layout.width as u32, height.max(1) as u32)
     }
 
-    fn draw<DB: DrawingBackend>(&self, area: &DrawingArea<DB, Shift>) -> Result<(), String> {
+    fn draw(&self, area: &Area<'_>) -> Drawing {
         let layout = self.layout();
         let drawn = self.drawn();
         let scale = Self::scale(&drawn);
@@ -208,39 +204,39 @@ fn ticks(axes: Axes, (low, high): Range) -> Vec<(f64, String)> {
 }
 
 /// One panel, its plot with the upper left corner at (x, y).
-struct Panel<'a, DB: DrawingBackend> {
-    area: &'a DrawingArea<DB, Shift>,
+struct Panel<'a, 'b> {
+    area: &'a Area<'b>,
     plot: i32,
     x: i32,
     y: i32,
 }
 
-impl<DB: DrawingBackend> Panel<'_, DB> {
-    fn cells(&self, density: &Density, cell: i32, scale: Range, peak: f64) -> Result<(), String> {
+impl Panel<'_, '_> {
+    fn cells(&self, density: &Density, cell: i32, scale: Range, peak: f64) -> Drawing {
         let bottom = self.y + self.plot;
         for run in density.runs(LEVELS, scale, peak) {
             let (row, from, to) = (run.row as i32, run.from as i32, run.to as i32);
             let corners =
                 [(self.x + from * cell, bottom - (row + 1) * cell), (self.x + to * cell, bottom - row * cell)];
             let colour = viridis(1.0 - run.level as f64 / (LEVELS - 1) as f64);
-            self.area.draw(&Rectangle::new(corners, colour.filled())).map_err(|e| e.to_string())?;
+            self.area.draw(&Rectangle::new(corners, colour.filled()))?;
         }
         Ok(())
     }
 
     /// Border and titles.
-    fn frame(&self, title: &[String], x_title: &str, y_title: Option<&str>) -> Result<(), String> {
+    fn frame(&self, title: &[String], x_title: &str, y_title: Option<&str>) -> Drawing {
         border(self.area, (self.x, self.y), (self.x + self.plot, self.y + self.plot))?;
         let middle = self.x + self.plot / 2;
         style::put_above(self.area, title, (middle, self.y - 12))?;
         style::put(self.area, x_title, (middle, self.y + self.plot + 56), (HPos::Center, VPos::Top), LABEL)?;
         if let Some(title) = y_title {
-            style::put_upwards(self.area, title, (self.x - 94, self.y + self.plot / 2), LABEL)?;
+            style::put_upwards(self.area, title, (self.x - 94, self.y + self.plot / 2))?;
         }
         Ok(())
     }
 
-    fn ticks(&self, x: &[(f64, String)], y: &[(f64, String)], left: bool) -> Result<(), String> {
+    fn ticks(&self, x: &[(f64, String)], y: &[(f64, String)], left: bool) -> Drawing {
         let at = |part: &f64| (part * f64::from(self.plot)).round() as i32;
         let bottom = self.y + self.plot;
         for (part, label) in x {
@@ -259,7 +255,7 @@ impl<DB: DrawingBackend> Panel<'_, DB> {
     }
 
     /// What the cells do not show: that there are no frames, or how many lie outside.
-    fn remark(&self, density: &Density) -> Result<(), String> {
+    fn remark(&self, density: &Density) -> Drawing {
         let total = density.frames();
         let share = density.outside as f64 / total.max(1) as f64;
         let text = match total {
@@ -273,12 +269,7 @@ impl<DB: DrawingBackend> Panel<'_, DB> {
 }
 
 /// The scale, its lower end light and below, as energies are.
-fn colour_bar<DB: DrawingBackend>(
-    area: &DrawingArea<DB, Shift>,
-    x: i32,
-    (from, to): (i32, i32),
-    (low, top): Range,
-) -> Result<(), String> {
+fn colour_bar(area: &Area<'_>, x: i32, (from, to): (i32, i32), (low, top): Range) -> Drawing {
     let right = x + 30;
     let height = to - from;
     let edge = |level: usize| to - height * level as i32 / LEVELS as i32;
@@ -286,7 +277,7 @@ fn colour_bar<DB: DrawingBackend>(
         let colour = viridis(1.0 - level as f64 / (LEVELS - 1) as f64);
         // Each on top of the ones before: no seam shows what is behind.
         let corners = [(x, from), (right, edge(level))];
-        area.draw(&Rectangle::new(corners, colour.filled())).map_err(|e| e.to_string())?;
+        area.draw(&Rectangle::new(corners, colour.filled()))?;
     }
     border(area, (x, from), (right, to))?;
     let step = if top - low > 6.0 { 2 } else { 1 };
@@ -295,15 +286,11 @@ fn colour_bar<DB: DrawingBackend>(
         stroke(area, (right, y), (right + 10, y))?;
         style::put(area, &style::tick(&f64::from(energy)), (right + 18, y), (HPos::Left, VPos::Center), TICK)?;
     }
-    style::put_upwards(area, "free energy (kT)", (right + 84, (from + to) / 2), LABEL)
+    style::put_upwards(area, "free energy (kT)", (right + 84, (from + to) / 2))
 }
 
 /// A border around a plot, outside of it.
-fn border<DB: DrawingBackend>(
-    area: &DrawingArea<DB, Shift>,
-    (x0, y0): (i32, i32),
-    (x1, y1): (i32, i32),
-) -> Result<(), String> {
+fn border(area: &Area<'_>, (x0, y0): (i32, i32), (x1, y1): (i32, i32)) -> Drawing {
     let w = AXIS as i32;
     for corners in [
         [(x0 - w, y0 - w), (x1 + w, y0)],
@@ -311,19 +298,19 @@ fn border<DB: DrawingBackend>(
         [(x0 - w, y0), (x0, y1)],
         [(x1, y0), (x1 + w, y1)],
     ] {
-        area.draw(&Rectangle::new(corners, INK.filled())).map_err(|e| e.to_string())?;
+        area.draw(&Rectangle::new(corners, INK.filled()))?;
     }
     Ok(())
 }
 
 /// A horizontal or vertical line.
-fn stroke<DB: DrawingBackend>(area: &DrawingArea<DB, Shift>, from: (i32, i32), to: (i32, i32)) -> Result<(), String> {
+fn stroke(area: &Area<'_>, from: (i32, i32), to: (i32, i32)) -> Drawing {
     let corners = if from.0 == to.0 {
         [(from.0 - 1, from.1), (to.0 + 2, to.1)]
     } else {
         [(from.0, from.1 - 1), (to.0, to.1 + 2)]
     };
-    area.draw(&Rectangle::new(corners, INK.filled())).map_err(|e| e.to_string())
+    area.draw(&Rectangle::new(corners, INK.filled()))
 }
 
 #[cfg(test)]

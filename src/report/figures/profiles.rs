@@ -2,20 +2,19 @@
 
 use std::f64::consts::{FRAC_PI_2 as QUARTER, PI, TAU};
 
-use plotters::coord::Shift;
 use plotters::prelude::*;
 
-use super::Figure;
-use super::axes::{self, SIDE};
+use super::axes;
 use super::band::{Band, strokes};
 use super::grid::Grid;
 use super::samples::seed_keys;
-use super::style::{self, AXIS, DOUBLE, INK, Key, SINGLE};
+use super::style::{self, AXIS, INK, Mark};
+use super::{Area, Drawing, Figure};
 
 /// Points of a curve: one a degree.
 const BINS: usize = 360;
 /// Standard deviation of the Gaussian that the angles are smoothed with, rad.
-pub(super) const WIDTH: f64 = 0.1;
+const WIDTH: f64 = 0.1;
 /// Curves are drawn up to the highest point of the reference, but never beyond this, kT.
 const HIGHEST: f64 = 12.0;
 
@@ -132,15 +131,10 @@ impl Circle {
 }
 
 impl Profiles {
-    fn keys(&self) -> Vec<Key> {
-        let several = self.profiles.iter().flat_map(|p| &p.methods).any(|m| m.len() > 1);
-        std::iter::once(Key::Dark("reference".into())).chain(seed_keys(several)).collect()
-    }
-
     fn grid(&self) -> Grid {
-        let wide = if self.labels.len() > 1 { DOUBLE } else { SINGLE };
-        let top = style::legend_height(&self.keys(), wide);
-        Grid::new(&self.labels, self.profiles.len(), top, SHAPE)
+        let mut keys = vec![(Mark::Dark, "reference".into())];
+        keys.extend(seed_keys(self.profiles.iter().flat_map(|p| &p.methods).any(|m| m.len() > 1)));
+        Grid::new(&self.labels, self.profiles.len(), keys, SHAPE)
     }
 }
 
@@ -149,9 +143,9 @@ impl Figure for Profiles {
         self.grid().size()
     }
 
-    fn draw<DB: DrawingBackend>(&self, area: &DrawingArea<DB, Shift>) -> Result<(), String> {
+    fn draw(&self, area: &Area<'_>) -> Drawing {
         let grid = self.grid();
-        grid.put_heads(area, &self.keys())?;
+        grid.put_heads(area)?;
         for (row, profile) in self.profiles.iter().enumerate() {
             let reference = density(&profile.reference);
             let circle = Circle::new(&reference);
@@ -170,20 +164,18 @@ impl Figure for Profiles {
 }
 
 /// One panel. `titles`: of the horizontal axis, and whether the vertical one has labels.
-fn panel<DB: DrawingBackend>(
-    area: &DrawingArea<DB, Shift>,
+fn panel(
+    area: &Area<'_>,
     circle: &Circle,
     (reference, top): (&[f64], f64),
     method: &Band,
     (x, first): (&str, bool),
-) -> Result<(), String> {
-    let mut chart = axes::frame(area, (0, 0), SIDE)
-        .build_cartesian_2d(circle.begin..circle.begin + 4.0, 0.0..top)
-        .map_err(|e| e.to_string())?;
+) -> Drawing {
+    let mut chart = axes::chart(area, (0, 0), circle.begin..circle.begin + 4.0, 0.0..top)?;
     let curve = method.x.iter().zip(reference).map(|(&x, &f)| f.is_finite().then_some((x, f)));
     strokes(&mut chart, curve, INK.stroke_width(AXIS), (0.0, top))?;
     method.draw(&mut chart, 0, (0.0, top))?;
-    let y: axes::Axis<'_> = if first { ("free energy (kT)", 5, style::tick) } else { ("", 5, style::blank) };
+    let y: axes::Axis<'_> = if first { ("free energy (kT)", 5, style::tick) } else { ("", 5, |_| String::new()) };
     axes::draw(&mut chart, (x, 5, angle), y, false)
 }
 

@@ -1,14 +1,14 @@
 //! Interatomic distances and reduced energies, a column for every method (the kind of the PITA paper's Figs. 2 and 3).
 
-use plotters::coord::Shift;
+use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 
-use super::Figure;
-use super::axes::{self, SIDE};
+use super::axes::{self, Chart};
 use super::band::strokes;
 use super::grid::Grid;
 use super::histogram::{Histogram, range};
-use super::style::{self, AXIS, DOUBLE, INK, Key, REFERENCE_FILL, SINGLE};
+use super::style::{self, AXIS, INK, Key, Mark, REFERENCE_FILL};
+use super::{Area, Drawing, Figure};
 
 /// Bins of distances and of energies.
 const BINS: (usize, usize) = (100, 60);
@@ -78,16 +78,13 @@ impl Quantity {
 }
 
 impl SamplesFigure<'_> {
-    fn keys(&self) -> Vec<Key> {
-        let several = self.samples.methods.iter().any(|m| m.energies.len() > 1);
-        std::iter::once(Key::Reference("reference".into())).chain(seed_keys(several)).collect()
-    }
-
     fn grid(&self) -> Grid {
-        let titles: Vec<String> = self.samples.methods.iter().map(|m| m.label.clone()).collect();
-        let wide = if titles.len() > 1 { DOUBLE } else { SINGLE };
+        let methods = &self.samples.methods;
+        let titles: Vec<String> = methods.iter().map(|m| m.label.clone()).collect();
+        let mut keys = vec![(Mark::Reference, "reference".into())];
+        keys.extend(seed_keys(methods.iter().any(|m| m.energies.len() > 1)));
         let rows = if self.shown == Shown::Both { 2 } else { 1 };
-        Grid::new(&titles, rows, style::legend_height(&self.keys(), wide), SHAPE)
+        Grid::new(&titles, rows, keys, SHAPE)
     }
 
     fn quantities(&self) -> Vec<Quantity> {
@@ -103,7 +100,7 @@ impl SamplesFigure<'_> {
             }
         };
         let unit = length_unit.replace("_m", "ₘ");
-        let ends = range(&reference.energies.concat()).map(|(low, high)| (low - MARGIN, high + MARGIN));
+        let ends = range(reference.energies.iter().flatten().copied()).map(|(low, high)| (low - MARGIN, high + MARGIN));
         let energies = quantity("reduced energy E / kT".into(), |s| &s.energies, ends, BINS.1);
         if self.shown == Shown::Energies {
             return vec![energies];
@@ -124,15 +121,14 @@ fn most(values: &[f64]) -> Option<(f64, f64)> {
 
 /// What is drawn of a method.
 pub(super) fn seed_keys(several: bool) -> Vec<Key> {
-    let mut keys = Vec::new();
-    if several {
-        keys.push(Key::Line(0, "mean over seeds".into()));
-        keys.push(Key::Band(Some(0), "its 95 % interval".into()));
-        keys.push(Key::Seed(0, "each seed".into()));
-    } else {
-        keys.push(Key::Line(0, "method".into()));
+    if !several {
+        return vec![(Mark::Line(0), "method".into())];
     }
-    keys
+    vec![
+        (Mark::Line(0), "mean over seeds".into()),
+        (Mark::Band(Some(0)), "its 95 % interval".into()),
+        (Mark::Seed(0), "each seed".into()),
+    ]
 }
 
 impl Figure for SamplesFigure<'_> {
@@ -140,9 +136,9 @@ impl Figure for SamplesFigure<'_> {
         self.grid().size()
     }
 
-    fn draw<DB: DrawingBackend>(&self, area: &DrawingArea<DB, Shift>) -> Result<(), String> {
+    fn draw(&self, area: &Area<'_>) -> Drawing {
         let grid = self.grid();
-        grid.put_heads(area, &self.keys())?;
+        grid.put_heads(area)?;
         for (row, quantity) in self.quantities().iter().enumerate() {
             let top = quantity.top();
             for (i, seeds) in quantity.methods.iter().enumerate() {
@@ -160,32 +156,31 @@ impl Figure for SamplesFigure<'_> {
 
 /// One panel: the reference filled, before it the seeds of a method. `(title, top, first)`: of the horizontal axis; of the
 /// vertical one; and whether that one has labels.
-fn panel<DB: DrawingBackend>(
-    area: &DrawingArea<DB, Shift>,
+fn panel(
+    area: &Area<'_>,
     reference: &Histogram,
     seeds: &[Histogram],
     (title, top, first): (&str, f64, bool),
-) -> Result<(), String> {
+) -> Drawing {
     let margin = (reference.high - reference.low) * 0.01;
-    let mut chart = axes::frame(area, (0, 0), SIDE)
-        .build_cartesian_2d(reference.low - margin..reference.high + margin, 0.0..top)
-        .map_err(|e| e.to_string())?;
-    let y: axes::Axis<'_> = if first { ("density", 6, style::tick) } else { ("", 6, style::blank) };
+    let mut chart = axes::chart(area, (0, 0), reference.low - margin..reference.high + margin, 0.0..top)?;
+    let y: axes::Axis<'_> = if first { ("density", 6, style::tick) } else { ("", 6, |_| String::new()) };
     filled(&mut chart, reference)?;
     Histogram::band(seeds).draw(&mut chart, 0, (0.0, top))?;
     axes::draw(&mut chart, (title, 6, style::tick), y, false)
 }
 
 /// Draws the reference.
-pub(super) fn filled<DB: DrawingBackend>(chart: &mut axes::Plain<'_, DB>, reference: &Histogram) -> Result<(), String> {
+pub(super) fn filled(chart: &mut Chart<'_, RangedCoordf64, RangedCoordf64>, reference: &Histogram) -> Drawing {
     let outline = reference.outline();
-    chart.draw_series([Polygon::new(outline.clone(), REFERENCE_FILL.filled())]).map_err(|e| e.to_string())?;
+    chart.draw_series([Polygon::new(outline.clone(), REFERENCE_FILL.filled())])?;
     strokes(chart, outline.into_iter().map(Some), INK.stroke_width(AXIS), (0.0, f64::INFINITY))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::figures::tests::drawn;
 
     #[test]
     fn panels_tell_what_is_not_drawn() {
@@ -201,8 +196,7 @@ mod tests {
         };
         let text = |method: &[f64]| {
             let samples = samples(method);
-            let figure = SamplesFigure { samples: &samples, shown: Shown::Energies };
-            super::super::svg(&figure, &super::super::Words { title: "t".into(), description: "d".into() }).unwrap()
+            drawn(&SamplesFigure { samples: &samples, shown: Shown::Energies })
         };
         assert!(!text(&[-10.0, 10.0]).contains("beyond"));
         assert!(text(&[-10.1, 0.0, f64::NAN, f64::INFINITY]).contains("75.0 % beyond"));

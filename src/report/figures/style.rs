@@ -1,11 +1,10 @@
 //! Sizes, colours, and the legend strip that all figures share.
 
-use plotters::coord::Shift;
 use plotters::prelude::*;
-use plotters::style::RGBColor;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::letters::{FAMILY, width};
+use super::{Area, Drawing};
 
 /// Units of an inch: all lengths below are in 300ths, the pixels of the PNG.
 pub(super) const INCH: u32 = 300;
@@ -40,8 +39,10 @@ const COLOURS: [RGBColor; 6] = [
     RGBColor(86, 180, 233),
 ];
 
-/// Dash length and gap of a line without gaps.
-const SOLID: (i32, i32) = (1, 0);
+/// Width of a mark in a legend.
+const SWATCH: i32 = 66;
+/// Dash length and gap of a line without gaps, in a legend.
+const SOLID: (i32, i32) = (SWATCH, 0);
 /// Dash length and gap of guides.
 pub(super) const GUIDE: (i32, i32) = (12, 9);
 
@@ -73,88 +74,60 @@ pub(super) fn text(size: u32) -> TextStyle<'static> {
 }
 
 /// Writes text at a place.
-pub(super) fn put<DB: DrawingBackend>(
-    area: &DrawingArea<DB, Shift>,
-    words: &str,
-    place: (i32, i32),
-    (h, v): (HPos, VPos),
-    size: u32,
-) -> Result<(), String> {
+pub(super) fn put(area: &Area<'_>, words: &str, place: (i32, i32), (h, v): (HPos, VPos), size: u32) -> Drawing {
     let style = text(size).pos(Pos::new(h, v));
-    area.draw(&Text::new(words.to_owned(), place, style)).map_err(|e| e.to_string())
+    area.draw(&Text::new(words.to_owned(), place, style))
 }
 
 /// Writes a remark that ends at a place, on white: it may stand on what is drawn.
-pub(super) fn put_remark<DB: DrawingBackend>(
-    area: &DrawingArea<DB, Shift>,
-    words: &str,
-    (right, top): (i32, i32),
-) -> Result<(), String> {
+pub(super) fn put_remark(area: &Area<'_>, words: &str, (right, top): (i32, i32)) -> Drawing {
     let left = right - width(words, TICK).ceil() as i32 - 12;
     let paper = Rectangle::new([(left, top), (right, top + 40)], WHITE.mix(0.85).filled());
-    area.draw(&paper).map_err(|e| e.to_string())?;
+    area.draw(&paper)?;
     put(area, words, (right - 6, top + 5), (HPos::Right, VPos::Top), TICK)
 }
 
 /// Writes text upwards, centred on a place.
-pub(super) fn put_upwards<DB: DrawingBackend>(
-    area: &DrawingArea<DB, Shift>,
-    words: &str,
-    place: (i32, i32),
-    size: u32,
-) -> Result<(), String> {
-    let style = text(size).transform(FontTransform::Rotate270).pos(Pos::new(HPos::Center, VPos::Center));
-    area.draw(&Text::new(words.to_owned(), place, style)).map_err(|e| e.to_string())
+pub(super) fn put_upwards(area: &Area<'_>, words: &str, place: (i32, i32)) -> Drawing {
+    let style = text(LABEL).transform(FontTransform::Rotate270).pos(Pos::new(HPos::Center, VPos::Center));
+    area.draw(&Text::new(words.to_owned(), place, style))
 }
 
 /// Writes lines of text, each centred, the last one just above a place.
-pub(super) fn put_above<DB: DrawingBackend>(
-    area: &DrawingArea<DB, Shift>,
-    lines: &[String],
-    (x, y): (i32, i32),
-) -> Result<(), String> {
+pub(super) fn put_above(area: &Area<'_>, lines: &[String], (x, y): (i32, i32)) -> Drawing {
     for (from_below, line) in lines.iter().rev().enumerate() {
         put(area, line, (x, y - LINE * from_below as i32), (HPos::Center, VPos::Bottom), LABEL)?;
     }
     Ok(())
 }
 
-/// A legend entry.
-pub(super) enum Key {
+/// How something looks in a legend.
+pub(super) enum Mark {
     /// The filled reference.
-    Reference(String),
+    Reference,
     /// The line of method `i`.
-    Line(usize, String),
+    Line(usize),
     /// The line and the marker of method `i`.
-    Course(usize, String),
+    Course(usize),
     /// The marker of method `i`.
-    Marker(usize, String),
+    Marker(usize),
     /// The line of one seed of method `i`.
-    Seed(usize, String),
+    Seed(usize),
     /// A dark line.
-    Dark(String),
+    Dark,
     /// A thin dark dashed line.
-    Guide(String),
+    Guide,
     /// The interval of method `i`, or of all of them.
-    Band(Option<usize>, String),
+    Band(Option<usize>),
 }
 
-impl Key {
-    fn label(&self) -> String {
-        match self {
-            Self::Reference(s)
-            | Self::Line(_, s)
-            | Self::Course(_, s)
-            | Self::Marker(_, s)
-            | Self::Seed(_, s)
-            | Self::Dark(s)
-            | Self::Guide(s)
-            | Self::Band(_, s) => s.replace('\n', ", "),
-        }
-    }
+/// A legend entry: how it looks, and what that is.
+pub(super) type Key = (Mark, String);
+
+fn label((_, words): &Key) -> String {
+    words.replace('\n', ", ")
 }
 
-const SWATCH: i32 = 66;
 const ROW: i32 = 48;
 
 /// Where each entry goes, and how many rows there are, in a strip of this width.
@@ -163,7 +136,7 @@ fn places(keys: &[Key], wide: i32) -> (Vec<(i32, i32)>, i32) {
     let (mut x, mut row) = (left, 0);
     let mut places = Vec::new();
     for key in keys {
-        let w = SWATCH + 14 + width(&key.label(), LABEL).ceil() as i32;
+        let w = SWATCH + 14 + width(&label(key), LABEL).ceil() as i32;
         if x > left && x + w > wide - 10 {
             (x, row) = (left, row + 1);
         }
@@ -179,47 +152,44 @@ pub(super) fn legend_height(keys: &[Key], wide: u32) -> i32 {
 }
 
 /// Splits a legend strip off the top of `area` (as many rows as the entries need), draws it, returns the rest.
-pub(super) fn legend<DB: DrawingBackend>(
-    area: &DrawingArea<DB, Shift>,
-    keys: &[Key],
-) -> Result<DrawingArea<DB, Shift>, String> {
+pub(super) fn legend<'a>(area: &Area<'a>, keys: &[Key]) -> Drawing<Area<'a>> {
     let wide = area.dim_in_pixel().0;
     let (places, _) = places(keys, wide as i32);
     let (strip, rest) = area.split_vertically(legend_height(keys, wide));
     for (key, (x, y)) in keys.iter().zip(places) {
-        swatch(&strip, key, x, y + ROW / 2)?;
-        put(&strip, &key.label(), (x + SWATCH + 14, y + ROW / 2), (HPos::Left, VPos::Center), LABEL)?;
+        swatch(&strip, &key.0, x, y + ROW / 2)?;
+        put(&strip, &label(key), (x + SWATCH + 14, y + ROW / 2), (HPos::Left, VPos::Center), LABEL)?;
     }
     Ok(rest)
 }
 
-fn swatch<DB: DrawingBackend>(area: &DrawingArea<DB, Shift>, key: &Key, x: i32, y: i32) -> Result<(), String> {
-    let stroke = |style: ShapeStyle, (on, off): (i32, i32)| -> Result<(), String> {
+fn swatch(area: &Area<'_>, mark: &Mark, x: i32, y: i32) -> Drawing {
+    let stroke = |style: ShapeStyle, (on, off): (i32, i32)| -> Drawing {
         let mut from = x;
         while from < x + SWATCH {
-            let to = if off == 0 { x + SWATCH } else { (from + on).min(x + SWATCH) };
-            area.draw(&PathElement::new(vec![(from, y), (to, y)], style)).map_err(|e| e.to_string())?;
+            let to = (from + on).min(x + SWATCH);
+            area.draw(&PathElement::new([(from, y), (to, y)], style))?;
             from = to + off;
         }
         Ok(())
     };
     let corners = [(x, y - 15), (x + SWATCH, y + 15)];
-    let fill = |style: ShapeStyle| area.draw(&Rectangle::new(corners, style)).map_err(|e| e.to_string());
-    match key {
-        Key::Reference(_) => {
+    let fill = |style: ShapeStyle| area.draw(&Rectangle::new(corners, style));
+    match *mark {
+        Mark::Reference => {
             fill(REFERENCE_FILL.filled())?;
             fill(INK.stroke_width(AXIS))
         }
-        Key::Band(i, _) => fill(i.map_or(INK.mix(0.18).filled(), band)),
-        Key::Line(i, _) => stroke(line(*i), SOLID),
-        Key::Seed(i, _) => stroke(seed_line(*i), SOLID),
-        Key::Dark(_) => stroke(INK.stroke_width(AXIS), SOLID),
-        Key::Guide(_) => stroke(INK.stroke_width(AXIS), GUIDE),
-        Key::Course(i, _) => {
-            stroke(line(*i), SOLID)?;
-            area.draw(&marker(*i, 13.0, (x + SWATCH / 2, y))).map_err(|e| e.to_string())
+        Mark::Band(i) => fill(i.map_or(INK.mix(0.18).filled(), band)),
+        Mark::Line(i) => stroke(line(i), SOLID),
+        Mark::Seed(i) => stroke(seed_line(i), SOLID),
+        Mark::Dark => stroke(INK.stroke_width(AXIS), SOLID),
+        Mark::Guide => stroke(INK.stroke_width(AXIS), GUIDE),
+        Mark::Course(i) => {
+            stroke(line(i), SOLID)?;
+            area.draw(&marker(i, 13.0, (x + SWATCH / 2, y)))
         }
-        Key::Marker(i, _) => area.draw(&marker(*i, 15.0, (x + SWATCH / 2, y))).map_err(|e| e.to_string()),
+        Mark::Marker(i) => area.draw(&marker(i, 15.0, (x + SWATCH / 2, y))),
     }
 }
 
@@ -268,11 +238,6 @@ pub(super) fn power_tick(x: &f64) -> String {
         (_, true) => tick(&10.0_f64.powf(*x)),
         _ => format!("{}×{}", tick(&digit), whole(power)),
     }
-}
-
-/// No text.
-pub(super) fn blank(_: &f64) -> String {
-    String::new()
 }
 
 #[cfg(test)]

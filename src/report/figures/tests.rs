@@ -71,29 +71,30 @@ fn curves() -> (Ladder, Training, Cost) {
     (ladder, training, cost)
 }
 
-fn words() -> Words {
-    Words { title: "lj13 & more".into(), description: "what <it> shows".into() }
+/// As SVG, with words that need escapes.
+pub(super) fn drawn(figure: &impl Figure) -> String {
+    svg(figure, &Words { title: "lj13 & more".into(), description: "what <it> shows".into() }).unwrap()
 }
 
 /// Every kind of figure as SVG with its size.
 fn all() -> Vec<(&'static str, String, (u32, u32))> {
-    fn drawn(name: &'static str, figure: &impl Figure) -> (&'static str, String, (u32, u32)) {
-        (name, svg(figure, &words()).unwrap(), figure.size())
+    fn sized(name: &'static str, figure: &impl Figure) -> (&'static str, String, (u32, u32)) {
+        (name, drawn(figure), figure.size())
     }
     let samples = samples();
     let (ladder, training, cost) = curves();
     let night = |day: f64| Night { day, mean: 1.0, error: 0.1, code: format!("code {day}") };
     vec![
-        drawn("samples", &SamplesFigure { samples: &samples, shown: Shown::Both }),
-        drawn("energies", &SamplesFigure { samples: &samples, shown: Shown::Energies }),
-        drawn("ramachandran", &planes(Axes::Angles)),
-        drawn("tica", &planes(Axes::Reference)),
-        drawn("phi", &profiles()),
-        drawn("reference", &Convergence { energies: seeds(0.0).concat(), seed: 0 }),
-        drawn("ladder", &ladder),
-        drawn("training", &training),
-        drawn("cost", &cost),
-        drawn(
+        sized("samples", &SamplesFigure { samples: &samples, shown: Shown::Both }),
+        sized("energies", &SamplesFigure { samples: &samples, shown: Shown::Energies }),
+        sized("ramachandran", &planes(Axes::Angles)),
+        sized("tica", &planes(Axes::Reference)),
+        sized("phi", &profiles()),
+        sized("reference", &Convergence { energies: seeds(0.0).concat() }),
+        sized("ladder", &ladder),
+        sized("training", &training),
+        sized("cost", &cost),
+        sized(
             "history",
             &History {
                 nights: [0.0, 1.0, 2.0].map(night).to_vec(),

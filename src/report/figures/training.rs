@@ -1,16 +1,15 @@
 //! Losses over training, a panel for every loss of every method.
 
-use plotters::coord::Shift;
 use plotters::prelude::*;
 
-use super::Figure;
-use super::axes::{self, SIDE};
+use super::axes;
 use super::band::Band;
 use super::grid::Grid;
 use super::histogram::range;
-use super::numbers::{self, Ticked};
+use super::numbers::Ticked;
 use super::samples::seed_keys;
-use super::style::{self, DOUBLE, INK, Key, SINGLE, THIN};
+use super::style::{self, INK, Mark, THIN};
+use super::{Area, Drawing, Figure};
 
 /// Height of a plot over its width.
 const SHAPE: f64 = 0.66;
@@ -35,18 +34,13 @@ pub struct Training {
 }
 
 impl Training {
-    fn keys(&self) -> Vec<Key> {
-        let mut keys = seed_keys(self.losses.iter().any(|l| l.seeds.len() > 1));
-        if self.losses.iter().any(|l| !l.borders.is_empty()) {
-            keys.push(Key::Guide("next rung".into()));
-        }
-        keys
-    }
-
     fn grid(&self) -> Grid {
         let titles: Vec<String> = self.losses.iter().map(|l| l.label.clone()).collect();
-        let wide = if titles.len() > 1 { DOUBLE } else { SINGLE };
-        Grid::new(&titles, 1, style::legend_height(&self.keys(), wide), SHAPE).apart()
+        let mut keys = seed_keys(self.losses.iter().any(|l| l.seeds.len() > 1));
+        if self.losses.iter().any(|l| !l.borders.is_empty()) {
+            keys.push((Mark::Guide, "next rung".into()));
+        }
+        Grid::new(&titles, 1, keys, SHAPE).apart()
     }
 }
 
@@ -55,9 +49,9 @@ impl Figure for Training {
         self.grid().size()
     }
 
-    fn draw<DB: DrawingBackend>(&self, area: &DrawingArea<DB, Shift>) -> Result<(), String> {
+    fn draw(&self, area: &Area<'_>) -> Drawing {
         let grid = self.grid();
-        grid.put_heads(area, &self.keys())?;
+        grid.put_heads(area)?;
         for (i, loss) in self.losses.iter().enumerate() {
             panel(&grid.panel(area, i, 0), loss, grid.first(i))?;
         }
@@ -68,8 +62,7 @@ impl Figure for Training {
 impl Loss {
     /// As it is drawn, and whether in logarithms.
     fn band(&self) -> (Band, bool) {
-        let values: Vec<f64> = self.seeds.iter().flatten().map(|p| p.1).filter(|v| v.is_finite()).collect();
-        let ends = range(&values);
+        let ends = range(self.seeds.iter().flatten().map(|p| p.1));
         let logarithmic = ends.is_some_and(|(low, high)| low > 0.0 && high > 10.0 * low);
         let drawn = |v: f64| if logarithmic { v.log10() } else { v };
         // Seeds that were stopped early or train on other steps have no mean with the others beyond what all have.
@@ -81,29 +74,22 @@ impl Loss {
     }
 }
 
-fn panel<DB: DrawingBackend>(area: &DrawingArea<DB, Shift>, loss: &Loss, first: bool) -> Result<(), String> {
+fn panel(area: &Area<'_>, loss: &Loss, first: bool) -> Drawing {
     let (band, logarithmic) = loss.band();
-    let values: Vec<f64> = band.seeds.concat();
-    let Some(((low, high), (begin, end))) = range(&values).zip(range(&band.x)) else { return Ok(()) };
+    let values = range(band.seeds.iter().flatten().copied());
+    let Some(((low, high), (begin, end))) = values.zip(range(band.x.iter().copied())) else { return Ok(()) };
     let pad = 0.05 * (high - low).max(1e-9);
     let (low, high) = (low - pad, high + pad);
-    let y = if logarithmic { numbers::powers(low, high) } else { numbers::even(low, high, 5) };
     let end = end.max(begin + 1.0);
-    let mut chart = axes::frame(area, (0, 0), SIDE)
-        .build_cartesian_2d(begin..end, Ticked::new(low..high, y))
-        .map_err(|e| e.to_string())?;
+    let mut chart = axes::chart(area, (0, 0), begin..end, Ticked::usual((low, high), logarithmic))?;
     for &border in loss.borders.iter().filter(|b| (begin..end).contains(*b) && **b > begin) {
         let line = DashedLineSeries::new([(border, low), (border, high)], 8, 8, INK.mix(0.5).stroke_width(THIN));
-        chart.draw_series(line).map_err(|e| e.to_string())?;
+        chart.draw_series(line)?;
     }
     band.draw(&mut chart, 0, (low, high))?;
     let text: axes::Ticks = if logarithmic { style::power_tick } else { style::tick };
-    axes::draw(
-        &mut chart,
-        ("training, recorded steps", 4, style::tick),
-        (if first { "loss" } else { "" }, 5, text),
-        false,
-    )
+    let y = if first { "loss" } else { "" };
+    axes::draw(&mut chart, ("training, recorded steps", 4, style::tick), (y, 5, text), false)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use crate::metrics::Direction;
+use crate::report::figures::range;
 use crate::report::table::{Cell, Table};
 
 const WIDTH: f64 = 72.0;
@@ -29,9 +30,7 @@ impl Axis {
         }
         let floor = table.columns[column].floor.filter(|f| *f > 0.0);
         let positive = means.iter().all(|m| *m > 0.0) && table.columns[column].direction != Direction::None;
-        let all = || means.iter().copied().chain(floor);
-        let least = all().fold(f64::INFINITY, f64::min);
-        let most = all().fold(f64::NEG_INFINITY, f64::max);
+        let (least, most) = range(means.iter().copied().chain(floor))?;
         if positive && most > WIDE * least {
             return Some(Self { low: least / 1.6, high: most * 1.6, log: true, floor });
         }

@@ -2,8 +2,10 @@
 
 use std::fmt::Write;
 
+use super::shell;
 use crate::report::detail::{Curve, Detail};
-use crate::report::runs::RunResult;
+use crate::report::figures::range;
+use crate::report::runs::{RunResult, by_key};
 use crate::report::table::number;
 use crate::text::html as escape;
 
@@ -14,27 +16,17 @@ const EDGE: f64 = 3.0;
 const WIDE: f64 = 100.0;
 
 /// The curves of one name, by seed.
-struct Group<'a> {
-    name: &'a str,
-    seeds: Vec<(u64, &'a Curve)>,
-}
+type Group<'a> = (&'a str, Vec<(u64, &'a Curve)>);
 
 /// All curves of the runs of a row; numbers that were recorded once each stand in a table.
 pub(super) fn put(out: &mut String, runs: &[(&RunResult, &Detail)]) {
-    let mut groups: Vec<Group<'_>> = Vec::new();
-    for (run, detail) in runs {
-        for curve in &detail.curves {
-            match groups.iter_mut().find(|g| g.name == curve.name) {
-                Some(group) => group.seeds.push((run.seed, curve)),
-                None => groups.push(Group { name: &curve.name, seeds: vec![(run.seed, curve)] }),
-            }
-        }
-    }
+    let all = runs.iter().flat_map(|(run, detail)| detail.curves.iter().map(move |curve| (run.seed, curve)));
+    let groups: Vec<Group<'_>> = by_key(all.map(|(seed, curve)| (curve.name.as_str(), (seed, curve))));
     if groups.is_empty() {
         return;
     }
     let (once, curves): (Vec<&Group<'_>>, Vec<&Group<'_>>) =
-        groups.iter().partition(|g| g.seeds.iter().all(|(_, c)| c.points.len() < 2));
+        groups.iter().partition(|(_, seeds)| seeds.iter().all(|(_, c)| c.points.len() < 2));
     out.push_str("<section class=\"full\"><h4>Recorded on the way</h4>");
     if !curves.is_empty() {
         let seeds: Vec<String> = runs.iter().enumerate().map(|(i, (run, _))| key(i, run.seed)).collect();
@@ -45,7 +37,7 @@ pub(super) fn put(out: &mut String, runs: &[(&RunResult, &Detail)]) {
         out.push_str("</div>");
     }
     if !once.is_empty() {
-        table(out, &once, runs);
+        let _ = write!(out, "<div class=\"wide\">{}</div>", table(&once, runs));
     }
     out.push_str("</section>\n");
 }
@@ -54,12 +46,10 @@ fn key(place: usize, seed: u64) -> String {
     format!("<span class=\"key k{}\">seed {seed}</span>", place % 8)
 }
 
-fn draw(out: &mut String, group: &Group<'_>, runs: &[(&RunResult, &Detail)]) {
-    let points = || group.seeds.iter().flat_map(|(_, c)| &c.points);
-    let range = |of: fn(&(f64, f64)) -> f64| {
-        points().map(of).fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), x| (l.min(x), h.max(x)))
-    };
-    let ((first, last), (low, high)) = (range(|p| p.0), range(|p| p.1));
+fn draw(out: &mut String, (name, seeds): &Group<'_>, runs: &[(&RunResult, &Detail)]) {
+    let points = || seeds.iter().flat_map(|(_, c)| &c.points);
+    let ends = range(points().map(|p| p.0)).zip(range(points().map(|p| p.1)));
+    let Some(((first, last), (low, high))) = ends else { return };
     let log = low > 0.0 && high > WIDE * low;
     let height = |value: f64| if log { value.ln() } else { value };
     let (bottom, span) = (height(low), height(high) - height(low));
@@ -68,27 +58,18 @@ fn draw(out: &mut String, group: &Group<'_>, runs: &[(&RunResult, &Detail)]) {
         let share = if span > 0.0 { (height(value) - bottom) / span } else { 0.5 };
         HEIGHT - EDGE - share * (HEIGHT - 2.0 * EDGE)
     };
-    let ends: Vec<String> = group
-        .seeds
-        .iter()
-        .filter_map(|(seed, c)| Some(format!("seed {seed}: {}", number(c.points.last()?.1))))
-        .collect();
-    let most = group.seeds.iter().map(|(_, c)| c.recorded).max().unwrap_or(0);
-    let says = format!(
-        "{}: {most} values, from {} to {}; at the end {}",
-        group.name,
-        number(low),
-        number(high),
-        ends.join(", ")
-    );
+    let ends = seeds.iter().filter_map(|(seed, c)| Some(format!("seed {seed}: {}", number(c.points.last()?.1))));
+    let ends = ends.collect::<Vec<_>>().join(", ");
+    let most = seeds.iter().map(|(_, c)| c.recorded).max().unwrap_or(0);
+    let says = format!("{name}: {most} values, from {} to {}; at the end {ends}", number(low), number(high));
     let _ = write!(
         out,
         "<figure class=\"curve\"><figcaption><code>{}</code></figcaption><svg role=\"img\" viewBox=\"0 0 {WIDTH} {HEIGHT}\">\
          <title>{}</title>",
-        escape(group.name),
+        escape(name),
         escape(&says)
     );
-    for (seed, curve) in &group.seeds {
+    for (seed, curve) in seeds {
         let place = runs.iter().position(|(run, _)| run.seed == *seed).unwrap_or(0) % 8;
         let _ = write!(out, "<path class=\"k{place}\" d=\"");
         for (i, &(step, value)) in curve.points.iter().enumerate() {
@@ -106,20 +87,15 @@ fn draw(out: &mut String, group: &Group<'_>, runs: &[(&RunResult, &Detail)]) {
 }
 
 /// Numbers that every run recorded once.
-fn table(out: &mut String, groups: &[&Group<'_>], runs: &[(&RunResult, &Detail)]) {
-    out.push_str("<div class=\"wide\"><table class=\"small\"><thead><tr><th>recorded once</th>");
-    for (run, _) in runs {
-        let _ = write!(out, "<th>seed {}</th>", run.seed);
-    }
-    out.push_str("</tr></thead><tbody>");
-    for group in groups {
-        let _ = write!(out, "<tr><td><code>{}</code></td>", escape(group.name));
-        for (run, _) in runs {
-            let found = group.seeds.iter().find(|(seed, _)| *seed == run.seed);
+fn table(groups: &[&Group<'_>], runs: &[(&RunResult, &Detail)]) -> String {
+    let row = |(name, seeds): &&Group<'_>| {
+        let value = |(run, _): &(&RunResult, &Detail)| {
+            let found = seeds.iter().find(|(seed, _)| *seed == run.seed);
             let value = found.and_then(|(_, c)| c.points.last()).map_or("–".into(), |p| number(p.1));
-            let _ = write!(out, "<td>{value}</td>");
-        }
-        out.push_str("</tr>");
-    }
-    out.push_str("</tbody></table></div>");
+            format!("<td>{value}</td>")
+        };
+        format!("<td><code>{}</code></td>{}", escape(name), runs.iter().map(value).collect::<String>())
+    };
+    let heads: String = runs.iter().map(|(run, _)| format!("<th>seed {}</th>", run.seed)).collect();
+    shell::small("small", &format!("<th>recorded once</th>{heads}"), groups.iter().map(row))
 }

@@ -11,15 +11,9 @@ use crate::report::table::{Cell, Column, Row, Table, markdown};
 /// All tables, in the order of the page.
 pub(super) fn of(tables: &[Table], runs: &[RunResult]) -> Value {
     let table = |table: &Table| {
-        let mine: Vec<&RunResult> =
-            runs.iter().filter(|r| r.system == table.system && r.temperature == table.temperature).collect();
-        let columns: Vec<Value> = table
-            .columns
-            .iter()
-            .map(
-                |c| json!({"id": c.id, "title": c.title, "unit": c.unit, "tip": definitions::tip(c), "floor": c.floor}),
-            )
-            .collect();
+        let mine = table.runs(runs);
+        let column = |c: &Column| json!({"id": c.id, "title": c.title, "unit": c.unit, "tip": definitions::tip(c), "floor": c.floor});
+        let columns: Vec<Value> = table.columns.iter().map(column).collect();
         let rows: Vec<Value> = table.rows.iter().map(|row| self::row(row, &table.columns, &mine)).collect();
         json!({"title": table.title, "columns": columns, "rows": rows})
     };
@@ -29,11 +23,7 @@ pub(super) fn of(tables: &[Table], runs: &[RunResult]) -> Value {
 fn row(row: &Row, columns: &[Column], runs: &[&RunResult]) -> Value {
     let mine: Vec<&&RunResult> = runs.iter().filter(|r| r.row_label() == row.label).take(SEEDS_SHOWN).collect();
     let cell = |(cell, column): (&Cell, &Column)| {
-        let seeds: Vec<Value> = mine
-            .iter()
-            .filter_map(|run| Some((run, run.metrics.iter().find(|m| m.id == column.id)?)))
-            .map(|(run, m)| seed(run, m))
-            .collect();
+        let seeds: Vec<Value> = mine.iter().filter_map(|run| Some(seed(run, run.metric(&column.id)?))).collect();
         json!({
             "text": markdown::ours(cell, row), "mean": cell.mean, "lo": cell.lo, "hi": cell.hi, "paper": cell.paper,
             "best": cell.best, "at_floor": cell.at_floor, "seeds": seeds,

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use super::shell::{copy, duration};
+use super::shell::{self, copy, duration};
 use super::{Material, slug};
 use crate::identity;
 use crate::report::missing::Coverage;
@@ -12,9 +12,8 @@ use crate::report::table::{Table, grouped};
 use crate::text::html as escape;
 
 pub(super) fn put(out: &mut String, material: &Material, tables: &[Table], runs: &[RunResult]) {
-    let head = &material.head;
-    let _ = writeln!(out, "<header class=\"head\"><h1>{}</h1>", escape(&head.title));
-    if let Some(command) = &head.command {
+    let _ = writeln!(out, "<header class=\"head\"><h1>{}</h1>", escape(&material.title));
+    if let Some(command) = &material.command {
         let _ = writeln!(
             out,
             "<p class=\"command\"><span class=\"prompt\" aria-hidden=\"true\">$</span><code>{}</code>{}</p>",
@@ -30,7 +29,6 @@ pub(super) fn put(out: &mut String, material: &Material, tables: &[Table], runs:
 
 /// Date, profile, code, machine, work.
 fn facts(out: &mut String, material: &Material, runs: &[RunResult]) {
-    let head = &material.head;
     // Details of the runs that are shown; a second row is no second run.
     let of_runs = || runs.iter().filter(|r| !r.reweighted).filter_map(|r| Some((r, material.details.get(&r.run_id)?)));
     let all = |of: &dyn Fn(&super::Detail) -> Option<&String>| -> String {
@@ -48,36 +46,24 @@ fn facts(out: &mut String, material: &Material, runs: &[RunResult]) {
     let evaluations: u64 = runs.iter().filter(|r| !r.reweighted).map(|r| r.counts.charged()).sum();
     let count = of_runs().count();
     let work = format!("{count} runs, {} of work, {} energy evaluations", duration(seconds), grouped(evaluations));
-    let written = head.written.get(..16).unwrap_or(&head.written).replace('T', " ");
+    let written = material.written.get(..16).unwrap_or(&material.written).replace('T', " ");
     let facts = [
         ("written", if written.is_empty() { written } else { format!("{written} UTC") }),
-        ("profile", head.profile.clone().unwrap_or_default()),
+        ("profile", material.profile.clone().unwrap_or_default()),
         ("runs made", made),
         ("by commit", all(&|d| d.code.as_ref())),
         ("on", all(&|d| d.machine.as_ref())),
         ("work", if count > 0 { work } else { String::new() }),
         ("page by", format!("pita-bench {}, commit {}", env!("CARGO_PKG_VERSION"), identity::code().short())),
     ];
-    out.push_str("<dl class=\"facts\">");
-    for (name, text) in facts.iter().filter(|(_, text)| !text.is_empty()) {
-        let _ = write!(out, "<div><dt>{name}</dt><dd>{}</dd></div>", escape(text));
-    }
-    out.push_str("</dl>\n");
+    shell::facts(out, &facts.map(|(name, text)| (name, escape(&text))));
 }
 
 fn missing(out: &mut String, runs: &[RunResult]) {
     let coverage = Coverage::of(runs);
     match coverage.sentence() {
-        None => {
-            let _ = writeln!(out, "<p class=\"state good\">All {} cells are there.</p>", coverage.cells);
-        }
-        Some(sentence) => {
-            let _ = write!(out, "<details class=\"state bad\"><summary>{}</summary><ul>", escape(&sentence));
-            for gap in &coverage.missing {
-                let _ = write!(out, "<li>{}: {}</li>", escape(&gap.method), escape(&gap.line()));
-            }
-            out.push_str("</ul></details>\n");
-        }
+        None => _ = writeln!(out, "<p class=\"state good\">All {} cells are there.</p>", coverage.cells),
+        Some(sentence) => shell::missing(out, &sentence, coverage.missing.iter()),
     }
 }
 

@@ -6,7 +6,6 @@
 //! | `header` | title, where the numbers come from, what is missing, contents |
 //! | `table` | a table that can be sorted and filtered |
 //! | `axis` | the small axis below every value |
-//! | `published` | published values in rows of their own |
 //! | `row` | what lies behind a row: runs, counts, settings, curves, digests |
 //! | `settings` | settings that differ from the defaults and from rows of the same kind |
 //! | `curves` | recorded scalars as small curves |
@@ -14,7 +13,7 @@
 //! | `reference` | the card of a reference: floors, convergence |
 //! | `definitions` | what the words and the metrics mean |
 //! | `data` | the numbers behind each cell, for the script |
-//! | [`plain`] | pages of headings, texts, tables and figures |
+//! | [`history`] | nightly checks: every metric against date and code |
 //! | [`versions`] | two versions of the code side by side |
 
 mod axis;
@@ -23,8 +22,7 @@ mod data;
 mod definitions;
 mod figures;
 mod header;
-pub mod plain;
-mod published;
+pub mod history;
 mod reference;
 mod row;
 mod settings;
@@ -38,7 +36,6 @@ use std::fmt::Write;
 use super::detail::{Detail, ReferenceCard};
 use super::runs::RunResult;
 use super::table::Table;
-use crate::error::Result;
 use crate::text::html as escape;
 
 /// A figure of the page.
@@ -54,9 +51,9 @@ pub struct Picture {
     pub svg: String,
 }
 
-/// What stands above everything.
+/// What a page knows beyond tables, figures and rows.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Head {
+pub struct Material {
     /// Title.
     pub title: String,
     /// The command that wrote the page, without folders of this machine.
@@ -65,13 +62,6 @@ pub struct Head {
     pub profile: Option<String>,
     /// When it was written, RFC 3339.
     pub written: String,
-}
-
-/// What a page knows beyond tables, figures and rows.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Material {
-    /// What stands above everything.
-    pub head: Head,
     /// How runs were made, by run id.
     pub details: BTreeMap<String, Detail>,
     /// What they were judged by.
@@ -79,22 +69,18 @@ pub struct Material {
 }
 
 /// The page.
-///
-/// # Errors
-/// When the compiled-in baselines are malformed.
-pub fn page(material: &Material, tables: &[Table], pictures: &[Picture], runs: &[RunResult]) -> Result<String> {
-    let mut out = shell::begin(&material.head.title, shell::Kind::Scripted);
+#[must_use]
+pub fn page(material: &Material, tables: &[Table], pictures: &[Picture], runs: &[RunResult]) -> String {
+    let mut out = String::new();
     shell::bar(&mut out, tables.iter().map(|t| (slug(&t.title), t.title.as_str())));
     out.push_str("<main id=\"top\">\n");
     header::put(&mut out, material, tables, runs);
     for (number, table) in tables.iter().enumerate() {
-        let mine: Vec<&RunResult> =
-            runs.iter().filter(|r| r.system == table.system && r.temperature == table.temperature).collect();
+        let mine = table.runs(runs);
         let rows = row::Rows { number, table, runs: &mine, details: &material.details };
         let _ =
             writeln!(out, "<section class=\"system\" id=\"{}\"><h2>{}</h2>", slug(&table.title), escape(&table.title));
-        let published = published::rows(table, &mine)?;
-        table::put(&mut out, number, table, &published);
+        table::put(&mut out, number, table);
         let (of_reference, shown): (Vec<&Picture>, Vec<&Picture>) =
             pictures.iter().filter(|p| p.place == table.title).partition(|p| p.name.starts_with("reference-"));
         figures::grid(&mut out, &shown);
@@ -106,9 +92,7 @@ pub fn page(material: &Material, tables: &[Table], pictures: &[Picture], runs: &
     figures::grid(&mut out, &left);
     definitions::put(&mut out, tables);
     out.push_str("</main>\n");
-    let data = data::of(tables, runs);
-    shell::end(&mut out, Some(&data));
-    Ok(out)
+    shell::page(&material.title, &out, Some(&data::of(tables, runs)))
 }
 
 /// A title as the name of a place in the page.

@@ -50,35 +50,27 @@ fn facts(out: &mut String, card: &ReferenceCard) {
         ("settings", digest(&card.settings)),
         ("content", card.content.as_deref().map_or(String::new(), digest)),
     ];
-    out.push_str("<dl class=\"facts\">");
-    for (name, content) in facts.iter().filter(|(_, content)| !content.is_empty()) {
-        let _ = write!(out, "<div><dt>{name}</dt><dd>{content}</dd></div>");
-    }
-    out.push_str("</dl>\n");
+    shell::facts(out, &facts);
 }
 
 /// Mean energy and the distance between halves, of the whole and of each run.
 fn halves(out: &mut String, card: &ReferenceCard) {
-    out.push_str(
-        "<section><h4>Convergence</h4><table class=\"small\"><thead><tr><th></th><th>mean energy (kT)</th>\
-         <th title=\"Energy-W1 between disjoint halves of the copies: no method can be seen to be closer than this\">halves apart \
-         (Energy-W1, kT)</th><th title=\"Replicas that crossed the ladder and came back\">round trips</th></tr></thead><tbody>",
-    );
-    let mut line = |name: &str, report: &Convergence| {
-        let _ = write!(
-            out,
-            "<tr><td>{name}</td><td>{:.3} ± {:.3}</td><td>{}</td><td>{}</td></tr>",
+    let head = "<th></th><th>mean energy (kT)</th>\
+        <th title=\"Energy-W1 between disjoint halves of the copies: no method can be seen to be closer than this\">halves apart \
+        (Energy-W1, kT)</th><th title=\"Replicas that crossed the ladder and came back\">round trips</th>";
+    let row = |(name, report): (String, &Convergence)| {
+        format!(
+            "<td>{name}</td><td>{:.3} ± {:.3}</td><td>{}</td><td>{}</td>",
             report.mean_energy,
             report.mean_energy_error,
             number(report.split_energy_w1),
             grouped(report.round_trips)
-        );
+        )
     };
-    line("all", &card.report);
-    for (i, report) in card.runs.iter().enumerate().filter(|_| card.runs.len() > 1) {
-        line(&format!("run {}", i + 1), report);
-    }
-    out.push_str("</tbody></table></section>\n");
+    let runs = card.runs.iter().enumerate().filter(|_| card.runs.len() > 1);
+    let runs = runs.map(|(i, report)| (format!("run {}", i + 1), report));
+    let rows = std::iter::once(("all".to_owned(), &card.report)).chain(runs).map(row);
+    let _ = writeln!(out, "<section><h4>Convergence</h4>{}</section>", shell::small("small", head, rows));
 }
 
 /// P(phi > 0) of every residue.
@@ -86,22 +78,13 @@ fn populations(out: &mut String, card: &ReferenceCard) {
     if card.report.phi_positive.is_empty() {
         return;
     }
-    out.push_str(
-        "<section><h4>P(φ &gt; 0)</h4><table class=\"small\"><thead><tr><th>residue</th><th>mean ± standard error</th>\
-         <th>halves</th></tr></thead><tbody>",
-    );
-    for p in &card.report.phi_positive {
-        let _ = write!(
-            out,
-            "<tr><td>{}</td><td>{:.4} ± {:.4}</td><td>{:.4}, {:.4}</td></tr>",
-            escape(&p.name),
-            p.mean,
-            p.error,
-            p.halves[0],
-            p.halves[1]
-        );
-    }
-    out.push_str("</tbody></table></section>\n");
+    let rows = card.report.phi_positive.iter().map(|p| {
+        let [first, second] = p.halves;
+        let name = escape(&p.name);
+        format!("<td>{name}</td><td>{:.4} ± {:.4}</td><td>{first:.4}, {second:.4}</td>", p.mean, p.error)
+    });
+    let table = shell::small("small", "<th>residue</th><th>mean ± standard error</th><th>halves</th>", rows);
+    let _ = writeln!(out, "<section><h4>P(φ &gt; 0)</h4>{table}</section>");
 }
 
 /// Acceptance of exchanges between neighbours, as bars.

@@ -9,7 +9,7 @@ use super::{Detail, curves, settings};
 use crate::energy::Counts;
 use crate::metrics::MetricValue;
 use crate::report::load::SEEDS_SHOWN;
-use crate::report::runs::{RunResult, Status};
+use crate::report::runs::{RunResult, by_key};
 use crate::report::table::{Row, Table, grouped, number, purpose};
 use crate::text::html as escape;
 
@@ -109,29 +109,27 @@ fn siblings<'a>(rows: &Rows<'a>, row: &Row) -> Vec<(&'a str, &'a Detail)> {
 
 /// The runs, one a line.
 fn list(out: &mut String, runs: &[&RunResult], details: &BTreeMap<String, Detail>) {
-    out.push_str(
-        "<section class=\"full\"><h4>Runs</h4><div class=\"wide\"><table class=\"small\"><thead><tr><th>seed</th><th>run</th>\
-         <th>status</th><th>samples</th><th>time</th><th>energy evaluations</th><th title=\"Effective sample size of the \
-         importance weights, as a fraction; of dynamics, the independent samples that its frames are worth\">ESS</th></tr></thead><tbody>",
-    );
-    for run in runs {
+    let head = "<th>seed</th><th>run</th><th>status</th><th>samples</th><th>time</th><th>energy evaluations</th>\
+        <th title=\"Effective sample size of the importance weights, as a fraction; of dynamics, the independent samples that its \
+        frames are worth\">ESS</th>";
+    let row = |run: &&RunResult| {
         let detail = details.get(&run.run_id);
-        let status = if run.partial.is_some() { "partial" } else { run.status.word() };
-        let class = if run.status == Status::Complete && run.partial.is_none() { "good" } else { "bad" };
+        let status = if run.partial.is_some() { "partial" } else { run.word() };
+        let class = if run.is_complete() && run.partial.is_none() { "good" } else { "bad" };
         let dash = || "–".to_owned();
-        let _ = write!(
-            out,
-            "<tr><td>{}</td><td><code>{}</code></td><td><span class=\"chip {class}\">{status}</span></td><td>{}</td><td>{}</td>\
-             <td>{}</td><td>{}</td></tr>",
+        format!(
+            "<td>{}</td><td><code>{}</code></td><td><span class=\"chip {class}\">{status}</span></td><td>{}</td><td>{}</td>\
+             <td>{}</td><td>{}</td>",
             run.seed,
             escape(&run.run_id),
             detail.and_then(|d| d.samples).map_or_else(dash, grouped),
             detail.and_then(|d| d.seconds).map_or_else(dash, duration),
             if run.counts.0.is_empty() { dash() } else { grouped(run.counts.charged()) },
             effective(run)
-        );
-    }
-    out.push_str("</tbody></table></div>");
+        )
+    };
+    let table = shell::small("small", head, runs.iter().map(row));
+    let _ = write!(out, "<section class=\"full\"><h4>Runs</h4><div class=\"wide\">{table}</div>");
     let mut remarks: Vec<(u64, String)> = Vec::new();
     for run in runs {
         let mut put = |text: String| remarks.push((run.seed, text));
@@ -146,7 +144,7 @@ fn list(out: &mut String, runs: &[&RunResult], details: &BTreeMap<String, Detail
 
 /// What is known of the worth of a run's samples.
 fn effective(run: &RunResult) -> String {
-    let value = |id: &str| run.metrics.iter().find(|m| m.id == id).and_then(|m| m.value);
+    let value = |id: &str| run.metric(id).and_then(|m| m.value);
     if let Some(ess) = value("ess") {
         let forward = value("forward-ess").map_or(String::new(), |f| format!(" (forward {})", number(f)));
         return format!("{}{forward}", number(ess));
@@ -163,59 +161,47 @@ fn counts(out: &mut String, energy: &Counts) {
     }
     out.push_str("<section><h4>Energy evaluations by purpose</h4><svg class=\"bars\" viewBox=\"0 0 100 4\" preserveAspectRatio=\"none\" aria-hidden=\"true\">");
     let mut at = 0.0;
+    let mut rows = String::new();
     for (&p, &n) in &energy.0 {
-        let width = 100.0 * n as f64 / total as f64;
-        let _ = write!(out, "<rect class=\"p-{}\" x=\"{at:.2}\" width=\"{width:.2}\" height=\"4\"/>", purpose(p));
+        let (name, width) = (purpose(p), 100.0 * n as f64 / total as f64);
+        let _ = write!(out, "<rect class=\"p-{name}\" x=\"{at:.2}\" width=\"{width:.2}\" height=\"4\"/>");
         at += width;
-    }
-    out.push_str("</svg><table class=\"small\"><tbody>");
-    for (&p, &n) in &energy.0 {
         let charged = if p.charged() { "" } else { " (not charged)" };
         let _ = write!(
-            out,
-            "<tr><td><span class=\"dot p-{0}\"></span>{0}{charged}</td><td>{1}</td><td>{2:.1} %</td></tr>",
-            purpose(p),
-            grouped(n),
-            100.0 * n as f64 / total as f64
+            rows,
+            "<tr><td><span class=\"dot p-{name}\"></span>{name}{charged}</td><td>{}</td><td>{width:.1} %</td></tr>",
+            grouped(n)
         );
     }
-    out.push_str("</tbody></table></section>\n");
+    let _ = writeln!(out, "</svg><table class=\"small\"><tbody>{rows}</tbody></table></section>");
 }
 
 /// Every metric, seed by seed.
 fn metrics(out: &mut String, runs: &[&RunResult]) {
-    let Some(first) = runs.iter().find(|r| !r.metrics.is_empty()) else { return };
-    out.push_str(
-        "<section class=\"full\"><h4>Every metric, seed by seed</h4><div class=\"wide\"><table class=\"small\"><thead><tr>\
-         <th>metric</th>",
-    );
     let judged: Vec<&&RunResult> = runs.iter().filter(|r| !r.metrics.is_empty()).collect();
-    for run in &judged {
-        let _ = write!(out, "<th>seed {}</th>", run.seed);
-    }
-    out.push_str("<th>floor</th><th>frames</th><th>note</th></tr></thead><tbody>");
-    for m in &first.metrics {
-        let of = |run: &RunResult| -> Option<MetricValue> { run.metrics.iter().find(|x| x.id == m.id).cloned() };
-        let _ = write!(out, "<tr><td><code>{}</code></td>", escape(&m.id));
-        for run in &judged {
-            let shown = of(run).map_or_else(|| "–".into(), |m| estimate(&m));
-            let _ = write!(out, "<td>{shown}</td>");
-        }
-        let notes: Vec<(u64, String)> = judged.iter().filter_map(|run| Some((run.seed, note(&of(run)?)?))).collect();
-        let notes: Vec<String> = shell::by_seed(&notes, judged.len()).iter().map(|n| escape(n)).collect();
-        let _ = write!(
-            out,
-            "<td>{}</td><td>{}</td><td class=\"remark\">{}</td></tr>",
+    let Some(first) = judged.first() else { return };
+    let seeds: String = judged.iter().map(|run| format!("<th>seed {}</th>", run.seed)).collect();
+    let row = |m: &MetricValue| {
+        let value = |run: &&&RunResult| format!("<td>{}</td>", run.metric(&m.id).map_or("–".into(), estimate));
+        let values: String = judged.iter().map(value).collect();
+        let notes = judged.iter().filter_map(|run| Some((run.seed, note(run.metric(&m.id)?)?)));
+        let notes = shell::by_seed(&notes.collect::<Vec<_>>(), judged.len());
+        format!(
+            "<td><code>{}</code></td>{values}<td>{}</td><td>{}</td><td class=\"remark\">{}</td>",
+            escape(&m.id),
             m.floor.map_or("–".into(), number),
             match (m.n_samples, m.n_reference) {
                 (0, _) => "–".into(),
                 (n, 0) => grouped(n as u64),
                 (n, reference) => format!("{} against {}", grouped(n as u64), grouped(reference as u64)),
             },
-            notes.join("<br>")
-        );
-    }
-    out.push_str("</tbody></table></div></section>\n");
+            notes.iter().map(|n| escape(n)).collect::<Vec<_>>().join("<br>")
+        )
+    };
+    let head = format!("<th>metric</th>{seeds}<th>floor</th><th>frames</th><th>note</th>");
+    let table = shell::small("small", &head, first.metrics.iter().map(row));
+    let title = "Every metric, seed by seed";
+    let _ = writeln!(out, "<section class=\"full\"><h4>{title}</h4><div class=\"wide\">{table}</div></section>");
 }
 
 fn estimate(m: &MetricValue) -> String {
@@ -237,31 +223,26 @@ fn note(m: &MetricValue) -> Option<String> {
 
 /// What was recorded of every run by digest, and where its samples are.
 fn digests(out: &mut String, runs: &[&RunResult], details: &BTreeMap<String, Detail>) {
-    let mut names: Vec<&str> = Vec::new();
-    let known = || runs.iter().filter_map(|r| Some((r, details.get(&r.run_id)?)));
-    for name in known().flat_map(|(_, d)| d.digests.iter().map(|(name, _)| *name)) {
-        if !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    out.push_str("<section class=\"full\"><h4>Digests and files</h4><div class=\"wide\"><table class=\"small\"><thead><tr><th>seed</th>");
-    names.iter().for_each(|name| _ = write!(out, "<th>{name}</th>"));
-    out.push_str("<th>samples</th></tr></thead><tbody>");
-    for run in runs {
+    let named = runs.iter().filter_map(|r| details.get(&r.run_id)).flat_map(|d| &d.digests);
+    let names = by_key(named.map(|(name, digest)| (*name, digest)));
+    let row = |run: &&RunResult| {
         let detail = details.get(&run.run_id);
-        let _ = write!(out, "<tr><td>{}</td>", run.seed);
-        for name in &names {
+        let cell = |(name, _): &(&str, _)| {
             let found = detail.and_then(|d| d.digests.iter().find(|(n, _)| n == name));
-            let _ = write!(out, "<td class=\"digest\">{}</td>", found.map_or("–".into(), |(_, d)| digest(d)));
-        }
+            format!("<td class=\"digest\">{}</td>", found.map_or("–".into(), |(_, d)| digest(d)))
+        };
+        let cells: String = names.iter().map(cell).collect();
         let gone = detail.is_some_and(|d| !d.has_samples);
         let path = run.samples_path.as_ref().map_or("–".into(), |path| {
             let remark = if gone { " (not in this bundle)" } else { "" };
             format!("<code>{}</code>{remark}", escape(&inside(path)))
         });
-        let _ = write!(out, "<td>{path}</td></tr>");
-    }
-    out.push_str("</tbody></table></div></section>\n");
+        format!("<td>{}</td>{cells}<td>{path}</td>", run.seed)
+    };
+    let heads: String = names.iter().map(|(name, _)| format!("<th>{name}</th>")).collect();
+    let table = shell::small("small", &format!("<th>seed</th>{heads}<th>samples</th>"), runs.iter().map(row));
+    let title = "Digests and files";
+    let _ = writeln!(out, "<section class=\"full\"><h4>{title}</h4><div class=\"wide\">{table}</div></section>");
 }
 
 /// A file of a run as seen from the results folder: where that lies is nobody's business.

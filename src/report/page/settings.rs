@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
+use super::shell;
 use crate::identity::explain;
 use crate::report::detail::Detail;
 use crate::spec::settings::fields;
@@ -34,25 +35,19 @@ pub(super) fn differing(detail: &Detail, siblings: &[(&str, &Detail)]) -> Vec<Se
         let entries = list(k.settings, &fields(&(k.default)()));
         entries.into_iter().map(|e| (e.setting, e.description)).collect()
     });
-    let mut found: BTreeMap<String, Setting> = BTreeMap::new();
-    let mut put = |path: &str| {
-        let about = about.get(path).copied().unwrap_or_default();
-        let here = shown(at(&detail.settings, path));
-        let default = default.as_ref().map_or(String::new(), |default| shown(at(default, path)));
-        found.entry(path.to_owned()).or_insert(Setting { path: path.into(), here, default, siblings: vec![], about });
+    let setting = |path: &String| Setting {
+        path: path.clone(),
+        here: shown(at(&detail.settings, path)),
+        default: default.as_ref().map_or(String::new(), |default| shown(at(default, path))),
+        siblings: vec![],
+        about: about.get(path).copied().unwrap_or_default(),
     };
-    if let Some(default) = &default {
-        changed(default, &detail.settings).iter().for_each(|path| put(path));
-    }
-    let same_kind = || siblings.iter().filter(|(_, other)| other.kind == detail.kind);
-    for (_, other) in same_kind() {
-        changed(&detail.settings, &other.settings).iter().for_each(|path| put(path));
-    }
-    for (label, other) in same_kind() {
+    let own = default.iter().flat_map(|default| changed(default, &detail.settings));
+    let mut found: BTreeMap<String, Setting> = own.map(|path| (path.clone(), setting(&path))).collect();
+    for (label, other) in siblings.iter().filter(|(_, other)| other.kind == detail.kind) {
         for path in changed(&detail.settings, &other.settings) {
-            if let Some(setting) = found.get_mut(&path) {
-                setting.siblings.push(((*label).to_owned(), shown(at(&other.settings, &path))));
-            }
+            let theirs = ((*label).to_owned(), shown(at(&other.settings, &path)));
+            found.entry(path).or_insert_with_key(setting).siblings.push(theirs);
         }
     }
     found.into_values().collect()
@@ -92,31 +87,23 @@ pub(super) fn put(out: &mut String, settings: &[Setting], kind: &str) {
         return;
     }
     let others = settings.iter().any(|s| !s.siblings.is_empty());
-    let _ = write!(
-        out,
-        "<div class=\"wide\"><table class=\"small settings\"><thead><tr><th>setting of <code>{}</code></th><th>here</th>\
-         <th>default</th>{}</tr></thead><tbody>",
-        escape(kind),
-        if others { "<th>other rows of this kind</th>" } else { "" }
-    );
-    for s in settings {
+    let row = |s: &Setting| {
         let tip = if s.about.is_empty() { String::new() } else { format!(" title=\"{}\"", escape(s.about)) };
         let same = if s.here == s.default { " class=\"none\"" } else { "" };
-        let _ = write!(
-            out,
-            "<tr><td><code{tip}>{}</code></td><td{same}>{}</td><td class=\"none\">{}</td>",
+        let all = s.siblings.iter().map(|(label, value)| escape(&format!("{label}: {value}")));
+        let all = all.collect::<Vec<_>>().join("<br>");
+        format!(
+            "<td><code{tip}>{}</code></td><td{same}>{}</td><td class=\"none\">{}</td>{}",
             escape(&s.path),
             escape(&s.here),
-            escape(&s.default)
-        );
-        if others {
-            let all: Vec<String> =
-                s.siblings.iter().map(|(label, value)| format!("{}: {}", escape(label), escape(value))).collect();
-            let _ = write!(out, "<td>{}</td>", all.join("<br>"));
-        }
-        out.push_str("</tr>");
-    }
-    out.push_str("</tbody></table></div></section>\n");
+            escape(&s.default),
+            if others { format!("<td>{all}</td>") } else { String::new() }
+        )
+    };
+    let theirs = if others { "<th>other rows of this kind</th>" } else { "" };
+    let head = format!("<th>setting of <code>{}</code></th><th>here</th><th>default</th>{theirs}", escape(kind));
+    let table = shell::small("small settings", &head, settings.iter().map(row));
+    let _ = writeln!(out, "<div class=\"wide\">{table}</div></section>");
 }
 
 #[cfg(test)]

@@ -5,29 +5,31 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
+use crate::report::missing::Gap;
+use crate::report::runs::by_key;
 use crate::text::{html as escape, json};
 
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
 
-/// Whether a page has a script.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// The script of this folder.
-    Scripted,
-    /// None: nothing to sort, filter or open.
-    Still,
-}
-
-/// Everything before the content.
-pub(super) fn begin(title: &str, kind: Kind) -> String {
-    let script = if kind == Kind::Scripted { " script-src 'unsafe-inline';" } else { "" };
+/// A page; `data` is for its script, without it there is none.
+pub(super) fn page(title: &str, content: &str, data: Option<&Value>) -> String {
+    let rule = if data.is_some() { " script-src 'unsafe-inline';" } else { "" };
+    let script = data.map_or(String::new(), |data| {
+        // Within a script element only `<` could end it.
+        let text = json(&data.to_string()).replace('<', "\\u003c");
+        format!(
+            "<dialog id=\"panel\" aria-labelledby=\"panel-title\"></dialog>\n<div id=\"tip\" role=\"tooltip\" hidden></div>\n\
+             <script type=\"application/json\" id=\"data\">{text}</script>\n<script>\n{SCRIPT}</script>\n"
+        )
+    });
     format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline';{script} \
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline';{rule} \
          img-src data: blob:; base-uri 'none'; form-action 'none'\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n<title>{0}</title>\n<style>\n{STYLE}</style></head>\n<body>\n",
+         <meta name=\"color-scheme\" content=\"light dark\">\n<title>{}</title>\n<style>\n{STYLE}</style></head>\n<body>\n\
+         {content}{script}</body></html>\n",
         escape(title)
     )
 }
@@ -42,20 +44,6 @@ pub(super) fn bar<'a>(out: &mut String, places: impl Iterator<Item = (String, &'
         "<a href=\"#definitions\">Definitions</a></div>\
          <button type=\"button\" class=\"theme\" hidden aria-label=\"Light or dark\">◐</button></nav>\n",
     );
-}
-
-/// Everything after the content; `data` is for the script.
-pub(super) fn end(out: &mut String, data: Option<&Value>) {
-    if let Some(data) = data {
-        // Within a script element only `<` could end it.
-        let text = json(&data.to_string()).replace('<', "\\u003c");
-        let _ = write!(
-            out,
-            "<dialog id=\"panel\" aria-labelledby=\"panel-title\"></dialog>\n<div id=\"tip\" role=\"tooltip\" hidden></div>\n\
-             <script type=\"application/json\" id=\"data\">{text}</script>\n<script>\n{SCRIPT}</script>\n"
-        );
-    }
-    out.push_str("</body></html>\n");
 }
 
 /// A digest: its first digits, and a button that copies all of it.
@@ -78,18 +66,60 @@ pub(super) fn unit(unit: &str) -> String {
     }
 }
 
+/// Facts by name, as HTML; those that are empty are left out.
+pub(super) fn facts(out: &mut String, facts: &[(&str, String)]) {
+    out.push_str("<dl class=\"facts\">");
+    for (name, content) in facts.iter().filter(|(_, content)| !content.is_empty()) {
+        let _ = write!(out, "<div><dt>{name}</dt><dd>{content}</dd></div>");
+    }
+    out.push_str("</dl>\n");
+}
+
+/// A small table: the cells of its header and of each row, as HTML.
+pub(super) fn small(class: &str, head: &str, rows: impl IntoIterator<Item = String>) -> String {
+    let rows: String = rows.into_iter().map(|row| format!("<tr>{row}</tr>")).collect();
+    format!("<table class=\"{class}\"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>")
+}
+
+/// Begins a table that the script sorts and filters, up to its header.
+pub(super) fn grid(out: &mut String, number: usize, label: &str) {
+    let _ = write!(
+        out,
+        "<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"{0}\"><table class=\"grid\" data-table=\"{number}\">\
+         <caption>{0}</caption>",
+        escape(label)
+    );
+}
+
+/// A cell of its header.
+pub(super) fn head(out: &mut String, key: &str, name: &str, tip: &str, content: &str) {
+    let _ = write!(
+        out,
+        "<th scope=\"col\" data-key=\"{key}\" data-name=\"{}\"><button type=\"button\" title=\"{}\">{content}</button></th>",
+        escape(name),
+        escape(tip)
+    );
+}
+
+/// Lines to be unfolded below a summary, which is HTML.
+pub(super) fn folded<S: AsRef<str>>(out: &mut String, class: &str, summary: &str, lines: impl IntoIterator<Item = S>) {
+    let _ = write!(out, "<details class=\"{class}\"><summary>{summary}</summary><ul>");
+    lines.into_iter().for_each(|line| _ = write!(out, "<li>{}</li>", escape(line.as_ref())));
+    out.push_str("</ul></details>\n");
+}
+
+/// Which cells are missing.
+pub(super) fn missing<'a>(out: &mut String, sentence: &str, gaps: impl Iterator<Item = &'a Gap>) {
+    folded(out, "state bad", &escape(sentence), gaps.map(|gap| format!("{}: {}", gap.method, gap.line())));
+}
+
 /// What a reader must know: one or two as they are, more to be unfolded.
 pub(super) fn remarks(out: &mut String, remarks: &[String]) {
-    if let [first, _, _, ..] = remarks {
-        let more = remarks.len() - 1;
-        let _ = write!(
-            out,
-            "<details class=\"state warn\"><summary>{} <span>and {more} more remarks</span></summary><ul>",
-            escape(first)
-        );
-        remarks[1..].iter().for_each(|remark| _ = write!(out, "<li>{}</li>", escape(remark)));
-        out.push_str("</ul></details>\n");
-        return;
+    if let [first, rest @ ..] = remarks
+        && rest.len() > 1
+    {
+        let summary = format!("{} <span>and {} more remarks</span>", escape(first), rest.len());
+        return folded(out, "state warn", &summary, rest);
     }
     for remark in remarks {
         let _ = writeln!(out, "<p class=\"state warn\">{}</p>", escape(remark));
@@ -98,19 +128,12 @@ pub(super) fn remarks(out: &mut String, remarks: &[String]) {
 
 /// What is said of seeds, said once where it is the same of all.
 pub(super) fn by_seed(said: &[(u64, String)], of: usize) -> Vec<String> {
-    let mut groups: Vec<(&str, Vec<u64>)> = Vec::new();
-    for (seed, text) in said {
-        match groups.iter_mut().find(|(t, _)| *t == text.as_str()) {
-            Some((_, seeds)) => seeds.push(*seed),
-            None => groups.push((text, vec![*seed])),
-        }
-    }
-    let line = |(text, seeds): &(&str, Vec<u64>)| match seeds[..] {
+    let line = |(text, seeds): (&String, Vec<u64>)| match seeds[..] {
         _ if seeds.len() == of && of > 1 => format!("all seeds: {text}"),
         [seed] => format!("seed {seed}: {text}"),
         _ => format!("seeds {}: {text}", seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(", ")),
     };
-    groups.iter().map(line).collect()
+    by_key(said.iter().map(|(seed, text)| (text, *seed))).into_iter().map(line).collect()
 }
 
 /// Seconds as people say them.
@@ -147,8 +170,8 @@ mod tests {
 
     #[test]
     fn data_cannot_end_its_element() {
-        let mut out = String::new();
-        end(&mut out, Some(&serde_json::json!({"label": "\u{202e}</script><script>alert(1)</script>"})));
+        let data = serde_json::json!({"label": "\u{202e}</script><script>alert(1)</script>"});
+        let out = page("", "", Some(&data));
         assert_eq!(out.matches("</script>").count(), 2, "its own, and that of the script");
         assert!(out.contains("\\u202e\\u003c/script>"), "and nothing in it turns the direction of writing");
     }

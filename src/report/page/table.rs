@@ -4,29 +4,21 @@ use std::fmt::Write;
 
 use super::axis::Axis;
 use super::definitions;
-use super::published::{Published, second_hand};
 use super::shell;
 use crate::metrics::Direction;
-use crate::report::table::{Cell, Column, Row, Table, as_published, grouped, markdown, number, purpose};
+use crate::report::baselines::Expected;
+use crate::report::table::{Cell, Column, Row, Table, as_published, grouped, markdown, number};
 use crate::spec::Counted;
 use crate::text::html as escape;
 
-pub(super) fn put(out: &mut String, number: usize, table: &Table, published: &[Option<Published>]) {
+pub(super) fn put(out: &mut String, number: usize, table: &Table) {
     if let Some(missing) = table.coverage.sentence() {
-        let _ = write!(out, "<details class=\"state bad\"><summary>{}</summary><ul>", escape(&missing));
-        for gap in table.rows.iter().flat_map(|r| &r.missing) {
-            let _ = write!(out, "<li>{}: {}</li>", escape(&gap.method), escape(&gap.line()));
-        }
-        out.push_str("</ul></details>\n");
+        shell::missing(out, &missing, table.rows.iter().flat_map(|r| &r.missing));
     }
     shell::remarks(out, &table.warnings);
-    tools(out, number, published.iter().any(Option::is_some));
-    let _ = write!(
-        out,
-        "<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"{0}\"><table class=\"grid\" data-table=\"{number}\">\
-         <caption>{0}</caption>\n<thead><tr>",
-        escape(&format!("Methods against metrics, {}", table.title))
-    );
+    tools(out, number, table.rows.iter().any(|r| r.published.is_some()));
+    shell::grid(out, number, &format!("Methods against metrics, {}", table.title));
+    out.push_str("\n<thead><tr>");
     heads(out, table);
     out.push_str("</tr></thead>\n");
     let axes: Vec<Option<Axis>> = (0..table.columns.len()).map(|c| Axis::of(table, c)).collect();
@@ -35,8 +27,8 @@ pub(super) fn put(out: &mut String, number: usize, table: &Table, published: &[O
         if !row.published_only {
             ours(out, (number, r), table, row, &axes);
         }
-        if let Some(values) = published.get(r).and_then(Option::as_ref) {
-            theirs(out, values);
+        if let Some(method) = &row.published {
+            theirs(out, method, row);
         }
         out.push_str("</tbody>\n");
     }
@@ -59,14 +51,8 @@ fn tools(out: &mut String, number: usize, published: bool) {
 }
 
 fn heads(out: &mut String, table: &Table) {
-    let head = |key: &str, title: &str, tip: &str, content: &str| {
-        format!(
-            "<th scope=\"col\" data-key=\"{key}\" data-name=\"{}\"><button type=\"button\" title=\"{}\">{content}</button></th>",
-            escape(title),
-            escape(tip)
-        )
-    };
-    out.push_str(&head("method", "Method", "The order of the experiment file; a click sorts by name.", "Method"));
+    let order = "The order of the experiment file; a click sorts by name.";
+    shell::head(out, "method", "Method", order, "Method");
     for (c, column) in table.columns.iter().enumerate() {
         let arrow = match column.direction {
             Direction::Lower => " <span class=\"dir\" aria-label=\"lower is better\">↓</span>",
@@ -83,11 +69,11 @@ fn heads(out: &mut String, table: &Table) {
             escape(last),
             shell::unit(&column.unit)
         );
-        out.push_str(&head(&c.to_string(), &column.title, &definitions::tip(column), &content));
+        shell::head(out, &c.to_string(), &column.title, &definitions::tip(column), &content);
     }
     let charged = "Energies or forces of one configuration each, charged purposes only; mean over seeds.";
-    out.push_str(&head("cost", "Energy evaluations", charged, "Energy evaluations"));
-    out.push_str(&head("seeds", "Seeds", "Complete seeds behind the means.", "Seeds"));
+    shell::head(out, "cost", "Energy evaluations", charged, "Energy evaluations");
+    shell::head(out, "seeds", "Seeds", "Complete seeds behind the means.", "Seeds");
 }
 
 /// The row of a method that was run here.
@@ -146,45 +132,48 @@ fn cost(out: &mut String, at: &str, row: &Row) {
         out.push_str("<td class=\"none\">–</td>");
         return;
     };
-    let parts: Vec<String> = row.energy.0.iter().map(|(&p, &n)| format!("{} {}", purpose(p), grouped(n))).collect();
     let claimed = if row.counted == Counted::Claimed { " <span class=\"chip\">claimed</span>" } else { "" };
     let _ = write!(
         out,
         "<td class=\"count\" data-v=\"{charged}\"><a class=\"open\" href=\"#r{at}\" data-at=\"{at}\" title=\"{}\">{}</a>{claimed}</td>",
-        escape(&parts.join(", ")),
+        escape(&row.by_purpose()),
         grouped(charged)
     );
 }
 
-/// The row of what is published of a method.
-fn theirs(out: &mut String, published: &Published) {
+/// Whether a value is known only through somebody who read the source.
+pub(super) fn second_hand(expected: &Expected) -> bool {
+    expected.source.starts_with("second hand")
+}
+
+/// What is published of a method, in a row of its own below that of ours; those that are not run here stand below all.
+fn theirs(out: &mut String, method: &str, row: &Row) {
     let _ = write!(
         out,
         "<tr class=\"published\"><th scope=\"row\" data-v=\"{0}\">{0}<br><span class=\"chip\">published</span>",
-        escape(&published.title)
+        escape(method)
     );
-    if published.second_hand() {
+    let values = || row.cells.iter().map(|c| c.expected.as_ref().zip(c.paper));
+    if values().flatten().any(|(e, _)| second_hand(e)) {
         out.push_str(
             " <span class=\"chip second\" title=\"Nobody here has seen the source itself: the values stand in a note about it, \
              named in the tip of each.\">second hand</span>",
         );
     }
     out.push_str("</th>");
-    for expected in &published.cells {
-        let Some((e, value)) = expected.as_ref().and_then(|e| Some((e, e.published?))) else {
+    for published in values() {
+        let Some((e, value)) = published else {
             out.push_str("<td class=\"none\"></td>");
             continue;
         };
         let text = as_published(value, e.published_sd);
         let (mean, spread) = text.split_at(text.find(" ±").unwrap_or(text.len()));
-        let note = if e.note.is_empty() { String::new() } else { format!(". {}", e.note) };
-        let tip = format!("{} (energy function {}){note}", e.source, e.energy);
         let class = if second_hand(e) { " class=\"second\"" } else { "" };
         let _ = write!(
             out,
             "<td{class} data-v=\"{value}\"><span class=\"said\" tabindex=\"0\" title=\"{}\"><span class=\"v\">{mean}</span>\
              <span class=\"pm\">{spread}</span></span></td>",
-            escape(&tip)
+            escape(&e.about())
         );
     }
     out.push_str("<td class=\"none\"></td><td class=\"none\"></td></tr>");
@@ -215,10 +204,6 @@ fn notes(out: &mut String, table: &Table) {
         escape(&table.caption)
     );
     if !table.sources.is_empty() {
-        out.push_str("<details class=\"note\"><summary>Published values: sources, and what is not shown</summary><ul>");
-        for source in &table.sources {
-            let _ = write!(out, "<li>{}</li>", escape(source));
-        }
-        out.push_str("</ul></details>\n");
+        shell::folded(out, "note", "Published values: sources, and what is not shown", &table.sources);
     }
 }

@@ -1,6 +1,8 @@
 use std::collections::BTreeMap;
 
+use super::table::second_hand;
 use super::*;
+use crate::report::baselines::Expected;
 use crate::report::detail::Curve;
 use crate::report::table::{
     collect,
@@ -21,27 +23,29 @@ fn material() -> Material {
         ..Detail::default()
     };
     let details: BTreeMap<String, Detail> = example().into_iter().map(|r| (r.run_id, detail.clone())).collect();
-    let head = Head {
+    Material {
         title: "Table <1>".into(),
         command: Some("pita-bench report x.toml".into()),
         profile: Some("quick".into()),
         written: "2026-11-30T14:00:00Z".into(),
-    };
-    Material { head, details, references: vec![] }
+        details,
+        references: vec![],
+    }
 }
 
 #[test]
 fn says_where_everything_comes_from() {
     let mut runs = example();
     runs[4].label = "<script>alert(1)</script>".into();
-    let svg = "<?xml version=\"1.0\"?><svg width=\"12\" height=\"7\" xmlns=\"http://www.w3.org/2000/svg\"></svg>";
+    let svg = "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"12\" height=\"7\" viewBox=\"0 0 12 7\" role=\"img\">\
+               <title>Quality against cost</title><desc>a &amp; b</desc></svg>";
     let picture = Picture {
         name: "cost-lj13-T1".into(),
         place: "lj13 at T = 1".into(),
         caption: "a & b".into(),
         svg: svg.into(),
     };
-    let page = page(&material(), &collect(&runs).unwrap(), &[picture], &runs).unwrap();
+    let page = page(&material(), &collect(&runs).unwrap(), &[picture], &runs);
     // Nothing is loaded from anywhere, and the only scripts are the page's own.
     for forbidden in ["src=", "url(", "@import", "<?xml", "href=\"http", "<script>alert", "<link"] {
         assert!(!page.contains(forbidden), "{forbidden}");
@@ -73,20 +77,17 @@ fn says_where_everything_comes_from() {
 fn published_rows() {
     let runs = example();
     let table = &collect(&runs).unwrap()[0];
-    let mine: Vec<&RunResult> = runs.iter().collect();
-    let rows = published::rows(table, &mine).unwrap();
-    let of = |label: &str| rows[table.rows.iter().position(|r| r.label == label).unwrap()].clone();
-    let pita = of("PITA").unwrap();
-    assert_eq!(pita.cells[0].as_ref().unwrap().published, Some(2.26));
-    assert!(pita.second_hand());
-    assert!(of("MD").is_none() && of("iDEM").is_some());
+    let of = |label: &str| table.rows.iter().find(|r| r.label == label).unwrap();
+    let expected: Vec<&Expected> = of("PITA").cells.iter().filter_map(|c| c.expected.as_ref()).collect();
+    assert_eq!((expected[0].published, of("PITA").published.as_deref()), (Some(2.26), Some("PITA")));
+    assert!(expected.into_iter().any(second_hand));
+    assert!(of("MD").published.is_none() && of("iDEM").published.is_some());
     // A method of two rows has its published values once.
     let mut twice = example();
     twice.push(RunResult { label: "PITA again".into(), ..run("pita", 1, 2.0) });
     let table = &collect(&twice).unwrap()[0];
-    let mine: Vec<&RunResult> = twice.iter().collect();
-    let titles: Vec<String> = published::rows(table, &mine).unwrap().into_iter().flatten().map(|p| p.title).collect();
-    assert_eq!(titles.iter().filter(|t| *t == "PITA").count(), 1, "{titles:?}");
+    let titles: Vec<&String> = table.rows.iter().filter_map(|r| r.published.as_ref()).collect();
+    assert_eq!(titles.iter().filter(|t| **t == "PITA").count(), 1, "{titles:?}");
 }
 
 /// A cell that was never run has neither run nor details; its row is there.
@@ -94,6 +95,6 @@ fn published_rows() {
 fn without_details() {
     let mut runs = example();
     runs[0].run_id = String::new();
-    let page = page(&Material::default(), &collect(&runs).unwrap(), &[], &runs).unwrap();
+    let page = page(&Material::default(), &collect(&runs).unwrap(), &[], &runs);
     assert!(page.contains("<details class=\"behind\" id=\"r0-0\">") && page.contains("pita2"));
 }

@@ -17,19 +17,14 @@ const ORDER: [Verdict; 6] =
 /// The page of a comparison of `names` (A and B); `notes` say what was not compared.
 #[must_use]
 pub fn page(title: &str, names: [&str; 2], rows: &[Row], notes: &[String]) -> String {
-    let mut out = shell::begin(title, shell::Kind::Scripted);
+    let mut out = String::new();
     let mut places: BTreeMap<&str, Vec<&Row>> = BTreeMap::new();
     rows.iter().for_each(|row| places.entry(&row.place).or_default().push(row));
     shell::bar(&mut out, places.keys().enumerate().map(|(i, place)| (format!("place-{i}"), *place)));
     let _ = writeln!(out, "<main id=\"top\"><header class=\"head\"><h1>{}</h1>", escape(title));
-    let _ = writeln!(
-        out,
-        "<dl class=\"facts\"><div><dt>A</dt><dd><code>{}</code></dd></div><div><dt>B</dt><dd><code>{}</code></dd></div>\
-         <div><dt>compared</dt><dd>{} values, B against A</dd></div></dl>",
-        escape(names[0]),
-        escape(names[1]),
-        rows.len()
-    );
+    let [a, b] = names.map(|name| format!("<code>{}</code>", escape(name)));
+    let compared = format!("{} values, B against A", rows.len());
+    shell::facts(&mut out, &[("A", a), ("B", b), ("compared", compared)]);
     counters(&mut out, rows);
     out.push_str("</header>\n");
     shell::remarks(&mut out, notes);
@@ -47,8 +42,7 @@ pub fn page(title: &str, names: [&str; 2], rows: &[Row], notes: &[String]) -> St
          <div><dt>not comparable</dt><dd>Other version of the metric, or other reference.</dd></div>\
          <div><dt>unknown</dt><dd>One side has no value, or no interval.</dd></div></dl></section>\n</main>\n",
     );
-    shell::end(&mut out, Some(&serde_json::json!([])));
-    out
+    shell::page(title, &out, Some(&serde_json::json!([])))
 }
 
 /// How many of each verdict.
@@ -74,14 +68,13 @@ fn class(verdict: Verdict) -> &'static str {
 }
 
 fn table(out: &mut String, n: usize, place: &str, rows: &[&Row]) {
-    let _ = write!(
+    let _ = writeln!(
         out,
         "<div class=\"tools\" data-table=\"{n}\" hidden><input type=\"search\" placeholder=\"Filter\" aria-label=\"Filter\">\
-         <label><input type=\"checkbox\" class=\"changed\"> only what changed</label><output aria-live=\"polite\"></output></div>\n\
-         <div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"{0}\"><table class=\"grid\" data-table=\"{n}\">\
-         <caption>{0}</caption><thead><tr>",
-        escape(&format!("B against A, {place}"))
+         <label><input type=\"checkbox\" class=\"changed\"> only what changed</label><output aria-live=\"polite\"></output></div>"
     );
+    shell::grid(out, n, &format!("B against A, {place}"));
+    out.push_str("<thead><tr>");
     let heads = [
         ("Method", "Row of the table"),
         ("Metric", "Its definition is in the tip of each"),
@@ -93,10 +86,7 @@ fn table(out: &mut String, n: usize, place: &str, rows: &[&Row]) {
         ("Note", "What to keep in mind"),
     ];
     for (i, (name, tip)) in heads.iter().enumerate() {
-        let _ = write!(
-            out,
-            "<th scope=\"col\" data-key=\"{i}\" data-name=\"{name}\"><button type=\"button\" title=\"{tip}\">{name}</button></th>"
-        );
+        shell::head(out, &i.to_string(), name, tip, name);
     }
     out.push_str("</tr></thead>\n");
     for row in rows {

@@ -1,5 +1,7 @@
 //! How to read a table: one text for every format.
 
+use std::collections::BTreeSet;
+
 use super::{Column, RANKED};
 use crate::metrics::Direction;
 
@@ -18,26 +20,18 @@ pub(crate) fn caption(columns: &[Column], claimed: bool) -> String {
 
 /// What is bold; and where nothing is, why not.
 fn bold(columns: &[Column]) -> String {
-    let ranked = || columns.iter().filter(|c| c.direction != Direction::None);
-    let few: Vec<&Column> = ranked().filter(|c| !c.too_few.is_empty()).collect();
-    let mut text = String::new();
-    if few.len() < ranked().count() {
-        text.push_str(
-            "Bold: best, or not distinguishable from the best (Welch's test at 5 %, or both within the noise floor).",
-        );
+    const BOLD: &str =
+        "Bold: best, or not distinguishable from the best (Welch's test at 5 %, or both within the noise floor).";
+    let ranked = columns.iter().filter(|c| c.direction != Direction::None);
+    let (few, enough): (Vec<&Column>, Vec<&Column>) = ranked.partition(|c| !c.too_few.is_empty());
+    let rows: BTreeSet<&str> = few.iter().flat_map(|c| &c.too_few).map(String::as_str).collect();
+    let rows = rows.into_iter().collect::<Vec<_>>().join(", ");
+    let titles = few.iter().map(|c| c.title.as_str()).collect::<Vec<_>>().join(", ");
+    let why = format!("fewer than {RANKED} seeds of {rows} cannot tell who is best.");
+    match (few.is_empty(), enough.is_empty()) {
+        (true, true) => String::new(),
+        (true, false) => BOLD.into(),
+        (false, true) => format!("Nothing is bold: {why}"),
+        (false, false) => format!("{BOLD} Nothing is bold in {titles}: {why}"),
     }
-    if !few.is_empty() {
-        let mut rows: Vec<&str> = few.iter().flat_map(|c| &c.too_few).map(String::as_str).collect();
-        rows.sort_unstable();
-        rows.dedup();
-        let whole = few.len() == ranked().count();
-        let titles = few.iter().map(|c| c.title.as_str()).collect::<Vec<_>>().join(", ");
-        let place = if whole { String::new() } else { format!(" in {titles}") };
-        let gap = if whole { "" } else { " " };
-        text.push_str(&format!(
-            "{gap}Nothing is bold{place}: fewer than {RANKED} seeds of {} cannot tell who is best.",
-            rows.join(", ")
-        ));
-    }
-    text
 }

@@ -38,27 +38,18 @@ pub fn markdown(table: &Table) -> String {
     let _ = write!(out, "\n{}\n", table.caption.replacen("Bold:", "**Bold**:", 1));
     out.push_str("\n### Energy evaluations by purpose\n\n");
     for row in table.rows.iter().filter(|r| !r.published_only) {
-        let parts: Vec<String> =
-            row.energy.0.iter().map(|(p, n)| format!("{} {}", super::purpose(*p), grouped(*n))).collect();
-        let parts = if parts.is_empty() { "none".into() } else { parts.join(", ") };
-        let _ = writeln!(out, "- {}: {parts}", text::markdown(&row.label));
+        let purposes = Some(row.by_purpose()).filter(|text| !text.is_empty());
+        let _ = writeln!(out, "- {}: {}", text::markdown(&row.label), purposes.unwrap_or("none".into()));
     }
-    if !table.warnings.is_empty() {
-        out.push_str("\n### Warnings\n\n");
-        for warning in &table.warnings {
-            let _ = writeln!(out, "- {}", text::markdown(warning));
-        }
-    }
-    if table.rows.iter().any(|r| !r.missing.is_empty()) {
-        out.push_str("\n### Missing cells\n\n");
-        for gap in table.rows.iter().flat_map(|r| &r.missing) {
-            let _ = writeln!(out, "- {}: {}", text::markdown(&gap.method), text::markdown(&gap.line()));
-        }
-    }
-    if !table.sources.is_empty() {
-        out.push_str("\n### Published values\n\n");
-        for source in &table.sources {
-            let _ = writeln!(out, "- {}", text::markdown(source));
+    let gaps = table.rows.iter().flat_map(|r| &r.missing);
+    let gaps = gaps.map(|gap| format!("{}: {}", text::markdown(&gap.method), text::markdown(&gap.line())));
+    for (title, lines) in [
+        ("Warnings", table.warnings.iter().map(|warning| text::markdown(warning)).collect::<Vec<_>>()),
+        ("Missing cells", gaps.collect()),
+        ("Published values", table.sources.iter().map(|source| text::markdown(source)).collect()),
+    ] {
+        if !lines.is_empty() {
+            let _ = writeln!(out, "\n### {title}\n\n- {}", lines.join("\n- "));
         }
     }
     out.push_str("\n### Runs behind each cell\n\n");

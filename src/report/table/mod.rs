@@ -10,9 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::baselines::{self, Baseline, Kind};
+use super::baselines::{self, Baseline, Expected, Kind};
 use super::missing::{Coverage, Gap};
-use super::runs::{RunResult, Status};
+use super::runs::{RunResult, by_key};
 use crate::compare::{self, Verdict, at_floor};
 use crate::energy::{Counts, Purpose};
 use crate::error::Result;
@@ -74,7 +74,7 @@ pub struct Column {
 pub const RANKED: usize = 3;
 
 /// One method.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Row {
     /// Label with swept settings.
     pub label: String,
@@ -95,6 +95,9 @@ pub struct Row {
     pub partial: usize,
     /// The seeds that are in no mean.
     pub missing: Vec<Gap>,
+    /// The method whose published numbers the page shows below it; each method has them once.
+    #[serde(skip)]
+    pub published: Option<String>,
 }
 
 /// One method's value of one metric.
@@ -118,6 +121,9 @@ pub struct Cell {
     pub paper: Option<f64>,
     /// Its stated spread.
     pub paper_sd: Option<f64>,
+    /// All that is known of it.
+    #[serde(skip)]
+    pub expected: Option<Expected>,
     /// Best of our runs, or not distinguishable from it ([`compare::verdict`]); never where [`Column::too_few`] names a row.
     pub best: bool,
     /// Not above the noise floor.
@@ -135,6 +141,18 @@ impl Row {
         let claimed = if self.counted == Counted::Claimed { " (claimed)" } else { "" };
         self.charged.map(|n| grouped(n) + claimed)
     }
+
+    /// All energy evaluations by purpose, in words.
+    pub(super) fn by_purpose(&self) -> String {
+        self.energy.0.iter().map(|(p, n)| format!("{} {}", purpose(*p), grouped(*n))).collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl Table {
+    /// Those of `runs` that it shows.
+    pub(super) fn runs<'a>(&self, runs: &'a [RunResult]) -> Vec<&'a RunResult> {
+        runs.iter().filter(|r| r.system == self.system && r.temperature == self.temperature).collect()
+    }
 }
 
 impl Cell {
@@ -151,37 +169,32 @@ impl Cell {
 /// # Errors
 /// When the compiled-in baselines are malformed.
 pub fn collect(runs: &[RunResult]) -> Result<Vec<Table>> {
-    let mut places: Vec<(&str, f64)> = Vec::new();
-    for run in runs {
-        if !places.contains(&(run.system.as_str(), run.temperature)) {
-            places.push((&run.system, run.temperature));
-        }
-    }
-    places.into_iter().map(|(system, temperature)| table(runs, system, temperature)).collect()
+    let places = by_key(runs.iter().map(|run| ((run.system.as_str(), run.temperature.to_bits()), run)));
+    places.into_iter().map(|((system, bits), runs)| table(&runs, system, f64::from_bits(bits))).collect()
 }
 
-fn table(runs: &[RunResult], system: &str, temperature: f64) -> Result<Table> {
+fn table(runs: &[&RunResult], system: &str, temperature: f64) -> Result<Table> {
     let baselines = baselines::all()?;
-    let runs: Vec<&RunResult> = runs.iter().filter(|r| r.system == system && r.temperature == temperature).collect();
     let mut warnings = Vec::new();
-    let mut columns = columns(&runs, &mut warnings);
+    let mut columns = columns(runs, &mut warnings);
 
-    let mut labels: Vec<String> = Vec::new();
-    for run in &runs {
-        if !labels.contains(&run.row_label()) {
-            labels.push(run.row_label());
+    let mut shown = BTreeSet::new();
+    let mut publish = |row: &mut Row, baseline: &Baseline, columns: &[Column]| {
+        for (cell, column) in row.cells.iter_mut().zip(columns) {
+            cell.expected = baseline.expected(system, temperature, &column.id).cloned();
+            cell.paper = cell.expected.as_ref().and_then(|e| e.published);
+            cell.paper_sd = cell.expected.as_ref().and_then(|e| e.published_sd);
         }
-    }
-    let mut rows: Vec<Row> = labels
+        if row.cells.iter().any(|c| c.paper.is_some()) && shown.insert(baseline.name.clone()) {
+            row.published = Some(baseline.title.clone());
+        }
+    };
+    let mut rows: Vec<Row> = by_key(runs.iter().map(|run| (run.row_label(), *run)))
         .into_iter()
-        .map(|label| {
-            let mine: Vec<&RunResult> = runs.iter().copied().filter(|r| r.row_label() == label).collect();
-            let baseline = baselines.iter().find(|b| mine.iter().any(|r| r.sampler == b.name));
+        .map(|(label, mine)| {
             let mut row = row(label, &mine, &columns);
-            for (cell, column) in row.cells.iter_mut().zip(&columns) {
-                let expected = baseline.and_then(|b| b.expected(system, temperature, &column.id));
-                cell.paper = expected.and_then(|e| e.published);
-                cell.paper_sd = expected.and_then(|e| e.published_sd);
+            if let Some(baseline) = baselines.iter().find(|b| mine.iter().any(|r| r.sampler == b.name)) {
+                publish(&mut row, baseline, &columns);
             }
             row
         })
@@ -193,60 +206,38 @@ fn table(runs: &[RunResult], system: &str, temperature: f64) -> Result<Table> {
             mark_best(&mut rows, c, column.direction);
         }
     }
-    warnings.extend(rows.iter().filter_map(|row| by_other_code(row, &runs)));
-    for run in &runs {
-        if let Some(origin) = &run.origin {
-            warnings.push(format!("{} seed {} (run {}) was imported: {origin}", run.row_label(), run.seed, run.run_id));
-        }
-        if let Some(reason) = &run.partial {
-            warnings.push(format!("{} seed {} (run {}) is partial: {reason}", run.row_label(), run.seed, run.run_id));
+    warnings.extend(rows.iter().filter_map(|row| by_other_code(row, runs)));
+    for run in runs {
+        for (what, why) in [("was imported", &run.origin), ("is partial", &run.partial)] {
+            let said = |why| format!("{} seed {} (run {}) {what}: {why}", run.row_label(), run.seed, run.run_id);
+            warnings.extend(why.as_ref().map(said));
         }
     }
     rows.extend(baselines.iter().filter(|b| b.kind == Kind::Published).filter_map(|b| {
-        let cells: Vec<Cell> = columns
-            .iter()
-            .map(|column| {
-                let expected = b.expected(system, temperature, &column.id);
-                Cell {
-                    paper: expected.and_then(|e| e.published),
-                    paper_sd: expected.and_then(|e| e.published_sd),
-                    note: expected.map(|e| e.note.clone()).unwrap_or_default(),
-                    ..Cell::default()
-                }
-            })
-            .collect();
-        cells.iter().any(|c| c.paper.is_some()).then(|| Row {
-            label: b.title.clone(),
-            published_only: true,
-            cells,
-            energy: Counts::default(),
-            charged: None,
-            counted: Counted::default(),
-            seeds: 0,
-            partial: 0,
-            missing: vec![],
-        })
+        let cells = vec![Cell::default(); columns.len()];
+        let mut row = Row { label: b.title.clone(), published_only: true, cells, ..Row::default() };
+        publish(&mut row, b, &columns);
+        for cell in &mut row.cells {
+            cell.note = cell.expected.as_ref().map(|e| e.note.clone()).unwrap_or_default();
+        }
+        row.cells.iter().any(|c| c.paper.is_some()).then_some(row)
     }));
     // A metric that is defined for no method says nothing here; why it is not stands in the notes of the runs.
     let says: Vec<bool> =
         (0..columns.len()).map(|c| rows.iter().any(|r| r.cells[c].mean.or(r.cells[c].paper).is_some())).collect();
     keep(&mut columns, &says);
     rows.iter_mut().for_each(|row| keep(&mut row.cells, &says));
-    let title = format!("{system} at T = {temperature}");
     let mut sources = sources(&baselines, &rows, system, temperature, &columns);
     sources.extend(foreign(&baselines, system, temperature, &columns));
-    let reference = runs.iter().find_map(|r| r.reference.as_ref()).map(Counts::charged);
-    let caption = caption::caption(&columns, rows.iter().any(|r| r.counted == Counted::Claimed));
-    let coverage = Coverage::of(runs.iter().copied());
     Ok(Table {
-        title,
+        title: format!("{system} at T = {temperature}"),
         system: system.into(),
         temperature,
+        reference: runs.iter().find_map(|r| r.reference.as_ref()).map(Counts::charged),
+        caption: caption::caption(&columns, rows.iter().any(|r| r.counted == Counted::Claimed)),
+        coverage: Coverage::of(runs.iter().copied()),
         columns,
         rows,
-        reference,
-        caption,
-        coverage,
         warnings,
         sources,
     })
@@ -254,7 +245,7 @@ fn table(runs: &[RunResult], system: &str, temperature: f64) -> Result<Table> {
 
 /// Says which numbers of a row come from other code than this.
 fn by_other_code(row: &Row, runs: &[&RunResult]) -> Option<String> {
-    let mine = runs.iter().filter(|r| r.status == Status::Complete && r.row_label() == row.label);
+    let mine = runs.iter().filter(|r| r.is_complete() && r.row_label() == row.label);
     let others: Vec<&str> = mine.filter_map(|r| r.evaluated_by.as_deref()).collect();
     let codes: Vec<&str> = others.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
     let count = if others.len() == row.seeds { "all".into() } else { format!("{} of {}", others.len(), row.seeds) };
@@ -270,24 +261,17 @@ fn keep<T>(items: &mut Vec<T>, flags: &[bool]) {
 
 /// One line per source and remark, over the baselines that the table shows.
 fn sources(baselines: &[Baseline], rows: &[Row], system: &str, temperature: f64, columns: &[Column]) -> Vec<String> {
-    let mut by_text: Vec<(String, Vec<String>)> = Vec::new();
+    let mut shown = Vec::new();
     for baseline in baselines {
         for column in columns {
             let Some(e) = baseline.expected(system, temperature, &column.id) else { continue };
-            let shown = rows.iter().flat_map(|r| &r.cells).any(|c| c.paper.is_some() && c.paper == e.published);
-            if !shown {
+            if !rows.iter().flat_map(|r| &r.cells).any(|c| c.paper.is_some() && c.paper == e.published) {
                 continue;
             }
-            let source = format!("{} (energy function {})", e.source, e.energy);
-            let text = if e.note.is_empty() { source } else { format!("{source}. {}", e.note) };
-            let name = format!("{} {}", baseline.title, column.title);
-            match by_text.iter_mut().find(|(t, _)| *t == text) {
-                Some((_, names)) => names.push(name),
-                None => by_text.push((text, vec![name])),
-            }
+            shown.push((e.about(), format!("{} {}", baseline.title, column.title)));
         }
     }
-    by_text.into_iter().map(|(text, names)| format!("{}: {text}", names.join(", "))).collect()
+    by_key(shown).into_iter().map(|(text, names)| format!("{}: {text}", names.join(", "))).collect()
 }
 
 /// Published numbers that are not shown, because they were measured with another energy function: one line for each.
@@ -308,38 +292,27 @@ fn foreign(baselines: &[Baseline], system: &str, temperature: f64, columns: &[Co
 }
 
 fn columns(runs: &[&RunResult], warnings: &mut Vec<String>) -> Vec<Column> {
-    let mut columns: Vec<Column> = Vec::new();
-    let mut identities: BTreeMap<&str, BTreeSet<(u32, &str, usize)>> = BTreeMap::new();
-    let mut floors: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
-    for value in runs.iter().flat_map(|r| &r.metrics) {
-        if !columns.iter().any(|c| c.id == value.id) {
-            columns.push(Column {
-                id: value.id.clone(),
-                version: value.version,
-                title: by_id(&value.id).map_or_else(|_| value.id.clone(), |m| m.title.into()),
-                unit: value.unit.clone(),
-                direction: value.direction,
-                floor: None,
-                too_few: vec![],
-            });
-        }
-        let known = identities.entry(&value.id).or_default();
+    let column = |(id, values): (&str, Vec<&MetricValue>)| {
+        let title = by_id(id).map_or_else(|_| id.to_owned(), |m| m.title.into());
         // What is not defined for a method used no reference frames: nothing to compare.
-        if value.value.is_some() {
-            known.insert((value.version, &value.reference, value.n_reference));
-        }
-        floors.entry(&value.id).or_default().extend(value.floor);
-    }
-    for column in &mut columns {
-        column.floor = mean(&floors[column.id.as_str()]);
-        if identities[column.id.as_str()].len() > 1 {
+        let defined = values.iter().filter(|m| m.value.is_some());
+        if defined.map(|m| (m.version, &m.reference, m.n_reference)).collect::<BTreeSet<_>>().len() > 1 {
             warnings.push(format!(
-                "{}: values of different definitions, references or sample sizes stand side by side; evaluate again",
-                column.title
+                "{title}: values of different definitions, references or sample sizes stand side by side; evaluate again"
             ));
         }
-    }
-    columns
+        Column {
+            id: id.to_owned(),
+            version: values[0].version,
+            title,
+            unit: values[0].unit.clone(),
+            direction: values[0].direction,
+            floor: mean(&values.iter().filter_map(|m| m.floor).collect::<Vec<_>>()),
+            too_few: vec![],
+        }
+    };
+    let metrics = runs.iter().flat_map(|r| &r.metrics).map(|m| (m.id.as_str(), m));
+    by_key(metrics).into_iter().map(column).collect()
 }
 
 fn row(label: String, runs: &[&RunResult], columns: &[Column]) -> Row {
@@ -348,10 +321,8 @@ fn row(label: String, runs: &[&RunResult], columns: &[Column]) -> Row {
     let cells = columns
         .iter()
         .map(|column| {
-            let found: Vec<_> = complete
-                .iter()
-                .filter_map(|run| run.metrics.iter().find(|m| m.id == column.id).map(|m| (&run.run_id, m)))
-                .collect();
+            let found: Vec<_> =
+                complete.iter().filter_map(|run| run.metric(&column.id).map(|m| (&run.run_id, m))).collect();
             let reading = |m: &MetricValue| Some(Reading { value: m.value?, lo: m.lo, hi: m.hi });
             let readings: Vec<Reading> = found.iter().filter_map(|(_, m)| reading(m)).collect();
             let estimate = Estimate::of(&readings);
@@ -390,7 +361,6 @@ fn row(label: String, runs: &[&RunResult], columns: &[Column]) -> Row {
     let charged = known.then(|| average(complete.iter().map(|r| r.counts.charged()).sum()));
     Row {
         label,
-        published_only: false,
         cells,
         energy: Counts(totals.into_iter().map(|(p, sum)| (p, average(sum))).collect()),
         charged,
@@ -398,6 +368,7 @@ fn row(label: String, runs: &[&RunResult], columns: &[Column]) -> Row {
         seeds: complete.len(),
         partial: complete.iter().filter(|r| r.partial.is_some()).count(),
         missing: runs.iter().copied().filter_map(Gap::of).collect(),
+        ..Row::default()
     }
 }
 
@@ -420,8 +391,7 @@ fn mark_best(rows: &mut [Row], column: usize, direction: Direction) {
 }
 
 /// Name of a purpose, as in the record.
-#[must_use]
-pub fn purpose(purpose: Purpose) -> String {
+pub(super) fn purpose(purpose: Purpose) -> String {
     serde_json::to_value(purpose).ok().and_then(|v| v.as_str().map(String::from)).unwrap_or_default()
 }
 

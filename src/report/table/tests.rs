@@ -1,6 +1,7 @@
 //! Tables of runs made by hand.
 
 use super::*;
+use crate::record::Status;
 
 pub(crate) fn value(id: &str, value: f64, half: f64) -> MetricValue {
     MetricValue {
@@ -23,26 +24,18 @@ pub(crate) fn run(sampler: &str, seed: u64, w2: f64) -> RunResult {
         sampler: sampler.into(),
         label: sampler.to_uppercase(),
         seed,
-        swept: BTreeMap::new(),
         metrics: vec![value("energy-w2", w2, 0.2), value("distance-w2", 0.05, 0.01)],
-        curve: Vec::new(),
         counts: Counts(BTreeMap::from([(Purpose::Sampling, 1_000_000 + seed), (Purpose::Evaluation, 50)])),
-        counted: Counted::Here,
         reference: Some(Counts(BTreeMap::from([(Purpose::Reference, 7_000_000)]))),
-        status: Status::Complete,
-        evaluated_by: None,
-        partial: None,
-        origin: None,
-        failure: None,
-        reweighted: false,
-        samples_path: None,
+        status: Some(Status::Complete),
+        ..RunResult::default()
     }
 }
 
 /// PITA with three seeds and one that failed, MD with three.
 pub(crate) fn example() -> Vec<RunResult> {
     let mut failed = run("pita", 4, 0.0);
-    failed.status = Status::Failed;
+    failed.status = Some(Status::Failed);
     failed.failure = Some("training diverged | at step 7".into());
     failed.metrics.clear();
     let pita = [(1, 2.0), (2, 4.0), (3, 3.0)].map(|(seed, w2)| run("pita", seed, w2));
@@ -151,7 +144,7 @@ fn systems_without_any_run_are_there() {
         run_id: String::new(),
         system: "aldp".into(),
         temperature: 300.0,
-        status: Status::NeverRun,
+        status: None,
         metrics: vec![],
         ..run(label, seed, 0.0)
     };

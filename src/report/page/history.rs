@@ -1,44 +1,42 @@
 //! The history page of a nightly check: every metric against date and code, and what each night said.
 
-use super::figures::{History, Night, Words, svg};
-use super::page::Picture;
-use super::page::plain::{self, Part};
+use std::fmt::Write;
+
+use super::{Picture, figures, shell};
 use crate::check::{Past, Series};
 use crate::error::Result;
 use crate::record::seconds_of;
+use crate::report::figures::{History, Night, Words, svg};
+use crate::report::runs::by_key;
+use crate::text::html as escape;
 
 /// Nights in the table.
 const LISTED: usize = 60;
+
+const METRICS: &str = "Mean over seeds with its standard error, a marker for each version of the code, newest first. The grey \
+    band is what tonight's check does not call a drift.";
 
 /// The page; `past` is oldest first.
 ///
 /// # Errors
 /// When a figure cannot be drawn.
 pub fn page(title: &str, past: &[Past]) -> Result<String> {
-    let mut parts = Vec::new();
-    let mut rows = vec![["night", "code", "machine", "verdict", "tiers", "what"].map(String::from).to_vec()];
+    let mut out = String::new();
+    let _ = writeln!(out, "<main id=\"top\"><header class=\"head\"><h1>{}</h1></header>", escape(title));
+    out.push_str(
+        "<h2>Nights</h2>\n<div class=\"wide\" tabindex=\"0\"><table class=\"small\"><thead><tr><th>night</th><th>code</th>\
+         <th>machine</th><th>verdict</th><th>tiers</th><th>what</th></tr></thead><tbody>\n",
+    );
     for night in past.iter().rev().take(LISTED) {
         let tiers: Vec<String> = night.report.tiers.iter().map(|t| format!("{t:?}")).collect();
         let drifts: Vec<String> = night.report.findings.iter().map(|f| format!("{}: {}", f.key, f.message)).collect();
-        let what = drifts.first().cloned().unwrap_or_default();
         let more = if drifts.len() > 1 { format!(" (and {} more)", drifts.len() - 1) } else { String::new() };
-        rows.push(vec![
-            night.time.clone(),
-            night.code().to_owned(),
-            night.cpu.clone(),
-            night.report.verdict.word().to_owned(),
-            tiers.join(" "),
-            what + &more,
-        ]);
+        let what = drifts.first().cloned().unwrap_or_default() + &more;
+        let cells =
+            [night.time.as_str(), night.code(), &night.cpu, night.report.verdict.word(), &tiers.join(" "), &what];
+        let _ = writeln!(out, "<tr>{}</tr>", cells.map(|cell| format!("<td>{}</td>", escape(cell))).concat());
     }
-    parts.push(Part::Heading("Nights".into()));
-    parts.push(Part::Rows(rows));
-    parts.push(Part::Heading("Metrics".into()));
-    parts.push(Part::Text(
-        "Mean over seeds with its standard error, a marker for each version of the code, newest first. The grey band is what \
-         tonight's check does not call a drift."
-            .into(),
-    ));
+    let _ = writeln!(out, "</tbody></table></div>\n<h2>Metrics</h2>\n<p>{}</p>", escape(METRICS));
     for (i, latest) in latest(past).into_iter().enumerate() {
         let words = Words {
             title: latest.key.clone(),
@@ -46,20 +44,16 @@ pub fn page(title: &str, past: &[Past]) -> Result<String> {
         };
         let (name, place) = (format!("history-{i}"), String::new());
         let svg = svg(&history(latest, past), &words)?;
-        parts.push(Part::Picture(Picture { name, place, svg, caption: latest.key.clone() }));
+        figures::put(&mut out, &Picture { name, place, svg, caption: latest.key.clone() });
     }
-    Ok(plain::page(title, &parts))
+    out.push_str("</main>\n");
+    Ok(shell::page(title, &out, None))
 }
 
 /// Every metric there ever was, as the latest night that has it saw it.
 fn latest(past: &[Past]) -> Vec<&Series> {
-    let mut found: Vec<&Series> = Vec::new();
-    for series in past.iter().rev().flat_map(|night| &night.report.series) {
-        if !found.iter().any(|s| s.key == series.key) {
-            found.push(series);
-        }
-    }
-    found
+    let all = past.iter().rev().flat_map(|night| &night.report.series).map(|series| (&series.key, series));
+    by_key(all).into_iter().map(|(_, nights)| nights[0]).collect()
 }
 
 fn history(latest: &Series, past: &[Past]) -> History {
