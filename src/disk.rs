@@ -18,7 +18,7 @@
 //!
 //! A write that fails, or in which the process dies, leaves the first half of its bytes, as a real one may.
 
-use std::io::{Error, ErrorKind, Read, Result, Seek, SeekFrom, Write};
+use std::io::{Error, ErrorKind, Read, Result, Write};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -115,14 +115,6 @@ pub fn not_a_file(found: &std::fs::Metadata) -> Option<&'static str> {
     }
 }
 
-/// Creates a file, or empties it.
-///
-/// # Errors
-/// Those of the system.
-pub fn create(path: &Path) -> Result<File> {
-    std::fs::File::create(path).map(File)
-}
-
 /// Opens a file for appending, or creates it.
 ///
 /// # Errors
@@ -135,7 +127,7 @@ pub fn append(path: &Path) -> Result<File> {
 ///
 /// # Errors
 /// Those of the system and of `fill`; the old file is untouched then (unless only the last fsync failed).
-pub fn replace<T>(path: &Path, fill: impl FnOnce(&mut File) -> Result<T>) -> Result<T> {
+pub fn replace(path: &Path, fill: impl FnOnce(&mut File) -> Result<()>) -> Result<()> {
     replace_through(path, &path.with_added_extension("tmp"), fill)
 }
 
@@ -144,23 +136,21 @@ pub fn replace<T>(path: &Path, fill: impl FnOnce(&mut File) -> Result<T>) -> Res
 ///
 /// # Errors
 /// As [`replace`].
-pub fn replace_shared<T>(path: &Path, fill: impl FnOnce(&mut File) -> Result<T>) -> Result<T> {
+pub fn replace_shared(path: &Path, fill: impl FnOnce(&mut File) -> Result<()>) -> Result<()> {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let n = COUNT.fetch_add(1, Ordering::Relaxed);
     replace_through(path, &path.with_added_extension(format!("{}-{n}.tmp", std::process::id())), fill)
 }
 
-fn replace_through<T>(path: &Path, temporary: &Path, fill: impl FnOnce(&mut File) -> Result<T>) -> Result<T> {
-    let put = || -> Result<T> {
-        let mut file = create(temporary)?;
-        let value = fill(&mut file)?;
+fn replace_through(path: &Path, temporary: &Path, fill: impl FnOnce(&mut File) -> Result<()>) -> Result<()> {
+    let put = || -> Result<()> {
+        let mut file = File(std::fs::File::create(temporary)?);
+        fill(&mut file)?;
         file.sync()?;
-        rename(temporary, path)?;
-        Ok(value)
+        rename(temporary, path)
     };
-    let value = put().inspect_err(|_| drop(std::fs::remove_file(temporary)))?;
-    sync_parent(path)?;
-    Ok(value)
+    put().inspect_err(|_| drop(std::fs::remove_file(temporary)))?;
+    sync_parent(path)
 }
 
 /// Renames a file.
@@ -171,6 +161,17 @@ pub fn rename(from: &Path, to: &Path) -> Result<()> {
     fault(Operation::Rename).map_or_else(|| std::fs::rename(from, to), Err)
 }
 
+/// What lies in a folder; nothing in one that is not there.
+///
+/// # Errors
+/// Those of the system.
+pub fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+    match std::fs::read_dir(folder) {
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+        entries => entries?.map(|entry| Ok(entry?.path())).collect(),
+    }
+}
+
 /// Makes the directory entry of `path` durable.
 ///
 /// # Errors
@@ -179,6 +180,22 @@ pub fn sync_parent(path: &Path) -> Result<()> {
     // A bare file name has the empty path as parent: the working directory.
     let parent = path.parent().map(|p| if p.as_os_str().is_empty() { Path::new(".") } else { p });
     parent.map_or(Ok(()), |parent| File(std::fs::File::open(parent)?).sync())
+}
+
+/// Bytes that are free on the disk of a folder, if the system says so.
+#[cfg(unix)]
+#[must_use]
+pub fn free(folder: &Path) -> Option<u64> {
+    let disk = nix::sys::statvfs::statvfs(folder).ok()?;
+    #[allow(clippy::useless_conversion)] // their width differs between systems
+    Some(u64::from(disk.blocks_available()).saturating_mul(u64::from(disk.fragment_size())))
+}
+
+/// Other systems do not say.
+#[cfg(not(unix))]
+#[must_use]
+pub fn free(_: &Path) -> Option<u64> {
+    None
 }
 
 /// Makes a folder and those above it, durably.
@@ -219,16 +236,8 @@ impl File {
     ///
     /// # Errors
     /// Those of the system.
-    pub fn len(&self) -> Result<u64> {
+    pub fn size(&self) -> Result<u64> {
         Ok(self.0.metadata()?.len())
-    }
-
-    /// Whether there are none.
-    ///
-    /// # Errors
-    /// Those of the system.
-    pub fn is_empty(&self) -> Result<bool> {
-        Ok(self.len()? == 0)
     }
 }
 
@@ -244,18 +253,6 @@ impl Write for File {
 
     fn flush(&mut self) -> Result<()> {
         self.0.flush()
-    }
-}
-
-impl Read for File {
-    fn read(&mut self, bytes: &mut [u8]) -> Result<usize> {
-        self.0.read(bytes)
-    }
-}
-
-impl Seek for File {
-    fn seek(&mut self, to: SeekFrom) -> Result<u64> {
-        self.0.seek(to)
     }
 }
 
@@ -356,7 +353,7 @@ mod tests {
         replace(&path, |f| f.write_all(b"old")).unwrap();
         let failed = replace(&path, |f| {
             f.write_all(b"half of the ne")?;
-            Err::<(), _>(Error::other("full"))
+            Err(Error::other("full"))
         });
         assert!(failed.is_err());
         assert_eq!(std::fs::read(&path).unwrap(), b"old");

@@ -126,6 +126,11 @@ impl Error {
         Self::Shape { path: path.as_ref().to_path_buf(), message: message.into() }
     }
 
+    /// A file that is not what was recorded of it.
+    pub fn digest(path: impl AsRef<Path>, message: impl Into<String>) -> Self {
+        Self::Digest { path: path.as_ref().to_path_buf(), message: message.into() }
+    }
+
     /// The exit code that this error ends the process with.
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {

@@ -146,7 +146,8 @@ fn record(cell: &Cell, spec: &str, results: &Path) -> Result<std::result::Result
         seed: cell.seed,
         spec: spec.to_owned(),
         eval: yardstick.settings,
-        reference: references::content(results, &cell.run.system, &cell.eval.reference).unwrap_or_default(),
+        reference: references::known(results, &cell.run.system, &cell.eval.reference)
+            .map_or_else(String::new, |r| r.content),
         files: files.map(|(digest, name)| (name, digest)).collect(),
         evaluations: counts.charged(),
         metrics,

@@ -18,10 +18,10 @@ use crate::error::{Error, Result};
 use crate::identity;
 use crate::plan::Action;
 use crate::record::{
-    Claim, Evaluation, EventLog, Failure, Kind, Partial, Provenance, Request, RunDir, Session, Status, atomic,
-    checkpoint, evaluation, events, manifest, populations, timestamp,
+    Claim, Evaluation, EventLog, Failure, Kind, Provenance, Request, RunDir, Session, Status, atomic, checkpoint,
+    evaluation, events, manifest, populations, timestamp,
 };
-use crate::samplers::{Population, Progress, Samples};
+use crate::samplers::{Population, Progress};
 
 /// How a cell ended.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -91,7 +91,9 @@ pub(super) fn work(shop: &Shop<'_>, planned: &Planned, show: &mut Show<'_>) -> R
             }
             (shop.begun)(run)?;
         }
-        Status::Claimed | Status::Interrupted if is_finished(run)? => {
+        // Killed with only its manifest left to write: all artifacts are durable before the log says so. Its work is not
+        // done twice.
+        Status::Claimed | Status::Interrupted if events::finished(&run.file("events.jsonl"))?.is_some() => {
             seal(run)?;
             outcome = ran(run);
         }
@@ -115,17 +117,8 @@ pub(super) fn work(shop: &Shop<'_>, planned: &Planned, show: &mut Show<'_>) -> R
         Ok(()) => Ok(outcome),
         Err(Error::Interrupted) => Ok(Outcome::Interrupted),
         Err(e @ (Error::Io { .. } | Error::Digest { .. })) => Err(e),
-        Err(e) => {
-            let message = format!("evaluation: {e}");
-            Ok(Outcome::Failed { message })
-        }
+        Err(e) => Ok(Outcome::Failed { message: format!("evaluation: {e}") }),
     }
-}
-
-/// Whether an attempt that was killed had only its manifest left to write: all artifacts are durable before the log says
-/// so. Its work is not done twice.
-fn is_finished(run: &RunDir) -> Result<bool> {
-    Ok(events::finished(&run.file("events.jsonl"))?.is_some())
 }
 
 /// How a run ended that is committed.
@@ -193,11 +186,9 @@ impl<'a> Attempt<'a> {
                 }
             }
         };
-        let code_digest = code.digest.clone();
-        let start = timestamp();
         provenance.sessions.push(Session {
-            code_digest,
-            start,
+            code_digest: code.digest.clone(),
+            start: timestamp(),
             end: None,
             wall_seconds: 0.0,
             recording_seconds: None,
@@ -285,11 +276,7 @@ impl<'a> Attempt<'a> {
                 pause = pause_after(saved - began, shop.checkpoint_every);
             }
         }
-        let asked = planned.cell.run.sampler.samples();
-        self.commit(run, step, work.as_ref(), |samples| match asked {
-            Some(asked) => harvest::check(asked, samples, spent.or_else(|| work.shortfall())),
-            None => Ok(None), // samples of others are as many, and as good, as they are
-        })
+        self.commit(planned, step, work.as_ref(), spent)
     }
 
     /// Calls the science, and counts the time as its own.
@@ -310,19 +297,17 @@ impl<'a> Attempt<'a> {
     }
 
     /// Artifacts, then the manifest: from there on the run is complete.
-    fn commit(
-        mut self,
-        run: &RunDir,
-        step: u64,
-        work: &dyn Work,
-        check: impl FnOnce(&Samples) -> Result<Option<Partial>>,
-    ) -> Result<Outcome> {
+    fn commit(mut self, planned: &Planned, step: u64, work: &dyn Work, spent: Option<String>) -> Result<Outcome> {
+        let run = &planned.run;
         if !self.claim.is_held() {
             return Ok(Outcome::Skipped);
         }
         let checked = self.timed(|| {
             let samples = work.samples()?;
-            let partial = check(&samples)?;
+            let partial = match planned.cell.run.sampler.samples() {
+                Some(asked) => harvest::check(asked, &samples, spent.or_else(|| work.shortfall()))?,
+                None => None, // samples of others are as many, and as good, as they are
+            };
             Ok((samples, partial))
         });
         let (samples, partial) = match checked {

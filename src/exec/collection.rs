@@ -9,8 +9,9 @@
 //! ```
 
 use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Read};
+use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use flate2::Compression;
@@ -19,7 +20,7 @@ use flate2::write::GzEncoder;
 use serde::{Deserialize, Serialize};
 
 use super::references::accepted;
-use crate::config::Experiment;
+use crate::config::{Cell, Experiment};
 use crate::error::{Error, Result};
 use crate::identity;
 use crate::record::bundle::{self, Imported, cut};
@@ -66,40 +67,41 @@ pub struct Head {
 pub fn export(experiment: &Experiment, results: &Path, samples: bool, path: &Path) -> Result<Head> {
     let mut experiment = experiment.clone();
     experiment.path = experiment.path.file_name().map(PathBuf::from).unwrap_or_default();
-    let (mut runs, mut names, mut accepted) = (Vec::<RunDir>::new(), Vec::<String>::new(), Vec::<String>::new());
+    let mut runs: BTreeMap<String, RunDir> = BTreeMap::new();
+    let (mut names, mut accepted) = (BTreeSet::new(), BTreeSet::new());
     for cell in &mut experiment.cells {
         let ended = attempts(results, &identity::spec_digest(&cell.run), cell.seed)?;
-        runs.extend(ended.into_iter().rev().find(|run| run.status().has_samples()));
+        let latest = ended.into_iter().rev().find(|run| run.status().has_samples());
+        runs.extend(latest.map(|run| (run.id.to_string(), run)));
         match &cell.eval.reference.accepted {
-            Some(name) => accepted.push(name.clone()),
-            None => names.push(identity::reference_digest(&cell.run.system, &cell.eval.reference)[..16].to_owned()),
-        }
+            Some(name) => accepted.insert(name.clone()),
+            None => names.insert(identity::reference_digest(&cell.run.system, &cell.eval.reference)[..16].to_owned()),
+        };
         // Where a file of samples lay says nothing elsewhere.
         if let SamplerSpec::Samples(spec) = &mut cell.run.sampler {
             spec.path = Path::new(&spec.path).file_name().unwrap_or_default().to_string_lossy().into_owned();
         }
     }
-    runs.sort_by_key(|run| run.id.to_string());
-    runs.dedup_by_key(|run| run.id.to_string());
     if runs.is_empty() {
         let file = experiment.path.display();
         return Err(Error::NothingSelected(format!("no cell of {file} has ended: run `pita-bench sweep` first")));
     }
-    for names in [&mut names, &mut accepted] {
-        names.sort();
-        names.dedup();
-    }
     let folder = |name: &str| Results(results).references().join(name);
     names.retain(|name| folder(name).join(REFERENCE[1]).exists());
     let wanted = |name: &str| samples || !LARGE.contains(&name);
-    let indices = runs.iter().map(|run| bundle::index(run, wanted)).collect::<Result<Vec<_>>>()?;
-    let ids = runs.iter().map(|run| run.id.to_string()).collect();
-    let head = Head { format: FORMAT, samples, experiment, runs: ids, references: names, accepted };
+    let indices = runs.values().map(|run| bundle::index(run, wanted)).collect::<Result<Vec<_>>>()?;
+    let head = Head {
+        format: FORMAT,
+        samples,
+        experiment,
+        runs: runs.keys().cloned().collect(),
+        references: names.into_iter().collect(),
+        accepted: accepted.into_iter().collect(),
+    };
     let ensembles = ensembles(results, &head)?;
 
-    let fresh = path.with_added_extension("tmp");
-    let put = || -> std::io::Result<()> {
-        let mut out = GzEncoder::new(BufWriter::new(File::create(&fresh)?), Compression::default());
+    bundle::create(path, |out| {
+        let mut out = GzEncoder::new(out, Compression::default());
         let text = serde_json::to_vec_pretty(&head)?;
         tar::write_entry(&mut out, HEAD, text.len() as u64, &mut &text[..])?;
         for name in &head.references {
@@ -112,17 +114,12 @@ pub fn export(experiment: &Experiment, results: &Path, samples: bool, path: &Pat
         for (name, bytes) in &ensembles {
             tar::write_entry(&mut out, name, bytes.len() as u64, &mut &bytes[..])?;
         }
-        for (run, index) in runs.iter().zip(&indices) {
+        for (run, index) in runs.values().zip(&indices) {
             bundle::put(run, index, &mut out)?;
         }
         tar::write_end(&mut out)?;
-        out.finish()?.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()
-    };
-    if let Err(e) = put() {
-        let _ = std::fs::remove_file(&fresh);
-        return Err(Error::io(path)(e));
-    }
-    atomic::persist(&fresh, path)?;
+        out.finish()
+    })?;
     Ok(head)
 }
 
@@ -178,37 +175,37 @@ impl<'a> Reader<'a> {
     }
 
     /// Unpacks the references into `results`, but for those that are there, and of the accepted ones those that are `wanted`; gives
-    /// each run's first header to `run`.
+    /// each run to `run`, unpacked into a fresh folder: its place follows from its index.
     fn read(
         mut self,
         results: &Path,
         wanted: impl Fn(&str) -> bool,
-        mut run: impl FnMut(&Head, &mut dyn Read, &tar::Header) -> Result<()>,
+        mut run: impl FnMut(bundle::Index, &Path) -> Result<()>,
     ) -> Result<Head> {
         let path = self.path;
         let wrong = |message: String| Error::data(path, message);
         while let Some(header) = tar::read_header(&mut self.input).map_err(|e| wrong(cut(e)))? {
             stop::check()?;
+            let fits = |known: &[String], name: &str, files: &[&str], file: &str| {
+                known.iter().any(|known| known == name) && files.contains(&file) && header.size <= REFERENCE_BYTES
+            };
             let parts: Vec<&str> = header.name.split('/').collect();
             match parts[..] {
-                [Results::REFERENCES, name, file] => {
-                    let known = self.head.references.iter().any(|known| known == name) && REFERENCE.contains(&file);
-                    if !known || !name.bytes().all(|b| b.is_ascii_hexdigit()) || header.size > REFERENCE_BYTES {
-                        return Err(wrong(format!("holds `{}`, which is not announced", header.name.escape_default())));
-                    }
+                [Results::REFERENCES, name, file]
+                    if fits(&self.head.references, name, &REFERENCE, file)
+                        && name.bytes().all(|b| b.is_ascii_hexdigit()) =>
+                {
                     self.keep(&header, &Results(results).references().join(name), file, true)?;
                 }
-                [ACCEPTED, name, file] => {
-                    let known = self.head.accepted.iter().any(|known| known == name) && accepted::FILES.contains(&file);
-                    if !known || text::ascii_name(name).is_err() || header.size > REFERENCE_BYTES {
-                        return Err(wrong(format!("holds `{}`, which is not announced", header.name.escape_default())));
-                    }
-                    let wanted = wanted(name);
-                    self.keep(&header, &accepted::root(results).join(name), file, wanted)?;
+                [ACCEPTED, name, file]
+                    if fits(&self.head.accepted, name, &accepted::FILES, file) && text::ascii_name(name).is_ok() =>
+                {
+                    self.keep(&header, &accepted::root(results).join(name), file, wanted(name))?;
                 }
-                [id, _] if self.head.runs.iter().any(|known| known == id) => {
-                    run(&self.head, &mut self.input, &header)?;
-                }
+                [id, _] if self.head.runs.iter().any(|known| known == id) => bundle::into_fresh(results, |fresh| {
+                    let open = |name: &str| File::create_new(fresh.join(name));
+                    run(bundle::unpack_run(&mut self.input, &header, open).map_err(wrong)?, fresh)
+                })?,
                 _ => return Err(wrong(format!("holds `{}`, which is not announced", header.name.escape_default()))),
             }
         }
@@ -220,9 +217,7 @@ impl<'a> Reader<'a> {
         }
         Ok(self.head)
     }
-}
 
-impl Reader<'_> {
     /// Unpacks a file of a reference, unless it is there already or not wanted.
     fn keep(&mut self, header: &tar::Header, folder: &Path, file: &str, wanted: bool) -> Result<()> {
         let wrong = |message: String| Error::data(self.path, message);
@@ -259,26 +254,18 @@ pub fn import(results: &Path, path: &Path) -> Result<(Head, Vec<Imported>)> {
     let head = reader.read(
         results,
         |name| !known.iter().any(|known| known == name),
-        |_, mut input, first| {
-            let imported = bundle::into_fresh(results, |fresh| {
-                let index = bundle::unpack_run(&mut input, first, |name| File::create_new(fresh.join(name)));
-                bundle::admit(results, (path, &sha256), index.map_err(|m| Error::data(path, m))?, fresh)
-            })?;
-            all.push(imported);
+        |index, fresh| {
+            all.push(bundle::admit(results, (path, &sha256), index, fresh)?);
             Ok(())
         },
     )?;
-    for imported in &all {
-        for cell in head.experiment.cells.iter().filter(|c| identity::spec_digest(&c.run) == spec_of(&imported.run)) {
-            imported.run.join(&super::planned::labels(&head.experiment.name, cell))?;
+    for Imported { run, .. } in &all {
+        let its = |cell: &&Cell| identity::short(&identity::spec_digest(&cell.run)) == run.id.spec;
+        for cell in head.experiment.cells.iter().filter(its) {
+            run.join(&super::planned::labels(&head.experiment.name, cell))?;
         }
     }
     Ok((head, all))
-}
-
-fn spec_of(run: &RunDir) -> String {
-    atomic::read_json::<crate::record::Request>(&run.file("spec.json"))
-        .map_or_else(|_| String::new(), |r| r.spec_digest)
 }
 
 /// Lays an experiment out as a results folder of its own, for its report.
@@ -289,19 +276,14 @@ pub fn lay_out(path: &Path, folder: &Path) -> Result<Head> {
     Reader::open(path)?.read(
         folder,
         |_| true,
-        |_, mut input, first| {
-            // The place of a run follows from its index, which comes first: into a fresh folder, and there.
-            bundle::into_fresh(folder, |fresh| {
-                let index = bundle::unpack_run(&mut input, first, |name| File::create_new(fresh.join(name)));
-                let index = index.map_err(|m| Error::data(path, m))?;
-                if !index.spec_digest.bytes().all(|b| b.is_ascii_hexdigit()) || index.spec_digest.len() != 64 {
-                    return Err(Error::data(path, "holds a run whose spec digest is none"));
-                }
-                let run = RunDir::new(folder, &index.spec_digest, index.seed, 1);
-                let parent = run.path.parent().map(Path::to_path_buf).unwrap_or_default();
-                std::fs::create_dir_all(&parent).map_err(Error::io(&parent))?;
-                std::fs::rename(fresh, &run.path).map_err(Error::io(&run.path))
-            })
+        |index, fresh| {
+            if !index.spec_digest.bytes().all(|b| b.is_ascii_hexdigit()) || index.spec_digest.len() != 64 {
+                return Err(Error::data(path, "holds a run whose spec digest is none"));
+            }
+            let run = RunDir::new(folder, &index.spec_digest, index.seed, 1);
+            let parent = run.path.parent().map(Path::to_path_buf).unwrap_or_default();
+            std::fs::create_dir_all(&parent).map_err(Error::io(&parent))?;
+            std::fs::rename(fresh, &run.path).map_err(Error::io(&run.path))
         },
     )
 }

@@ -8,14 +8,13 @@ use serde::Serialize;
 use super::planned::Planned;
 use super::references;
 use super::science::Science;
-use crate::config::Cell;
 use crate::error::{Error, Result};
 use crate::identity;
 use crate::plan::Action;
 use crate::plan::cost::{self, Cost};
 use crate::record::{self, Provenance, Status, atomic};
 use crate::spec::SystemSpec;
-use crate::stats;
+use crate::{disk, stats};
 
 /// What a cell or a reference is expected to cost.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -60,7 +59,7 @@ pub struct ReferenceReport {
 #[derive(Debug, Clone, Copy)]
 pub(in crate::exec) struct Machine {
     pub(super) memory: Option<u64>,
-    disk: Option<u64>,
+    pub(super) disk: Option<u64>,
 }
 
 impl Machine {
@@ -70,30 +69,12 @@ impl Machine {
         let group =
             std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok().and_then(|s| s.trim().parse::<u64>().ok());
         let memory = [(all > 0).then_some(all), group].into_iter().flatten().min();
-        Self { memory, disk: free_space(results) }
-    }
-
-    /// One with so much memory.
-    #[cfg(test)]
-    pub(super) fn with_memory(memory: Option<u64>) -> Self {
-        Self { memory, disk: None }
+        let results = std::path::absolute(results).unwrap_or_default();
+        Self { memory, disk: results.ancestors().find(|p| p.exists()).and_then(disk::free) }
     }
 
     /// Another machine, of which nothing is known.
     pub(in crate::exec) const UNKNOWN: Self = Self { memory: None, disk: None };
-}
-
-#[cfg(target_os = "linux")]
-fn free_space(results: &Path) -> Option<u64> {
-    let results = std::path::absolute(results).ok()?;
-    let there = results.ancestors().find(|p| p.exists())?;
-    let found = nix::sys::statvfs::statvfs(there).ok()?;
-    Some(found.blocks_available().saturating_mul(found.fragment_size()))
-}
-
-#[cfg(not(target_os = "linux"))]
-fn free_space(_: &Path) -> Option<u64> {
-    None
 }
 
 /// Forecasts of planned cells; systems and earlier runs are looked up once for all seeds.
@@ -127,31 +108,28 @@ pub(in crate::exec) fn of_references(
     planned: &[Planned],
 ) -> Result<Vec<ReferenceReport>> {
     let mut sizes = Sizes::default();
-    let mut found: BTreeMap<String, ReferenceReport> = BTreeMap::new();
-    let mut order = Vec::new();
-    let mut last: Option<(&Cell, String)> = None;
-    for p in planned {
-        let (system, spec) = (&p.cell.run.system, &p.cell.eval.reference);
-        if last.as_ref().is_some_and(|(cell, _)| cell.run.system == *system && cell.eval.reference == *spec) {
-            continue; // seeds lie together
-        }
-        let digest = identity::reference_digest(system, spec);
-        last = Some((&p.cell, digest.clone()));
-        if found.contains_key(&digest) {
+    let mut found: Vec<ReferenceReport> = Vec::new();
+    let same = |a: &Planned, b: &Planned| {
+        a.cell.run.system == b.cell.run.system && a.cell.eval.reference == b.cell.eval.reference
+    };
+    // Seeds lie together.
+    for cells in planned.chunk_by(same) {
+        let cell = &cells[0].cell;
+        let (system, spec) = (&cell.run.system, &cell.eval.reference);
+        let digest = identity::short(&identity::reference_digest(system, spec)).to_owned();
+        if found.iter().any(|known| known.digest == digest) {
             continue;
         }
         let (atoms, molecule) = sizes.of(science, system)?;
-        let report = ReferenceReport {
-            system: p.cell.system.clone(),
+        found.push(ReferenceReport {
+            system: cell.system.clone(),
             temperature: system.temperature,
-            digest: digest.chars().take(16).collect(),
+            digest,
             there: references::exists(results, system, spec),
             forecast: forecast(cost::reference(spec, atoms, molecule), None),
-        };
-        order.push(digest.clone());
-        found.insert(digest, report);
+        });
     }
-    Ok(order.iter().filter_map(|digest| found.remove(digest)).collect())
+    Ok(found)
 }
 
 /// Refuses what cannot fit: a cell that needs more memory than there is, or all that is to be done more disk.

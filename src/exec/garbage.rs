@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::slurm::{Kind, PlanFile};
 use super::{external, references};
+use crate::disk;
 use crate::error::{Error, Result};
 use crate::record::{self, Results, RunDir, Status, claim, evaluation};
 
@@ -63,13 +64,14 @@ fn in_run(run: &RunDir, superseded: bool, found: &mut Vec<Garbage>) -> Result<()
     if claim::holder(&run.file("claim")).is_some() {
         return Ok(()); // somebody works here, whatever the other files say
     }
+    let superseded = superseded && !status.has_samples();
     let ended = status.has_samples() || status == Status::Failed;
-    if superseded && !status.has_samples() {
+    let program = external::work_folder(&run.path);
+    if (superseded || ended) && program.exists() {
+        add(&program, "the folder of a program that has ended", found);
+    }
+    if superseded {
         add(&run.path, "an attempt that did not complete; a later one did", found);
-        let program = external::work_folder(&run.path);
-        if program.exists() {
-            add(&program, "the folder of a program that has ended", found);
-        }
         return Ok(());
     }
     if ended {
@@ -81,10 +83,6 @@ fn in_run(run: &RunDir, superseded: bool, found: &mut Vec<Garbage>) -> Result<()
             if run.file(name).exists() {
                 add(&run.file(name), why, found);
             }
-        }
-        let program = external::work_folder(&run.path);
-        if program.exists() {
-            add(&program, "the folder of a program that has ended", found);
         }
     }
     leftovers(&run.file(evaluation::FOLDER), found)?;
@@ -158,14 +156,7 @@ fn bytes(path: &Path) -> u64 {
 }
 
 fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
-    match std::fs::read_dir(folder) {
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
-        entries => {
-            let all: std::io::Result<Vec<_>> =
-                entries.map_err(Error::io(folder))?.map(|e| e.map(|e| e.path())).collect();
-            all.map_err(Error::io(folder))
-        }
-    }
+    disk::entries(folder).map_err(Error::io(folder))
 }
 
 #[cfg(test)]

@@ -42,7 +42,7 @@ impl Given {
                 "has changed since the experiment file was read (SHA-256 {:.16}.., then {:.16}..); run the same command again",
                 found, spec.file
             );
-            return Err(Error::Digest { path: path.to_path_buf(), message });
+            return Err(Error::digest(path, message));
         }
         let input = Input::decode(Cursor::new(bytes), path, "positions")?;
         input.weights(input.positions(system.atoms)?.len() / (3 * system.atoms))?; // weights that are none are refused
@@ -76,12 +76,9 @@ impl Work for Given {
 
 /// Says of cells that were never run that their file held something else when it was last run.
 pub(super) fn say_what_changed(results: &Path, planned: &mut [Planned]) -> Result<()> {
-    let path_of = |sampler: &SamplerSpec| match sampler {
-        SamplerSpec::Samples(s) => Some(s.path.clone()),
-        _ => None,
-    };
-    let new = |p: &Planned| p.action == Action::Run && p.run.id.attempt == 1;
-    if !planned.iter().any(|p| new(p) && path_of(&p.cell.run.sampler).is_some()) {
+    let given = |p: &Planned| matches!(p.cell.run.sampler, SamplerSpec::Samples(_));
+    let new = |p: &Planned| p.action == Action::Run && p.run.id.attempt == 1 && given(p);
+    if !planned.iter().any(new) {
         return Ok(());
     }
     let mut earlier: BTreeMap<(String, u64), (String, String)> = BTreeMap::new();

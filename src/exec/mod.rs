@@ -54,6 +54,8 @@ pub use external::supervise;
 pub use planned::{Asked, Planned, plan};
 pub use progress::{Show, with_bar};
 pub use science::{Builtin, Judgement, Science};
-pub use signals::{install, interrupted, let_go, listen};
+pub use signals::{install, let_go, listen};
 pub use sweep::{CellReport, Options, Summary, sweep, sweep_with};
 pub use work::Work;
+
+pub use crate::stop::requested as interrupted;

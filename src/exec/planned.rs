@@ -6,7 +6,7 @@ use super::references;
 use crate::config::Cell;
 use crate::error::Result;
 use crate::identity::{self, Yardstick};
-use crate::plan::{self, Action, Attempt, Decision, Flags, RunStatus};
+use crate::plan::{self, Action, Attempt, Decision, Flags};
 use crate::record::evaluation::{self, Found};
 use crate::record::{Failure, Labels, Partial, Provenance, RunDir, Status, atomic, attempts, claim, manifest};
 
@@ -44,7 +44,7 @@ impl Asked {
     /// # Errors
     /// [`crate::error::Error::Usage`] for an unknown metric.
     pub fn of(results: &Path, cell: &Cell) -> Result<Self> {
-        let content = references::content(results, &cell.run.system, &cell.eval.reference);
+        let content = references::known(results, &cell.run.system, &cell.eval.reference).map(|known| known.content);
         let yardstick = Yardstick::new(&cell.run.system, &cell.eval, content)?;
         Ok(Self { spec_digest: identity::spec_digest(&cell.run), yardstick })
     }
@@ -85,17 +85,10 @@ pub(super) fn plan_asked(results: &Path, cell: &Cell, asked: &Asked, flags: Flag
 }
 
 fn facts(run: &RunDir, same_eval: bool) -> Attempt {
-    let status = match run.status() {
-        Status::Complete | Status::Partial => RunStatus::Complete,
-        Status::Failed => RunStatus::Failed,
-        Status::Damaged => RunStatus::Damaged,
-        Status::Claimed => RunStatus::Running,
-        Status::Interrupted => RunStatus::Interrupted,
-    };
     // Killed before the provenance was written means killed before the first step: anybody may go on.
     let code = atomic::read_json::<Provenance>(&run.file("provenance.json")).ok().map(|p| p.sampling_digest);
     let same_code = code.is_none_or(|digest| digest == identity::code().sampling);
-    Attempt { status, same_code, same_eval }
+    Attempt { status: run.status(), same_code, same_eval }
 }
 
 /// Digest of the run's evaluation by this yardstick, by our code. A damaged one is none: it is made again.

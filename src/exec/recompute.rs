@@ -13,10 +13,11 @@ use crate::energy::Counts;
 use crate::error::{Error, Result};
 use crate::identity;
 use crate::metrics::evaluate::energies;
+use crate::plan::cost;
 use crate::record::audit::{Audited, audit};
 use crate::record::{Evaluation, Provenance, RunDir};
 use crate::spec::{Coordinates, Counted, Ladder, RunSpec, SamplerSpec};
-use crate::systems;
+use crate::systems::{self, System};
 
 /// How far a recorded energy may be from ours, in kT: dynamics may run in single precision.
 pub const ENERGY: f64 = 0.01;
@@ -92,12 +93,12 @@ fn one(results: &Path, run: &RunDir, audited: &Audited, found: &mut Recomputed) 
         let apart = (ours - theirs).abs() / system.kt(system.temperature);
         if apart.is_nan() || apart > ENERGY {
             let message = format!("the energy of sample {i} is recorded as {theirs}, but it is {ours}");
-            return Err(Error::Digest { path, message });
+            return Err(Error::digest(path, message));
         }
         found.energy_apart = found.energy_apart.max(apart);
     }
     found.energies += ours.len();
-    plausible(run, spec, counts, ours.len())?;
+    plausible(run, spec, &system, counts, ours.len())?;
     for evaluation in &audited.evaluations {
         metrics(results, run, audited, evaluation, found)?;
     }
@@ -105,34 +106,18 @@ fn one(results: &Path, run: &RunDir, audited: &Audited, found: &mut Recomputed) 
 }
 
 /// Counts that this sampler can have come to with these settings.
-fn plausible(run: &RunDir, spec: &RunSpec, counts: &Counts, made: usize) -> Result<()> {
+fn plausible(run: &RunDir, spec: &RunSpec, system: &System, counts: &Counts, made: usize) -> Result<()> {
     let charged = counts.charged();
     let wrong = |message: String| Err(Error::data(run.file("counts.json"), message));
     if charged < made as u64 && spec.sampler.counted() == Counted::Here {
         return wrong(format!("{charged} evaluations cannot have made {made} samples"));
     }
     let expected = match &spec.sampler {
-        SamplerSpec::Md(s) => {
-            let heating = s.hot_start.as_ref().map_or(0, |h| h.steps);
-            let unrecorded = heating.saturating_add(s.equilibration);
-            Some(steps(s.walkers, unrecorded, s.samples.div_ceil(s.walkers.max(1)), s.stride))
-        }
-        SamplerSpec::ReplicaExchange(s) => {
-            let walkers = s.copies.saturating_mul(s.ladder.len() + 1);
-            Some(steps(walkers, s.equilibration, s.samples.div_ceil(s.copies.max(1)), s.stride))
-        }
-        SamplerSpec::Smc(s) => {
-            let (i, n) = (&s.initial, s.initial.samples as u64);
-            let initial = steps(i.walkers, i.equilibration, i.samples.div_ceil(i.walkers.max(1)), i.stride);
-            let recording =
-                (s.samples.div_ceil(i.samples.max(1)) as u64).saturating_sub(1).saturating_mul(s.stride as u64);
-            let moves = |rungs: usize| (rungs as u64).saturating_mul(s.moves as u64).saturating_add(recording);
-            match &s.ladder {
-                // Of moves in internal coordinates those are not charged that end where no configuration is.
-                Ladder::Fixed(_) if s.coordinates == Coordinates::Internal => None,
-                Ladder::Fixed(ladder) => Some(initial.saturating_add(n.saturating_mul(moves(ladder.len())))),
-                Ladder::Auto(_) => None, // energies decide how many rungs there are
-            }
+        // Of moves in internal coordinates those are not charged that end where no configuration is; how many rungs a ladder
+        // has that is found on the way, energies decide.
+        SamplerSpec::Smc(s) if s.coordinates == Coordinates::Internal || matches!(s.ladder, Ladder::Auto(_)) => None,
+        SamplerSpec::Md(_) | SamplerSpec::ReplicaExchange(_) | SamplerSpec::Smc(_) => {
+            cost::run(spec, system.atoms, system.topology.is_some()).evaluations
         }
         SamplerSpec::Samples(s) => s.evaluations,
         _ => None, // it depends on how training and annealing went
@@ -146,12 +131,6 @@ fn plausible(run: &RunDir, spec: &RunSpec, counts: &Counts, made: usize) -> Resu
     }
 }
 
-/// Evaluations of dynamics: one of each walker at its beginning, and one for each step.
-fn steps(walkers: usize, unrecorded: usize, frames: usize, stride: usize) -> u64 {
-    let steps = (frames as u64).saturating_mul(stride as u64).saturating_add(unrecorded as u64);
-    steps.saturating_add(1).saturating_mul(walkers as u64)
-}
-
 /// Judges the samples again as an evaluation says it was done.
 fn metrics(
     results: &Path,
@@ -162,21 +141,16 @@ fn metrics(
 ) -> Result<()> {
     let request = &audited.request;
     let short = identity::short(&evaluation.digest);
-    let mut leave = |why: &str| found.left.push(format!("{}, evaluation {short}: {why}", run.id));
-    let Some(eval) = &evaluation.eval else {
-        leave("an older version did not record its settings");
-        return Ok(());
+    let mut leave = |why: &str| {
+        found.left.push(format!("{}, evaluation {short}: {why}", run.id));
+        Ok(())
     };
-    match references::content(results, &request.spec.system, &eval.reference) {
-        None => {
-            leave("its reference is not here");
-            return Ok(());
-        }
-        Some(here) if evaluation.reference_sha256.as_ref().is_some_and(|then| *then != here) => {
-            leave("its reference was made again since then, with other frames");
-            return Ok(());
-        }
-        Some(_) => {}
+    let Some(eval) = &evaluation.eval else { return leave("an older version did not record its settings") };
+    let Some(here) = references::known(results, &request.spec.system, &eval.reference) else {
+        return leave("its reference is not here");
+    };
+    if evaluation.reference_sha256.as_ref().is_some_and(|then| *then != here.content) {
+        return leave("its reference was made again since then, with other frames");
     }
     let cell = Cell {
         system: request.labels.system.clone(),
@@ -191,12 +165,14 @@ fn metrics(
     let judged = Builtin.judge(results, &cell, &run.path, samples)?;
     let same_machine =
         audited.provenance.as_ref().is_some_and(is_here) && evaluation.evaluation_code == identity::code().evaluation;
+    let wrong =
+        |message: String| Err(Error::digest(run.file(&crate::record::evaluation::name(&evaluation.digest)), message));
     let pairs = [(&evaluation.metrics, &judged.metrics), (&evaluation.reweighted, &judged.reweighted)];
     for (then, now) in pairs {
         for then in then {
             let id = then["id"].as_str().unwrap_or_default();
             let Some(now) = now.iter().find(|now| now["id"] == then["id"] && now["version"] == then["version"]) else {
-                leave(&format!("{id} has another version now"));
+                leave(&format!("{id} has another version now"))?;
                 continue;
             };
             if now == then {
@@ -204,17 +180,14 @@ fn metrics(
             } else if !same_machine && close(then, now) {
                 found.within += 1;
             } else {
-                let path = run.file(&crate::record::evaluation::name(&evaluation.digest));
-                let message = format!("{id} is recorded as {}, but it is {}", then["value"], now["value"]);
-                return Err(Error::Digest { path, message });
+                return wrong(format!("{id} is recorded as {}, but it is {}", then["value"], now["value"]));
             }
         }
     }
     // Bundles without samples have no particles either; older evaluations have no curve.
     let known = !evaluation.curve.is_empty() && evaluation.curve.len() == judged.curve.len();
     if same_machine && known && evaluation.curve != judged.curve {
-        let path = run.file(&crate::record::evaluation::name(&evaluation.digest));
-        return Err(Error::Digest { path, message: "its curve is not what its particles give".into() });
+        return wrong("its curve is not what its particles give".into());
     }
     Ok(())
 }

@@ -59,7 +59,7 @@ mod tests {
     #[test]
     fn longest_first_as_many_as_fit() {
         let all = [forecast(Some(1.0), 10), forecast(Some(9.0), 30), forecast(None, 10), forecast(Some(9.0), 60)];
-        let of = |asked, cores, memory| schedule(vec![0, 1, 2, 3], &all, asked, cores, Machine::with_memory(memory));
+        let of = |asked, cores, memory| schedule(vec![0, 1, 2, 3], &all, asked, cores, Machine { memory, disk: None });
         let free = of(None, 2, None);
         assert_eq!((free.order, free.jobs, free.threads), (vec![2, 1, 3, 0], 2, 1));
         assert_eq!((of(None, 8, None).jobs, of(None, 8, None).threads), (4, 2), "four cells, eight cores");

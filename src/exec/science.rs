@@ -64,10 +64,6 @@ struct BuiltinWork {
     sampler: Box<dyn Sampler>,
 }
 
-fn system(cell: &Cell) -> Result<System> {
-    systems::build(&cell.run.system)
-}
-
 /// `ln p/q` at the reference's frames, where the run left a flow with a density and a metric asks for it.
 fn reference_log_weight(cell: &Cell, system: &System, run: &Path, set: &ReferenceSet) -> Result<Option<Vec<f64>>> {
     let file = run.join("weights.safetensors");
@@ -88,7 +84,7 @@ impl Science for Builtin {
     }
 
     fn start(&self, cell: &Cell, run: &Path) -> Result<Box<dyn Work>> {
-        let system = system(cell)?;
+        let system = systems::build(&cell.run.system)?;
         if let SamplerSpec::External(spec) = &cell.run.sampler {
             return Ok(Box::new(External::begin(cell, spec, system, run)?));
         }
@@ -107,10 +103,9 @@ impl Science for Builtin {
         references::ensure(results, &cell.run.system, &cell.eval.reference, show, stop).map(|_| ())
     }
 
-    fn judge(&self, results: &Path, cell: &Cell, run: &Path, samples: Arrays) -> Result<Judgement> {
+    fn judge(&self, results: &Path, cell: &Cell, run: &Path, mut samples: Arrays) -> Result<Judgement> {
         let set = references::quietly(results, &cell.run.system, &cell.eval.reference)?;
-        let system = system(cell)?;
-        let mut samples = samples;
+        let system = systems::build(&cell.run.system)?;
         if let Some(ratio) = reference_log_weight(cell, &system, run, &set)? {
             samples.insert(metrics::REFERENCE_LOG_WEIGHT.into(), Array::f64(&[ratio.len()], ratio));
         }

@@ -56,9 +56,3 @@ pub fn listen() {
 pub fn let_go() {
     KEEPS.store(false, Ordering::SeqCst);
 }
-
-/// Whether a signal asked this process to stop.
-#[must_use]
-pub fn interrupted() -> bool {
-    stop::requested()
-}

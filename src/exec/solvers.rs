@@ -1,5 +1,7 @@
 //! Ways to draw from finished models, measured: quality against evaluations of the network.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use super::further::Finished;
@@ -146,9 +148,7 @@ pub enum Cost {
 /// rising cost.
 #[must_use]
 pub fn curve(points: &[&Point], cost: Cost, of: &dyn Fn(&Point) -> Option<f64>) -> Vec<(f64, f64, Option<f64>)> {
-    let mut budgets: Vec<usize> = points.iter().map(|p| p.budget).collect();
-    budgets.sort_unstable();
-    budgets.dedup();
+    let budgets: BTreeSet<usize> = points.iter().map(|p| p.budget).collect();
     let at = |budget: usize| {
         let here = || points.iter().filter(|p| p.budget == budget);
         let values: Vec<f64> = here().filter_map(|p| of(p)).collect();

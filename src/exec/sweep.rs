@@ -21,7 +21,7 @@ use crate::config::Experiment;
 use crate::error::{Error, Result};
 use crate::exit::ExitCode;
 use crate::plan::{Action, Flags};
-use crate::{device, identity, record, store, text};
+use crate::{device, identity, record, stop, store, text};
 
 /// How to sweep.
 #[derive(Debug, Clone)]
@@ -126,7 +126,7 @@ impl Summary {
 /// When the sweep cannot begin; what goes wrong later is in the summary.
 pub fn sweep(experiment: &Experiment, results: &Path, options: &Options) -> Result<Summary> {
     signals::listen();
-    sweep_with(&Builtin, experiment, results, options, &signals::interrupted)
+    sweep_with(&Builtin, experiment, results, options, &stop::requested)
 }
 
 /// Sweeps with any science; `interrupted` asks for a resumable stop.
@@ -345,14 +345,9 @@ pub(super) fn plan_all(experiment: &Experiment, results: &Path, options: &Option
     }
     given::say_what_changed(results, &mut planned)?;
     if planned.is_empty() {
-        return Err(Error::NothingSelected(format!(
-            "{} has no cells{}",
-            experiment.path.display(),
-            options
-                .seeds
-                .as_ref()
-                .map_or(String::new(), |s| format!(" with seeds {}", text::beginning(&format!("{s:?}"))))
-        )));
+        let asked = options.seeds.as_ref().map(|seeds| text::beginning(&format!("{seeds:?}")));
+        let seeds = asked.map_or(String::new(), |seeds| format!(" with seeds {seeds}"));
+        return Err(Error::NothingSelected(format!("{} has no cells{seeds}", experiment.path.display())));
     }
     Ok(planned)
 }
@@ -378,7 +373,7 @@ fn references(
     let mut unusable = Vec::new();
     for cells in distinct.into_values() {
         let cell = &planned[cells[0]].cell;
-        let bar = screen.bar(&format!("{} reference", cell.system));
+        let bar = screen.begin(&format!("{} reference", cell.system), None);
         match guarded(|| science.reference(results, cell, &mut |progress| bar.show(progress), interrupted)) {
             Ok(()) => {}
             Err(e @ (Error::Io { .. } | Error::Interrupted)) => return Err(e),

@@ -9,6 +9,7 @@ use super::planned::{Planned, plan};
 use super::progress::Screen;
 use crate::error::Result;
 use crate::plan::{Action, Flags};
+use crate::record::Status;
 
 /// Time between two looks.
 const LOOK: Duration = Duration::from_millis(300);
@@ -35,17 +36,17 @@ pub(super) fn until_done(
     let mut said = false;
     while !pending.is_empty() && !stopped() {
         pending.retain(|&i| {
+            let by_others = |outcome| Ended { outcome, seconds: 0.0 };
             let ended = match plan(results, &planned[i].cell, flags) {
-                Err(e) => Ended { outcome: Err(e), seconds: 0.0 },
-                Ok(mut now) => match now.action {
-                    Action::Done => Ended { outcome: Ok(Outcome::Done), seconds: 0.0 },
-                    Action::Skip if now.run.status() == crate::record::Status::Failed => {
-                        Ended { outcome: Ok(Outcome::Failed { message: now.reason }), seconds: 0.0 }
+                Err(e) => by_others(Err(e)),
+                Ok(now) => match now.action {
+                    Action::Done => by_others(Ok(Outcome::Done)),
+                    Action::Skip if now.run.status() == Status::Failed => {
+                        by_others(Ok(Outcome::Failed { message: now.reason }))
                     }
                     Action::Skip => return true,
                     Action::Run | Action::Resume | Action::Evaluate => {
-                        now.names.clone_from(&planned[i].names);
-                        attend(&now)
+                        attend(&Planned { names: planned[i].names.clone(), ..now })
                     }
                 },
             };

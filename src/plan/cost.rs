@@ -5,7 +5,7 @@
 //! there at once (coordinates, buffers, networks with their optimiser), so a run that is refused for them could not have
 //! ended. Work is an estimate from measured rates.
 
-use std::ops::{Add, Mul};
+use std::num::Saturating as N;
 
 use serde::Serialize;
 
@@ -18,30 +18,12 @@ use crate::spec::{
 /// Most steps of one walker: its random numbers are numbered by 40 bits.
 const MOST_STEPS: u64 = 1 << 40;
 /// Bytes of a number.
-const REAL: N = N(8);
-const SINGLE: N = N(4);
+const REAL: N<u64> = N(8);
+const SINGLE: N<u64> = N(4);
 /// Copies of the recorded samples while they are written: recorded, as arrays, as a file in memory.
-const WRITTEN: N = N(3);
+const WRITTEN: N<u64> = N(3);
 
-/// A count that stays at the largest number instead of overflowing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct N(u64);
-
-impl Add for N {
-    type Output = Self;
-    fn add(self, other: Self) -> Self {
-        Self(self.0.saturating_add(other.0))
-    }
-}
-
-impl Mul for N {
-    type Output = Self;
-    fn mul(self, other: Self) -> Self {
-        Self(self.0.saturating_mul(other.0))
-    }
-}
-
-fn n(count: usize) -> N {
+fn n(count: usize) -> N<u64> {
     N(count as u64)
 }
 
@@ -68,6 +50,9 @@ pub struct Cost {
 }
 
 impl Cost {
+    /// Of what is read, not made.
+    const NOTHING: Self = Self { evaluations: Some(0), memory: 0, disk: 0, kept: 0, steps: 0, work: Some(0.0) };
+
     /// Why it cannot be run, whatever the machine.
     #[must_use]
     pub fn refusal(&self) -> Option<String> {
@@ -103,9 +88,7 @@ pub fn run(spec: &RunSpec, atoms: usize, molecule: bool) -> Cost {
         SamplerSpec::Smc(s) => on.smc(s),
         SamplerSpec::PitaIc(s) => on.pita_ic(s),
         // How many frames the file holds is not known before it is read.
-        SamplerSpec::Samples(_) => {
-            Cost { evaluations: Some(0), memory: 0, disk: 0, kept: 0, steps: 0, work: Some(0.0) }
-        }
+        SamplerSpec::Samples(_) => Cost::NOTHING,
         SamplerSpec::External(s) => {
             let samples = n(s.samples) * (on.dim + N(1)) * REAL;
             Cost {
@@ -124,7 +107,7 @@ pub fn run(spec: &RunSpec, atoms: usize, molecule: bool) -> Cost {
 #[must_use]
 pub fn reference(spec: &ReferenceSpec, atoms: usize, molecule: bool) -> Cost {
     if spec.accepted.is_some() {
-        return Cost { evaluations: Some(0), memory: 0, disk: 0, kept: 0, steps: 0, work: Some(0.0) };
+        return Cost::NOTHING;
     }
     let on = On { dim: n(atoms) * N(3), atoms, molecule };
     let mut cost = spec.smc.as_ref().map_or_else(|| on.exchange(&spec.sampler), |smc| on.smc(smc));
@@ -157,7 +140,7 @@ pub fn evaluation(spec: &EvalSpec, samples: usize, atoms: usize) -> u64 {
 #[derive(Clone, Copy)]
 struct On {
     /// Coordinates.
-    dim: N,
+    dim: N<u64>,
     atoms: usize,
     molecule: bool,
 }
@@ -169,12 +152,12 @@ impl On {
     }
 
     /// Bytes of `frames` frames with their energies.
-    fn frames(self, frames: N) -> N {
+    fn frames(self, frames: N<u64>) -> N<u64> {
         frames * (self.dim + N(1)) * REAL
     }
 
     /// Bytes of walkers: positions, velocities (or proposals) and forces.
-    fn walkers(self, walkers: N) -> N {
+    fn walkers(self, walkers: N<u64>) -> N<u64> {
         walkers * (self.dim * N(3) + N(1)) * REAL
     }
 
@@ -190,7 +173,7 @@ impl On {
         self.dynamics(walkers, steps, n(s.samples), s.budget)
     }
 
-    fn dynamics(self, walkers: N, steps: N, samples: N, budget: Option<u64>) -> Cost {
+    fn dynamics(self, walkers: N<u64>, steps: N<u64>, samples: N<u64>, budget: Option<u64>) -> Cost {
         let evaluations = (walkers * (N(1) + steps)).0.min(budget.unwrap_or(u64::MAX));
         let (moving, recorded) = (self.walkers(walkers), self.frames(samples));
         Cost {
@@ -206,7 +189,7 @@ impl On {
     fn smc(self, s: &SmcSpec) -> Cost {
         let initial = self.md(&s.initial.md());
         let particles = n(s.initial.samples);
-        let recording = n(s.samples.div_ceil(s.initial.samples.max(1)) - 1) * n(s.stride);
+        let recording = (n(s.samples.div_ceil(s.initial.samples.max(1))) - N(1)) * n(s.stride);
         let rungs = match &s.ladder {
             Ladder::Fixed(ladder) => Some(n(ladder.len())),
             Ladder::Auto(_) => None, // energies decide
@@ -233,7 +216,7 @@ impl On {
         let particles = n(s.particles) * n(rungs - 1) + n(s.samples);
         let evaluations = N(initial.evaluations.unwrap_or(u64::MAX)) + particles * each;
         let evaluations = evaluations.0.min(s.budget.unwrap_or(u64::MAX));
-        let buffer = |frames: N| frames * (self.dim * N(2) + N(2)) * REAL;
+        let buffer = |frames: N<u64>| frames * (self.dim * N(2) + N(2)) * REAL;
         let kept = match s.train.rungs {
             TrainOn::All => buffer(n(s.initial.samples)) + buffer(n(s.particles)) * n(rungs - 1),
             TrainOn::Newest => buffer(n(s.initial.samples).max(if rungs > 1 { n(s.particles) } else { N(0) })),
@@ -303,20 +286,18 @@ impl On {
 
     /// Bytes that a flow's couplings keep of a row of a batch until its gradient is known: hidden features, and what splines
     /// are made of (measured on alanine dipeptide).
-    fn spline_row(self, flow: &FlowSpec) -> N {
+    fn spline_row(self, flow: &FlowSpec) -> N<u64> {
         n(flow.blocks) * N(2) * (n(flow.hidden) * N(4) + self.dim * N(18)) * SINGLE
     }
 
     /// TA-BG with a flow of so many parameters that keeps so many bytes of a row, and its rates.
-    fn tabg<F: Flow>(self, s: &TabgSpec<F>, flow: rates::Flow, parameters: N, row_kept: N) -> Cost {
-        let data = match s.start {
-            Start::ReverseKl => None,
-            Start::ForwardKl => Some(self.md(&data(&s.data))),
+    fn tabg<F: Flow>(self, s: &TabgSpec<F>, flow: rates::Flow, parameters: N<u64>, row_kept: N<u64>) -> Cost {
+        let (data, steps, batch) = match s.start {
+            Start::ReverseKl => (None, n(s.reverse_kl.steps), n(s.reverse_kl.batch)),
+            Start::ForwardKl => (Some(self.md(&data(&s.data))), n(s.forward_kl.steps), n(s.forward_kl.batch)),
         };
-        let start = match &data {
-            Some(data) => N(data.evaluations.unwrap_or(u64::MAX)),
-            None => n(s.reverse_kl.steps) * n(s.reverse_kl.batch),
-        };
+        let trained = steps * batch;
+        let start = data.map_or(trained, |data| N(data.evaluations.unwrap_or(u64::MAX)));
         let stages = if s.start_at_target {
             0
         } else {
@@ -324,30 +305,21 @@ impl On {
         };
         let evaluations = start + n(stages) * n(s.anneal.draws) + n(s.samples);
         let evaluations = evaluations.0.min(s.budget.unwrap_or(u64::MAX));
-        let used = |stage: N| if stages == 0 { N(0) } else { stage };
+        let used = |stage: N<u64>| if stages == 0 { N(0) } else { stage };
         // Rows of the unit cube: a coordinate less for each that is fixed.
         let row = self.dim * SINGLE;
         let rows = used(n(s.anneal.buffer) * (row + REAL)) + data.map_or(N(0), |_| n(s.data.samples) * row);
+        let walkers = data.map_or(N(0), |_| self.walkers(n(s.data.walkers)));
         let drawn = used(n(s.anneal.draws) * REAL);
         let samples = n(s.samples) * (self.dim + N(3)) * REAL;
         let nets = parameters * N(5) * SINGLE;
-        let (steps, batch) = match s.start {
-            Start::ReverseKl => (n(s.reverse_kl.steps), n(s.reverse_kl.batch)),
-            Start::ForwardKl => (n(s.forward_kl.steps), n(s.forward_kl.batch)),
-        };
-        let trained = steps * batch;
         let batch = batch.max(used(n(s.anneal.batch)));
         let trained = trained + n(stages) * n(s.anneal.steps) * n(s.anneal.batch);
         let draws = n(stages) * (n(s.anneal.draws) + n(s.anneal.buffer)) + n(s.samples);
         let work = trained.0 as f64 * flow.training + draws.0 as f64 * flow.draw + self.energies(evaluations);
         Cost {
             evaluations: Some(evaluations),
-            memory: (rows.max(drawn)
-                + samples * WRITTEN
-                + nets
-                + batch * row_kept
-                + data.map_or(N(0), |_| self.walkers(n(s.data.walkers))))
-            .0,
+            memory: (rows.max(drawn) + samples * WRITTEN + nets + batch * row_kept + walkers).0,
             disk: ((rows.max(drawn) + nets + samples) * N(2) + samples).0,
             kept: samples.0,
             steps: data.map_or(0, |d| d.steps),
@@ -368,7 +340,7 @@ fn data(s: &MdDataSpec) -> MdSpec {
 }
 
 /// Parameters of one head, at least.
-fn parameters(net: &NetSpec) -> N {
+fn parameters(net: &NetSpec) -> N<u64> {
     let (hidden, layers) = (n(net.hidden), n(net.layers));
     match &net.dit {
         // Edge, coordinate and node networks of a layer.
@@ -379,10 +351,10 @@ fn parameters(net: &NetSpec) -> N {
 }
 
 /// Two hidden layers of each coupling, at least.
-fn spline_parameters(flow: &FlowSpec) -> N {
+fn spline_parameters(flow: &FlowSpec) -> N<u64> {
     n(flow.blocks) * N(2) * n(flow.hidden) * n(flow.hidden)
 }
 
-fn tarflow_parameters(flow: &TarFlowSpec) -> N {
+fn tarflow_parameters(flow: &TarFlowSpec) -> N<u64> {
     n(flow.blocks) * n(flow.layers) * n(flow.width) * n(flow.width) * N(12)
 }

@@ -17,7 +17,6 @@
 //!
 //! `--force` runs everything that is not running elsewhere. A run is always a new attempt: nothing recorded before is
 //! altered.
-
 //!
 //! What a cell costs is in [`cost`], with rates that were measured.
 
@@ -25,4 +24,4 @@ pub mod cost;
 mod rates;
 mod table;
 
-pub use table::{Action, Attempt, Decision, Flags, RunStatus, decide};
+pub use table::{Action, Attempt, Decision, Flags, Status, decide};

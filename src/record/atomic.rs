@@ -5,11 +5,10 @@ use std::path::Path;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sha2::{Digest, Sha256};
 
 use crate::disk;
 use crate::error::{Error, Result};
-pub use crate::identity::sha256_file;
+pub use crate::identity::{sha256_file, sha256_hex as sha256};
 
 /// Replaces `path`: temporary file, fsync, rename, fsync of the folder.
 ///
@@ -68,6 +67,17 @@ pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
     parse_json(&read_bounded(path, LARGEST_JSON)?, path)
 }
 
+/// [`read_json`] of a file that may not be there.
+///
+/// # Errors
+/// As [`read_json`] for one that is.
+pub fn read_json_if_there<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
+    match read_json(path) {
+        Err(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => Ok(None),
+        other => other.map(Some),
+    }
+}
+
 /// Reads JSON that lies in memory; `path` is for messages.
 ///
 /// # Errors
@@ -87,20 +97,6 @@ pub fn read_bounded(path: &Path, limit: u64) -> Result<Vec<u8>> {
     disk::read(path, limit).map_err(|e| match e.kind() {
         ErrorKind::IsADirectory | ErrorKind::InvalidInput | ErrorKind::FileTooLarge => Error::data(path, e.to_string()),
         _ => Error::io(path)(e),
-    })
-}
-
-/// SHA-256 of bytes, lower-case hex.
-#[must_use]
-pub fn sha256(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(64), |mut s, b| {
-        let _ = write!(s, "{b:02x}");
-        s
     })
 }
 

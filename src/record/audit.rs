@@ -29,17 +29,15 @@ pub fn audit(run: &RunDir) -> Result<Audited> {
     let request: Request = atomic::read_json(&path)?;
     let found = identity::spec_digest(&request.spec);
     if found != request.spec_digest || request.seed != run.id.seed || !found.starts_with(&run.id.spec) {
-        let message = format!(
-            "is not the spec of this run: its digest is {found}, recorded {}, its seed {} (made by another version?)",
-            request.spec_digest, request.seed
-        );
-        return Err(Error::Digest { path, message });
+        let (digest, seed) = (&request.spec_digest, request.seed);
+        let message = format!("its digest is {found}, recorded {digest}, its seed {seed} (made by another version?)");
+        return Err(Error::digest(path, format!("is not the spec of this run: {message}")));
     }
     events::read(&run.file("events.jsonl"))?;
     let path = run.file("provenance.json");
-    let provenance: Option<Provenance> = if path.exists() { Some(atomic::read_json(&path)?) } else { None };
+    let provenance: Option<Provenance> = atomic::read_json_if_there(&path)?;
     if provenance.as_ref().is_some_and(|p| p.spec_digest != found) {
-        return Err(Error::Digest { path, message: format!("is of another spec; expected {found}") });
+        return Err(Error::digest(path, format!("is of another spec; expected {found}")));
     }
     let result = if run.file(manifest::NAME).exists() {
         manifest::verify(&run.path)?;
@@ -79,8 +77,7 @@ fn samples(run: &RunDir, request: &Request) -> Result<Arrays> {
         return Ok(samples.into_arrays());
     };
     let path = run.file("partial.json");
-    let partial: Option<Partial> = if path.exists() { Some(atomic::read_json(&path)?) } else { None };
-    match partial {
+    match atomic::read_json_if_there::<Partial>(&path)? {
         Some(p) if p.made != made || p.asked != asked => {
             Err(Error::data(&path, format!("says {p}, but there are {made} of {asked}")))
         }

@@ -67,6 +67,9 @@ pub struct Item {
     pub sha256: String,
 }
 
+/// A file that is being written.
+type Out = BufWriter<File>;
+
 /// Writes a run that has ended into one file. The bytes depend on the run folder's files alone.
 ///
 /// # Errors
@@ -74,11 +77,21 @@ pub struct Item {
 /// [`Error::Io`].
 pub fn write(run: &RunDir, path: &Path) -> Result<()> {
     let index = index(run, |_| true)?;
-    let fresh = path.with_added_extension("tmp");
-    let put = || -> std::io::Result<()> {
-        let mut out = BufWriter::new(File::create(&fresh)?);
+    create(path, |mut out| {
         put(run, &index, &mut out)?;
         tar::write_end(&mut out)?;
+        Ok(out)
+    })
+}
+
+/// Has `fill` write a file beside its place, and moves it there once it is whole.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn create(path: &Path, fill: impl FnOnce(Out) -> std::io::Result<Out>) -> Result<()> {
+    let fresh = path.with_added_extension("tmp");
+    let put = || {
+        let out = fill(BufWriter::new(File::create(&fresh)?))?;
         out.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()
     };
     if let Err(e) = put() {
@@ -273,7 +286,7 @@ pub fn into_fresh<T>(results: &Path, fill: impl FnOnce(&Path) -> Result<T>) -> R
 /// See [`import`].
 pub fn admit(results: &Path, (path, sha256): (&Path, &str), index: Index, fresh: &Path) -> Result<Imported> {
     let _ = std::fs::remove_dir(fresh.join(evaluation::FOLDER)); // a run without evaluations has no folder of them
-    let wrong = |message: String| Error::Digest { path: path.to_path_buf(), message };
+    let wrong = |message: String| Error::digest(path, message);
     let request: Request = atomic::read_json(&fresh.join("spec.json"))
         .map_err(|e| Error::data(path, format!("holds no usable spec.json: {e}")))?;
     let found = identity::spec_digest(&request.spec);
@@ -350,10 +363,8 @@ fn adopt(fresh: &Path, run: &RunDir) -> Result<usize> {
     if new.is_empty() {
         return Ok(0);
     }
-    let _claim = match run.claim()? {
-        Ok(claim) => claim,
-        Err(holder) => return Err(Error::Refused(format!("{} is worked on by {holder}; import again later", run.id))),
-    };
+    let busy = |holder| Error::Refused(format!("{} is worked on by {holder}; import again later", run.id));
+    let _claim = run.claim()?.map_err(busy)?;
     let folder = run.file(evaluation::FOLDER);
     disk::create_folder(&folder).map_err(Error::io(&folder))?;
     for name in &new {

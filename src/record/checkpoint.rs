@@ -61,15 +61,16 @@ pub fn save(dir: &Path, step: u64, counts: &Counts, state: &Arrays) -> Result<&'
 pub fn load(dir: &Path) -> Result<Option<Checkpoint>> {
     let mut warnings = Vec::new();
     let (mut headers, mut corrupt) = (Vec::new(), Vec::new());
+    let mut pass_over = |slot, why: Error| {
+        corrupt.push(slot);
+        warnings.push(format!("checkpoint slot {slot} is corrupt: {why}"));
+    };
     for slot in SLOTS {
         let path = header_path(dir, slot);
         if path.exists() {
             match atomic::read_json::<Header>(&path) {
                 Ok(header) => headers.push((header, slot)),
-                Err(e) => {
-                    corrupt.push(slot);
-                    warnings.push(format!("checkpoint slot {slot} is corrupt: {e}"));
-                }
+                Err(e) => pass_over(slot, e),
             }
         }
     }
@@ -79,12 +80,7 @@ pub fn load(dir: &Path) -> Result<Option<Checkpoint>> {
         let bytes = std::fs::read(&path).unwrap_or_default();
         let found = atomic::sha256(&bytes);
         if found != header.sha256 {
-            corrupt.push(slot);
-            let shown = path.display();
-            warnings.push(format!(
-                "checkpoint slot {slot} is corrupt: {shown}: recorded sha256 {}, found {found}",
-                header.sha256
-            ));
+            pass_over(slot, Error::digest(path, format!("recorded sha256 {}, found {found}", header.sha256)));
             continue;
         }
         let state = decode_safetensors(&bytes).map_err(|m| Error::data(&path, m))?;
@@ -101,10 +97,7 @@ pub fn load(dir: &Path) -> Result<Option<Checkpoint>> {
         return Ok(None);
     }
     let remedy = "delete this folder to start the run again from its beginning";
-    Err(Error::Digest {
-        path: dir.to_path_buf(),
-        message: format!("no usable checkpoint; {remedy}\n  {}", warnings.join("\n  ")),
-    })
+    Err(Error::digest(dir, format!("no usable checkpoint; {remedy}\n  {}", warnings.join("\n  "))))
 }
 
 /// Removes all checkpoints.

@@ -181,6 +181,12 @@ fn host() -> String {
 mod tests {
     use super::*;
 
+    /// As if its holder had slept.
+    fn grow_stale(path: &Path) {
+        let file = OpenOptions::new().write(true).open(path).unwrap();
+        file.set_modified(SystemTime::now() - STALE - Duration::from_secs(1)).unwrap();
+    }
+
     #[test]
     fn only_one_of_many_gets_it() {
         let dir = tempfile::tempdir().unwrap();
@@ -208,8 +214,7 @@ mod tests {
         let other = Holder { pid: 1, host: "elsewhere".into(), since: timestamp(), token: 7 };
         atomic::write_json(&path, &other).unwrap();
         assert_eq!(Claim::take(&path).unwrap().err(), Some(other));
-        let file = OpenOptions::new().write(true).open(&path).unwrap();
-        file.set_modified(SystemTime::now() - STALE - Duration::from_secs(1)).unwrap();
+        grow_stale(&path);
         assert!(Claim::take(&path).unwrap().is_ok());
     }
 
@@ -232,8 +237,7 @@ mod tests {
         let path = dir.path().join("claim");
         let asleep = Claim::take(&path).unwrap().unwrap();
         assert!(asleep.is_held());
-        let file = OpenOptions::new().write(true).open(&path).unwrap();
-        file.set_modified(SystemTime::now() - STALE - Duration::from_secs(1)).unwrap();
+        grow_stale(&path);
         let awake = Claim::take(&path).unwrap().unwrap();
         assert!(awake.is_held() && !asleep.is_held() && asleep.is_lost());
         drop(asleep);

@@ -5,7 +5,6 @@
 //! evaluation, by code that is not ours; the next evaluation of the run seals it as it is.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -214,12 +213,8 @@ fn read(run: &RunDir, name: &str, sealed: Option<&str>) -> Result<Evaluation> {
         let found = atomic::sha256(&bytes);
         if found != sealed {
             let message = format!("changed since it was made: recorded sha256 {sealed}, found {found}");
-            return Err(Error::Digest { path, message });
+            return Err(Error::digest(path, message));
         }
     }
-    parse(&bytes, &path).map(|evaluation| evaluation.completed(run.id.seed))
-}
-
-fn parse(bytes: &[u8], path: &Path) -> Result<Evaluation> {
-    atomic::parse_json(bytes, path)
+    atomic::parse_json(&bytes, &path).map(|evaluation: Evaluation| evaluation.completed(run.id.seed))
 }

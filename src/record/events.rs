@@ -112,9 +112,9 @@ impl EventLog {
     /// # Errors
     /// [`Error::Io`], or [`Error::Data`] when a line other than the last is malformed.
     pub fn open(path: &Path) -> Result<Self> {
-        let (events, whole) = if path.exists() { parse(path)? } else { (Vec::new(), 0) };
+        let (events, whole) = parse(path)?;
         let file = disk::append(path).map_err(Error::io(path))?;
-        if file.len().map_err(Error::io(path))? > whole {
+        if file.size().map_err(Error::io(path))? > whole {
             file.set_len(whole).map_err(Error::io(path))?;
         }
         Ok(Self { path: path.to_path_buf(), file, whole, next: events.last().map_or(0, |e| e.n + 1) })
@@ -151,7 +151,7 @@ impl EventLog {
 /// # Errors
 /// [`Error::Io`], or [`Error::Data`] naming the malformed line.
 pub fn read(path: &Path) -> Result<Vec<Event>> {
-    if path.exists() { Ok(parse(path)?.0) } else { Ok(Vec::new()) }
+    Ok(parse(path)?.0)
 }
 
 /// What a run came to.
@@ -176,7 +176,7 @@ pub fn finished(path: &Path) -> Result<Option<Finished>> {
 
 /// The whole events, and the bytes they take.
 fn parse(path: &Path) -> Result<(Vec<Event>, u64)> {
-    decode(&atomic::read_bounded(path, LARGEST)?, path)
+    if path.exists() { decode(&atomic::read_bounded(path, LARGEST)?, path) } else { Ok((Vec::new(), 0)) }
 }
 
 /// The whole events among bytes, and how many bytes they take; `path` is for messages.
@@ -190,9 +190,7 @@ pub fn decode(bytes: &[u8], path: &Path) -> Result<(Vec<Event>, u64)> {
         match serde_json::from_slice::<Event>(&bytes[whole..end]) {
             Ok(event) => events.push(event),
             Err(_) if end == bytes.len() => break,
-            Err(e) => {
-                return Err(Error::data(path, format!("line {} is not an event: {e}", events.len() + 1)));
-            }
+            Err(e) => return Err(Error::data(path, format!("line {} is not an event: {e}", events.len() + 1))),
         }
         whole = end;
     }

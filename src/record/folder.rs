@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
 use super::{Claim, Labels, Request, Results, atomic, claim, manifest};
 use crate::disk;
 use crate::error::{Error, Result};
+use crate::identity::short;
+use crate::plan::Status;
 
 /// Identity of a run: what was asked, with which seed, which attempt.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,49 +27,6 @@ impl fmt::Display for RunId {
     }
 }
 
-/// State of a run, derived from its files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Status {
-    /// Committed: the manifest is there.
-    Complete,
-    /// Committed, with fewer samples than were asked for: a budget ended it.
-    Partial,
-    /// Ended with an error.
-    Failed,
-    /// Somebody works on it.
-    Claimed,
-    /// Begun, not ended, nobody works on it.
-    Interrupted,
-    /// Its files are not what they were when they were written.
-    Damaged,
-}
-
-impl Status {
-    /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Claimed, Self::Interrupted, Self::Failed, Self::Damaged, Self::Partial, Self::Complete];
-
-    /// The word used in tables and in the database.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Complete => "complete",
-            Self::Partial => "partial",
-            Self::Failed => "failed",
-            Self::Claimed => "running",
-            Self::Interrupted => "interrupted",
-            Self::Damaged => "damaged",
-        }
-    }
-
-    /// Whether the run is committed: it has samples, and nothing is left to be done.
-    #[must_use]
-    pub fn has_samples(self) -> bool {
-        matches!(self, Self::Complete | Self::Partial)
-    }
-}
-
 /// A run's folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunDir {
@@ -83,7 +40,7 @@ impl RunDir {
     /// The folder of a run under a results folder, whether it exists or not.
     #[must_use]
     pub fn new(results: &Path, spec_digest: &str, seed: u64, attempt: u32) -> Self {
-        let id = RunId { spec: spec_digest[..16.min(spec_digest.len())].to_owned(), seed, attempt };
+        let id = RunId { spec: short(spec_digest).to_owned(), seed, attempt };
         let path = cell_folder(results, spec_digest, seed).join(format!("a{attempt}"));
         Self { id, path }
     }
@@ -140,10 +97,7 @@ impl RunDir {
     /// # Errors
     /// [`Error::Data`] when the file is malformed.
     pub fn tags(&self) -> Result<Vec<String>> {
-        match atomic::read_json(&self.file("tags.json")) {
-            Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
-            other => other,
-        }
+        Ok(atomic::read_json_if_there(&self.file("tags.json"))?.unwrap_or_default())
     }
 
     /// The experiments that asked for the run, each with its labels there: the first one first. It stands in `spec.json`, the
@@ -162,10 +116,7 @@ impl RunDir {
     }
 
     fn later_experiments(&self) -> Result<Vec<Labels>> {
-        match atomic::read_json(&self.file("experiments.json")) {
-            Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
-            other => other,
-        }
+        Ok(atomic::read_json_if_there(&self.file("experiments.json"))?.unwrap_or_default())
     }
 
     /// Writes down that an experiment asked for the run under these labels; says whether that was new.
@@ -264,17 +215,8 @@ fn runs_in(cell: &Path) -> Result<Vec<RunDir>> {
 }
 
 fn subfolders(path: &Path) -> Result<Vec<PathBuf>> {
-    let entries = match std::fs::read_dir(path) {
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.map_err(Error::io(path))?,
-    };
-    let mut found = Vec::new();
-    for entry in entries {
-        let entry = entry.map_err(Error::io(path))?.path();
-        if entry.is_dir() {
-            found.push(entry);
-        }
-    }
+    let mut found = disk::entries(path).map_err(Error::io(path))?;
+    found.retain(|entry| entry.is_dir());
     Ok(found)
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Lines are `<sha256>  <name>`, nothing else. Those of evaluations are added when they are made, the newest last.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::files::is_evaluation;
 use super::{atomic, events};
@@ -121,7 +121,7 @@ pub fn verify(dir: &Path) -> Result<()> {
     if recorded != finished.counts {
         let text = |counts: &Counts| serde_json::to_string(counts).unwrap_or_default();
         let message = format!("holds {}, the log of the run {}", text(&recorded), text(&finished.counts));
-        return Err(Error::Digest { path: counts, message });
+        return Err(Error::digest(counts, message));
     }
     let lines = read(dir)?;
     if finished.samples.is_some() && !HISTORY.iter().all(|name| lines.iter().any(|(_, listed)| listed == name)) {
@@ -136,7 +136,7 @@ pub fn verify(dir: &Path) -> Result<()> {
 /// As [`verify`].
 pub fn verify_some(dir: &Path, which: impl Fn(&str) -> bool) -> Result<()> {
     for (recorded, name) in read(dir)?.into_iter().filter(|(_, name)| which(name)) {
-        let path: PathBuf = dir.join(&name);
+        let path = dir.join(&name);
         let found = match atomic::sha256_file(&path) {
             Ok(digest) => digest,
             Err(_) if !path.exists() => "no such file".to_owned(),
@@ -144,7 +144,7 @@ pub fn verify_some(dir: &Path, which: impl Fn(&str) -> bool) -> Result<()> {
         };
         if found != recorded {
             let message = format!("changed since the run was committed: recorded sha256 {recorded}, found {found}");
-            return Err(Error::Digest { path, message });
+            return Err(Error::digest(path, message));
         }
     }
     Ok(())

@@ -41,5 +41,7 @@ pub use clock::{is_time, rfc3339, seconds_of, timestamp};
 pub use evaluation::Evaluation;
 pub use events::{Event, EventLog, Kind};
 pub use files::{CodeFile, Failure, Labels, Origin, Partial, Provenance, Request, Session};
-pub use folder::{RunDir, RunId, Status, all_runs, attempts, runs_of};
+pub use folder::{RunDir, RunId, all_runs, attempts, runs_of};
 pub use results::Results;
+
+pub use crate::plan::Status;

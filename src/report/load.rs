@@ -49,8 +49,8 @@ pub fn runs(experiment: &Experiment, results: &Path) -> Result<Loaded> {
     // Cells of one spec lie together: digests and references are looked up once for all their seeds.
     for cells in experiment.cells.chunk_by(|a, b| a.run == b.run && a.eval == b.eval) {
         let asked = Asked::of(results, &cells[0])?;
-        let reference = exec::references::counts(results, &cells[0].run.system, &cells[0].eval.reference);
-        let read = |cell| of_cell(cell, &asked, reference.as_ref(), results);
+        let reference = exec::references::known(results, &cells[0].run.system, &cells[0].eval.reference);
+        let read = |cell| of_cell(cell, &asked, reference.as_ref().map(|known| &known.report.counts), results);
         for one in cells.par_iter().map(read).collect::<Result<Vec<_>>>()? {
             loaded.runs.extend(one.runs);
             loaded.lacking.extend(one.lacking);

@@ -54,15 +54,15 @@ pub fn reference_cards(experiment: &Experiment, results: &Path) -> Vec<Reference
         if cards.iter().any(|c| c.system == system.name && c.temperature == system.temperature) {
             continue;
         }
-        if let Some((report, runs)) = references::convergence(results, system, spec) {
+        if let Some(known) = references::known(results, system, spec) {
             cards.push(ReferenceCard {
                 system: system.name.clone(),
                 temperature: system.temperature,
                 name: spec.accepted.clone(),
                 settings: identity::reference_digest(system, spec),
-                content: references::content(results, system, spec),
-                report,
-                runs,
+                content: Some(known.content),
+                report: known.report,
+                runs: known.reports,
             });
         }
     }

@@ -103,30 +103,28 @@ impl Filter {
         if all.is_empty() { String::new() } else { format!(" `{}`", all.join(",")) }
     }
 
-    /// What [`Filter::conditions`] is about. A run is seen with the labels that the experiment that is asked for gave it.
-    pub(super) const FROM: &str = "runs LEFT JOIN provenance ON provenance.run = runs.id
-         LEFT JOIN memberships m ON m.run = runs.id AND m.experiment = ?2";
-
-    /// The grouping in SQL after the condition: an experiment may have asked for a run under several names.
-    pub(super) fn once(&self) -> &'static str {
-        if self.experiment.is_some() { "GROUP BY id" } else { "" }
+    /// A question about the runs that match; its parameters are [`Filter::values`]. A run is seen with the labels that the
+    /// experiment that is asked for gave it; that may have asked for it under several names.
+    pub(super) fn select(&self, columns: &str, order: &str) -> String {
+        let once = if self.experiment.is_some() { "GROUP BY id" } else { "" };
+        format!(
+            "SELECT {columns}
+             FROM runs LEFT JOIN provenance ON provenance.run = runs.id
+             LEFT JOIN memberships m ON m.run = runs.id AND m.experiment = ?2
+             WHERE (?1 IS NULL OR status = ?1) AND (?2 IS NULL OR m.run IS NOT NULL)
+             AND (?3 IS NULL OR instr(',' || ?3 || ',', ',' || COALESCE(m.system, runs.system) || ','))
+             AND (?4 IS NULL OR instr(',' || ?4 || ',', ',' || COALESCE(m.sampler, runs.sampler) || ',')
+                  OR instr(',' || ?4 || ',', ',' || COALESCE(m.label, runs.label) || ','))
+             AND (?5 IS NULL OR id IN (SELECT run FROM tags WHERE tag = ?5))
+             AND (?6 IS NULL OR substr(code, 1, length(?6)) = ?6 OR substr(revision, 1, length(?6)) = ?6)
+             AND (?7 IS NULL OR substr(runs.spec, 1, length(?7)) = ?7) AND (?8 IS NULL OR seed = CAST(?8 AS INTEGER))
+             AND (?9 IS NULL OR started >= ?9) AND (?10 IS NULL OR substr(started, 1, length(?10)) <= ?10)
+             AND (?11 IS NULL OR substr(id, 1, length(?11)) = ?11)
+             {once} ORDER BY {order}"
+        )
     }
 
-    /// The condition in SQL over [`Filter::FROM`]; parameters as in [`Filter::values`].
-    pub(super) fn conditions(&self) -> String {
-        "(?1 IS NULL OR status = ?1) AND (?2 IS NULL OR m.run IS NOT NULL)
-         AND (?3 IS NULL OR instr(',' || ?3 || ',', ',' || COALESCE(m.system, runs.system) || ','))
-         AND (?4 IS NULL OR instr(',' || ?4 || ',', ',' || COALESCE(m.sampler, runs.sampler) || ',')
-              OR instr(',' || ?4 || ',', ',' || COALESCE(m.label, runs.label) || ','))
-         AND (?5 IS NULL OR id IN (SELECT run FROM tags WHERE tag = ?5))
-         AND (?6 IS NULL OR substr(code, 1, length(?6)) = ?6 OR substr(revision, 1, length(?6)) = ?6)
-         AND (?7 IS NULL OR substr(runs.spec, 1, length(?7)) = ?7) AND (?8 IS NULL OR seed = CAST(?8 AS INTEGER))
-         AND (?9 IS NULL OR started >= ?9) AND (?10 IS NULL OR substr(started, 1, length(?10)) <= ?10)
-         AND (?11 IS NULL OR substr(id, 1, length(?11)) = ?11)"
-            .to_owned()
-    }
-
-    /// Values of the parameters of [`Filter::conditions`].
+    /// Values of the parameters of [`Filter::select`].
     pub(super) fn values(&self) -> impl Iterator<Item = &Option<String>> {
         self.fields().into_iter().chain([&self.prefix])
     }

@@ -3,17 +3,17 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, ToSql, Transaction, TransactionBehavior, params};
 use serde_json::Value;
 
-use super::broken;
+use super::all;
 use super::migrations::TABLES;
 use crate::energy::Counts;
 use crate::error::{Error, Result};
 use crate::identity::short;
 use crate::record::{
-    Evaluation, Failure, Kind, Labels, Origin, Partial, Provenance, Request, RunDir, Status, all_runs, atomic, claim,
-    evaluation, events, manifest,
+    Evaluation, Failure, Kind, Labels, Origin, Partial, Provenance, Request, RunDir, RunId, Status, all_runs, atomic,
+    claim, evaluation, events, manifest,
 };
 
 /// Replaces the rows of one run by what its folder says now.
@@ -21,10 +21,7 @@ use crate::record::{
 /// # Errors
 /// [`Error::Store`].
 pub fn ingest(connection: &Connection, run: &RunDir) -> Result<()> {
-    let facts = Facts::read(run); // files first: no lock is held while reading
-    let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate).map_err(|e| broken(&e))?;
-    write(&transaction, &facts)?;
-    transaction.commit().map_err(|e| broken(&e))
+    ingest_all(connection, std::slice::from_ref(run))
 }
 
 /// Has the row of a run say that somebody works on it. Only the holder of its claim may say so.
@@ -36,9 +33,9 @@ pub fn under_way(connection: &Connection, run: &RunDir) -> Result<()> {
         let sql = "UPDATE runs SET status = ?2 WHERE id = ?1";
         connection.prepare_cached(sql)?.execute([run.id.to_string().as_str(), Status::Claimed.word()])
     };
-    if mark().map_err(|e| broken(&e))? == 0 {
+    if mark()? == 0 {
         ingest(connection, run)?;
-        mark().map_err(|e| broken(&e))?;
+        mark()?;
     }
     Ok(())
 }
@@ -49,17 +46,13 @@ pub fn under_way(connection: &Connection, run: &RunDir) -> Result<()> {
 /// # Errors
 /// [`Error::Store`].
 pub fn settle(connection: &Connection, results: &Path) -> Result<()> {
-    let open = || -> rusqlite::Result<Vec<(String, String)>> {
-        let sql = "SELECT folder, status FROM runs WHERE status IN (?1, ?2)";
-        let words = [Status::Claimed.word(), Status::Interrupted.word()];
-        let mut statement = connection.prepare(sql)?;
-        let rows = statement.query_map(words, |r| Ok((r.get(0)?, r.get(1)?)))?;
-        rows.collect()
-    };
-    if connection.is_readonly("main").map_err(|e| broken(&e))? {
+    if connection.is_readonly("main")? {
         return Ok(());
     }
-    for (folder, word) in open().map_err(|e| broken(&e))? {
+    let sql = "SELECT folder, status FROM runs WHERE status IN (?1, ?2)";
+    let words = [Status::Claimed.word(), Status::Interrupted.word()];
+    let open: Vec<(String, String)> = all(connection, sql, words, |r| Ok((r.get(0)?, r.get(1)?)))?;
+    for (folder, word) in open {
         let Ok(run) = RunDir::open(&results.join(folder)) else { continue };
         let held = claim::holder(&run.file("claim")).is_some();
         if run.path.exists() && held != (word == Status::Claimed.word()) {
@@ -79,11 +72,10 @@ pub fn settle(connection: &Connection, results: &Path) -> Result<()> {
 pub fn ingest_all(connection: &Connection, runs: &[RunDir]) -> Result<()> {
     const AT_A_TIME: usize = 50;
     for some in runs.chunks(AT_A_TIME) {
-        let facts: Vec<Facts> = some.iter().map(Facts::read).collect();
-        let transaction =
-            Transaction::new_unchecked(connection, TransactionBehavior::Immediate).map_err(|e| broken(&e))?;
+        let facts: Vec<Facts> = some.iter().map(Facts::read).collect(); // files first: no lock is held while reading
+        let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
         facts.iter().try_for_each(|facts| write(&transaction, facts))?;
-        transaction.commit().map_err(|e| broken(&e))?;
+        transaction.commit()?;
     }
     Ok(())
 }
@@ -93,14 +85,9 @@ pub fn ingest_all(connection: &Connection, runs: &[RunDir]) -> Result<()> {
 /// # Errors
 /// As [`ingest`].
 pub fn catch_up<'a>(connection: &Connection, runs: impl Iterator<Item = (&'a RunDir, Option<&'a str>)>) -> Result<()> {
-    let known = || -> rusqlite::Result<HashSet<(String, String)>> {
-        let mut statement = connection.prepare(
-            "SELECT run, evaluation FROM evaluations JOIN runs ON runs.id = run WHERE status IN ('complete', 'partial')",
-        )?;
-        let rows = statement.query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?;
-        rows.collect()
-    };
-    let known = known().map_err(|e| broken(&e))?;
+    let sql =
+        "SELECT run, evaluation FROM evaluations JOIN runs ON runs.id = run WHERE status IN ('complete', 'partial')";
+    let known: HashSet<(String, String)> = all(connection, sql, [], |r| Ok((r.get(0)?, r.get(1)?)))?;
     for (run, evaluation) in runs {
         if evaluation.is_none_or(|digest| !known.contains(&(run.id.to_string(), short(digest).to_owned()))) {
             ingest(connection, run)?;
@@ -110,10 +97,8 @@ pub fn catch_up<'a>(connection: &Connection, runs: impl Iterator<Item = (&'a Run
 }
 
 /// What a run folder says.
-pub(super) struct Facts {
-    id: String,
-    attempt: u32,
-    folder: String,
+struct Facts {
+    id: RunId,
     status: Status,
     /// Spec digest, as far as it is known.
     spec: String,
@@ -135,16 +120,14 @@ pub(super) struct Facts {
 impl Facts {
     /// What the files of a run say. One whose files cannot be read is damaged: it keeps a row, which says what is wrong with
     /// it, and disturbs no other.
-    pub(super) fn read(run: &RunDir) -> Self {
+    fn read(run: &RunDir) -> Self {
         Self::sound(run).unwrap_or_else(|e| Self::damaged(run, &e))
     }
 
     fn damaged(run: &RunDir, why: &Error) -> Self {
         let request = atomic::read_json::<Request>(&run.file("spec.json")).ok();
         Self {
-            id: run.id.to_string(),
-            attempt: run.id.attempt,
-            folder: folder(run),
+            id: run.id.clone(),
             status: Status::Damaged,
             spec: request.as_ref().map_or_else(|| run.id.spec.clone(), |r| r.spec_digest.clone()),
             seed: run.id.seed,
@@ -156,13 +139,13 @@ impl Facts {
             provenance: None,
             evaluations: Vec::new(),
             tags: run.tags().unwrap_or_default(),
-            origin: read_if_there(&run.file("origin.json")).unwrap_or_default(),
+            origin: atomic::read_json_if_there(&run.file("origin.json")).unwrap_or_default(),
             scalars: Vec::new(),
         }
     }
 
     fn sound(run: &RunDir) -> Result<Self> {
-        let mut counts: Option<Counts> = read_if_there(&run.file("counts.json"))?;
+        let mut counts: Option<Counts> = atomic::read_json_if_there(&run.file("counts.json"))?;
         let mut scalars = Vec::new();
         let status = run.status();
         if status == Status::Damaged {
@@ -179,9 +162,7 @@ impl Facts {
             }
         }
         Ok(Self {
-            id: run.id.to_string(),
-            attempt: run.id.attempt,
-            folder: folder(run),
+            id: run.id.clone(),
             status,
             spec: request.spec_digest,
             seed: request.seed,
@@ -189,56 +170,45 @@ impl Facts {
             labels: request.labels,
             experiments: run.experiments()?,
             reason: match status {
-                Status::Partial => read_if_there::<Partial>(&run.file("partial.json"))?.map(|p| p.to_string()),
-                _ => read_if_there::<Failure>(&run.file("failure.json"))?.map(|f| f.reason),
+                Status::Partial => {
+                    atomic::read_json_if_there::<Partial>(&run.file("partial.json"))?.map(|p| p.to_string())
+                }
+                _ => atomic::read_json_if_there::<Failure>(&run.file("failure.json"))?.map(|f| f.reason),
             },
             counts: counts.unwrap_or_default(),
-            provenance: read_if_there(&run.file("provenance.json"))?,
+            provenance: atomic::read_json_if_there(&run.file("provenance.json"))?,
             evaluations: evaluation::all(run)?,
             tags: run.tags()?,
-            origin: read_if_there(&run.file("origin.json"))?,
+            origin: atomic::read_json_if_there(&run.file("origin.json"))?,
             scalars,
         })
     }
 }
 
-/// Its folder, relative to the results folder.
-fn folder(run: &RunDir) -> String {
-    format!("runs/{}/s{}/a{}", run.id.spec, run.id.seed, run.id.attempt)
-}
-
-fn read_if_there<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Option<T>> {
-    match atomic::read_json(path) {
-        Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        other => other.map(Some),
+/// Writes the rows of all run folders anew and keeps those whose folders are gone; returns the number of runs.
+pub(super) fn refresh(connection: &Connection, results: &Path) -> Result<usize> {
+    let runs = all_runs(results)?;
+    for run in &runs {
+        write(connection, &Facts::read(run))?;
     }
+    Ok(runs.len())
 }
 
-/// Writes the rows of all run folders anew and keeps those whose folders are gone.
-pub(super) fn refresh(connection: &Connection, results: &Path) -> Result<()> {
-    for run in all_runs(results)? {
-        write(connection, &Facts::read(&run))?;
-    }
-    Ok(())
-}
-
-pub(super) fn write(connection: &Connection, facts: &Facts) -> Result<()> {
-    write_rows(connection, facts).map_err(|e| broken(&e))
-}
-
-fn write_rows(connection: &Connection, facts: &Facts) -> rusqlite::Result<()> {
-    let Facts { id, labels, .. } = facts;
+fn write(connection: &Connection, facts: &Facts) -> Result<()> {
+    let Facts { id: RunId { spec, seed, attempt }, labels, .. } = facts;
+    let id = &facts.id.to_string();
     for (table, _) in TABLES {
         let key = if *table == "runs" { "id" } else { "run" };
-        connection.prepare_cached(&format!("DELETE FROM {table} WHERE {key} = ?1"))?.execute([id])?;
+        put(connection, &format!("DELETE FROM {table} WHERE {key} = ?1"), &[id])?;
     }
-    connection
-        .prepare_cached("INSERT INTO runs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)")?
-        .execute(params![
+    put(
+        connection,
+        "INSERT INTO runs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+        params![
             id,
             facts.spec,
             facts.seed as i64,
-            facts.attempt,
+            attempt,
             facts.status.word(),
             labels.experiment,
             labels.system,
@@ -248,55 +218,39 @@ fn write_rows(connection: &Connection, facts: &Facts) -> rusqlite::Result<()> {
             serde_json::json!(labels.swept).to_string(),
             facts.counts.charged() as i64,
             facts.reason,
-            facts.folder,
+            format!("runs/{spec}/s{seed}/a{attempt}"),
             facts.origin.as_ref().map(Origin::to_string),
-        ])?;
+        ],
+    )?;
     for (purpose, count) in &facts.counts.0 {
         let purpose = serde_json::json!(purpose);
-        connection.prepare_cached("INSERT INTO energy_counts VALUES (?1, ?2, ?3)")?.execute(params![
-            id,
-            purpose.as_str(),
-            *count as i64
-        ])?;
+        let values = params![id, purpose.as_str(), *count as i64];
+        put(connection, "INSERT INTO energy_counts VALUES (?1, ?2, ?3)", values)?;
     }
     for (step, name, phase, value) in &facts.scalars {
-        connection.prepare_cached("INSERT OR REPLACE INTO scalars VALUES (?1, ?2, ?3, ?4, ?5)")?.execute(params![
-            id,
-            *step as i64,
-            name,
-            phase,
-            value
-        ])?;
+        let values = params![id, *step as i64, name, phase, value];
+        put(connection, "INSERT OR REPLACE INTO scalars VALUES (?1, ?2, ?3, ?4, ?5)", values)?;
     }
     if let Some(p) = &facts.provenance {
-        connection.prepare_cached("INSERT INTO provenance VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?.execute(
-            params![
-                id,
-                p.spec_digest,
-                p.code_digest,
-                p.env_digest,
-                p.sessions.first().map(|s| &s.start),
-                p.sessions.last().and_then(|s| s.end.as_ref()),
-                p.sessions.len() as i64,
-                p.wall_seconds(),
-                revision(&p.code),
-            ],
-        )?;
+        let values = params![
+            id,
+            p.spec_digest,
+            p.code_digest,
+            p.env_digest,
+            p.sessions.first().map(|s| &s.start),
+            p.sessions.last().and_then(|s| s.end.as_ref()),
+            p.sessions.len() as i64,
+            p.wall_seconds(),
+            revision(&p.code),
+        ];
+        put(connection, "INSERT INTO provenance VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)", values)?;
     }
-    for labels in &facts.experiments {
-        connection.prepare_cached("INSERT OR IGNORE INTO memberships VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?.execute(
-            params![
-                id,
-                labels.experiment,
-                labels.system,
-                labels.sampler,
-                labels.label,
-                serde_json::json!(labels.swept).to_string(),
-            ],
-        )?;
+    for Labels { experiment, system, sampler, label, swept } in &facts.experiments {
+        let values = params![id, experiment, system, sampler, label, serde_json::json!(swept).to_string()];
+        put(connection, "INSERT OR IGNORE INTO memberships VALUES (?1, ?2, ?3, ?4, ?5, ?6)", values)?;
     }
     for tag in &facts.tags {
-        connection.prepare_cached("INSERT INTO tags VALUES (?1, ?2)")?.execute([id, tag])?;
+        put(connection, "INSERT INTO tags VALUES (?1, ?2)", &[id, tag])?;
     }
     for (rank, evaluation) in facts.evaluations.iter().enumerate() {
         write_evaluation(connection, id, rank, evaluation)?;
@@ -304,38 +258,43 @@ fn write_rows(connection: &Connection, facts: &Facts) -> rusqlite::Result<()> {
     Ok(())
 }
 
+/// A statement that is used again and again.
+fn put(connection: &Connection, sql: &str, values: &[&dyn ToSql]) -> rusqlite::Result<usize> {
+    connection.prepare_cached(sql)?.execute(values)
+}
+
 fn write_evaluation(connection: &Connection, run: &str, rank: usize, e: &Evaluation) -> rusqlite::Result<()> {
-    connection.prepare_cached("INSERT INTO evaluations VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?.execute(params![
+    let name = short(&e.digest);
+    let values = params![
         run,
-        short(&e.digest),
+        name,
         rank as i64,
         short(&e.yardstick),
         e.eval_digest,
         e.reference_digest,
         e.reference_sha256,
         e.evaluation_code,
-    ])?;
+    ];
+    put(connection, "INSERT INTO evaluations VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)", values)?;
     for metric in &e.metrics {
-        let text = |key: &str| metric.get(key).and_then(Value::as_str).unwrap_or_default();
-        let number = |key: &str| metric.get(key).and_then(Value::as_f64);
-        connection
-            .prepare_cached(
-                "INSERT OR REPLACE INTO metrics VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
-            )?
-            .execute(params![
-                run,
-                short(&e.digest),
-                text("id"),
-                metric.get("version").and_then(Value::as_i64).unwrap_or_default(),
-                text("unit"),
-                text("direction"),
-                number("value"),
-                number("lo"),
-                number("hi"),
-                number("floor"),
-                metric.get("n_samples").and_then(Value::as_i64),
-                metric.to_string(),
-            ])?;
+        let text = |key: &str| metric[key].as_str().unwrap_or_default();
+        let number = |key: &str| metric[key].as_f64();
+        let values = params![
+            run,
+            name,
+            text("id"),
+            metric["version"].as_i64().unwrap_or_default(),
+            text("unit"),
+            text("direction"),
+            number("value"),
+            number("lo"),
+            number("hi"),
+            number("floor"),
+            metric["n_samples"].as_i64(),
+            metric.to_string(),
+        ];
+        let sql = "INSERT OR REPLACE INTO metrics VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+        put(connection, sql, values)?;
     }
     Ok(())
 }

@@ -1,11 +1,11 @@
 //! The metrics of two sides, each by the evaluations that the other side has too.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, Row};
 
-use super::{Filter, broken};
+use super::Filter;
 use crate::error::Result;
 
 /// One metric of one evaluation of one run.
@@ -73,25 +73,21 @@ impl Owner {
 /// # Errors
 /// [`crate::error::Error::Store`].
 pub fn owners(connection: &Connection, filter: &Filter) -> Result<Vec<Owner>> {
-    let query = || -> rusqlite::Result<Vec<Owner>> {
-        let mut words = Words::default();
-        // In one view: not a lock for each of the questions.
-        let connection = connection.unchecked_transaction()?;
-        let mut owners = latest(&connection, filter, &mut words)?;
-        let mut statement = connection
-            .prepare("SELECT evaluation, yardstick, reference FROM evaluations WHERE run = ?1 ORDER BY rank")?;
-        for owner in &mut owners {
-            let mut rows = statement.query([&*owner.run])?;
-            while let Some(r) = rows.next()? {
-                let mut word = |i: usize| -> rusqlite::Result<Arc<str>> { Ok(words.get(r.get_ref(i)?.as_str()?)) };
-                let (yardstick, reference) = (word(1)?, word(2)?);
-                owner.evaluations.push(Judged { evaluation: r.get_ref(0)?.as_str()?.into(), yardstick, reference });
-            }
+    let mut words = Words::default();
+    // In one view: not a lock for each of the questions.
+    let connection = connection.unchecked_transaction()?;
+    let mut owners = latest(&connection, filter, &mut words)?;
+    let mut statement =
+        connection.prepare("SELECT evaluation, yardstick, reference FROM evaluations WHERE run = ?1 ORDER BY rank")?;
+    for owner in &mut owners {
+        let mut rows = statement.query([&*owner.run])?;
+        while let Some(r) = rows.next()? {
+            let (yardstick, reference) = (words.column(r, 1)?, words.column(r, 2)?);
+            owner.evaluations.push(Judged { evaluation: r.get(0)?, yardstick, reference });
         }
-        owners.retain(|owner| !owner.evaluations.is_empty());
-        Ok(owners)
-    };
-    query().map_err(|e| broken(&e))
+    }
+    owners.retain(|owner| !owner.evaluations.is_empty());
+    Ok(owners)
 }
 
 /// The metrics of both sides, and what to say about them. Methods are paired as [`crate::compare::compare`] pairs them. Of
@@ -131,13 +127,10 @@ pub fn shared(
             notes.push(format!("{system}, {label}: {without} of {all} runs lack the evaluation that the others share"));
         }
     }
-    let read = || -> rusqlite::Result<[Vec<Measured>; 2]> {
-        let mut words = Words::default();
-        let view = connection.unchecked_transaction()?;
-        Ok([metrics(&view, &chosen[0], &mut words)?, metrics(&view, &chosen[1], &mut words)?])
-    };
-    let [left, right] = read().map_err(|e| broken(&e))?;
-    Ok((left, right, notes))
+    let mut words = Words::default();
+    let view = connection.unchecked_transaction()?;
+    let [left, right] = chosen;
+    Ok((metrics(&view, &left, &mut words)?, metrics(&view, &right, &mut words)?, notes))
 }
 
 /// Runs by what is compared: system, temperature (its bits), row.
@@ -181,15 +174,14 @@ fn metrics(connection: &Connection, side: &[(&Owner, &Judged)], words: &mut Word
         }
         let mut rows = statement.query([&*owner.run, &*judged.evaluation])?;
         while let Some(r) = rows.next()? {
-            let mut word = |i: usize| -> rusqlite::Result<Arc<str>> { Ok(words.get(r.get_ref(i)?.as_str()?)) };
             out.push(Measured {
                 run: Arc::clone(&owner.run),
                 system: Arc::clone(&owner.system),
                 temperature: owner.temperature,
                 label: Arc::clone(&owner.label),
-                metric: word(0)?,
-                unit: word(2)?,
-                direction: word(3)?,
+                metric: words.column(r, 0)?,
+                unit: words.column(r, 2)?,
+                direction: words.column(r, 3)?,
                 version: r.get(1)?,
                 value: r.get(4)?,
                 lo: r.get(5)?,
@@ -206,14 +198,9 @@ fn metrics(connection: &Connection, side: &[(&Owner, &Judged)], words: &mut Word
 
 /// The latest attempts among the runs that match, in the order of their specs.
 fn latest(connection: &Connection, filter: &Filter, words: &mut Words) -> rusqlite::Result<Vec<Owner>> {
-    let mut statement = connection.prepare(&format!(
-        "SELECT id, COALESCE(m.system, runs.system), temperature, COALESCE(m.label, runs.label),
-             COALESCE(m.swept, runs.swept), runs.spec, seed
-         FROM {} WHERE {} {} ORDER BY runs.spec, seed, attempt",
-        Filter::FROM,
-        filter.conditions(),
-        filter.once()
-    ))?;
+    let columns = "id, COALESCE(m.system, runs.system), temperature, COALESCE(m.label, runs.label),
+                   COALESCE(m.swept, runs.swept), runs.spec, seed";
+    let mut statement = connection.prepare(&filter.select(columns, "runs.spec, seed, attempt"))?;
     let mut rows = statement.query(rusqlite::params_from_iter(filter.values()))?;
     let mut out: Vec<Owner> = Vec::new();
     let mut last: (String, i64) = Default::default();
@@ -225,15 +212,9 @@ fn latest(connection: &Connection, filter: &Filter, words: &mut Words) -> rusqli
             last = (spec.to_owned(), seed);
         }
         let swept = r.get_ref(4)?.as_str()?;
-        let label =
-            if swept == "[]" { words.get(r.get_ref(3)?.as_str()?) } else { words.row(r.get_ref(3)?.as_str()?, swept) };
-        out.push(Owner {
-            run: r.get_ref(0)?.as_str()?.into(),
-            system: words.get(r.get_ref(1)?.as_str()?),
-            temperature: r.get(2)?,
-            label,
-            evaluations: Vec::new(),
-        });
+        let label = if swept == "[]" { words.column(r, 3)? } else { words.row(r.get_ref(3)?.as_str()?, swept) };
+        let (run, system, temperature) = (r.get(0)?, words.column(r, 1)?, r.get(2)?);
+        out.push(Owner { run, system, temperature, label, evaluations: Vec::new() });
     }
     Ok(out)
 }
@@ -241,18 +222,19 @@ fn latest(connection: &Connection, filter: &Filter, words: &mut Words) -> rusqli
 /// Words that occur again and again, each kept once.
 #[derive(Default)]
 struct Words {
-    all: HashMap<String, Arc<str>>,
+    all: HashSet<Arc<str>>,
     rows: HashMap<String, Arc<str>>,
 }
 
 impl Words {
-    fn get(&mut self, word: &str) -> Arc<str> {
+    fn column(&mut self, row: &Row<'_>, i: usize) -> rusqlite::Result<Arc<str>> {
+        let word = row.get_ref(i)?.as_str()?;
         if let Some(known) = self.all.get(word) {
-            return Arc::clone(known);
+            return Ok(Arc::clone(known));
         }
         let new: Arc<str> = word.into();
-        self.all.insert(word.to_owned(), Arc::clone(&new));
-        new
+        self.all.insert(Arc::clone(&new));
+        Ok(new)
     }
 
     /// Label and swept settings as one text.

@@ -31,20 +31,32 @@ pub use rebuild::{Verified, dump, rebuild, verify};
 pub use schema::{NAME, VERSION, newer, open, open_for_reading};
 pub use views::View;
 
-use crate::error::Error;
+use rusqlite::{Connection, Params, Row};
+
+use crate::error::{Error, Result};
 
 /// A database error with what to do about it.
-fn broken(e: &rusqlite::Error) -> Error {
-    use rusqlite::ErrorCode as C;
-    let kind = match e.sqlite_error_code() {
-        Some(C::DiskFull) => Some(std::io::ErrorKind::StorageFull),
-        Some(C::ReadOnly) => Some(std::io::ErrorKind::ReadOnlyFilesystem),
-        _ => None,
-    };
-    match kind {
-        Some(kind) => Error::Io { path: NAME.into(), source: std::io::Error::new(kind, e.to_string()) },
-        None => Error::Store(format!(
-            "database {NAME}: {e}; the run folders are not affected: rebuild it with `pita-bench db rebuild`"
-        )),
+impl From<rusqlite::Error> for Error {
+    fn from(e: rusqlite::Error) -> Self {
+        use rusqlite::ErrorCode as C;
+        let kind = match e.sqlite_error_code() {
+            Some(C::DiskFull) => std::io::ErrorKind::StorageFull,
+            Some(C::ReadOnly) => std::io::ErrorKind::ReadOnlyFilesystem,
+            _ => {
+                let remedy = "the run folders are not affected: rebuild it with `pita-bench db rebuild`";
+                return Self::Store(format!("database {NAME}: {e}; {remedy}"));
+            }
+        };
+        Self::Io { path: NAME.into(), source: std::io::Error::new(kind, e.to_string()) }
     }
+}
+
+/// All rows of a question.
+fn all<T, C: FromIterator<T>>(
+    connection: &Connection,
+    sql: &str,
+    parameters: impl Params,
+    row: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+) -> Result<C> {
+    Ok(connection.prepare(sql)?.query_map(parameters, row)?.collect::<rusqlite::Result<_>>()?)
 }

@@ -6,7 +6,7 @@ use rusqlite::{Connection, Row};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Filter, broken};
+use super::{Filter, all};
 use crate::error::{Error, Result};
 use crate::words::nearest;
 
@@ -99,37 +99,24 @@ fn row(r: &Row<'_>) -> rusqlite::Result<RunRow> {
 /// # Errors
 /// [`Error::Store`].
 pub fn list(connection: &Connection, filter: &Filter) -> Result<Vec<RunRow>> {
-    let sql = format!(
-        "SELECT {COLUMNS} FROM {} WHERE {} {} ORDER BY 3, 4, 6, runs.spec, seed, attempt LIMIT {}",
-        Filter::FROM,
-        filter.conditions(),
-        filter.once(),
-        filter.limit.map_or(-1, |n| n as i64)
-    );
-    let query = || -> rusqlite::Result<Vec<RunRow>> {
-        let mut statement = connection.prepare(&sql)?;
-        let values = filter.values();
-        let rows = statement.query_map(rusqlite::params_from_iter(values), row)?;
-        let mut rows: Vec<RunRow> = rows.collect::<rusqlite::Result<_>>()?;
-        let mut later = later_experiments(connection)?;
-        for row in &mut rows {
-            row.experiments.append(&mut later.remove(&row.id).unwrap_or_default());
-        }
-        Ok(rows)
-    };
-    query().map_err(|e| broken(&e))
+    let limit = filter.limit.map_or(-1, |n| n as i64);
+    let sql = filter.select(COLUMNS, &format!("3, 4, 6, runs.spec, seed, attempt LIMIT {limit}"));
+    let mut rows: Vec<RunRow> = all(connection, &sql, rusqlite::params_from_iter(filter.values()), row)?;
+    let mut later = later_experiments(connection)?;
+    for row in &mut rows {
+        row.experiments.append(&mut later.remove(&row.id).unwrap_or_default());
+    }
+    Ok(rows)
 }
 
 /// By run, the experiments that asked for it after the first: few runs have any.
-fn later_experiments(connection: &Connection) -> rusqlite::Result<HashMap<String, Vec<String>>> {
-    let mut statement = connection.prepare(
-        "SELECT DISTINCT run, m.experiment FROM memberships m JOIN runs ON runs.id = run AND runs.experiment <> m.experiment
-         ORDER BY run, m.experiment",
-    )?;
-    let mut rows = statement.query([])?;
+fn later_experiments(connection: &Connection) -> Result<HashMap<String, Vec<String>>> {
+    let sql = "SELECT DISTINCT run, m.experiment FROM memberships m
+               JOIN runs ON runs.id = run AND runs.experiment <> m.experiment ORDER BY run, m.experiment";
+    let pairs: Vec<(String, String)> = all(connection, sql, [], |r| Ok((r.get(0)?, r.get(1)?)))?;
     let mut found: HashMap<String, Vec<String>> = HashMap::new();
-    while let Some(r) = rows.next()? {
-        found.entry(r.get(0)?).or_default().push(r.get(1)?);
+    for (run, experiment) in pairs {
+        found.entry(run).or_default().push(experiment);
     }
     Ok(found)
 }
@@ -151,9 +138,7 @@ pub fn near(connection: &Connection, filter: &Filter) -> Result<Option<String>> 
         ("tag", &filter.tag, "SELECT DISTINCT tag FROM tags"),
     ] {
         let Some(asked) = asked else { continue };
-        let read =
-            || -> rusqlite::Result<Vec<String>> { connection.prepare(sql)?.query_map([], |r| r.get(0))?.collect() };
-        let known = read().map_err(|e| broken(&e))?;
+        let known: Vec<String> = all(connection, sql, [], |r| r.get(0))?;
         if !known.contains(asked)
             && let Some(found) = nearest(asked, known.iter().map(String::as_str))
         {

@@ -7,9 +7,8 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use serde::Serialize;
 
-use super::ingest::{self, Facts};
 use super::migrations::TABLES;
-use super::{broken, schema};
+use super::{all, ingest, schema};
 use crate::error::{Error, Result};
 use crate::record::{Status, all_runs, manifest};
 
@@ -18,16 +17,13 @@ use crate::record::{Status, all_runs, manifest};
 /// # Errors
 /// As [`super::ingest()`]; the rows are unchanged then.
 pub fn rebuild(connection: &Connection, results: &Path) -> Result<usize> {
-    let runs = all_runs(results)?;
-    let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate).map_err(|e| broken(&e))?;
+    let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
     for (table, _) in TABLES {
-        transaction.execute(&format!("DELETE FROM {table}"), []).map_err(|e| broken(&e))?;
+        transaction.execute(&format!("DELETE FROM {table}"), [])?;
     }
-    for run in &runs {
-        ingest::write(&transaction, &Facts::read(run))?;
-    }
-    transaction.commit().map_err(|e| broken(&e))?;
-    Ok(runs.len())
+    let runs = ingest::refresh(&transaction, results)?;
+    transaction.commit()?;
+    Ok(runs)
 }
 
 /// Every row of every table as text, in key order.
@@ -40,20 +36,17 @@ pub fn dump(connection: &Connection) -> Result<Vec<String>> {
 
 /// Every row of every table, with the run that it is about.
 fn rows(connection: &Connection) -> Result<Vec<(String, String)>> {
-    let query = || -> rusqlite::Result<Vec<(String, String)>> {
-        let mut lines = Vec::new();
-        for (table, key) in TABLES {
-            let mut statement = connection.prepare(&format!("SELECT * FROM {table} ORDER BY {key}"))?;
-            let columns = statement.column_count();
-            let mut rows = statement.query([])?;
-            while let Some(row) = rows.next()? {
-                let values: Vec<Value> = (0..columns).map(|i| row.get(i)).collect::<rusqlite::Result<_>>()?;
-                lines.push((row.get(0)?, format!("{table} {values:?}")));
-            }
+    let mut lines = Vec::new();
+    for (table, key) in TABLES {
+        let mut statement = connection.prepare(&format!("SELECT * FROM {table} ORDER BY {key}"))?;
+        let columns = statement.column_count();
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let values: Vec<Value> = (0..columns).map(|i| row.get(i)).collect::<rusqlite::Result<_>>()?;
+            lines.push((row.get(0)?, format!("{table} {values:?}")));
         }
-        Ok(lines)
-    };
-    query().map_err(|e| broken(&e))
+    }
+    Ok(lines)
 }
 
 /// What [`verify`] found.
@@ -87,7 +80,7 @@ pub fn verify(connection: &Connection, results: &Path) -> Result<Verified> {
     let (interrupted, mut under_way) = (having(&fresh, Status::Interrupted)?, having(&fresh, Status::Claimed)?);
     under_way.extend(having(connection, Status::Claimed)?); // of complete runs: judged again
     let ended = |rows: Vec<(String, String)>| -> BTreeSet<String> {
-        let open = |run: &String| interrupted.contains(run) || under_way.contains(run);
+        let open = |run: &String| interrupted.contains_key(run) || under_way.contains_key(run);
         rows.into_iter().filter(|(run, _)| !open(run)).map(|(_, line)| line).collect()
     };
     let (here, expected) = (ended(rows(connection)?), ended(rows(&fresh)?));
@@ -99,7 +92,7 @@ pub fn verify(connection: &Connection, results: &Path) -> Result<Verified> {
         extra_rows: here.difference(&expected).count(),
         ..Verified::default()
     };
-    let mut unreadable: BTreeMap<String, String> = reasons(&fresh)?;
+    let mut unreadable = having(&fresh, Status::Damaged)?;
     for run in all_runs(results)?.iter().filter(|r| r.status().has_samples()) {
         let id = run.id.to_string();
         match manifest::verify(&run.path) {
@@ -116,22 +109,8 @@ pub fn verify(connection: &Connection, results: &Path) -> Result<Verified> {
     Ok(found)
 }
 
-/// Why runs are damaged, by their ids.
-fn reasons(connection: &Connection) -> Result<BTreeMap<String, String>> {
-    let query = || -> rusqlite::Result<BTreeMap<String, String>> {
-        let mut statement = connection.prepare("SELECT id, COALESCE(reason, '') FROM runs WHERE status = ?1")?;
-        let rows = statement.query_map([Status::Damaged.word()], |r| Ok((r.get(0)?, r.get(1)?)))?;
-        rows.collect()
-    };
-    query().map_err(|e| broken(&e))
-}
-
-/// Ids of the runs whose row has this status.
-fn having(connection: &Connection, status: Status) -> Result<BTreeSet<String>> {
-    let query = || -> rusqlite::Result<BTreeSet<String>> {
-        let mut statement = connection.prepare("SELECT id FROM runs WHERE status = ?1")?;
-        let rows = statement.query_map([status.word()], |r| r.get(0))?;
-        rows.collect()
-    };
-    query().map_err(|e| broken(&e))
+/// Ids of the runs whose row has this status, each with its reason.
+fn having(connection: &Connection, status: Status) -> Result<BTreeMap<String, String>> {
+    let sql = "SELECT id, COALESCE(reason, '') FROM runs WHERE status = ?1";
+    all(connection, sql, [status.word()], |r| Ok((r.get(0)?, r.get(1)?)))
 }

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
+use super::ingest;
 use super::migrations::STEPS;
-use super::{broken, ingest};
 use crate::error::{Error, Result};
 
 /// File name in the results folder.
@@ -26,7 +26,7 @@ const BUSY: Duration = Duration::from_secs(30);
 pub fn open(results: &Path) -> Result<Connection> {
     std::fs::create_dir_all(results).map_err(Error::io(results))?;
     let path = results.join(NAME);
-    let mut connection = Connection::open(&path).map_err(|e| cannot_open(&path, &e))?;
+    let mut connection = Connection::open(&path).map_err(cannot_open(&path))?;
     let found = version(&connection, &path)?;
     if found > VERSION {
         return Err(Error::NewerDatabase(format!(
@@ -35,12 +35,12 @@ pub fn open(results: &Path) -> Result<Connection> {
             path.display()
         )));
     }
-    connection.busy_timeout(BUSY).map_err(|e| cannot_open(&path, &e))?;
+    connection.busy_timeout(BUSY).map_err(cannot_open(&path))?;
     if found < VERSION {
-        migrate(&mut connection, results).map_err(|e| e.at(&path))?;
+        migrate(&mut connection, results).map_err(cannot_open(&path))??;
     }
-    connection.pragma_update(None, "synchronous", "NORMAL").map_err(|e| cannot_open(&path, &e))?;
-    super::views::ensure(&connection).map_err(|e| cannot_open(&path, &e))?;
+    connection.pragma_update(None, "synchronous", "NORMAL").map_err(cannot_open(&path))?;
+    super::views::ensure(&connection).map_err(cannot_open(&path))?;
     Ok(connection)
 }
 
@@ -89,7 +89,7 @@ fn read_only(path: &Path) -> Result<Connection> {
         Ok(connection)
     };
     // Write-ahead logging needs a writable folder; a file nobody can write to is safe to read as it is.
-    open("").or_else(|_| open("?immutable=1")).map_err(|e| cannot_open(path, &e))
+    open("").or_else(|_| open("?immutable=1")).map_err(cannot_open(path))
 }
 
 /// An empty database with all tables that is gone with the connection.
@@ -97,42 +97,21 @@ fn read_only(path: &Path) -> Result<Connection> {
 /// # Errors
 /// [`Error::Store`].
 pub(super) fn in_memory() -> Result<Connection> {
-    let connection = Connection::open_in_memory().map_err(|e| broken(&e))?;
+    let connection = Connection::open_in_memory()?;
     for step in STEPS {
-        connection.execute_batch(step).map_err(|e| broken(&e))?;
+        connection.execute_batch(step)?;
     }
-    connection.pragma_update(None, "user_version", VERSION).map_err(|e| broken(&e))?;
+    connection.pragma_update(None, "user_version", VERSION)?;
     Ok(connection)
 }
 
 fn version(connection: &Connection, path: &Path) -> Result<i64> {
-    connection.pragma_query_value(None, "user_version", |r| r.get(0)).map_err(|e| cannot_open(path, &e))
-}
-
-/// Why a migration stopped.
-enum Stopped {
-    Sqlite(rusqlite::Error),
-    Other(Error),
-}
-
-impl Stopped {
-    fn at(self, path: &Path) -> Error {
-        match self {
-            Self::Sqlite(e) => cannot_open(path, &e),
-            Self::Other(e) => e,
-        }
-    }
-}
-
-impl From<rusqlite::Error> for Stopped {
-    fn from(e: rusqlite::Error) -> Self {
-        Self::Sqlite(e)
-    }
+    connection.pragma_query_value(None, "user_version", |r| r.get(0)).map_err(cannot_open(path))
 }
 
 /// Brings the tables to [`VERSION`], all at once or not at all. Of many processes that start together one does it, the
-/// others wait for it.
-fn migrate(connection: &mut Connection, results: &Path) -> std::result::Result<(), Stopped> {
+/// others wait for it. What goes wrong with the rows is inside, what goes wrong with the file outside.
+fn migrate(connection: &mut Connection, results: &Path) -> rusqlite::Result<Result<()>> {
     write_ahead(connection)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let found: i64 = transaction.pragma_query_value(None, "user_version", |r| r.get(0))?;
@@ -142,9 +121,11 @@ fn migrate(connection: &mut Connection, results: &Path) -> std::result::Result<(
     if found < VERSION {
         transaction.pragma_update(None, "user_version", VERSION)?;
         // In the same transaction: nobody sees tables without the rows of the runs that are there.
-        ingest::refresh(&transaction, results).map_err(Stopped::Other)?;
+        if let Err(e) = ingest::refresh(&transaction, results) {
+            return Ok(Err(e));
+        }
     }
-    Ok(transaction.commit()?)
+    transaction.commit().map(Ok)
 }
 
 /// Write-ahead logging: readers never wait for writers. The change itself needs the file for a moment and does not wait for
@@ -164,16 +145,16 @@ fn write_ahead(connection: &Connection) -> rusqlite::Result<()> {
     }
 }
 
-fn cannot_open(path: &Path, e: &rusqlite::Error) -> Error {
+fn cannot_open(path: &Path) -> impl Fn(rusqlite::Error) -> Error {
     use rusqlite::ErrorCode as C;
-    match e.sqlite_error_code() {
+    move |e| match e.sqlite_error_code() {
         Some(C::CannotOpen | C::ReadOnly | C::PermissionDenied) => {
             let source = std::io::Error::new(std::io::ErrorKind::PermissionDenied, format!("cannot be written: {e}"));
             Error::Io { path: path.to_path_buf(), source }
         }
         // SQLite calls a full disk an I/O error when its shared memory does not fit: ask the file system itself.
-        Some(C::SystemIoFailure) => probe(path).err().unwrap_or_else(|| broken(e)),
-        _ => broken(e),
+        Some(C::SystemIoFailure) => probe(path).err().unwrap_or_else(|| e.into()),
+        _ => e.into(),
     }
 }
 

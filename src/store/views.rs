@@ -5,7 +5,7 @@
 
 use rusqlite::Connection;
 
-use super::broken;
+use super::all;
 use crate::error::{Error, Result};
 use crate::words;
 
@@ -189,7 +189,7 @@ impl View {
 
     /// The type that its table declares for each column.
     pub(super) fn declared(&self, connection: &Connection) -> Result<Vec<String>> {
-        let statement = connection.prepare(&self.select()).map_err(|e| broken(&e))?;
+        let statement = connection.prepare(&self.select())?;
         Ok(statement.columns().map(|c| c.decl_type().unwrap_or_default().to_owned()).collect())
     }
 
@@ -204,13 +204,8 @@ impl View {
     /// # Errors
     /// [`Error::Store`].
     pub fn rows(&self, connection: &Connection) -> Result<Vec<Vec<serde_json::Value>>> {
-        let query = || -> rusqlite::Result<_> {
-            let mut statement = connection.prepare(&self.select())?;
-            let columns = 0..self.columns().len();
-            let rows = statement.query_map([], |r| columns.clone().map(|i| r.get_ref(i).map(json)).collect())?;
-            rows.collect()
-        };
-        query().map_err(|e| broken(&e))
+        let columns = 0..self.columns().len();
+        all(connection, &self.select(), [], |r| columns.clone().map(|i| r.get_ref(i).map(json)).collect())
     }
 }
 

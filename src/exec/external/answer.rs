@@ -93,15 +93,12 @@ fn counts(job: &Job, spec: &ExternalSpec) -> Result<Counts> {
     let path = &job.counts;
     let expected = "expected evaluations by purpose, such as {\"sampling\": 12345}";
     plain_file(path, expected)?;
-    let counts: Counts = match atomic::read_json(path) {
-        Err(e) => return Err(Error::data(path, format!("{e}; {expected}"))),
-        Ok(counts) => counts,
-    };
-    match spec.budget {
-        Some(budget) if counts.charged() > budget => {
-            let made = counts.charged();
+    let counts: Counts = atomic::read_json(path).map_err(|e| Error::data(path, format!("{e}; {expected}")))?;
+    let made = counts.charged();
+    match spec.budget.filter(|budget| made > *budget) {
+        Some(budget) => {
             Err(Error::Command(format!("it reports {made} energy evaluations, but the budget is {budget}")))
         }
-        _ => Ok(counts),
+        None => Ok(counts),
     }
 }

@@ -82,13 +82,11 @@ impl Job {
         let positions = Array::f64(&[1, system.atoms, 3], system.start.clone());
         let masses = Array::f64(&[system.atoms], system.masses.clone());
         write_npz(&start, &[("positions".to_owned(), positions), ("masses".to_owned(), masses)].into())?;
-        let [mut xml, mut pdb] = [None, None];
-        if let Some((xml_text, pdb_text)) = texts(&cell.run.system) {
-            let put = |name: &str, text: &str| std::fs::write(at(name), text).map_err(Error::io(at(name)));
-            put("system.xml", xml_text)?;
-            put("system.pdb", pdb_text)?;
-            (xml, pdb) = (Some(at("system.xml")), Some(at("system.pdb")));
-        }
+        let put = |name: &str, text: &str| -> Result<PathBuf> {
+            std::fs::write(at(name), text).map_err(Error::io(at(name)))?;
+            Ok(at(name))
+        };
+        let (xml, pdb) = texts(&cell.run.system).unzip();
         let molecule = Molecule {
             name: &system.name,
             atoms: system.atoms,
@@ -96,8 +94,8 @@ impl Job {
             kt: system.kt(system.temperature),
             energy_unit: if system.topology.is_some() { "kJ/mol" } else { "epsilon" },
             length_unit: system.length_unit,
-            xml,
-            pdb,
+            xml: xml.map(|text| put("system.xml", text)).transpose()?,
+            pdb: pdb.map(|text| put("system.pdb", text)).transpose()?,
             start,
         };
         let file = File {

@@ -33,7 +33,6 @@ mod process;
 mod run_files;
 mod watch;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -92,7 +91,7 @@ impl External {
                  to take them as they are",
                 spec.name, spec.files
             );
-            return Err(Error::Digest { path: folder.to_path_buf(), message });
+            return Err(Error::digest(folder, message));
         }
         let system = Arc::new(system);
         let job = Job::write(&work_folder(run), cell, spec, &system)?;
@@ -128,8 +127,7 @@ impl External {
                     return Err(self.broken("asked for energies, but its baseline.toml says `protocol = \"files\"`"));
                 }
                 let reply = request.answer(&mut self.energy, self.system.atoms, &self.job.work);
-                let reply = reply.map_err(|e| self.broken(&format!("asked for energies: {e}")))?;
-                let (line, refused) = reply;
+                let (line, refused) = reply.map_err(|e| self.broken(&format!("asked for energies: {e}")))?;
                 self.spent |= refused;
                 self.process.write(line);
                 Ok(None)
@@ -144,7 +142,6 @@ impl External {
             Message::Progress { done, total, phase, scalars } => {
                 let phase = if phase.is_empty() { self.progress.phase.clone() } else { phase };
                 self.progress = Progress { done, total: total.max(1), phase, ..Progress::default() };
-                let scalars: BTreeMap<String, f64> = scalars;
                 Ok(Some(Progress { scalars: scalars.into_iter().collect(), ..self.progress.clone() }))
             }
         }
@@ -174,9 +171,7 @@ impl External {
         self.job.remove()?;
         Ok(Progress { finished: true, ..self.progress.clone() })
     }
-}
 
-impl External {
     /// Listens for a while.
     fn listen(&mut self) -> Result<Progress> {
         let until = Instant::now() + STEP;

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use crate::disk;
+
 /// Time between two counts of the bytes.
 const EVERY: Duration = Duration::from_secs(1);
 /// Files that are counted at most; more count as too much.
@@ -35,21 +37,16 @@ impl Watch {
         }
         self.looked = Some(Instant::now());
         let (bytes, files) = size(&self.folder);
+        let (folder, mib, limit) = (self.folder.display(), bytes >> 20, self.limit >> 20);
         if files > FILES {
-            return Some(format!("filled its folder: more than {FILES} files in {}", self.folder.display()));
+            return Some(format!("filled its folder: more than {FILES} files in {folder}"));
         }
-        let mib = |bytes: u64| bytes >> 20;
         if bytes > self.limit {
-            return Some(format!(
-                "filled its folder: {} MiB in {}, more than the {} MiB that `disk` in baseline.toml allows",
-                mib(bytes),
-                self.folder.display(),
-                mib(self.limit)
-            ));
+            let allowed = format!("more than the {limit} MiB that `disk` in baseline.toml allows");
+            return Some(format!("filled its folder: {mib} MiB in {folder}, {allowed}"));
         }
-        let free = free(&self.folder).filter(|free| *free < FREE && bytes > FREE)?;
-        let folder = self.folder.display();
-        Some(format!("filled the disk: {} MiB in {folder}, and {} MiB are free", mib(bytes), mib(free)))
+        let free = disk::free(&self.folder).filter(|free| *free < FREE && bytes > FREE)?;
+        Some(format!("filled the disk: {mib} MiB in {folder}, and {} MiB are free", free >> 20))
     }
 }
 
@@ -81,19 +78,6 @@ fn used(metadata: &std::fs::Metadata) -> u64 {
 #[cfg(not(unix))]
 fn used(metadata: &std::fs::Metadata) -> u64 {
     metadata.len()
-}
-
-/// Bytes that are free on the disk of a folder, if the system says so.
-#[cfg(unix)]
-fn free(folder: &Path) -> Option<u64> {
-    let disk = nix::sys::statvfs::statvfs(folder).ok()?;
-    #[allow(clippy::useless_conversion)] // their width differs between systems
-    Some(u64::from(disk.blocks_available()).saturating_mul(u64::from(disk.fragment_size())))
-}
-
-#[cfg(not(unix))]
-fn free(_: &Path) -> Option<u64> {
-    None
 }
 
 #[cfg(test)]

@@ -111,12 +111,7 @@ impl Screen {
         }
     }
 
-    /// A bar for something that is no cell, such as a reference.
-    pub(super) fn bar(&self, name: &str) -> Bar {
-        self.begin(name, None)
-    }
-
-    /// A bar for a cell that is expected to take so many seconds.
+    /// A bar for a cell that is expected to take so many seconds, or for something else, such as a reference.
     pub(super) fn begin(&self, name: &str, expected: Option<f64>) -> Bar {
         let mut state = self.shared.lock();
         let name = text::line(name).into_owned();
@@ -186,14 +181,12 @@ impl State {
 /// Shows how things stand, again and again until they are over: as a line of `log`, or on the terminal's lines.
 fn tick(shared: &Shared, every: Duration, mut log: Option<&mut dyn Write>) {
     let mut state = shared.lock();
-    let mut next = Instant::now() + every;
-    while !state.over {
-        let left = next.saturating_duration_since(Instant::now());
-        if !left.is_zero() {
-            state = shared.over.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
-            continue;
+    loop {
+        let waited = shared.over.wait_timeout_while(state, every, |state| !state.over);
+        state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        if state.over {
+            return;
         }
-        next = Instant::now() + every;
         state.refresh();
         let Some(log) = log.as_mut() else {
             state.live.values().for_each(Live::draw);
@@ -214,7 +207,7 @@ fn tick(shared: &Shared, every: Duration, mut log: Option<&mut dyn Write>) {
 /// Those of `work`.
 pub fn with_bar<T>(name: &str, quiet: bool, work: impl FnOnce(&mut dyn FnMut(&Progress)) -> Result<T>) -> Result<T> {
     let screen = Screen::new(quiet);
-    let bar = screen.bar(name);
+    let bar = screen.begin(name, None);
     work(&mut |progress| bar.show(progress))
 }
 

@@ -9,7 +9,7 @@
 //! frames, in f64.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -90,10 +90,8 @@ static EMBEDDED: &[Embedded] = &embedded!["lj13-1", "lj55-1", "aldp-300", "al3-3
 pub fn names(results: &Path) -> Vec<String> {
     let there = std::fs::read_dir(root(results)).into_iter().flatten().flatten();
     let there = there.filter(|e| e.path().join(CARD).exists()).map(|e| e.file_name().to_string_lossy().into_owned());
-    let mut all: Vec<String> = EMBEDDED.iter().map(|e| e.name.to_owned()).chain(there).collect();
-    all.sort();
-    all.dedup();
-    all
+    let all: BTreeSet<String> = EMBEDDED.iter().map(|e| e.name.to_owned()).chain(there).collect();
+    all.into_iter().collect()
 }
 
 /// Where a results folder keeps its accepted ensembles.
@@ -122,10 +120,10 @@ pub(in crate::exec) fn bytes(results: &Path, name: &str, file: &str) -> Result<O
 pub fn card(results: &Path, name: &str) -> Result<(Card, String)> {
     let Some(bytes) = bytes(results, name, CARD)? else {
         let all = names(results);
-        let known = if all.is_empty() { "there is none".to_owned() } else { format!("known: {}", all.join(", ")) };
         let near = words::nearest(name, all.iter().map(String::as_str))
             .map_or(String::new(), |n| format!("; did you mean `{n}`?"));
-        return Err(Error::NothingSelected(format!("no accepted reference `{name}` ({known}){near}")));
+        let known = all.join(", ");
+        return Err(Error::NothingSelected(format!("no accepted reference `{name}` (known: {known}){near}")));
     };
     let path = root(results).join(name).join(CARD);
     Ok((atomic::parse_json(&bytes, &path)?, identity::sha256_hex(&bytes)))
@@ -151,14 +149,12 @@ pub(super) fn load(results: &Path, name: &str, system: &SystemSpec, digest: Stri
         let found = identity::sha256_hex(&bytes);
         match card.files.get(file) {
             Some(recorded) if *recorded == found => Ok(bytes),
-            recorded => Err(Error::Digest {
-                path,
-                message: format!(
-                    "SHA-256 is {found}, recorded {}; remove the folder to use the program's own, or make it again with \
-                     `pita-bench reference --remake {name}`",
-                    recorded.map_or("none", String::as_str)
-                ),
-            }),
+            recorded => {
+                let recorded = recorded.map_or("none", String::as_str);
+                let remedy =
+                    "remove the folder to use the program's own, or make it again with `pita-bench reference --remake";
+                Err(Error::digest(path, format!("SHA-256 is {found}, recorded {recorded}; {remedy} {name}`")))
+            }
         }
     };
     let mut arrays = decode_npz(Cursor::new(file(ARRAYS)?), &dir.join(ARRAYS))?;
@@ -193,7 +189,7 @@ pub fn verify(results: &Path, name: &str) -> Result<Verified> {
     if recorded.len() != now.len() || energy_apart > ENERGY {
         let message =
             format!("energies differ by up to {energy_apart:e} kT from those of the frames, expected {ENERGY:e}");
-        return Err(Error::Digest { path, message });
+        return Err(Error::digest(path, message));
     }
     Ok(Verified { name: name.to_owned(), frames: now.len(), energy_apart })
 }
@@ -239,17 +235,15 @@ pub fn accept(
     let apart = if runs.len() < 2 {
         Vec::new()
     } else {
-        let (first, second) = (of_run(0), of_run(1));
-        let second_energies = energies.iter().skip(1).step_by(runs.len()).copied().collect();
         let set = ReferenceSet {
             digest: String::new(),
-            positions: second,
-            energies: second_energies,
+            positions: of_run(1),
+            energies: energies.iter().skip(1).step_by(runs.len()).copied().collect(),
             tica: tica.map(Arc::new),
             precision: None,
             runs: 1,
         };
-        let samples = Arrays::from([("positions".to_owned(), Array::f64(&[each, built.atoms, 3], first))]);
+        let samples = Arrays::from([("positions".to_owned(), Array::f64(&[each, built.atoms, 3], of_run(0)))]);
         let ids = if built.topology.is_some() { APART_MOLECULE } else { APART_CLUSTER };
         let eval = EvalSpec { metrics: ids.map(String::from).to_vec(), n: each, ..EvalSpec::default() };
         metrics::evaluate(&built, &samples, &set, &eval, 0, None)?

@@ -20,7 +20,7 @@ use super::progress::Show;
 use crate::array::{Arrays, get, read_npz, write_npz};
 use crate::device;
 use crate::disk;
-use crate::energy::{Counts, Metered};
+use crate::energy::Metered;
 use crate::error::{Error, Result};
 use crate::identity;
 use crate::metrics::ReferenceSet;
@@ -115,38 +115,25 @@ pub fn exists(results: &Path, system: &SystemSpec, spec: &ReferenceSpec) -> bool
     }
 }
 
-/// The evaluations of a reference that is there.
-#[must_use]
-pub fn counts(results: &Path, system: &SystemSpec, spec: &ReferenceSpec) -> Option<Counts> {
-    match &spec.accepted {
-        Some(name) => accepted::card(results, name).ok().map(|(card, _)| card.report.counts),
-        None => atomic::read_json::<Card>(&made_card(results, system, spec)).ok().map(|card| card.report.counts),
-    }
+/// What is known of a reference that is there.
+pub struct Known {
+    /// SHA-256 that stands for all of it.
+    pub content: String,
+    /// How far it can be trusted: over all its runs.
+    pub report: Convergence,
+    /// Each of them, where there are several.
+    pub reports: Vec<Convergence>,
 }
 
-/// How far a reference that is there can be trusted: over all its runs, and each of them where there are several.
+/// What is known of a reference, if it is there.
 #[must_use]
-pub fn convergence(
-    results: &Path,
-    system: &SystemSpec,
-    spec: &ReferenceSpec,
-) -> Option<(Convergence, Vec<Convergence>)> {
-    match &spec.accepted {
-        Some(name) => accepted::card(results, name).ok().map(|(card, _)| (card.report, card.reports)),
-        None => {
-            let card = atomic::read_json::<Card>(&made_card(results, system, spec)).ok()?;
-            Some((card.report, Vec::new()))
-        }
+pub fn known(results: &Path, system: &SystemSpec, spec: &ReferenceSpec) -> Option<Known> {
+    if let Some(name) = &spec.accepted {
+        let (card, content) = accepted::card(results, name).ok()?;
+        return Some(Known { content, report: card.report, reports: card.reports });
     }
-}
-
-/// SHA-256 of a reference that is there.
-#[must_use]
-pub fn content(results: &Path, system: &SystemSpec, spec: &ReferenceSpec) -> Option<String> {
-    match &spec.accepted {
-        Some(name) => accepted::card(results, name).ok().map(|(_, digest)| digest),
-        None => atomic::read_json::<Card>(&made_card(results, system, spec)).ok().map(|card| card.npz_sha256),
-    }
+    let card: Card = atomic::read_json(&made_card(results, system, spec)).ok()?;
+    Some(Known { content: card.npz_sha256, report: card.report, reports: Vec::new() })
 }
 
 /// Where a reference that was made here says what it is.
@@ -203,13 +190,8 @@ fn load(dir: &Path, digest: String) -> Result<Reference> {
     let npz = dir.join("reference.npz");
     let found = atomic::sha256_file(&npz)?;
     if found != card.npz_sha256 {
-        return Err(Error::Digest {
-            path: npz,
-            message: format!(
-                "SHA-256 is {found}, recorded {}; delete the folder to make the reference again",
-                card.npz_sha256
-            ),
-        });
+        let (recorded, remedy) = (card.npz_sha256, "delete the folder to make the reference again");
+        return Err(Error::digest(npz, format!("SHA-256 is {found}, recorded {recorded}; {remedy}")));
     }
     Ok(Reference { digest, dir: dir.to_path_buf(), arrays: read_npz(&npz)?, runs: 1, report: card.report })
 }

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Cell;
+use crate::disk;
 use crate::error::{Error, Result};
 use crate::identity;
 use crate::plan::Flags;
 use crate::record::{Results, atomic};
 
 /// Version of the file.
-const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 1;
 
 /// What an entry makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -64,26 +65,6 @@ pub struct PlanFile {
 }
 
 impl PlanFile {
-    /// Freezes entries.
-    #[must_use]
-    pub fn freeze(
-        experiment: &str,
-        profile: Option<&str>,
-        checkpoint_every: u64,
-        flags: Flags,
-        entries: Vec<Entry>,
-    ) -> Self {
-        Self {
-            format: FORMAT,
-            experiment: experiment.to_owned(),
-            profile: profile.map(str::to_owned),
-            code_digest: identity::code().digest.clone(),
-            checkpoint_every,
-            rerun_stale: flags.rerun_stale,
-            entries,
-        }
-    }
-
     /// Eight digits that stand for the whole plan.
     #[must_use]
     pub fn digest8(&self) -> String {
@@ -133,13 +114,8 @@ impl PlanFile {
     /// [`Error::Io`]. Folders without a readable plan are left out.
     pub fn all_of(results: &Path, experiment: &str) -> Result<Vec<(PathBuf, Self)>> {
         let root = Results(results).plans();
-        let entries = match std::fs::read_dir(&root) {
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            entries => entries.map_err(Error::io(&root))?,
-        };
         let mut found = Vec::new();
-        for entry in entries {
-            let folder = entry.map_err(Error::io(&root))?.path();
+        for folder in disk::entries(&root).map_err(Error::io(&root))? {
             match Self::read(&folder.join("plan.json")) {
                 Ok(plan) if plan.experiment == experiment => found.push((folder, plan)),
                 _ => {}

@@ -62,10 +62,7 @@ fn answer(program: &str, arguments: &[String]) -> Result<String> {
 
 /// Submits a script with arguments; returns the job's id.
 pub(super) fn sbatch(options: &[String], script: &Path, arguments: &[String]) -> Result<u64> {
-    let mut all = vec![String::from("--parsable")];
-    all.extend(options.iter().cloned());
-    all.push(script.display().to_string());
-    all.extend(arguments.iter().cloned());
+    let all = [&[String::from("--parsable")][..], options, &[script.display().to_string()], arguments].concat();
     let out = answer("sbatch", &all)?;
     let id = out.trim().split(';').next().and_then(|id| id.parse().ok()); // `id;cluster` on some
     id.ok_or_else(|| Error::Command(format!("sbatch: expected the id of a job, found `{}`", out.trim())))

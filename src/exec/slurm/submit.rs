@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::plan_file::{Entry, Kind, PlanFile};
+use super::plan_file::{Entry, FORMAT, Kind, PlanFile};
 use super::queue;
 use crate::config::Experiment;
 use crate::error::{Error, Result};
 use crate::exec::science::Builtin;
 use crate::exec::sweep::{Options, check_clean, plan_all};
 use crate::exec::{forecast, references};
+use crate::identity;
 use crate::plan::Action;
 use crate::record::timestamp;
 
@@ -100,8 +101,15 @@ pub fn submit(experiment: &Experiment, results: &Path, options: &Options, slurm:
     }
     // References first: tasks start in this order, and runs need them only at their end.
     let entries = [needed, runs].concat();
-    let seconds = options.checkpoint_every.as_secs();
-    let plan = PlanFile::freeze(&experiment.name, experiment.profile.as_deref(), seconds, options.flags, entries);
+    let plan = PlanFile {
+        format: FORMAT,
+        experiment: experiment.name.clone(),
+        profile: experiment.profile.clone(),
+        code_digest: identity::code().digest.clone(),
+        checkpoint_every: options.checkpoint_every.as_secs(),
+        rerun_stale: options.flags.rerun_stale,
+        entries,
+    };
     let path = plan.write(&results)?;
     let folder = plan.folder(&results);
     let program = freeze_program(&folder)?;

@@ -12,6 +12,7 @@ use crate::exec::{forecast, planned, signals};
 use crate::identity;
 use crate::plan::Action;
 use crate::record::{Status, claim};
+use crate::stop;
 
 /// Time between two looks at a claim that somebody else holds.
 const LOOK: Duration = Duration::from_millis(500);
@@ -39,9 +40,9 @@ pub fn run_entry(path: &Path, index: usize, results: &Path, quiet: bool) -> Resu
     };
     let screen = Screen::new(quiet);
     let Entry { kind, cell } = entry;
-    let bar = screen.bar(&format!("{} {} seed {}", cell.system, cell.row(), cell.seed));
+    let bar = screen.begin(&format!("{} {} seed {}", cell.system, cell.row(), cell.seed), None);
     if *kind == Kind::Reference {
-        Builtin.reference(results, cell, &mut |p| bar.show(p), &signals::interrupted)?;
+        Builtin.reference(results, cell, &mut |p| bar.show(p), &stop::requested)?;
         return Ok("the reference is there");
     }
     let shop = Shop {
@@ -49,7 +50,7 @@ pub fn run_entry(path: &Path, index: usize, results: &Path, quiet: bool) -> Resu
         results,
         experiment: &plan.experiment,
         checkpoint_every: Duration::from_secs(plan.checkpoint_every),
-        stop: &signals::interrupted,
+        stop: &stop::requested,
         note: &|text| screen.note(text),
         begun: &|_| Ok(()), // tasks share no database
         late_reference: true,
@@ -78,7 +79,7 @@ pub fn run_entry(path: &Path, index: usize, results: &Path, quiet: bool) -> Resu
             Outcome::Interrupted => return Err(Error::Interrupted),
             Outcome::Failed { message } | Outcome::Broken { message } => return Err(Error::RunsFailed(message)),
             // The claim of a task that was killed on another node becomes stale; one that lives finishes the run.
-            Outcome::Skipped if signals::interrupted() => return Err(Error::Interrupted),
+            Outcome::Skipped if stop::requested() => return Err(Error::Interrupted),
             Outcome::Skipped if began.elapsed() > 2 * claim::STALE => {
                 return Err(Error::RunsFailed(format!("left alone: {}", planned.reason)));
             }
