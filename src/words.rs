@@ -3,14 +3,10 @@
 /// The known word that `word` was probably meant to be, if any is close (Jaro-Winkler similarity).
 #[must_use]
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let mut best: Option<(f64, &str)> = None;
-    for candidate in known {
-        let score = strsim::jaro_winkler(&word.to_lowercase(), candidate);
-        if score > best.map_or(0.65, |(s, _)| s) {
-            best = Some((score, candidate));
-        }
-    }
-    best.map(|(_, candidate)| candidate)
+    let word = word.to_lowercase();
+    let scored = known.into_iter().map(|known| (strsim::jaro_winkler(&word, known), known));
+    let close = scored.filter(|(score, _)| *score > 0.65);
+    close.reduce(|best, next| if next.0 > best.0 { next } else { best }).map(|(_, known)| known)
 }
 
 /// "unknown metric `x`; did you mean `y`? Known: ..."

@@ -71,17 +71,6 @@ impl Bundle {
         }
         Ok(Some(bundle))
     }
-
-    /// Copies the references that `experiment` asks for into a results folder, where they are not there yet.
-    ///
-    /// # Errors
-    /// [`Error::Io`].
-    pub fn seed(dir: &Path, experiment: &Experiment, results: &Path) -> Result<()> {
-        for digest in reference_digests(experiment) {
-            copy_reference(&Results(dir).reference(&digest), &Results(results).reference(&digest))?;
-        }
-        Ok(())
-    }
 }
 
 /// First 16 digits of the references of an experiment.
@@ -91,16 +80,20 @@ fn reference_digests(experiment: &Experiment) -> BTreeSet<String> {
     experiment.cells.iter().map(digest).collect()
 }
 
-/// Copies a reference that is there and not yet at its destination; the card last.
-fn copy_reference(from: &Path, to: &Path) -> Result<()> {
-    if !from.join("reference.json").exists() || to.join("reference.json").exists() {
-        return Ok(());
-    }
-    disk::create_folder(to).map_err(Error::io(to))?;
-    for name in ["reference.npz", "reference.json"] {
-        let source = from.join(name);
-        let bytes = std::fs::read(&source).map_err(Error::io(&source))?;
-        atomic::write_shared(&to.join(name), &bytes)?;
+/// Copies the references that `experiment` asks for from one folder to another, where they are there and not yet at their
+/// destination; the card last.
+pub(super) fn copy_references(experiment: &Experiment, from: &Path, to: &Path) -> Result<()> {
+    for digest in reference_digests(experiment) {
+        let (from, to) = (Results(from).reference(&digest), Results(to).reference(&digest));
+        if !from.join("reference.json").exists() || to.join("reference.json").exists() {
+            continue;
+        }
+        disk::create_folder(&to).map_err(Error::io(&to))?;
+        for name in ["reference.npz", "reference.json"] {
+            let source = from.join(name);
+            let bytes = std::fs::read(&source).map_err(Error::io(&source))?;
+            atomic::write_shared(&to.join(name), &bytes)?;
+        }
     }
     Ok(())
 }
@@ -127,9 +120,7 @@ pub fn accept(experiment: &Experiment, results: &Path, dir: &Path, reason: &str)
         )));
     }
     let before = Bundle::read(dir)?.map_or_else(Vec::new, |old| [old.before, vec![old.accepted]].concat());
-    for digest in reference_digests(experiment) {
-        copy_reference(&Results(results).reference(&digest), &Results(dir).reference(&digest))?;
-    }
+    copy_references(experiment, results, dir)?;
     let mut probes = BTreeMap::new();
     for cell in &experiment.cells {
         if probes.contains_key(&cell.system) {
@@ -139,10 +130,9 @@ pub fn accept(experiment: &Experiment, results: &Path, dir: &Path, reason: &str)
         let probe = probe::make(&cell.run.system, &reference.positions)?;
         let digest = identity::sha256_hex(array::encode_safetensors(&probe)?);
         let name = format!("probes/{}-{}.npz", cell.system, &digest[..16]);
-        let path: PathBuf = dir.join(&name);
         let folder = dir.join("probes");
         disk::create_folder(&folder).map_err(Error::io(&folder))?;
-        probe::write(&path, &probe)?;
+        array::write_npz(&dir.join(&name), &probe)?;
         probes.insert(cell.system.clone(), name);
     }
     let accepted = Acceptance {

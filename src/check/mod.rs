@@ -30,5 +30,5 @@ mod verdict;
 pub use bundle::{Acceptance, Bundle, accept};
 pub use cells::{CellRecord, Missing, Side, gather};
 pub use nightly::{Options, check};
-pub use session::{finished, folder, past};
+pub use session::{finished, past};
 pub use verdict::{Finding, Past, Report, Series, Spread, Tier, Verdict, judge};

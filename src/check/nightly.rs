@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::bundle::Bundle;
+use super::bundle::{Bundle, copy_references};
 use super::session;
 use super::verdict::Past;
 use super::{cells, probe, verdict};
 use crate::config::Experiment;
 use crate::error::{Error, Result};
 use crate::exec;
-use crate::record::atomic;
+use crate::record::{Results, atomic};
 
 /// How to check.
 pub struct Options {
@@ -29,10 +29,10 @@ pub struct Options {
 /// [`Error::Interrupted`]; a full disk and the like; a bundle that cannot be read. Failed cells are no errors: they are found.
 pub fn check(experiment: &Experiment, results: &Path, options: &Options) -> Result<(PathBuf, Past)> {
     let bundle = Bundle::read(&options.accepted)?;
-    let checks = session::folder(results, &experiment.name);
+    let checks = Results(results).checks(&experiment.name);
     let (past, damaged) = session::past(&checks)?;
     let night = session::open(&checks)?;
-    Bundle::seed(&options.accepted, experiment, &night)?;
+    copy_references(experiment, &options.accepted, &night)?;
     match exec::sweep(experiment, &night, &options.sweep)?.error {
         None | Some(Error::RunsFailed(_)) => {}
         Some(e) => return Err(e),

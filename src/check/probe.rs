@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::array::{Array, Arrays, get, read_npz, write_npz};
+use crate::array::{Array, Arrays, get, read_npz};
 use crate::error::{Error, Result};
 use crate::spec::SystemSpec;
 use crate::systems;
@@ -77,12 +77,10 @@ pub fn compare(key: &str, system: &SystemSpec, path: &Path) -> Result<Outcome> {
         let worst = was.iter().zip(&is).fold(0.0_f64, |m, (a, b)| m.max((a - b).abs()));
         // NaN and missing frames are as far as can be.
         let sound = was.len() == is.len() && is.iter().all(|x| x.is_finite());
-        Ok(if !sound {
-            f64::MAX
-        } else if worst == 0.0 {
-            0.0
-        } else {
-            worst / largest
+        Ok(match (sound, worst == 0.0) {
+            (false, _) => f64::MAX,
+            (true, true) => 0.0,
+            (true, false) => worst / largest,
         })
     };
     Ok(Outcome {
@@ -91,12 +89,4 @@ pub fn compare(key: &str, system: &SystemSpec, path: &Path) -> Result<Outcome> {
         energy: apart("energy")?,
         force: apart("forces")?,
     })
-}
-
-/// Writes a probe.
-///
-/// # Errors
-/// [`Error::Io`].
-pub fn write(path: &Path, probe: &Arrays) -> Result<()> {
-    write_npz(path, probe)
 }

@@ -14,19 +14,13 @@ use super::verdict::Past;
 use crate::disk;
 use crate::error::{Error, Result};
 use crate::identity;
-use crate::record::{Results, atomic, timestamp};
+use crate::record::{atomic, timestamp};
 
 /// `session.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Begun {
     time: String,
     code: String,
-}
-
-/// The folder of an experiment's checks.
-#[must_use]
-pub fn folder(results: &Path, name: &str) -> PathBuf {
-    Results(results).checks(name)
 }
 
 /// Goes on with a night that this code began and did not end, or begins one.
@@ -43,13 +37,8 @@ pub(super) fn open(checks: &Path) -> Result<PathBuf> {
     }
     let time = timestamp();
     let stem: String = time.chars().filter(|c| !"-:".contains(*c)).collect();
-    let mut dir = checks.join(&stem);
-    for again in 2.. {
-        if !dir.exists() {
-            break;
-        }
-        dir = checks.join(format!("{stem}-{again}"));
-    }
+    let named = |k: u32| checks.join(if k == 1 { stem.clone() } else { format!("{stem}-{k}") });
+    let dir = (1..).map(named).find(|dir| !dir.exists()).unwrap_or_else(|| named(1));
     disk::create_folder(&dir).map_err(Error::io(&dir))?;
     atomic::write_json(&dir.join("session.json"), &Begun { time, code: code.clone() })?;
     Ok(dir)

@@ -35,26 +35,25 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    fn said(self) -> (ExitCode, &'static str) {
+        match self {
+            Self::Pass => (ExitCode::Ok, "pass"),
+            Self::NotComparable => (ExitCode::NotComparable, "not comparable"),
+            Self::Incomplete => (ExitCode::Incomplete, "incomplete"),
+            Self::Drift => (ExitCode::Drift, "drift"),
+        }
+    }
+
     /// The process ends with this code.
     #[must_use]
     pub fn exit_code(self) -> ExitCode {
-        match self {
-            Self::Pass => ExitCode::Ok,
-            Self::NotComparable => ExitCode::NotComparable,
-            Self::Incomplete => ExitCode::Incomplete,
-            Self::Drift => ExitCode::Drift,
-        }
+        self.said().0
     }
 
     /// The word used in text.
     #[must_use]
     pub fn word(self) -> &'static str {
-        match self {
-            Self::Pass => "pass",
-            Self::NotComparable => "not comparable",
-            Self::Incomplete => "incomplete",
-            Self::Drift => "drift",
-        }
+        self.said().1
     }
 }
 
@@ -188,12 +187,11 @@ impl Past {
 pub fn judge(bundle: Option<&Bundle>, tonight: &Side, probes: Vec<probe::Outcome>, past: &[Past]) -> Report {
     let mut judging = Judging { findings: Vec::new(), past };
     for m in &tonight.missing {
-        let key = format!("{} | {} | seed {}", m.system, m.row, m.seed);
-        judging.find(Verdict::Incomplete, None, key, m.why.clone());
+        judging.find(Verdict::Incomplete, None, &format!("{} | {} | seed {}", m.system, m.row, m.seed), &m.why);
     }
     let Some(bundle) = bundle else {
-        let message = "nothing was accepted yet; `pita-bench accept` makes this the accepted bundle".to_owned();
-        judging.find(Verdict::NotComparable, None, "bundle".into(), message);
+        let message = "nothing was accepted yet; `pita-bench accept` makes this the accepted bundle";
+        judging.find(Verdict::NotComparable, None, "bundle", message);
         let series = rows(&tonight.cells).into_iter().flat_map(|(key, cells)| alone(&key, &cells)).collect();
         return judging.report(Vec::new(), "nothing to compare with".into(), series, (0, tonight.cells.len()), probes);
     };
@@ -205,17 +203,12 @@ pub fn judge(bundle: Option<&Bundle>, tonight: &Side, probes: Vec<probe::Outcome
         let Some(is) = here.get(key) else {
             // A row without a single complete cell is incomplete, which has been said; else it was taken out.
             if !tonight.missing.iter().any(|m| format!("{} | {}", m.system, m.row) == *key) {
-                judging.find(
-                    Verdict::NotComparable,
-                    None,
-                    key.clone(),
-                    "accepted, but no longer in the experiment".into(),
-                );
+                judging.find(Verdict::NotComparable, None, key, "accepted, but no longer in the experiment");
             }
             continue;
         };
         if let Some(why) = other_question(was, is, &bundle.side, tonight) {
-            judging.find(Verdict::NotComparable, None, key.clone(), why);
+            judging.find(Verdict::NotComparable, None, key, why);
             continue;
         }
         for cell in is {
@@ -224,29 +217,24 @@ pub fn judge(bundle: Option<&Bundle>, tonight: &Side, probes: Vec<probe::Outcome
             if twin.files == cell.files {
                 same_bits += 1;
             } else if demanded {
-                let changed: Vec<&str> = cell
-                    .files
-                    .iter()
-                    .filter(|(name, d)| twin.files.get(*name) != Some(d))
-                    .map(|(n, _)| n.as_str())
-                    .collect();
+                let changed = cell.files.iter().filter(|(name, digest)| twin.files.get(*name) != Some(digest));
+                let changed: Vec<&str> = changed.map(|(name, _)| name.as_str()).collect();
                 let message =
                     format!("the same code on the same kind of machine made other bytes: {}", changed.join(", "));
-                let key = format!("{key} | seed {}", cell.seed);
-                judging.find(Verdict::Drift, Some(Tier::R1), key, message);
+                judging.find(Verdict::Drift, Some(Tier::R1), &format!("{key} | seed {}", cell.seed), message);
             }
         }
         comparable.push(Row { key, was, is });
     }
     for key in here.keys().filter(|key| !accepted.contains_key(*key)) {
-        judging.find(Verdict::NotComparable, None, key.clone(), "not in the accepted bundle".into());
+        judging.find(Verdict::NotComparable, None, key, "not in the accepted bundle");
     }
     for p in probes.iter().filter(|p| !p.agrees()) {
         let message = format!(
             "energies of {} fixed frames differ by {:.1e} of the largest, forces by {:.1e}; {TOLERANCE:.0e} is allowed",
             p.frames, p.energy, p.force
         );
-        judging.find(Verdict::Drift, Some(Tier::R2), format!("{} | energies", p.system), message);
+        judging.find(Verdict::Drift, Some(Tier::R2), &format!("{} | energies", p.system), message);
     }
     let bitwise = same_bits == tonight.cells.len() && same_bits > 0;
     let series = statistics(&comparable, &mut judging);
@@ -294,14 +282,10 @@ fn rows(cells: &[CellRecord]) -> BTreeMap<String, Vec<&CellRecord>> {
 fn other_question(was: &[&CellRecord], is: &[&CellRecord], accepted: &Side, tonight: &Side) -> Option<String> {
     let (a, b) = (was.first()?, is.first()?);
     if a.spec != b.spec {
-        let fields = match (accepted.specs.get(&a.spec), tonight.specs.get(&b.spec)) {
-            (Some(x), Some(y)) => {
-                let all = identity::explain(x, y);
-                all.iter().take(5).map(|d| d.path.clone()).collect::<Vec<_>>().join(", ")
-            }
-            _ => String::new(),
-        };
-        return Some(format!("the settings changed since it was accepted: {fields}"));
+        let both = accepted.specs.get(&a.spec).zip(tonight.specs.get(&b.spec));
+        let all = both.map_or_else(Vec::new, |(x, y)| identity::explain(x, y));
+        let fields: Vec<&str> = all.iter().take(5).map(|d| d.path.as_str()).collect();
+        return Some(format!("the settings changed since it was accepted: {}", fields.join(", ")));
     }
     if a.eval != b.eval {
         return Some("the evaluation settings changed since it was accepted".into());
@@ -320,7 +304,7 @@ fn statistics(rows: &[Row<'_>], judging: &mut Judging<'_>) -> Vec<Series> {
             let key = format!("{} | {}", row.key, metric.id);
             let (was, is) = (Values::of(row.was, &metric.id), Values::of(row.is, &metric.id));
             if was.versions.iter().chain(&is.versions).any(|v| *v != metric.version) {
-                judging.find(Verdict::NotComparable, None, key, "the metric has another version now".into());
+                judging.find(Verdict::NotComparable, None, &key, "the metric has another version now");
                 continue;
             }
             pairs.push((key, metric.unit.clone(), was, is));
@@ -334,10 +318,7 @@ fn statistics(rows: &[Row<'_>], judging: &mut Judging<'_>) -> Vec<Series> {
         }
         if was.values.is_empty() != is.values.is_empty() || is.undefined != was.undefined {
             let message = format!("defined for {} seeds, was for {}", is.values.len(), was.values.len());
-            judging.find(Verdict::Drift, Some(Tier::R0), key.clone(), message);
-            if is.values.is_empty() || was.values.is_empty() {
-                continue;
-            }
+            judging.find(Verdict::Drift, Some(Tier::R0), &key, message);
         }
         let (Some(a), Some(b)) = (Estimate::of(&was.values), Estimate::of(&is.values)) else { continue };
         let difference = a.to(&b);
@@ -347,7 +328,7 @@ fn statistics(rows: &[Row<'_>], judging: &mut Judging<'_>) -> Vec<Series> {
         match difference.differs(alpha) {
             None => {
                 let message = format!("{} became {}, and neither has a spread to compare that with", a.value, b.value);
-                judging.find(Verdict::NotComparable, Some(Tier::R0), key.clone(), message);
+                judging.find(Verdict::NotComparable, Some(Tier::R0), &key, message);
             }
             Some(true) => {
                 let message = format!(
@@ -357,7 +338,7 @@ fn statistics(rows: &[Row<'_>], judging: &mut Judging<'_>) -> Vec<Series> {
                     difference.value,
                     errors.unwrap_or_default().abs()
                 );
-                judging.find(Verdict::Drift, Some(Tier::R0), key.clone(), message);
+                judging.find(Verdict::Drift, Some(Tier::R0), &key, message);
             }
             Some(false) => {}
         }
@@ -409,9 +390,9 @@ struct Judging<'a> {
 }
 
 impl Judging<'_> {
-    fn find(&mut self, verdict: Verdict, tier: Option<Tier>, key: String, message: String) {
-        let since = (verdict == Verdict::Drift).then(|| since(&key, self.past));
-        self.findings.push(Finding { verdict, tier, key, message, since });
+    fn find(&mut self, verdict: Verdict, tier: Option<Tier>, key: &str, message: impl Into<String>) {
+        let since = (verdict == Verdict::Drift).then(|| since(key, self.past));
+        self.findings.push(Finding { verdict, tier, key: key.to_owned(), message: message.into(), since });
     }
 
     fn report(

@@ -42,10 +42,6 @@ impl Asked {
         select(&mut experiment, "system", self.systems.as_deref(), |cell| vec![cell.system.clone()])?;
         let names = |cell: &Cell| vec![cell.sampler.clone(), cell.label.clone(), cell.row()];
         select(&mut experiment, "sampler", self.samplers.as_deref(), names)?;
-        for (option, chosen) in [("systems", &self.systems), ("samplers", &self.samplers)] {
-            let chosen = chosen.iter().map(|names| format!("--{option}={}", names.join(",")));
-            experiment.set_apart(&chosen.collect::<Vec<_>>());
-        }
         Ok(experiment)
     }
 
@@ -81,5 +77,6 @@ fn select(
         return Err(Error::Usage(words::unknown(what, unknown, &known)));
     }
     experiment.cells.retain(|cell| names(cell).iter().any(|name| wanted.contains(name)));
+    experiment.set_apart(&[format!("--{what}s={}", wanted.join(","))]);
     Ok(())
 }

@@ -1,7 +1,9 @@
 //! What there is, as JSON: systems, kinds of samplers, metrics, profiles, baselines. From what the program itself uses.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
+use clap::ValueEnum;
 use serde_json::{Value, json};
 
 use super::experiments;
@@ -9,7 +11,6 @@ use crate::config::{self, ReferenceProfile};
 use crate::error::{Error, Result};
 use crate::exec::forecast;
 use crate::exec::references::accepted;
-use crate::metrics::Metric;
 use crate::plan::cost;
 use crate::report::baselines::{self, Baseline, Kind};
 use crate::report::table::number;
@@ -21,14 +22,6 @@ use crate::words;
 #[must_use]
 pub fn samplers() -> Vec<Value> {
     KINDS.iter().map(|kind| json!({ "kind": kind.name, "description": kind.doc })).collect()
-}
-
-/// A metric.
-///
-/// # Errors
-/// None that can be met.
-pub fn metric(metric: &Metric) -> Result<Value> {
-    serde_json::to_value(metric).map_err(|e| Error::Internal(format!("metrics as JSON: {e}")))
 }
 
 /// A built-in system.
@@ -67,17 +60,11 @@ pub fn system(name: &str) -> Result<Value> {
 pub fn references(results: &Path) -> Result<Vec<Value>> {
     let one = |name: &String| {
         let (card, digest) = accepted::card(results, name)?;
-        let r = &card.report;
-        let floor = r.split_energy_w1;
-        let is = format!(
-            "{} runs, {} energy evaluations; Energy-W1 {} between them",
-            card.runs.len(),
-            r.counts.charged(),
-            number(floor)
-        );
+        let runs = card.runs.len();
+        let (evaluations, floor) = (card.report.counts.charged(), number(card.report.split_energy_w1));
         Ok(json!({
-            "name": name, "system": card.system.name, "temperature": card.system.temperature, "runs": card.runs.len(),
-            "digest": digest, "description": is,
+            "name": name, "system": card.system.name, "temperature": card.system.temperature, "runs": runs, "digest": digest,
+            "description": format!("{runs} runs, {evaluations} energy evaluations; Energy-W1 {floor} between them"),
         }))
     };
     accepted::names(results).iter().map(one).collect()
@@ -92,32 +79,23 @@ pub fn profiles() -> Result<Vec<Value>> {
     let mut found = Vec::new();
     for file in experiments::files() {
         let of = file.display().to_string();
-        match config::load(&file, None, &[]) {
-            Err(_) => found.push(
-                json!({"name": null, "of": of, "default": false, "description": "cannot be read: `sweep` says why"}),
-            ),
-            Ok(experiment) => {
-                for name in &experiment.profiles {
-                    let loaded = config::load(&file, Some(name), &[])?;
-                    let mut seeds: Vec<u64> = loaded.cells.iter().map(|cell| cell.seed).collect();
-                    seeds.sort_unstable();
-                    seeds.dedup();
-                    let cells = loaded.cells.len();
-                    found.push(json!({
-                        "name": name, "of": of, "default": experiment.profile.as_ref() == Some(name),
-                        "description": format!("{cells} cells, {} seeds", seeds.len()),
-                        "cells": cells, "seeds": seeds,
-                    }));
-                }
-            }
+        let Ok(experiment) = config::load(&file, None, &[]) else {
+            let why = "cannot be read: `sweep` says why";
+            found.push(json!({"name": null, "of": of, "default": false, "description": why}));
+            continue;
+        };
+        for name in &experiment.profiles {
+            let loaded = config::load(&file, Some(name), &[])?;
+            let seeds: BTreeSet<u64> = loaded.cells.iter().map(|cell| cell.seed).collect();
+            let cells = loaded.cells.len();
+            found.push(json!({
+                "name": name, "of": of, "default": experiment.profile.as_ref() == Some(name),
+                "description": format!("{cells} cells, {} seeds", seeds.len()), "cells": cells, "seeds": seeds,
+            }));
         }
     }
-    for (name, profile) in [
-        ("quick", ReferenceProfile::Quick),
-        ("standard", ReferenceProfile::Standard),
-        ("paper", ReferenceProfile::Paper),
-    ] {
-        found.push(reference(name, profile)?);
+    for (word, profile) in ReferenceProfile::WORDS.iter().zip(ReferenceProfile::value_variants()) {
+        found.push(reference(word.name, *profile)?);
     }
     Ok(found)
 }
@@ -148,10 +126,8 @@ pub fn profile(name: &str) -> Result<Vec<Value>> {
     let all = profiles()?;
     let found: Vec<Value> = all.iter().filter(|p| p["name"] == name).cloned().collect();
     if found.is_empty() {
-        let mut known: Vec<&str> = all.iter().filter_map(|p| p["name"].as_str()).collect();
-        known.sort_unstable();
-        known.dedup();
-        return Err(Error::Usage(words::unknown("profile", name, &known)));
+        let known: BTreeSet<&str> = all.iter().filter_map(|p| p["name"].as_str()).collect();
+        return Err(Error::Usage(words::unknown("profile", name, &Vec::from_iter(known))));
     }
     Ok(found)
 }
@@ -200,7 +176,7 @@ mod tests {
     #[test]
     fn everything_can_be_described() {
         for m in METRICS {
-            let value = metric(m).unwrap();
+            let value = json!(m);
             let words = ["id", "title", "unit", "direction", "scope", "description", "source"];
             assert!(words.iter().all(|k| value[*k].is_string()));
             assert_eq!(value["version"], m.version);

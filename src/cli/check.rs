@@ -12,7 +12,6 @@ use crate::error::{Error, Result};
 use crate::exec;
 use crate::exit::ExitCode;
 use crate::identity;
-use crate::plan::Flags;
 use crate::record::{Results, atomic};
 use crate::report::{load, page::history};
 
@@ -97,10 +96,9 @@ impl What {
 /// Bad experiment files, interruptions, full disks. What was found is in the exit code.
 pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
     let experiment = args.what.experiment()?;
-    args.device.select(globals.quiet)?;
+    args.device.select(globals)?;
     let sweep = exec::Options {
         jobs: args.jobs.map(usize::from),
-        flags: Flags::default(),
         checkpoint_every: Duration::from_secs(args.checkpoint_every),
         quiet: globals.quiet,
         ..exec::Options::default()
@@ -109,14 +107,12 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
     let (night, found) = check::check(&experiment, &globals.results, &options)?;
     let page = pages(&experiment, &night, globals)?;
     let verdict = found.report.verdict;
-    if globals.json {
+    let value = || {
         let mut value = json!(found);
-        value["exit_code"] = json!(verdict.exit_code().code());
-        value["folder"] = json!(night);
-        output::json(&value)?;
-    } else {
-        output::line(text(&experiment, &found, &night, &page))?;
-    }
+        (value["exit_code"], value["folder"]) = (json!(verdict.exit_code().code()), json!(night));
+        value
+    };
+    globals.print(value, || text(&experiment, &found, &night, &page))?;
     Ok(verdict.exit_code())
 }
 
@@ -127,7 +123,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
 /// machine; files that cannot be written.
 pub fn accept(args: &AcceptArgs, globals: &Globals) -> Result<()> {
     let experiment = args.what.experiment()?;
-    let checks = check::folder(&globals.results, &experiment.name);
+    let checks = Results(&globals.results).checks(&experiment.name);
     let night = check::finished(&checks)?.ok_or_else(|| {
         let file = args.what.file.display();
         Error::NothingSelected(format!("nothing to accept: run `pita-bench check {file}` first"))
@@ -144,23 +140,23 @@ pub fn accept(args: &AcceptArgs, globals: &Globals) -> Result<()> {
     }
     let dir = args.what.bundle(&experiment, globals);
     let bundle = check::accept(&experiment, &night, &dir, &args.reason)?;
-    if globals.json {
-        return output::json(&json!({"accepted": bundle.accepted, "before": bundle.before, "folder": dir}));
-    }
     let cells = output::counted(bundle.side.cells.len(), "cell");
-    output::line(format!("accepted {cells} of {} in {}", experiment.name, dir.display()))
+    let value = || json!({"accepted": bundle.accepted, "before": bundle.before, "folder": dir});
+    globals.print(value, || format!("accepted {cells} of {} in {}", experiment.name, dir.display()))
 }
 
 /// Writes the history page, and the ordinary report of tonight's runs; returns the page's path.
 fn pages(experiment: &Experiment, night: &Path, globals: &Globals) -> Result<PathBuf> {
-    let (past, _) = check::past(&check::folder(&globals.results, &experiment.name))?;
-    let folder = Results(&globals.results).report(&experiment.name);
+    let results = Results(&globals.results);
+    let (past, _) = check::past(&results.checks(&experiment.name))?;
+    let folder = results.report(&experiment.name);
     std::fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
-    let shown = load::runs(experiment, night).and_then(|loaded| report::files(experiment, &folder, night, &loaded));
-    if let Err(e) = shown
-        && !globals.quiet
-    {
-        output::note(format!("note: no tables and figures: {e}"));
+    let shown = load::runs(experiment, night).and_then(|loaded| {
+        let tables = report::tables(experiment, night, &loaded)?;
+        report::save(experiment, &folder, night, &loaded, &tables)
+    });
+    if let Err(e) = shown {
+        globals.note(format!("no tables and figures: {e}"));
     }
     let page = folder.join("history.html");
     let title = format!("{}: nightly checks", experiment.title);
@@ -181,18 +177,16 @@ fn text(experiment: &Experiment, found: &Past, night: &Path, page: &Path) -> Str
         }
     }
     lines.extend(report.warnings.iter().map(|w| format!("warning  {w}")));
-    let mut rows = vec![["METRIC", "ACCEPTED", "TONIGHT", "ERRORS", "LIMIT", "SEEN FROM"].map(String::from).to_vec()];
-    for s in &report.series {
-        let spread =
-            |s: &check::Spread| format!("{} ± {}", output::number(Some(s.mean)), output::number(Some(s.error)));
-        let errors = |x: Option<f64>| x.map_or_else(|| "-".into(), |x| format!("{x:.1}"));
+    let spread = |s: &check::Spread| format!("{} ± {}", output::number(Some(s.mean)), output::number(Some(s.error)));
+    let errors = |x: Option<f64>| x.map_or_else(|| "-".into(), |x| format!("{x:.1}"));
+    let row = |s: &check::Series| {
         let accepted = s.accepted.as_ref().map_or_else(|| "-".into(), spread);
         let seen = output::number(s.detectable);
-        rows.push(vec![s.key.clone(), accepted, spread(&s.tonight), errors(s.errors), errors(s.limit), seen]);
-    }
-    if rows.len() > 1 {
-        lines.push(String::new());
-        lines.push(output::columns(&rows));
+        vec![s.key.clone(), accepted, spread(&s.tonight), errors(s.errors), errors(s.limit), seen]
+    };
+    if !report.series.is_empty() {
+        let header = ["METRIC", "ACCEPTED", "TONIGHT", "ERRORS", "LIMIT", "SEEN FROM"];
+        lines.push(format!("\n{}", output::columns(&output::titled(header, report.series.iter().map(row)))));
     }
     lines.push(format!("\n{}\n{}", night.display(), page.display()));
     lines.join("\n")

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 
 use super::experiments;
-use crate::config::{self, Cell};
+use crate::config::{self, Cell, Experiment};
 use crate::metrics::METRICS;
 use crate::store::{self, Filter, RunRow};
 use crate::systems;
@@ -32,19 +32,19 @@ pub fn runs() -> ArgValueCompleter {
 /// Systems that are built in.
 #[must_use]
 pub fn systems() -> ArgValueCompleter {
-    ArgValueCompleter::new(|current: &OsStr| words(current, systems::NAMES.iter().map(|s| (*s).to_owned())))
+    words(|| systems::NAMES.iter().map(|s| (*s).to_owned()).collect())
 }
 
 /// Keys of systems in the experiment file of the command line, or in the recorded runs.
 #[must_use]
 pub fn keys_of_systems() -> ArgValueCompleter {
-    ArgValueCompleter::new(|current: &OsStr| words(current, keys(|cell| &cell.system, |row| &row.system)))
+    words(|| keys(|cell| &cell.system, |row| &row.system))
 }
 
 /// The same of samplers.
 #[must_use]
 pub fn keys_of_samplers() -> ArgValueCompleter {
-    ArgValueCompleter::new(|current: &OsStr| words(current, keys(|cell| &cell.sampler, |row| &row.sampler)))
+    words(|| keys(|cell| &cell.sampler, |row| &row.sampler))
 }
 
 /// Metric ids, with their titles.
@@ -60,42 +60,38 @@ pub fn metrics() -> ArgValueCompleter {
 /// Tags of recorded runs.
 #[must_use]
 pub fn tags() -> ArgValueCompleter {
-    ArgValueCompleter::new(|current: &OsStr| {
-        words(current, recorded(&Filter::default()).into_iter().flat_map(|row| row.tags))
-    })
+    words(|| recorded(&Filter::default()).into_iter().flat_map(|row| row.tags).collect())
 }
 
 /// Experiments that asked for recorded runs.
 #[must_use]
 pub fn experiment_names() -> ArgValueCompleter {
-    ArgValueCompleter::new(|current: &OsStr| {
-        words(current, recorded(&Filter::default()).into_iter().flat_map(|row| row.experiments))
-    })
+    words(|| recorded(&Filter::default()).into_iter().flat_map(|row| row.experiments).collect())
 }
 
 /// Profiles of the experiment file of the command line.
 #[must_use]
 pub fn profiles() -> ArgValueCompleter {
-    ArgValueCompleter::new(|current: &OsStr| {
-        let loaded = typed_file().and_then(|file| config::load(&file, None, &[]).ok());
-        words(current, loaded.into_iter().flat_map(|e| e.profiles))
-    })
+    words(|| typed_experiment().map_or_else(Vec::new, |experiment| experiment.profiles))
 }
 
-fn words(current: &OsStr, known: impl Iterator<Item = String>) -> Candidates {
+/// Those of the known words that begin as what is typed.
+fn words(known: fn() -> Vec<String>) -> ArgValueCompleter {
+    ArgValueCompleter::new(move |current: &OsStr| beginning(current, known()))
+}
+
+fn beginning(current: &OsStr, known: impl IntoIterator<Item = String>) -> Candidates {
     let current = current.to_string_lossy();
-    let known: BTreeSet<String> = known.filter(|word| word.starts_with(&*current)).collect();
+    let known: BTreeSet<String> = known.into_iter().filter(|word| word.starts_with(&*current)).collect();
     known.into_iter().map(CompletionCandidate::new).collect()
 }
 
 /// Keys of the cells of the typed experiment; where none was typed, those of recorded runs.
-fn keys(of_cell: impl Fn(&Cell) -> &String, of_row: impl Fn(&RunRow) -> &String) -> impl Iterator<Item = String> {
-    let loaded = typed_file().and_then(|file| config::load(&file, None, &[]).ok());
-    let keys: Vec<String> = match loaded {
+fn keys(of_cell: fn(&Cell) -> &String, of_row: fn(&RunRow) -> &String) -> Vec<String> {
+    match typed_experiment() {
         Some(experiment) => experiment.cells.iter().map(|cell| of_cell(cell).clone()).collect(),
         None => recorded(&Filter::default()).iter().map(|row| of_row(row).clone()).collect(),
-    };
-    keys.into_iter()
+    }
 }
 
 /// What was typed so far: the shell hands it over after `--`.
@@ -103,9 +99,10 @@ fn typed() -> Vec<String> {
     std::env::args().skip_while(|word| word != "--").skip(1).collect()
 }
 
-/// The experiment file among what was typed.
-fn typed_file() -> Option<PathBuf> {
-    typed().into_iter().find(|word| word.ends_with(".toml")).map(PathBuf::from)
+/// The experiment whose file is among what was typed.
+fn typed_experiment() -> Option<Experiment> {
+    let file = typed().into_iter().find(|word| word.ends_with(".toml"))?;
+    config::load(file.as_ref(), None, &[]).ok()
 }
 
 /// Recorded runs in the results folder that was typed, else in the usual one.
@@ -134,6 +131,6 @@ pub fn experiment_files() -> ArgValueCompleter {
             if path.is_dir() { Some(text + "/") } else { text.ends_with(".toml").then_some(text) }
         };
         let offered = experiments::files().into_iter().filter_map(|path| path.to_str().map(str::to_owned));
-        words(current, offered.chain(here.filter_map(name)))
+        beginning(current, offered.chain(here.filter_map(name)))
     })
 }

@@ -41,13 +41,13 @@ pub struct Args {
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     output::file(&args.output, "--out")?;
     args.out_pdb.as_ref().map_or(Ok(()), |path| output::file(path, "--out-pdb"))?;
-    let system = SystemArgs::build(&args.system.spec(1.0)?, globals.quiet)?;
+    let system = SystemArgs::build(&args.system.spec(1.0)?, globals)?;
     output::not_the_input(&args.input, &args.output, "--out")?;
     let format = frames_format(&args.output)?;
     let input = Input::open(&args.input, "positions")?;
     let mut x = input.positions(system.atoms)?;
     let n = x.len() / (3 * system.atoms);
-    mend(&system, &input, &mut x, globals.quiet);
+    mend(&system, &input, &mut x, globals);
     if let Some(path) = &args.out_pdb {
         output::not_the_input(&args.input, path, "--out-pdb")?;
         let Some(topology) = &system.topology else {
@@ -58,8 +58,8 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         atomic::write(path, pdb::write(path, topology, frame)?.as_bytes())?;
     }
     let others: Vec<&str> = input.names().filter(|name| *name != "positions").collect();
-    if !globals.quiet && !others.is_empty() {
-        output::note(format!("note: only positions are converted: {} left out", others.join(", ")));
+    if !others.is_empty() {
+        globals.note(format!("only positions are converted: {} left out", others.join(", ")));
     }
     // Written beside its place and renamed: a full disk leaves no half file.
     let draft = args.output.with_extension(format!("tmp.{format}"));
@@ -69,8 +69,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         return output::json(&serde_json::json!({ "frames": n, "out": args.output, "out_pdb": args.out_pdb }));
     }
     if globals.quiet {
-        Ok(())
-    } else {
-        output::line(format!("{} -> {}", output::counted(n, "frame"), args.output.display()))
+        return Ok(());
     }
+    output::line(format!("{} -> {}", output::counted(n, "frame"), args.output.display()))
 }

@@ -76,12 +76,7 @@ fn rebuild(globals: &Globals) -> Result<ExitCode> {
         other => other?,
     };
     let runs = store::rebuild(&connection, &globals.results)?;
-    if globals.json {
-        output::json(&serde_json::json!({"runs": runs}))?;
-    } else {
-        output::line(format!("{}: {}", path.display(), output::counted(runs, "run")))?;
-    }
-    Ok(output::damaged(&store::list(&connection, &damaged())?))
+    taken(runs, &format!("{}: ", path.display()), &connection, globals)
 }
 
 /// Moves what cannot be the database aside, under a name that is free, and begins a new one.
@@ -89,9 +84,7 @@ fn move_aside(path: &Path, globals: &Globals) -> Result<Connection> {
     let broken = |k: u32| path.with_added_extension(if k == 1 { "broken".into() } else { format!("broken-{k}") });
     let aside = (1..).map(broken).find(|aside| !aside.exists()).unwrap_or_else(|| broken(1));
     std::fs::rename(path, &aside).map_err(Error::io(path))?;
-    if !globals.quiet {
-        output::note(format!("note: {} was no database: it is {} now", path.display(), aside.display()));
-    }
+    globals.note(format!("{} was no database: it is {} now", path.display(), aside.display()));
     store::open(&globals.results)
 }
 
@@ -103,16 +96,14 @@ fn ingest(folders: &[PathBuf], globals: &Globals) -> Result<ExitCode> {
     };
     let connection = store::open(&globals.results)?;
     store::ingest_all(&connection, &runs)?;
-    if globals.json {
-        output::json(&serde_json::json!({"runs": runs.len()}))?;
-    } else {
-        output::line(output::counted(runs.len(), "run"))?;
-    }
-    Ok(output::damaged(&store::list(&connection, &damaged())?))
+    taken(runs.len(), "", &connection, globals)
 }
 
-fn damaged() -> store::Filter {
-    store::Filter { status: Some(Status::Damaged.word().to_owned()), ..store::Filter::default() }
+/// Says how many runs the database took, and which of its runs are damaged.
+fn taken(runs: usize, head: &str, connection: &Connection, globals: &Globals) -> Result<ExitCode> {
+    globals.print(|| serde_json::json!({"runs": runs}), || format!("{head}{}", output::counted(runs, "run")))?;
+    let damaged = store::Filter { status: Some(Status::Damaged.word().to_owned()), ..store::Filter::default() };
+    Ok(output::damaged(&store::list(connection, &damaged)?))
 }
 
 fn verify(recompute: Option<&str>, globals: &Globals) -> Result<ExitCode> {
@@ -162,14 +153,13 @@ fn verify(recompute: Option<&str>, globals: &Globals) -> Result<ExitCode> {
 }
 
 /// Computes what a selection asks for again.
-fn again(selection: &str, connection: &rusqlite::Connection, globals: &Globals) -> Result<Recomputed> {
+fn again(selection: &str, connection: &Connection, globals: &Globals) -> Result<Recomputed> {
     let rows = if selection.is_empty() {
         store::list(connection, &store::Filter::default())?
     } else {
         store::select(connection, selection)?
     };
-    let runs: Vec<RunDir> =
-        rows.iter().map(|row| RunDir::open(&globals.results.join(&row.folder))).collect::<Result<_>>()?;
+    let runs: Vec<RunDir> = rows.iter().map(|row| globals.run(row)).collect::<Result<_>>()?;
     exec::listen();
     exec::with_bar("verify", globals.quiet, |show| {
         let (mut done, total) = (0, runs.len() as u64);

@@ -7,7 +7,7 @@ use super::{Globals, catalogue, output, schemas};
 use crate::error::{Error, Result};
 use crate::metrics::{METRICS, by_id};
 use crate::spec::settings::{Group, Settings, fields, shown};
-use crate::spec::{self, Entry, EvalSpec, KINDS, ReferenceSpec};
+use crate::spec::{self, Entry, EvalSpec, KINDS, ReferenceSpec, SamplerKind};
 use crate::systems::NAMES;
 use crate::words::unknown;
 
@@ -106,7 +106,7 @@ pub fn list(args: &ListArgs, globals: &Globals) -> Result<()> {
     let (columns, entries): (&[(&str, &str)], Vec<Value>) = match args.kind {
         Listed::Metrics => (
             &[("METRIC", "id"), ("UNIT", "unit"), ("BETTER", "direction"), ("MEASURES", "description")],
-            METRICS.iter().map(catalogue::metric).collect::<Result<_>>()?,
+            METRICS.iter().map(|metric| json!(metric)).collect(),
         ),
         Listed::Systems => (
             &[("SYSTEM", "name"), ("ATOMS", "atoms"), ("LENGTH", "length_unit"), ("IS", "description")],
@@ -139,13 +139,9 @@ pub fn list(args: &ListArgs, globals: &Globals) -> Result<()> {
         ),
         Listed::Schemas => (&[("VERB", "verb"), ("VALUE", "shape"), ("KEYS", "keys")], schemas::all()),
     };
-    if globals.json {
-        return output::json(&entries);
-    }
-    let header = columns.iter().map(|(title, _)| (*title).to_owned()).collect();
     let row = |entry: &Value| columns.iter().map(|(_, key)| word(&entry[*key])).collect();
-    let rows: Vec<Vec<String>> = std::iter::once(header).chain(entries.iter().map(row)).collect();
-    output::line(output::columns(&rows))
+    let rows = output::titled(columns.iter().map(|(title, _)| *title), entries.iter().map(row));
+    globals.print(|| &entries, || output::columns(&rows))
 }
 
 /// Runs `describe`.
@@ -154,25 +150,21 @@ pub fn list(args: &ListArgs, globals: &Globals) -> Result<()> {
 /// [`Error::Usage`] for an unknown name.
 pub fn describe(args: &DescribeArgs, globals: &Globals) -> Result<()> {
     let entry = match args.kind {
-        Kind::Metric => catalogue::metric(by_id(&args.name)?)?,
+        Kind::Metric => json!(by_id(&args.name)?),
         Kind::System => catalogue::system(&args.name)?,
         Kind::Sampler | Kind::Section => return settings(args, globals),
         Kind::Profile => Value::Array(catalogue::profile(&args.name)?),
         Kind::Baseline => catalogue::baseline(&args.name)?,
     };
-    if globals.json {
-        return output::json(&entry);
-    }
     let entries = entry.as_array().map_or_else(|| vec![&entry], |all| all.iter().collect());
-    let texts: Vec<String> = entries.into_iter().map(text).collect();
-    output::line(texts.join("\n\n"))
+    globals.print(|| &entry, || entries.into_iter().map(text).collect::<Vec<_>>().join("\n\n"))
 }
 
 /// The settings of a sampler or a section.
 fn settings(args: &DescribeArgs, globals: &Globals) -> Result<()> {
     let name = args.name.as_str();
     let (what, is, entries) = if matches!(args.kind, Kind::Sampler) {
-        let Some(kind) = KINDS.iter().find(|kind| kind.name == name) else {
+        let Some(kind) = SamplerKind::named(name) else {
             let known: Vec<&str> = KINDS.iter().map(|kind| kind.name).collect();
             return Err(Error::Usage(unknown("kind of sampler", name, &known)));
         };
@@ -183,18 +175,15 @@ fn settings(args: &DescribeArgs, globals: &Globals) -> Result<()> {
         };
         ("section", *is, spec::list(group, &(group.default)()))
     };
-    if globals.json {
-        return output::json(&json!({ "kind": what, "name": name, "description": is, "settings": entries }));
-    }
-    let header = ["SETTING", "TYPE", "DEFAULT", "EXPECTED", "IS"].map(String::from).to_vec();
+    let value = || json!({ "kind": what, "name": name, "description": is, "settings": entries });
     let row = |entry: &Entry| {
         let default = if entry.default.is_null() { String::from("-") } else { shown(&entry.default) };
         let only = entry.only_with.iter().map(|other| format!("Only with {other}. "));
         let is = only.collect::<String>() + entry.description;
         vec![entry.setting.clone(), entry.kind.to_owned(), default, entry.expected.clone(), is]
     };
-    let rows: Vec<Vec<String>> = std::iter::once(header).chain(entries.iter().map(row)).collect();
-    output::line(format!("{name}: {is}\n\n{}", output::columns(&rows)))
+    let rows = output::titled(["SETTING", "TYPE", "DEFAULT", "EXPECTED", "IS"], entries.iter().map(row));
+    globals.print(value, || format!("{name}: {is}\n\n{}", output::columns(&rows)))
 }
 
 /// Fields of an entry, and below them its lists of records as tables.
@@ -226,10 +215,9 @@ fn table(records: &Value) -> Vec<Vec<String>> {
             keys.push(key);
         }
     }
-    let header = keys.iter().map(|key| key.replace('_', " ")).collect();
     let cell = |value: Option<&Value>| value.filter(|value| !empty(value)).map_or("-".into(), word);
     let rows = records.iter().map(|record| keys.iter().map(|key| cell(record.get(*key))).collect());
-    std::iter::once(header).chain(rows).collect()
+    output::titled(keys.iter().map(|key| key.replace('_', " ")), rows)
 }
 
 /// A value as a cell.

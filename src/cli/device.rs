@@ -1,6 +1,6 @@
 //! `--device`: where energies and dynamics are computed.
 
-use super::output;
+use super::Globals;
 use crate::device::{self, Choice};
 use crate::error::{Error, Result};
 
@@ -32,9 +32,9 @@ impl DeviceArgs {
     ///
     /// # Errors
     /// [`Error::NoDevice`] when a GPU was asked for and cannot be had.
-    pub fn select(&self, quiet: bool) -> Result<()> {
+    pub fn select(&self, globals: &Globals) -> Result<()> {
         device::select(self.choice()?)?;
-        say(quiet);
+        say(globals);
         Ok(())
     }
 
@@ -54,10 +54,6 @@ impl DeviceArgs {
 }
 
 /// Notes about the device, on stderr.
-pub fn say(quiet: bool) {
-    for note in device::notes() {
-        if !quiet {
-            output::note(format!("note: {note}"));
-        }
-    }
+pub fn say(globals: &Globals) {
+    device::notes().iter().for_each(|note| globals.note(note));
 }

@@ -79,9 +79,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         table.push(line);
     }
     output::line(shown(&table, args.shape))?;
-    if !globals.quiet {
-        notes.iter().for_each(|note| output::note(format!("note: {note}")));
-    }
+    notes.iter().for_each(|note| globals.note(note));
     Ok(())
 }
 

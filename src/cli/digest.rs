@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::output::{flatten, indented};
 use super::{Globals, output};
 use crate::error::Result;
-use crate::record::{Provenance, Request, Results, RunDir, atomic, code};
+use crate::record::{Provenance, Request, Results, atomic, code};
 use crate::store::{self, Filter, RunRow};
 
 /// Shows what `hash` stands for; `None` when it is no digest that is known.
@@ -27,10 +27,9 @@ pub fn show(hash: &str, connection: &Connection, globals: &Globals) -> Result<Op
     flatten("", &facts, &mut fields);
     let mut text = format!("{kind} {hash}\n{}", indented(&fields));
     if !runs.is_empty() {
-        text += "\n\nruns\n";
-        let line =
+        let row =
             |r: &RunRow| vec![r.id.clone(), r.status.clone(), r.system.clone(), r.label.clone(), r.seed.to_string()];
-        text += &indented(&runs.iter().map(line).collect::<Vec<_>>());
+        text += &format!("\n\nruns\n{}", indented(&runs.iter().map(row).collect::<Vec<_>>()));
     }
     output::line(text).map(Some)
 }
@@ -40,8 +39,7 @@ fn find(hash: &str, connection: &Connection, globals: &Globals) -> Result<Option
     let some = |filter: Filter| store::list(connection, &filter);
     let by_spec = some(Filter { spec: Some(hash.to_owned()), ..Filter::default() })?;
     if let Some(first) = by_spec.first().filter(|first| by_spec.iter().all(|r| r.spec == first.spec)) {
-        let run = RunDir::open(&globals.results.join(&first.folder))?;
-        let request: Request = atomic::read_json(&run.file("spec.json"))?;
+        let request: Request = atomic::read_json(&globals.run(first)?.file("spec.json"))?;
         return Ok(Some(("spec", json!({"digest": request.spec_digest, "spec": request.spec}), by_spec)));
     }
     let by_code = some(Filter { code: Some(hash.to_owned()), ..Filter::default() })?;
@@ -80,5 +78,5 @@ fn find(hash: &str, connection: &Connection, globals: &Globals) -> Result<Option
 }
 
 fn provenance(globals: &Globals, row: &RunRow) -> Result<Provenance> {
-    atomic::read_json(&RunDir::open(&globals.results.join(&row.folder))?.file("provenance.json"))
+    atomic::read_json(&globals.run(row)?.file("provenance.json"))
 }

@@ -85,18 +85,13 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     ] {
         add(name, Ok(tool(command, arguments, missing)));
     }
-    if globals.json {
-        output::json(&checks)?;
-    } else {
-        let word = |v: Verdict| match v {
-            Verdict::Good => "ok",
-            Verdict::Note => "note",
-            Verdict::Broken => "BROKEN",
-        };
-        let rows: Vec<_> =
-            checks.iter().map(|c| vec![word(c.verdict).to_owned(), c.name.to_owned(), c.found.clone()]).collect();
-        output::line(output::columns(&rows))?;
-    }
+    let word = |v: Verdict| match v {
+        Verdict::Good => "ok",
+        Verdict::Note => "note",
+        Verdict::Broken => "BROKEN",
+    };
+    let row = |c: &Check| vec![word(c.verdict).to_owned(), c.name.to_owned(), c.found.clone()];
+    globals.print(|| &checks, || output::columns(&checks.iter().map(row).collect::<Vec<_>>()))?;
     first.map_or(Ok(()), Err)
 }
 
@@ -125,15 +120,12 @@ fn gpu(choice: Choice) -> Result<(Verdict, String)> {
         let (major, minor) = c.capability;
         format!("cuda:{} {}, {} MiB, capability {major}.{minor}", c.ordinal, c.name, c.memory_mib)
     });
-    let text: Vec<String> = driver.into_iter().chain(cards).chain(found.problem.clone()).collect();
-    match (choice, found.problem) {
-        (Choice::Cuda(ordinal), _) => {
-            let (_, name) = device::choice::open(ordinal)?;
-            Ok((Verdict::Good, format!("{}; {name} is usable", text.join("; "))))
-        }
-        (_, Some(_)) => Ok((Verdict::Note, text.join("; "))),
-        (_, None) => Ok((Verdict::Good, text.join("; "))),
+    let text = driver.into_iter().chain(cards).chain(found.problem.clone()).collect::<Vec<String>>().join("; ");
+    if let Choice::Cuda(ordinal) = choice {
+        let (_, name) = device::choice::open(ordinal)?;
+        return Ok((Verdict::Good, format!("{text}; {name} is usable")));
     }
+    Ok((if found.problem.is_some() { Verdict::Note } else { Verdict::Good }, text))
 }
 
 /// Frames or walkers of a launch that is timed.

@@ -2,11 +2,10 @@
 
 use std::path::PathBuf;
 
-use super::{DeviceArgs, Globals, complete, output};
+use super::{Count, DeviceArgs, Globals, complete, output};
 use crate::array::write_npz;
 use crate::error::Result;
 use crate::exec::{self, further::Finished};
-use crate::record::RunDir;
 use crate::report::table::number;
 use crate::store;
 
@@ -26,8 +25,8 @@ pub struct Args {
     #[arg(add = complete::runs())]
     id: String,
     /// Samples to draw
-    #[arg(long, short_alias = 'n', value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
-    samples: u64,
+    #[arg(long, short_alias = 'n', value_name = "N", value_parser = Count::from(1..=100_000_000))]
+    samples: usize,
     /// Where they go
     #[arg(long, value_name = "NPZ")]
     out: PathBuf,
@@ -48,11 +47,11 @@ pub struct Args {
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     output::file(&args.out, "--out")?;
     let row = store::find(&globals.database()?, &args.id)?;
-    let finished = Finished::open(RunDir::open(&globals.results.join(&row.folder))?)?;
+    let finished = Finished::open(globals.run(&row)?)?;
     let sampler = finished.changed(&args.set)?;
-    args.device.select(globals.quiet)?;
+    args.device.select(globals)?;
     let model = finished.model(&sampler)?;
-    let n = usize::try_from(args.samples).unwrap_or(usize::MAX);
+    let n = args.samples;
     exec::listen();
     let drawing = exec::with_bar("draw", globals.quiet, |show| finished.draw(model, args.seed, n, show))?;
     // Draws that are no configuration have no place in the file: they count in what a sample costs.

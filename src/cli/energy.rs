@@ -52,8 +52,7 @@ fn rounded(x: &[f64], atoms: usize) -> Vec<f32> {
 
 /// The frames whose energy or forces are not finite.
 fn not_finite(arrays: &Arrays, frames: usize) -> Vec<usize> {
-    let values: Vec<Vec<f64>> =
-        ["energy", "forces"].iter().filter_map(|name| Some(arrays.get(*name)?.to_f64())).collect();
+    let values: Vec<Vec<f64>> = arrays.values().map(Array::to_f64).collect();
     let finite = |frame: usize| {
         values.iter().all(|v| {
             let each = v.len() / frames.max(1);
@@ -71,12 +70,12 @@ fn not_finite(arrays: &Arrays, frames: usize) -> Vec<usize> {
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     output::file(&args.output, "--out")?;
     output::not_the_input(&args.input, &args.output, "--out")?;
-    args.device.select(globals.quiet)?;
+    args.device.select(globals)?;
     // The energy does not depend on the temperature.
-    let system = SystemArgs::build(&args.system.spec(1.0)?, globals.quiet)?;
+    let system = SystemArgs::build(&args.system.spec(1.0)?, globals)?;
     let input = Input::open(&args.input, "positions")?;
     let mut x = input.positions(system.atoms)?;
-    mend(&system, &input, &mut x, globals.quiet);
+    mend(&system, &input, &mut x, globals);
     if is_xtc(&args.output) {
         return Err(Error::Usage("--out: an xtc file holds no energies; name an npz file".into()));
     }
@@ -97,14 +96,14 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         }
     };
     potential.fault().map_or(Ok(()), Err)?;
-    device::say(globals.quiet);
+    device::say(globals);
     let rounding = Rounding::of(&x, input.precision()).and_then(|rounding| {
         let effect = rounding.effect(&x, 3 * system.atoms, &|x| energies(&system, x));
         rounding.matters(effect).then(|| (rounding.describe(system.length_unit), effect))
     });
-    if let (Some((how, effect)), false) = (&rounding, globals.quiet) {
+    if let Some((how, effect)) = &rounding {
         let unit = if system.topology.is_some() { "kJ/mol" } else { "epsilon" };
-        eprintln!("note: positions are {how}, {}", effect.describe(unit));
+        globals.note(format!("positions are {how}, {}", effect.describe(unit)));
     }
     // Written beside its place and renamed: a full disk leaves no half file.
     let draft = args.output.with_extension("npz.tmp");

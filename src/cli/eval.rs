@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Globals, SystemArgs, complete, output};
+use super::{Count, Globals, SystemArgs, complete, output};
 use crate::array::Input;
 use crate::config::ReferenceProfile;
 use crate::error::{Error, Result};
 use crate::exec::{self, references};
+use crate::identity;
 use crate::metrics::structure::Structure;
 use crate::metrics::structure::tica::Models;
 use crate::metrics::{Judge, ReferenceSet, Weighed, by_id, evaluate::energies, registry::ids_for};
@@ -44,27 +45,27 @@ pub struct Args {
     #[arg(long, requires_all = ["reference", "lag"])]
     pub contiguous: bool,
     /// Lag of the TICA models, in frames of --reference
-    #[arg(long, value_name = "FRAMES", requires = "contiguous", value_parser = clap::value_parser!(u64).range(1..))]
-    pub lag: Option<u64>,
+    #[arg(long, value_name = "FRAMES", requires = "contiguous", value_parser = Count::from(1..))]
+    pub lag: Option<usize>,
     /// Metrics, separated by commas
     #[arg(long, value_delimiter = ',', value_name = "ID", add = complete::metrics())]
     pub metrics: Vec<String>,
     /// Samples per side of one-dimensional metrics
-    #[arg(long = "n", short_alias = 'n', value_name = "N", value_parser = clap::value_parser!(u64).range(1..=u64::from(u32::MAX)))]
-    pub n: Option<u64>,
+    #[arg(long = "n", short_alias = 'n', value_name = "N", value_parser = Count::from(1..=u64::from(u32::MAX)))]
+    pub n: Option<usize>,
     /// Samples per side of aligned-geometry metrics (cost grows as its square)
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=u64::from(u32::MAX)))]
-    pub geo_n: Option<u64>,
+    #[arg(long, value_name = "N", value_parser = Count::from(1..=u64::from(u32::MAX)))]
+    pub geo_n: Option<usize>,
     /// Samples per side of optimal transport between dihedrals and TICA components
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=u64::from(u32::MAX)))]
-    pub ot_n: Option<u64>,
+    #[arg(long, value_name = "N", value_parser = Count::from(1..=u64::from(u32::MAX)))]
+    pub ot_n: Option<usize>,
     /// Bootstrap replicates behind the intervals; 0 for no intervals
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(0..=MOST_REPLICATES))]
-    pub bootstrap: Option<u64>,
+    #[arg(long, value_name = "N", value_parser = Count::from(0..=MOST_REPLICATES))]
+    pub bootstrap: Option<usize>,
     /// Samples are frames of so many walkers in the order of time, one frame of each at a time (1: one trajectory):
     /// intervals then know of their correlation
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    pub walkers: Option<u64>,
+    #[arg(long, value_name = "N", value_parser = Count::from(1..))]
+    pub walkers: Option<usize>,
     /// Seed of subsets and replicates
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
@@ -76,15 +77,14 @@ pub struct Args {
 /// Unknown systems and metrics, unreadable or unfit files.
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let asked = args.system.spec(args.temperature)?;
-    let system = SystemArgs::build(&asked, globals.quiet)?;
+    let system = SystemArgs::build(&asked, globals)?;
     let defaults = EvalSpec::default();
-    let size = |n: Option<u64>, default: usize| n.map_or(default, |n| usize::try_from(n).unwrap_or(usize::MAX));
     let spec = EvalSpec {
         metrics: if args.metrics.is_empty() { ids_for(system.topology.is_some()) } else { args.metrics.clone() },
-        n: size(args.n, defaults.n),
-        geo_n: size(args.geo_n, defaults.geo_n),
-        ot_n: size(args.ot_n, defaults.ot_n),
-        bootstrap: size(args.bootstrap, defaults.bootstrap),
+        n: args.n.unwrap_or(defaults.n),
+        geo_n: args.geo_n.unwrap_or(defaults.geo_n),
+        ot_n: args.ot_n.unwrap_or(defaults.ot_n),
+        bootstrap: args.bootstrap.unwrap_or(defaults.bootstrap),
         reference: ReferenceSpec::accepted(&asked)
             .unwrap_or_else(|| ReferenceSpec::ready_made(&asked, ReferenceProfile::Quick)),
     };
@@ -96,11 +96,10 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     }
     let input = Input::open(&args.samples, "positions")?;
     in_order(args, &input, system.atoms)?;
-    for name in input.nearly_weights().iter().filter(|_| !globals.quiet) {
-        output::note(format!("note: array `{name}` is not used: weights are read from `log_weight` or `weights`"));
+    for name in input.nearly_weights() {
+        globals.note(format!("array `{name}` is not used: weights are read from `log_weight` or `weights`"));
     }
     let (samples, precision) = input.samples(system.atoms)?;
-    let walkers = args.walkers.map(|n| usize::try_from(n).unwrap_or(usize::MAX));
     let reference = match &args.reference {
         Some(path) => read_reference(path, &system, args.lag, globals)?,
         None => reference_set(globals, &asked, &spec)?,
@@ -110,16 +109,12 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
             (Error::Data { message, .. }, Some(path)) => Error::data(path, message),
             (other, _) => other,
         })?;
-        judge.reweighted((&samples, precision), walkers, &mut |done, all, id| {
+        judge.reweighted((&samples, precision), args.walkers, &mut |done, all, id| {
             let (done, total) = (done as u64, all as u64);
             show(&Progress { done, total, phase: id.to_owned(), ..Progress::default() });
         })
     })?;
-    if globals.json {
-        output::json(&values)?;
-    } else {
-        output::line(table(&values))?;
-    }
+    globals.print(|| &values, || table(&values))?;
     if values.iter().any(|v| v.plain.value.is_some()) {
         return Ok(());
     }
@@ -152,7 +147,7 @@ fn outer(shape: &[usize], atoms: usize) -> &[usize] {
 
 /// A reference from a file: energies are computed here, its digest is that of its coordinates. TICA models are those in
 /// the file, or fitted with `lag` on its frames as one trajectory, or one for each walker (on its `trajectory`, if it has one).
-fn read_reference(path: &Path, system: &System, lag: Option<u64>, globals: &Globals) -> Result<ReferenceSet> {
+fn read_reference(path: &Path, system: &System, lag: Option<usize>, globals: &Globals) -> Result<ReferenceSet> {
     let input = Input::open(path, "positions")?;
     let mut positions = input.positions(system.atoms)?;
     if let Some(topology) = &system.topology {
@@ -162,8 +157,8 @@ fn read_reference(path: &Path, system: &System, lag: Option<u64>, globals: &Glob
     if n < 2 {
         return Err(Error::data(path, "a reference needs at least two frames"));
     }
-    if input.weights(n)?.is_some() && !globals.quiet {
-        eprintln!("note: {}: weights of a reference are not used; every frame counts alike", path.display());
+    if input.weights(n)?.is_some() {
+        globals.note(format!("{}: weights of a reference are not used; every frame counts alike", path.display()));
     }
     let models = match lag {
         Some(lag) => fitted(&input, &positions, system, lag)?,
@@ -175,11 +170,10 @@ fn read_reference(path: &Path, system: &System, lag: Option<u64>, globals: &Glob
 }
 
 /// TICA models of contiguous frames.
-fn fitted(input: &Input, positions: &[f64], system: &System, lag: u64) -> Result<Option<Models>> {
+fn fitted(input: &Input, positions: &[f64], system: &System, lag: usize) -> Result<Option<Models>> {
     let Some(structure) = Structure::of(system)? else {
         return Err(Error::Usage(format!("--contiguous: TICA is for molecules, and {} is none", system.name)));
     };
-    let lag = usize::try_from(lag).unwrap_or(usize::MAX);
     let Some(trajectory) = input.find("trajectory")? else {
         let frames = positions.len() / (3 * system.atoms);
         // Of walkers each is a trajectory.
@@ -200,26 +194,15 @@ fn fitted(input: &Input, positions: &[f64], system: &System, lag: u64) -> Result
 
 /// SHA-256 of the coordinates (little-endian f64), in hexadecimal.
 fn digest(positions: &[f64]) -> String {
-    use sha2::{Digest, Sha256};
-    use std::fmt::Write as _;
-    let mut hash = Sha256::new();
-    for x in positions {
-        hash.update(x.to_le_bytes());
-    }
-    hash.finalize().iter().fold(String::with_capacity(64), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    identity::sha256_hex(bytemuck::cast_slice::<f64, u8>(positions))
 }
 
 /// The reference ensemble of default settings, from the cache of the results folder or made there.
 fn reference_set(globals: &Globals, asked: &SystemSpec, spec: &EvalSpec) -> Result<ReferenceSet> {
-    if !globals.quiet {
-        output::note(match &spec.reference.accepted {
-            Some(name) => format!("no --reference given: using the accepted `{name}`, which comes with the program"),
-            None => "no --reference given: using the ready-made `quick` one (made once, then cached)".into(),
-        });
-    }
+    globals.note(match &spec.reference.accepted {
+        Some(name) => format!("no --reference given: using the accepted `{name}`, which comes with the program"),
+        None => "no --reference given: using the ready-made `quick` one (made once, then cached)".into(),
+    });
     let name = format!("{} reference", asked.name);
     exec::with_bar(&name, globals.quiet, |show| {
         references::ensure(&globals.results, asked, &spec.reference, show, &stop::requested)?.set()
@@ -229,9 +212,7 @@ fn reference_set(globals: &Globals, asked: &SystemSpec, spec: &EvalSpec) -> Resu
 /// Text columns, with one more where samples have weights.
 fn table(values: &[Weighed]) -> String {
     let shown = |x: Option<f64>| x.map_or("-".into(), number);
-    let header = ["metric", "value", "reweighted", "unit", "95 % interval", "floor", "n", "note"];
-    let mut rows = vec![header.map(String::from).to_vec()];
-    rows.extend(values.iter().map(|both| {
+    let row = |both: &Weighed| {
         let v = &both.plain;
         let interval = match (v.lo, v.hi) {
             (Some(lo), Some(hi)) => format!("{} to {}", number(lo), number(hi)),
@@ -241,7 +222,9 @@ fn table(values: &[Weighed]) -> String {
         let n = if v.n_reference == 0 { ours } else { format!("{ours}/{}", v.n_reference) };
         let reweighted = shown(both.reweighted);
         vec![v.id.clone(), shown(v.value), reweighted, v.unit.clone(), interval, shown(v.floor), n, v.note.clone()]
-    }));
+    };
+    let header = ["metric", "value", "reweighted", "unit", "95 % interval", "floor", "n", "note"];
+    let mut rows = output::titled(header, values.iter().map(row));
     if values.iter().all(|v| v.reweighted.is_none()) {
         rows.iter_mut().for_each(|row| drop(row.remove(2)));
     }

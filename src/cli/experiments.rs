@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::config::{self, Experiment};
+use crate::config;
 use crate::error::{Error, Result};
 
 /// Where they are looked for.
@@ -36,10 +36,8 @@ pub fn chosen<'a>(file: Option<&'a Path>, verb: &str) -> Result<&'a Path> {
 
 /// Title and profiles of a file, as a remark; nothing where it cannot be read.
 fn about(path: &Path) -> String {
-    config::load(path, None, &[]).map_or_else(|_| String::new(), |e| format!("    # {}{}", e.title, profiles(&e)))
-}
-
-fn profiles(experiment: &Experiment) -> String {
-    let all = &experiment.profiles;
-    if all.is_empty() { String::new() } else { format!(" (profiles {})", all.join(", ")) }
+    let Ok(found) = config::load(path, None, &[]) else { return String::new() };
+    let all = found.profiles.join(", ");
+    let profiles = if all.is_empty() { all } else { format!(" (profiles {all})") };
+    format!("    # {}{profiles}", found.title)
 }

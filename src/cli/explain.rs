@@ -9,7 +9,7 @@ use super::{Globals, complete};
 use crate::error::Result;
 use crate::identity::covers::{EVALUATION, SAMPLING, covers};
 use crate::identity::{self, Difference};
-use crate::record::{Provenance, Request, RunDir, atomic, code, evaluation};
+use crate::record::{Provenance, Request, atomic, code, evaluation};
 use crate::store;
 
 /// Arguments of `explain`.
@@ -49,7 +49,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let connection = globals.database()?;
     let side = |prefix: &str| -> Result<Side> {
         let row = store::find(&connection, prefix)?;
-        let run = RunDir::open(&globals.results.join(&row.folder))?;
+        let run = globals.run(&row)?;
         let request: Request = atomic::read_json(&run.file("spec.json"))?;
         let p: Provenance = atomic::read_json(&run.file("provenance.json"))?;
         let newest = evaluation::all(&run)?.into_iter().next();
@@ -64,10 +64,8 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let (differences, note) = differences(&a, &b);
     let changes = changes(&differences);
     if globals.json {
-        let changes: serde_json::Map<String, Value> =
-            changes.into_iter().map(|(what, modules)| (what.to_owned(), json!(modules))).collect();
-        let value = json!({"a": a.id, "b": b.id, "differences": differences, "code": changes, "note": note});
-        return output::json(&value);
+        let code: Value = changes.into_iter().collect();
+        return output::json(&json!({"a": a.id, "b": b.id, "differences": differences, "code": code, "note": note}));
     }
     if differences.is_empty() {
         let (a, b) = (a.id, b.id);
@@ -119,25 +117,19 @@ fn differences(a: &Side, b: &Side) -> (Vec<Difference>, Option<String>) {
 fn changes(differences: &[Difference]) -> Vec<(&'static str, Vec<String>)> {
     let files: Vec<&str> = differences.iter().filter_map(|d| d.path.strip_prefix("code.files.")).collect();
     let crates: Vec<&str> = differences.iter().filter_map(|d| d.path.strip_prefix("code.crates.")).collect();
-    let mut found = Vec::new();
-    for what in ["samples", "metrics", "neither"] {
+    let of = |what: &'static str, changed: &dyn Fn(&str) -> bool| {
         let mut modules: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-        for file in &files {
-            let (samples, metrics) = (covers(SAMPLING, file), covers(EVALUATION, file));
-            if what == "samples" && samples || what == "metrics" && metrics || what == "neither" && !samples && !metrics
-            {
-                modules.entry(module(file)).or_default().push(file);
-            }
+        for file in files.iter().filter(|file| changed(file)) {
+            modules.entry(module(file)).or_default().push(file);
         }
-        let mut named: Vec<String> =
-            modules.iter().map(|(module, files)| format!("{module} ({})", files.join(", "))).collect();
-        if what != "neither" && !crates.is_empty() {
-            named.push(format!("Cargo.lock ({})", crates.join(", ")));
-        }
-        if !named.is_empty() {
-            found.push((what, named));
-        }
-    }
+        let modules = modules.iter().map(|(module, files)| format!("{module} ({})", files.join(", ")));
+        let lock = (what != "neither" && !crates.is_empty()).then(|| format!("Cargo.lock ({})", crates.join(", ")));
+        (what, modules.chain(lock).collect::<Vec<_>>())
+    };
+    let (samples, metrics) = (|file: &str| covers(SAMPLING, file), |file: &str| covers(EVALUATION, file));
+    let neither = |file: &str| !samples(file) && !metrics(file);
+    let mut found = vec![of("samples", &samples), of("metrics", &metrics), of("neither", &neither)];
+    found.retain(|(_, modules)| !modules.is_empty());
     found
 }
 

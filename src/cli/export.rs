@@ -8,7 +8,7 @@ use super::{Globals, complete, output};
 use crate::config;
 use crate::error::{Error, Result};
 use crate::exec::collection;
-use crate::record::{RunDir, atomic, bundle};
+use crate::record::{atomic, bundle};
 use crate::store::{self, View};
 use crate::text;
 
@@ -66,7 +66,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     }
     if let Some(id) = &args.bundle {
         let row = store::find(&store::open_for_reading(&globals.results)?, id)?;
-        let run = RunDir::open(&globals.results.join(&row.folder))?;
+        let run = globals.run(&row)?;
         let path = args.out.clone().unwrap_or_else(|| PathBuf::from(format!("{}.tar", run.id)));
         bundle::write(&run, &path)?;
         return written(&path, serde_json::json!({"run": row.id}), globals);
@@ -101,12 +101,9 @@ fn experiment(args: &Args, file: &Path, globals: &Globals) -> Result<()> {
 fn written(path: &Path, mut about: Value, globals: &Globals) -> Result<()> {
     let bytes = std::fs::metadata(path).map_err(Error::io(path))?.len();
     let sha256 = atomic::sha256_file(path)?;
-    if globals.json {
-        (about["file"], about["bytes"], about["sha256"]) =
-            (path.display().to_string().into(), bytes.into(), sha256.into());
-        return output::json(&about);
-    }
-    output::line(format!("{}: {bytes} bytes, SHA-256 {sha256}", path.display()))
+    let text = format!("{}: {bytes} bytes, SHA-256 {sha256}", path.display());
+    (about["file"], about["bytes"], about["sha256"]) = (path.display().to_string().into(), bytes.into(), sha256.into());
+    globals.print(|| about, || text)
 }
 
 /// How a table is written.
@@ -150,8 +147,7 @@ fn json(view: &View, rows: &[Vec<Value>]) -> Result<String> {
         Value::Object(fields.collect())
     };
     let all: Vec<Value> = rows.iter().map(object).collect();
-    let text = serde_json::to_string_pretty(&all).map_err(|e| Error::Internal(format!("JSON: {e}")))?;
-    Ok(text + "\n")
+    Ok(output::pretty(&all)? + "\n")
 }
 
 /// RFC 4180, a line for each row; nothing for NULL.

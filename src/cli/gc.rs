@@ -35,12 +35,9 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     if globals.json {
         return output::json(&serde_json::json!({"found": found, "bytes": bytes, "deleted": args.delete}));
     }
-    let mut rows: Vec<Vec<String>> = Vec::new();
-    for g in &found {
-        rows.push(vec![output::grouped(g.bytes), g.path.display().to_string(), g.why.to_owned()]);
-    }
-    if !rows.is_empty() && !globals.quiet {
-        output::line(output::columns(&rows))?;
+    if !found.is_empty() && !globals.quiet {
+        let rows = found.iter().map(|g| vec![output::grouped(g.bytes), g.path.display().to_string(), g.why.to_owned()]);
+        output::line(output::columns(&rows.collect::<Vec<_>>()))?;
     }
     let what = match (found.len(), args.delete) {
         (0, _) => return output::line("nothing to delete"),

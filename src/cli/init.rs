@@ -49,16 +49,16 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     file.write_all(text.as_bytes()).map_err(Error::io(&path))?;
     let next: Vec<String> =
         ["--dry-run", ""].iter().map(|o| format!("pita-bench sweep {shown} {o}").trim().into()).collect();
-    if globals.json {
-        return output::json(&serde_json::json!({ "file": path, "next": next }));
-    }
-    output::line(format!(
-        "wrote {}\n\nnext:\n  {}    what would run, and what it costs\n  {}              run it: about a minute, ends with the table \
-         and the page\n\nit is commented line by line: change it, or add samples of your own",
-        path.display(),
-        next[0],
-        next[1]
-    ))
+    let value = || serde_json::json!({ "file": path, "next": next });
+    globals.print(value, || {
+        format!(
+            "wrote {}\n\nnext:\n  {}    what would run, and what it costs\n  {}              run it: about a minute, ends with the \
+             table and the page\n\nit is commented line by line: change it, or add samples of your own",
+            path.display(),
+            next[0],
+            next[1]
+        )
+    })
 }
 
 /// A path as a word for a shell.

@@ -1,6 +1,6 @@
 //! `pita-bench sweep` past one machine: `--launcher slurm`, `--status`, `--collect`.
 
-use super::{Globals, output, report};
+use super::{Count, Globals, output, report};
 use crate::config::Experiment;
 use crate::error::{Error, Result};
 use crate::exec::Options;
@@ -18,8 +18,8 @@ pub(super) struct LaunchArgs {
     #[arg(long, value_name = "OPTION", allow_hyphen_values = true)]
     sbatch: Vec<String>,
     /// Tasks at a time.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    at_most: Option<u64>,
+    #[arg(long, value_name = "N", value_parser = Count::from(1..))]
+    at_most: Option<usize>,
     /// Seconds before the time limit at which a task writes its checkpoint and is queued again.
     #[arg(long, value_name = "SECONDS", default_value_t = 120)]
     grace: u64,
@@ -55,12 +55,8 @@ pub(super) fn submit(
             "a task that is queued again would begin anew every time; delete the runs, or use another --results";
         return Err(Error::Usage(format!("--force and --launcher slurm exclude each other: {remedy}")));
     }
-    let slurm = Slurm {
-        options: args.sbatch.clone(),
-        at_most: args.at_most.map(|n| usize::try_from(n).unwrap_or(usize::MAX)),
-        grace: args.grace,
-        restarts: args.restarts,
-    };
+    let slurm =
+        Slurm { options: args.sbatch.clone(), at_most: args.at_most, grace: args.grace, restarts: args.restarts };
     let submitted = slurm::submit(experiment, &globals.results, options, &slurm)?;
     if globals.json {
         output::json(&submitted)?;
@@ -90,17 +86,18 @@ pub(super) fn status(experiment: &Experiment, options: &Options, globals: &Globa
         output::json(&serde_json::json!({"experiment": experiment.name, "entries": rows, "slurm": silent}))?;
         return Ok(ExitCode::Ok);
     }
-    if let Some(why) = silent.filter(|_| !globals.quiet) {
-        output::note(format!("note: Slurm's queue is not known: {why}"));
+    if let Some(why) = silent {
+        globals.note(format!("Slurm's queue is not known: {why}"));
     }
-    let mut table = vec![["STATE", "RUN", "SYSTEM", "SAMPLER", "SEED", "QUEUE", "REASON"].map(String::from).to_vec()];
-    for r in &rows {
+    let row = |r: &Row| {
         let label = if r.kind == Kind::Reference { "reference".into() } else { r.label.clone() };
         let reason = r.reason.lines().next().unwrap_or_default().to_owned();
         let queue = r.queue.clone().unwrap_or_else(|| "-".into());
-        table.push(vec![r.state.clone(), r.id.clone(), r.system.clone(), label, r.seed.to_string(), queue, reason]);
-    }
-    output::line(format!("{}\n{}", output::columns(&table), counted(&rows)))?;
+        vec![r.state.clone(), r.id.clone(), r.system.clone(), label, r.seed.to_string(), queue, reason]
+    };
+    let header = ["STATE", "RUN", "SYSTEM", "SAMPLER", "SEED", "QUEUE", "REASON"];
+    let table = output::columns(&output::titled(header, rows.iter().map(row)));
+    output::line(format!("{table}\n{}", counted(&rows)))?;
     Ok(ExitCode::Ok)
 }
 
@@ -122,8 +119,7 @@ pub(super) fn collect(experiment: &Experiment, options: &Options, globals: &Glob
     let ingested = slurm::collect(experiment, &globals.results, options)?;
     let (rows, _) = slurm::status(experiment, &globals.results, options)?;
     let runs = || rows.iter().filter(|r| r.kind == Kind::Run);
-    let failed = runs().filter(|r| r.state == "failed").count();
-    let complete = runs().filter(|r| r.state == "complete").count();
+    let [failed, complete] = ["failed", "complete"].map(|state| runs().filter(|r| r.state == state).count());
     let code = match (failed, complete == runs().count()) {
         (0, true) => ExitCode::Ok,
         (0, false) => ExitCode::Interrupted,

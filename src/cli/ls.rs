@@ -142,17 +142,10 @@ enum Column {
 }
 
 /// Columns that are always there; tags and origins where any run has them.
-const USUAL: [Column; 9] = [
-    Column::Id,
-    Column::Status,
-    Column::Experiment,
-    Column::System,
-    Column::Sampler,
-    Column::Seed,
-    Column::Evaluations,
-    Column::Time,
-    Column::Started,
-];
+const USUAL: [Column; 9] = {
+    use Column::{Evaluations, Experiment, Id, Sampler, Seed, Started, Status, System, Time};
+    [Id, Status, Experiment, System, Sampler, Seed, Evaluations, Time, Started]
+};
 
 impl Column {
     fn header(self) -> String {
@@ -223,23 +216,15 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
     if let Some(limit) = args.limit {
         rows.drain(..rows.len().saturating_sub(limit as usize));
     }
-    if globals.json {
-        output::json(&rows)?;
-    } else {
-        output::line(table(&rows, args.columns.as_deref(), args.shape))?;
-    }
+    globals.print(|| &rows, || table(&rows, args.columns.as_deref(), args.shape))?;
     Ok(output::damaged(&rows))
 }
 
 fn table(rows: &[RunRow], columns: Option<&[Column]>, shape: Shape) -> String {
-    let tags = shape.csv || rows.iter().any(|r| !r.tags.is_empty());
-    let origins = shape.csv || rows.iter().any(|r| r.origin.is_some());
-    let more = [(tags, Column::Tags), (origins, Column::Origin)];
-    let usual =
-        || USUAL.into_iter().chain(more.into_iter().filter(|(any, _)| *any).map(|(_, column)| column)).collect();
+    let tags = (shape.csv || rows.iter().any(|r| !r.tags.is_empty())).then_some(Column::Tags);
+    let origins = (shape.csv || rows.iter().any(|r| r.origin.is_some())).then_some(Column::Origin);
+    let usual = || USUAL.into_iter().chain(tags).chain(origins).collect();
     let columns: Vec<Column> = columns.map_or_else(usual, <[Column]>::to_vec);
-    let header = columns.iter().map(|column| column.header()).collect();
     let lines = rows.iter().map(|r| columns.iter().map(|column| column.cell(r, shape)).collect());
-    let lines: Vec<Vec<String>> = std::iter::once(header).chain(lines).collect();
-    shape.table(&lines)
+    shape.table(&output::titled(columns.iter().map(|column| column.header()), lines))
 }

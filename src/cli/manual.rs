@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::CommandFactory;
-use clap_complete::env::{Bash, Elvish, EnvCompleter, Fish, Powershell, Zsh};
+use clap_complete::env::Shells;
 
 use super::{Cli, Globals, output};
 use crate::error::{Error, Result};
@@ -48,14 +48,9 @@ pub struct ManArgs {
 /// # Errors
 /// When nobody reads.
 pub fn completions(args: &CompletionsArgs) -> Result<()> {
-    use clap_complete::Shell;
-    let shell: &dyn EnvCompleter = match args.shell {
-        Shell::Bash => &Bash,
-        Shell::Elvish => &Elvish,
-        Shell::Fish => &Fish,
-        Shell::PowerShell => &Powershell,
-        Shell::Zsh => &Zsh,
-        other => return Err(Error::Usage(format!("no completions for {other}"))),
+    let (shells, shell) = (Shells::builtins(), args.shell.to_string());
+    let Some(shell) = shells.completer(&shell) else {
+        return Err(Error::Usage(format!("no completions for {shell}")));
     };
     let program = Cli::command().get_name().to_owned();
     let mut text = Vec::new();

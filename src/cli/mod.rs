@@ -40,14 +40,18 @@ pub mod tag;
 pub mod tune_steps;
 pub mod versions;
 
+use std::fmt::Display;
 use std::path::PathBuf;
 
+use clap::builder::RangedU64ValueParser;
 use clap::{Parser, Subcommand};
 use rusqlite::Connection;
+use serde::Serialize;
 
 use crate::error::Result;
 use crate::exit::ExitCode;
-use crate::store;
+use crate::record::RunDir;
+use crate::store::{self, RunRow};
 
 pub use device::DeviceArgs;
 pub use system::SystemArgs;
@@ -60,6 +64,9 @@ pub const RESULTS: &str = "PITA_BENCH_RESULTS";
 pub fn usual_results() -> PathBuf {
     std::env::var_os(RESULTS).filter(|folder| !folder.is_empty()).map_or_else(|| "results".into(), PathBuf::from)
 }
+
+/// Reads a count within bounds.
+type Count = RangedU64ValueParser<usize>;
 
 /// Options that every verb has.
 #[derive(Debug, Clone, clap::Args)]
@@ -83,17 +90,38 @@ impl Globals {
     pub fn database(&self) -> Result<Connection> {
         let connection = store::open_for_reading(&self.results)?;
         store::settle(&connection, &self.results)?;
-        if let Some(version) = store::newer(&connection)?
-            && !self.quiet
-        {
-            output::note(format!(
-                "note: {} was written by a newer version of pita-bench (tables of version {version}; this one knows {}): it is \
+        if let Some(version) = store::newer(&connection)? {
+            self.note(format!(
+                "{} was written by a newer version of pita-bench (tables of version {version}; this one knows {}): it is \
                  only read; verbs that write refuse it",
                 self.results.join(store::NAME).display(),
                 store::VERSION
             ));
         }
         Ok(connection)
+    }
+
+    /// The folder of a run.
+    ///
+    /// # Errors
+    /// See [`RunDir::open`].
+    pub fn run(&self, row: &RunRow) -> Result<RunDir> {
+        RunDir::open(&self.results.join(&row.folder))
+    }
+
+    /// Prints a value with `--json`, else text.
+    ///
+    /// # Errors
+    /// See [`output::line()`].
+    pub fn print<T: Serialize>(&self, value: impl FnOnce() -> T, text: impl FnOnce() -> String) -> Result<()> {
+        if self.json { output::json(&value()) } else { output::line(text()) }
+    }
+
+    /// A note on stderr.
+    pub fn note(&self, text: impl Display) {
+        if !self.quiet {
+            output::note(format!("note: {text}"));
+        }
     }
 }
 

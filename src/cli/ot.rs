@@ -3,8 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use clap::ValueEnum;
-
 use super::{Globals, output};
 use crate::array::Input;
 use crate::error::{Error, Result};
@@ -30,19 +28,10 @@ pub struct Args {
     b: PathBuf,
     /// Distance between two points
     #[arg(long, value_enum)]
-    metric: Metric,
+    metric: Ground,
     /// Order of the Wasserstein distance
     #[arg(long = "order", short_alias = 'p', value_name = "P", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=2))]
     p: u32,
-}
-
-/// Distance between two points.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Metric {
-    /// In Euclidean space.
-    Euclidean,
-    /// Of angles, the shorter way round.
-    Torus,
 }
 
 /// Runs the verb.
@@ -50,18 +39,14 @@ enum Metric {
 /// # Errors
 /// Unreadable, misshapen or non-finite points, weights that are none.
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
-    let (a, dim) = Cloud::read(&args.a)?;
-    let (b, dim_b) = Cloud::read(&args.b)?;
+    let (a, dim) = Cloud::read(&args.a, globals)?;
+    let (b, dim_b) = Cloud::read(&args.b, globals)?;
     if dim != dim_b {
         return Err(Error::shape(&args.b, format!("points have {dim_b} coordinates, those of --a have {dim}")));
     }
-    let ground = match args.metric {
-        Metric::Euclidean => Ground::Euclidean,
-        Metric::Torus => Ground::Torus,
-    };
     let start = Instant::now();
     let distance =
-        exec::with_bar("transport", globals.quiet, |_| weighted(args.p, a.points(), b.points(), dim, ground))?;
+        exec::with_bar("transport", globals.quiet, |_| weighted(args.p, a.points(), b.points(), dim, args.metric))?;
     let seconds = start.elapsed().as_secs_f64();
     let (n, m) = (a.at.len() / dim, b.at.len() / dim);
     let weights = [a.weights.is_some(), b.weights.is_some()];
@@ -87,7 +72,7 @@ impl Cloud {
     }
 
     /// `points [n, dim]` of a file with their weights, and `dim`.
-    fn read(path: &Path) -> Result<(Self, usize)> {
+    fn read(path: &Path, globals: &Globals) -> Result<(Self, usize)> {
         let input = Input::open(path, "points")?;
         let array = input.get("points")?;
         let [n, dim @ 1..=usize::MAX] = array.shape[..] else {
@@ -101,8 +86,8 @@ impl Cloud {
             return Err(Error::NonFinite { path: path.into(), message: format!("point {} is not finite", bad / dim) });
         }
         for name in input.nearly_weights() {
-            output::note(format!(
-                "note: {}: array `{name}` is not used: weights are read from `weights` or `log_weight`",
+            globals.note(format!(
+                "{}: array `{name}` is not used: weights are read from `weights` or `log_weight`",
                 path.display()
             ));
         }

@@ -61,7 +61,7 @@ pub fn json_map(value: &impl Serialize) -> Result<()> {
     put(&text::json(&pretty(value)?))
 }
 
-fn pretty(value: &impl Serialize) -> Result<String> {
+pub(super) fn pretty(value: &impl Serialize) -> Result<String> {
     serde_json::to_string_pretty(value).map_err(|e| Error::Internal(format!("JSON: {e}")))
 }
 
@@ -103,6 +103,16 @@ pub fn columns(rows: &[Vec<String>]) -> String {
         row.iter().zip(&widths).map(padded).collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };
     rows.iter().map(aligned).collect::<Vec<_>>().join("\n")
+}
+
+/// Rows below their header.
+#[must_use]
+pub fn titled(
+    header: impl IntoIterator<Item = impl Into<String>>,
+    rows: impl IntoIterator<Item = Vec<String>>,
+) -> Vec<Vec<String>> {
+    let header = header.into_iter().map(Into::into).collect();
+    std::iter::once(header).chain(rows).collect()
 }
 
 /// How a table is printed.

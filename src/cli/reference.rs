@@ -81,23 +81,21 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     }
     exec::listen();
     if let Some(name) = &args.remake {
-        args.device.select(globals.quiet)?;
+        args.device.select(globals)?;
         return remake(name, globals);
     }
     if let Some(file) = &args.accept {
-        args.device.select(globals.quiet)?;
+        args.device.select(globals)?;
         return accept_all(args, file, globals);
     }
-    if let Some(out) = &args.out {
-        output::file(out, "--out")?;
-    }
+    args.out.as_ref().map_or(Ok(()), |path| output::file(path, "--out"))?;
     let Some(temperature) = args.temperature else {
         return Err(Error::Usage("--temperature: a reference needs one".into()));
     };
     let system = SystemArgs { system: args.system.clone(), xml: args.xml.clone(), pdb: args.pdb.clone() };
     let asked = system.spec(temperature)?;
-    SystemArgs::build(&asked, globals.quiet)?;
-    args.device.select(globals.quiet)?;
+    SystemArgs::build(&asked, globals)?;
+    args.device.select(globals)?;
     let spec = ReferenceSpec { seed: args.seed, ..ReferenceSpec::ready_made(&asked, args.profile) };
     let made = make(&asked, &spec, globals)?;
     if let Some(out) = &args.out {
@@ -109,13 +107,13 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
             std::fs::copy(&npz, out).map_err(Error::io(out))?;
         }
     }
-    if globals.json {
-        return output::json(&serde_json::json!({
+    let value = || {
+        serde_json::json!({
             "system": asked.name, "temperature": asked.temperature, "digest": made.digest, "folder": made.dir,
             "report": made.report,
-        }));
-    }
-    output::line(describe(&asked, &made).trim_end())
+        })
+    };
+    globals.print(value, || describe(&asked, &made).trim_end().to_owned())
 }
 
 fn make(asked: &SystemSpec, spec: &ReferenceSpec, globals: &Globals) -> Result<Reference> {
@@ -170,13 +168,10 @@ fn accept(
 
 fn verify(name: &str, globals: &Globals) -> Result<()> {
     let found = accepted::verify(&globals.results, name)?;
-    if globals.json {
-        return output::json(&found);
-    }
     let (frames, apart) = (output::counted(found.frames, "frame"), found.energy_apart);
-    output::line(format!(
-        "{name}: {frames}, all digests as recorded, energies within {apart:.1e} kT of what they are now"
-    ))
+    let text =
+        format!("{name}: {frames}, all digests as recorded, energies within {apart:.1e} kT of what they are now");
+    globals.print(|| &found, || text)
 }
 
 /// Makes the ensemble again beside the accepted one, under the name `NAME.remade`.
@@ -194,21 +189,21 @@ fn remake(name: &str, globals: &Globals) -> Result<()> {
 }
 
 fn show_card(card: &Card, globals: &Globals) -> Result<()> {
-    if globals.json {
-        return output::json(card);
-    }
-    let mut lines = vec![format!(
-        "{}: {} at {}, {} independent runs, {} evaluations",
-        card.name,
-        card.system.name,
-        card.system.temperature,
-        card.runs.len(),
-        card.report.counts.charged()
-    )];
-    for m in &card.apart {
-        lines.push(format!("{:<22} {} {} between the runs", m.id, m.value.map_or("-".into(), number), m.unit));
-    }
-    output::line(lines.join("\n"))
+    let text = || {
+        let mut text = format!(
+            "{}: {} at {}, {} independent runs, {} evaluations",
+            card.name,
+            card.system.name,
+            card.system.temperature,
+            card.runs.len(),
+            card.report.counts.charged()
+        );
+        for m in &card.apart {
+            text += &format!("\n{:<22} {} {} between the runs", m.id, m.value.map_or("-".into(), number), m.unit);
+        }
+        text
+    };
+    globals.print(|| card, text)
 }
 
 /// The report as text.

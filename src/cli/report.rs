@@ -121,13 +121,12 @@ pub fn present(
         Err(e) if e.exit_code() == ExitCode::ReadOnly => (Vec::new(), Some(e)),
         Err(e) => return Err(e),
     };
-    if globals.json {
-        output::json(&serde_json::json!({ "files": files, "tables": tables }))?;
-    } else {
+    let value = || serde_json::json!({ "files": files, "tables": tables });
+    globals.print(value, || {
         let tables: Vec<String> = tables.iter().map(crate::report::table::markdown).collect();
         let files: Vec<String> = files.iter().map(|f| f.display().to_string()).collect();
-        output::line(format!("{}\n{}", tables.join("\n"), files.join("\n")).trim_end())?;
-    }
+        format!("{}\n{}", tables.join("\n"), files.join("\n")).trim_end().to_owned()
+    })?;
     let page = files.iter().find(|file| file.extension().is_some_and(|e| e == "html")).cloned();
     if require_complete {
         complete(experiment, &tables)?;
@@ -178,10 +177,8 @@ fn to_judge(loaded: &Loaded, results: &Path) -> Vec<Cell> {
 
 /// Evaluates cells as the experiment asks. Gives the error of those that failed; the others are evaluated then.
 fn judge(experiment: &Experiment, cells: Vec<Cell>, globals: &Globals) -> Result<Option<Error>> {
-    if !globals.quiet {
-        let cells = output::counted(cells.len(), "complete cell");
-        output::note(format!("note: {cells} not evaluated as the file asks: evaluating now"));
-    }
+    let count = output::counted(cells.len(), "complete cell");
+    globals.note(format!("{count} not evaluated as the file asks: evaluating now"));
     let options = Options { only_evaluate: true, wait: false, quiet: globals.quiet, ..Options::default() };
     let done = exec::sweep(&Experiment { cells, ..experiment.clone() }, &globals.results, &options)?;
     exec::let_go();
@@ -191,22 +188,8 @@ fn judge(experiment: &Experiment, cells: Vec<Cell>, globals: &Globals) -> Result
     }
 }
 
-/// Writes the report of loaded runs into `out`; returns its tables and files.
-///
-/// # Errors
-/// No runs to report; files that cannot be read or written.
-pub fn files(
-    experiment: &Experiment,
-    out: &Path,
-    results: &Path,
-    loaded: &Loaded,
-) -> Result<(Vec<Table>, Vec<PathBuf>)> {
-    let tables = tables(experiment, results, loaded)?;
-    let files = save(experiment, out, results, loaded, &tables)?;
-    Ok((tables, files))
-}
-
-fn tables(experiment: &Experiment, results: &Path, loaded: &Loaded) -> Result<Vec<Table>> {
+/// The tables of loaded runs.
+pub(super) fn tables(experiment: &Experiment, results: &Path, loaded: &Loaded) -> Result<Vec<Table>> {
     let runs = &loaded.runs;
     if runs.iter().all(|r| r.status.is_none()) {
         return Err(Error::NothingSelected(format!(
@@ -218,7 +201,8 @@ fn tables(experiment: &Experiment, results: &Path, loaded: &Loaded) -> Result<Ve
     collect(runs)
 }
 
-fn save(
+/// Writes the report of loaded runs into `out`; returns its files.
+pub(super) fn save(
     experiment: &Experiment,
     out: &Path,
     results: &Path,

@@ -30,7 +30,7 @@ pub struct Args {
 /// # Errors
 /// A plan that is not ours, a failed run, an interrupt.
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
-    args.device.select(globals.quiet)?;
+    args.device.select(globals)?;
     let done = slurm::run_entry(&args.plan, args.index, &globals.results, globals.quiet)?;
     if globals.json { output::json(&serde_json::json!({ "done": done })) } else { output::line(done) }
 }

@@ -6,7 +6,7 @@ use super::output::{flatten, indented};
 use super::{Globals, complete, digest, output};
 use crate::energy::Counts;
 use crate::error::{Error, Result};
-use crate::record::{Evaluation, Provenance, Request, RunDir, atomic, evaluation, manifest};
+use crate::record::{Evaluation, Provenance, Request, atomic, evaluation, manifest};
 use crate::{identity, store, text};
 
 /// Arguments of `show`.
@@ -32,7 +32,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         }
         found => found?,
     };
-    let run = RunDir::open(&globals.results.join(&row.folder))?;
+    let run = globals.run(&row)?;
     let request: Request = atomic::read_json(&run.file("spec.json"))?;
     let provenance: Option<Provenance> = atomic::read_json(&run.file("provenance.json")).ok();
     let evaluations = evaluation::all(&run)?;
@@ -72,26 +72,21 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     if let Some(reason) = &row.reason {
         text += &format!("{:<12} {}\n", row.status, text::line(reason));
     }
-    text += "\nspec\n";
     let mut fields = Vec::new();
     flatten("", &json!(request.spec), &mut fields);
-    text += &indented(&fields);
+    text += &format!("\nspec\n{}", indented(&fields));
     if !counts.0.is_empty() {
-        text += "\n\nenergy evaluations\n";
-        let mut rows: Vec<Vec<String>> = Vec::new();
-        for (purpose, n) in &counts.0 {
-            rows.push(vec![json!(purpose).as_str().unwrap_or_default().to_owned(), output::grouped(*n)]);
-        }
-        rows.push(vec!["charged".into(), output::grouped(counts.charged())]);
-        text += &indented(&rows);
+        let each = counts.0.iter().map(|(purpose, n)| (json!(purpose).as_str().unwrap_or_default().to_owned(), *n));
+        let all = each.chain([("charged".to_owned(), counts.charged())]);
+        let rows: Vec<_> = all.map(|(purpose, n)| vec![purpose, output::grouped(n)]).collect();
+        text += &format!("\n\nenergy evaluations\n{}", indented(&rows));
     }
     for evaluation in &evaluations {
         text += &format!("\n\nevaluation {}\n{}", heading(evaluation), indented(&metrics(evaluation)));
     }
     if !files.is_empty() {
-        text += "\n\nfiles\n";
         let rows: Vec<_> = files.into_iter().map(|(digest, name)| vec![name, digest]).collect();
-        text += &indented(&rows);
+        text += &format!("\n\nfiles\n{}", indented(&rows));
     }
     output::line(text)
 }
@@ -111,8 +106,7 @@ fn metrics(evaluation: &Evaluation) -> Vec<Vec<String>> {
     let second = !evaluation.reweighted.is_empty();
     let beside = if second { &["reweighted", "95 % interval"][..] } else { &[] };
     let head = ["metric", "value", "95 % interval"].iter().chain(beside).chain(&["floor", "unit"]);
-    let mut rows = vec![head.map(|word| (*word).to_owned()).collect::<Vec<_>>()];
-    for v in &evaluation.metrics {
+    let row = |v: &Value| {
         let word = |key: &str| v[key].as_str().unwrap_or_default().to_owned();
         let measured = |v: Option<&Value>| {
             let number = |key: &str| output::number(v.and_then(|v| v[key].as_f64()));
@@ -124,9 +118,9 @@ fn metrics(evaluation: &Evaluation) -> Vec<Vec<String>> {
             row.extend(measured(evaluation.reweighted.iter().find(|other| other["id"] == v["id"])));
         }
         row.extend([output::number(v["floor"].as_f64()), word("unit")]);
-        rows.push(row);
-    }
-    rows
+        row
+    };
+    output::titled(head.copied(), evaluation.metrics.iter().map(row))
 }
 
 fn or_dash(text: &str) -> &str {

@@ -1,9 +1,10 @@
 //! `pita-bench solvers`: ways to draw from finished models, ranked by quality against evaluations of the network.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::asked::Asked;
-use super::{DeviceArgs, Globals, output};
+use super::{Count, DeviceArgs, Globals, output};
 use crate::error::{Error, Result};
 use crate::exec;
 use crate::exec::solvers::{self, Cost, Point, common, curve, measure, within_costs};
@@ -30,12 +31,11 @@ pub struct Args {
     #[command(flatten)]
     pub asked: Asked,
     /// Evaluations of the network for each draw
-    #[arg(long, value_name = "N,...", value_delimiter = ',', default_value = "10,20,40,80,200",
-          value_parser = clap::value_parser!(u64).range(2..=100_000))]
-    pub evaluations: Vec<u64>,
+    #[arg(long, value_name = "N,...", value_delimiter = ',', default_value = "10,20,40,80,200", value_parser = Count::from(2..=100_000))]
+    pub evaluations: Vec<usize>,
     /// Draws of each way from each model within each number of evaluations
-    #[arg(long, short_alias = 'n', value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(2..=10_000_000))]
-    pub samples: u64,
+    #[arg(long, short_alias = 'n', value_name = "N", default_value_t = 1_000, value_parser = Count::from(2..=10_000_000))]
+    pub samples: usize,
     /// Folder of CSV and figures (default: in the results folder, under `reports`)
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -59,13 +59,10 @@ type Read = dyn Fn(&Point) -> Option<f64>;
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     args.out.as_ref().map_or(Ok(()), |path| output::folder(path, "--out"))?;
     let experiment = args.asked.load_seeds("solvers")?;
-    args.device.select(globals.quiet)?;
+    args.device.select(globals)?;
     exec::listen();
-    let size = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
-    let mut budgets: Vec<usize> = args.evaluations.iter().copied().map(size).collect();
-    budgets.sort_unstable();
-    budgets.dedup();
-    let asked = solvers::Asked { budgets, samples: size(args.samples) };
+    let budgets: BTreeSet<usize> = args.evaluations.iter().copied().collect();
+    let asked = solvers::Asked { budgets: Vec::from_iter(budgets), samples: args.samples };
     let points = exec::with_bar("solvers", globals.quiet, |show| measure(&globals.results, &experiment, &asked, show))?;
     let folder = Results(&globals.results).report(&format!("{}-solvers", experiment.report));
     let folder = args.out.clone().unwrap_or(folder);
@@ -103,12 +100,9 @@ fn by<'a>(
 /// Effective sample size, each metric as drawn and reweighted, seconds.
 fn quantities(points: &[Point]) -> Result<Vec<Quantity>> {
     let mut all = vec![Quantity { key: "ess".into(), title: "ESS (fraction)".into(), of: Box::new(|p| p.ess) }];
-    let ids: Vec<String> = points
-        .iter()
-        .find(|p| !p.plain.is_empty())
-        .map_or(vec![], |p| p.plain.iter().map(|(id, _)| id.clone()).collect());
-    for id in ids.into_iter().filter(|id| id != "ess") {
-        let metric = by_id(&id)?;
+    let first = points.iter().find(|p| !p.plain.is_empty());
+    for (id, _) in first.iter().flat_map(|p| &p.plain).filter(|(id, _)| id != "ess") {
+        let metric = by_id(id)?;
         for reweighted in [false, true] {
             let own = id.clone();
             let read = move |p: &Point| {
@@ -135,7 +129,7 @@ fn line(of: &[&Point], cost: Cost, quantity: &Quantity) -> Vec<(f64, f64)> {
 fn table(points: &[&Point], quantity: &Quantity, budgets: &[usize]) -> String {
     let ways = by(points.iter().copied(), |p| &p.label);
     let header = std::iter::once("evaluations".to_owned()).chain(budgets.iter().map(usize::to_string));
-    let mut rows = vec![header.chain(["area", "by seconds"].map(String::from)).collect::<Vec<_>>()];
+    let mut rows = output::titled(header.chain(["area", "by seconds"].map(String::from)), []);
     let all: Vec<Vec<(f64, f64)>> = ways.iter().map(|(_, of)| line(of, Cost::Seconds, quantity)).collect();
     let range = common(&all);
     for ((label, of), seconds) in ways.into_iter().zip(all) {

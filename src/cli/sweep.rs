@@ -89,7 +89,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
         quiet: globals.quiet,
     };
     if !globals.quiet {
-        notes(&experiment)?;
+        notes(&experiment, globals)?;
     }
     if args.launch.status {
         return launch::status(&experiment, &options, globals);
@@ -102,7 +102,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
         return launch::submit(&args.launch, &experiment, &options, globals);
     }
     if !args.dry_run {
-        args.device.select(globals.quiet)?;
+        args.device.select(globals)?;
     }
     let began = Instant::now();
     let summary = exec::sweep(&experiment, &globals.results, &options)?;
@@ -122,9 +122,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
     let shown = match shown {
         // Nothing was to be done, in a folder that cannot be written: the table is on the screen.
         Err(e) if e.exit_code() == ExitCode::ReadOnly && summary.count(|o| !matches!(o, Outcome::Done)) == 0 => {
-            if !globals.quiet {
-                output::note(format!("note: the report was not written: {e}"));
-            }
+            globals.note(format!("the report was not written: {e}"));
             Ok(None)
         }
         shown => shown,
@@ -141,16 +139,14 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
 }
 
 /// What was left out when the files of molecules were read, once for each, on stderr.
-fn notes(experiment: &Experiment) -> Result<()> {
+fn notes(experiment: &Experiment, globals: &Globals) -> Result<()> {
     let mut seen = BTreeSet::new();
     for cell in &experiment.cells {
         if let Some(files) = &cell.run.system.files
             && seen.insert(&cell.system)
         {
-            molecules::from_files(files)?
-                .notes
-                .iter()
-                .for_each(|note| output::note(format!("note: {}: {note}", cell.system)));
+            let molecule = molecules::from_files(files)?;
+            molecule.notes.iter().for_each(|note| globals.note(format!("{}: {note}", cell.system)));
         }
     }
     Ok(())
@@ -173,7 +169,7 @@ fn in_json(experiment: &Experiment, summary: &Summary, dry_run: bool) -> Result<
 
 fn plan_table(summary: &Summary) -> String {
     let header = ["ACTION", "RUN", "SYSTEM", "SAMPLER", "SEED", "EVALUATIONS", "MEMORY", "DISK", "TIME", "REASON"];
-    let mut rows = vec![header.map(String::from).to_vec()];
+    let mut rows = output::titled(header, []);
     let costs = |f: &Forecast| {
         let evaluations = f.cost.evaluations.map_or_else(|| "?".into(), output::grouped);
         let about = if f.seconds_from == Source::EarlierRuns { "" } else { "~" };

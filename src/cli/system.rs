@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{complete, output};
+use super::{Globals, complete};
 use crate::array::Input;
 use crate::error::{Error, Result};
 use crate::spec::{MoleculeFiles, SystemSpec, TEMPERATURES, TextFile};
@@ -45,22 +45,25 @@ impl SystemArgs {
     ///
     /// # Errors
     /// See [`systems::build`].
-    pub fn build(spec: &SystemSpec, quiet: bool) -> Result<System> {
+    pub fn build(spec: &SystemSpec, globals: &Globals) -> Result<System> {
         let system = systems::build(spec)?;
-        if !quiet && spec.files.is_some() {
-            system.notes.iter().for_each(|note| output::note(format!("note: {note}")));
+        if spec.files.is_some() {
+            system.notes.iter().for_each(|note| globals.note(note));
         }
         Ok(system)
     }
 }
 
 /// Makes frames whole by the box that stands beside them in their file; says of how many, and how many are not the molecule.
-pub(super) fn mend(system: &System, input: &Input, x: &mut [f64], quiet: bool) {
+pub(super) fn mend(system: &System, input: &Input, x: &mut [f64], globals: &Globals) {
     let Some(topology) = &system.topology else { return };
     let (whole, sorted) = wholeness::mended(topology, input.arrays(), x, system.scale);
     let n = x.len() / (3 * system.atoms);
     let foreign = n - sorted.kept.len();
-    let hint = sorted.hint.map(|hint| format!("note: {foreign} of {n} frames are not the molecule: {hint}"));
-    let whole = (whole > 0).then(|| format!("note: {whole} frames were cut by the box of the file and are made whole"));
-    whole.iter().chain(&hint).filter(|_| !quiet).for_each(output::note);
+    if whole > 0 {
+        globals.note(format!("{whole} frames were cut by the box of the file and are made whole"));
+    }
+    if let Some(hint) = sorted.hint {
+        globals.note(format!("{foreign} of {n} frames are not the molecule: {hint}"));
+    }
 }

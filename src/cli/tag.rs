@@ -2,7 +2,6 @@
 
 use super::{Globals, complete, output};
 use crate::error::{Error, Result};
-use crate::record::RunDir;
 use crate::store;
 use crate::text;
 
@@ -36,7 +35,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let rows = store::select(&connection, &args.which)?;
     let mut tagged = serde_json::Map::new();
     for row in &rows {
-        let run = RunDir::open(&globals.results.join(&row.folder))?;
+        let run = globals.run(row)?;
         tagged.insert(row.id.clone(), serde_json::json!(run.tag(&add, &args.remove)?));
         store::ingest(&connection, &run)?;
     }
@@ -44,8 +43,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         return output::json_map(&tagged);
     }
     let line = |(id, tags): (&String, &serde_json::Value)| vec![id.clone(), output::words(tags)];
-    let rows: Vec<_> = std::iter::once(vec!["ID".into(), "TAGS".into()]).chain(tagged.iter().map(line)).collect();
-    output::line(output::columns(&rows))
+    output::line(output::columns(&output::titled(["ID", "TAGS"], tagged.iter().map(line))))
 }
 
 /// A tag, if it is one: it has to fit into selections and file names.
@@ -53,8 +51,6 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
 /// # Errors
 /// [`Error::Usage`].
 pub fn name(tag: &str) -> Result<String> {
-    match text::ascii_name(tag) {
-        Ok(()) => Ok(tag.to_owned()),
-        Err(expected) => Err(Error::Usage(format!("tag \"{}\": expected {expected}", text::beginning(tag)))),
-    }
+    let refused = |expected| Error::Usage(format!("tag \"{}\": expected {expected}", text::beginning(tag)));
+    text::ascii_name(tag).map_err(refused).map(|()| tag.to_owned())
 }

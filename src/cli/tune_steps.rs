@@ -2,12 +2,11 @@
 
 use std::path::PathBuf;
 
-use super::{DeviceArgs, Globals, complete, output};
+use super::{Count, DeviceArgs, Globals, complete, output};
 use crate::error::{Error, Result};
 use crate::exec;
 use crate::exec::further::Finished;
 use crate::exec::tune::{Search, tune, written};
-use crate::record::RunDir;
 use crate::report::table::number;
 use crate::store;
 
@@ -29,14 +28,14 @@ pub struct Args {
     #[arg(add = complete::runs())]
     id: String,
     /// Evaluations of the network that a draw may make
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(2..=10_000))]
-    evaluations: u64,
+    #[arg(long, value_name = "N", value_parser = Count::from(2..=10_000))]
+    evaluations: usize,
     /// Particles of each pilot
-    #[arg(long, value_name = "N", default_value_t = 480, value_parser = clap::value_parser!(u64).range(20..=1_000_000))]
-    pilot: u64,
+    #[arg(long, value_name = "N", default_value_t = 480, value_parser = Count::from(20..=1_000_000))]
+    pilot: usize,
     /// Energies that all pilots may evaluate: one for a particle, more with control and look-ahead
-    #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(20..=100_000_000))]
-    budget: u64,
+    #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = Count::from(20..=100_000_000))]
+    budget: usize,
     /// Seed of the pilots
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -53,20 +52,14 @@ pub struct Args {
 /// As `draw`; a budget below one pilot.
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     args.out.as_ref().map_or(Ok(()), |path| output::file(path, "--out"))?;
-    if args.budget < args.pilot {
-        let (budget, pilot) = (args.budget, args.pilot);
+    let &Args { evaluations, pilot, budget, seed, .. } = args;
+    if budget < pilot {
         return Err(Error::Usage(format!("--budget {budget}: expected at least one pilot of {pilot} particles")));
     }
     let row = store::find(&globals.database()?, &args.id)?;
-    let finished = Finished::open(RunDir::open(&globals.results.join(&row.folder))?)?;
-    args.device.select(globals.quiet)?;
-    let size = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
-    let search = Search {
-        evaluations: size(args.evaluations),
-        pilot: size(args.pilot),
-        budget: size(args.budget),
-        seed: args.seed,
-    };
+    let finished = Finished::open(globals.run(&row)?)?;
+    args.device.select(globals)?;
+    let search = Search { evaluations, pilot, budget, seed };
     exec::listen();
     let trials = exec::with_bar("tune-steps", globals.quiet, |show| tune(&finished, search, show))?;
     let best = trials.iter().rev().find(|trial| trial.taken);
@@ -75,8 +68,8 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let energies: u64 = trials.iter().map(|trial| trial.energies).sum();
     if let Some(path) = &args.out {
         let head = format!(
-            "# pita-bench tune-steps {} --evaluations {} --pilot {} --budget {} --seed {}\n{TABLE}\n",
-            finished.run.id, args.evaluations, args.pilot, args.budget, args.seed
+            "# pita-bench tune-steps {} --evaluations {evaluations} --pilot {pilot} --budget {budget} --seed {seed}\n{TABLE}\n",
+            finished.run.id
         );
         std::fs::write(path, format!("{head}{}\n", settings.join("\n"))).map_err(Error::io(path))?;
     }
@@ -93,18 +86,16 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
             "energy_evaluations": energies, "trials": trials,
         }));
     }
-    let header = ["gain", "ESS", "", "settings"].map(String::from).to_vec();
     let first = trials[0].worth();
     let rows = trials.iter().map(|t| {
         let mark = if t.taken { "best so far" } else { "" };
         vec![format!("{:+.3}", t.worth() - first), number(t.ess), mark.into(), written(&t.anneal).join(", ")]
     });
-    output::line(output::columns(&std::iter::once(header).chain(rows).collect::<Vec<_>>()))?;
+    output::line(output::columns(&output::titled(["gain", "ESS", "", "settings"], rows)))?;
     output::line(format!(
-        "\n{}: {} of {} particles, {energies} energy evaluations; the best:\n{TABLE}\n{}",
+        "\n{}: {} of {pilot} particles, {energies} energy evaluations; the best:\n{TABLE}\n{}",
         finished.run.id,
         output::counted(trials.len(), "pilot"),
-        args.pilot,
         settings.join("\n")
     ))
 }

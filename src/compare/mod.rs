@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
+use serde_json::json;
 
 use crate::metrics::Direction;
 use crate::stats::{Estimate, LEVEL, Reading, mean};
@@ -120,10 +121,12 @@ fn pair(
         let floors = [floor(x), floor(y)];
         let difference = left.zip(right).map(|(a, b)| a.to(&b));
         let why_not = mismatch(x, y);
-        let note = if why_not.is_empty() { sizes(x, y) } else { why_not.clone() };
-        let direction = x.first().map_or(Direction::None, |m| direction(&m.direction));
+        let note = why_not.map_or_else(|| sizes(x, y), str::to_owned);
+        // By its name in the database.
+        let direction = x.first().and_then(|m| serde_json::from_value(json!(&*m.direction)).ok());
+        let direction = direction.unwrap_or(Direction::None);
         let verdict = match (left, right, difference) {
-            _ if !why_not.is_empty() => Verdict::NotComparable,
+            _ if why_not.is_some() => Verdict::NotComparable,
             (Some(a), Some(b), Some(d)) => {
                 let low = at_floor(direction, a.value, floors[0]) && at_floor(direction, b.value, floors[1]);
                 verdict(&d, direction, low)
@@ -151,17 +154,14 @@ fn estimate(runs: &[&Measured]) -> Option<Estimate> {
     Estimate::of(&runs.iter().filter_map(reading).collect::<Vec<_>>())
 }
 
-/// Why two sides cannot be compared; empty when they can.
-fn mismatch(a: &[&Measured], b: &[&Measured]) -> String {
+/// Why two sides cannot be compared; `None` when they can.
+fn mismatch(a: &[&Measured], b: &[&Measured]) -> Option<&'static str> {
     let all = || a.iter().chain(b);
-    let Some(first) = all().next() else { return String::new() };
+    let first = all().next()?;
     if all().any(|m| m.version != first.version) {
-        return "versions of the metric differ".into();
+        return Some("versions of the metric differ");
     }
-    if all().any(|m| m.reference != first.reference) {
-        return "references differ".into();
-    }
-    String::new()
+    all().any(|m| m.reference != first.reference).then_some("references differ")
 }
 
 /// Distances shrink as samples grow: sizes that differ are worth a word, and so is all else that may have moved a number.
@@ -199,20 +199,11 @@ pub fn verdict(difference: &Estimate, direction: Direction, at_floor: bool) -> V
     }
 }
 
-/// A direction by its name in the database.
-fn direction(name: &str) -> Direction {
-    match name {
-        "lower" => Direction::Lower,
-        "higher" => Direction::Higher,
-        _ => Direction::None,
-    }
-}
-
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn measured(label: &str, direction: &str, value: f64, half: f64) -> Measured {
+    pub(crate) fn measured(label: &str, direction: &str, value: f64, half: f64) -> Measured {
         Measured {
             run: "r".into(),
             system: "lj13".into(),

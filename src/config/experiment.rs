@@ -107,27 +107,18 @@ fn unreadable(path: &Path, why: std::io::Error) -> Error {
 /// See [`load`].
 pub fn load_text(path: &Path, text: String, profile: Option<&str>, overrides: &[String]) -> Result<Experiment> {
     let mut sources = Sources::new(path.display().to_string(), text);
-    let mut axes = Vec::new();
-    for text in overrides {
-        axes.push(overrides::parse(&mut sources, text)?);
-    }
+    let axes: Vec<Axis> = overrides.iter().map(|text| overrides::parse(&mut sources, text)).collect::<Result<_>>()?;
     let tree = parse(&sources)?;
     let base = tree.clone().without("profiles");
 
     let profiles = profiles(&sources, &tree);
     let names: Vec<&str> = profiles.iter().map(|(name, _)| *name).collect();
     let chosen = chosen(&sources, &tree, profile, &names)?;
-    for (name, over) in &profiles {
-        if chosen.as_deref() != Some(*name) {
-            let mut merged = base.clone();
-            merged.merge(over);
-            expand(&sources, &merged, &[]);
-        }
+    let (used, others): (Vec<_>, Vec<_>) = profiles.iter().partition(|(name, _)| chosen.as_deref() == Some(*name));
+    for (_, over) in others {
+        expand(&sources, &base.clone().merged(over), &[]);
     }
-    let mut merged = base;
-    if let Some((_, over)) = profiles.iter().find(|(name, _)| chosen.as_deref() == Some(*name)) {
-        merged.merge(over);
-    }
+    let merged = used.into_iter().fold(base, |base, (_, over)| base.merged(over));
     let (settings, cells) = expand(&sources, &merged, &axes);
     sources.check()?;
 
@@ -135,7 +126,7 @@ pub fn load_text(path: &Path, text: String, profile: Option<&str>, overrides: &[
         Some(name) => name,
         None => named_after(path)?,
     };
-    let own = chosen_by_file(&tree);
+    let own = tree.get("profile").and_then(Node::as_text);
     let mut report = name.clone();
     if let Some(profile) = chosen.as_deref().filter(|profile| Some(*profile) != own) {
         report += &format!("-{profile}");
@@ -163,14 +154,6 @@ impl Experiment {
         let sorted: BTreeSet<&str> = what.iter().map(|text| text.trim()).collect();
         let digest = identity::sha256_hex(sorted.into_iter().collect::<Vec<_>>().join("\n"));
         self.report += &format!("-{}", &digest[..8]);
-    }
-}
-
-/// The profile that the file itself chooses.
-fn chosen_by_file(tree: &Table) -> Option<&str> {
-    match tree.get("profile").map(|node| &node.value) {
-        Some(Value::Text(name)) => Some(name),
-        _ => None,
     }
 }
 
@@ -238,19 +221,16 @@ fn chosen(sources: &Sources, tree: &Table, asked: Option<&str>, names: &[&str]) 
         let notes = if names.is_empty() { vec!["it has no profiles".into()] } else { known_notes(asked, known) };
         return Err(Error::Usage(format!("--profile {asked}: unknown profile; {}", notes.join(" "))));
     }
-    match tree.get("profile") {
-        None => Ok(None),
-        Some(Node { value: Value::Text(name), .. }) if names.contains(&name.as_str()) => Ok(Some(name.clone())),
-        Some(node @ Node { value: Value::Text(name), .. }) => {
-            sources.problem(&node.at, format!("unknown profile `{name}`"), known_notes(name, known));
-            Ok(None)
-        }
-        Some(node) => {
+    let Some(node) = tree.get("profile") else { return Ok(None) };
+    match node.as_text() {
+        Some(name) if names.contains(&name) => return Ok(Some(name.to_owned())),
+        Some(name) => sources.problem(&node.at, format!("unknown profile `{name}`"), known_notes(name, known)),
+        None => {
             let message = format!("`profile` is {}, expected the name of a profile", node.kind());
             sources.problem(&node.at, message, vec![]);
-            Ok(None)
         }
     }
+    Ok(None)
 }
 
 /// Cells of a merged tree. `axes` come from the command line: single values replace settings, lists sweep.
@@ -274,49 +254,42 @@ fn expand(sources: &Sources, tree: &Table, axes: &[Axis]) -> (Settings, Vec<Cell
         axis.apply(sources, &mut changed, value);
     }
     let base = schema::settings(sources, &changed);
-    let mut cells = Vec::new();
-    if let Some(too_many) = too_many(&base, &sweep) {
-        sources.problem(&At::new(0, &(0..0)), too_many, vec![String::from("split it into several experiments")]);
-        return (base, cells);
-    }
+    let mut rows = Vec::new();
     for (s, system) in base.systems.iter().enumerate() {
         for (m, sampler) in base.samplers.iter().enumerate().filter(|(_, sampler)| sampler.runs_on(&system.key)) {
             let concerned: Vec<&Axis> = sweep.iter().filter(|a| a.concerns(&system.key, &sampler.key)).collect();
-            for point in product(&concerned) {
-                let set = [&fixed[..], &point[..]].concat();
-                let here = schema::settings(sources, &local(sources, tree, &system.key, &set));
-                // A sweep changes values only: positions in the lists stay, unless something was wrong (and noted).
-                let (Some(system), Some(sampler)) = (here.systems.get(s), here.samplers.get(m)) else { continue };
-                schema::check_ladders(sources, system, sampler);
-                let swept: Vec<_> = point.iter().map(|(axis, value)| (axis.name(), value.text())).collect();
-                let seeds = schema::samples::by_seed(sources, sampler, &system.key, &here.seeds);
-                cells.extend(seeds.into_iter().map(|(seed, own)| Cell {
-                    system: system.key.clone(),
-                    sampler: sampler.key.clone(),
-                    label: sampler.label.clone(),
-                    swept: swept.clone(),
-                    seed,
-                    run: RunSpec { system: system.system.clone(), sampler: own },
-                    eval: EvalSpec { reference: system.reference.clone(), ..here.metrics.clone() },
-                }));
-            }
+            rows.push((s, m, concerned));
+        }
+    }
+    let cells_of = |axes: &[&Axis]| axes.iter().fold(base.seeds.len(), |n, axis| n.saturating_mul(axis.values.len()));
+    let count = rows.iter().fold(0_usize, |n, (.., axes)| n.saturating_add(cells_of(axes)));
+    let mut cells = Vec::new();
+    if count > MOST_CELLS {
+        let message = format!("{count} cells (systems x samplers x sweep x seeds), expected at most {MOST_CELLS}");
+        sources.problem(&At::new(0, &(0..0)), message, vec![String::from("split it into several experiments")]);
+        return (base, cells);
+    }
+    for (s, m, concerned) in rows {
+        for point in product(&concerned) {
+            let set = [&fixed[..], &point[..]].concat();
+            let here = schema::settings(sources, &local(sources, tree, &base.systems[s].key, &set));
+            // A sweep changes values only: positions in the lists stay, unless something was wrong (and noted).
+            let (Some(system), Some(sampler)) = (here.systems.get(s), here.samplers.get(m)) else { continue };
+            schema::check_ladders(sources, system, sampler);
+            let swept: Vec<_> = point.iter().map(|(axis, value)| (axis.name(), value.text())).collect();
+            let seeds = schema::samples::by_seed(sources, sampler, &system.key, &here.seeds);
+            cells.extend(seeds.into_iter().map(|(seed, own)| Cell {
+                system: system.key.clone(),
+                sampler: sampler.key.clone(),
+                label: sampler.label.clone(),
+                swept: swept.clone(),
+                seed,
+                run: RunSpec { system: system.system.clone(), sampler: own },
+                eval: EvalSpec { reference: system.reference.clone(), ..here.metrics.clone() },
+            }));
         }
     }
     (base, cells)
-}
-
-/// Says so when there are more cells than [`MOST_CELLS`], before any of them is made.
-fn too_many(base: &Settings, sweep: &[Axis]) -> Option<String> {
-    let mut cells = 0_usize;
-    for system in &base.systems {
-        for sampler in base.samplers.iter().filter(|sampler| sampler.runs_on(&system.key)) {
-            let points = sweep.iter().filter(|a| a.concerns(&system.key, &sampler.key));
-            let points = points.fold(1_usize, |n, axis| n.saturating_mul(axis.values.len()));
-            cells = cells.saturating_add(points.saturating_mul(base.seeds.len()));
-        }
-    }
-    (cells > MOST_CELLS)
-        .then(|| format!("{cells} cells (systems x samplers x sweep x seeds), expected at most {MOST_CELLS}"))
 }
 
 /// The tree as one system sees it: its own settings over those of all systems, and above both what was set.

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::baseline::{self, Baseline};
 use super::source::{At, Sources, known_notes};
-use super::tree::{Node, Table, Value};
+use super::tree::{Entry, Node, Table, Value};
 use crate::error::{Error, Result};
 use crate::spec::TextFile;
 use crate::spec::settings::{Float, Kind, Word, at_least};
@@ -19,7 +19,7 @@ const SEEDS: usize = 10_000;
 /// A table being read.
 pub(super) struct Fields<'a> {
     sources: &'a Sources,
-    table: Option<&'a Table>,
+    pub(super) table: Option<&'a Table>,
     /// Dotted path, for messages; empty for the whole file.
     path: String,
     /// Where the table is named.
@@ -31,19 +31,6 @@ impl<'a> Fields<'a> {
     /// Reads `table` (absent: all defaults), named at `at`.
     pub(super) fn new(sources: &'a Sources, table: Option<&'a Table>, path: impl Into<String>, at: At) -> Self {
         Self { sources, table, path: path.into(), at, known: RefCell::default() }
-    }
-
-    /// Reads a value that has to be a table.
-    fn of_node(sources: &'a Sources, node: &'a Node, path: String, at: At) -> Self {
-        if node.table().is_none() {
-            sources.problem(&node.at, format!("`{path}` is {}, expected a table", node.kind()), vec![]);
-        }
-        Self::new(sources, node.table(), path, at)
-    }
-
-    /// The table itself.
-    pub(super) fn table(&self) -> Option<&'a Table> {
-        self.table
     }
 
     /// Notes a problem somewhere in this table.
@@ -69,12 +56,22 @@ impl<'a> Fields<'a> {
 
     /// Whether a field was written as a string.
     pub(super) fn is_text(&self, key: &str) -> bool {
-        self.table.and_then(|t| t.get(key)).is_some_and(|n| matches!(n.value, Value::Text(_)))
+        self.table.and_then(|t| t.get(key)).is_some_and(|n| n.as_text().is_some())
     }
 
-    /// Where a field was written: its value, or the table's name when it is left at its default.
-    pub(super) fn place(&self, key: &str) -> At {
-        self.table.and_then(|t| t.get(key)).map_or_else(|| self.at.clone(), |n| n.at.clone())
+    /// Where the last part of a dotted path that is written has its value; the table's name when none is.
+    pub(super) fn place(&self, path: &str) -> At {
+        let (mut table, mut at) = (self.table, &self.at);
+        for key in path.split('.') {
+            let Some(node) = table.and_then(|table| table.get(key)) else { break };
+            (table, at) = (node.table(), &node.at);
+        }
+        at.clone()
+    }
+
+    /// Notes what is wrong with a setting, by its dotted path from here.
+    pub(super) fn complain(&self, path: &str, message: &str, notes: Vec<String>) {
+        self.problem(&self.place(path), format!("`{}` {message}", self.name(path)), notes);
     }
 
     pub(super) fn wrong(&self, node: &Node, key: &str, expected: &str) {
@@ -130,39 +127,35 @@ impl<'a> Fields<'a> {
             self.wrong(node, key, &expected);
             return None;
         };
-        let found = u64::try_from(i).ok().filter(|&i| i >= min);
-        match found {
-            Some(i) if i > max => {
-                self.problem(&node.at, format!("`{}` is {i}, expected at most {max}", self.name(key)), vec![]);
-                return None;
-            }
-            None => self.problem(&node.at, format!("`{}` is {i}, expected {expected}", self.name(key)), vec![]),
-            Some(_) => {}
-        }
-        found
+        let expected = match u64::try_from(i) {
+            Ok(i) if (min..=max).contains(&i) => return Some(i),
+            Ok(i) if i > max => format!("at most {max}"),
+            _ => expected,
+        };
+        self.problem(&node.at, format!("`{}` is {i}, expected {expected}", self.name(key)), vec![]);
+        None
     }
 
     /// A string, not empty.
     pub(super) fn text(&self, key: &'static str) -> Option<String> {
         let node = self.node(key)?;
-        match &node.value {
-            Value::Text(s) if !s.trim().is_empty() => Some(s.clone()),
-            Value::Text(_) => {
-                self.problem(&node.at, format!("`{}` is empty", self.name(key)), vec![]);
-                None
-            }
-            _ => {
-                self.wrong(node, key, "a string");
-                None
-            }
+        match node.as_text() {
+            Some(text) if !text.trim().is_empty() => return Some(text.to_owned()),
+            Some(_) => self.complain(key, "is empty", vec![]),
+            None => self.wrong(node, key, "a string"),
         }
+        None
+    }
+
+    /// Notes why what a field names cannot be used.
+    pub(super) fn refused(&self, key: &str, why: &Error) {
+        self.problem(&self.place(key), format!("`{}`: {why}", self.name(key)), vec![]);
     }
 
     /// A text file, its path relative to the experiment file.
     pub(super) fn file(&self, key: &'static str) -> Option<TextFile> {
         let path = self.sources.folder().join(self.text(key)?);
-        let problem = |e: Error| self.problem(&self.place(key), format!("`{}`: {e}", self.name(key)), vec![]);
-        TextFile::read(&path).map_err(problem).ok()
+        TextFile::read(&path).map_err(|e| self.refused(key, &e)).ok()
     }
 
     /// The folder of an external baseline, relative to the experiment file: what its `baseline.toml` says, where it lies,
@@ -175,11 +168,10 @@ impl<'a> Fields<'a> {
         let read = || -> Result<_> {
             let baseline = baseline::read_external(&folder)?;
             let folder = folder.canonicalize().map_err(Error::io(&folder))?;
-            let files = self.sources.program_digest(&folder)?;
+            let files = self.sources.digest(&folder, baseline::digest)?;
             Ok((baseline, folder.display().to_string(), files))
         };
-        let problem = |e: Error| self.problem(&self.place(key), format!("`{}`: {e}", self.name(key)), vec![]);
-        read().map_err(problem).ok()
+        read().map_err(|e| self.refused(key, &e)).ok()
     }
 
     /// Every value of a table whose keys and types are those of `defaults`.
@@ -233,11 +225,10 @@ impl<'a> Fields<'a> {
     pub(super) fn seeds(&self, key: &'static str) -> Option<Vec<u64>> {
         let list = self.list(key, "a list of seeds, such as [0, 1, 2]")?;
         if list.is_empty() {
-            self.problem(&self.place(key), format!("`{}` is empty, expected at least one", self.name(key)), vec![]);
+            self.complain(key, "is empty, expected at least one", vec![]);
         }
         if list.len() > SEEDS {
-            let message = format!("`{}` lists {} seeds, expected at most {SEEDS}", self.name(key), list.len());
-            self.problem(&self.place(key), message, vec![]);
+            self.complain(key, &format!("lists {} seeds, expected at most {SEEDS}", list.len()), vec![]);
             return None;
         }
         let (mut seeds, mut seen) = (Vec::new(), BTreeSet::new());
@@ -261,11 +252,8 @@ impl<'a> Fields<'a> {
                 continue;
             };
             if !all.contains(&name.as_str()) {
-                self.problem(
-                    &node.at,
-                    format!("unknown {what} `{}`", text::beginning(name)),
-                    known_notes(name, all.iter().copied()),
-                );
+                let message = format!("unknown {what} `{}`", text::beginning(name));
+                self.problem(&node.at, message, known_notes(name, all.iter().copied()));
             } else if names.contains(name) {
                 self.problem(&node.at, format!("{what} `{name}` is listed twice"), vec![]);
             } else {
@@ -275,17 +263,20 @@ impl<'a> Fields<'a> {
         Some(names)
     }
 
-    /// The fields of another table.
-    pub(super) fn child(&self, node: &'a Node, path: String, at: At) -> Fields<'a> {
-        Self::of_node(self.sources, node, path, at)
+    /// The fields of a value that has to be a table.
+    pub(super) fn child(&self, entry: &'a Entry) -> Self {
+        let (node, path) = (&entry.node, self.name(&entry.key));
+        if node.table().is_none() {
+            self.problem(&node.at, format!("`{path}` is {}, expected a table", node.kind()), vec![]);
+        }
+        Self::new(self.sources, node.table(), path, entry.key_at.clone())
     }
 
     /// A table inside this one.
-    pub(super) fn nested(&self, key: &'static str) -> Fields<'a> {
-        match (self.node(key), self.table.and_then(|t| t.entry(key))) {
-            (Some(node), Some(entry)) => Self::of_node(self.sources, node, self.name(key), entry.key_at.clone()),
-            _ => Self::new(self.sources, None, self.name(key), self.at.clone()),
-        }
+    pub(super) fn nested(&self, key: &'static str) -> Self {
+        self.known.borrow_mut().push(key);
+        let absent = || Self::new(self.sources, None, self.name(key), self.at.clone());
+        self.table.and_then(|t| t.entry(key)).map_or_else(absent, |entry| self.child(entry))
     }
 
     /// Ends the reading: every key that nobody asked for is unknown.

@@ -3,7 +3,7 @@
 use toml::de::DeValue;
 
 use super::source::{At, Sources, known_notes};
-use super::tree::{Node, Table, Value};
+use super::tree::{Entry, Node, Table, Value};
 use crate::error::{Error, Result};
 use crate::text;
 
@@ -23,11 +23,6 @@ pub(super) struct Axis {
 }
 
 impl Axis {
-    /// The path as keys.
-    pub(super) fn keys(&self) -> Vec<(&str, At)> {
-        self.path.iter().map(|(key, at)| (key.as_str(), at.clone())).collect()
-    }
-
     /// The path as text.
     pub(super) fn name(&self) -> String {
         self.path.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>().join(".")
@@ -75,7 +70,7 @@ impl Axis {
 
     /// Lays one value over a tree.
     pub(super) fn apply(&self, sources: &Sources, tree: &mut Table, value: &Node) {
-        if !tree.set(&self.keys(), value.clone()) {
+        if !tree.set(&self.path, value.clone()) {
             let at = &self.path[self.path.len() - 1].1;
             sources.problem(at, format!("`{}` goes through something that is no table", self.name()), vec![]);
         }
@@ -103,18 +98,14 @@ pub(super) fn parse(sources: &mut Sources, text: &str) -> Result<Axis> {
     }
     let source = sources.add_override(text);
     let mut start = 0;
-    let mut keys = Vec::new();
-    for part in path.split('.') {
-        keys.push((part.trim().to_owned(), At::new(source, &(start..start + part.len()))));
+    let mut place = |part: &str| {
+        let at = At::new(source, &(start..start + part.len()));
         start += part.len() + 1;
-    }
-    let pieces = split(value);
-    let mut offset = path.len() + 1;
-    let mut values = Vec::new();
-    for piece in &pieces {
-        values.push(one(sources, source, piece, offset));
-        offset += piece.len() + 1;
-    }
+        at
+    };
+    let keys: Vec<_> = path.split('.').map(|part| (part.trim().to_owned(), place(part))).collect();
+    let mut values: Vec<Node> =
+        split(value).into_iter().map(|piece| one(sources, source, piece, place(piece))).collect();
     let is_list = keys.last().is_some_and(|(key, _)| LISTS.contains(&key.as_str()));
     let lists = values.iter().any(|v| matches!(v.value, Value::List(_)));
     if is_list && !lists {
@@ -125,8 +116,7 @@ pub(super) fn parse(sources: &mut Sources, text: &str) -> Result<Axis> {
 }
 
 /// One value: TOML if it parses, else a bare word.
-fn one(sources: &Sources, source: usize, piece: &str, offset: usize) -> Node {
-    let at = At::new(source, &(offset..offset + piece.len()));
+fn one(sources: &Sources, source: usize, piece: &str, at: At) -> Node {
     match DeValue::parse(piece.trim()) {
         Ok(value) => relocate(Node::new(sources, source, &value), &at),
         Err(_) => Node { at, value: Value::Text(piece.trim().to_owned()) },
@@ -137,12 +127,9 @@ fn one(sources: &Sources, source: usize, piece: &str, offset: usize) -> Node {
 fn relocate(node: Node, at: &At) -> Node {
     let value = match node.value {
         Value::List(list) => Value::List(list.into_iter().map(|n| relocate(n, at)).collect()),
-        Value::Table(mut table) => {
-            for entry in &mut table.entries {
-                entry.key_at = at.clone();
-                entry.node = relocate(entry.node.clone(), at);
-            }
-            Value::Table(table)
+        Value::Table(table) => {
+            let inner = |e: Entry| Entry { key: e.key, key_at: at.clone(), node: relocate(e.node, at) };
+            Value::Table(Table { entries: table.entries.into_iter().map(inner).collect() })
         }
         other => other,
     };

@@ -2,27 +2,22 @@
 //! 0.45 million evaluations per second). At that rate `standard` takes half an hour for ALDP and an hour for AL3, `paper` (the
 //! published length) two and a half and five hours.
 
-use crate::spec::settings::Word;
+use crate::spec::settings::words;
 use crate::spec::{Integrator, Precision, ReferenceSpec, ReplicaExchangeSpec, SystemSpec, TrajectorySpec};
 use crate::systems;
 
-/// How much a reference may cost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum ReferenceProfile {
-    /// A minute for 22 atoms, two for 33: a high noise floor.
-    Quick,
-    /// About half an hour for 22 atoms, an hour for 33.
-    Standard,
-    /// 1 microsecond at the target temperature, as published: hours.
-    Paper,
+words! {
+    /// How much a reference may cost.
+    #[derive(clap::ValueEnum)]
+    pub enum ReferenceProfile {
+        /// A minute for 22 atoms, two for 33: a high noise floor.
+        Quick = "quick",
+        /// About half an hour for 22 atoms, an hour for 33.
+        Standard = "standard",
+        /// 1 microsecond at the target temperature, as published: hours.
+        Paper = "paper",
+    }
 }
-
-/// Their words in experiment files.
-pub(super) const PROFILES: &[Word] = &[
-    Word { name: "quick", doc: "A minute for 22 atoms, two for 33: a high noise floor." },
-    Word { name: "standard", doc: "About half an hour for 22 atoms, an hour for 33." },
-    Word { name: "paper", doc: "1 microsecond at the target temperature, as published: hours." },
-];
 
 impl ReferenceProfile {
     /// By its word.

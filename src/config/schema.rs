@@ -4,14 +4,14 @@ pub(super) mod samples;
 
 use super::draws::Draws;
 use super::fields::Fields;
-use super::reference::{PROFILES, ReferenceProfile, fitting};
+use super::reference::{ReferenceProfile, fitting};
 use super::source::{At, Sources, known_notes};
 use super::tree::Table;
 use crate::metrics::registry::IDS;
 use crate::spec::settings::Float;
 use crate::spec::{
-    EvalSpec, ExternalSpec, KINDS, MoleculeFiles, PitaIcSpec, PitaSpec, ReferenceSpec, ReplicaExchangeSpec,
-    SamplerSpec, SamplesSpec, SmcSpec, SystemSpec, TEMPERATURES, TabgCartSpec, TabgIcSpec,
+    EvalSpec, ExternalSpec, KINDS, MoleculeFiles, ReferenceSpec, SamplerKind, SamplerSpec, SamplesSpec, SystemSpec,
+    TEMPERATURES,
 };
 use crate::systems::{self, molecules};
 use crate::text;
@@ -73,8 +73,8 @@ pub(super) fn settings(sources: &Sources, tree: &Table) -> Settings {
     }
     let name = top.text("name");
     if let Some((bad, expected)) = name.as_deref().and_then(|n| Some((n, text::ascii_name(n).err()?))) {
-        let message = format!("`name` is \"{}\", expected {expected}", text::beginning(bad));
-        top.problem(&top.place("name"), message, vec![String::from("it names files; `title` may hold anything")]);
+        let message = format!("is \"{}\", expected {expected}", text::beginning(bad));
+        top.complain("name", &message, vec![String::from("it names files; `title` may hold anything")]);
     }
     let title = top.text("title");
     let seeds = top.seeds("seeds").unwrap_or_else(|| vec![0]);
@@ -99,7 +99,7 @@ fn named<T>(
     mut read: impl FnMut(&str, &Fields<'_>) -> Option<T>,
 ) -> Vec<T> {
     let fields = top.nested(section);
-    let entries = fields.table().map_or(&[][..], |t| &t.entries);
+    let entries = fields.table.map_or(&[][..], |t| &t.entries);
     if entries.is_empty() {
         let message = format!("no {what}: expected at least one table [{section}.NAME]");
         top.problem(&fields.at, message, vec![]);
@@ -113,14 +113,11 @@ fn named<T>(
         }
         if let Some(other) = entries[..i].iter().find(|other| other.key.to_lowercase() == entry.key.to_lowercase()) {
             let message = format!("{what} `{}` differs from `{}` in upper and lower case only", entry.key, other.key);
-            top.problem(
-                &entry.key_at,
-                message,
-                vec![String::from("they name files, and some systems hold these for one")],
-            );
+            let note = String::from("they name files, and some systems hold these for one");
+            top.problem(&entry.key_at, message, vec![note]);
         }
     }
-    entries.iter().filter_map(|e| read(&e.key, &top.child(&e.node, fields.name(&e.key), e.key_at.clone()))).collect()
+    entries.iter().filter_map(|e| read(&e.key, &fields.child(e))).collect()
 }
 
 /// Every temperature of a ladder is above the target, which is its last rung: notes a problem otherwise.
@@ -129,17 +126,16 @@ pub(super) fn check_ladders(sources: &Sources, system: &SystemEntry, sampler: &S
     if system.reference.accepted.is_none() {
         above_target(sources, &system.ladder, &reference, &system.reference.sampler.ladder, system);
     }
-    if let SamplerSpec::ReplicaExchange(ReplicaExchangeSpec { ladder, .. })
-    | SamplerSpec::Pita(PitaSpec { ladder, .. })
-    | SamplerSpec::TabgIc(TabgIcSpec { start_at_target: false, ladder, .. })
-    | SamplerSpec::TabgCart(TabgCartSpec { start_at_target: false, ladder, .. }) = &sampler.sampler
-    {
-        above_target(sources, &sampler.ladder, &format!("samplers.{}", sampler.key), ladder, system);
-    }
-    if let SamplerSpec::Smc(SmcSpec { ladder, .. }) | SamplerSpec::PitaIc(PitaIcSpec { ladder, .. }) = &sampler.sampler
-    {
-        above_target(sources, &sampler.ladder, &format!("samplers.{}", sampler.key), ladder.known(), system);
-    }
+    let ladder: &[f64] = match &sampler.sampler {
+        SamplerSpec::ReplicaExchange(spec) => &spec.ladder,
+        SamplerSpec::Pita(spec) => &spec.ladder,
+        SamplerSpec::TabgIc(spec) if !spec.start_at_target => &spec.ladder,
+        SamplerSpec::TabgCart(spec) if !spec.start_at_target => &spec.ladder,
+        SamplerSpec::Smc(spec) => spec.ladder.known(),
+        SamplerSpec::PitaIc(spec) => spec.ladder.known(),
+        _ => &[],
+    };
+    above_target(sources, &sampler.ladder, &format!("samplers.{}", sampler.key), ladder, system);
 }
 
 fn above_target(sources: &Sources, written: &Ladder, owner: &str, ladder: &[f64], system: &SystemEntry) {
@@ -199,7 +195,7 @@ fn system(key: &str, f: &Fields<'_>) -> SystemEntry {
 /// A reference: an accepted ensemble (`accepted`; that of the program, if nothing is written), or a ready-made one (`profile`;
 /// for molecules `quick`), changed key by key.
 fn reference(system: &SystemSpec, f: &Fields<'_>) -> (ReferenceSpec, Ladder) {
-    let written = f.table().is_some_and(|t| !t.entries.is_empty());
+    let written = f.table.is_some_and(|t| !t.entries.is_empty());
     if let Some(accepted) = ReferenceSpec::accepted(system).filter(|_| !written) {
         return (accepted, Ladder::of(f));
     }
@@ -209,7 +205,7 @@ fn reference(system: &SystemSpec, f: &Fields<'_>) -> (ReferenceSpec, Ladder) {
         return (spec, Ladder::of(f));
     }
     let fallback = systems::is_molecule(system).then_some(ReferenceProfile::Quick);
-    let profile = f.word("profile", PROFILES).map_or(fallback, ReferenceProfile::named);
+    let profile = f.word("profile", ReferenceProfile::WORDS).map_or(fallback, ReferenceProfile::named);
     let values = profile.map_or_else(ReferenceSpec::default, |profile| ReferenceSpec::ready_made(system, profile));
     let mut spec = f.settings(values);
     // A molecule of one's own may be large, and its reference small: nobody asked for longer trajectories than that.
@@ -233,21 +229,16 @@ fn molecule_files(key: &str, f: &Fields<'_>) -> Option<MoleculeFiles> {
         }
     }
     if written("system") {
-        let message = format!("`{}` and `{}` exclude each other", f.name("system"), f.name("xml"));
-        f.problem(
-            &f.place("system"),
-            message,
-            vec![String::from("a molecule from files is called by its table's name")],
-        );
+        let note = vec![String::from("a molecule from files is called by its table's name")];
+        f.complain("system", &format!("and `{}` exclude each other", f.name("xml")), note);
     }
     if systems::NAMES.contains(&key) {
         f.problem(&f.at, format!("`{key}` is the name of a built-in system, choose another for these files"), vec![]);
     }
     let files = MoleculeFiles { xml: xml?, pdb: pdb? };
     if let Err(e) = molecules::from_files(&files) {
-        let message = e.to_string();
-        let key = if message.starts_with(&files.pdb.path) { "pdb" } else { "xml" };
-        f.problem(&f.place(key), format!("`{}`: {message}", f.name(key)), vec![]);
+        let key = if e.to_string().starts_with(&files.pdb.path) { "pdb" } else { "xml" };
+        f.refused(key, &e);
     }
     Some(files)
 }
@@ -258,13 +249,13 @@ fn sampler(key: &str, f: &Fields<'_>, systems: &[&str]) -> Option<SamplerEntry> 
     let systems = f.names("systems", "system", systems);
     let names = KINDS.iter().map(|kind| kind.name);
     let Some(name) = kind else {
-        if f.table().is_some_and(|t| t.get("kind").is_none()) {
+        if f.table.is_some_and(|t| t.get("kind").is_none()) {
             f.missing("kind", &format!("one of {}", names.collect::<Vec<_>>().join(", ")));
         }
         return None;
     };
     // Without a kind nothing is known about the other keys: one message, not one for each of them.
-    let Some(kind) = KINDS.iter().find(|kind| kind.name == name) else {
+    let Some(kind) = SamplerKind::named(&name) else {
         f.problem(&f.place("kind"), format!("unknown kind of sampler `{name}`"), known_notes(&name, names));
         return None;
     };
@@ -304,7 +295,7 @@ fn metrics(f: &Fields<'_>) -> EvalSpec {
     let mut values = EvalSpec::default();
     if let Some(metrics) = f.names("ids", "metric", &IDS) {
         if f.list("ids", "a list of metrics").is_some_and(<[_]>::is_empty) {
-            f.problem(&f.place("ids"), format!("`{}` is empty, expected at least one", f.name("ids")), vec![]);
+            f.complain("ids", "is empty, expected at least one", vec![]);
         }
         values.metrics = metrics;
     }

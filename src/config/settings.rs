@@ -5,7 +5,6 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value as Json};
 
 use super::fields::Fields;
-use super::source::At;
 use super::tree::{Node, Value};
 use crate::spec::settings::{self, AUTO, Float, Group, Kind, Setting, Settings, shown};
 
@@ -65,7 +64,7 @@ impl Fields<'_> {
             Kind::Hidden | Kind::Special(..) => None,
             Kind::Table(group) | Kind::Optional(group) => {
                 let fields = self.nested(key);
-                if matches!(kind, Kind::Optional(_)) && fields.table().is_none() {
+                if matches!(kind, Kind::Optional(_)) && fields.table.is_none() {
                     return None;
                 }
                 let read = inner(&fields, group);
@@ -91,24 +90,22 @@ impl Fields<'_> {
     fn value(&self, node: &Node, key: &'static str, kind: Kind) -> Option<Json> {
         match kind {
             Kind::Count(least, most) => self.integer(node, key, least, most).map(Json::from),
-            Kind::Among(all) => {
-                let known = |n: &u64| all.contains(n);
-                let found = if let Value::Int(i) = node.value { u64::try_from(i).ok().filter(known) } else { None };
+            Kind::Among(_) | Kind::Flag => {
+                let found = match (kind, &node.value) {
+                    (Kind::Among(all), Value::Int(i)) => {
+                        u64::try_from(*i).ok().filter(|n| all.contains(n)).map(Json::from)
+                    }
+                    (Kind::Flag, Value::Bool(flag)) => Some(Json::from(*flag)),
+                    _ => None,
+                };
                 if found.is_none() {
                     self.wrong(node, key, &kind.expected());
                 }
-                found.map(Json::from)
+                found
             }
             Kind::Float(rule) => self.number(node, key, rule).map(Json::from),
             Kind::Words(words) => self.one_of(node, key, words).map(Json::from),
             Kind::Ladder(least, _) => self.ladder(node, key, least),
-            Kind::Flag => {
-                if let Value::Bool(flag) = node.value {
-                    return Some(flag.into());
-                }
-                self.wrong(node, key, &kind.expected());
-                None
-            }
             Kind::Table(_) | Kind::Optional(_) | Kind::Inline(_) | Kind::Special(..) | Kind::Hidden => None,
         }
     }
@@ -133,21 +130,5 @@ impl Fields<'_> {
             self.complain(key, "is empty, expected at least one", note);
         }
         Some(ladder.into())
-    }
-
-    /// Notes what is wrong with a setting, by its dotted path from here.
-    fn complain(&self, path: &str, message: &str, notes: Vec<String>) {
-        let message = format!("`{}` {message}", self.name(path));
-        self.problem(&self.deep(path), message, notes);
-    }
-
-    /// Where the last part of a dotted path that is written has its value.
-    fn deep(&self, path: &str) -> At {
-        let (mut table, mut at) = (self.table(), self.at.clone());
-        for key in path.split('.') {
-            let Some(node) = table.and_then(|table| table.get(key)) else { break };
-            (table, at) = (node.table(), node.at.clone());
-        }
-        at
     }
 }

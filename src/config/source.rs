@@ -6,9 +6,7 @@ use std::fmt::Write as _;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use super::baseline;
 use crate::error::{Error, Result};
-use crate::identity;
 use crate::text;
 use crate::words::nearest;
 
@@ -60,23 +58,8 @@ impl Sources {
         }
     }
 
-    /// Digest of the files of a program, see [`baseline::digest`].
-    ///
-    /// # Errors
-    /// When they cannot be read.
-    pub(super) fn program_digest(&self, folder: &Path) -> Result<String> {
-        self.once(folder, baseline::digest)
-    }
-
-    /// SHA-256 of a file, read once.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    pub(super) fn file_digest(&self, path: &Path) -> Result<String> {
-        self.once(path, identity::sha256_file)
-    }
-
-    fn once(&self, path: &Path, digest: impl FnOnce(&Path) -> Result<String>) -> Result<String> {
+    /// The digest of a file or a folder, taken once.
+    pub(super) fn digest(&self, path: &Path, digest: impl FnOnce(&Path) -> Result<String>) -> Result<String> {
         if let Some(digest) = self.digests.borrow().get(path) {
             return Ok(digest.clone());
         }

@@ -103,6 +103,11 @@ impl Node {
         })
     }
 
+    /// The string inside, if it is one.
+    pub(super) fn as_text(&self) -> Option<&str> {
+        if let Value::Text(text) = &self.value { Some(text) } else { None }
+    }
+
     /// The table inside, if it is one.
     pub(super) fn table(&self) -> Option<&Table> {
         if let Value::Table(t) = &self.value { Some(t) } else { None }
@@ -153,41 +158,36 @@ impl Table {
     /// Lays `over` on top: tables are merged, anything else is replaced whole.
     pub(super) fn merge(&mut self, over: &Self) {
         for new in &over.entries {
-            match self.entries.iter_mut().find(|e| e.key == new.key) {
-                Some(Entry { node: Node { value: Value::Table(old), .. }, .. }) if new.node.table().is_some() => {
-                    if let Some(table) = new.node.table() {
-                        old.merge(table);
-                    }
-                }
-                Some(old) => *old = new.clone(),
-                None => self.entries.push(new.clone()),
+            match (self.entries.iter_mut().find(|e| e.key == new.key), new.node.table()) {
+                (Some(Entry { node: Node { value: Value::Table(old), .. }, .. }), Some(table)) => old.merge(table),
+                (Some(old), _) => *old = new.clone(),
+                (None, _) => self.entries.push(new.clone()),
             }
         }
     }
 
+    /// With `over` laid on top.
+    pub(super) fn merged(mut self, over: &Self) -> Self {
+        self.merge(over);
+        self
+    }
+
     /// Sets the value at a path, making tables on the way. `keys` are the path's parts and where each was written.
     /// Returns `false` when a part of the path is there and is no table.
-    pub(super) fn set(&mut self, keys: &[(&str, At)], node: Node) -> bool {
-        let Some(((key, key_at), rest)) = keys.split_first() else { return false };
-        let old = self.entries.iter_mut().find(|e| e.key == *key);
+    pub(super) fn set(&mut self, keys: &[(String, At)], node: Node) -> bool {
+        let Some(((key, at), rest)) = keys.split_first() else { return false };
+        if self.entry(key).is_none() {
+            let node = Node { at: at.clone(), value: Value::Table(Self::default()) };
+            self.entries.push(Entry { key: key.clone(), key_at: at.clone(), node });
+        }
+        let Some(entry) = self.entries.iter_mut().find(|e| e.key == *key) else { return false };
         if rest.is_empty() {
-            let new = Entry { key: (*key).to_owned(), key_at: key_at.clone(), node };
-            match old {
-                Some(old) => *old = new,
-                None => self.entries.push(new),
-            }
+            (entry.key_at, entry.node) = (at.clone(), node);
             return true;
         }
-        match old {
-            Some(Entry { node: Node { value: Value::Table(table), .. }, .. }) => table.set(rest, node),
-            Some(_) => false,
-            None => {
-                let mut table = Self::default();
-                let done = table.set(rest, node);
-                let node = Node { at: key_at.clone(), value: Value::Table(table) };
-                self.entries.push(Entry { key: (*key).to_owned(), key_at: key_at.clone(), node });
-                done
-            }
+        match &mut entry.node.value {
+            Value::Table(table) => table.set(rest, node),
+            _ => false,
         }
     }
 }

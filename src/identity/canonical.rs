@@ -13,12 +13,12 @@ use std::path::Path;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::disk;
 use crate::error::{Error, Result};
-use crate::spec::{EvalSpec, MoleculeFiles, ReferenceSpec, RunSpec, SamplerSpec, SystemSpec};
+use crate::spec::{EvalSpec, MoleculeFiles, ReferenceSpec, RunSpec, SamplerKind, SamplerSpec, SystemSpec};
 use crate::systems::molecules;
 
 /// Version of the canonical form and of the defaults it leaves out.
@@ -29,25 +29,13 @@ const VERSION: u32 = 1;
 /// Values that cannot be JSON (a map with keys that are no strings) become `null`; specs have none.
 #[must_use]
 pub fn canonical(value: &impl Serialize) -> String {
-    let mut out = String::new();
-    write(&json(value), &mut out);
-    out
+    normal(&json(value)).to_string()
 }
 
 /// Digest of what is asked for: 64 hexadecimal digits. The seed is not part of it.
 #[must_use]
 pub fn spec_digest(spec: &RunSpec) -> String {
-    let default = match &spec.sampler {
-        SamplerSpec::Md(_) => SamplerSpec::Md(Default::default()),
-        SamplerSpec::ReplicaExchange(_) => SamplerSpec::ReplicaExchange(Default::default()),
-        SamplerSpec::Pita(_) => SamplerSpec::Pita(Default::default()),
-        SamplerSpec::External(_) => SamplerSpec::External(Default::default()),
-        SamplerSpec::TabgIc(_) => SamplerSpec::TabgIc(Default::default()),
-        SamplerSpec::TabgCart(_) => SamplerSpec::TabgCart(Default::default()),
-        SamplerSpec::PitaIc(_) => SamplerSpec::PitaIc(Default::default()),
-        SamplerSpec::Smc(_) => SamplerSpec::Smc(Default::default()),
-        SamplerSpec::Samples(_) => SamplerSpec::Samples(Default::default()),
-    };
+    let default = SamplerKind::named(spec.sampler.kind()).map(|kind| (kind.default)());
     let mut sampler = without_defaults(json(&spec.sampler), &json(&default));
     // The kind says which defaults were left out.
     sampler["kind"] = json(&spec.sampler)["kind"].clone();
@@ -129,9 +117,7 @@ pub fn sha256_file(path: &Path) -> Result<String> {
 }
 
 fn digest(kind: &str, value: &Value) -> String {
-    let mut text = format!("pita-bench {kind} {VERSION}\n");
-    write(value, &mut text);
-    sha256_hex(text)
+    sha256_hex(format!("pita-bench {kind} {VERSION}\n{}", normal(value)))
 }
 
 fn json(value: &impl Serialize) -> Value {
@@ -141,66 +127,37 @@ fn json(value: &impl Serialize) -> Value {
 /// Drops fields equal to the default, in tables inside tables as well; a table that ends up empty is dropped too.
 fn without_defaults(value: Value, default: &Value) -> Value {
     let (Value::Object(fields), Value::Object(defaults)) = (&value, default) else { return value };
-    let mut kept = Map::new();
-    for (key, field) in fields {
-        match defaults.get(key) {
-            Some(default) if field == default => {}
-            Some(default) => {
-                kept.insert(key.clone(), without_defaults(field.clone(), default));
-            }
-            None => {
-                kept.insert(key.clone(), field.clone());
-            }
-        }
-    }
-    Value::Object(kept)
+    let kept = fields.iter().filter(|(key, field)| defaults.get(*key) != Some(*field));
+    let inner = |key: &String, field: &Value| match defaults.get(key) {
+        Some(default) => without_defaults(field.clone(), default),
+        None => field.clone(),
+    };
+    kept.map(|(key, field)| (key.clone(), inner(key, field))).collect()
 }
 
-fn write(value: &Value, out: &mut String) {
+/// The value with its keys in order and one spelling of its numbers.
+fn normal(value: &Value) -> Value {
     match value {
         Value::Object(fields) => {
-            let mut sorted: Vec<_> = fields.iter().collect();
-            sorted.sort_by_key(|(key, _)| *key);
-            out.push('{');
-            for (i, (key, field)) in sorted.into_iter().enumerate() {
-                if i > 0 {
-                    out.push(',');
-                }
-                out.push_str(&Value::from(key.as_str()).to_string());
-                out.push(':');
-                write(field, out);
-            }
-            out.push('}');
+            let sorted: BTreeMap<_, _> = fields.iter().map(|(key, field)| (key, normal(field))).collect();
+            sorted.into_iter().map(|(key, field)| (key.clone(), field)).collect()
         }
-        Value::Array(items) => {
-            out.push('[');
-            for (i, item) in items.iter().enumerate() {
-                if i > 0 {
-                    out.push(',');
-                }
-                write(item, out);
-            }
-            out.push(']');
-        }
+        Value::Array(items) => items.iter().map(normal).collect(),
         Value::Number(n) => match n.as_f64() {
             // An integral float is written like the integer; beyond 2^53 floats are not all integers we can tell apart.
-            Some(x) if n.is_f64() && x.fract() == 0.0 && x.abs() <= 9_007_199_254_740_992.0 => {
-                #[allow(clippy::cast_possible_truncation)] // integral and within i64
-                let whole = x as i64;
-                out.push_str(&whole.to_string());
-            }
-            _ => out.push_str(&n.to_string()),
+            Some(x) if n.is_f64() && x.fract() == 0.0 && x.abs() <= 9_007_199_254_740_992.0 => Value::from(x as i64),
+            _ => value.clone(),
         },
-        other => out.push_str(&other.to_string()),
+        other => other.clone(),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
-    use crate::spec::{
-        MdSpec, PitaIcSpec, PitaSpec, ReplicaExchangeSpec, SamplesSpec, SmcSpec, TabgCartSpec, TabgIcSpec, TextFile,
-    };
+    use crate::spec::{KINDS, MdSpec, PitaSpec, SamplesSpec, TextFile};
 
     #[test]
     fn one_spelling() {
@@ -232,20 +189,9 @@ mod tests {
     #[test]
     fn kinds_differ() {
         let system = SystemSpec::named("lj13", 1.0);
-        let digests = [
-            SamplerSpec::Md(MdSpec::default()),
-            SamplerSpec::ReplicaExchange(ReplicaExchangeSpec::default()),
-            SamplerSpec::Pita(PitaSpec::default()),
-            SamplerSpec::TabgIc(TabgIcSpec::default()),
-            SamplerSpec::TabgCart(TabgCartSpec::default()),
-            SamplerSpec::PitaIc(PitaIcSpec::default()),
-            SamplerSpec::Smc(SmcSpec::default()),
-            SamplerSpec::Samples(SamplesSpec::default()),
-        ]
-        .map(|sampler| spec_digest(&RunSpec { system: system.clone(), sampler }));
-        for (i, digest) in digests.iter().enumerate() {
-            assert!(!digests[..i].contains(digest));
-        }
+        let digest = |kind: &SamplerKind| spec_digest(&RunSpec { system: system.clone(), sampler: (kind.default)() });
+        let digests: BTreeSet<String> = KINDS.iter().map(digest).collect();
+        assert_eq!(digests.len(), KINDS.len());
     }
 
     /// What a file holds and what is said about it decides, not where it lies.

@@ -66,11 +66,7 @@ pub fn code() -> &'static Code {
         let revision = env!("PITA_BENCH_REVISION");
         let mut code = Code {
             revision: (!revision.is_empty()).then(|| revision.to_owned()),
-            dirty: match env!("PITA_BENCH_DIRTY") {
-                "true" => Some(true),
-                "false" => Some(false),
-                _ => None,
-            },
+            dirty: env!("PITA_BENCH_DIRTY").parse().ok(),
             tree_digest: env!("PITA_BENCH_TREE").to_owned(),
             lock_digest: env!("PITA_BENCH_LOCK").to_owned(),
             features: env!("PITA_BENCH_FEATURES").split(',').filter(|f| !f.is_empty()).map(String::from).collect(),

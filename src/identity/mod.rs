@@ -23,7 +23,7 @@ pub use code::{Code, code};
 pub use env::{Env, env, passed};
 pub use explain::{Difference, explain};
 pub use parts::{Parts, parts};
-pub use yardstick::{Yardstick, evaluation_digest};
+pub use yardstick::Yardstick;
 
 /// The digits of a digest that name files and folders.
 #[must_use]

@@ -22,10 +22,9 @@ pub fn parts() -> Parts {
 fn parse(text: &str) -> Parts {
     let mut parts = Parts::default();
     for line in text.lines() {
-        let mut words = line.splitn(3, ' ');
-        match (words.next(), words.next(), words.next()) {
-            (Some("file"), Some(digest), Some(path)) => _ = parts.files.insert(path.to_owned(), digest.to_owned()),
-            (Some("crate"), Some(version), Some(name)) => {
+        match line.splitn(3, ' ').collect::<Vec<_>>()[..] {
+            ["file", digest, path] => _ = parts.files.insert(path.to_owned(), digest.to_owned()),
+            ["crate", version, name] => {
                 let versions: &mut String = parts.crates.entry(name.to_owned()).or_default();
                 if !versions.is_empty() {
                     versions.push(' ');

@@ -50,14 +50,8 @@ impl Yardstick {
     /// Digest of one evaluation: of this yardstick with a seed.
     #[must_use]
     pub fn evaluation(&self, seed: u64) -> String {
-        evaluation_digest(&self.digest(), seed)
+        sha256_hex(format!("pita-bench evaluation 1\n{} {seed}", self.digest()))
     }
-}
-
-/// Digest of an evaluation: yardstick and seed.
-#[must_use]
-pub fn evaluation_digest(yardstick: &str, seed: u64) -> String {
-    sha256_hex(format!("pita-bench evaluation 1\n{yardstick} {seed}"))
 }
 
 #[cfg(test)]

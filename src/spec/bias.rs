@@ -1,8 +1,5 @@
 //! Settings of the well-tempered bias under which initial data may be made.
 
-use serde::Deserialize;
-use serde_json::Value;
-
 use super::settings::Float::{AboveOne, Positive};
 use super::settings::Limit::AtMost;
 use super::settings::{Complaint, count, float, settings};
@@ -26,11 +23,9 @@ settings! {
 /// Narrower hills would take more grid points than anybody wants to fit splines to.
 const NARROWEST: f64 = 0.1;
 
-fn wide_enough(value: &Value) -> Vec<Complaint> {
-    let Ok(spec) = BiasSpec::deserialize(value) else { return Vec::new() };
-    let message = format!("is {}, expected {NARROWEST} or more", spec.width);
-    let narrow = spec.width > 0.0 && spec.width < NARROWEST;
-    narrow.then(|| Complaint { setting: "width", message, notes: vec![] }).into_iter().collect()
+fn wide_enough(spec: &BiasSpec) -> Vec<Complaint> {
+    let what = format!("is {}, expected {NARROWEST} or more", spec.width);
+    Complaint::of(&[(spec.width > 0.0 && spec.width < NARROWEST, "width", &what, "")])
 }
 
 /// Steps in which hills are added: three quarters of the equilibration. Under the bias as it is in the end walkers have the last

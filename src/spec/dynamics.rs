@@ -2,7 +2,7 @@
 
 use super::Precision;
 use super::settings::Float::{Positive, Temperature};
-use super::settings::{Word, budget, count, float, is_default, ladder, one_of, optional, settings, words};
+use super::settings::{Word, budget, count, float, ladder, one_of, optional, settings, words};
 
 words! {
     /// How plain dynamics moves.
@@ -81,10 +81,10 @@ settings! {
         samples: usize = 20_000, count(1);
         /// Stop at exactly this many charged energy evaluations.
         budget: Option<u64> = None, budget();
+    }
+    later {
         /// How often the temperatures between the first and the target are chosen anew, in the first half of the
         /// equilibration.
-        // Left out of a record when they are not: such runs keep the identity they had before.
-        #[serde(default, skip_serializing_if = "is_default")]
         tuning: usize = 0, count(0);
     }
 }

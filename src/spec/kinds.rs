@@ -19,93 +19,71 @@ pub struct SamplerKind {
     pub settings: &'static Group,
 }
 
+impl SamplerKind {
+    /// By its word.
+    #[must_use]
+    pub fn named(word: &str) -> Option<&'static Self> {
+        KINDS.iter().find(|kind| kind.name == word)
+    }
+}
+
 /// All kinds. Some share code and settings and have other defaults.
 pub const KINDS: &[SamplerKind] = &[
-    SamplerKind {
-        name: "md",
-        doc: "Plain molecular dynamics or MALA: independent walkers from one configuration.",
-        default: || SamplerSpec::Md(MdSpec::default()),
-        settings: MdSpec::GROUP,
-    },
-    SamplerKind {
-        name: "replica-exchange",
-        doc: "Temperature replica exchange.",
-        default: || SamplerSpec::ReplicaExchange(ReplicaExchangeSpec::default()),
-        settings: ReplicaExchangeSpec::GROUP,
-    },
-    SamplerKind {
-        name: "pita",
-        doc: "Progressive inference-time annealing (arXiv 2506.16471).",
-        default: || SamplerSpec::Pita(PitaSpec::default()),
-        settings: PitaSpec::GROUP,
-    },
-    SamplerKind {
-        name: "external",
-        doc: "Somebody else's program, described by a `baseline.toml`.",
-        default: || SamplerSpec::External(ExternalSpec::default()),
-        settings: ExternalSpec::GROUP,
-    },
-    SamplerKind {
-        name: "tabg-ic",
-        doc: "Temperature-annealed Boltzmann generator on internal coordinates.",
-        default: || SamplerSpec::TabgIc(TabgIcSpec::default()),
-        settings: TabgIcSpec::GROUP,
-    },
-    SamplerKind {
-        name: "tabg-cart",
-        doc: "Temperature-annealed Boltzmann generator on Cartesian coordinates.",
-        default: || SamplerSpec::TabgCart(TabgCartSpec::default()),
-        settings: TabgCartSpec::GROUP,
-    },
-    SamplerKind {
-        name: "pita-ic",
-        doc: "Progressive annealing in whitened internal coordinates, with weights of whole paths.",
-        default: || SamplerSpec::PitaIc(PitaIcSpec::default()),
-        settings: PitaIcSpec::GROUP,
-    },
-    SamplerKind {
-        name: "smc",
-        doc: "Annealed sequential Monte Carlo, without any model.",
-        default: || SamplerSpec::Smc(SmcSpec::default()),
-        settings: SmcSpec::GROUP,
-    },
-    SamplerKind {
-        name: "samples",
-        doc: "Samples that somebody made elsewhere: a file is a row.",
-        default: || SamplerSpec::Samples(SamplesSpec::default()),
-        settings: SamplesSpec::GROUP,
-    },
-    SamplerKind {
-        name: "pita-faithful",
-        doc: "`pita` with the settings that its public code ran with.",
-        default: || SamplerSpec::Pita(PitaSpec::faithful()),
-        settings: PitaSpec::GROUP,
-    },
-    SamplerKind {
-        name: "fkc",
-        doc: "Feynman-Kac correction: `pita` with one model, annealed to the target in one go.",
-        default: || SamplerSpec::Pita(PitaSpec::fkc()),
-        settings: PitaSpec::GROUP,
-    },
-    SamplerKind {
-        name: "score-scaling",
-        doc: "`pita` with one score model whose score is scaled; no weights, no energy network.",
-        default: || SamplerSpec::Pita(PitaSpec::score_scaling()),
-        settings: PitaSpec::GROUP,
-    },
-    SamplerKind {
-        name: "md-diff",
-        doc: "A score model of dynamics at the target temperature itself; nothing is annealed.",
-        default: || SamplerSpec::Pita(PitaSpec::md_diff()),
-        settings: PitaSpec::GROUP,
-    },
-    SamplerKind {
-        name: "nrpt",
-        doc: "Non-reversible parallel tempering: `replica-exchange` with a ladder that is tuned.",
-        default: || SamplerSpec::ReplicaExchange(ReplicaExchangeSpec::non_reversible()),
-        settings: ReplicaExchangeSpec::GROUP,
-    },
+    kind::<MdSpec>("md", "Plain molecular dynamics or MALA: independent walkers from one configuration.", || {
+        SamplerSpec::Md(MdSpec::default())
+    }),
+    kind::<ReplicaExchangeSpec>("replica-exchange", "Temperature replica exchange.", || {
+        SamplerSpec::ReplicaExchange(ReplicaExchangeSpec::default())
+    }),
+    kind::<PitaSpec>("pita", "Progressive inference-time annealing (arXiv 2506.16471).", || {
+        SamplerSpec::Pita(PitaSpec::default())
+    }),
+    kind::<ExternalSpec>("external", "Somebody else's program, described by a `baseline.toml`.", || {
+        SamplerSpec::External(ExternalSpec::default())
+    }),
+    kind::<TabgIcSpec>("tabg-ic", "Temperature-annealed Boltzmann generator on internal coordinates.", || {
+        SamplerSpec::TabgIc(TabgIcSpec::default())
+    }),
+    kind::<TabgCartSpec>("tabg-cart", "Temperature-annealed Boltzmann generator on Cartesian coordinates.", || {
+        SamplerSpec::TabgCart(TabgCartSpec::default())
+    }),
+    kind::<PitaIcSpec>(
+        "pita-ic",
+        "Progressive annealing in whitened internal coordinates, with weights of whole paths.",
+        || SamplerSpec::PitaIc(PitaIcSpec::default()),
+    ),
+    kind::<SmcSpec>("smc", "Annealed sequential Monte Carlo, without any model.", || {
+        SamplerSpec::Smc(SmcSpec::default())
+    }),
+    kind::<SamplesSpec>("samples", "Samples that somebody made elsewhere: a file is a row.", || {
+        SamplerSpec::Samples(SamplesSpec::default())
+    }),
+    kind::<PitaSpec>("pita-faithful", "`pita` with the settings that its public code ran with.", || {
+        SamplerSpec::Pita(PitaSpec::faithful())
+    }),
+    kind::<PitaSpec>("fkc", "Feynman-Kac correction: `pita` with one model, annealed to the target in one go.", || {
+        SamplerSpec::Pita(PitaSpec::fkc())
+    }),
+    kind::<PitaSpec>(
+        "score-scaling",
+        "`pita` with one score model whose score is scaled; no weights, no energy network.",
+        || SamplerSpec::Pita(PitaSpec::score_scaling()),
+    ),
+    kind::<PitaSpec>(
+        "md-diff",
+        "A score model of dynamics at the target temperature itself; nothing is annealed.",
+        || SamplerSpec::Pita(PitaSpec::md_diff()),
+    ),
+    kind::<ReplicaExchangeSpec>(
+        "nrpt",
+        "Non-reversible parallel tempering: `replica-exchange` with a ladder that is tuned.",
+        || SamplerSpec::ReplicaExchange(ReplicaExchangeSpec::non_reversible()),
+    ),
 ];
+
+const fn kind<T: Settings>(name: &'static str, doc: &'static str, default: fn() -> SamplerSpec) -> SamplerKind {
+    SamplerKind { name, doc, default, settings: T::GROUP }
+}
 
 #[cfg(test)]
 mod tests {

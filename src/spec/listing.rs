@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::settings::{AUTO, Group, Kind, Setting, Word};
+use super::settings::{AUTO, Group, Kind, Rule, Word, one_of};
 
 /// A setting.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -36,15 +36,8 @@ pub fn list(group: &Group, values: &Map<String, Value>) -> Vec<Entry> {
 
 fn walk(group: &Group, values: &Map<String, Value>, path: &str, with: Option<&str>, entries: &mut Vec<Entry>) {
     if let Some(preset) = group.preset {
-        entries.push(Entry {
-            setting: format!("{path}{}", preset.key),
-            kind: "word",
-            default: preset.words[0].name.into(),
-            expected: Kind::Words(preset.words).expected(),
-            only_with: with.map(str::to_owned),
-            words: preset.words.to_vec(),
-            description: preset.doc,
-        });
+        let (rule, default) = (one_of(preset.words), preset.words[0].name.into());
+        entries.push(entry(&rule, preset.doc, format!("{path}{}", preset.key), default, with));
     }
     for setting in group.settings {
         let own = group.preset.zip(setting.rule.with);
@@ -57,13 +50,19 @@ fn walk(group: &Group, values: &Map<String, Value>, path: &str, with: Option<&st
             Kind::Hidden => {}
             Kind::Inline(group) => walk(group, &inner(group), path, with, entries),
             Kind::Table(group) | Kind::Optional(group) => {
-                entries.push(entry(setting, key.clone(), Value::Null, with));
+                entries.push(entry(&setting.rule, setting.doc, key.clone(), Value::Null, with));
                 walk(group, &inner(group), &format!("{key}."), with, entries);
             }
             kind => {
                 // A record leaves out what is as it always was: the default of the field.
                 let default = if setting.rule.required { Some(Value::Null) } else { value.cloned() };
-                entries.push(entry(setting, key.clone(), default.unwrap_or_else(setting.default), with));
+                entries.push(entry(
+                    &setting.rule,
+                    setting.doc,
+                    key.clone(),
+                    default.unwrap_or_else(setting.default),
+                    with,
+                ));
                 if let Kind::Ladder(_, Some(group)) = kind {
                     let with = format!("{key} = \"{}\"", AUTO[0].name);
                     walk(group, &(group.default)(), path, Some(&with), entries);
@@ -84,20 +83,19 @@ fn others(group: &Group, values: &Map<String, Value>, path: &str, entries: &mut 
             group.settings.iter().filter(|s| s.rule.with.is_none() && others.get(s.name) != values.get(s.name))
         {
             let default = others.get(setting.name).cloned().unwrap_or_else(setting.default);
-            entries.push(entry(setting, format!("{path}{}", setting.key()), default, Some(&with)));
+            entries.push(entry(&setting.rule, setting.doc, format!("{path}{}", setting.key()), default, Some(&with)));
         }
     }
 }
 
-fn entry(setting: &Setting, key: String, default: Value, with: Option<&str>) -> Entry {
-    let words = if let Kind::Words(words) = setting.rule.kind { words.to_vec() } else { Vec::new() };
+fn entry(rule: &Rule, doc: &'static str, setting: String, default: Value, with: Option<&str>) -> Entry {
     Entry {
-        setting: key,
-        kind: setting.rule.kind.name(),
+        setting,
+        kind: rule.kind.name(),
         default,
-        expected: setting.rule.expected(),
+        expected: rule.expected(),
         only_with: with.map(str::to_owned),
-        words,
-        description: setting.doc,
+        words: if let Kind::Words(words) = rule.kind { words.to_vec() } else { Vec::new() },
+        description: doc,
     }
 }

@@ -170,32 +170,27 @@ impl SamplerSpec {
     /// Charged energy evaluations that it may make.
     #[must_use]
     pub fn budget(&self) -> Option<u64> {
-        match self {
-            Self::Md(s) => s.budget,
-            Self::ReplicaExchange(s) => s.budget,
-            Self::Pita(s) => s.budget,
-            Self::External(s) => s.budget,
-            Self::TabgIc(s) => s.budget,
-            Self::TabgCart(s) => s.budget,
-            Self::PitaIc(s) => s.budget,
-            Self::Smc(s) => s.budget,
-            Self::Samples(_) => None,
-        }
+        self.extent().1
     }
 
     /// How many samples are asked for; `None` for whatever a file holds.
     #[must_use]
     pub fn samples(&self) -> Option<usize> {
+        self.extent().0
+    }
+
+    /// Samples and budget.
+    fn extent(&self) -> (Option<usize>, Option<u64>) {
         match self {
-            Self::Md(s) => Some(s.samples),
-            Self::ReplicaExchange(s) => Some(s.samples),
-            Self::Pita(s) => Some(s.samples),
-            Self::External(s) => Some(s.samples),
-            Self::TabgIc(s) => Some(s.samples),
-            Self::TabgCart(s) => Some(s.samples),
-            Self::PitaIc(s) => Some(s.samples),
-            Self::Smc(s) => Some(s.samples),
-            Self::Samples(_) => None,
+            Self::Md(s) => (Some(s.samples), s.budget),
+            Self::ReplicaExchange(s) => (Some(s.samples), s.budget),
+            Self::Pita(s) => (Some(s.samples), s.budget),
+            Self::External(s) => (Some(s.samples), s.budget),
+            Self::TabgIc(s) => (Some(s.samples), s.budget),
+            Self::TabgCart(s) => (Some(s.samples), s.budget),
+            Self::PitaIc(s) => (Some(s.samples), s.budget),
+            Self::Smc(s) => (Some(s.samples), s.budget),
+            Self::Samples(_) => (None, None),
         }
     }
 

@@ -1,13 +1,10 @@
 //! Settings of PITA: ladder, networks, training, annealing, refinement.
 
-use serde::Deserialize;
-use serde_json::Value;
-
 use super::settings::Float::{AboveZero, BelowOne, Fraction, Inside, NotNegative, Positive};
 use super::settings::Limit::Below;
 use super::settings::{
-    Complaint, Preset, Word, budget, count, count_to, fields, flag, float, inline, is_default, ladder, one_of,
-    optional, settings, table, words,
+    Complaint, Preset, Word, budget, count, count_to, fields, flag, float, inline, ladder, one_of, optional, settings,
+    table, words,
 };
 use super::{BiasSpec, Grid, Integrator, MdSpec, PRECISIONS, Precision, Step, growth};
 
@@ -142,23 +139,18 @@ settings! {
         equilibration: usize = 2_000, count(0);
         /// Steps between two frames of a walker.
         stride: usize = 50, count(1);
+    }
+    later {
         /// A well-tempered bias on phi and psi, with exact weights; none without.
-        // Left out of a record without one: such runs keep their identity.
-        #[serde(skip_serializing_if = "Option::is_none")]
         bias: Option<BiasSpec> = None, optional::<BiasSpec>();
     }
 }
 
 /// At least one hill of each walker.
-fn hills_in_time(value: &Value) -> Vec<Complaint> {
-    let Ok(InitialSpec { bias: Some(bias), equilibration, .. }) = InitialSpec::deserialize(value) else {
-        return Vec::new();
-    };
-    let most = growth(equilibration);
-    let message =
-        format!("is {}, expected at most {most}: hills are added in three quarters of `equilibration`", bias.every);
-    let late = bias.every > most;
-    late.then(|| Complaint { setting: "bias.every", message, notes: vec![] }).into_iter().collect()
+fn hills_in_time(spec: &InitialSpec) -> Vec<Complaint> {
+    let (every, most) = (spec.bias.as_ref().map_or(0, |bias| bias.every), growth(spec.equilibration));
+    let what = format!("is {every}, expected at most {most}: hills are added in three quarters of `equilibration`");
+    Complaint::of(&[(every > most, "bias.every", &what, "")])
 }
 
 impl InitialSpec {
@@ -183,16 +175,16 @@ impl InitialSpec {
 settings! {
     /// Backbone of both networks: an EGNN, or a diffusion transformer when `dit` is there.
     #[serde(default)]
-    pub struct NetSpec [preset = Some(BACKBONE)] {
+    pub struct NetSpec [preset = BACKBONE] {
         /// Hidden width.
         hidden: usize = 32, count(1);
         /// Layers (blocks of the transformer).
         layers: usize = 3, count(1);
         /// Node features (EGNN).
         node_features: NodeFeatures = NodeFeatures::Fixed, one_of(NodeFeatures::WORDS).with("egnn");
+    }
+    later {
         /// The transformer.
-        // Left out of a record for an EGNN: those keep the identity they had before.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
         dit: Option<DitSpec> = None, inline::<DitSpec>().with("dit");
     }
 }
@@ -291,12 +283,11 @@ settings! {
         sigma_min: f64 = 0.05, float(Positive).limits(&[Below("sigma_max")]);
         /// Largest noise level.
         sigma_max: f64 = 80.0, float(Positive);
+    }
+    later {
         /// What the score network learns.
-        // This and the noise are left out of a record while they are as published: such runs keep their identity.
-        #[serde(skip_serializing_if = "is_default")]
         target: Target = Target::default(), one_of(Target::WORDS);
         /// Noise levels.
-        #[serde(skip_serializing_if = "is_default")]
         noise: TrainNoise = TrainNoise::default(), one_of(TrainNoise::WORDS);
     }
 }
@@ -326,26 +317,21 @@ settings! {
         final_clamp_quantile: f64 = 1.0, float(AboveZero);
         /// gamma(t).
         gamma: GammaSchedule = GammaSchedule::Constant, one_of(GammaSchedule::WORDS);
+    }
+    later {
         /// Noise of the steps.
-        // Left out of a record while it is the published one: such runs keep their identity.
-        #[serde(skip_serializing_if = "is_default")]
         noise: Noise = Noise::default(), one_of(Noise::WORDS);
         /// What path weights resample by on the way.
-        #[serde(skip_serializing_if = "is_default")]
         between: Between = Between::default(), one_of(Between::WORDS);
         /// Paths drawn for each particle: all are weighed by the true energy (one evaluation each), and as many as there are particles
         /// resampled. 1 without it; with path weights.
-        #[serde(skip_serializing_if = "Option::is_none")]
         draws: Option<usize> = None, count_to(2, MOST_DRAWS);
         /// How a path steps, those of one evaluation whose kernel back has no drift; with tempered noise and path weights.
-        #[serde(skip_serializing_if = "is_default")]
         step: Step = Step::default(), one_of(Step::WORDS);
         /// Where its noise levels lie, `edm` or `geometric`.
-        #[serde(skip_serializing_if = "is_default")]
         grid: Grid = Grid::default(), one_of(Grid::WORDS);
         /// Whether scores are those of the next temperature, extrapolated in beta from this rung's and that of the rung before (guidance
         /// by two temperatures): two evaluations a step. For networks that know the temperature, from the second rung on.
-        #[serde(skip_serializing_if = "is_default")]
         guidance: bool = false, flag();
     }
 }
@@ -354,60 +340,59 @@ settings! {
 const MOST_DRAWS: u64 = 1_000;
 
 /// Each noise has weights of its own; resampling on the way belongs to weights of paths.
-fn noise_and_weights(value: &Value) -> Vec<Complaint> {
-    let Ok(spec) = AnnealSpec::deserialize(value) else { return Vec::new() };
-    let mut wrong = Vec::new();
-    if spec.noise == Noise::Tempered && matches!(spec.weights, Weights::Exact | Weights::Hutchinson) {
-        let message = String::from("is tempered, whose weights are `path`, `kernel-ratio` or `none`");
-        let notes = vec![String::from("Feynman-Kac weights (`exact`, `hutchinson`) belong to the published noise")];
-        wrong.push(Complaint { setting: "noise", message, notes });
-    }
-    if spec.between != Between::None && spec.weights != Weights::Path {
-        let message = String::from("is a setting of `weights = \"path\"`");
-        wrong.push(Complaint { setting: "between", message, notes: vec![] });
-    }
-    if spec.draws.is_some() && spec.weights != Weights::Path {
-        let message = String::from("is a setting of `weights = \"path\"`");
-        wrong.push(Complaint { setting: "draws", message, notes: vec![] });
-    }
-    if spec.planned() && (spec.noise != Noise::Tempered || spec.weights != Weights::Path) {
-        let setting = match (spec.step == Step::default(), spec.grid == Grid::default()) {
-            (false, _) => "step",
-            (true, false) => "grid",
-            (true, true) => "guidance",
-        };
-        let message = String::from("is one of `noise = \"tempered\"` with `weights = \"path\"`");
-        wrong.push(Complaint { setting, message, notes: vec![] });
-    }
-    if !spec.step.one_evaluation() {
-        let message =
-            String::from("takes evaluations on the way, averages or a drift back, which these paths have not");
-        let notes = vec![String::from("such as ancestral, euler-maruyama, sde-dpm-solver++-1, sde-dpm-solver++-2m")];
-        wrong.push(Complaint { setting: "step", message, notes });
-    }
-    if !matches!(spec.grid, Grid::Edm | Grid::Geometric) {
-        let message = String::from("is found by a pilot, which these paths have not");
-        wrong.push(Complaint { setting: "grid", message, notes: vec![String::from("known: edm, geometric")] });
-    }
-    wrong
+fn noise_and_weights(spec: &AnnealSpec) -> Vec<Complaint> {
+    let (tempered, path) = (spec.noise == Noise::Tempered, spec.weights == Weights::Path);
+    let planned = match (spec.step == Step::default(), spec.grid == Grid::default()) {
+        (false, _) => "step",
+        (true, false) => "grid",
+        (true, true) => "guidance",
+    };
+    Complaint::of(&[
+        (
+            tempered && matches!(spec.weights, Weights::Exact | Weights::Hutchinson),
+            "noise",
+            "is tempered, whose weights are `path`, `kernel-ratio` or `none`",
+            "Feynman-Kac weights (`exact`, `hutchinson`) belong to the published noise",
+        ),
+        (!path && spec.between != Between::None, "between", "is a setting of `weights = \"path\"`", ""),
+        (!path && spec.draws.is_some(), "draws", "is a setting of `weights = \"path\"`", ""),
+        (
+            spec.planned() && !(tempered && path),
+            planned,
+            "is one of `noise = \"tempered\"` with `weights = \"path\"`",
+            "",
+        ),
+        (
+            !spec.step.one_evaluation(),
+            "step",
+            "takes evaluations on the way, averages or a drift back, which these paths have not",
+            "such as ancestral, euler-maruyama, sde-dpm-solver++-1, sde-dpm-solver++-2m",
+        ),
+        (
+            !matches!(spec.grid, Grid::Edm | Grid::Geometric),
+            "grid",
+            "is found by a pilot, which these paths have not",
+            "known: edm, geometric",
+        ),
+    ])
 }
 
 /// The ladder resamples by weights; guidance asks one network for two temperatures.
-fn steps_with_weights(value: &Value) -> Vec<Complaint> {
-    let Ok(spec) = PitaSpec::deserialize(value) else { return Vec::new() };
-    let mut wrong = Vec::new();
-    if !spec.anneal.step.has_density() {
-        let message = String::from("has no weights, and the ladder resamples by them");
-        let notes =
-            vec![String::from("`pita-bench draw RUN --set anneal.step=...` draws with it from a finished model")];
-        wrong.push(Complaint { setting: "anneal.step", message, notes });
-    }
-    if spec.anneal.guidance && spec.train.rungs != TrainOn::All {
-        let message = String::from("asks the network for the temperature of the rung before");
-        let notes = vec![String::from("`train.rungs = \"all\"` teaches it that")];
-        wrong.push(Complaint { setting: "anneal.guidance", message, notes });
-    }
-    wrong
+fn steps_with_weights(spec: &PitaSpec) -> Vec<Complaint> {
+    Complaint::of(&[
+        (
+            !spec.anneal.step.has_density(),
+            "anneal.step",
+            "has no weights, and the ladder resamples by them",
+            "`pita-bench draw RUN --set anneal.step=...` draws with it from a finished model",
+        ),
+        (
+            spec.anneal.guidance && spec.train.rungs != TrainOn::All,
+            "anneal.guidance",
+            "asks the network for the temperature of the rung before",
+            "`train.rungs = \"all\"` teaches it that",
+        ),
+    ])
 }
 
 impl AnnealSpec {

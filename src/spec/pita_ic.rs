@@ -1,13 +1,8 @@
 //! Settings of annealing in internal coordinates.
 
-use serde::Deserialize;
-use serde_json::Value;
-
 use super::settings::Float::{AboveZero, BelowOne, Inside, NotNegative, Positive};
 use super::settings::Limit::{AtMost, Below, Multiple};
-use super::settings::{
-    Complaint, budget, count, count_to, flag, float, is_default, json, ladder_or_auto, one_of, settings, table,
-};
+use super::settings::{Complaint, budget, count, count_to, flag, float, ladder_or_auto, one_of, settings, table};
 use super::{AutoLadder, Control, Corrector, Grid, InitialSpec, Integrator, Ladder, Noise, Precision, Step, Target};
 
 settings! {
@@ -88,10 +83,10 @@ settings! {
         /// Largest noise, where annealing begins.
         // Beyond 10 the images of a wrapped normal that are summed do not suffice.
         sigma_max: f64 = 8.0, float(Positive).limits(&[AtMost(10.0, "a circle is uniform before that")]);
+    }
+    later {
         /// Weight of the residual of the Fokker-Planck equation at noise below 0.5, beside the loss of denoising (after ScoreMD, arXiv
         /// 2506.17139; `samplers::pita_ic::fokker_planck` has the formula): four further evaluations for each row there.
-        // Left out of a record at 0, so that runs keep their identity.
-        #[serde(skip_serializing_if = "is_default")]
         fokker_planck: f64 = 0.0, float(NotNegative);
     }
 }
@@ -108,52 +103,39 @@ settings! {
         moves: usize = 10, count(0);
         /// Acceptance that their step is tuned to.
         acceptance: f64 = 0.574, float(Inside);
+    }
+    later {
         /// How a path steps.
-        // This and what follows came later: left out of a record while they are as before, so that runs keep their identity.
-        #[serde(skip_serializing_if = "is_default")]
         step: Step = Step::default(), one_of(Step::WORDS);
         /// Where its noise levels lie.
-        #[serde(skip_serializing_if = "is_default")]
         grid: Grid = Grid::default(), one_of(Grid::WORDS);
         /// What is done at a level.
-        #[serde(skip_serializing_if = "is_default")]
         corrector: Corrector = Corrector::default(), one_of(Corrector::WORDS);
         /// Noise at which paths begin, drawn from the Gaussian that whitened data under that noise nearly are (the jump of arXiv
         /// 2310.12462; circles are uniform): the training's `sigma_max` without it.
-        #[serde(skip_serializing_if = "Option::is_none")]
         sigma_skip: Option<f64> = None, float(Positive);
         /// Noise of the last level before the data: the training's `sigma_min` without it.
-        #[serde(skip_serializing_if = "Option::is_none")]
         sigma_last: Option<f64> = None, float(Positive);
         /// Share of the noise that `reversible` draws; 0.5 without it.
-        #[serde(skip_serializing_if = "Option::is_none")]
         eta: Option<f64> = None, float(AboveZero);
         /// Weight of the newest slope in `ghvb-2`, the paper's beta; 0.8 without it.
-        #[serde(skip_serializing_if = "Option::is_none")]
         beta: Option<f64> = None, float(AboveZero);
         /// Share of a level's variance that a move of `langevin` renews; 0.05 without it.
-        #[serde(skip_serializing_if = "Option::is_none")]
         renewal: Option<f64> = None, float(Inside);
         /// What a pilot of 480 paths, their ends' energies counted, fits of the kernels.
-        #[serde(skip_serializing_if = "is_default")]
         control: Control = Control::default(), one_of(Control::WORDS);
         /// Children of each particle in a step, of which one goes on, by the true energy at their denoised predictions, counted
         /// (look-ahead, SVDD, arXiv 2408.08252; `samplers::pita_ic::lookahead` has what is chosen by). The weight of the choice is exact.
-        #[serde(skip_serializing_if = "Option::is_none")]
         children: Option<usize> = None, count_to(2, MOST_CHILDREN);
         /// How many of the last steps have them; all without it.
-        #[serde(skip_serializing_if = "Option::is_none")]
         lookahead_steps: Option<usize> = None, count(1);
         /// Draws children until two are no worse than their parent, and saves the others for the steps that follow (after rollover budget
         /// forcing, arXiv 2503.19385); weights are exact, and each step adds `children` to what may be drawn.
-        #[serde(skip_serializing_if = "is_default")]
         rollover: bool = false, flag();
         /// Moves before those of MALA that take data to the noise of `dmcmc_sigma` by the kernels back and down again along the path,
         /// accepted by Metropolis's rule with the weights of both ways (after denoising MCMC, arXiv 2209.14593): one energy each.
-        #[serde(skip_serializing_if = "Option::is_none")]
         dmcmc: Option<usize> = None, count(1);
         /// Noise that they reach; 1 without it.
-        #[serde(skip_serializing_if = "Option::is_none")]
         dmcmc_sigma: Option<f64> = None, float(Positive);
     }
 }
@@ -181,7 +163,7 @@ impl IcAnnealSpec {
     /// Whether these settings go together, as those of an experiment file must.
     #[must_use]
     pub fn consistent(&self) -> bool {
-        steps_and_correctors(&json(self)).is_empty()
+        steps_and_correctors(self).is_empty()
     }
 
     /// Moves of denoising MCMC.
@@ -197,82 +179,75 @@ impl IcAnnealSpec {
     }
 }
 
-/// Which corrector belongs to which step, and which setting to which word.
-fn steps_and_correctors(value: &Value) -> Vec<Complaint> {
-    let Ok(spec) = IcAnnealSpec::deserialize(value) else { return Vec::new() };
-    let mut wrong = Vec::new();
-    let mut complain = |setting, message: &str, note: &str| {
-        let notes = if note.is_empty() { vec![] } else { vec![note.to_owned()] };
-        wrong.push(Complaint { setting, message: message.to_owned(), notes });
-    };
-    let density = spec.step.has_density();
-    if spec.noise == Noise::Published && spec.step != Step::default() {
-        complain("step", "is one of `noise = \"tempered\"`", "the published kernels have one step of their own");
-    }
-    match spec.corrector {
-        Corrector::Unipc if density || matches!(spec.step, Step::Ghvb2 | Step::DpmSolverV3) => {
-            complain(
-                "corrector",
-                "corrects steps without noise whose predictions are taken as they are",
-                "such as `step = \"dpm-solver++-2m\"`",
-            );
-        }
-        Corrector::DcSolver if !spec.step.looks_back() => {
-            let note = "`ddim`, `dpm-solver++-2m`, `dpm-solver++-3m`, `deis-2` or `deis-3`";
-            complain("corrector", "goes with steps without noise that take one evaluation each", note);
-        }
-        Corrector::Langevin if !density || spec.step == Step::SdeDpmSolver2m || spec.noise == Noise::Published => {
-            let note = "`ancestral`, `euler-maruyama`, `sde-dpm-solver++-1`, `stochastic-heun` or `reversible`";
-            complain("corrector", "goes with tempered steps of one level that have a density", note);
-        }
-        _ => {}
-    }
-    if spec.eta.is_some() && spec.step != Step::Reversible {
-        complain("eta", "is a setting of `step = \"reversible\"`", "");
-    }
-    if spec.beta.is_some() && spec.step != Step::Ghvb2 {
-        complain("beta", "is a setting of `step = \"ghvb-2\"`", "");
-    }
-    if spec.renewal.is_some() && spec.corrector != Corrector::Langevin {
-        complain("renewal", "is a setting of `corrector = \"langevin\"`", "");
-    }
-    if let (Some(skip), Some(last)) = (spec.sigma_skip, spec.sigma_last)
-        && last >= skip
-    {
-        complain("sigma_last", &format!("is {last}, expected less than `sigma_skip` ({skip})"), "");
-    }
-    wrong.extend(weights_on_the_way(&spec));
-    wrong
-}
-
-/// What control, look-ahead and denoising MCMC go with.
-fn weights_on_the_way(spec: &IcAnnealSpec) -> Vec<Complaint> {
-    let mut wrong = Vec::new();
-    let mut complain = |setting, message: &str, note: &str| {
-        let notes = if note.is_empty() { vec![] } else { vec![note.to_owned()] };
-        wrong.push(Complaint { setting, message: message.to_owned(), notes });
-    };
-    let tempered = spec.noise == Noise::Tempered && spec.corrector == Corrector::None;
-    let one_level = matches!(spec.step, Step::Ancestral | Step::EulerMaruyama | Step::SdeDpmSolver1);
-    let looking = one_level || matches!(spec.step, Step::SdeDpmSolver2m | Step::StochasticHeun);
-    if spec.control != Control::None && !(tempered && one_level) {
-        let note = "`step` is `ancestral`, `euler-maruyama` or `sde-dpm-solver++-1` there, with tempered noise and no corrector";
-        complain("control", "goes with steps whose mean is a multiple of one score", note);
-    }
-    if spec.children.is_some() && !(tempered && looking) {
-        let note = "`step` is none of `reversible` and those without noise there, with tempered noise and no corrector";
-        complain("children", "go with steps whose kernel back has no drift", note);
-    }
-    if spec.lookahead_steps.is_some() && spec.children.is_none() {
-        complain("lookahead_steps", "is a setting of look-ahead", "give `children` too");
-    }
-    if spec.rollover && spec.children.is_none() {
-        complain("rollover", "is a setting of look-ahead", "give `children` too");
-    }
-    if spec.dmcmc_sigma.is_some() && spec.dmcmc.is_none() {
-        complain("dmcmc_sigma", "is a setting of denoising MCMC", "give `dmcmc`, its number of moves, too");
-    }
-    wrong
+/// Which corrector belongs to which step, which setting to which word, and what control, look-ahead and denoising MCMC go with.
+fn steps_and_correctors(spec: &IcAnnealSpec) -> Vec<Complaint> {
+    let (step, corrector, published) = (spec.step, spec.corrector, spec.noise == Noise::Published);
+    let density = step.has_density();
+    let plain = !published && corrector == Corrector::None;
+    let one_level = matches!(step, Step::Ancestral | Step::EulerMaruyama | Step::SdeDpmSolver1);
+    let looking = one_level || matches!(step, Step::SdeDpmSolver2m | Step::StochasticHeun);
+    let alone = spec.children.is_none();
+    let (skip, last) = (spec.sigma_skip.unwrap_or(f64::INFINITY), spec.sigma_last.unwrap_or_default());
+    Complaint::of(&[
+        (
+            published && step != Step::default(),
+            "step",
+            "is one of `noise = \"tempered\"`",
+            "the published kernels have one step of their own",
+        ),
+        (
+            corrector == Corrector::Unipc && (density || matches!(step, Step::Ghvb2 | Step::DpmSolverV3)),
+            "corrector",
+            "corrects steps without noise whose predictions are taken as they are",
+            "such as `step = \"dpm-solver++-2m\"`",
+        ),
+        (
+            corrector == Corrector::DcSolver && !step.looks_back(),
+            "corrector",
+            "goes with steps without noise that take one evaluation each",
+            "`ddim`, `dpm-solver++-2m`, `dpm-solver++-3m`, `deis-2` or `deis-3`",
+        ),
+        (
+            corrector == Corrector::Langevin && (!density || step == Step::SdeDpmSolver2m || published),
+            "corrector",
+            "goes with tempered steps of one level that have a density",
+            "`ancestral`, `euler-maruyama`, `sde-dpm-solver++-1`, `stochastic-heun` or `reversible`",
+        ),
+        (spec.eta.is_some() && step != Step::Reversible, "eta", "is a setting of `step = \"reversible\"`", ""),
+        (spec.beta.is_some() && step != Step::Ghvb2, "beta", "is a setting of `step = \"ghvb-2\"`", ""),
+        (
+            spec.renewal.is_some() && corrector != Corrector::Langevin,
+            "renewal",
+            "is a setting of `corrector = \"langevin\"`",
+            "",
+        ),
+        (last >= skip, "sigma_last", &format!("is {last}, expected less than `sigma_skip` ({skip})"), ""),
+        (
+            spec.control != Control::None && !(plain && one_level),
+            "control",
+            "goes with steps whose mean is a multiple of one score",
+            "`step` is `ancestral`, `euler-maruyama` or `sde-dpm-solver++-1` there, with tempered noise and no corrector",
+        ),
+        (
+            !alone && !(plain && looking),
+            "children",
+            "go with steps whose kernel back has no drift",
+            "`step` is none of `reversible` and those without noise there, with tempered noise and no corrector",
+        ),
+        (
+            alone && spec.lookahead_steps.is_some(),
+            "lookahead_steps",
+            "is a setting of look-ahead",
+            "give `children` too",
+        ),
+        (alone && spec.rollover, "rollover", "is a setting of look-ahead", "give `children` too"),
+        (
+            spec.dmcmc.is_none() && spec.dmcmc_sigma.is_some(),
+            "dmcmc_sigma",
+            "is a setting of denoising MCMC",
+            "give `dmcmc`, its number of moves, too",
+        ),
+    ])
 }
 
 impl PitaIcSpec {
@@ -291,16 +266,15 @@ impl PitaIcSpec {
 }
 
 /// Paths stay at noise that the network was trained at, and are drawn from a density: the ladder resamples by their weights.
-fn trained_noise(value: &Value) -> Vec<Complaint> {
-    let Ok(spec) = PitaIcSpec::deserialize(value) else { return Vec::new() };
-    let mut wrong = Vec::new();
-    if let Some((setting, message)) = spec.beyond_training() {
-        wrong.push(Complaint { setting, message, notes: vec![] });
-    }
-    if !spec.anneal.step.has_density() {
-        let message = String::from("has no weights, and the ladder resamples by them");
-        let notes = vec![String::from("`pita-bench draw RUN --set step=...` draws with it from a finished model")];
-        wrong.push(Complaint { setting: "anneal.step", message, notes });
-    }
-    wrong
+fn trained_noise(spec: &PitaIcSpec) -> Vec<Complaint> {
+    let (end, beyond) = spec.beyond_training().unwrap_or_default();
+    Complaint::of(&[
+        (!end.is_empty(), end, &beyond, ""),
+        (
+            !spec.anneal.step.has_density(),
+            "anneal.step",
+            "has no weights, and the ladder resamples by them",
+            "`pita-bench draw RUN --set step=...` draws with it from a finished model",
+        ),
+    ])
 }

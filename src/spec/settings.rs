@@ -58,6 +58,16 @@ pub struct Complaint {
     pub notes: Vec<String>,
 }
 
+impl Complaint {
+    /// Those of the rules that are broken. A rule: whether it is, the setting, what is wrong with it, what to do (or nothing).
+    #[must_use]
+    pub fn of(rules: &[(bool, &'static str, &str, &str)]) -> Vec<Self> {
+        let broken = rules.iter().filter(|rule| rule.0);
+        let notes = |note: &str| if note.is_empty() { vec![] } else { vec![note.to_owned()] };
+        broken.map(|&(_, setting, what, note)| Self { setting, message: what.to_owned(), notes: notes(note) }).collect()
+    }
+}
+
 /// One setting.
 #[derive(Debug)]
 pub struct Setting {
@@ -188,22 +198,17 @@ impl Limit {
             Self::Multiple(of) => multiple(of),
             Self::MultipleOf(key) => other(key).as_u64().is_none_or(multiple),
         };
-        let of = |key: &str| format!("`{key}` ({})", shown(&other(key)));
-        let expected = match self {
-            Self::Below(key) => format!("less than {}", of(key)),
-            Self::MultipleOf(key) => format!("a multiple of {}", of(key)),
-            Self::AtMost(..) | Self::Multiple(_) => self.text(),
-        };
-        (!holds).then_some(expected)
+        (!holds).then(|| self.text(|key| format!("`{key}` ({})", shown(&other(key)))))
     }
 
-    fn text(self) -> String {
+    /// In words; `of` names another setting.
+    fn text(self, of: impl Fn(&str) -> String) -> String {
         match self {
-            Self::Below(key) => format!("less than `{key}`"),
+            Self::Below(key) => format!("less than {}", of(key)),
             Self::AtMost(most, "") => format!("at most {most}"),
             Self::AtMost(most, why) => format!("at most {most}: {why}"),
             Self::Multiple(of) => format!("a multiple of {of}"),
-            Self::MultipleOf(key) => format!("a multiple of `{key}`"),
+            Self::MultipleOf(key) => format!("a multiple of {}", of(key)),
         }
     }
 }
@@ -322,7 +327,7 @@ impl Rule {
     /// All bounds in words.
     #[must_use]
     pub fn expected(&self) -> String {
-        let limits = self.limits.iter().map(|limit| limit.text());
+        let limits = self.limits.iter().map(|limit| limit.text(|key| format!("`{key}`")));
         let auto = matches!(self.kind, Kind::Ladder(_, Some(_))).then(|| "or \"auto\"".to_owned());
         std::iter::once(self.kind.expected()).chain(auto).chain(limits).collect::<Vec<_>>().join(", ")
     }
@@ -398,6 +403,11 @@ pub const fn hidden() -> Rule {
     Rule::new(Kind::Hidden)
 }
 
+/// What a check says of the settings that are written in `value`.
+pub fn checked<T: Settings>(value: &Value, check: fn(&T) -> Vec<Complaint>) -> Vec<Complaint> {
+    T::deserialize(value).map_or_else(|_| Vec::new(), |settings| check(&settings))
+}
+
 /// A struct of settings as JSON.
 #[must_use]
 pub fn fields(value: &impl Serialize) -> Map<String, Value> {
@@ -413,18 +423,35 @@ pub fn json<T: Serialize>(value: &T) -> Value {
     serde_json::to_value(value).unwrap_or_default()
 }
 
-/// Whether a value is the default of its type: such fields are left out of a record where they came later, so that runs made
-/// before keep their identity.
+/// Whether a value is the default of its type.
 pub fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
-/// Declares a struct of settings: `field: type = default, rule;` under its documentation. After the name, in brackets, what its
-/// [`Group`] has beside its settings.
+/// Declares a struct of settings: `field: type = default, rule;` under its documentation. After the name, in brackets, the check or
+/// the preset of its [`Group`]. Fields that came later, whose default is "as before", are left out of a record while they have it, so
+/// that runs made before keep their identity: after the others, in `later { .. }`.
 macro_rules! settings {
     (
         $(#[$meta:meta])*
-        pub struct $name:ident $(<$generic:ident: $bound:ident>)? $([$($part:ident = $value:expr),+])? {
+        pub struct $name:ident $([$($part:tt)+])? { $($before:tt)+ }
+        later { $($(#[doc = $doc:literal])+ $field:ident: $type:ty = $default:expr, $rule:expr;)+ }
+    ) => {
+        $crate::spec::settings::settings! {
+            $(#[$meta])*
+            pub struct $name $([$($part)+])? {
+                $($before)+
+                $(
+                    $(#[doc = $doc])+
+                    #[serde(default, skip_serializing_if = "crate::spec::settings::is_default")]
+                    $field: $type = $default, $rule;
+                )+
+            }
+        }
+    };
+    (
+        $(#[$meta:meta])*
+        pub struct $name:ident $(<$generic:ident: $bound:ident>)? $([check = $check:expr])? $([preset = $preset:expr])? {
             $($(#[doc = $doc:literal])+ $(#[serde($($serde:tt)+)])? $field:ident: $type:ty = $default:expr, $rule:expr;)+
         }
     ) => {
@@ -449,7 +476,8 @@ macro_rules! settings {
                     rule: $rule,
                 }),+],
                 default: || $crate::spec::settings::fields(&Self::default()),
-                $($($part: $value,)+)?
+                $(check: |value| $crate::spec::settings::checked::<Self>(value, $check),)?
+                $(preset: Some($preset),)?
                 ..$crate::spec::settings::Group::PLAIN
             };
         }
@@ -485,4 +513,5 @@ macro_rules! words {
     };
 }
 
-pub(super) use {settings, words};
+pub(super) use settings;
+pub(crate) use words;

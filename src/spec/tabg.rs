@@ -3,9 +3,6 @@
 
 use std::fmt;
 
-use serde::Deserialize;
-use serde_json::Value;
-
 use super::settings::Float::{BelowOne, NotNegative, Positive};
 use super::settings::Limit::{Below, Multiple, MultipleOf};
 use super::settings::{
@@ -86,19 +83,15 @@ settings! {
 }
 
 /// A hot start is hotter than where it ends, the first temperature, and shorter than the training.
-fn hot_start(value: &Value) -> Vec<Complaint> {
-    let Ok(training) = ReverseKlSpec::deserialize(&value["reverse_kl"]) else { return Vec::new() };
-    let Some(hot) = training.hot_start else { return Vec::new() };
-    let mut wrong = Vec::new();
-    if hot.steps >= training.steps {
-        let message = format!("is {}, expected less than `steps` of `reverse_kl` ({})", hot.steps, training.steps);
-        wrong.push(Complaint { setting: "reverse_kl.hot_start.steps", message, notes: vec![] });
-    }
-    if let Some(first) = value["ladder"][0].as_f64().filter(|first| hot.temperature <= *first) {
-        let message = format!("is {}, expected more than the first of `ladder` ({first})", hot.temperature);
-        wrong.push(Complaint { setting: "reverse_kl.hot_start.temperature", message, notes: vec![] });
-    }
-    wrong
+fn hot_start<F: Flow>(spec: &TabgSpec<F>) -> Vec<Complaint> {
+    let Some(hot) = &spec.reverse_kl.hot_start else { return Vec::new() };
+    let (all, first) = (spec.reverse_kl.steps, spec.ladder.first().copied().unwrap_or_default());
+    let long = format!("is {}, expected less than `steps` of `reverse_kl` ({all})", hot.steps);
+    let cold = format!("is {}, expected more than the first of `ladder` ({first})", hot.temperature);
+    Complaint::of(&[
+        (hot.steps >= all, "reverse_kl.hot_start.steps", &long, ""),
+        (hot.temperature <= first, "reverse_kl.hot_start.temperature", &cold, ""),
+    ])
 }
 
 settings! {
@@ -128,8 +121,9 @@ settings! {
         clip: f64 = 100.0, float(Positive);
         /// Samples of the highest energies that are left out of each batch.
         drop: usize = 10, count(0).limits(&[Below("batch")]);
+    }
+    later {
         /// Training begins at this temperature, and cools in equal ratios to the first one over these steps.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
         hot_start: Option<HotStartSpec> = None, optional::<HotStartSpec>();
     }
 }

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::tests::{bundle, metric};
+use super::tests::{bundle, cell, metric};
 use super::*;
+use crate::compare::tests::measured;
 use crate::compare::{self, Verdict as Seen};
 use crate::identity::{code, env};
 use crate::metrics::{Direction, MetricValue};
@@ -30,43 +31,18 @@ fn runs(name: &str, direction: Direction, seeds: &Seeds) -> Vec<RunResult> {
     seeds.iter().enumerate().map(run).collect()
 }
 
-fn measured(direction: Direction, seeds: &Seeds) -> Vec<Measured> {
-    let of = |(seed, at): (usize, &(f64, f64))| {
-        let m = value(direction, *at);
-        Measured {
-            run: format!("r{seed}").into(),
-            system: "lj13".into(),
-            temperature: 1.0,
-            label: "x".into(),
-            metric: m.id.into(),
-            version: m.version,
-            unit: m.unit.into(),
-            direction: if direction == Direction::Lower { "lower" } else { "higher" }.into(),
-            value: m.value,
-            lo: m.lo,
-            hi: m.hi,
-            floor: m.floor,
-            reference: m.reference.into(),
-            yardstick: "y".into(),
-            n: Some(10),
-        }
+fn all_measured(direction: Direction, seeds: &Seeds) -> Vec<Measured> {
+    let word = if direction == Direction::Lower { "lower" } else { "higher" };
+    let of = |(seed, &(value, half)): (usize, &(f64, f64))| Measured {
+        run: format!("r{seed}").into(),
+        floor: Some(0.05),
+        ..measured("x", word, value, half)
     };
     seeds.iter().enumerate().map(of).collect()
 }
 
 fn side(direction: Direction, seeds: &Seeds, bytes: &str) -> Side {
-    let cell = |(seed, at): (usize, &(f64, f64))| CellRecord {
-        system: "lj13".into(),
-        row: "x".into(),
-        seed: seed as u64,
-        spec: "spec".into(),
-        eval: "eval".into(),
-        reference: "reference".into(),
-        files: [("samples.npz".to_owned(), format!("{bytes}{seed}"))].into(),
-        evaluations: 7,
-        metrics: vec![value(direction, *at)],
-    };
-    let cells = seeds.iter().enumerate().map(cell).collect();
+    let cells = seeds.iter().zip(0..).map(|(at, seed)| cell(seed, bytes, vec![value(direction, *at)])).collect();
     let mut code = code().clone();
     (code.digest, code.sampling) = (bytes.into(), bytes.into());
     Side { code, env: env(), specs: BTreeMap::new(), cells, missing: Vec::new() }
@@ -92,13 +68,13 @@ proptest! {
         let (x, y) = (estimate(&a), estimate(&b));
         let difference = x.to(&y);
 
-        let seen = compare::compare(&measured(direction, &a), &measured(direction, &b)).remove(0);
+        let seen = compare::compare(&all_measured(direction, &a), &all_measured(direction, &b)).remove(0);
         let at_floor = lower && x.value <= 0.05 && y.value <= 0.05;
         let apart = difference.differs(LEVEL).unwrap();
         prop_assert_eq!(seen.verdict == Seen::Tie, !apart || at_floor);
         prop_assert_eq!(seen.verdict == Seen::Better, apart && !at_floor && (y.value < x.value) == lower);
         // The other way round the same is said.
-        let back = compare::compare(&measured(direction, &b), &measured(direction, &a)).remove(0);
+        let back = compare::compare(&all_measured(direction, &b), &all_measured(direction, &a)).remove(0);
         let mirrored = match seen.verdict { Seen::Better => Seen::Worse, Seen::Worse => Seen::Better, other => other };
         prop_assert_eq!(back.verdict, mirrored);
 

@@ -17,9 +17,8 @@ pub(super) fn metric(id: &str, value: f64, half: f64) -> MetricValue {
     }
 }
 
-/// Five seeds around `mean`, one standard deviation of 0.1 apart.
-fn side(mean: f64, bytes: &str, code_digest: &str) -> Side {
-    let cells = [-0.126_49, -0.063_25, 0.0, 0.063_25, 0.126_49].iter().zip(0..).map(|(off, seed)| CellRecord {
+pub(super) fn cell(seed: u64, bytes: &str, metrics: Vec<MetricValue>) -> CellRecord {
+    CellRecord {
         system: "lj13".into(),
         row: "MD".into(),
         seed,
@@ -28,8 +27,16 @@ fn side(mean: f64, bytes: &str, code_digest: &str) -> Side {
         reference: "reference".into(),
         files: [("samples.npz".to_owned(), format!("{bytes}{seed}"))].into(),
         evaluations: 7,
-        metrics: vec![metric("w1", mean + off, 0.02), metric("w2", 1.0 + off, 0.02)],
-    });
+        metrics,
+    }
+}
+
+/// Five seeds around `mean`, one standard deviation of 0.1 apart.
+fn side(mean: f64, bytes: &str, code_digest: &str) -> Side {
+    let cells = [-0.126_49, -0.063_25, 0.0, 0.063_25, 0.126_49]
+        .iter()
+        .zip(0..)
+        .map(|(off, seed)| cell(seed, bytes, vec![metric("w1", mean + off, 0.02), metric("w2", 1.0 + off, 0.02)]));
     let mut code = code().clone();
     code.sampling = code_digest.into();
     let specs = [("spec".to_owned(), serde_json::json!({"step": 1}))].into();

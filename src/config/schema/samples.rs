@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::super::source::Sources;
 use super::SamplerEntry;
 use crate::disk;
+use crate::identity;
 use crate::spec::{SamplerSpec, SamplesSpec};
 
 /// What `path` may be, in words.
@@ -35,17 +36,17 @@ pub(in crate::config) fn by_seed(
         return Vec::new();
     }
     let path = spec.path.replace("{system}", system);
-    let files = match files(sources.folder(), &path, seeds) {
-        Ok(files) => files,
-        Err(why) => {
-            sources.problem(&entry.path, format!("`{name}.path`: {why}"), vec![format!("expected {EXPECTED}")]);
-            return Vec::new();
-        }
+    let problem = |why: String| {
+        sources.problem(&entry.path, format!("`{name}.path`: {why}"), vec![format!("expected {EXPECTED}")]);
     };
+    let files = files(sources.folder(), &path, seeds).map_err(problem).unwrap_or_default();
     let mut found = Vec::new();
     for (seed, file) in files {
-        let digest =
-            if file.is_file() { sources.file_digest(&file).map_err(|e| e.to_string()) } else { Err(missing(&file)) };
+        let digest = if file.is_file() {
+            sources.digest(&file, identity::sha256_file).map_err(|e| e.to_string())
+        } else {
+            Err(missing(&file))
+        };
         match digest {
             Ok(digest) => {
                 let path = std::path::absolute(&file).unwrap_or(file).display().to_string();
@@ -53,11 +54,7 @@ pub(in crate::config) fn by_seed(
             }
             Err(why) => {
                 let which = if path.contains("{seed}") { format!(" (seed {seed})") } else { String::new() };
-                sources.problem(
-                    &entry.path,
-                    format!("`{name}.path`: {why}{which}"),
-                    vec![format!("expected {EXPECTED}")],
-                );
+                problem(why + &which);
             }
         }
     }

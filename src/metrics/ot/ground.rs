@@ -7,12 +7,12 @@ use multiversion::multiversion;
 /// Points per block of the distance loops: four AVX-512 registers.
 pub(super) const LANES: usize = 32;
 
-/// The space that points live in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The space that points live in; angles are in radians.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Ground {
-    /// Euclidean space.
+    /// In Euclidean space.
     Euclidean,
-    /// Each coordinate is an angle in radians, the shorter way round.
+    /// Of angles, the shorter way round.
     Torus,
 }
 

@@ -9,7 +9,7 @@ use super::shell;
 use crate::identity::explain;
 use crate::report::detail::Detail;
 use crate::spec::settings::fields;
-use crate::spec::{KINDS, list};
+use crate::spec::{SamplerKind, list};
 use crate::text::{self, html as escape};
 
 /// One setting that is not as in the defaults, or not as in a sibling.
@@ -29,7 +29,7 @@ pub(super) struct Setting {
 
 /// The settings of a row that differ; `siblings` are the other rows of the table with their details.
 pub(super) fn differing(detail: &Detail, siblings: &[(&str, &Detail)]) -> Vec<Setting> {
-    let kind = KINDS.iter().find(|k| k.name == detail.kind);
+    let kind = SamplerKind::named(&detail.kind);
     let default = kind.map(|k| serde_json::to_value((k.default)()).unwrap_or_default());
     let about: BTreeMap<String, &'static str> = kind.map_or_else(BTreeMap::new, |k| {
         let entries = list(k.settings, &fields(&(k.default)()));
@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     fn md(change: &[(&str, Value)]) -> Detail {
-        let kind = KINDS.iter().find(|k| k.name == "md").unwrap();
+        let kind = SamplerKind::named("md").unwrap();
         let mut settings = serde_json::to_value((kind.default)()).unwrap();
         for (key, value) in change {
             settings[key] = value.clone();
