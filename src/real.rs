@@ -1,5 +1,6 @@
 //! The floating-point type of the fused kernels, with elementary functions that vectorise in plain loops.
 
+use std::f64::consts::{FRAC_PI_2, FRAC_PI_4, PI};
 use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub, SubAssign};
 
 use serde::{Deserialize, Serialize};
@@ -53,12 +54,28 @@ pub trait Real:
     fn exp(self) -> Self;
     /// Natural logarithm of a positive normal number. Relative error below 2e-7 (f32) or 4e-16 (f64).
     fn ln(self) -> Self;
-    /// Angle of the point `(x, self)` for `self >= 0`, in [0, pi]. Error below 3e-7 (f32) or 1e-15 (f64); 0 at the origin.
-    fn angle(self, x: Self) -> Self;
+    /// Arctangent of a number in [-tan(pi/8), tan(pi/8)].
+    fn arctangent(self) -> Self;
     /// Sine and cosine of `2 pi self` for `self` in [0, 1]. Error below 2e-7 (f32) or 4e-16 (f64).
     fn sin_cos_turns(self) -> (Self, Self);
     /// Hyperbolic tangent, relative error below 3e-7 (f32) or 1e-15 (f64).
     fn tanh(self) -> Self;
+
+    /// Angle of the point `(x, self)` for `self >= 0`, in [0, pi]. Error below 3e-7 (f32) or 1e-15 (f64); 0 at the origin.
+    #[inline(always)]
+    fn angle(self, x: Self) -> Self {
+        let (y, width) = (self, x.abs());
+        // In the first octant, where far out the arctangent is added to pi/4: one division.
+        let steep = y > width;
+        let (low, high) = if steep { (width, y) } else { (y, width) };
+        let far = low > Self::from_f64(0.414_213_562_373_095_05) * high;
+        let (top, bottom) = if far { (low - high, low + high) } else { (low, high) };
+        let bottom = if bottom > Self::ZERO { bottom } else { Self::ONE };
+        let base = if far { Self::from_f64(FRAC_PI_4) } else { Self::ZERO };
+        let angle = base + (top / bottom).arctangent();
+        let angle = if steep { Self::from_f64(FRAC_PI_2) - angle } else { angle };
+        if x < Self::ZERO { Self::from_f64(PI) - angle } else { angle }
+    }
 
     /// Logistic function `1 / (1 + e^-x)`.
     #[inline(always)]
@@ -67,27 +84,25 @@ pub trait Real:
     }
 }
 
-/// Reduces `angle(y, x)` to the arctangent of `t` in [-tan(pi/8), tan(pi/8)], added to `base` in the first octant;
-/// `steep` when y > |x|. One division.
-macro_rules! octant {
-    ($y:expr, $x:expr, $t:ty) => {{
-        let (y, x) = ($y, $x.abs());
-        let steep = y > x;
-        let (low, high) = if steep { (x, y) } else { (y, x) };
-        let far = low > 0.414_213_562_373_095_05 * high;
-        let (top, bottom) = if far { (low - high, low + high) } else { (low, high) };
-        let bottom = if bottom > 0.0 { bottom } else { 1.0 };
-        (top / bottom, if far { std::f64::consts::FRAC_PI_4 as $t } else { 0.0 }, steep)
-    }};
+/// The polynomial with these coefficients, that of the highest power first.
+#[inline(always)]
+fn horner<T: Real, const N: usize>(x: T, coefficients: &[T; N]) -> T {
+    let mut sum = coefficients[0];
+    for &c in &coefficients[1..] {
+        sum = sum.fma(x, c);
+    }
+    sum
 }
 
-/// From the first octant back to [0, pi].
-macro_rules! unfold {
-    ($a:expr, $steep:expr, $x:expr, $t:ty) => {{
-        let a = $a;
-        let a = if $steep { std::f64::consts::FRAC_PI_2 as $t - a } else { a };
-        if $x < 0.0 { std::f64::consts::PI as $t - a } else { a }
-    }};
+/// 1/(2n + 1), ..., 1/5, 1/3: coefficients of arcus and area functions.
+const fn odd_reciprocals<const N: usize>() -> [f64; N] {
+    let mut out = [0.0; N];
+    let mut i = 0;
+    while i < N {
+        out[i] = 1.0 / (2 * (N - i) + 1) as f64;
+        i += 1;
+    }
+    out
 }
 
 /// Sine and cosine of an angle from those of its distance to the nearest multiple `q` of a quarter turn.
@@ -145,10 +160,8 @@ impl Real for f32 {
         let shifted = x.mul_add(std::f32::consts::LOG2_E, ROUND);
         let n = shifted - ROUND;
         let r = n.mul_add(2.121_944_4e-4, n.mul_add(-0.693_359_375, x));
-        let mut p = 1.987_569_1e-4_f32;
-        for c in [1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 5.000_000_1e-1] {
-            p = p.mul_add(r, c);
-        }
+        let p =
+            horner(r, &[1.987_569_1e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 5.000_000_1e-1]);
         let p = p.mul_add(r * r, r) + 1.0;
         p * f32::from_bits(shifted.to_bits().wrapping_add(127) << 23)
     }
@@ -162,8 +175,8 @@ impl Real for f32 {
         let x = f32::from_bits(bits.wrapping_sub((exponent << 23) as u32)) - 1.0;
         let e = exponent as f32;
         let z = x * x;
-        let mut p = 7.037_683_6e-2_f32;
-        for c in [
+        let coefficients = [
+            7.037_683_6e-2,
             -1.151_461_03e-1,
             1.167_699_87e-1,
             -1.242_014_08e-1,
@@ -172,22 +185,16 @@ impl Real for f32 {
             2.000_071_48e-1,
             -2.499_999_4e-1,
             3.333_333_1e-1,
-        ] {
-            p = p.mul_add(x, c);
-        }
-        let tail = e.mul_add(-2.121_944_4e-4, (x * z).mul_add(p, -0.5 * z));
+        ];
+        let tail = e.mul_add(-2.121_944_4e-4, (x * z).mul_add(horner(x, &coefficients), -0.5 * z));
         e.mul_add(0.693_359_375, x + tail)
     }
 
     #[inline(always)]
-    fn angle(self, x: Self) -> Self {
-        let (t, base, steep) = octant!(self, x, f32);
-        let z = t * t;
-        let mut p = 8.053_744_5e-2_f32;
-        for c in [-1.387_768_56e-1, 1.997_771_06e-1, -3.333_294_9e-1] {
-            p = p.mul_add(z, c);
-        }
-        unfold!(base + (t * z).mul_add(p, t), steep, x, f32)
+    fn arctangent(self) -> Self {
+        let z = self * self;
+        let p = horner(z, &[8.053_744_5e-2, -1.387_768_56e-1, 1.997_771_06e-1, -3.333_294_9e-1]);
+        (self * z).mul_add(p, self)
     }
 
     #[inline(always)]
@@ -196,8 +203,8 @@ impl Real for f32 {
         let shifted = self.mul_add(4.0, ROUND);
         let y = (self - 0.25 * (shifted - ROUND)) * std::f32::consts::TAU;
         let z = y * y;
-        let s = (-1.951_529_6e-4_f32).mul_add(z, 8.332_161e-3).mul_add(z, -1.666_665_5e-1);
-        let c = 2.443_315_7e-5_f32.mul_add(z, -1.388_731_6e-3).mul_add(z, 4.166_664_6e-2);
+        let s = horner(z, &[-1.951_529_6e-4, 8.332_161e-3, -1.666_665_5e-1]);
+        let c = horner(z, &[2.443_315_7e-5, -1.388_731_6e-3, 4.166_664_6e-2]);
         quadrant!((s * z).mul_add(y, y), (c * z).mul_add(z, -0.5 * z) + 1.0, shifted.to_bits())
     }
 
@@ -205,10 +212,7 @@ impl Real for f32 {
     #[inline(always)]
     fn tanh(self) -> Self {
         let z = self * self;
-        let mut p = -5.704_988_7e-3_f32;
-        for c in [2.063_908_9e-2, -5.373_971_6e-2, 1.333_144_2e-1, -3.333_328e-1] {
-            p = p.mul_add(z, c);
-        }
+        let p = horner(z, &[-5.704_988_7e-3, 2.063_908_9e-2, -5.373_971_6e-2, 1.333_144_2e-1, -3.333_328e-1]);
         let small = (p * z).mul_add(self, self);
         let large = 1.0 - 2.0 / (1.0 + Real::exp(2.0 * self));
         if z < 0.390_625 { small } else { large }
@@ -259,8 +263,8 @@ impl Real for f64 {
         let shifted = x.mul_add(std::f64::consts::LOG2_E, ROUND);
         let n = shifted - ROUND;
         let r = n.mul_add(-1.428_606_820_309_417_3e-6, n.mul_add(-0.693_145_751_953_125, x));
-        let mut p = 1.605_904_383_682_161_3e-10_f64;
-        for c in [
+        let coefficients = [
+            1.605_904_383_682_161_3e-10,
             2.087_675_698_786_81e-9,
             2.505_210_838_544_172e-8,
             2.755_731_922_398_589_4e-7,
@@ -272,10 +276,8 @@ impl Real for f64 {
             4.166_666_666_666_666_4e-2,
             1.666_666_666_666_666_6e-1,
             0.5,
-        ] {
-            p = p.mul_add(r, c);
-        }
-        let p = p.mul_add(r * r, r) + 1.0;
+        ];
+        let p = horner(r, &coefficients).mul_add(r * r, r) + 1.0;
         p * f64::from_bits(shifted.to_bits().wrapping_add(1023) << 52)
     }
 
@@ -290,47 +292,16 @@ impl Real for f64 {
         let d = m - 1.0;
         let s = d / (m + 1.0);
         let z = s * s;
-        let mut p = 1.0_f64 / 21.0;
-        for c in
-            [1.0 / 19.0, 1.0 / 17.0, 1.0 / 15.0, 1.0 / 13.0, 1.0 / 11.0, 1.0 / 9.0, 1.0 / 7.0, 1.0 / 5.0, 1.0 / 3.0]
-        {
-            p = p.mul_add(z, c);
-        }
+        let p = horner(z, &const { odd_reciprocals::<10>() });
         // d is exact and 2 s = d - s d: the leading term carries no rounding of the division.
         let tail = (2.0 * s * z).mul_add(p, e * 1.428_606_820_309_417_3e-6) - s * d;
         e.mul_add(0.693_145_751_953_125, d + tail)
     }
 
     #[inline(always)]
-    fn angle(self, x: Self) -> Self {
-        let (t, base, steep) = octant!(self, x, f64);
-        let z = -t * t;
-        let mut p = 1.0_f64 / 43.0;
-        for c in [
-            1.0 / 41.0,
-            1.0 / 39.0,
-            1.0 / 37.0,
-            1.0 / 35.0,
-            1.0 / 33.0,
-            1.0 / 31.0,
-            1.0 / 29.0,
-            1.0 / 27.0,
-            1.0 / 25.0,
-            1.0 / 23.0,
-            1.0 / 21.0,
-            1.0 / 19.0,
-            1.0 / 17.0,
-            1.0 / 15.0,
-            1.0 / 13.0,
-            1.0 / 11.0,
-            1.0 / 9.0,
-            1.0 / 7.0,
-            1.0 / 5.0,
-            1.0 / 3.0,
-        ] {
-            p = p.mul_add(z, c);
-        }
-        unfold!(base + (t * z).mul_add(p, t), steep, x, f64)
+    fn arctangent(self) -> Self {
+        let z = -self * self;
+        (self * z).mul_add(horner(z, &const { odd_reciprocals::<21>() }), self)
     }
 
     #[inline(always)]
@@ -339,26 +310,23 @@ impl Real for f64 {
         let shifted = self.mul_add(4.0, ROUND);
         let y = (self - 0.25 * (shifted - ROUND)) * std::f64::consts::TAU;
         let z = y * y;
-        let mut s = 1.589_623_015_765_465_7e-10_f64;
-        for c in [
+        let sine = [
+            1.589_623_015_765_465_7e-10,
             -2.505_074_776_285_780_7e-8,
             2.755_731_362_138_572_5e-6,
             -1.984_126_982_958_954e-4,
             8.333_333_333_322_118e-3,
             -1.666_666_666_666_663e-1,
-        ] {
-            s = s.mul_add(z, c);
-        }
-        let mut c = -1.135_853_652_138_768e-11_f64;
-        for a in [
+        ];
+        let cosine = [
+            -1.135_853_652_138_768e-11,
             2.087_570_084_197_473e-9,
             -2.755_731_417_929_674e-7,
             2.480_158_728_885_170_5e-5,
             -1.388_888_888_887_305_6e-3,
             4.166_666_666_666_659_3e-2,
-        ] {
-            c = c.mul_add(z, a);
-        }
+        ];
+        let (s, c) = (horner(z, &sine), horner(z, &cosine));
         quadrant!((s * z).mul_add(y, y), (c * z).mul_add(z, -0.5 * z) + 1.0, shifted.to_bits())
     }
 
@@ -366,8 +334,7 @@ impl Real for f64 {
     #[inline(always)]
     fn tanh(self) -> Self {
         let z = self * self;
-        let p =
-            (-9.643_991_794_250_522e-1_f64).mul_add(z, -9.928_772_310_019_186e1).mul_add(z, -1.614_687_684_417_084_5e3);
+        let p = horner(z, &[-9.643_991_794_250_522e-1, -9.928_772_310_019_186e1, -1.614_687_684_417_084_5e3]);
         let q =
             (z + 1.128_116_784_916_329_3e2).mul_add(z, 2.235_488_390_601_004_5e3).mul_add(z, 4.844_063_053_251_255e3);
         let small = (self * z).mul_add(p / q, self);

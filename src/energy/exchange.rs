@@ -65,10 +65,14 @@ pub fn run<P: Potential + ?Sized>(
 ) {
     let n = walkers.energies.len();
     let rounds = exchange.rounds(steps);
+    let advance = |walkers: &mut Walkers<'_>, from: usize, to: usize| {
+        let first_step = dynamics.first_step + from as u64;
+        potential.langevin(walkers.part(0..n), &Dynamics { first_step, ..dynamics.clone() }, to - from);
+    };
     let mut made = 0;
     for round in rounds.clone() {
         let next = round * exchange.every - exchange.done;
-        advance(potential, walkers, dynamics, made, next);
+        advance(walkers, made, next);
         made = next;
         for first in (0..n).step_by(exchange.levels) {
             let ladder = first..first + exchange.levels;
@@ -81,25 +85,12 @@ pub fn run<P: Potential + ?Sized>(
             swaps.into_iter().for_each(|a| walkers.swap_with_next(a));
         }
     }
-    advance(potential, walkers, dynamics, made, steps);
-}
-
-/// Steps `from..to`.
-fn advance<P: Potential + ?Sized>(
-    potential: &P,
-    walkers: &mut Walkers<'_>,
-    dynamics: &Dynamics<'_>,
-    from: usize,
-    to: usize,
-) {
-    let n = walkers.energies.len();
-    let first_step = dynamics.first_step + from as u64;
-    potential.langevin(walkers.part(0..n), &Dynamics { first_step, ..dynamics.clone() }, to - from);
+    advance(walkers, made, steps);
 }
 
 impl Walkers<'_> {
     /// Swaps the configurations of walkers `a` and `a + 1`; each place keeps its temperature.
-    pub(crate) fn swap_with_next(&mut self, a: usize) {
+    fn swap_with_next(&mut self, a: usize) {
         let (b, dim) = (a + 1, self.positions.len() / self.energies.len());
         self.energies.swap(a, b);
         for rows in [&mut *self.positions, &mut *self.forces, &mut *self.velocities] {

@@ -158,16 +158,6 @@ pub fn energy_forces<T: Real, K: Kernel<T>>(kernel: &K, positions: &[T], energie
     let mut terms = vec![T::ZERO; energies.len() * n_terms];
     batch(kernel, positions, forces, &mut terms);
     for (e, terms) in energies.iter_mut().zip(terms.chunks_exact(n_terms)) {
-        *e = total(terms);
+        *e = terms.iter().fold(T::ZERO, |sum, &term| sum + term);
     }
-}
-
-/// The sum of the terms of one frame, in their order.
-#[inline]
-pub fn total<T: Real>(terms: &[T]) -> T {
-    let mut sum = T::ZERO;
-    for &t in terms {
-        sum += t;
-    }
-    sum
 }

@@ -10,8 +10,7 @@ use std::ops::Range;
 use multiversion::multiversion;
 use rayon::prelude::*;
 
-use super::Potential;
-use super::lanes::{Kernel, LANES, Row, gather, rows, scatter, total};
+use super::lanes::{Kernel, LANES, Row, gather, rows, scatter};
 use crate::real::{Precision, Real};
 use crate::rng::{self, Stream};
 
@@ -61,111 +60,84 @@ impl Walkers<'_> {
     }
 }
 
-/// Walkers of one rayon task.
-struct Task<'a> {
-    first: usize,
-    kt: &'a [f64],
-    positions: &'a mut [f64],
-    velocities: &'a mut [f64],
-    forces: &'a mut [f64],
-    energies: &'a mut [f64],
+/// Moves all walkers `steps` steps, with the kernel of the precision that the dynamics ask for. One evaluation per walker and step.
+pub fn run<S: Kernel<f32>, D: Kernel<f64>>(
+    single: &S,
+    double: &D,
+    walkers: Walkers<'_>,
+    dynamics: &Dynamics<'_>,
+    steps: usize,
+) {
+    match dynamics.precision {
+        Precision::F32 => run_in::<f32, _>(single, walkers, dynamics, steps),
+        Precision::F64 => run_in::<f64, _>(double, walkers, dynamics, steps),
+    }
 }
 
-/// Moves all walkers `steps` steps, at precision `T`. One evaluation per walker and step.
-pub fn run<T: Real, K: Kernel<T>>(kernel: &K, walkers: Walkers<'_>, dynamics: &Dynamics<'_>, steps: usize) {
+fn run_in<T: Real, K: Kernel<T>>(kernel: &K, walkers: Walkers<'_>, dynamics: &Dynamics<'_>, steps: usize) {
     if steps == 0 {
         return; // the energies stay what they are
     }
     let dim = 3 * kernel.atoms();
     let Walkers { kt, positions, velocities, forces, energies } = walkers;
-    let tasks: Vec<Task<'_>> = positions
-        .chunks_mut(LANES * dim)
-        .zip(velocities.chunks_mut(LANES * dim))
-        .zip(forces.chunks_mut(LANES * dim))
-        .zip(energies.chunks_mut(LANES))
-        .zip(kt.chunks(LANES))
-        .enumerate()
-        .map(|(b, ((((positions, velocities), forces), energies), kt))| Task {
-            first: b * LANES,
-            kt,
-            positions,
-            velocities,
-            forces,
-            energies,
-        })
-        .collect();
+    let blocks = positions
+        .par_chunks_mut(LANES * dim)
+        .zip(velocities.par_chunks_mut(LANES * dim))
+        .zip(forces.par_chunks_mut(LANES * dim))
+        .zip(energies.par_chunks_mut(LANES))
+        .zip(kt.par_chunks(LANES));
     let constants = Constants::new(dynamics);
-    tasks.into_par_iter().for_each_init(
+    blocks.enumerate().for_each_init(
         || (kernel.scratch(), Block::new(dim, kernel.terms())),
-        |(scratch, block), task| {
-            gather(task.positions, dim, &mut block.x, T::from_f64);
-            gather(task.velocities, dim, &mut block.v, T::from_f64);
-            gather(task.forces, dim, &mut block.f, T::from_f64);
-            gather(task.kt, 1, std::slice::from_mut(&mut block.thermal), |kt| T::from_f64(kt.sqrt()));
+        |(scratch, block), (b, ((((positions, velocities), forces), energies), kt))| {
+            gather(positions, dim, &mut block.x, T::from_f64);
+            gather(velocities, dim, &mut block.v, T::from_f64);
+            gather(forces, dim, &mut block.f, T::from_f64);
+            gather(kt, 1, std::slice::from_mut(&mut block.thermal), |kt| T::from_f64(kt.sqrt()));
             for step in 0..steps as u64 {
                 let stream = Stream::new(dynamics.seed, rng::Purpose::Dynamics, dynamics.first_step + step);
-                advance(&constants, &stream, task.first as u32, block);
+                advance(&constants, &stream, (b * LANES) as u32, block);
                 kernel.evaluate(scratch, &block.x, &mut block.f, &mut block.terms);
             }
-            scatter(&block.x, dim, task.positions, T::to_f64);
-            scatter(&block.v, dim, task.velocities, T::to_f64);
-            scatter(&block.f, dim, task.forces, T::to_f64);
-            for (l, energy) in task.energies.iter_mut().enumerate() {
-                let terms: Vec<T> = block.terms.iter().map(|row| row.0[l]).collect();
-                *energy = total(&terms).to_f64();
-            }
+            scatter(&block.x, dim, positions, T::to_f64);
+            scatter(&block.v, dim, velocities, T::to_f64);
+            scatter(&block.f, dim, forces, T::to_f64);
+            let mut energy = Row::ZERO;
+            block.terms.iter().for_each(|term| energy.add(term));
+            scatter(&[energy], 1, energies, T::to_f64);
         },
     );
 }
 
-/// [`run`] for any potential, at the precision that the dynamics ask for, through its batches.
-pub fn run_plain<P: Potential + ?Sized>(potential: &P, walkers: Walkers<'_>, dynamics: &Dynamics<'_>, steps: usize) {
-    match dynamics.precision {
-        Precision::F32 => run::<f32, _>(&Plain(potential), walkers, dynamics, steps),
-        Precision::F64 => run::<f64, _>(&Plain(potential), walkers, dynamics, steps),
+/// A potential without a kernel of its own, through its function for batches.
+pub(super) struct Plain<F> {
+    pub atoms: usize,
+    pub evaluate: F,
+}
+
+impl<T: Real, F: Fn(&[T], &mut [T], &mut [T]) + Send + Sync> Kernel<T> for Plain<F> {
+    /// Frames of one block, their energies and forces.
+    type Scratch = [Vec<T>; 3];
+
+    fn atoms(&self) -> usize {
+        self.atoms
+    }
+
+    fn terms(&self) -> usize {
+        1
+    }
+
+    fn scratch(&self) -> [Vec<T>; 3] {
+        [3 * self.atoms, 1, 3 * self.atoms].map(|width| vec![T::ZERO; LANES * width])
+    }
+
+    fn evaluate(&self, [frames, e, forces]: &mut [Vec<T>; 3], x: &[Row<T>], f: &mut [Row<T>], terms: &mut [Row<T>]) {
+        scatter(x, x.len(), frames, |x| x);
+        (self.evaluate)(frames, e, forces);
+        gather(forces, x.len(), f, |f| f);
+        gather(e, 1, terms, |e| e);
     }
 }
-
-/// A potential without a kernel of its own.
-struct Plain<'a, P: ?Sized>(&'a P);
-
-/// Frames of one block and their forces, energies.
-struct Frames<T> {
-    x: Vec<T>,
-    f: Vec<T>,
-    e: Vec<T>,
-}
-
-macro_rules! plain {
-    ($t:ty, $call:ident) => {
-        impl<P: Potential + ?Sized> Kernel<$t> for Plain<'_, P> {
-            type Scratch = Frames<$t>;
-
-            fn atoms(&self) -> usize {
-                self.0.atoms()
-            }
-
-            fn terms(&self) -> usize {
-                1
-            }
-
-            fn scratch(&self) -> Frames<$t> {
-                let n = LANES * 3 * self.0.atoms();
-                Frames { x: vec![0.0; n], f: vec![0.0; n], e: vec![0.0; LANES] }
-            }
-
-            fn evaluate(&self, s: &mut Frames<$t>, x: &[Row<$t>], f: &mut [Row<$t>], terms: &mut [Row<$t>]) {
-                scatter(x, x.len(), &mut s.x, |x| x);
-                self.0.$call(&s.x, &mut s.e, &mut s.f);
-                gather(&s.f, x.len(), f, |f| f);
-                gather(&s.e, 1, terms, |e| e);
-            }
-        }
-    };
-}
-
-plain!(f32, energy_forces_f32);
-plain!(f64, energy_forces);
 
 /// One block of walkers.
 struct Block<T> {

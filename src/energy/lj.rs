@@ -12,7 +12,6 @@ use multiversion::multiversion;
 use super::lanes::{self, Kernel, LANES, Row};
 use super::langevin::{self, Dynamics, Walkers};
 use super::{Potential, Tables};
-use crate::real::Precision;
 use crate::real::Real;
 
 /// Names of the terms, in order.
@@ -134,10 +133,7 @@ impl Potential for LennardJones {
     }
 
     fn langevin(&self, walkers: Walkers<'_>, dynamics: &Dynamics<'_>, steps: usize) {
-        match dynamics.precision {
-            Precision::F32 => langevin::run::<f32, _>(self, walkers, dynamics, steps),
-            Precision::F64 => langevin::run::<f64, _>(self, walkers, dynamics, steps),
-        }
+        langevin::run(self, self, walkers, dynamics, steps);
     }
 
     fn term_names(&self) -> &'static [&'static str] {

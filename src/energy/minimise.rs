@@ -116,12 +116,9 @@ impl Minimise {
             for _ in 0..HALVINGS {
                 let moved: Vec<f64> = x.iter().zip(&d).map(|(x, d)| x + length * d).collect();
                 let (new_energy, new_force) = evaluate(&moved);
-                if new_energy <= energy - ARMIJO * length * slope {
-                    found = Some((moved, new_energy, new_force));
-                    break;
-                }
+                let enough = new_energy <= energy - ARMIJO * length * slope;
                 // Near the minimum differences of energies are rounding: go by the force instead.
-                if new_energy <= energy + 1e-14 * energy.abs() && largest(&new_force) < top {
+                if enough || new_energy <= energy + 1e-14 * energy.abs() && largest(&new_force) < top {
                     found = Some((moved, new_energy, new_force));
                     break;
                 }
@@ -153,43 +150,19 @@ impl Minimise {
 mod tests {
     use super::*;
     use crate::energy::lj::LennardJones;
+    use crate::energy::tests::Bowl;
     use crate::rng::{Purpose, Stream};
     use crate::systems::by_name;
 
-    /// An anisotropic bowl: `sum k_i x_i^2 / 2`, k from 1 to 1e4.
-    struct Bowl;
-
-    impl Potential for Bowl {
-        fn atoms(&self) -> usize {
-            3
-        }
-
-        fn energy_forces(&self, x: &[f64], energies: &mut [f64], forces: &mut [f64]) {
-            energies[0] = 0.0;
-            for (i, (x, f)) in x.iter().zip(forces).enumerate() {
-                let k = 10.0_f64.powf(i as f64 / 2.0);
-                energies[0] += 0.5 * k * x * x;
-                *f = -k * x;
-            }
-        }
-
-        fn energy_forces_f32(&self, _: &[f32], _: &mut [f32], _: &mut [f32]) {
-            unreachable!("f64 only")
-        }
-
-        fn term_names(&self) -> &'static [&'static str] {
-            &["bowl"]
-        }
-
-        fn per_term(&self, x: &[f64], terms: &mut [f64]) {
-            self.energy_forces(x, terms, &mut vec![0.0; x.len()]);
-        }
+    /// Stiffness from 1 to 1e4.
+    fn bowl() -> Bowl {
+        Bowl((0..9).map(|i| 10.0_f64.powf(f64::from(i) / 2.0)).collect())
     }
 
     #[test]
     fn an_anisotropic_bowl() {
         let settings = Minimise { force: 1e-9, longest_move: 1.0, iterations: 500, least: 0.0 };
-        let end = settings.run(&Bowl, &[1.0; 9]);
+        let end = settings.run(&bowl(), &[1.0; 9]);
         assert!(end.largest_force <= 1e-9 && end.energy < 1e-18, "{end:?}");
         // Steepest descent would need thousands at this condition number.
         assert!(end.evaluations < 200, "{}", end.evaluations);
@@ -199,10 +172,10 @@ mod tests {
     #[test]
     fn crawling_ends() {
         let patient = Minimise { force: 1e-9, longest_move: 1e-3, iterations: 5_000, least: 0.0 };
-        let end = patient.run(&Bowl, &[1.0; 9]);
+        let end = patient.run(&bowl(), &[1.0; 9]);
         assert!(end.energy < 1e-18 && end.evaluations > 900, "{end:?}");
         // The whole way down gains 7e3.
-        let soon = Minimise { least: 1e4, ..patient }.run(&Bowl, &[1.0; 9]);
+        let soon = Minimise { least: 1e4, ..patient }.run(&bowl(), &[1.0; 9]);
         assert!(soon.energy > 1.0 && (99..200).contains(&soon.evaluations), "{soon:?}");
     }
 
@@ -213,7 +186,7 @@ mod tests {
         for bad in [f64::NAN, f64::INFINITY] {
             let mut start = [1.0; 9];
             start[4] = bad;
-            let end = settings.run(&Bowl, &start);
+            let end = settings.run(&bowl(), &start);
             assert!(!end.largest_force.is_finite() && end.evaluations == 1, "{end:?}");
             assert_eq!(end.positions[..4], start[..4]);
         }
@@ -232,16 +205,16 @@ mod tests {
     /// stereocentre stays as it is.
     #[test]
     fn shaken_alanine_dipeptide() {
+        use crate::metrics::evaluate::energies;
         use crate::metrics::structure::chirality::{Chirality, Hand};
         let aldp = by_name("aldp", 300.0).unwrap();
         let mut draws = Stream::new(1, Purpose::Init, 0).at(0);
         let start: Vec<f64> = aldp.start.iter().map(|x| x + 0.01 * draws.normal()).collect();
-        let potential = aldp.potential();
-        let (mut before, mut f) = ([0.0], vec![0.0; start.len()]);
-        potential.energy_forces(&start, &mut before, &mut f);
-        let end = Minimise { force: 1e-4, longest_move: 0.01, iterations: 5_000, least: 0.0 }.run(&*potential, &start);
+        let before = energies(&aldp, &start)[0];
+        let settings = Minimise { force: 1e-4, longest_move: 0.01, iterations: 5_000, least: 0.0 };
+        let end = settings.run(&*aldp.potential(), &start);
         assert!(end.largest_force <= 1e-4, "{}", end.largest_force);
-        assert!(before[0] > 100.0 && end.energy < -150.0, "{} to {}", before[0], end.energy);
+        assert!(before > 100.0 && end.energy < -150.0, "{before} to {}", end.energy);
         let hand = Chirality::new(aldp.topology.as_ref().unwrap(), &aldp.start).hand(&end.positions);
         assert_eq!(hand, Hand::Right);
     }

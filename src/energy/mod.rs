@@ -13,6 +13,8 @@ mod metered;
 pub mod minimise;
 pub mod tables;
 
+use langevin::Plain;
+
 use crate::error::Error;
 
 pub use exchange::Exchange;
@@ -34,7 +36,11 @@ pub trait Potential: Send + Sync {
     /// Moves walkers by Langevin dynamics, see [`langevin`]; one evaluation per walker and step. Potentials with a kernel
     /// of their own keep whole blocks of walkers in cache.
     fn langevin(&self, walkers: Walkers<'_>, dynamics: &Dynamics<'_>, steps: usize) {
-        langevin::run_plain(self, walkers, dynamics, steps);
+        let single = |x: &[f32], e: &mut [f32], f: &mut [f32]| self.energy_forces_f32(x, e, f);
+        let double = |x: &[f64], e: &mut [f64], f: &mut [f64]| self.energy_forces(x, e, f);
+        let atoms = self.atoms();
+        let (single, double) = (Plain { atoms, evaluate: single }, Plain { atoms, evaluate: double });
+        langevin::run(&single, &double, walkers, dynamics, steps);
     }
 
     /// The same with rounds of replica exchange in between, see [`exchange`]. A device keeps the walkers from the first step
@@ -57,5 +63,39 @@ pub trait Potential: Send + Sync {
     /// What went wrong since the last call, where a device computes: results are not to be used then.
     fn fault(&self) -> Option<Error> {
         None
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A bowl about the origin: `sum k_i x_i^2 / 2` over all coordinates.
+    pub(crate) struct Bowl(pub(crate) Vec<f64>);
+
+    impl Potential for Bowl {
+        fn atoms(&self) -> usize {
+            self.0.len() / 3
+        }
+
+        fn energy_forces(&self, positions: &[f64], energies: &mut [f64], forces: &mut [f64]) {
+            let dim = self.0.len();
+            for ((x, e), f) in positions.chunks_exact(dim).zip(energies).zip(forces.chunks_exact_mut(dim)) {
+                f.iter_mut().zip(&self.0).zip(x).for_each(|((f, k), x)| *f = -k * x);
+                *e = -0.5 * x.iter().zip(f).map(|(x, f)| x * *f).sum::<f64>();
+            }
+        }
+
+        fn energy_forces_f32(&self, _: &[f32], _: &mut [f32], _: &mut [f32]) {
+            unreachable!("f64 only")
+        }
+
+        fn term_names(&self) -> &'static [&'static str] {
+            &["bowl"]
+        }
+
+        fn per_term(&self, positions: &[f64], terms: &mut [f64]) {
+            self.energy_forces(positions, terms, &mut vec![0.0; positions.len()]);
+        }
     }
 }

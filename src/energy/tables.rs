@@ -1,8 +1,6 @@
 //! Parameters of a potential, laid out as the kernels of `src/kernels` read them.
 
-use std::collections::HashMap;
-
-use super::forcefield::params::{COULOMB, Exception, ForceField, GeneralizedBorn, Nonbonded};
+use super::forcefield::params::{ForceField, GeneralizedBorn};
 
 /// Integers before the lists: see `forcefield.cuh`.
 const HEADER: usize = 12;
@@ -45,15 +43,13 @@ pub struct Shape {
 
 impl Tables {
     /// A Lennard-Jones cluster.
-    #[must_use]
-    pub fn cluster(atoms: usize, flops: u64) -> Self {
+    pub(super) fn cluster(atoms: usize, flops: u64) -> Self {
         let ints = vec![atoms as i32, 0, 0];
         Self { kernel: "cluster", atoms, terms: 2, ints, reals: vec![0.0], shared: shared(atoms, 0), flops }
     }
 
     /// A force field.
-    #[must_use]
-    pub fn forcefield(ff: &ForceField, flops: u64) -> Self {
+    pub(super) fn forcefield(ff: &ForceField, flops: u64) -> Self {
         let n = ff.atoms();
         let bonded = Bonded::new(ff);
         let rounds = bonded.kinds.len();
@@ -120,32 +116,27 @@ fn solvation(gb: Option<&GeneralizedBorn>) -> [f64; SCALARS - 3] {
     [alpha, beta, gamma, gb.offset, tau, gb.surface, gb.probe, cutoff, shift]
 }
 
-/// `(a, b, qq, plain)` of every ordered pair, `[atoms - 1, atoms]`: row `k` holds the pairs (i, i + k + 1 modulo atoms).
+/// `(a, b, qq, plain)` of every ordered pair, `[atoms - 1, atoms]`: row `k` holds the pairs (i, i + k + 1 modulo atoms). The
+/// cutoff holds for plain ones (1, or 0).
 fn pairs(ff: &ForceField) -> Vec<f64> {
     let n = ff.atoms();
-    let own = ff.nonbonded.as_ref().map(Nonbonded::exceptions_by_pair).unwrap_or_default();
+    let Some(nb) = &ff.nonbonded else { return vec![0.0; 4 * n * n.saturating_sub(1)] };
+    let own = nb.exceptions_by_pair();
     let mut out = Vec::with_capacity(4 * n * n);
-    for k in 1..n.max(1) {
+    for k in 1..n {
         for i in 0..n {
             let j = (i + k) % n;
             let [i, j] = [i.min(j), i.max(j)];
-            out.extend(pair(ff, own.get(&[i, j]), i, j));
+            let own = own.get(&[i, j]);
+            out.extend(nb.pair(own, i, j).coefficients());
+            out.push(if own.is_some() { 0.0 } else { 1.0 });
         }
     }
     out
 }
 
-/// `a = 4 eps s^12`, `b = 4 eps s^6`, Coulomb constant times charges, and whether the cutoff holds.
-fn pair(ff: &ForceField, own: Option<&Exception>, i: usize, j: usize) -> [f64; 4] {
-    let Some(nb) = &ff.nonbonded else { return [0.0; 4] };
-    let pair = nb.pair(own, i, j);
-    let [a, b] = pair.lennard_jones();
-    [a, b, COULOMB * pair.charge_product, if own.is_some() { 0.0 } else { 1.0 }]
-}
-
 /// One bonded term.
 struct Term {
-    kind: usize,
     atoms: Vec<usize>,
     parameters: Vec<f64>,
 }
@@ -170,11 +161,10 @@ impl Bonded {
     fn new(ff: &ForceField) -> Self {
         let n = ff.atoms();
         let terms = terms(ff);
-        let periods = terms.iter().map(|t| t.parameters.len() / 2).max().unwrap_or(0).max(1);
+        let periods = terms.iter().flatten().map(|t| t.parameters.len() / 2).max().unwrap_or(0).max(1);
         let width = 1 + 2 * periods;
         let mut out = Self { kinds: vec![], atoms: vec![], parameters: vec![], starts: vec![], slots: vec![], periods };
-        for kind in 0..3 {
-            let these: Vec<&Term> = terms.iter().filter(|t| t.kind == kind).collect();
+        for (kind, these) in terms.iter().enumerate() {
             for round in these.chunks(n.max(1)) {
                 out.kinds.push(kind as i32);
                 let mut members = vec![-1; 4 * n];
@@ -202,28 +192,14 @@ impl Bonded {
     }
 }
 
-/// All bonded terms; torsions on the same atoms, in the same order, are merged.
-fn terms(ff: &ForceField) -> Vec<Term> {
-    let bonds = ff.bonds.iter().map(|b| Term { kind: 0, atoms: b.atoms.to_vec(), parameters: vec![b.k, b.r0] });
-    let angles = ff.angles.iter().map(|a| Term { kind: 1, atoms: a.atoms.to_vec(), parameters: vec![a.k, a.theta0] });
-    let mut out: Vec<Term> = bonds.chain(angles).collect();
-    let mut places = HashMap::new();
-    for torsion in &ff.torsions {
-        let place = *places.entry(torsion.atoms).or_insert(out.len());
-        if place == out.len() {
-            out.push(Term { kind: 2, atoms: torsion.atoms.to_vec(), parameters: vec![0.0] });
-        }
-        let p = &mut out[place].parameters;
-        let (sin, cos) = torsion.phase.sin_cos();
-        let n = torsion.periodicity as usize;
-        if n == 0 {
-            p[0] += torsion.k * (1.0 + cos);
-            continue;
-        }
-        p.resize(p.len().max(1 + 2 * n), 0.0);
-        p[0] += torsion.k;
-        p[2 * n - 1] += torsion.k * cos;
-        p[2 * n] += torsion.k * sin;
-    }
-    out
+/// Bonds, angles and torsions.
+fn terms(ff: &ForceField) -> [Vec<Term>; 3] {
+    let bonds = ff.bonds.iter().map(|b| Term { atoms: b.atoms.to_vec(), parameters: vec![b.k, b.r0] });
+    let angles = ff.angles.iter().map(|a| Term { atoms: a.atoms.to_vec(), parameters: vec![a.k, a.theta0] });
+    let torsions = ff.series().into_iter().map(|series| {
+        let amplitudes = series.terms.iter().flat_map(|&(c, s)| [c, s]);
+        let parameters = std::iter::once(series.constant).chain(amplitudes).collect();
+        Term { atoms: series.atoms.to_vec(), parameters }
+    });
+    [bonds.collect(), angles.collect(), torsions.collect()]
 }

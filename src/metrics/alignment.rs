@@ -1,5 +1,7 @@
 //! Distances between configurations up to permutation, rotation and reflection.
 
+use std::sync::LazyLock;
+
 use nalgebra::{Matrix3, Vector3};
 use rayon::prelude::*;
 
@@ -22,10 +24,7 @@ pub fn kabsch(x: &[f64], y: &[f64]) -> Matrix3<f64> {
     }
     let h = Matrix3::from_fn(|i, j| h[i][j]);
     let svd = h.svd(true, true);
-    match (svd.u, svd.v_t) {
-        (Some(u), Some(v_t)) => u * v_t,
-        _ => Matrix3::identity(),
-    }
+    svd.u.zip(svd.v_t).map_or_else(Matrix3::identity, |(u, v_t)| u * v_t)
 }
 
 /// Aligns pairs of configurations, with reused buffers. One per thread.
@@ -63,10 +62,7 @@ impl Aligner {
     /// The rotation of [`Aligner::one_pass`]; leaves the matched `y` in the buffer.
     fn one_pass_rotation(&mut self, x: &[f64], y: &[f64]) -> Matrix3<f64> {
         self.turned.copy_from_slice(y);
-        self.match_particles(x, f64::sqrt);
-        for (i, &j) in self.columns.iter().enumerate() {
-            self.matched[3 * i..3 * i + 3].copy_from_slice(&y[3 * j..3 * j + 3]);
-        }
+        self.match_particles(x, y, f64::sqrt);
         kabsch(x, &self.matched)
     }
 
@@ -82,18 +78,15 @@ impl Aligner {
     pub fn iterated_squared(&mut self, x: &[f64], y: &[f64]) -> f64 {
         let mut best = f64::INFINITY;
         let first = self.one_pass_rotation(x, y);
-        for start in std::iter::once(first).chain(*starts()) {
+        for start in std::iter::once(first).chain(*STARTS) {
             let mut r = start;
             let mut last = f64::INFINITY;
             // Each round either improves the matching or ends; 50 is never reached in practice.
             for round in 0..50 {
                 turn(y, &r, &mut self.turned);
-                let changed = self.match_particles(x, |squared| squared);
+                let changed = self.match_particles(x, y, |squared| squared);
                 if round > 0 && !changed {
                     break;
-                }
-                for (i, &j) in self.columns.iter().enumerate() {
-                    self.matched[3 * i..3 * i + 3].copy_from_slice(&y[3 * j..3 * j + 3]);
                 }
                 r = kabsch(x, &self.matched);
                 let now = residual(x, &self.matched, &r);
@@ -108,8 +101,9 @@ impl Aligner {
         best
     }
 
-    /// Exact matching of `x` with the turned `y`, under `f` of the squared distances; whether it differs from the last.
-    fn match_particles(&mut self, x: &[f64], f: impl Fn(f64) -> f64) -> bool {
+    /// Exact matching of `x` with the turned `y`, under `f` of the squared distances; whether it differs from the last. Leaves
+    /// the matched `y` in the buffer.
+    fn match_particles(&mut self, x: &[f64], y: &[f64], f: impl Fn(f64) -> f64) -> bool {
         for i in 0..self.atoms {
             for j in 0..self.atoms {
                 let d = |c: usize| x[3 * i + c] - self.turned[3 * j + c];
@@ -119,18 +113,18 @@ impl Aligner {
         let columns = self.assignment.solve(&self.cost);
         let changed = columns != self.columns;
         self.columns.copy_from_slice(columns);
+        for (matched, &j) in self.matched.as_chunks_mut::<3>().0.iter_mut().zip(columns) {
+            matched.copy_from_slice(&y[3 * j..3 * j + 3]);
+        }
         changed
     }
 }
 
 /// Further starting orientations of [`Aligner::iterated_squared`]: the mirror image, and two fixed generic rotations.
-fn starts() -> &'static [Matrix3<f64>; 3] {
-    static STARTS: std::sync::LazyLock<[Matrix3<f64>; 3]> = std::sync::LazyLock::new(|| {
-        let turn = |x: f64, y: f64, z: f64| *nalgebra::Rotation3::new(Vector3::new(x, y, z)).matrix();
-        [-Matrix3::identity(), turn(1.1, 0.4, -0.7), turn(-0.5, 1.6, 0.9)]
-    });
-    &STARTS
-}
+static STARTS: LazyLock<[Matrix3<f64>; 3]> = LazyLock::new(|| {
+    let turn = |x: f64, y: f64, z: f64| *nalgebra::Rotation3::new(Vector3::new(x, y, z)).matrix();
+    [-Matrix3::identity(), turn(1.1, 0.4, -0.7), turn(-0.5, 1.6, 0.9)]
+});
 
 fn turn(y: &[f64], r: &Matrix3<f64>, out: &mut [f64]) {
     for (q, out) in y.as_chunks::<3>().0.iter().zip(out.as_chunks_mut::<3>().0) {
@@ -151,18 +145,12 @@ fn residual(x: &[f64], y: &[f64], r: &Matrix3<f64>) -> f64 {
     sum
 }
 
-/// Which pair distance a cost matrix holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PairCost {
-    /// [`Aligner::one_pass`].
-    OnePass,
-    /// [`Aligner::iterated_squared`].
-    IteratedSquared,
-}
+/// The pair distance that a cost matrix holds: [`Aligner::one_pass`] or [`Aligner::iterated_squared`].
+pub type PairCost = fn(&mut Aligner, &[f64], &[f64]) -> f64;
 
 /// Costs `[n, m]` between all pairs of `x [n, atoms, 3]` and `y [m, atoms, 3]`, in parallel.
 #[must_use]
-pub fn pair_costs(kind: PairCost, x: &[f64], y: &[f64], atoms: usize) -> Vec<f64> {
+pub fn pair_costs(pair_cost: PairCost, x: &[f64], y: &[f64], atoms: usize) -> Vec<f64> {
     let (mut x, mut y) = (x.to_vec(), y.to_vec());
     centre(&mut x, atoms);
     centre(&mut y, atoms);
@@ -174,10 +162,7 @@ pub fn pair_costs(kind: PairCost, x: &[f64], y: &[f64], atoms: usize) -> Vec<f64
             || Aligner::new(atoms),
             |aligner, (row, x)| {
                 for (value, y) in row.iter_mut().zip(y.chunks_exact(dim)).take_while(|_| !stop::requested()) {
-                    *value = match kind {
-                        PairCost::OnePass => aligner.one_pass(x, y),
-                        PairCost::IteratedSquared => aligner.iterated_squared(x, y),
-                    };
+                    *value = pair_cost(aligner, x, y);
                 }
             },
         );

@@ -2,7 +2,7 @@
 
 /// Shortest-augmenting-path solver (Hungarian method, O(n^3)). One per thread.
 #[derive(Debug, Clone)]
-pub struct Assignment {
+pub(super) struct Assignment {
     n: usize,
     row_price: Vec<f64>,
     column_price: Vec<f64>,
@@ -16,8 +16,7 @@ pub struct Assignment {
 
 impl Assignment {
     /// Buffers for `n` rows and columns.
-    #[must_use]
-    pub fn new(n: usize) -> Self {
+    pub(super) fn new(n: usize) -> Self {
         Self {
             n,
             row_price: vec![0.0; n],
@@ -32,7 +31,7 @@ impl Assignment {
 
     /// Column of each row that minimises the total of `cost [n, n]`. Entries must be finite: with others it is some
     /// permutation, not the best.
-    pub fn solve(&mut self, cost: &[f64]) -> &[usize] {
+    pub(super) fn solve(&mut self, cost: &[f64]) -> &[usize] {
         let n = self.n;
         debug_assert_eq!(cost.len(), n * n);
         self.owner.fill(n);
@@ -126,7 +125,7 @@ impl Assignment {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::rng::{Purpose, Stream};
 
@@ -134,24 +133,14 @@ mod tests {
         columns.iter().enumerate().map(|(i, &j)| cost[i * n + j]).sum()
     }
 
-    /// Least total over all permutations (Heap's algorithm).
-    fn brute_force(cost: &[f64], n: usize) -> f64 {
-        let mut columns: Vec<usize> = (0..n).collect();
-        let mut best = total(cost, n, &columns);
-        let mut c = vec![0; n];
-        let mut i = 0;
-        while i < n {
-            if c[i] < i {
-                columns.swap(if i % 2 == 0 { 0 } else { c[i] }, i);
-                best = best.min(total(cost, n, &columns));
-                c[i] += 1;
-                i = 0;
-            } else {
-                c[i] = 0;
-                i += 1;
-            }
+    /// Least total of the rows from `row` on, over all ways to give them the columns that are not `taken`.
+    pub(in crate::metrics) fn brute_force(cost: &[f64], n: usize, row: usize, taken: u32) -> f64 {
+        if row == n {
+            return 0.0;
         }
-        best
+        let free = (0..n).filter(|j| taken >> j & 1 == 0);
+        let total = |j: usize| cost[row * n + j] + brute_force(cost, n, row + 1, taken | 1 << j);
+        free.map(total).fold(f64::INFINITY, f64::min)
     }
 
     #[test]
@@ -177,7 +166,7 @@ mod tests {
                 let mut sorted = columns.clone();
                 sorted.sort_unstable();
                 assert_eq!(sorted, (0..n).collect::<Vec<_>>());
-                assert!((total(&cost, n, &columns) - brute_force(&cost, n)).abs() < 1e-12);
+                assert!((total(&cost, n, &columns) - brute_force(&cost, n, 0, 0)).abs() < 1e-12);
             }
         }
     }

@@ -6,6 +6,7 @@
 
 use rayon::prelude::*;
 
+use crate::diffusion::sde::quantile;
 use crate::rng::{Purpose, Stream};
 use crate::stats::{LEVEL, deviation, student};
 use crate::stop;
@@ -42,8 +43,7 @@ pub fn subset(total: usize, n: usize, seed: u64, draw: Draw) -> Vec<usize> {
 }
 
 /// How often each of `n` items occurs among the `drawn` of bootstrap replicate number `replicate`: whole numbers.
-#[must_use]
-pub fn counts(n: usize, drawn: usize, seed: u64, draw: Draw, replicate: usize) -> Vec<f64> {
+pub(super) fn counts(n: usize, drawn: usize, seed: u64, draw: Draw, replicate: usize) -> Vec<f64> {
     let mut draws = Stream::new(seed, Purpose::Evaluation, draw as u64).at(replicate as u32);
     let mut counts = vec![0.0; n];
     for _ in 0..drawn {
@@ -53,8 +53,7 @@ pub fn counts(n: usize, drawn: usize, seed: u64, draw: Draw, replicate: usize) -
 }
 
 /// How much item `i` counts: once where items are neither weighted nor resampled.
-#[must_use]
-pub fn counted(masses: Option<&[f64]>, i: usize) -> f64 {
+pub(super) fn counted(masses: Option<&[f64]>, i: usize) -> f64 {
     masses.map_or(1.0, |m| m[i])
 }
 
@@ -63,19 +62,17 @@ pub fn counted(masses: Option<&[f64]>, i: usize) -> f64 {
 /// Resampling adds its own noise to a distance, so replicates lie above `value` on average; they are shifted to have
 /// their mean at `value` before the percentiles are read. `None` with fewer than [`LEAST`] replicates, or when the statistic of
 /// one is not defined: then the value hangs on a few samples.
-#[must_use]
-pub fn interval(
+pub(super) fn interval(
     value: f64,
     replicates: usize,
     statistic: impl Fn(usize) -> Option<f64> + Send + Sync,
 ) -> Option<(f64, f64)> {
     let one = |replicate| if stop::requested() { None } else { statistic(replicate) };
-    let mut found: Vec<f64> = (0..replicates).into_par_iter().map(one).collect::<Option<_>>()?;
+    let found: Vec<f64> = (0..replicates).into_par_iter().map(one).collect::<Option<_>>()?;
     if found.len() < LEAST {
         return None;
     }
     let shift = value - found.iter().sum::<f64>() / found.len() as f64;
-    found.sort_unstable_by(f64::total_cmp);
     Some((quantile(&found, 0.025) + shift, quantile(&found, 0.975) + shift))
 }
 
@@ -84,25 +81,17 @@ pub fn interval(
 ///
 /// Blocks are drawn at random from the whole, so that what their frames have in common by correlation does not show in their
 /// spread: it is made wider by the root of `correlation`, frames over the independent ones that they are worth.
-#[must_use]
-pub fn block_interval(value: f64, blocks: &[f64; BLOCKS], correlation: f64) -> (f64, f64) {
+pub(super) fn block_interval(value: f64, blocks: &[f64; BLOCKS], correlation: f64) -> (f64, f64) {
     let t = student::quantile(LEVEL, (BLOCKS - 1) as f64);
     let half = t * deviation(blocks).unwrap_or(0.0) * (correlation / BLOCKS as f64).sqrt();
     (value - half, value + half)
 }
 
 /// Fewest replicates that make an interval.
-pub const LEAST: usize = 20;
+pub(super) const LEAST: usize = 20;
 
 /// Number of blocks of [`block_interval`].
-pub const BLOCKS: usize = 5;
-
-/// Quantile `q` of ascending numbers, linear between neighbours.
-fn quantile(sorted: &[f64], q: f64) -> f64 {
-    let at = q * (sorted.len() - 1) as f64;
-    let (low, high) = (at.floor() as usize, at.ceil() as usize);
-    sorted[low] + (sorted[high] - sorted[low]) * (at - low as f64)
-}
+pub(super) const BLOCKS: usize = 5;
 
 #[cfg(test)]
 mod tests {

@@ -8,7 +8,7 @@ use crate::stats::series;
 
 /// Sizes and seed that a value depends on.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Settings {
+pub(super) struct Settings {
     /// Samples per side of one-dimensional metrics.
     pub n: usize,
     /// Samples per side of aligned-geometry metrics.
@@ -25,7 +25,7 @@ pub struct Settings {
 
 /// Samples of dynamics, in time.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Correlation {
+pub(super) struct Correlation {
     /// Frames that the samples were drawn from.
     pub total: usize,
     /// Their statistical inefficiency.
@@ -34,23 +34,17 @@ pub struct Correlation {
 
 impl Settings {
     /// The independent samples that `n` samples are worth.
-    #[must_use]
-    pub fn effective(&self, n: usize) -> usize {
+    pub(super) fn effective(&self, n: usize) -> usize {
         match self.correlation {
             None => n,
             Some(c) => (series::effective(n, c.total, c.inefficiency).round() as usize).clamp(n.min(1), n),
         }
     }
-
-    /// Samples over the independent ones that they are worth.
-    pub(super) fn excess(&self, n: usize) -> f64 {
-        n as f64 / self.effective(n).max(1) as f64
-    }
 }
 
 /// Value of a metric, and its interval.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Compared {
+pub(super) struct Compared {
     /// The value; `None` where it is not defined.
     pub value: Option<f64>,
     /// 95 % interval.
@@ -65,13 +59,12 @@ pub struct Compared {
 
 impl Compared {
     /// No value, and why.
-    #[must_use]
-    pub fn undefined(why: impl Into<String>) -> Self {
+    pub(super) fn undefined(why: impl Into<String>) -> Self {
         Self { note: why.into(), ..Self::default() }
     }
 
     /// Adds a remark to the note.
-    pub fn remark(&mut self, remark: &str) {
+    pub(super) fn remark(&mut self, remark: &str) {
         super::append(&mut self.note, remark);
     }
 }
@@ -143,7 +136,9 @@ pub(super) fn in_blocks(
         for (block, found) in blocks.into_iter().zip(&mut found) {
             *found = distance(block.clone(), part(&block))?;
         }
-        Some(bootstrap::block_interval(value, &found, settings.excess(n)))
+        // Samples over the independent ones that they are worth.
+        let excess = n as f64 / settings.effective(n).max(1) as f64;
+        Some(bootstrap::block_interval(value, &found, excess))
     } else {
         None
     };

@@ -5,18 +5,18 @@ use std::sync::Arc;
 
 use super::bootstrap::{Draw, subset};
 use super::compare::{Compared, Correlation, Settings};
-use super::order::{Order, Places};
+use super::order::Order;
 use super::registry::{Compute, Direction, Metric, by_id};
-use super::rounding::Rounding;
+use super::rounding::{Effect, Rounding};
 use super::side::Side;
 use super::structure::Structure;
-use super::usable::{Usable, possible, usable, whole};
+use super::usable::{Usable, usable, whole};
 use super::{MetricValue, ReferenceSet, Weighed, append, floor};
 use crate::array::Arrays;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::spec::EvalSpec;
 use crate::stop;
-use crate::systems::{System, Topology};
+use crate::systems::System;
 
 /// Evaluates the metrics of `spec` on `samples`: see [`Judge`], whose one answer this is.
 ///
@@ -40,7 +40,7 @@ pub fn evaluate(
 /// frames are used, drawn without replacement; the same reference frames for all methods at the same seed. Samples
 /// with non-finite positions or energies are left out and counted. No value is ever NaN.
 pub struct Judge<'a> {
-    subject: Subject<'a>,
+    system: &'a System,
     structure: Option<Arc<Structure>>,
     metrics: Vec<&'static Metric>,
     settings: Settings,
@@ -55,85 +55,23 @@ pub struct Judge<'a> {
     rounded: Option<String>,
 }
 
-/// Unreduced energies of frames.
-type Energies<'a> = Box<dyn Fn(&[f64]) -> Vec<f64> + 'a>;
-
-/// What [`Judge`] needs of a system.
-struct Subject<'a> {
-    name: String,
-    atoms: usize,
-    length_unit: &'static str,
-    /// What positions are divided by in networks.
-    scale: f64,
-    kt: f64,
-    energies: Energies<'a>,
-    structure: Option<Structure>,
-}
-
-impl Subject<'_> {
-    fn topology(&self) -> Option<&Topology> {
-        self.structure.as_ref().map(|s| &*s.topology)
-    }
-
-    fn reduced(&self, side: &Side) -> Vec<f64> {
-        (self.energies)(side.positions()).into_iter().map(|e| e / self.kt).collect()
-    }
-}
-
-/// Samples made ready.
-struct Ready {
-    /// The frames in use.
-    side: Side,
-    /// Frames that can be judged, and how many there are in all.
-    usable: usize,
-    frames: usize,
-    /// How many finite ones have bonds that cannot be, and the likely cause.
-    impossible: Option<(usize, String)>,
-    /// Their order in time.
-    order: Option<Order>,
-}
-
 impl<'a> Judge<'a> {
     /// # Errors
     /// [`Error::Usage`] for an unknown metric; [`Error::Data`] or [`Error::Shape`] when the reference is empty or does not fit the
     /// system; [`Error::NonFinite`] when it has such coordinates.
     pub fn new(system: &'a System, reference: &'a ReferenceSet, spec: &EvalSpec, seed: u64) -> Result<Self> {
-        let subject = Subject {
-            name: format!("{} at {}", system.name, system.temperature),
-            atoms: system.atoms,
-            length_unit: system.length_unit,
-            scale: system.scale,
-            kt: system.kt(system.temperature),
-            energies: Box::new(|positions| energies(system, positions)),
-            structure: Structure::of(system)?,
-        };
-        Self::of(subject, reference, spec, seed)
-    }
-
-    fn of(subject: Subject<'a>, reference: &'a ReferenceSet, spec: &EvalSpec, seed: u64) -> Result<Self> {
+        let structure = Structure::of(system)?;
         let metrics = spec.metrics.iter().map(|id| by_id(id)).collect::<Result<Vec<_>>>()?;
         let EvalSpec { n, geo_n, ot_n, bootstrap, .. } = *spec;
         let settings = Settings { n, geo_n, ot_n, bootstrap, seed, correlation: None };
-        let structure =
-            subject.structure.clone().map(|s| s.with_tica(reference.tica.clone())).transpose()?.map(Arc::new);
-        let mut whole = whole(reference, subject.atoms, subject.kt)?;
-        let mut kept: Option<Vec<usize>> = None;
-        let impossible = possible(&whole, subject.topology(), subject.scale).map(|(those, others, hint)| {
-            whole = whole.select(&those);
-            kept = Some(those);
-            (others, hint)
-        });
-        if let (true, Some((_, hint))) = (whole.is_empty(), &impossible) {
-            return Err(Error::data("reference", format!("no frame is the molecule: {hint}")));
-        }
+        let structure = structure.map(|s| s.with_tica(reference.tica.clone())).transpose()?.map(Arc::new);
+        let Usable { side: whole, kept, impossible, .. } = whole(reference, system)?;
         let whole = whole.with_structure(structure.clone());
         let truth = whole.select(&subset(whole.len(), n, seed, Draw::Reference));
-        let run = |i: usize| kept.as_ref().map_or(i, |kept| kept[i]) % reference.runs.max(1);
-        let halves = floor::halves(&whole, run, n, seed);
-        let energetic = metrics.iter().any(|m| of_energies(m));
-        let rounded = energetic.then(|| rounding(&subject, "reference", &truth, reference.precision)).flatten();
+        let halves = floor::halves(&whole, |i| kept[i] % reference.runs.max(1), n, seed);
+        let rounded = rounding(system, &metrics, "reference", &truth, reference.precision);
         let digest = &reference.digest;
-        Ok(Self { subject, structure, metrics, settings, digest, truth, halves, impossible, rounded })
+        Ok(Self { system, structure, metrics, settings, digest, truth, halves, impossible, rounded })
     }
 
     /// The metrics of `samples`. Intervals take into account how far samples of dynamics are correlated in time: `walkers` says how
@@ -170,7 +108,7 @@ impl<'a> Judge<'a> {
         let Settings { n: all, geo_n, ot_n, .. } = self.settings;
         let (n, geo_n, ot_n) = (n.min(all), (n / 8).min(geo_n), n.min(ot_n));
         let settings = Settings { n, geo_n, ot_n, bootstrap: 0, ..self.settings };
-        let Ready { side, .. } = self.ready(samples, None, n)?;
+        let (_, side) = self.ready(samples, n)?;
         let mut numbers = BTreeMap::new();
         for metric in self.metrics.iter().filter(|m| m.array.is_none()) {
             let value = metric.compare(&side, &self.truth, settings)?.value.filter(|v| v.is_finite());
@@ -180,18 +118,17 @@ impl<'a> Judge<'a> {
         Ok(numbers)
     }
 
-    fn ready(&self, samples: &Arrays, walkers: Option<usize>, n: usize) -> Result<Ready> {
-        let subject = &self.subject;
-        let Usable { side: usable, kept, frames, impossible } =
-            usable(samples, subject.atoms, subject.topology(), subject.scale)?;
-        let order = walkers.map(|walkers| {
-            let places = Places { kept: &kept, frames, walkers };
-            Order::new(&usable, &subject.reduced(&usable), &places, self.structure.as_deref())
-        });
-        let side = usable.select(&subset(usable.len(), n, self.settings.seed, Draw::Samples));
-        let reduced = subject.reduced(&side);
-        let side = side.with_energies(reduced).with_structure(self.structure.clone());
-        Ok(Ready { side, usable: usable.len(), frames, impossible, order })
+    /// The samples that can be judged, and at most `n` of them with all that metrics need.
+    fn ready(&self, samples: &Arrays, n: usize) -> Result<(Usable, Side)> {
+        let all = usable(samples, self.system)?;
+        let side = all.side.select(&subset(all.side.len(), n, self.settings.seed, Draw::Samples));
+        let reduced = self.reduced(&side);
+        Ok((all, side.with_energies(reduced).with_structure(self.structure.clone())))
+    }
+
+    fn reduced(&self, side: &Side) -> Vec<f64> {
+        let kt = self.system.kt(self.system.temperature);
+        energies(self.system, side.positions()).into_iter().map(|e| e / kt).collect()
     }
 
     fn all(
@@ -201,16 +138,21 @@ impl<'a> Judge<'a> {
         reweight: bool,
         progress: &mut dyn FnMut(usize, usize, &str),
     ) -> Result<Vec<Weighed>> {
-        let Self { subject, settings, truth, .. } = self;
-        let Ready { side: ours, usable, frames, impossible, order } = self.ready(samples, walkers, self.settings.n)?;
+        let Self { system, settings, truth, .. } = self;
+        let (usable, ours) = self.ready(samples, settings.n)?;
+        let structure = self.structure.as_deref();
+        let order = walkers.map(|walkers| Order::new(&usable, &self.reduced(&usable.side), walkers, structure));
+        let Usable { side, frames, impossible, .. } = usable;
+        let count = side.len();
+        drop(side);
         let weighted = if reweight { ours.reweighted() } else { None };
-        let energetic = self.metrics.iter().any(|m| of_energies(m));
-        let rounded = energetic.then(|| rounding(subject, "samples", &ours, precision)).flatten();
+        let rounded = rounding(system, &self.metrics, "samples", &ours, precision);
+        let name = format!("{} at {}", system.name, system.temperature);
         let all = self.metrics.len();
         let judged = |(done, &metric): (usize, &&'static Metric)| {
             progress(done, all, metric.id);
-            let mut value = MetricValue::blank(metric, subject.length_unit, self.digest);
-            value.dropped = frames - usable;
+            let mut value = MetricValue::blank(metric, system.length_unit, self.digest);
+            value.dropped = frames - count;
             let mut by_weight = None;
             match (metric.array.map(|name| (name, samples.get(name))), metric.compute) {
                 (Some((name, None)), _) => value.note = format!("not defined: the samples have no array `{name}`"),
@@ -222,28 +164,27 @@ impl<'a> Judge<'a> {
                     fill(&mut value, found);
                 }
                 _ => {
-                    value.floor = floor::floor(metric, *settings, self.digest, &subject.name, &self.halves)?;
-                    let correlation = order.map(|o| Correlation { total: usable, inefficiency: o.of(metric) });
+                    value.floor = floor::floor(metric, *settings, self.digest, &name, &self.halves)?;
+                    let correlation = order.map(|o| Correlation { total: count, inefficiency: o.of(metric) });
                     let settings = Settings { correlation, ..*settings };
                     fill(&mut value, metric.compare(&ours, truth, settings)?);
                     value.n_effective = correlation.map(|_| settings.effective(value.n_samples));
                     // A metric of an array has its weights already.
                     if let Some(weighted) = weighted.as_ref().filter(|_| metric.array.is_none()) {
-                        let mut other = MetricValue::blank(metric, subject.length_unit, "");
+                        let mut other = MetricValue::blank(metric, system.length_unit, "");
                         fill(&mut other, metric.compare(weighted, truth, settings)?);
                         by_weight = Some(other);
                     }
                 }
             }
             stop::check()?;
-            for note in rounded.iter().chain(&self.rounded).filter(|_| of_energies(metric)) {
+            for note in rounded.iter().chain(&self.rounded).filter(|_| metric.of_energies()) {
                 append(&mut value.note, note);
             }
-            if let Some((n, hint)) = &impossible {
-                append(&mut value.note, &format!("{n} samples are not the molecule ({hint})"));
-            }
-            if let Some((n, hint)) = &self.impossible {
-                append(&mut value.note, &format!("{n} frames of the reference are not the molecule ({hint})"));
+            for (what, sorted_out) in [("samples", &impossible), ("frames of the reference", &self.impossible)] {
+                if let Some((n, hint)) = sorted_out {
+                    append(&mut value.note, &format!("{n} {what} are not the molecule ({hint})"));
+                }
             }
             if value.dropped > 0 {
                 append(&mut value.note, &format!("{} samples dropped", value.dropped));
@@ -256,18 +197,16 @@ impl<'a> Judge<'a> {
     }
 }
 
-/// Whether a metric is one of energies.
-fn of_energies(metric: &Metric) -> bool {
-    matches!(metric.compute, Compute::Energies(_))
-}
-
-/// What a file's rounding of positions did to their energies, in words.
-fn rounding(subject: &Subject, whose: &str, side: &Side, precision: Option<f64>) -> Option<String> {
-    let rounding = Rounding::of(side.positions(), precision)?;
+/// What a file's rounding of positions did to their energies, in words, if any of the metrics is one of those.
+fn rounding(system: &System, metrics: &[&Metric], whose: &str, side: &Side, precision: Option<f64>) -> Option<String> {
+    let energetic = metrics.iter().any(|m| m.of_energies());
+    let rounding = energetic.then(|| Rounding::of(side.positions(), precision)).flatten()?;
     // Clashes that energy metrics leave out would decide the size.
     let kept = side.select(&side.kept_frames());
-    let effect = rounding.effect(kept.positions(), 3 * subject.atoms, &*subject.energies).per(subject.kt);
-    let words = || format!("{whose} {}, {}", rounding.describe(subject.length_unit), effect.describe("kT"));
+    let kt = system.kt(system.temperature);
+    let Effect { mean, rms } = rounding.effect(kept.positions(), 3 * system.atoms, &|x| energies(system, x));
+    let effect = Effect { mean: mean / kt, rms: rms / kt };
+    let words = || format!("{whose} {}, {}", rounding.describe(system.length_unit), effect.describe("kT"));
     rounding.matters(effect).then(words)
 }
 
@@ -304,13 +243,16 @@ pub fn energies(system: &System, positions: &[f64]) -> Vec<f64> {
 mod tests {
     use super::*;
     use crate::array::Array;
+    use crate::energy::tests::Bowl;
     use crate::rng::{Purpose, Stream};
 
     const ATOMS: usize = 4;
 
-    /// Harmonic energies: half the squared distance from the origin.
-    fn harmonic(positions: &[f64]) -> Vec<f64> {
-        positions.chunks_exact(3 * ATOMS).map(|x| 0.5 * x.iter().map(|x| x * x).sum::<f64>()).collect()
+    /// At kT = 2; energies are half the squared distance from the origin.
+    fn system() -> System {
+        let mut system = System::new("test", 2.0, Arc::new(Bowl(vec![1.0; 3 * ATOMS])), vec![0.0; 3 * ATOMS]);
+        system.length_unit = "nm";
+        system
     }
 
     fn normals(seed: u64, frames: usize, sd: f64) -> Vec<f64> {
@@ -327,7 +269,7 @@ mod tests {
         let positions = normals(1, 3_000, 1.0);
         ReferenceSet {
             digest: digest.into(),
-            energies: harmonic(&positions),
+            energies: energies(&system(), &positions),
             positions,
             tica: None,
             precision: None,
@@ -335,26 +277,13 @@ mod tests {
         }
     }
 
-    fn run(samples: &Arrays, metrics: &[&str], reference: &ReferenceSet, seed: u64) -> Vec<MetricValue> {
-        run_of(samples, metrics, reference, seed, None)
-    }
-
-    fn run_of(
+    fn run(
         samples: &Arrays,
         metrics: &[&str],
         reference: &ReferenceSet,
         seed: u64,
         walkers: Option<usize>,
     ) -> Vec<MetricValue> {
-        let subject = Subject {
-            name: "test".into(),
-            atoms: ATOMS,
-            length_unit: "nm",
-            scale: 1.0,
-            kt: 2.0,
-            energies: Box::new(harmonic),
-            structure: None,
-        };
         let spec = EvalSpec {
             metrics: metrics.iter().map(|m| (*m).to_owned()).collect(),
             n: 1_000,
@@ -362,7 +291,7 @@ mod tests {
             bootstrap: 100,
             ..EvalSpec::default()
         };
-        Judge::of(subject, reference, &spec, seed).unwrap().values(samples, walkers).unwrap()
+        Judge::new(&system(), reference, &spec, seed).unwrap().values(samples, walkers).unwrap()
     }
 
     const ALL: [&str; 9] = [
@@ -380,8 +309,8 @@ mod tests {
     /// Mean reduced energy of a 12-dimensional unit normal at kT = 2 is 3; scaled by s, it is 3 s^2.
     #[test]
     fn good_samples_are_near_the_floor_and_bad_ones_are_not() {
-        let good = run(&arrays(normals(2, 1_500, 1.0)), &ALL, &reference("a"), 0);
-        let bad = run(&arrays(normals(2, 1_500, 1.5)), &ALL, &reference("a"), 0);
+        let good = run(&arrays(normals(2, 1_500, 1.0)), &ALL, &reference("a"), 0, None);
+        let bad = run(&arrays(normals(2, 1_500, 1.5)), &ALL, &reference("a"), 0, None);
         for (g, b) in good.iter().zip(&bad).take(5) {
             let floor = g.floor.unwrap();
             assert!(g.value.unwrap() < 3.0 * floor, "{}: {:?} floor {floor}", g.id, g.value);
@@ -408,8 +337,13 @@ mod tests {
         let mut samples = arrays(positions);
         samples.insert("log_weight".into(), Array::f64(&[100], vec![f64::NAN; 100]));
         samples.insert("parents".into(), Array::i64(&[100], (0..100).map(|i| i / 2).collect()));
-        let values =
-            run(&samples, &["energy-w1", "distance-w2", "mean-energy", "ess", "unique-parents"], &reference("b"), 0);
+        let values = run(
+            &samples,
+            &["energy-w1", "distance-w2", "mean-energy", "ess", "unique-parents"],
+            &reference("b"),
+            0,
+            None,
+        );
         // Two frames are not finite, one would overflow, one has u = 2.5e11.
         assert_eq!((values[0].dropped, values[0].n_samples, values[1].dropped), (4, 96, 3));
         assert!(values[0].note.contains("4 samples dropped"));
@@ -418,7 +352,7 @@ mod tests {
         }
         assert_eq!((values[3].value, values[4].value), (None, Some(0.5)));
 
-        let none = run(&arrays(vec![f64::NAN; 12]), &ALL, &reference("b"), 0);
+        let none = run(&arrays(vec![f64::NAN; 12]), &ALL, &reference("b"), 0, None);
         assert!(none.iter().all(|v| v.value.is_none() && !v.note.is_empty()));
     }
 
@@ -442,8 +376,8 @@ mod tests {
             }
             let samples = arrays(x);
             let inside = |v: &MetricValue| i32::from(v.lo.unwrap() < 3.0 && 3.0 < v.hi.unwrap());
-            let known = &run_of(&samples, &["mean-energy"], &reference, trial, Some(walkers))[0];
-            let unknown = &run(&samples, &["mean-energy"], &reference, trial)[0];
+            let known = &run(&samples, &["mean-energy"], &reference, trial, Some(walkers))[0];
+            let unknown = &run(&samples, &["mean-energy"], &reference, trial, None)[0];
             assert_eq!((known.value, unknown.n_effective), (unknown.value, None));
             held += inside(known);
             naive += inside(unknown);
@@ -459,11 +393,11 @@ mod tests {
     #[test]
     fn repeats_and_depends_on_the_seed() {
         let samples = arrays(normals(4, 1_500, 1.0));
-        let first = run(&samples, &ALL, &reference("c"), 5);
+        let first = run(&samples, &ALL, &reference("c"), 5, None);
         // Another digest: nothing is remembered from the first call.
-        let mut second = run(&samples, &ALL, &reference("d"), 5);
+        let mut second = run(&samples, &ALL, &reference("d"), 5, None);
         second.iter_mut().for_each(|v| v.reference = "c".into());
         assert_eq!(first, second);
-        assert_ne!(first[0].value, run(&samples, &ALL, &reference("c"), 6)[0].value);
+        assert_ne!(first[0].value, run(&samples, &ALL, &reference("c"), 6, None)[0].value);
     }
 }

@@ -13,8 +13,7 @@ use crate::error::Result;
 
 /// Two disjoint random halves of a reference: at most `n` frames each. `run` says which independent run each frame is of: where
 /// there are two runs, the halves are of one run each, so that what a run missed is part of the floor.
-#[must_use]
-pub fn halves(reference: &Side, run: impl Fn(usize) -> usize, n: usize, seed: u64) -> (Side, Side) {
+pub(super) fn halves(reference: &Side, run: impl Fn(usize) -> usize, n: usize, seed: u64) -> (Side, Side) {
     let of = |r: usize| (0..reference.len()).filter(|&i| run(i) == r).collect::<Vec<_>>();
     let (first, second) = (of(0), of(1));
     if second.is_empty() {
@@ -40,7 +39,7 @@ static KNOWN: LazyLock<Mutex<Known>> = LazyLock::new(Mutex::default);
 ///
 /// # Errors
 /// When optimal transport fails.
-pub fn floor(
+pub(super) fn floor(
     metric: &Metric,
     settings: Settings,
     digest: &str,

@@ -3,20 +3,19 @@
 //! | file | job |
 //! |---|---|
 //! | [`registry`] | which metrics there are: id, version, unit, direction, source, function |
-//! | [`compute`] | the kinds of function that a metric can have |
 //! | `particles` | metrics of energies, distances and whole configurations |
 //! | [`wasserstein`] | exact Wasserstein distances on the line |
-//! | [`assignment`] | small exact assignment (particle matching) |
+//! | `assignment` | small exact assignment (particle matching) |
 //! | [`ot`] | exact optimal transport between point clouds |
 //! | [`alignment`] | distances up to permutation, rotation and reflection |
 //! | [`weights`] | effective sample sizes, clipping, log-partition estimates, unique parents |
 //! | [`bootstrap`] | subsets and 95 % intervals |
 //! | [`rounding`] | coordinates that a lossy file rounded, and what that does to energies |
-//! | [`floor`] | the same metric between two disjoint halves of the reference |
-//! | [`order`] | frames in time: how far they are correlated |
+//! | `floor` | the same metric between two disjoint halves of the reference |
+//! | `order` | frames in time: how far they are correlated |
 //! | `usable` | which frames can be judged: finite ones, whole, whose bonds can be |
-//! | [`side`] | one set of frames, with what is computed from it once |
-//! | [`compare`] | what a comparison of two sets gives, and how it gets its interval |
+//! | `side` | one set of frames, with what is computed from it once |
+//! | `compare` | what a comparison of two sets gives, and how it gets its interval |
 //! | [`structure`] | metrics of molecules: dihedrals, Ramachandran, TICA, chirality, bonds, basins |
 //! | `arrays` | metrics of one array beside the samples |
 //! | [`mod@evaluate`] | all of it for one set of samples |
@@ -25,18 +24,17 @@
 
 pub mod alignment;
 mod arrays;
-pub mod assignment;
+mod assignment;
 pub mod bootstrap;
-pub mod compare;
-pub mod compute;
+mod compare;
 pub mod evaluate;
-pub mod floor;
-pub mod order;
+mod floor;
+mod order;
 pub mod ot;
 mod particles;
 pub mod registry;
 pub mod rounding;
-pub mod side;
+mod side;
 pub mod structure;
 mod usable;
 pub mod wasserstein;

@@ -32,14 +32,19 @@ pub(super) fn mean_energy(a: &Pooled, weights: Option<&[f64]>, b: &Pooled, setti
     found
 }
 
-/// Exact transport over frames; the interval comes from disjoint blocks of the one cost matrix.
-pub(super) fn geometric(kind: PairCost, a: &Side, b: &Side, settings: Settings) -> Result<Compared> {
+/// Exact transport over frames, `finish` of its mean cost; the interval comes from disjoint blocks of the one cost matrix.
+pub(super) fn geometric(
+    pair_cost: PairCost,
+    finish: fn(f64) -> f64,
+    a: &Side,
+    b: &Side,
+    settings: Settings,
+) -> Result<Compared> {
     let n = settings.geo_n.min(a.len()).min(b.len());
     if n == 0 {
         return Ok(Compared::default());
     }
-    let cost = pair_costs(kind, a.first(n), b.first(n), a.atoms());
-    let finish = |mean: f64| if kind == PairCost::OnePass { mean } else { mean.sqrt() };
+    let cost = pair_costs(pair_cost, a.first(n), b.first(n), a.atoms());
     in_blocks(n, a.weights(), settings, |inside, weights| {
         if inside.len() == n {
             return Ok(finish(ot::mean_cost(&cost, n, weights)?));

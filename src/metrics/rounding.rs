@@ -43,30 +43,22 @@ impl Rounding {
     /// whatever file they are in. `None` when they have more digits than f32.
     #[must_use]
     pub fn of(positions: &[f64], precision: Option<f64>) -> Option<Self> {
-        let stated = precision.map(|p| Self::Step { step: 1.0 / p, stated: true });
-        let shown = STEPS.into_iter().find(|step| on_grid(positions, *step));
-        match (stated, shown) {
-            (Some(Self::Step { step, .. }), Some(coarser)) if coarser > 1.01 * step => {}
-            (Some(stated), _) => return Some(stated),
-            (None, _) => {}
-        }
-        if let Some(step) = shown {
-            return Some(Self::Step { step, stated: false });
-        }
-        let mut most = 0;
-        for x in positions {
-            most = most.max(significant_bits(*x));
-            if most > f32::MANTISSA_DIGITS {
-                return None;
+        let stated = precision.map(f64::recip);
+        match (stated, STEPS.into_iter().find(|step| on_grid(positions, *step))) {
+            (Some(step), shown) if shown.is_none_or(|shown| shown <= 1.01 * step) => {
+                return Some(Self::Step { step, stated: true });
             }
+            (_, Some(step)) => return Some(Self::Step { step, stated: false }),
+            _ => {}
         }
         // Formats in use: bfloat16, float16, float32.
-        [8, 11, 24].into_iter().find(|bits| (1..=*bits).contains(&most)).map(Self::Bits)
+        let holds = |bits: &u32| positions.iter().all(|x| significant_bits(*x) <= *bits);
+        let some = positions.iter().any(|x| significant_bits(*x) > 0);
+        [8, 11, 24].into_iter().filter(|_| some).find(holds).map(Self::Bits)
     }
 
     /// The largest error of a coordinate `x`.
-    #[must_use]
-    pub fn half(self, x: f64) -> f64 {
+    fn half(self, x: f64) -> f64 {
         match self {
             Self::Step { step, .. } => 0.5 * step,
             Self::Bits(_) if x == 0.0 => 0.0,
@@ -117,12 +109,6 @@ impl Rounding {
 }
 
 impl Effect {
-    /// The same in another unit, `unit` of this one.
-    #[must_use]
-    pub fn per(self, unit: f64) -> Self {
-        Self { mean: self.mean / unit, rms: self.rms / unit }
-    }
-
     /// In words, such as "which shifts energies by about +0.26 kT (rms 0.34 kT a frame)".
     #[must_use]
     pub fn describe(self, unit: &str) -> String {

@@ -8,11 +8,11 @@ use super::wasserstein::{Pooled, interatomic_distances};
 use super::weights::relative;
 
 /// Reduced energies beyond this are dropped (and counted): a single overlap of particles would decide the mean.
-pub const ENERGY_LIMIT: f64 = 1_000.0;
+pub(super) const ENERGY_LIMIT: f64 = 1_000.0;
 
 /// Frames with their reduced energies.
-#[derive(Debug, Clone)]
-pub struct Side {
+#[derive(Debug, Clone, Default)]
+pub(super) struct Side {
     atoms: usize,
     positions: Vec<f64>,
     energies: Vec<f64>,
@@ -27,81 +27,60 @@ pub struct Side {
 
 impl Side {
     /// Frames `[n, atoms, 3]` with reduced energies `[n]` (empty when no metric needs them).
-    #[must_use]
-    pub fn new(atoms: usize, positions: Vec<f64>, energies: Vec<f64>) -> Self {
-        Self {
-            atoms,
-            positions,
-            energies,
-            log_weight: None,
-            weights: None,
-            structure: None,
-            kept: OnceCell::new(),
-            distances: OnceCell::new(),
-            frames: OnceCell::new(),
-        }
+    pub(super) fn new(atoms: usize, positions: Vec<f64>, energies: Vec<f64>) -> Self {
+        Self { atoms, positions, energies, ..Self::default() }
     }
 
     /// The same frames with these reduced energies `[n]`.
-    #[must_use]
-    pub fn with_energies(self, energies: Vec<f64>) -> Self {
+    pub(super) fn with_energies(self, energies: Vec<f64>) -> Self {
         debug_assert_eq!(energies.len(), self.len());
         Self { energies, kept: OnceCell::new(), ..self }
     }
 
     /// The same frames with log weights `[n]`.
-    #[must_use]
-    pub fn with_log_weight(self, log_weight: Option<Vec<f64>>) -> Self {
+    pub(super) fn with_log_weight(self, log_weight: Option<Vec<f64>>) -> Self {
         debug_assert!(log_weight.as_ref().is_none_or(|w| w.len() == self.len()));
         Self { log_weight, frames: OnceCell::new(), ..self }
     }
 
     /// The same frames, counted by their log weights from here on; `None` when they have none that can be used.
-    #[must_use]
-    pub fn reweighted(&self) -> Option<Self> {
+    pub(super) fn reweighted(&self) -> Option<Self> {
         let weights = relative(self.log_weight.as_deref()?)?;
         Some(Self { weights: Some(weights), frames: OnceCell::new(), ..self.clone() })
     }
 
     /// The same frames, of a molecule.
-    #[must_use]
-    pub fn with_structure(self, structure: Option<Arc<Structure>>) -> Self {
+    pub(super) fn with_structure(self, structure: Option<Arc<Structure>>) -> Self {
         Self { structure, frames: OnceCell::new(), ..self }
     }
 
     /// Atoms per frame.
-    #[must_use]
-    pub fn atoms(&self) -> usize {
+    pub(super) fn atoms(&self) -> usize {
         self.atoms
     }
 
     /// How much each frame counts `[n]`; all alike if `None`.
-    #[must_use]
-    pub fn weights(&self) -> Option<&[f64]> {
+    pub(super) fn weights(&self) -> Option<&[f64]> {
         self.weights.as_deref()
     }
 
     /// Positions `[n, atoms, 3]`.
-    #[must_use]
-    pub fn positions(&self) -> &[f64] {
+    pub(super) fn positions(&self) -> &[f64] {
         &self.positions
     }
 
     /// Number of frames.
-    #[must_use]
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.positions.len() / (3 * self.atoms)
     }
 
     /// Whether there are no frames.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.positions.is_empty()
     }
 
     /// The frames with these indices.
-    #[must_use]
-    pub fn select(&self, frames: &[usize]) -> Self {
+    pub(super) fn select(&self, frames: &[usize]) -> Self {
         let dim = 3 * self.atoms;
         let positions = frames.iter().flat_map(|&f| &self.positions[f * dim..(f + 1) * dim]).copied().collect();
         let pick = |values: &[f64]| frames.iter().map(|&f| values[f]).collect();
@@ -118,14 +97,13 @@ impl Side {
 
     /// Weights of the frames whose energies are kept, if frames have weights.
     pub(super) fn kept_weights(&self) -> Option<Vec<f64>> {
-        let weights = self.weights.as_ref()?.iter().zip(&self.energies);
-        Some(weights.filter(|(_, u)| u.abs() <= ENERGY_LIMIT).map(|(w, _)| *w).collect())
+        self.weights.as_ref().map(|weights| self.kept_frames().into_iter().map(|i| weights[i]).collect())
     }
 
     /// Reduced energies within ±[`ENERGY_LIMIT`], ascending.
     pub(super) fn kept(&self) -> &Pooled {
         self.kept.get_or_init(|| {
-            let kept: Vec<f64> = self.energies.iter().copied().filter(|u| u.abs() <= ENERGY_LIMIT).collect();
+            let kept: Vec<f64> = self.kept_frames().into_iter().map(|i| self.energies[i]).collect();
             Pooled::new(&kept, 1)
         })
     }

@@ -4,7 +4,7 @@ use super::ReferenceSet;
 use super::side::Side;
 use crate::array::{Arrays, get};
 use crate::error::{Error, Result};
-use crate::systems::{Topology, wholeness};
+use crate::systems::{System, wholeness};
 
 /// Coordinates at or beyond this count as non-finite: their squares would overflow.
 const COORDINATE_LIMIT: f64 = 1e100;
@@ -20,18 +20,27 @@ pub(super) struct Usable {
     pub impossible: Option<(usize, String)>,
 }
 
-/// Frames whose bonds can be, by their places; how many others there are, and the likely cause.
-pub(super) fn possible(side: &Side, topology: Option<&Topology>, scale: f64) -> Option<(Vec<usize>, usize, String)> {
-    let wholeness::Sorted { kept, hint } = wholeness::sort(topology?, side.positions(), scale);
-    let others = side.len() - kept.len();
-    hint.map(|hint| (kept, others, hint))
+impl Usable {
+    /// Those whose bonds can be, of finite frames with their places among all `frames`.
+    fn of(side: Side, places: Vec<usize>, frames: usize, system: &System) -> Self {
+        let sorted = system.topology.as_ref().map(|t| wholeness::sort(t, side.positions(), system.scale));
+        match sorted {
+            Some(wholeness::Sorted { kept, hint: Some(hint) }) => Self {
+                impossible: Some((side.len() - kept.len(), hint)),
+                side: side.select(&kept),
+                kept: kept.into_iter().map(|k| places[k]).collect(),
+                frames,
+            },
+            _ => Self { side, kept: places, frames, impossible: None },
+        }
+    }
 }
 
 /// The samples with finite positions, made whole where there is a box, whose bonds can be.
-pub(super) fn usable(samples: &Arrays, atoms: usize, topology: Option<&Topology>, scale: f64) -> Result<Usable> {
-    let dim = 3 * atoms;
-    let mut all = positions(samples, atoms)?;
-    if let Some(topology) = topology {
+pub(super) fn usable(samples: &Arrays, system: &System) -> Result<Usable> {
+    let dim = 3 * system.atoms;
+    let mut all = positions(samples, system.atoms)?;
+    if let Some(topology) = &system.topology {
         wholeness::by_box(topology, samples, &mut all);
     }
     let frames = all.len() / dim;
@@ -44,23 +53,15 @@ pub(super) fn usable(samples: &Arrays, atoms: usize, topology: Option<&Topology>
         let message = format!("`log_weight` has {} entries, expected {frames} as `positions` has", weights.len());
         return Err(Error::shape("samples", message));
     }
-    let side = Side::new(atoms, all, vec![]).with_log_weight(log_weight).select(&finite);
-    Ok(match possible(&side, topology, scale) {
-        Some((kept, others, hint)) => Usable {
-            side: side.select(&kept),
-            kept: kept.into_iter().map(|k| finite[k]).collect(),
-            frames,
-            impossible: Some((others, hint)),
-        },
-        None => Usable { side, kept: finite, frames, impossible: None },
-    })
+    let side = Side::new(system.atoms, all, vec![]).with_log_weight(log_weight).select(&finite);
+    Ok(Usable::of(side, finite, frames, system))
 }
 
-/// All of the reference, with energies in kT.
-pub(super) fn whole(reference: &ReferenceSet, atoms: usize, kt: f64) -> Result<Side> {
-    let dim = 3 * atoms;
+/// The frames of the reference whose bonds can be, with energies in kT.
+pub(super) fn whole(reference: &ReferenceSet, system: &System) -> Result<Usable> {
+    let (dim, kt) = (3 * system.atoms, system.kt(system.temperature));
     let reduced = reference.energies.iter().map(|e| e / kt).collect();
-    let whole = Side::new(atoms, reference.positions.clone(), reduced);
+    let whole = Side::new(system.atoms, reference.positions.clone(), reduced);
     let (coordinates, energies) = (reference.positions.len(), reference.energies.len());
     if whole.is_empty() || !coordinates.is_multiple_of(dim) || energies != whole.len() {
         let expected = format!("expected n * {dim} coordinates and n energies, n > 0");
@@ -73,7 +74,12 @@ pub(super) fn whole(reference: &ReferenceSet, atoms: usize, kt: f64) -> Result<S
         let message = "the reference has non-finite coordinates; remove such frames".into();
         return Err(Error::NonFinite { path: "reference".into(), message });
     }
-    Ok(whole)
+    let frames = whole.len();
+    let found = Usable::of(whole, (0..frames).collect(), frames, system);
+    if let (true, Some((_, hint))) = (found.side.is_empty(), &found.impossible) {
+        return Err(Error::data("reference", format!("no frame is the molecule: {hint}")));
+    }
+    Ok(found)
 }
 
 fn positions(samples: &Arrays, atoms: usize) -> Result<Vec<f64>> {

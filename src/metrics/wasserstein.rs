@@ -21,30 +21,25 @@ impl Pooled {
     }
 
     /// Number of groups.
-    #[must_use]
-    pub fn groups(&self) -> usize {
+    pub(super) fn groups(&self) -> usize {
         self.groups
     }
 
     /// The values in ascending order.
-    #[must_use]
-    pub fn values(&self) -> &[f64] {
+    pub(super) fn values(&self) -> &[f64] {
         &self.values
     }
 
     /// Masses of groups as those of the values, in their order.
-    #[must_use]
-    pub fn spread(&self, masses: &[f64]) -> Vec<f64> {
+    pub(super) fn spread(&self, masses: &[f64]) -> Vec<f64> {
         self.group.iter().map(|&g| masses[g as usize]).collect()
     }
 
     /// (value, mass) of every value with a positive mass.
     fn weighted<'a>(&'a self, masses: Option<&'a [f64]>) -> impl Iterator<Item = (f64, f64)> + 'a {
-        self.values
-            .iter()
-            .zip(&self.group)
-            .map(move |(&v, &g)| (v, masses.map_or(1.0, |m| m[g as usize])))
-            .filter(|&(_, w)| w > 0.0)
+        let mass = move |g: u32| masses.map_or(1.0, |m| m[g as usize]);
+        let all = self.values.iter().zip(&self.group).map(move |(&v, &g)| (v, mass(g)));
+        all.filter(|&(_, w)| w > 0.0)
     }
 }
 

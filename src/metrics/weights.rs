@@ -10,15 +10,13 @@ const REWEIGHTING: u64 = 1 << 50;
 /// Effective sample size per sample, `(sum w)^2 / (n sum w^2)`, in (0, 1]. `-inf` is a weight of zero.
 ///
 /// `None` without samples, when no weight is positive, or when a log weight is NaN or `+inf`.
-#[must_use]
-pub fn ess(log_weight: &[f64]) -> Option<f64> {
+pub(super) fn ess(log_weight: &[f64]) -> Option<f64> {
     let (sum, squares) = relative(log_weight)?.into_iter().fold((0.0, 0.0), |(s, q), w| (s + w, q + w * w));
     Some(sum * sum / (log_weight.len() as f64 * squares))
 }
 
 /// Weights relative to the largest; `None` without samples, when no weight is positive, or when a log weight is NaN or `+inf`.
-#[must_use]
-pub fn relative(log_weight: &[f64]) -> Option<Vec<f64>> {
+pub(super) fn relative(log_weight: &[f64]) -> Option<Vec<f64>> {
     let top = log_weight.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let usable = top.is_finite() && !log_weight.iter().any(|w| w.is_nan());
     usable.then(|| log_weight.iter().map(|l| (l - top).exp()).collect())
@@ -89,8 +87,7 @@ pub fn reweighted(samples: &Arrays, seed: u64) -> Option<Arrays> {
 }
 
 /// Number of distinct ancestors per sample, in (0, 1]. `None` without samples.
-#[must_use]
-pub fn unique_parents(parents: &[i64]) -> Option<f64> {
+pub(super) fn unique_parents(parents: &[i64]) -> Option<f64> {
     (!parents.is_empty()).then(|| distinct(parents) as f64 / parents.len() as f64)
 }
 

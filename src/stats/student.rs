@@ -2,8 +2,7 @@
 
 /// `P(|T| > t)` for `df` degrees of freedom: the regularised incomplete beta function `I_x(df/2, 1/2)` at
 /// `x = df / (df + t^2)`.
-#[must_use]
-pub fn two_sided_p(t: f64, df: f64) -> f64 {
+fn two_sided_p(t: f64, df: f64) -> f64 {
     incomplete_beta(df / (df + t * t), df / 2.0, 0.5)
 }
 
@@ -51,9 +50,7 @@ fn incomplete_beta(x: f64, a: f64, b: f64) -> f64 {
         d = 1.0 + term * d;
         d = 1.0 / if d.abs() < TINY { TINY } else { d };
         c = 1.0 + term / c;
-        if c.abs() < TINY {
-            c = TINY;
-        }
+        c = if c.abs() < TINY { TINY } else { c };
         f *= c * d;
         if (1.0 - c * d).abs() < 1e-15 {
             break;

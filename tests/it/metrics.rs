@@ -2,7 +2,7 @@
 
 use pita_bench::array::{Arrays, read_safetensors};
 use pita_bench::geometry::centre;
-use pita_bench::metrics::alignment::{Aligner, PairCost, kabsch, pair_costs};
+use pita_bench::metrics::alignment::{Aligner, kabsch, pair_costs};
 use pita_bench::metrics::ot::{self, Ground};
 use pita_bench::metrics::wasserstein;
 
@@ -59,7 +59,7 @@ fn geometry() {
     let g = golden();
     let v = |name: &str| g[name].to_f64();
     let (x, y) = (v("eot.x0"), v("eot.x1"));
-    let cost = pair_costs(PairCost::OnePass, &x, &y, 13);
+    let cost = pair_costs(Aligner::one_pass, &x, &y, 13);
     for (ours, expected) in cost.iter().zip(v("eot.cost")) {
         close(*ours, expected);
     }
@@ -82,7 +82,7 @@ fn geometry() {
     }
 
     // Our iterated alignment never exceeds one pass.
-    let ours = pair_costs(PairCost::IteratedSquared, &x, &y, 13);
+    let ours = pair_costs(Aligner::iterated_squared, &x, &y, 13);
     assert!(ours.iter().zip(&cost).all(|(ours, one)| ours.sqrt() <= one * (1.0 + 1e-9)));
 
     let pooled = |x: &[f64]| wasserstein::Pooled::new(&wasserstein::interatomic_distances(x, 13), 78);

@@ -13,7 +13,7 @@
 use std::f64::consts::TAU;
 use std::sync::Arc;
 
-use super::cmap::Cmaps;
+use super::cmap::{self, Map};
 use super::params::Cmap;
 use crate::energy::Potential;
 use crate::energy::lanes::{self, Kernel, Row};
@@ -29,7 +29,7 @@ pub type Pair = [[usize; 4]; 2];
 /// The splines in the scalar type of a kernel, one term each.
 struct Splines<T> {
     atoms: usize,
-    maps: Vec<Cmaps<T>>,
+    maps: Vec<Map<T>>,
 }
 
 impl<T: Real> Splines<T> {
@@ -59,7 +59,7 @@ impl<T: Real> Kernel<T> for Splines<T> {
         f.fill(Row::ZERO);
         terms.fill(Row::ZERO);
         for (map, term) in self.maps.iter().zip(terms) {
-            map.add(x, f, term);
+            cmap::add(map, x, f, term);
         }
     }
 }
@@ -90,15 +90,13 @@ impl Bias {
         let maps = pairs.iter().zip(grid.chunks_exact(size * size));
         let maps: Vec<Cmap> =
             maps.map(|(pair, energies)| Cmap { size, energies: energies.to_vec(), places: vec![*pair] }).collect();
-        let double = maps.iter().map(|map| Cmaps::new(std::slice::from_ref(map))).collect();
-        let single = maps.iter().map(|map| Cmaps::new(std::slice::from_ref(map))).collect();
         Self {
             pairs: pairs.to_vec(),
             width,
             size,
             grid,
-            double: Splines { atoms, maps: double },
-            single: Splines { atoms, maps: single },
+            double: Splines { atoms, maps: maps.iter().map(Map::new).collect() },
+            single: Splines { atoms, maps: maps.iter().map(Map::new).collect() },
         }
     }
 
@@ -205,6 +203,7 @@ mod tests {
     use crate::energy::forcefield::Engine;
     use crate::energy::forcefield::params::{Bond, ForceField};
     use crate::rng::{Draws, Purpose, Stream};
+    use crate::systems::dihedrals::dihedral;
 
     /// A chain with two pairs of dihedrals that share atoms.
     const ATOMS: usize = 6;
@@ -238,11 +237,11 @@ mod tests {
         Bias::new(ATOMS, &PAIRS, width).grown(&chains(n), &places(n), 1.3, 1e300)
     }
 
-    fn angle(x: &[f64], [i, j, k, l]: [usize; 4]) -> f64 {
-        use crate::geometry::{cross, dot, minus, norm};
-        let at = |a: usize| [x[3 * a], x[3 * a + 1], x[3 * a + 2]];
-        let (u, v, w) = (minus(at(j), at(i)), minus(at(k), at(j)), minus(at(l), at(k)));
-        f64::atan2(norm(v) * dot(u, cross(v, w)), dot(cross(u, v), cross(v, w)))
+    /// Energies and forces of the bias alone.
+    fn alone(bias: &Bias, x: &[f64]) -> (Vec<f64>, Vec<f64>) {
+        let (mut e, mut f) = (vec![0.0; x.len() / (3 * ATOMS)], vec![0.0; x.len()]);
+        bias.add(1.0, x, &mut e, &mut f);
+        (e, f)
     }
 
     /// The spline is the sum of the hills, to some thousandths of their height.
@@ -250,13 +249,11 @@ mod tests {
     fn bias_is_the_sum_of_its_hills() {
         let (n, width) = (7, 0.35);
         let (bias, x) = (grown(n, width), chains(200));
-        let (mut e, mut f) = (vec![0.0; 200], vec![0.0; x.len()]);
-        bias.add(1.0, &x, &mut e, &mut f);
         let mut largest: f64 = 0.0;
-        for (x, e) in x.chunks_exact(3 * ATOMS).zip(&e) {
+        for (x, e) in x.chunks_exact(3 * ATOMS).zip(alone(&bias, &x).0) {
             let hills = places(n);
             let hills = hills.as_chunks::<2>().0.iter().enumerate().map(|(i, hill)| {
-                let [a, b] = PAIRS[i % 2].map(|atoms| angle(x, atoms));
+                let [a, b] = PAIRS[i % 2].map(|atoms| dihedral(x, atoms));
                 1.3 * (((a - hill[0]).cos() + (b - hill[1]).cos() - 2.0) / (width * width)).exp()
             });
             let want: f64 = hills.sum();
@@ -273,15 +270,14 @@ mod tests {
         let plain = Engine::new(&ForceField { masses: vec![1.0; ATOMS], bonds, ..ForceField::default() });
         let n = 20;
         let x = chains(n);
-        let (mut bare, mut f) = (vec![0.0; n], vec![0.0; x.len()]);
-        plain.energy_forces(&x, &mut bare, &mut f);
-        let biased = Biased::new(Arc::new(plain), Arc::new(grown(40, 0.5)));
-        let energies = |x: &[f64]| {
+        let evaluate = |potential: &dyn Potential, x: &[f64]| {
             let (mut e, mut f) = (vec![0.0; n], vec![0.0; x.len()]);
-            biased.energy_forces(x, &mut e, &mut f);
+            potential.energy_forces(x, &mut e, &mut f);
             (e, f)
         };
-        let (e, f) = energies(&x);
+        let (bare, _) = evaluate(&plain, &x);
+        let biased = Biased::new(Arc::new(plain), Arc::new(grown(40, 0.5)));
+        let (e, f) = evaluate(&biased, &x);
         let moved = e.iter().zip(&bare).filter(|(e, bare)| *e - *bare > 0.5).count();
         assert!(moved > n / 2, "{moved} frames feel the bias");
         let h = 1e-5;
@@ -289,7 +285,7 @@ mod tests {
             let shifted = |h: f64| {
                 let mut x = x.clone();
                 x.chunks_exact_mut(3 * ATOMS).for_each(|frame| frame[k] += h);
-                energies(&x).0
+                evaluate(&biased, &x).0
             };
             let (up, down) = (shifted(h), shifted(-h));
             for i in 0..n {
@@ -309,7 +305,7 @@ mod tests {
     #[test]
     fn well_tempered_heights() {
         let x = chains(1);
-        let places: Vec<f64> = PAIRS.as_flattened().iter().map(|&atoms| angle(&x, atoms)).collect();
+        let places: Vec<f64> = PAIRS.as_flattened().iter().map(|&atoms| dihedral(&x, atoms)).collect();
         let (height, tempering, n) = (0.02, 1.0, 480);
         let want = tempering * (1.0 + f64::from(n) * height / tempering).ln();
         for together in [1, 60] {
@@ -318,9 +314,7 @@ mod tests {
             for _ in 0..n as usize / together {
                 bias = bias.grown(&x, &places, height, tempering);
             }
-            let (mut e, mut f) = (vec![0.0; together], vec![0.0; x.len()]);
-            bias.add(1.0, &x, &mut e, &mut f);
-            let v = e[0] / 2.0; // two pairs, each with as much
+            let v = alone(&bias, &x).0[0] / 2.0; // two pairs, each with as much
             assert!((v - want).abs() < 0.01 * want, "{together} walkers: {v}, expected {want}");
         }
     }
@@ -329,13 +323,8 @@ mod tests {
     #[test]
     fn grids_are_restored() {
         let (bias, x) = (grown(9, 0.35), chains(5));
-        let energies = |bias: &Bias| {
-            let (mut e, mut f) = (vec![0.0; 5], vec![0.0; x.len()]);
-            bias.add(1.0, &x, &mut e, &mut f);
-            (e, f)
-        };
         let again = Bias::new(ATOMS, &PAIRS, 0.35).with_grid(bias.grid().to_vec()).unwrap();
-        assert_eq!(energies(&again), energies(&bias));
+        assert_eq!(alone(&again, &x), alone(&bias, &x));
         assert!(Bias::new(ATOMS, &PAIRS, 0.5).with_grid(bias.grid().to_vec()).is_none());
     }
 }

@@ -1,81 +1,35 @@
 //! Bonds, angles and torsions of one block of frames.
 
-use std::collections::HashMap;
-
 use multiversion::multiversion;
 
-use super::params;
+use super::params::{Angle, Bond, ForceField, Series};
 use crate::energy::lanes::{LANES, Row};
 use crate::real::Real;
-
-/// `k/2 (r - r0)^2`.
-pub(super) struct Bond<T> {
-    atoms: [usize; 2],
-    k: T,
-    r0: T,
-}
-
-/// `k/2 (theta - theta0)^2`.
-pub(super) struct Angle<T> {
-    atoms: [usize; 3],
-    k: T,
-    theta0: T,
-}
-
-/// All Fourier terms on the same four atoms: `constant + sum_n (c_n cos n phi + s_n sin n phi)`.
-pub(super) struct Torsion<T> {
-    atoms: [usize; 4],
-    constant: T,
-    /// `(c_n, s_n)` for n = 1, 2, ...
-    series: Vec<(T, T)>,
-}
 
 /// The bonded terms in the scalar type of a kernel.
 pub(super) struct Bonded<T> {
     bonds: Vec<Bond<T>>,
     angles: Vec<Angle<T>>,
-    torsions: Vec<Torsion<T>>,
+    torsions: Vec<Series<T>>,
 }
 
 impl<T: Real> Bonded<T> {
-    /// Prepares the terms; torsions on the same atoms, in the same order, are merged.
-    pub(super) fn new(ff: &params::ForceField) -> Self {
+    /// Prepares the terms.
+    pub(super) fn new(ff: &ForceField) -> Self {
         let t = T::from_f64;
         let bonds = ff.bonds.iter().map(|b| Bond { atoms: b.atoms, k: t(b.k), r0: t(b.r0) }).collect();
         let angles = ff.angles.iter().map(|a| Angle { atoms: a.atoms, k: t(a.k), theta0: t(a.theta0) }).collect();
-        let mut merged: Vec<Torsion<f64>> = Vec::new();
-        let mut places = HashMap::new();
-        for torsion in &ff.torsions {
-            let place = *places.entry(torsion.atoms).or_insert_with(|| {
-                merged.push(Torsion { atoms: torsion.atoms, constant: 0.0, series: Vec::new() });
-                merged.len() - 1
-            });
-            let Torsion { constant, series, .. } = &mut merged[place];
-            let (sin, cos) = torsion.phase.sin_cos();
-            if torsion.periodicity == 0 {
-                *constant += torsion.k * (1.0 + cos);
-                continue;
-            }
-            *constant += torsion.k;
-            let n = torsion.periodicity as usize;
-            series.resize(series.len().max(n), (0.0, 0.0));
-            series[n - 1].0 += torsion.k * cos;
-            series[n - 1].1 += torsion.k * sin;
-        }
-        let torsions = merged
-            .into_iter()
-            .map(|m| Torsion {
-                atoms: m.atoms,
-                constant: t(m.constant),
-                series: m.series.into_iter().map(|(c, s)| (t(c), t(s))).collect(),
-            })
-            .collect();
-        Self { bonds, angles, torsions }
+        let torsions = ff.series().into_iter().map(|s| Series {
+            atoms: s.atoms,
+            constant: t(s.constant),
+            terms: s.terms.into_iter().map(|(c, s)| (t(c), t(s))).collect(),
+        });
+        Self { bonds, angles, torsions: torsions.collect() }
     }
 
     /// Bonds, angles, torsions, and periodicities of all torsions.
     pub(super) fn counts(&self) -> (u64, u64, u64, u64) {
-        let periods: usize = self.torsions.iter().map(|t| t.series.len()).sum();
+        let periods: usize = self.torsions.iter().map(|t| t.terms.len()).sum();
         (self.bonds.len() as u64, self.angles.len() as u64, self.torsions.len() as u64, periods as u64)
     }
 
@@ -229,14 +183,14 @@ pub(super) fn turn<T: Real>(f: &mut [Row<T>], atoms: [usize; 4], slopes: &mut [[
 }
 
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
-fn torsions<T: Real>(table: &[Torsion<T>], x: &[Row<T>], f: &mut [Row<T>], energy: &mut Row<T>) {
+fn torsions<T: Real>(table: &[Series<T>], x: &[Row<T>], f: &mut [Row<T>], energy: &mut Row<T>) {
     for torsion in table {
         let Dihedral { cos, sin, mut slopes } = dihedral(x, torsion.atoms);
         // cos and sin of n phi by rotation.
         let mut force = Row::ZERO;
         let (mut cn, mut sn) = (cos, sin);
         let mut n = T::ZERO;
-        for &(c, s) in &torsion.series {
+        for &(c, s) in &torsion.terms {
             n += T::ONE;
             for l in 0..LANES {
                 energy.0[l] += c * cn.0[l] + s * sn.0[l];

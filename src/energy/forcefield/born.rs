@@ -15,7 +15,7 @@ pub(super) struct Born<T> {
     atoms: Vec<Atom<T>>,
     /// Coefficients of the tanh by atom; `None` for `1/B = 1/o - I`.
     tanh: Option<Vec<[T; 3]>>,
-    necks: Option<Necks<T>>,
+    necks: Option<params::Neck<T>>,
     offset: T,
     /// `tau = coulomb (1/solute - 1/solvent)`.
     tau: T,
@@ -46,15 +46,6 @@ impl<T: Real> Salt<T> {
     }
 }
 
-/// Necks by ordered pairs of kinds.
-struct Necks<T> {
-    kind: Vec<usize>,
-    kinds: usize,
-    /// `(depth, centre)`.
-    pairs: Vec<(T, T)>,
-    reach: T,
-}
-
 struct Atom<T> {
     charge: T,
     offset_radius: T,
@@ -65,8 +56,8 @@ struct Atom<T> {
 pub(super) struct BornRows<T> {
     /// `dI_i/dr / r` by pair, i the first atom; then `dI_j/dr / r`.
     inner: Vec<[Row<T>; 2]>,
-    /// `I`, later `dE/dI`, by atom.
-    integral: Vec<Row<T>>,
+    /// `I`, zero before the first tile and later `dE/dI`, by atom.
+    pub integral: Vec<Row<T>>,
     /// `B` by atom.
     radius: Vec<Row<T>>,
     /// `1/B` by atom.
@@ -104,9 +95,8 @@ impl<T: Real> Born<T> {
         Self {
             atoms: atoms.collect(),
             tanh: gb.tanh.as_ref().map(|tanh| tanh.iter().map(|c| c.map(t)).collect()),
-            necks: gb.neck.as_ref().map(|neck| Necks {
+            necks: gb.neck.as_ref().map(|neck| params::Neck {
                 kind: neck.kind.clone(),
-                kinds: neck.pairs.len().isqrt(),
                 pairs: neck.pairs.iter().map(|&(depth, centre)| (t(depth), t(centre))).collect(),
                 reach: t(neck.reach),
             }),
@@ -123,11 +113,6 @@ impl<T: Real> Born<T> {
             shift: t(gb.cutoff.map_or(0.0, f64::recip)),
             engulfed: gb.engulfed,
         }
-    }
-
-    /// Before the first tile.
-    pub(super) fn begin(&self, born: &mut BornRows<T>) {
-        born.integral.fill(Row::ZERO);
     }
 
     /// Adds what the pairs of a tile descreen, at distances that [`Pairs::start`](super::pairs::Pairs::start) left.
@@ -248,7 +233,7 @@ fn descreen<T: Real, const ENGULFED: bool>(
 /// Adds the necks between neighbouring spheres to the integrals.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
 fn bridge<T: Real>(
-    (gb, necks): (&Born<T>, &Necks<T>),
+    (gb, necks): (&Born<T>, &params::Neck<T>),
     tile: &Range<usize>,
     pairs: &[[usize; 2]],
     rows: &PairRows<T>,
@@ -257,13 +242,14 @@ fn bridge<T: Real>(
     let (two, six) = (T::from_f64(2.0), T::from_f64(6.0));
     let (square, sixth) = (T::from_f64(100.0), T::from_f64(3e5));
     let rho = |i: usize| gb.atoms[i].offset_radius + gb.offset;
+    let kinds = necks.pairs.len().isqrt();
     for p in tile.clone() {
         let [i, j] = pairs[p];
         let (ki, kj) = (necks.kind[i], necks.kind[j]);
         let reach = rho(i) + rho(j) + necks.reach;
         let (r, inv_r) = (&rows.r[p], &rows.inv_r[p - tile.start]);
         for (side, atom, (depth, centre)) in
-            [(0, i, necks.pairs[ki * necks.kinds + kj]), (1, j, necks.pairs[kj * necks.kinds + ki])]
+            [(0, i, necks.pairs[ki * kinds + kj]), (1, j, necks.pairs[kj * kinds + ki])]
         {
             let (inner, integral) = (&mut born.inner[p][side], &mut born.integral[atom]);
             for l in 0..LANES {
@@ -372,37 +358,35 @@ fn interact<T: Real, const SALT: bool>(
         let tqq = gb.tau * gb.atoms[i].charge * gb.atoms[j].charge;
         let (r, slope) = (&rows.r[p], &mut rows.slope[p]);
         let (mut pull_i, mut pull_j) = (Row::ZERO, Row::ZERO);
-        {
-            let (bi, bj) = (&born.radius[i], &born.radius[j]);
-            let (inv_i, inv_j) = (&born.inv_radius[i], &born.inv_radius[j]);
-            for l in 0..LANES {
-                let r = r.0[l];
-                let r2 = r * r;
-                let exponent = quarter * r2 * inv_i.0[l] * inv_j.0[l];
-                let damped = (-exponent).exp();
-                let product = bi.0[l] * bj.0[l];
-                let inv_f = T::ONE / product.fma(damped, r2).sqrt();
-                let inside = r < gb.cutoff;
-                // dE / d(f^2)
-                let outer = match &gb.salt {
-                    Some(salt) if SALT => {
-                        let qq = if inside { gb.atoms[i].charge * gb.atoms[j].charge } else { T::ZERO };
-                        let (tau, slope) = salt.tau(T::ONE / inv_f);
-                        sum.part.0[l] += qq * tau * (gb.shift - inv_f);
-                        half * inv_f * qq * (tau * inv_f * inv_f + slope * (gb.shift - inv_f))
-                    }
-                    _ => {
-                        let tqq = if inside { tqq } else { T::ZERO };
-                        sum.part.0[l] += tqq * (gb.shift - inv_f);
-                        half * tqq * inv_f * inv_f * inv_f
-                    }
-                };
-                // d(f^2)/dr / r = 2 (1 - damped / 4); d(f^2)/dB_i = B_j damped (1 + exponent)
-                slope.0[l] += outer * (T::from_f64(2.0) - half * damped);
-                let common = outer * damped * (T::ONE + exponent);
-                pull_i.0[l] = common * bj.0[l];
-                pull_j.0[l] = common * bi.0[l];
-            }
+        let (bi, bj) = (&born.radius[i], &born.radius[j]);
+        let (inv_i, inv_j) = (&born.inv_radius[i], &born.inv_radius[j]);
+        for l in 0..LANES {
+            let r = r.0[l];
+            let r2 = r * r;
+            let exponent = quarter * r2 * inv_i.0[l] * inv_j.0[l];
+            let damped = (-exponent).exp();
+            let product = bi.0[l] * bj.0[l];
+            let inv_f = T::ONE / product.fma(damped, r2).sqrt();
+            let inside = r < gb.cutoff;
+            // dE / d(f^2)
+            let outer = match &gb.salt {
+                Some(salt) if SALT => {
+                    let qq = if inside { gb.atoms[i].charge * gb.atoms[j].charge } else { T::ZERO };
+                    let (tau, slope) = salt.tau(T::ONE / inv_f);
+                    sum.part.0[l] += qq * tau * (gb.shift - inv_f);
+                    half * inv_f * qq * (tau * inv_f * inv_f + slope * (gb.shift - inv_f))
+                }
+                _ => {
+                    let tqq = if inside { tqq } else { T::ZERO };
+                    sum.part.0[l] += tqq * (gb.shift - inv_f);
+                    half * tqq * inv_f * inv_f * inv_f
+                }
+            };
+            // d(f^2)/dr / r = 2 (1 - damped / 4); d(f^2)/dB_i = B_j damped (1 + exponent)
+            slope.0[l] += outer * (T::from_f64(2.0) - half * damped);
+            let common = outer * damped * (T::ONE + exponent);
+            pull_i.0[l] = common * bj.0[l];
+            pull_j.0[l] = common * bi.0[l];
         }
         born.pull[i].add(&pull_i);
         born.pull[j].add(&pull_j);

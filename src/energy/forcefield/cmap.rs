@@ -13,40 +13,21 @@ use crate::real::Real;
 type Patch<T> = [[T; 4]; 4];
 
 /// A map in the scalar type of a kernel.
-struct Map<T> {
+pub(super) struct Map<T> {
     size: usize,
     /// `[second, first]`.
     patches: Vec<Patch<T>>,
-    places: Vec<[[usize; 4]; 2]>,
-}
-
-/// The maps of a molecule.
-pub(super) struct Cmaps<T>(Vec<Map<T>>);
-
-impl<T: Real> Cmaps<T> {
-    /// Fits the splines.
-    pub(super) fn new(cmaps: &[Cmap]) -> Self {
-        let map = |cmap: &Cmap| {
-            let patches = patches(cmap).into_iter().map(|patch| patch.map(|row| row.map(T::from_f64))).collect();
-            Map { size: cmap.size, patches, places: cmap.places.clone() }
-        };
-        Self(cmaps.iter().map(map).collect())
-    }
-
-    /// Places where a map acts.
-    pub(super) fn places(&self) -> u64 {
-        self.0.iter().map(|map| map.places.len() as u64).sum()
-    }
-
-    /// Adds forces to `f [dim]` and the energy.
-    pub(super) fn add(&self, x: &[Row<T>], f: &mut [Row<T>], energy: &mut Row<T>) {
-        for map in &self.0 {
-            add(map, x, f, energy);
-        }
-    }
+    /// Where it acts.
+    pub places: Vec<[[usize; 4]; 2]>,
 }
 
 impl<T: Real> Map<T> {
+    /// Fits the spline.
+    pub(super) fn new(cmap: &Cmap) -> Self {
+        let patches = patches(cmap).into_iter().map(|patch| patch.map(|row| row.map(T::from_f64))).collect();
+        Self { size: cmap.size, patches, places: cmap.places.clone() }
+    }
+
     /// The number of the cell that a dihedral lies in, and where in it, [0, 1].
     #[inline(always)]
     fn cell(&self, cos: T, sin: T) -> (usize, T) {
@@ -59,8 +40,9 @@ impl<T: Real> Map<T> {
     }
 }
 
+/// Adds forces to `f [dim]` and the energy.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
-fn add<T: Real>(map: &Map<T>, x: &[Row<T>], f: &mut [Row<T>], energy: &mut Row<T>) {
+pub(super) fn add<T: Real>(map: &Map<T>, x: &[Row<T>], f: &mut [Row<T>], energy: &mut Row<T>) {
     // Cells per radian.
     let density = T::from_f64(map.size as f64 / TAU);
     for &[first, second] in &map.places {

@@ -2,14 +2,13 @@
 
 use super::bonded::Bonded;
 use super::born::{Born, BornRows};
-use super::cmap::Cmaps;
+use super::cmap::{self, Map};
 use super::pairs::{PairRows, Pairs, tiles};
 use super::params::{ForceField, GeneralizedBorn};
 use crate::energy::Potential;
 use crate::energy::lanes::{self, Kernel, Row, Sum};
 use crate::energy::langevin::{self, Dynamics, Walkers};
 use crate::energy::tables;
-use crate::real::Precision;
 use crate::real::Real;
 
 /// Names of the terms, in order. Energy maps of two dihedrals (CMAP) count as torsions.
@@ -40,6 +39,7 @@ impl Engine {
         let (direct, all) = (t.pairs.direct() as u64, t.pairs.atoms.len() as u64);
         let solvation = if t.born.is_some() { (2 * 69 + 4 + 48 + 4) * all + 60 * t.atoms as u64 } else { 0 };
         let (bonds, angles, torsions, periods) = t.bonded.counts();
+        let places: usize = t.cmaps.iter().map(|map| map.places.len()).sum();
         24 * all
             + 22 * direct
             + solvation
@@ -47,7 +47,7 @@ impl Engine {
             + 90 * angles
             + 140 * torsions
             + 14 * periods
-            + 400 * t.cmaps.places()
+            + 400 * places as u64
     }
 }
 
@@ -55,14 +55,14 @@ impl Engine {
 pub struct Tables<T> {
     atoms: usize,
     bonded: Bonded<T>,
-    cmaps: Cmaps<T>,
+    cmaps: Vec<Map<T>>,
     pairs: Pairs<T>,
     born: Option<Born<T>>,
 }
 
 impl<T: Real> Tables<T> {
     fn new(ff: &ForceField) -> Self {
-        let (bonded, cmaps) = (Bonded::new(ff), Cmaps::new(&ff.cmaps));
+        let (bonded, cmaps) = (Bonded::new(ff), ff.cmaps.iter().map(Map::new).collect());
         Self { atoms: ff.atoms(), bonded, cmaps, pairs: Pairs::new(ff), born: ff.gb.as_ref().map(Born::new) }
     }
 }
@@ -93,12 +93,10 @@ impl<T: Real> Kernel<T> for Tables<T> {
         f.fill(Row::ZERO);
         terms.fill(Row::ZERO);
         self.bonded.add(x, f, terms);
-        self.cmaps.add(x, f, &mut terms[2]);
+        self.cmaps.iter().for_each(|map| cmap::add(map, x, f, &mut terms[2]));
         let (pairs, rows, radii) = (&self.pairs.atoms, &mut scratch.pairs, &mut scratch.born);
         let mut sum = Sum::ZERO;
-        if let Some(born) = &self.born {
-            born.begin(radii);
-        }
+        radii.integral.fill(Row::ZERO);
         for tile in tiles(pairs.len()) {
             if self.pairs.start(&tile, x, rows, &mut sum)
                 && let Some(born) = &self.born
@@ -136,10 +134,7 @@ impl Potential for Engine {
     }
 
     fn langevin(&self, walkers: Walkers<'_>, dynamics: &Dynamics<'_>, steps: usize) {
-        match dynamics.precision {
-            Precision::F32 => langevin::run(&self.single, walkers, dynamics, steps),
-            Precision::F64 => langevin::run(&self.double, walkers, dynamics, steps),
-        }
+        langevin::run(&self.single, &self.double, walkers, dynamics, steps);
     }
 
     fn term_names(&self) -> &'static [&'static str] {

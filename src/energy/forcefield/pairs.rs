@@ -18,12 +18,8 @@ use crate::real::Real;
 /// Squared distances (nm^2) are taken to be at least this, so that coinciding atoms give a large energy and not NaN.
 const LEAST_SQUARE: f64 = 1e-12;
 
-/// `inv6 (a inv6 - b) + qq (1/r + krf r^2 - crf)`, with `a = 4 eps s^12`, `b = 4 eps s^6`.
-struct Coefficients<T> {
-    a: T,
-    b: T,
-    qq: T,
-}
+/// `a`, `b` and `qq` of `inv6 (a inv6 - b) + qq (1/r + krf r^2 - crf)`: see [`params::Exception::coefficients`].
+type Coefficients<T> = [T; 3];
 
 /// All pairs of a molecule, with their parameters in the scalar type of a kernel.
 pub(super) struct Pairs<T> {
@@ -72,7 +68,6 @@ impl<T: Real> Pairs<T> {
     pub(super) fn new(ff: &params::ForceField) -> Self {
         let n = ff.atoms();
         let (mut plain, mut exceptions, mut excluded) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut cutoff, mut krf, mut crf) = (None, 0.0, 0.0);
         let nonbonded = ff.nonbonded.as_ref();
         let own = nonbonded.map(params::Nonbonded::exceptions_by_pair).unwrap_or_default();
         for i in 0..n {
@@ -82,13 +77,7 @@ impl<T: Real> Pairs<T> {
                     continue;
                 };
                 let own = own.get(&[i, j]);
-                let pair = nb.pair(own, i, j);
-                let [a, b] = pair.lennard_jones();
-                let c = Coefficients {
-                    a: T::from_f64(a),
-                    b: T::from_f64(b),
-                    qq: T::from_f64(params::COULOMB * pair.charge_product),
-                };
+                let c = nb.pair(own, i, j).coefficients().map(T::from_f64);
                 match own {
                     None => plain.push(([i, j], c)),
                     Some(own) if own.charge_product != 0.0 || own.epsilon != 0.0 => exceptions.push(([i, j], c)),
@@ -96,10 +85,8 @@ impl<T: Real> Pairs<T> {
                 }
             }
         }
-        if let Some(c) = ff.nonbonded.as_ref().and_then(|nb| nb.cutoff) {
-            cutoff = Some(T::from_f64(c.distance));
-            (krf, crf) = c.reaction_field();
-        }
+        let cutoff = nonbonded.and_then(|nb| nb.cutoff);
+        let (krf, crf) = cutoff.map_or((0.0, 0.0), |c| c.reaction_field());
         let mut atoms: Vec<[usize; 2]> = plain.iter().chain(&exceptions).map(|(pair, _)| *pair).collect();
         if ff.gb.is_some() {
             atoms.extend(excluded);
@@ -109,7 +96,7 @@ impl<T: Real> Pairs<T> {
             atoms,
             plain: coefficients(plain),
             exceptions: coefficients(exceptions),
-            cutoff,
+            cutoff: cutoff.map(|c| T::from_f64(c.distance)),
             reach: reach(ff).map(T::from_f64),
             krf: T::from_f64(krf),
             crf: T::from_f64(crf),
@@ -216,16 +203,16 @@ fn nonbonded<T: Real, const CUT: bool>(
     let (two, six, twelve) = (T::from_f64(2.0), T::from_f64(6.0), T::from_f64(12.0));
     let here = from..from + table.len();
     let distances = rows.r[here.clone()].iter().zip(&rows.inv_r[here.start - first..here.end - first]);
-    for (p, ((c, (r, inv_r)), slope)) in table.iter().zip(distances).zip(&mut rows.slope[here]).enumerate() {
+    for (p, ((&[a, b, qq], (r, inv_r)), slope)) in table.iter().zip(distances).zip(&mut rows.slope[here]).enumerate() {
         for l in 0..LANES {
             let (r, inv) = (r.0[l], inv_r.0[l]);
             let inv2 = inv * inv;
             let inv6 = inv2 * inv2 * inv2;
-            let coulomb = c.qq * inv;
+            let coulomb = qq * inv;
             let r2 = r * r;
-            let e = inv6.fma(c.a * inv6 - c.b, c.qq.fma(krf * r2 - crf, coulomb));
+            let e = inv6.fma(a * inv6 - b, qq.fma(krf * r2 - crf, coulomb));
             // -r dE/dr, over r^2.
-            let s = inv2 * (inv6.fma(twelve * c.a * inv6 - six * c.b, coulomb)) - two * c.qq * krf;
+            let s = inv2 * (inv6.fma(twelve * a * inv6 - six * b, coulomb)) - two * qq * krf;
             let inside = !CUT || r < cutoff;
             sum.part.0[l] += if inside { e } else { T::ZERO };
             slope.0[l] = if inside { -s } else { T::ZERO };

@@ -32,28 +32,52 @@ impl ForceField {
     pub fn atoms(&self) -> usize {
         self.masses.len()
     }
+
+    /// The torsions; those on the same atoms, in the same order, are merged.
+    pub(in crate::energy) fn series(&self) -> Vec<Series> {
+        let mut merged: Vec<Series> = Vec::new();
+        let mut places = HashMap::new();
+        for torsion in &self.torsions {
+            let place = *places.entry(torsion.atoms).or_insert(merged.len());
+            if place == merged.len() {
+                merged.push(Series { atoms: torsion.atoms, constant: 0.0, terms: Vec::new() });
+            }
+            let Series { constant, terms, .. } = &mut merged[place];
+            let (sin, cos) = torsion.phase.sin_cos();
+            let n = torsion.periodicity as usize;
+            if n == 0 {
+                *constant += torsion.k * (1.0 + cos);
+                continue;
+            }
+            *constant += torsion.k;
+            terms.resize(terms.len().max(n), (0.0, 0.0));
+            terms[n - 1].0 += torsion.k * cos;
+            terms[n - 1].1 += torsion.k * sin;
+        }
+        merged
+    }
 }
 
 /// A harmonic bond.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Bond {
+pub struct Bond<T = f64> {
     /// Its atoms.
     pub atoms: [usize; 2],
     /// Force constant, kJ/mol/nm^2.
-    pub k: f64,
+    pub k: T,
     /// Length at rest, nm.
-    pub r0: f64,
+    pub r0: T,
 }
 
 /// A harmonic angle.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Angle {
+pub struct Angle<T = f64> {
     /// Its atoms; the vertex is in the middle.
     pub atoms: [usize; 3],
     /// Force constant, kJ/mol/rad^2.
-    pub k: f64,
+    pub k: T,
     /// Angle at rest, rad.
-    pub theta0: f64,
+    pub theta0: T,
 }
 
 /// One Fourier term of a torsion. Several may share the same atoms.
@@ -67,6 +91,17 @@ pub struct Torsion {
     pub phase: f64,
     /// Amplitude, kJ/mol.
     pub k: f64,
+}
+
+/// All Fourier terms on the same four atoms: `constant + sum_n (c_n cos n phi + s_n sin n phi)`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Series<T = f64> {
+    /// The atoms, in order.
+    pub atoms: [usize; 4],
+    /// kJ/mol.
+    pub constant: T,
+    /// `(c_n, s_n)` for n = 1, 2, ...
+    pub terms: Vec<(T, T)>,
 }
 
 /// An energy map of two dihedrals and where it acts: the bicubic spline, periodic in both, through a grid over the circle
@@ -99,15 +134,13 @@ pub struct Nonbonded {
 
 impl Nonbonded {
     /// The exceptions by pair, smaller atom first.
-    #[must_use]
-    pub fn exceptions_by_pair(&self) -> HashMap<[usize; 2], Exception> {
+    pub(in crate::energy) fn exceptions_by_pair(&self) -> HashMap<[usize; 2], Exception> {
         // Of several for one pair the first counts.
         self.exceptions.iter().rev().map(|e| ([e.atoms[0].min(e.atoms[1]), e.atoms[0].max(e.atoms[1])], *e)).collect()
     }
 
     /// A pair as an exception has it: `own` where it has parameters of its own, or else by the rules of Lorentz and Berthelot.
-    #[must_use]
-    pub fn pair(&self, own: Option<&Exception>, i: usize, j: usize) -> Exception {
+    pub(in crate::energy) fn pair(&self, own: Option<&Exception>, i: usize, j: usize) -> Exception {
         own.copied().unwrap_or_else(|| Exception {
             atoms: [i, j],
             charge_product: self.charges[i] * self.charges[j],
@@ -149,11 +182,10 @@ pub struct Exception {
 }
 
 impl Exception {
-    /// `a = 4 epsilon sigma^12` and `b = 4 epsilon sigma^6` of `a/r^12 - b/r^6`.
-    #[must_use]
-    pub fn lennard_jones(&self) -> [f64; 2] {
+    /// `a = 4 epsilon sigma^12`, `b = 4 epsilon sigma^6` and `qq` of `a/r^12 - b/r^6 + qq/r`.
+    pub(in crate::energy) fn coefficients(&self) -> [f64; 3] {
         let s6 = self.sigma.powi(6);
-        [4.0 * self.epsilon * s6 * s6, 4.0 * self.epsilon * s6]
+        [4.0 * self.epsilon * s6 * s6, 4.0 * self.epsilon * s6, COULOMB * self.charge_product]
     }
 }
 
@@ -201,19 +233,18 @@ pub struct GeneralizedBorn {
 /// Necks: `I_i` gains `depth / (1 + 100 (r - centre)^2 + 3e5 (r - centre)^6)` from atom j where `r < rho_i + rho_j + reach`,
 /// `depth` and `centre` by the kinds of i and j.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Neck {
+pub struct Neck<T = f64> {
     /// Kind of every atom.
     pub kind: Vec<usize>,
     /// `(depth (1/nm), centre (nm))` `[kinds, kinds]`.
-    pub pairs: Vec<(f64, f64)>,
+    pub pairs: Vec<(T, T)>,
     /// nm (0.68).
-    pub reach: f64,
+    pub reach: T,
 }
 
 impl Neck {
     /// `(depth, centre)` for what atom `i` gains from atom `j`.
-    #[must_use]
-    pub fn of(&self, i: usize, j: usize) -> (f64, f64) {
+    pub(super) fn of(&self, i: usize, j: usize) -> (f64, f64) {
         let kinds = self.pairs.len().isqrt();
         self.pairs[self.kind[i] * kinds + self.kind[j]]
     }

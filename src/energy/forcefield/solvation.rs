@@ -5,8 +5,7 @@ use super::params::GeneralizedBorn;
 
 impl GeneralizedBorn {
     /// Whether all atoms share the coefficients of a tanh, without necks and salt: what kernels of a GPU compute.
-    #[must_use]
-    pub fn is_obc(&self) -> bool {
+    pub(super) fn is_obc(&self) -> bool {
         let uniform = self.tanh.as_ref().is_some_and(|tanh| tanh.iter().all(|c| *c == tanh[0]));
         uniform && self.neck.is_none() && self.kappa == 0.0
     }

@@ -44,19 +44,13 @@ impl Cloud {
         &self.points[i * self.dim..][..self.dim]
     }
 
-    /// Every `group` neighbours as the one in their middle, with the mass of all.
-    pub(super) fn coarse(&self, group: usize) -> Self {
-        let middle = (0..self.len()).step_by(group).map(|first| representative(first / group, group, self.len()));
-        Self {
-            dim: self.dim,
-            points: middle.flat_map(|i| self.point(i)).copied().collect(),
-            mass: self.mass.chunks(group).map(|g| g.iter().sum()).collect(),
-        }
-    }
-
-    /// Coordinates as `[blocks, dim, LANES]`; spare lanes repeat the last point.
-    pub(super) fn blocks(&self) -> Vec<f64> {
-        in_lanes(&self.points, self.dim)
+    /// Every `group` neighbours as the one in their middle, with the mass of all; and which those in the middle are.
+    pub(super) fn coarse(&self, group: usize) -> (Self, Vec<usize>) {
+        let middle = |first: usize| (first + self.len().min(first + group)) / 2;
+        let middles: Vec<usize> = (0..self.len()).step_by(group).map(middle).collect();
+        let points = middles.iter().flat_map(|&i| self.point(i)).copied().collect();
+        let mass = self.mass.chunks(group).map(|g| g.iter().sum()).collect();
+        (Self { dim: self.dim, points, mass }, middles)
     }
 
     /// Boxes around the points of each block: middles and half widths, each `[boxes / LANES, dim, LANES]`.
@@ -76,7 +70,7 @@ impl Cloud {
 }
 
 /// `points [n, dim]` as `[ceil(n / LANES), dim, LANES]`, the last point repeated.
-fn in_lanes(points: &[f64], dim: usize) -> Vec<f64> {
+pub(super) fn in_lanes(points: &[f64], dim: usize) -> Vec<f64> {
     let n = points.len() / dim;
     let mut out = Vec::with_capacity(n.next_multiple_of(LANES) * dim);
     for first in (0..n).step_by(LANES) {
@@ -85,12 +79,6 @@ fn in_lanes(points: &[f64], dim: usize) -> Vec<f64> {
         }
     }
     out
-}
-
-/// Index of the point that stands for group number `k` of `group` points out of `count`.
-pub(super) fn representative(k: usize, group: usize, count: usize) -> usize {
-    let (first, end) = (k * group, count.min((k + 1) * group));
-    (first + end) / 2
 }
 
 /// Orders points by halving along the widest side again and again.

@@ -2,7 +2,7 @@
 //!
 //! Columns come in blocks of [`LANES`]; lower bounds of the costs in a block say which blocks need not be looked at.
 
-use super::cloud::{Cloud, representative};
+use super::cloud::{Cloud, in_lanes};
 use super::ground::{Ground, LANES};
 
 /// Neighbouring points that the next coarser level takes as one.
@@ -10,10 +10,15 @@ const GROUP: usize = 2;
 /// Levels with fewer points on a side than this are not coarsened any more.
 const COARSEST: usize = 64;
 
-/// Transport costs, row by row.
+/// A transport problem: masses, and costs row by row.
 pub(super) trait Costs: Sync + Sized {
+    /// Masses of the rows and of the columns, with the same sum.
+    fn masses(&self) -> [&[u64]; 2];
+
     /// Number of rows and of columns.
-    fn shape(&self) -> (usize, usize);
+    fn shape(&self) -> [usize; 2] {
+        self.masses().map(<[u64]>::len)
+    }
 
     /// Lower bounds of the costs of row `i` in each block; `out [blocks rounded up to LANES]`, the rest is undefined.
     fn floors(&self, i: usize, out: &mut [f64]);
@@ -28,40 +33,35 @@ pub(super) trait Costs: Sync + Sized {
         out[j % LANES]
     }
 
-    /// A smaller problem whose prices are a good start for this one.
-    fn coarse(&self) -> Option<Coarse<Self>> {
+    /// A smaller problem, where groups of points stand as one, whose prices are a good start for this one; and the row of this one
+    /// that stands for each of its rows.
+    fn coarse(&self) -> Option<(Self, Vec<usize>)> {
         None
     }
-}
-
-/// A coarser level: groups of points stand as one.
-pub(super) struct Coarse<C> {
-    pub costs: C,
-    pub supply: Vec<u64>,
-    pub demand: Vec<u64>,
-    /// Row of the finer level that stands for each row.
-    pub rows: Vec<usize>,
 }
 
 /// A cost matrix.
 pub(super) struct Dense<'a> {
     costs: &'a [f64],
+    masses: [Vec<u64>; 2],
     n: usize,
     /// Least cost of each row in each block.
     floors: Vec<f64>,
 }
 
 impl<'a> Dense<'a> {
-    pub(super) fn new(costs: &'a [f64], n: usize) -> Self {
+    /// Of `costs [n, n]`, with the masses of rows and of columns.
+    pub(super) fn new(costs: &'a [f64], masses: [Vec<u64>; 2]) -> Self {
+        let n = masses[1].len();
         let least = |block: &[f64]| block.iter().copied().fold(f64::INFINITY, f64::min);
         let floors = costs.chunks_exact(n).flat_map(|row| row.chunks(LANES).map(least)).collect();
-        Self { costs, n, floors }
+        Self { costs, masses, n, floors }
     }
 }
 
 impl Costs for Dense<'_> {
-    fn shape(&self) -> (usize, usize) {
-        (self.n, self.n)
+    fn masses(&self) -> [&[u64]; 2] {
+        [&self.masses[0], &self.masses[1]]
     }
 
     fn floors(&self, i: usize, out: &mut [f64]) {
@@ -80,10 +80,6 @@ impl Costs for Dense<'_> {
             }
         }
     }
-
-    fn cost(&self, i: usize, j: usize) -> f64 {
-        self.costs[i * self.n + j]
-    }
 }
 
 /// Distances, to the power `p`, between two clouds.
@@ -100,14 +96,14 @@ pub(super) struct Between {
 
 impl Between {
     pub(super) fn new(p: u32, ground: Ground, a: Cloud, b: Cloud) -> Self {
-        let (columns, boxes) = (b.blocks(), b.boxes());
+        let (columns, boxes) = (in_lanes(&b.points, b.dim), b.boxes());
         Self { ground, p, a, b, columns, boxes }
     }
 }
 
 impl Costs for Between {
-    fn shape(&self) -> (usize, usize) {
-        (self.a.len(), self.b.len())
+    fn masses(&self) -> [&[u64]; 2] {
+        [&self.a.mass, &self.b.mass]
     }
 
     fn floors(&self, i: usize, out: &mut [f64]) {
@@ -118,13 +114,11 @@ impl Costs for Between {
         self.ground.distances(self.p, self.a.point(i), &self.columns, chosen, out);
     }
 
-    fn coarse(&self) -> Option<Coarse<Self>> {
+    fn coarse(&self) -> Option<(Self, Vec<usize>)> {
         if self.a.len().min(self.b.len()) < COARSEST {
             return None;
         }
-        let (a, b) = (self.a.coarse(GROUP), self.b.coarse(GROUP));
-        let rows = (0..a.len()).map(|k| representative(k, GROUP, self.a.len())).collect();
-        let (supply, demand) = (a.mass.clone(), b.mass.clone());
-        Some(Coarse { costs: Self::new(self.p, self.ground, a, b), supply, demand, rows })
+        let ((a, rows), (b, _)) = (self.a.coarse(GROUP), self.b.coarse(GROUP));
+        Some((Self::new(self.p, self.ground, a, b), rows))
     }
 }

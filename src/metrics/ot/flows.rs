@@ -3,13 +3,16 @@
 /// No flow, no row, no column.
 pub(super) const NONE: u32 = u32::MAX;
 
+/// Mass from a row to a column.
 #[derive(Debug, Clone, Copy)]
-struct Flow {
-    row: u32,
-    column: u32,
-    next: u32,
-    mass: u64,
-    cost: f64,
+pub(super) struct Flow {
+    pub row: u32,
+    pub column: u32,
+    /// The flow after this one into the same column.
+    pub next: u32,
+    pub mass: u64,
+    /// Per unit.
+    pub cost: f64,
 }
 
 /// Flows by column.
@@ -31,25 +34,8 @@ impl Flows {
         self.first[column]
     }
 
-    /// The flow after this one into the same column.
-    pub(super) fn next(&self, flow: u32) -> u32 {
-        self.pool[flow as usize].next
-    }
-
-    pub(super) fn row(&self, flow: u32) -> usize {
-        self.pool[flow as usize].row as usize
-    }
-
-    pub(super) fn column(&self, flow: u32) -> usize {
-        self.pool[flow as usize].column as usize
-    }
-
-    pub(super) fn mass(&self, flow: u32) -> u64 {
-        self.pool[flow as usize].mass
-    }
-
-    pub(super) fn cost(&self, flow: u32) -> f64 {
-        self.pool[flow as usize].cost
+    pub(super) fn at(&self, flow: u32) -> &Flow {
+        &self.pool[flow as usize]
     }
 
     /// Adds mass from a row to a column at `cost` per unit.
@@ -76,13 +62,12 @@ impl Flows {
 
     /// Takes mass off a flow; without mass it is gone.
     pub(super) fn take(&mut self, flow: u32, mass: u64) {
-        let Flow { column, next, mass: ref mut left, .. } = self.pool[flow as usize];
+        let Flow { column, next, mass: before, .. } = self.pool[flow as usize];
         let column = column as usize;
-        if *left > mass {
-            self.pool[flow as usize].mass -= mass;
+        self.pool[flow as usize].mass = before.saturating_sub(mass);
+        if before > mass {
             return;
         }
-        self.pool[flow as usize].mass = 0;
         if self.first[column] == flow {
             self.first[column] = next;
         } else {
@@ -95,17 +80,9 @@ impl Flows {
         self.spare.push(flow);
     }
 
-    /// All flows: `(row, column, mass)`, column by column.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, u32, u64)> {
-        self.first.iter().flat_map(move |&first| {
-            let mut at = first;
-            std::iter::from_fn(move || {
-                (at != NONE).then(|| {
-                    let flow = &self.pool[at as usize];
-                    at = flow.next;
-                    (flow.row, flow.column, flow.mass)
-                })
-            })
-        })
+    /// All flows, column by column.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Flow> {
+        let some = move |flow: u32| (flow != NONE).then(|| self.at(flow));
+        self.first.iter().flat_map(move |&first| std::iter::successors(some(first), move |flow| some(flow.next)))
     }
 }

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::costs::{Coarse, Costs};
+use super::costs::Costs;
 use super::network::Network;
 use super::scan::Scan;
 use crate::error::Result;
@@ -15,32 +15,24 @@ const TASK: usize = 64;
 ///
 /// # Errors
 /// [`Error::Interrupted`](crate::error::Error::Interrupted).
-pub(super) fn solve<'a, C: Costs>(costs: &'a C, supply: &[u64], demand: &[u64]) -> Result<Network<'a, C>> {
-    let Some(Coarse { costs: coarse, supply: few_supply, demand: few_demand, rows }) = costs.coarse() else {
-        return solve_from_scratch(costs, supply, demand);
-    };
-    let u = solve(&coarse, &few_supply, &few_demand)?.u;
-    finish(costs, supply, demand, column_prices(costs, &rows, &u))
+pub(super) fn solve<C: Costs>(costs: &C) -> Result<Network<'_, C>> {
+    let Some((coarse, rows)) = costs.coarse() else { return solve_from_scratch(costs) };
+    let u = solve(&coarse)?.u;
+    Network::new(costs, column_prices(costs, &rows, &u)).solve()
 }
 
 /// Solves a transport problem. Slower, but prices are no larger than the costs that matter.
 ///
 /// # Errors
 /// As [`solve`].
-pub(super) fn solve_from_scratch<'a, C: Costs>(costs: &'a C, supply: &[u64], demand: &[u64]) -> Result<Network<'a, C>> {
-    let rows: Vec<usize> = (0..costs.shape().0).collect();
-    finish(costs, supply, demand, column_prices(costs, &rows, &vec![0.0; rows.len()]))
-}
-
-fn finish<'a, C: Costs>(costs: &'a C, supply: &[u64], demand: &[u64], prices: Vec<f64>) -> Result<Network<'a, C>> {
-    let mut network = Network::new(costs, supply, demand, prices);
-    network.solve()?;
-    Ok(network)
+pub(super) fn solve_from_scratch<C: Costs>(costs: &C) -> Result<Network<'_, C>> {
+    let rows: Vec<usize> = (0..costs.shape()[0]).collect();
+    Network::new(costs, column_prices(costs, &rows, &vec![0.0; rows.len()])).solve()
 }
 
 /// Highest prices of columns that rows `rows` with prices `u` allow: `v_j = min_i c_ij - u_i`.
 fn column_prices<C: Costs>(costs: &C, rows: &[usize], u: &[f64]) -> Vec<f64> {
-    let columns = costs.shape().1;
+    let [_, columns] = costs.shape();
     let lower = |mut v: Vec<f64>, other: &[f64], u: f64| {
         v.iter_mut().zip(other).for_each(|(v, c)| *v = if c - u < *v { c - u } else { *v });
         v

@@ -50,8 +50,8 @@ pub fn mean_cost(cost: &[f64], n: usize, weights: Option<&[f64]>) -> Result<f64>
     if !cost.iter().all(|c| c.abs() < HUGE) {
         return Err(numerical("a cost is not finite, or beyond 1e100"));
     }
-    let ([supply, demand], total) = masses::of([weights, None], [n, n]).map_err(|why| numerical(&why))?;
-    Ok(least_cost(&Dense::new(cost, n), &supply, &demand)? / total as f64)
+    let (masses, total) = masses::of([weights, None], [n, n]).map_err(|why| numerical(&why))?;
+    Ok(least_cost(&Dense::new(cost, masses))? / total as f64)
 }
 
 /// A cloud of points.
@@ -99,18 +99,18 @@ pub fn weighted(p: u32, a: Points<'_>, b: Points<'_>, dim: usize, ground: Ground
     }
     let ([mass_a, mass_b], total) = masses::of(weights, [n, m]).map_err(|why| numerical(&why))?;
     let costs = Between::new(p, ground, Cloud::new(a, dim, ground, &mass_a), Cloud::new(b, dim, ground, &mass_b));
-    let mean = least_cost(&costs, &costs.a.mass, &costs.b.mass)? / total as f64;
+    let mean = least_cost(&costs)? / total as f64;
     Ok(if p == 1 { mean } else { mean.sqrt() })
 }
 
-/// Least total cost of moving `supply` of rows to `demand` of columns.
-fn least_cost<C: Costs>(costs: &C, supply: &[u64], demand: &[u64]) -> Result<f64> {
-    let mut solved = levels::solve(costs, supply, demand)?;
-    let mut proven = prove(costs, supply, demand, &solved.flows, solved.v.as_slice())?;
+/// Least total cost of moving the masses of rows to columns.
+fn least_cost<C: Costs>(costs: &C) -> Result<f64> {
+    let mut solved = levels::solve(costs)?;
+    let mut proven = prove(costs, &solved.flows, solved.v.as_slice())?;
     if !proven.is_optimal() {
         // Prices from coarser levels may be so much larger than the least cost that it drowns in their rounding.
-        solved = levels::solve_from_scratch(costs, supply, demand)?;
-        proven = prove(costs, supply, demand, &solved.flows, solved.v.as_slice())?;
+        solved = levels::solve_from_scratch(costs)?;
+        proven = prove(costs, &solved.flows, solved.v.as_slice())?;
     }
     if proven.is_optimal() {
         return Ok(proven.cost);

@@ -57,6 +57,7 @@ pub(super) struct Network<'a, C> {
 }
 
 /// State of one search; the vectors are reset where it went when it is over.
+#[derive(Default)]
 struct Search {
     /// Nearest first: `(bits of the distance, column or columns + row)`. Bits of positive numbers, with zero made
     /// positive by `+ 0.0`, are in their order.
@@ -79,8 +80,8 @@ struct Search {
 
 impl<'a, C: Costs> Network<'a, C> {
     /// Starts from prices `v` of columns; every row gets the best price that they allow.
-    pub(super) fn new(costs: &'a C, supply: &[u64], demand: &[u64], v: Vec<f64>) -> Self {
-        let (rows, columns) = costs.shape();
+    pub(super) fn new(costs: &'a C, v: Vec<f64>) -> Self {
+        let ([rows, columns], [supply, demand]) = (costs.shape(), costs.masses());
         let v = Prices::new(v);
         let make = |scan: &mut Scan, i| {
             if stop::requested() {
@@ -92,15 +93,11 @@ impl<'a, C: Costs> Network<'a, C> {
         };
         let (u, lists) = (0..rows).into_par_iter().map_init(|| Scan::new(costs), make).unzip();
         let search = Search {
-            queue: BinaryHeap::new(),
             distance: vec![f64::INFINITY; columns],
             from: vec![NONE; columns],
             via: vec![NONE; rows],
-            seen_columns: vec![],
-            done_columns: vec![],
-            rows: vec![],
-            number: 0,
             target: (NONE, f64::INFINITY),
+            ..Search::default()
         };
         Self {
             costs,
@@ -120,7 +117,7 @@ impl<'a, C: Costs> Network<'a, C> {
     ///
     /// # Errors
     /// [`Error::Interrupted`](crate::error::Error::Interrupted).
-    pub(super) fn solve(&mut self) -> Result<()> {
+    pub(super) fn solve(mut self) -> Result<Self> {
         stop::check()?;
         for i in 0..self.supply.len() {
             self.take_best(i);
@@ -131,7 +128,7 @@ impl<'a, C: Costs> Network<'a, C> {
                 self.augment(i);
             }
         }
-        Ok(())
+        Ok(self)
     }
 
     /// Sends what it can along the edges of row `i` without slack.
@@ -163,21 +160,21 @@ impl<'a, C: Costs> Network<'a, C> {
             let columns = self.search.distance.len();
             if node as usize >= columns {
                 let i = node as usize - columns;
-                let at = if i == source { 0.0 } else { self.search.distance[self.flows.column(self.search.via[i])] };
+                let column = || self.flows.at(self.search.via[i]).column as usize;
+                let at = if i == source { 0.0 } else { self.search.distance[column()] };
                 self.reach_on(i, at, d);
             } else if d == self.search.distance[node as usize] {
                 self.search.done_columns.push(node);
                 self.open.set(node as usize, f64::NEG_INFINITY);
-                self.open.update(node as usize);
                 let mut flow = self.flows.first(node as usize);
                 while flow != NONE {
-                    let i = self.flows.row(flow);
+                    let i = self.flows.at(flow).row as usize;
                     if self.search.via[i] == NONE && i != source {
                         self.search.via[i] = flow;
                         self.search.rows.push((i as u32, d));
                         self.relax(i, d);
                     }
-                    flow = self.flows.next(flow);
+                    flow = self.flows.at(flow).next;
                 }
             }
         }
@@ -251,8 +248,6 @@ impl<'a, C: Costs> Network<'a, C> {
             let price = self.v.get(j) - (length - self.search.distance[j]);
             self.v.set(j, price);
             self.open.set(j, price);
-            self.v.update(j);
-            self.open.update(j);
         }
         for &(i, d) in &self.search.rows {
             let i = i as usize;
@@ -260,8 +255,8 @@ impl<'a, C: Costs> Network<'a, C> {
             self.u[i] = if i == source {
                 self.u[i] + (length - d)
             } else {
-                let flow = self.search.via[i];
-                self.flows.cost(flow) - self.v.get(self.flows.column(flow))
+                let flow = self.flows.at(self.search.via[i]);
+                flow.cost - self.v.get(flow.column as usize)
             };
         }
     }
@@ -272,9 +267,9 @@ impl<'a, C: Costs> Network<'a, C> {
         let mut mass = self.supply[source].min(self.demand[target]);
         let mut i = self.search.from[target] as usize;
         while i != source {
-            let back = self.search.via[i];
-            mass = mass.min(self.flows.mass(back));
-            i = self.search.from[self.flows.column(back)] as usize;
+            let back = self.flows.at(self.search.via[i]);
+            mass = mass.min(back.mass);
+            i = self.search.from[back.column as usize] as usize;
         }
         self.supply[source] -= mass;
         self.demand[target] -= mass;
@@ -287,7 +282,7 @@ impl<'a, C: Costs> Network<'a, C> {
                 return;
             }
             let back = self.search.via[i];
-            let next = self.flows.column(back);
+            let next = self.flows.at(back).column as usize;
             self.flows.take(back, mass);
             self.flows.add(i as u32, j as u32, mass, cost);
             j = next;

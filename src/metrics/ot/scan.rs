@@ -57,13 +57,13 @@ impl Prices {
         self.all[j]
     }
 
-    /// Sets a price; [`Prices::update`] is due afterwards.
     pub(super) fn set(&mut self, j: usize, price: f64) {
         self.all[j] = price;
+        self.update(j);
     }
 
     /// Notes the highest price in the block of column `j`.
-    pub(super) fn update(&mut self, j: usize) {
+    fn update(&mut self, j: usize) {
         let block = &self.all.as_chunks::<LANES>().0[j / LANES];
         let mut high = [f64::NEG_INFINITY; 8];
         for part in block.as_chunks::<8>().0 {
@@ -87,7 +87,7 @@ pub(super) struct Scan {
 
 impl Scan {
     pub(super) fn new(costs: &impl Costs) -> Self {
-        let blocks = costs.shape().1.div_ceil(LANES);
+        let blocks = costs.shape()[1].div_ceil(LANES);
         Self {
             bounds: vec![0.0; blocks.next_multiple_of(LANES)],
             sorted: vec![],

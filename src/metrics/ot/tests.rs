@@ -3,6 +3,7 @@
 use std::f64::consts::{PI, TAU};
 
 use super::*;
+use crate::metrics::assignment::tests::brute_force;
 use crate::metrics::wasserstein::line;
 use crate::rng::{Draws, Purpose, Stream};
 
@@ -47,16 +48,6 @@ fn independent(cost: &[f64], n: usize) -> f64 {
     columns.iter().enumerate().map(|(i, &j)| cost[i * n + j]).sum::<f64>() / n as f64
 }
 
-/// Mean cost of the best of all matchings.
-fn brute_force(cost: &[f64], n: usize, row: usize, taken: u32) -> f64 {
-    if row == n {
-        return 0.0;
-    }
-    let free = (0..n).filter(|j| taken >> j & 1 == 0);
-    free.map(|j| cost[row * n + j] / n as f64 + brute_force(cost, n, row + 1, taken | 1 << j))
-        .fold(f64::INFINITY, f64::min)
-}
-
 #[track_caller]
 fn close(ours: f64, want: f64) {
     assert!((ours - want).abs() <= 1e-12 * want.abs().max(1e-12), "{ours:e} against {want:e}");
@@ -78,11 +69,11 @@ fn tiny_against_all_matchings() {
     for seed in 0..40 {
         let n = 1 + seed as usize % 7;
         let cost = if seed % 2 == 0 { normal(seed, n * n, 1.0) } else { grid(seed, n * n) };
-        let want = brute_force(&cost, n, 0, 0);
+        let want = brute_force(&cost, n, 0, 0) / n as f64;
         assert!((mean_cost(&cost, n, None).unwrap() - want).abs() < 1e-13);
         for ground in [Ground::Euclidean, Ground::Torus] {
             let (a, b) = (normal(seed, 2 * n, 2.0), normal(seed + 100, 2 * n, 2.0));
-            let want = brute_force(&matrix(2, &a, &b, 2, ground), n, 0, 0).sqrt();
+            let want = (brute_force(&matrix(2, &a, &b, 2, ground), n, 0, 0) / n as f64).sqrt();
             close(wasserstein(2, &a, &b, 2, ground).unwrap(), want);
         }
     }
@@ -164,12 +155,11 @@ fn points<'a>(at: &'a [f64], weights: &'a [f64]) -> Points<'a> {
 #[test]
 fn weights_are_repetitions() {
     let (a, b) = (basins(1, 40, 2, 0.1), basins(2, 70, 2, 0.3));
-    let counts = |seed: u64, n: usize| grid(seed, n);
     let copies = |x: &[f64], counts: &[f64]| -> Vec<f64> {
         x.chunks(2).zip(counts).flat_map(|(x, &c)| x.repeat(c as usize)).collect()
     };
     for seed in 0..5 {
-        let (in_a, in_b) = (counts(seed, 40), counts(seed + 50, 70));
+        let (in_a, in_b) = (grid(seed, 40), grid(seed + 50, 70));
         let want = wasserstein(2, &copies(&a, &in_a), &copies(&b, &in_b), 2, Ground::Torus).unwrap();
         let halved: Vec<f64> = in_b.iter().map(|c| 0.5 * c).collect();
         close(weighted(2, points(&a, &in_a), points(&b, &halved), 2, Ground::Torus).unwrap(), want);

@@ -7,34 +7,26 @@ use super::Frames;
 use crate::metrics::bootstrap::LEAST;
 use crate::metrics::compare::{Compared, Settings, absolute, bootstrap_both, bootstrap_one, mean};
 
-/// A part of the circle that phi may lie in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Basin {
-    /// phi > 0.
-    Positive,
-    /// 0 < phi < 2 rad (SITA's public code).
-    Left,
+/// The left-handed basin.
+fn positive(phi: f64) -> bool {
+    phi > 0.0
 }
 
-impl Basin {
-    fn holds(self, phi: f64) -> bool {
-        match self {
-            Self::Positive => phi > 0.0,
-            Self::Left => phi > 0.0 && phi < 2.0,
-        }
-    }
+/// The same after SITA's public code.
+fn left(phi: f64) -> bool {
+    phi > 0.0 && phi < 2.0
 }
 
 /// For every phi, which frames are inside: 1, or 0.
-fn inside(frames: &Frames, basin: Basin) -> Vec<Vec<f64>> {
+fn inside(frames: &Frames, basin: fn(f64) -> bool) -> Vec<Vec<f64>> {
     let (angles, width) = frames.torus();
     let phis = frames.structure().backbone.phi.len();
-    let hit = |&phi: &f64| f64::from(u8::from(basin.holds(phi)));
+    let hit = |&phi: &f64| f64::from(u8::from(basin(phi)));
     (0..phis).map(|k| angles.iter().skip(k).step_by(width).map(hit).collect()).collect()
 }
 
 /// Fraction inside, by mass.
-fn fraction(inside: &[f64], masses: Option<&[f64]>) -> f64 {
+pub(super) fn fraction(inside: &[f64], masses: Option<&[f64]>) -> f64 {
     mean(inside, masses).unwrap_or(f64::NAN)
 }
 
@@ -49,24 +41,20 @@ fn free_energy(inside: f64) -> Option<f64> {
 }
 
 /// Place and value of the largest.
-fn largest(values: impl Iterator<Item = f64>) -> Option<(usize, f64)> {
+pub(super) fn largest(values: impl Iterator<Item = f64>) -> Option<(usize, f64)> {
     values.enumerate().max_by(|a, b| a.1.total_cmp(&b.1))
 }
 
 /// "ALA2 0.031, reference 0.040" for every phi.
 fn listed(frames: &Frames, ours: &[f64], theirs: &[f64]) -> String {
-    let names = frames.structure().phi_names();
-    let each: Vec<String> = names
-        .iter()
-        .zip(ours.iter().zip(theirs))
-        .map(|(name, (ours, theirs))| format!("{name} {ours:.4}, reference {theirs:.4}"))
-        .collect();
-    each.join("; ")
+    let each = frames.structure().phi_names().into_iter().zip(ours.iter().zip(theirs));
+    let words = each.map(|(name, (ours, theirs))| format!("{name} {ours:.4}, reference {theirs:.4}"));
+    words.collect::<Vec<_>>().join("; ")
 }
 
 /// Fraction of samples with phi > 0; of several phis the largest.
 pub(in crate::metrics) fn population(a: &Frames, b: &Frames, settings: Settings) -> Compared {
-    let (ours, theirs) = (inside(a, Basin::Positive), inside(b, Basin::Positive));
+    let (ours, theirs) = (inside(a, positive), inside(b, positive));
     let (p, q) = (fractions(&ours, a.weights()), fractions(&theirs, None));
     let Some((k, _)) = largest(p.iter().copied()) else { return no_phi() };
     let mut found = bootstrap_one(a.len(), a.weights(), settings, |masses| Some(fraction(&ours[k], masses)));
@@ -76,7 +64,7 @@ pub(in crate::metrics) fn population(a: &Frames, b: &Frames, settings: Settings)
 
 /// Absolute difference of the fractions with phi > 0; of several phis the largest.
 pub(in crate::metrics) fn population_error(a: &Frames, b: &Frames, settings: Settings) -> Compared {
-    let (ours, theirs) = (inside(a, Basin::Positive), inside(b, Basin::Positive));
+    let (ours, theirs) = (inside(a, positive), inside(b, positive));
     let (p, q) = (fractions(&ours, a.weights()), fractions(&theirs, None));
     let Some((k, _)) = largest(p.iter().zip(&q).map(|(p, q)| (p - q).abs())) else { return no_phi() };
     let mut found = absolute(bootstrap_both((a.len(), b.len()), a.weights(), settings, |in_a, in_b| {
@@ -88,8 +76,7 @@ pub(in crate::metrics) fn population_error(a: &Frames, b: &Frames, settings: Set
 
 /// Absolute error of the free-energy difference between 0 < phi < 2 rad and the rest, kT; of several phis the largest.
 pub(in crate::metrics) fn delta_f(a: &Frames, b: &Frames, settings: Settings) -> Compared {
-    let (ours, theirs) = (inside(a, Basin::Left), inside(b, Basin::Left));
-    let mut differences = Vec::new();
+    let (ours, theirs) = (inside(a, left), inside(b, left));
     let (mut f, mut g) = (Vec::new(), Vec::new());
     for (k, (ours, theirs)) in ours.iter().zip(&theirs).enumerate() {
         let p = fraction(ours, a.weights());
@@ -102,11 +89,10 @@ pub(in crate::metrics) fn delta_f(a: &Frames, b: &Frames, settings: Settings) ->
             let name = &a.structure().phi_names()[k];
             return Compared::undefined(format!("{empty} frame of the {whose} has 0 < phi < 2 rad ({name})"));
         };
-        differences.push(mine - truth);
         f.push(mine);
         g.push(truth);
     }
-    let Some((k, _)) = largest(differences.iter().map(|d| d.abs())) else { return no_phi() };
+    let Some((k, _)) = largest(f.iter().zip(&g).map(|(f, g)| (f - g).abs())) else { return no_phi() };
     let mut found = absolute(bootstrap_both((a.len(), b.len()), a.weights(), settings, |in_a, in_b| {
         Some(free_energy(fraction(&ours[k], in_a))? - free_energy(fraction(&theirs[k], in_b))?)
     }));

@@ -48,16 +48,13 @@ impl Chirality {
     /// Handedness of a frame `x [atoms, 3]`; right when there is no centre.
     #[must_use]
     pub fn hand(&self, x: &[f64]) -> Hand {
-        let (mut right, mut inverted) = (0, 0);
-        for centre in &self.centres {
-            let product = sign(x, centre.atom, centre.neighbours) * centre.sign;
-            right += usize::from(product > 0.0);
-            inverted += usize::from(product < 0.0);
-        }
-        match self.centres.len() {
-            n if right == n => Hand::Right,
-            n if inverted == n => Hand::Mirror,
-            _ => Hand::Mixed,
+        let product = |c: &Centre| sign(x, c.atom, c.neighbours) * c.sign;
+        if self.centres.iter().all(|c| product(c) > 0.0) {
+            Hand::Right
+        } else if self.centres.iter().all(|c| product(c) < 0.0) {
+            Hand::Mirror
+        } else {
+            Hand::Mixed
         }
     }
 }

@@ -1,16 +1,18 @@
 //! The structural metrics.
 
+use super::Frames;
 use super::chirality::Hand;
-use super::ramachandran::{BINS, Pairing, cell, coverage, jensen_shannon, kl, masses, total_variation};
+use super::internal::Internal;
+use super::ramachandran::{BINS, Pairing, cell, coverage, kl, masses};
 use super::tica::Kind;
-use super::{Frames, transport};
 use crate::error::Result;
 use crate::metrics::bootstrap::counted;
-use crate::metrics::compare::{Compared, Settings, bootstrap_both, bootstrap_one, mean};
-use crate::metrics::ot::{Ground, Points};
+use crate::metrics::compare::{Compared, Settings, bootstrap_both, bootstrap_one, in_blocks, mean};
+use crate::metrics::ot::{self, Ground, Points};
 use crate::metrics::side::Side;
 use crate::metrics::wasserstein::{Pooled, pooled};
 use crate::metrics::weights::relative;
+use crate::systems::Topology;
 
 /// Cells along each angle for `basin-coverage`: 10 degrees, so that a few thousand frames fill a basin.
 const COVERAGE_BINS: usize = 36;
@@ -45,48 +47,39 @@ fn no_topology() -> Compared {
     Compared::undefined("the system has no topology")
 }
 
-/// KL(reference || samples) of their histograms.
-pub(in crate::metrics) fn rama_kl(a: &Frames, b: &Frames, settings: Settings, pairing: Pairing) -> Compared {
-    panels(a, b, a.weights(), settings, (pairing, BINS), |p, q| kl(q, p))
+/// A distance of the samples' histograms from the reference's.
+pub(in crate::metrics) fn rama(
+    a: &Frames,
+    b: &Frames,
+    settings: Settings,
+    pairing: Pairing,
+    distance: fn(&[f64], &[f64]) -> f64,
+) -> Compared {
+    panels(a, b, a.weights(), settings, (pairing, BINS), distance)
 }
 
-/// The same with the samples' importance weights, if they have any (a half of the reference has none).
+/// KL(reference || samples) with the samples' importance weights, if they have any (a half of the reference has none).
 pub(in crate::metrics) fn rama_kl_weighted(a: &Frames, b: &Frames, settings: Settings) -> Compared {
-    let Some(log_weight) = a.log_weight() else { return rama_kl(a, b, settings, Pairing::Listed) };
-    let Some(weights) = relative(log_weight) else {
+    let Some(log_weight) = a.log_weight() else { return rama(a, b, settings, Pairing::Listed, kl) };
+    let Some(weights) = relative(&log_weight) else {
         return Compared::undefined("`log_weight` holds no usable numbers");
     };
-    panels(a, b, Some(&weights), settings, (Pairing::Listed, BINS), |p, q| kl(q, p))
-}
-
-/// Total variation of their histograms.
-pub(in crate::metrics) fn rama_tv(a: &Frames, b: &Frames, settings: Settings) -> Compared {
-    panels(a, b, a.weights(), settings, (Pairing::Listed, BINS), total_variation)
-}
-
-/// Jensen-Shannon divergence of their histograms, phi and psi of the same residue.
-pub(in crate::metrics) fn rama_jsd(a: &Frames, b: &Frames, settings: Settings) -> Compared {
-    panels(a, b, a.weights(), settings, (Pairing::Residue, BINS), jensen_shannon)
+    panels(a, b, Some(&weights), settings, (Pairing::Listed, BINS), kl)
 }
 
 /// Mass of the reference's basins in cells that samples visit.
 pub(in crate::metrics) fn basin_coverage(a: &Frames, b: &Frames, settings: Settings) -> Compared {
-    let statistic = |p: &[f64], q: &[f64]| coverage(q, p, COVERAGE_SHARE);
-    panels(a, b, a.weights(), settings, (Pairing::Listed, COVERAGE_BINS), statistic)
+    panels(a, b, a.weights(), settings, (Pairing::Listed, COVERAGE_BINS), |p, q| coverage(p, q, COVERAGE_SHARE))
 }
 
 /// Mean 1-Wasserstein distance of bond lengths.
 pub(in crate::metrics) fn bonds(a: &Frames, b: &Frames, settings: Settings) -> Compared {
-    let (topology, internal) = (&a.structure().topology, &a.structure().internal);
-    let measure = |f: &Frames| internal.bond_lengths(f.positions(), topology.atoms.len());
-    coordinates(&[measure(a), measure(b)], a.weights(), &internal.bond_names(topology), "bond", settings)
+    coordinates(a, b, settings, "bond", Internal::bond_names, Internal::bond_lengths)
 }
 
 /// Mean 1-Wasserstein distance of bond angles.
 pub(in crate::metrics) fn bond_angles(a: &Frames, b: &Frames, settings: Settings) -> Compared {
-    let (topology, internal) = (&a.structure().topology, &a.structure().internal);
-    let measure = |f: &Frames| internal.bond_angles(f.positions(), topology.atoms.len());
-    coordinates(&[measure(a), measure(b)], a.weights(), &internal.angle_names(topology), "angle", settings)
+    coordinates(a, b, settings, "angle", Internal::angle_names, Internal::bond_angles)
 }
 
 /// What a stereocentre is.
@@ -109,8 +102,8 @@ pub(in crate::metrics) fn hand_rate(
     let (Some(a), Some(_)) = (a.frames(), b.frames()) else { return no_topology() };
     let structure = a.structure();
     let (any, hands) = match rule {
-        Rule::Graph => (structure.stereo.any(), a.hands()),
-        Rule::Published => (!structure.chirality.centres().is_empty(), a.published_hands()),
+        Rule::Graph => (structure.stereo.any(), &a.hands),
+        Rule::Published => (!structure.chirality.centres().is_empty(), &a.published),
     };
     if !any {
         return Compared::undefined("the molecule has no stereocentre");
@@ -120,7 +113,7 @@ pub(in crate::metrics) fn hand_rate(
         return Compared::undefined("no usable samples");
     }
     let hits: Vec<f64> = hands.iter().map(|&hand| f64::from(u8::from(count(hand)))).collect();
-    bootstrap_one(n, a.hand_weights(), settings, |masses| mean(&hits, masses))
+    bootstrap_one(n, a.hand_weights.as_deref(), settings, |masses| mean(&hits, masses))
 }
 
 /// 2-Wasserstein distance of all phi and psi on the torus.
@@ -129,7 +122,7 @@ pub(in crate::metrics) fn torus(a: &Frames, b: &Frames, settings: Settings) -> R
     if width == 0 {
         return Ok(Compared::undefined("the molecule has no phi or psi dihedral"));
     }
-    transport::clouds(2, Points { at: &ours, weights: a.weights() }, &theirs, width, Ground::Torus, settings)
+    clouds(2, Points { at: &ours, weights: a.weights() }, &theirs, width, Ground::Torus, settings)
 }
 
 /// `W_p` of the first two slow components.
@@ -141,10 +134,20 @@ pub(in crate::metrics) fn tica(p: u32, kind: Kind, a: &Frames, b: &Frames, setti
         return Ok(Compared::undefined("the TICA model has a single component"));
     };
     let ours = Points { at: ours.points.as_flattened(), weights: a.weights() };
-    transport::clouds(p, ours, theirs.points.as_flattened(), 2, Ground::Euclidean, settings)
+    clouds(p, ours, theirs.points.as_flattened(), 2, Ground::Euclidean, settings)
 }
 
-/// Mean over Ramachandran panels of `statistic(samples, reference)` on their histograms, the samples with weights.
+/// `W_p` between the first `settings.ot_n` points (at most what both sides have) of `a` (with weights, if any) and
+/// `b [n, dim]`; the interval comes from disjoint blocks.
+fn clouds(p: u32, a: Points<'_>, b: &[f64], dim: usize, ground: Ground, settings: Settings) -> Result<Compared> {
+    let n = settings.ot_n.min(a.at.len() / dim).min(b.len() / dim);
+    in_blocks(n, a.weights, settings, |frames, weights| {
+        let part = frames.start * dim..frames.end * dim;
+        ot::weighted(p, Points { at: &a.at[part.clone()], weights }, b[part].into(), dim, ground)
+    })
+}
+
+/// Mean over Ramachandran panels of `statistic(reference, samples)` on their histograms, the samples with weights.
 fn panels(
     a: &Frames,
     b: &Frames,
@@ -162,33 +165,32 @@ fn panels(
         return Compared::undefined("the molecule has no pair of phi and psi");
     }
     bootstrap_both((a.len(), b.len()), weights, settings, |mass_a, mass_b| {
-        let sum: f64 = in_a
-            .iter()
-            .zip(&in_b)
-            .map(|(cells_a, cells_b)| {
-                let p = masses(cells_a, |i| counted(mass_a, i), bins);
-                let q = masses(cells_b, |i| counted(mass_b, i), bins);
-                statistic(&p, &q)
-            })
-            .sum();
-        Some(sum / in_a.len() as f64)
+        let each = in_a.iter().zip(&in_b).map(|(cells_a, cells_b)| {
+            let ours = masses(cells_a, |i| counted(mass_a, i), bins);
+            let reference = masses(cells_b, |i| counted(mass_b, i), bins);
+            statistic(&reference, &ours)
+        });
+        Some(each.sum::<f64>() / in_a.len() as f64)
     })
 }
 
-/// Mean over internal coordinates of the 1-Wasserstein distance between the two sides' `values [n, names]`, the first with
-/// weights; the note names the worst.
+/// Mean over internal coordinates of the 1-Wasserstein distance between what both sides measure; the note names the worst.
 fn coordinates(
-    [a, b]: &[Vec<f64>; 2],
-    weights: Option<&[f64]>,
-    names: &[String],
-    what: &str,
+    a: &Frames,
+    b: &Frames,
     settings: Settings,
+    what: &str,
+    names: fn(&Internal, &Topology) -> Vec<String>,
+    measure: fn(&Internal, &[f64], usize) -> Vec<f64>,
 ) -> Compared {
+    let (structure, weights) = (a.structure(), a.weights());
+    let names = names(&structure.internal, &structure.topology);
     let width = names.len();
     if width == 0 {
         return Compared::undefined(format!("the molecule has no {what}s"));
     }
-    let columns = |values: &[f64]| -> Vec<Pooled> {
+    let columns = |frames: &Frames| -> Vec<Pooled> {
+        let values = measure(&structure.internal, frames.positions(), structure.atoms());
         let column = |k: usize| values.iter().skip(k).step_by(width).copied().collect::<Vec<_>>();
         (0..width).map(|k| Pooled::new(&column(k), 1)).collect()
     };
@@ -198,7 +200,7 @@ fn coordinates(
     };
     let mean = |distances: &[f64]| distances.iter().sum::<f64>() / width as f64;
     let each = distances(weights, None);
-    let sizes = (a.len() / width, b.len() / width);
+    let sizes = (a.len(), b.len());
     let mut found = bootstrap_both(sizes, weights, settings, |a, b| distances(a, b).as_deref().map(mean));
     let worst = each.iter().flatten().zip(names).max_by(|a, b| a.0.total_cmp(b.0));
     if let Some((distance, name)) = worst {

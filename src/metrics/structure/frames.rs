@@ -17,13 +17,14 @@ const COORDINATE_LIMIT: f64 = 1e30;
 pub struct Frames {
     structure: Arc<Structure>,
     positions: Vec<f64>,
+    /// Handedness of every frame given that has usable coordinates; the same by the published rule.
+    pub(super) hands: Vec<Hand>,
+    pub(super) published: Vec<Hand>,
+    /// Of each of `hands`.
     log_weight: Option<Vec<f64>>,
-    /// How much each frame counts, and each of `hands`; all alike if `None`.
+    /// How much each of `hands` counts, and each frame left; all alike if `None`.
+    pub(super) hand_weights: Option<Vec<f64>>,
     weights: Option<Vec<f64>>,
-    hand_weights: Option<Vec<f64>>,
-    hand_log_weight: Option<Vec<f64>>,
-    hands: Vec<Hand>,
-    published: Vec<Hand>,
     given: usize,
 }
 
@@ -44,47 +45,38 @@ impl Frames {
     pub fn new(structure: Arc<Structure>, positions: &[f64], log_weight: Option<&[f64]>) -> Self {
         let dim = 3 * structure.atoms();
         let mut kept = Vec::with_capacity(positions.len());
-        let (mut weights, mut all_weights) = (Vec::new(), Vec::new());
-        let (mut hands, mut published) = (Vec::new(), Vec::new());
+        let (mut hands, mut published, mut log_weights) = (Vec::new(), Vec::new(), Vec::new());
         let mut judge = structure.stereo.judge();
         for (i, x) in positions.chunks_exact(dim).enumerate() {
             if x.iter().any(|x| x.is_nan() || x.abs() >= COORDINATE_LIMIT) {
                 continue;
             }
             let hand = judge.hand(x);
+            hands.push(hand);
+            published.push(structure.chirality.hand(x));
+            log_weights.extend(log_weight.map(|w| w[i]));
             let begin = kept.len();
             match hand {
                 Hand::Right => kept.extend_from_slice(x),
                 Hand::Mirror => kept.extend(x.iter().map(|x| -x)),
-                Hand::Mixed => {}
+                Hand::Mixed => continue,
             }
-            if hand != Hand::Mixed {
-                structure.stereo.relabel(&mut kept[begin..]);
-            }
-            hands.push(hand);
-            published.push(structure.chirality.hand(x));
-            all_weights.extend(log_weight.map(|w| w[i]));
-            if hand != Hand::Mixed {
-                weights.extend(log_weight.map(|w| w[i]));
-            }
+            structure.stereo.relabel(&mut kept[begin..]);
         }
-        let (log_weight, hand_log_weight) = (log_weight.map(|_| weights), log_weight.map(|_| all_weights));
         drop(judge);
-        let given = positions.len() / dim;
-        let (weights, hand_weights) = (None, None);
-        Self { structure, positions: kept, log_weight, weights, hand_weights, hand_log_weight, hands, published, given }
+        let (log_weight, given) = (log_weight.map(|_| log_weights), positions.len() / dim);
+        Self { structure, positions: kept, hands, published, log_weight, weights: None, hand_weights: None, given }
     }
 
     /// The same frames, counted by their log weights, which must be usable.
-    #[must_use]
-    pub fn reweighted(self) -> Self {
-        let weights = |log: &Option<Vec<f64>>| log.as_deref().map(|log| relative(log).unwrap_or(vec![0.0; log.len()]));
-        Self { weights: weights(&self.log_weight), hand_weights: weights(&self.hand_log_weight), ..self }
+    pub(in crate::metrics) fn reweighted(self) -> Self {
+        let weights = |log: &[f64]| relative(log).unwrap_or(vec![0.0; log.len()]);
+        let of_all = self.log_weight.as_deref().map(weights);
+        Self { weights: self.log_weight().as_deref().map(weights), hand_weights: of_all, ..self }
     }
 
     /// How much each of the frames left counts `[n]`; all alike if `None`.
-    #[must_use]
-    pub fn weights(&self) -> Option<&[f64]> {
+    pub(super) fn weights(&self) -> Option<&[f64]> {
         self.weights.as_deref()
     }
 
@@ -101,50 +93,28 @@ impl Frames {
     }
 
     /// Positions `[n, atoms, 3]` of the frames left.
-    #[must_use]
-    pub fn positions(&self) -> &[f64] {
+    pub(super) fn positions(&self) -> &[f64] {
         &self.positions
     }
 
     /// Log weights `[n]` of the frames left, if there were any.
-    #[must_use]
-    pub fn log_weight(&self) -> Option<&[f64]> {
-        self.log_weight.as_deref()
-    }
-
-    /// How much each of [`Frames::hands`] counts; all alike if `None`.
-    #[must_use]
-    pub fn hand_weights(&self) -> Option<&[f64]> {
-        self.hand_weights.as_deref()
-    }
-
-    /// Handedness of every frame given that has usable coordinates.
-    #[must_use]
-    pub fn hands(&self) -> &[Hand] {
-        &self.hands
-    }
-
-    /// The same by the published rule.
-    #[must_use]
-    pub fn published_hands(&self) -> &[Hand] {
-        &self.published
+    pub(super) fn log_weight(&self) -> Option<Vec<f64>> {
+        let all = self.log_weight.as_ref()?.iter().zip(&self.hands);
+        Some(all.filter(|(_, hand)| **hand != Hand::Mixed).map(|(w, _)| *w).collect())
     }
 
     /// Frames left out.
-    #[must_use]
-    pub fn dropped(&self) -> usize {
+    pub(super) fn dropped(&self) -> usize {
         self.given - self.len()
     }
 
     /// Frames that were reflected.
-    #[must_use]
-    pub fn reflected(&self) -> usize {
+    pub(super) fn reflected(&self) -> usize {
         self.hands.iter().filter(|h| **h == Hand::Mirror).count()
     }
 
     /// The molecule.
-    #[must_use]
-    pub fn structure(&self) -> &Structure {
+    pub(super) fn structure(&self) -> &Structure {
         &self.structure
     }
 
@@ -161,27 +131,19 @@ impl Frames {
         let backbone = &self.structure.backbone;
         let (angles, width) = self.torus();
         let name = |residue: usize| super::residue(&self.structure.topology, residue);
-        backbone
-            .panels(pairing)
-            .into_iter()
-            .map(|[i, j]| {
-                let column = backbone.phi.len() + j;
-                Panel {
-                    x: format!("phi {}", name(backbone.phi[i].residue)),
-                    y: format!("psi {}", name(backbone.psi[j].residue)),
-                    points: angles.chunks_exact(width).map(|row| [row[i], row[column]]).collect(),
-                }
-            })
-            .collect()
+        let panel = |[i, j]: [usize; 2]| Panel {
+            x: format!("phi {}", name(backbone.phi[i].residue)),
+            y: format!("psi {}", name(backbone.psi[j].residue)),
+            points: angles.chunks_exact(width).map(|row| [row[i], row[backbone.phi.len() + j]]).collect(),
+        };
+        backbone.panels(pairing).into_iter().map(panel).collect()
     }
 
     /// The first two components; `None` without a model, or when it has only one component.
     #[must_use]
     pub fn tics(&self, kind: Kind) -> Option<Panel> {
-        let model = self.structure.tica.as_ref()?.kind(kind);
-        if model.eigenvalues.len() < 2 {
-            return None;
-        }
+        let models = self.structure.tica.as_ref()?;
+        let model = Some(models.kind(kind)).filter(|model| model.eigenvalues.len() > 1)?;
         let features = self.structure.features.measure(&self.positions, self.structure.atoms());
         let points = model.project(&features, 2).as_chunks::<2>().0.to_vec();
         Some(Panel { x: "TIC 1".into(), y: "TIC 2".into(), points })

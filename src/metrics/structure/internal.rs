@@ -1,7 +1,7 @@
 //! Bond lengths and bond angles, from the bond graph.
 
 use super::name;
-use crate::geometry::{cross, dot, minus};
+use crate::geometry::{cross, dot, minus, norm};
 use crate::systems::Topology;
 use crate::systems::dihedrals::per_frame;
 
@@ -32,8 +32,7 @@ impl Internal {
     pub fn bond_lengths(&self, positions: &[f64], atoms: usize) -> Vec<f64> {
         per_frame(self.bonds.len(), positions, atoms, |x, out| {
             for (length, &[a, b]) in out.iter_mut().zip(&self.bonds) {
-                let d = minus(at(x, b), at(x, a));
-                *length = dot(d, d).sqrt();
+                *length = norm(minus(at(x, b), at(x, a)));
             }
         })
     }
@@ -44,9 +43,8 @@ impl Internal {
         per_frame(self.angles.len(), positions, atoms, |x, out| {
             for (angle, &[a, centre, b]) in out.iter_mut().zip(&self.angles) {
                 let (u, v) = (minus(at(x, a), at(x, centre)), minus(at(x, b), at(x, centre)));
-                let normal = cross(u, v);
                 // Unlike the arc cosine, exact near 0 and pi, and defined when atoms coincide.
-                *angle = dot(normal, normal).sqrt().atan2(dot(u, v));
+                *angle = norm(cross(u, v)).atan2(dot(u, v));
             }
         })
     }

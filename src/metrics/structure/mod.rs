@@ -10,7 +10,6 @@
 //! | `states` | populations of regions of the Ramachandran plane |
 //! | `joint` | all backbone torsions together: a two-sample test |
 //! | `frames` | frames of right handedness; what figures draw |
-//! | `transport` | optimal transport between clouds of frames |
 //! | `compare` | the structural metrics |
 //!
 //! Mirror images are reflected, frames of other stereoisomers left out and equal groups put back in their places first,
@@ -26,13 +25,12 @@ pub(super) mod joint;
 pub mod ramachandran;
 pub(super) mod states;
 pub mod tica;
-mod transport;
 
 use std::sync::Arc;
 
 pub(super) use compare::{
-    Rule, basin_coverage, bond_angles, bonds, hand_rate, of_frames, rama_jsd, rama_kl, rama_kl_weighted, rama_tv,
-    tica as slow_components, torus,
+    Rule, basin_coverage, bond_angles, bonds, hand_rate, of_frames, rama, rama_kl_weighted, tica as slow_components,
+    torus,
 };
 pub use frames::{Frames, Panel};
 
@@ -95,12 +93,10 @@ impl Structure {
     /// # Errors
     /// [`Error::Shape`] when the models are for another number of features.
     pub fn with_tica(mut self, models: Option<Arc<tica::Models>>) -> Result<Self> {
-        if let Some(models) = &models {
-            for model in [&models.koopman, &models.plain] {
-                if model.mean.len() != self.features.dim() {
-                    let message = format!("{} features, this molecule has {}", model.mean.len(), self.features.dim());
-                    return Err(Error::shape("TICA model", message));
-                }
+        for model in models.iter().flat_map(|models| [&models.koopman, &models.plain]) {
+            if model.mean.len() != self.features.dim() {
+                let message = format!("{} features, this molecule has {}", model.mean.len(), self.features.dim());
+                return Err(Error::shape("TICA model", message));
             }
         }
         self.tica = models;
@@ -139,16 +135,12 @@ fn residue(topology: &Topology, index: usize) -> String {
 /// Bonded atoms, such as `ALA2 N-CA-CB` or `ACE1 C-ALA2 N`: the residue is named where it changes.
 fn name(topology: &Topology, atoms: &[usize]) -> String {
     let mut last = None;
-    let parts: Vec<String> = atoms
-        .iter()
-        .map(|&i| {
-            let atom = &topology.atoms[i];
-            if last.replace(atom.residue) == Some(atom.residue) {
-                atom.name.clone()
-            } else {
-                format!("{} {}", residue(topology, atom.residue), atom.name)
-            }
-        })
-        .collect();
-    parts.join("-")
+    let part = |&i: &usize| {
+        let atom = &topology.atoms[i];
+        if last.replace(atom.residue) == Some(atom.residue) {
+            return atom.name.clone();
+        }
+        format!("{} {}", residue(topology, atom.residue), atom.name)
+    };
+    atoms.iter().map(part).collect::<Vec<_>>().join("-")
 }

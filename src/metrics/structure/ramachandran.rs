@@ -2,10 +2,10 @@
 
 use std::f64::consts::{PI, TAU};
 
-use crate::systems::dihedrals::Backbone;
+use crate::systems::dihedrals::{Backbone, Dihedral};
 
 /// Cells along each angle for divergences.
-pub const BINS: usize = 100;
+pub(super) const BINS: usize = 100;
 /// Added to both densities in the logarithm: an empty cell costs about 20 nats times its reference mass.
 pub const EPSILON: f64 = 1e-10;
 
@@ -25,23 +25,17 @@ impl Backbone {
     pub fn panels(&self, pairing: Pairing) -> Vec<[usize; 2]> {
         match pairing {
             Pairing::Listed => (0..self.phi.len().min(self.psi.len())).map(|k| [k, k]).collect(),
-            Pairing::Residue => self
-                .phi
-                .iter()
-                .enumerate()
-                .filter_map(|(i, phi)| {
-                    let j = self.psi.iter().position(|psi| psi.residue == phi.residue)?;
-                    Some([i, j])
-                })
-                .collect(),
+            Pairing::Residue => {
+                let psi = |phi: &Dihedral| self.psi.iter().position(|psi| psi.residue == phi.residue);
+                self.phi.iter().enumerate().filter_map(|(i, phi)| Some([i, psi(phi)?])).collect()
+            }
         }
     }
 }
 
 /// Cell of a point of the torus on a grid of `bins` by `bins`, phi first. Cells contain their lower edges; the last ones
 /// both edges.
-#[must_use]
-pub fn cell(phi: f64, psi: f64, bins: usize) -> u32 {
+pub(super) fn cell(phi: f64, psi: f64, bins: usize) -> u32 {
     let place = |angle: f64| (((angle + PI) / TAU * bins as f64) as usize).min(bins - 1);
     (place(phi) * bins + place(psi)) as u32
 }
@@ -79,8 +73,7 @@ pub fn total_variation(p: &[f64], q: &[f64]) -> f64 {
 
 /// Jensen-Shannon divergence of two histograms of masses, nat: half the sum of both divergences from their mean, in
 /// [0, ln 2].
-#[must_use]
-pub fn jensen_shannon(p: &[f64], q: &[f64]) -> f64 {
+pub(in crate::metrics) fn jensen_shannon(p: &[f64], q: &[f64]) -> f64 {
     let from_mean = |(&p, &q): (&f64, &f64)| if p > 0.0 { p * (2.0 * p / (p + q)).ln() } else { 0.0 };
     0.5 * (p.iter().zip(q).map(from_mean).sum::<f64>() + q.iter().zip(p).map(from_mean).sum::<f64>())
 }

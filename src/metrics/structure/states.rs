@@ -1,34 +1,24 @@
 //! Populations of the conformational states of residues: regions of the Ramachandran plane.
 
+use super::basins::{fraction, largest};
 use super::ramachandran::Pairing;
 use super::{Frames, residue};
-use crate::metrics::compare::{Compared, Settings, absolute, bootstrap_both, mean};
+use crate::metrics::compare::{Compared, Settings, absolute, bootstrap_both};
 
-/// A region of (phi, psi); together they are the plane.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Region {
-    /// phi < 0, -120 <= psi < 50 degrees: the right-handed helix.
-    AlphaRight,
-    /// phi < 0 otherwise: extended and polyproline.
-    Beta,
-    /// phi >= 0, -50 <= psi < 120 degrees: the left-handed helix, the mirror image of the first.
-    AlphaLeft,
-    /// phi >= 0 otherwise: the inverse gamma turn (C7ax).
-    Gamma,
-}
+/// Regions of (phi, psi), which together are the plane.
+const REGIONS: [&str; 4] = ["alpha-R", "beta", "alpha-L", "gamma"];
 
-impl Region {
-    const ALL: [(Self, &str); 4] =
-        [(Self::AlphaRight, "alpha-R"), (Self::Beta, "beta"), (Self::AlphaLeft, "alpha-L"), (Self::Gamma, "gamma")];
-
-    fn of([phi, psi]: [f64; 2]) -> Self {
-        let psi = psi.to_degrees();
-        match phi < 0.0 {
-            true if (-120.0..50.0).contains(&psi) => Self::AlphaRight,
-            true => Self::Beta,
-            false if (-50.0..120.0).contains(&psi) => Self::AlphaLeft,
-            false => Self::Gamma,
-        }
+fn region([phi, psi]: [f64; 2]) -> &'static str {
+    let psi = psi.to_degrees();
+    match phi < 0.0 {
+        // The right-handed helix.
+        true if (-120.0..50.0).contains(&psi) => "alpha-R",
+        // Extended and polyproline.
+        true => "beta",
+        // The left-handed helix, the mirror image of the first.
+        false if (-50.0..120.0).contains(&psi) => "alpha-L",
+        // The inverse gamma turn (C7ax).
+        false => "gamma",
     }
 }
 
@@ -39,10 +29,10 @@ fn inside(frames: &Frames) -> Vec<(String, Vec<f64>)> {
     let names = panels.iter().map(|[i, _]| residue(&structure.topology, structure.backbone.phi[*i].residue));
     let points = frames.ramachandran(Pairing::Residue);
     let of_residue = |(name, panel): (String, super::Panel)| {
-        let regions: Vec<Region> = panel.points.iter().map(|point| Region::of(*point)).collect();
-        Region::ALL.map(|(region, word)| {
+        let regions: Vec<&str> = panel.points.iter().map(|point| region(*point)).collect();
+        REGIONS.map(|region| {
             let hits = regions.iter().map(|r| f64::from(u8::from(*r == region))).collect();
-            (format!("{name} {word}"), hits)
+            (format!("{name} {region}"), hits)
         })
     };
     names.zip(points).flat_map(of_residue).collect()
@@ -51,14 +41,13 @@ fn inside(frames: &Frames) -> Vec<(String, Vec<f64>)> {
 /// Largest absolute difference of the populations of a state; all of them, with standard errors, stand in the note.
 pub(in crate::metrics) fn population_error(a: &Frames, b: &Frames, settings: Settings) -> Compared {
     let (ours, theirs) = (inside(a), inside(b));
-    let share = |hits: &[f64], masses: Option<&[f64]>| mean(hits, masses).unwrap_or(f64::NAN);
     let both: Vec<(f64, f64)> =
-        ours.iter().zip(&theirs).map(|((_, x), (_, y))| (share(x, a.weights()), share(y, None))).collect();
-    let worst = both.iter().map(|(p, q)| (p - q).abs()).enumerate().max_by(|x, y| x.1.total_cmp(&y.1));
+        ours.iter().zip(&theirs).map(|((_, x), (_, y))| (fraction(x, a.weights()), fraction(y, None))).collect();
+    let worst = largest(both.iter().map(|(p, q)| (p - q).abs()));
     let Some((worst, _)) = worst else { return Compared::undefined("the molecule has no pair of phi and psi") };
     let (hits, truth) = (&ours[worst].1, &theirs[worst].1);
     let mut found = absolute(bootstrap_both((a.len(), b.len()), a.weights(), settings, |in_a, in_b| {
-        Some(share(hits, in_a) - share(truth, in_b))
+        Some(fraction(hits, in_a) - fraction(truth, in_b))
     }));
     // Independent frames that ours are worth (Kish for weights).
     let worth = |weights: &[f64]| weights.iter().sum::<f64>().powi(2) / weights.iter().map(|w| w * w).sum::<f64>();
@@ -74,21 +63,21 @@ pub(in crate::metrics) fn population_error(a: &Frames, b: &Frames, settings: Set
 
 #[cfg(test)]
 mod tests {
-    use super::Region;
+    use super::region;
 
     /// The minima of alanine dipeptide (degrees), and the edges.
     #[test]
     fn minima_are_in_their_regions() {
-        for (at, region) in [
-            ([-82.0, 72.0], Region::Beta),
-            ([-150.0, 155.0], Region::Beta),
-            ([-75.0, -20.0], Region::AlphaRight),
-            ([60.0, 35.0], Region::AlphaLeft),
-            ([62.0, -55.0], Region::Gamma),
-            ([-60.0, -170.0], Region::Beta),
-            ([0.0, 0.0], Region::AlphaLeft),
+        for (at, name) in [
+            ([-82.0, 72.0], "beta"),
+            ([-150.0, 155.0], "beta"),
+            ([-75.0, -20.0], "alpha-R"),
+            ([60.0, 35.0], "alpha-L"),
+            ([62.0, -55.0], "gamma"),
+            ([-60.0, -170.0], "beta"),
+            ([0.0, 0.0], "alpha-L"),
         ] {
-            assert_eq!(Region::of(at.map(f64::to_radians)), region, "{at:?}");
+            assert_eq!(region(at.map(f64::to_radians)), name, "{at:?}");
         }
     }
 }

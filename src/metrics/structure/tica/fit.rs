@@ -18,11 +18,9 @@ const CUTOFF: f64 = 1e-6;
 pub fn fit(features: &[f64], dim: usize, lengths: &[usize], lag: usize, kind: Kind) -> Result<Tica> {
     let fail = |message: String| Err(Error::Numerical(format!("TICA: {message}")));
     let frames: usize = lengths.iter().sum();
-    if dim == 0 || lag == 0 || features.len() != frames * dim {
-        return fail(format!(
-            "{} numbers, lag {lag}; expected {frames} frames of {dim} features and a lag above 0",
-            features.len()
-        ));
+    let (numbers, expected) = (features.len(), format!("{frames} frames of {dim} features and a lag above 0"));
+    if dim == 0 || lag == 0 || numbers != frames * dim {
+        return fail(format!("{numbers} numbers, lag {lag}; expected {expected}"));
     }
     if features.iter().any(|x| !x.is_finite()) {
         return fail("features of the trajectory are not finite".into());

@@ -48,12 +48,10 @@ impl Tica {
         let rank = self.eigenvalues.len();
         let components = components.min(rank);
         let mut out = vec![0.0; features.len() / self.mean.len() * components];
-        if components > 0 {
-            for (out, x) in out.chunks_exact_mut(components).zip(features.chunks_exact(self.mean.len())) {
-                for ((x, mean), row) in x.iter().zip(&self.mean).zip(self.matrix.chunks_exact(rank)) {
-                    for (value, entry) in out.iter_mut().zip(row) {
-                        *value += (x - mean) * entry;
-                    }
+        for (out, x) in out.chunks_exact_mut(components.max(1)).zip(features.chunks_exact(self.mean.len())) {
+            for ((x, mean), row) in x.iter().zip(&self.mean).zip(self.matrix.chunks_exact(rank)) {
+                for (value, entry) in out.iter_mut().zip(row) {
+                    *value += (x - mean) * entry;
                 }
             }
         }
@@ -125,12 +123,10 @@ impl Models {
         let read = |name: &str| {
             let part = |what: &str| get(arrays, &format!("{name}.{what}"), path);
             let (mean, matrix, eigenvalues) = (part("mean")?, part("matrix")?, part("eigenvalues")?);
-            if mean.is_empty() || matrix.shape != [mean.len(), eigenvalues.len()] {
+            let (shape, expected) = (&matrix.shape, [mean.len(), eigenvalues.len()]);
+            if mean.is_empty() || *shape != expected {
                 let message = format!(
-                    "`{name}.matrix` has shape {:?}, expected [{}, {}] after its mean and eigenvalues",
-                    matrix.shape,
-                    mean.len(),
-                    eigenvalues.len()
+                    "`{name}.matrix` has shape {shape:?}, expected {expected:?} after its mean and eigenvalues"
                 );
                 return Err(Error::shape(path, message));
             }
