@@ -132,7 +132,7 @@ pub fn accept(experiment: &Experiment, results: &Path, dir: &Path, reason: &str)
         let name = format!("probes/{}-{}.npz", cell.system, &digest[..16]);
         let folder = dir.join("probes");
         disk::create_folder(&folder).map_err(Error::io(&folder))?;
-        array::write_npz(&dir.join(&name), &probe)?;
+        array::write_npz(dir.join(&name), &probe)?;
         probes.insert(cell.system.clone(), name);
     }
     let accepted = Acceptance {

@@ -71,10 +71,11 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let mut table = table(&rows, &a.name, &b.name, args.shape);
     if let (Some(x), Some(y), false) = (a.evaluations, b.evaluations, args.shape.csv) {
         let mut line = vec![String::new(); table[0].len()];
-        let at = |name: &str| table[0].iter().position(|h| h == name).unwrap_or(0);
-        let (metric, left, right) = (at("METRIC"), at(&a.name), at(&b.name));
+        let metric = table[0].iter().position(|h| h == "METRIC").unwrap_or(0);
+        // The last column of that name: both sides may be the same run.
+        let right = table[0].iter().rposition(|h| *h == b.name).unwrap_or(0);
         line[metric] = "evaluations".into();
-        line[left] = output::grouped(x);
+        line[metric + 1] = output::grouped(x);
         line[right] = output::grouped(y);
         table.push(line);
     }

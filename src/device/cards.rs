@@ -1,9 +1,7 @@
 //! Which GPUs there are.
 
-use serde::Serialize;
-
 /// One GPU.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub struct Card {
     /// Number, as in `cuda:N`.
     pub ordinal: usize,
@@ -16,10 +14,8 @@ pub struct Card {
 }
 
 /// What is there.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default)]
 pub struct Found {
-    /// Whether this program has the feature `cuda`.
-    pub built: bool,
     /// The driver's CUDA version, such as `13.0`.
     pub driver: Option<String>,
     /// GPUs.

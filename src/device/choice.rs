@@ -100,14 +100,11 @@ pub fn select(choice: Choice) -> Result<()> {
     match open(ordinal) {
         Ok((launcher, name)) => {
             SELECTED.get_or_init(|| Selected { launcher, name, ordinal, or_cpu });
-            Ok(())
         }
-        Err(e) if or_cpu => {
-            note(format!("computing on the CPU: {e}"));
-            Ok(())
-        }
-        Err(e) => Err(e),
+        Err(e) if or_cpu => note(format!("computing on the CPU: {e}")),
+        Err(e) => return Err(e),
     }
+    Ok(())
 }
 
 /// The GPU that was chosen, in words; `None` for the CPU.

@@ -13,7 +13,7 @@ use cudarc::driver::{
 };
 
 use super::cards::{Card, Found};
-use super::launch::{Arg, Failure, Kept, Launch, Peak, Program};
+use super::launch::{Arg, Kept, Launch, Peak, Program};
 use crate::error::{Error, Result};
 
 /// Our kernels: machine code for sm_80 and sm_90, PTX for newer cards.
@@ -40,7 +40,7 @@ fn describe(error: DriverError) -> String {
 
 /// The driver's CUDA version, such as 13000.
 #[allow(unsafe_code)] // a call of the driver, see below
-fn driver_version() -> std::result::Result<i32, DriverError> {
+fn driver_version() -> Result<i32, DriverError> {
     let mut version = 0;
     // SAFETY: the function writes one `int`; it may be called before the driver is initialised.
     unsafe { sys::cuDriverGetVersion(&raw mut version) }.result()?;
@@ -51,7 +51,7 @@ fn version_text(version: i32) -> String {
     format!("{}.{}", version / 1000, version % 1000 / 10)
 }
 
-fn cards() -> std::result::Result<Vec<Card>, DriverError> {
+fn cards() -> Result<Vec<Card>, DriverError> {
     let mut cards = Vec::new();
     for ordinal in 0..usize::try_from(CudaContext::device_count()?).unwrap_or(0) {
         let context = CudaContext::new(ordinal)?;
@@ -67,32 +67,26 @@ fn cards() -> std::result::Result<Vec<Card>, DriverError> {
 
 /// See [`super::choice::probe`].
 pub(super) fn probe() -> Found {
-    let mut found = Found { built: true, ..Found::default() };
-    let version = match driver_version() {
-        Ok(version) if version > 0 => version,
-        Ok(_) => {
-            found.problem = Some(describe(DriverError(CUresult::CUDA_ERROR_NO_DEVICE)));
-            return found;
-        }
-        Err(e) => {
-            found.problem = Some(describe(e));
-            return found;
-        }
-    };
-    found.driver = Some(version_text(version));
+    let mut found = Found::default();
+    found.problem = look(&mut found).err();
+    found
+}
+
+/// Fills in what there is; an error says why none of it can be used.
+fn look(found: &mut Found) -> Result<(), String> {
+    let version = driver_version().map_err(describe)?;
+    if version <= 0 {
+        return Err(describe(DriverError(CUresult::CUDA_ERROR_NO_DEVICE)));
+    }
+    let (has, needs) = (version_text(version), version_text(NEEDED));
+    found.driver = Some(has.clone());
     if version < NEEDED {
-        let (has, needs) = (version_text(version), version_text(NEEDED));
-        found.problem = Some(format!(
+        return Err(format!(
             "the NVIDIA driver is too old: it knows CUDA {has}, the kernels need {needs} (driver 580 or newer)"
         ));
-        return found;
     }
-    match cards() {
-        Ok(cards) if cards.is_empty() => found.problem = Some("the driver finds no GPU".into()),
-        Ok(cards) => found.cards = cards,
-        Err(e) => found.problem = Some(describe(e)),
-    }
-    found
+    found.cards = cards().map_err(describe)?;
+    if found.cards.is_empty() { Err("the driver finds no GPU".into()) } else { Ok(()) }
 }
 
 /// See [`super::choice::open`].
@@ -128,8 +122,7 @@ struct Gpu {
 enum Held {
     Int(i32),
     Long(u64),
-    Buffer(CudaSlice<u8>),
-    Kept(Arc<CudaSlice<u8>>),
+    Buffer(Arc<CudaSlice<u8>>),
     Part { buffer: usize, byte: usize },
 }
 
@@ -147,10 +140,8 @@ impl Held {
             Self::Int(x) => Some(Pushed::Int(*x)),
             Self::Long(x) => Some(Pushed::Long(*x)),
             Self::Buffer(buffer) => Some(Pushed::View(buffer.as_view())),
-            Self::Kept(buffer) => Some(Pushed::View(buffer.as_view())),
             Self::Part { buffer, byte } => match buffers.get(*buffer)? {
                 Self::Buffer(buffer) => buffer.try_slice(*byte..).map(Pushed::View),
-                Self::Kept(buffer) => buffer.try_slice(*byte..).map(Pushed::View),
                 _ => None,
             },
         }
@@ -170,17 +161,17 @@ struct Loaded {
     calls: Vec<Ready>,
 }
 
-impl From<DriverError> for Failure {
+impl From<DriverError> for Error {
     fn from(e: DriverError) -> Self {
         match e.0 {
-            CUresult::CUDA_ERROR_OUT_OF_MEMORY => Self::OutOfMemory,
-            _ => Self::Other(describe(e)),
+            CUresult::CUDA_ERROR_OUT_OF_MEMORY => Self::DeviceMemory,
+            _ => Self::Device(describe(e)),
         }
     }
 }
 
 impl Gpu {
-    fn new(ordinal: usize) -> std::result::Result<Self, DriverError> {
+    fn new(ordinal: usize) -> Result<Self, DriverError> {
         let context = CudaContext::new(ordinal)?;
         let module = context.load_module(cudarc::nvrtc::Ptx::from_binary(KERNELS.to_vec()))?;
         let attribute = CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN;
@@ -188,7 +179,7 @@ impl Gpu {
         Ok(Self { stream: context.default_stream(), module, functions: Mutex::default(), shared_limit })
     }
 
-    fn function(&self, name: &str) -> std::result::Result<CudaFunction, DriverError> {
+    fn function(&self, name: &str) -> Result<CudaFunction, DriverError> {
         let mut functions = self.functions.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(function) = functions.get(name) {
             return Ok(function.clone());
@@ -202,25 +193,25 @@ impl Gpu {
     }
 
     #[allow(unsafe_code)] // memory without contents, see below
-    fn upload(&self, args: &[Arg<'_>]) -> std::result::Result<Vec<Held>, DriverError> {
+    fn upload(&self, args: &[Arg<'_>]) -> Result<Vec<Held>, DriverError> {
         let hold = |arg: &Arg<'_>| {
             Ok(match arg {
                 Arg::Int(x) => Held::Int(*x),
                 Arg::Long(x) => Held::Long(*x),
                 Arg::Null => Held::Long(0),
                 // SAFETY: any bits are bytes; kernels write such memory before they read it (tests/cuda fills it with NaN).
-                Arg::Scratch(bytes) => Held::Buffer(unsafe { self.stream.alloc(*bytes) }?),
-                Arg::In(bytes) => Held::Buffer(self.stream.clone_htod(*bytes)?),
-                Arg::Kept(kept) => Held::Kept(kept.there(|bytes| self.stream.clone_htod(bytes))?),
-                Arg::InOut(bytes) => Held::Buffer(self.stream.clone_htod(&**bytes)?),
-                Arg::Out(bytes) => Held::Buffer(self.stream.alloc_zeros(bytes.len())?),
+                Arg::Scratch(bytes) => Held::Buffer(Arc::new(unsafe { self.stream.alloc(*bytes) }?)),
+                Arg::In(bytes) => Held::Buffer(Arc::new(self.stream.clone_htod(*bytes)?)),
+                Arg::Kept(kept) => Held::Buffer(kept.there(|bytes| self.stream.clone_htod(bytes))?),
+                Arg::InOut(bytes) => Held::Buffer(Arc::new(self.stream.clone_htod(&**bytes)?)),
+                Arg::Out(bytes) => Held::Buffer(Arc::new(self.stream.alloc_zeros(bytes.len())?)),
                 Arg::Part { buffer, byte } => Held::Part { buffer: *buffer, byte: *byte },
             })
         };
         args.iter().map(hold).collect()
     }
 
-    fn load(&self, program: &Program<'_>) -> std::result::Result<Loaded, DriverError> {
+    fn load(&self, program: &Program<'_>) -> Result<Loaded, DriverError> {
         let ready = |call: &super::launch::Call<'_>| {
             let config = LaunchConfig {
                 grid_dim: (call.blocks, 1, 1),
@@ -230,16 +221,16 @@ impl Gpu {
             Ok(Ready { function: self.function(&call.kernel)?, config, args: self.upload(&call.args)? })
         };
         let buffers = self.upload(&program.buffers)?;
-        Ok(Loaded { buffers, calls: program.calls.iter().map(ready).collect::<std::result::Result<_, DriverError>>()? })
+        Ok(Loaded { buffers, calls: program.calls.iter().map(ready).collect::<Result<_, DriverError>>()? })
     }
 
     /// Starts every call of a program, in order; does not wait.
     #[allow(unsafe_code)] // a launch, see below
-    fn start(&self, loaded: &Loaded) -> std::result::Result<(), Failure> {
+    fn start(&self, loaded: &Loaded) -> Result<()> {
         for call in &loaded.calls {
             let args: Option<Vec<Pushed<'_>>> = call.args.iter().map(|arg| arg.pushed(&loaded.buffers)).collect();
-            let args =
-                args.ok_or_else(|| Failure::Other("a program names a part of a buffer that it has not".into()))?;
+            let unknown = || Error::Device("a program names a part of a buffer that it has not".into());
+            let args = args.ok_or_else(unknown)?;
             let mut builder = self.stream.launch_builder(&call.function);
             for arg in &args {
                 match arg {
@@ -259,7 +250,7 @@ impl Gpu {
 }
 
 impl Launch for Gpu {
-    fn run(&self, program: Program<'_>) -> std::result::Result<(), Failure> {
+    fn run(&self, program: Program<'_>) -> Result<()> {
         let loaded = self.load(&program)?;
         self.start(&loaded)?;
         self.stream.synchronize()?;
@@ -267,20 +258,20 @@ impl Launch for Gpu {
         let args = program.buffers.into_iter().chain(program.calls.into_iter().flat_map(|call| call.args));
         for (arg, held) in args.zip(held) {
             if let (Arg::Out(bytes) | Arg::InOut(bytes), Held::Buffer(buffer)) = (arg, held) {
-                self.stream.memcpy_dtoh(buffer, bytes)?;
+                self.stream.memcpy_dtoh(&**buffer, bytes)?;
             }
         }
         Ok(self.stream.synchronize()?)
     }
 
-    fn read(&self, kept: &Kept) -> std::result::Result<Vec<u8>, Failure> {
+    fn read(&self, kept: &Kept) -> Result<Vec<u8>> {
         let buffer = kept.there(|bytes| self.stream.clone_htod(bytes))?;
         let bytes = self.stream.clone_dtoh(&*buffer)?;
         self.stream.synchronize()?;
         Ok(bytes)
     }
 
-    fn time(&self, program: Program<'_>, repeats: usize) -> std::result::Result<f64, Failure> {
+    fn time(&self, program: Program<'_>, repeats: usize) -> Result<f64> {
         let loaded = self.load(&program)?;
         self.start(&loaded)?;
         self.stream.synchronize()?;

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use super::engine::{bytes_of, reals_of};
+use super::engine::{bytes_of, format_of, reals_of};
 use super::heads::{Bare, Heads, Inputs, Pass};
-use super::launch::{Arg, Call, Failure, Kept, Launch, Program};
-use super::optimiser::{Gradient, Packing};
+use super::launch::{Arg, Call, Kept, Launch, Program};
+use super::optimiser::{Gradient, Optimiser, Packing};
 use crate::error::Result;
 use crate::lanes::num::Lanes;
 use crate::nn::fused::{FusedEgnn, HIDDEN, Rows};
-use crate::nn::{Backbone, Layout};
+use crate::nn::{Backbone, Layout, Learned};
 use crate::real::Precision;
 use crate::spec::{NetSpec, NodeFeatures};
 
@@ -77,14 +77,6 @@ impl Bare for Egnn {
     const CHUNK: usize = 4;
     const BATCH: usize = 2_048;
 
-    fn launcher(&self) -> &Arc<dyn Launch> {
-        &self.launcher
-    }
-
-    fn precision(&self) -> Precision {
-        self.precision
-    }
-
     fn layout(&self) -> &Layout {
         &self.layout
     }
@@ -103,7 +95,7 @@ impl Bare for Egnn {
         })
     }
 
-    fn packing(&self) -> Packing {
+    fn optimiser(&self, learned: &Learned) -> Optimiser {
         // Numbers packed as parameters are, counted from 1: 0 is what is none of them.
         let before = |number: &f64| *number as i32 - 1;
         let numbers: Vec<f64> = (1..=self.layout.len()).map(|i| i as f64).collect();
@@ -114,10 +106,11 @@ impl Bare for Egnn {
             (0..self.rows.count()).map(|row| Lanes(std::array::from_fn(|lane| entry(row, lane)))).collect();
         let mut gradient = vec![0.0; self.layout.len()];
         self.rows.add_packed(&entries, &mut gradient);
-        Packing {
+        let packing = Packing {
             weights: [rows, transposed].iter().map(|r| r.iter().flat_map(|row| &row.0).map(before).collect()).collect(),
             gradient: gradient.iter().map(before).collect(),
-        }
+        };
+        Optimiser::new(&self.launcher, self.precision, &packing, learned)
     }
 
     fn launch(
@@ -126,9 +119,9 @@ impl Bare for Egnn {
         _: usize,
         inputs: &Inputs,
         grad: Option<&mut Gradient<'_>>,
-    ) -> Result<Pass, Failure> {
+    ) -> Result<Pass> {
         let (k, samples) = (inputs.y.len(), inputs.beta.len());
-        let size = if self.precision == Precision::F32 { 4 } else { 8 };
+        let (suffix, size) = format_of(self.precision);
         let blocks = samples.div_ceil(Self::CHUNK);
         let rows = self.rows.count();
         let buffer = |reals: usize| vec![0_u8; size * reals];
@@ -143,7 +136,7 @@ impl Bare for Egnn {
         let here = matches!(grad, Some(Gradient::Here(_)));
         let (mut sum, mut done) = (buffer(if here { rows * HIDDEN } else { 0 }), [0_u8; 4]);
         let weighs = grad.is_some();
-        let kernel = format!("egnn_{}{}", if k == 2 { "dual_" } else { "" }, if size == 4 { "f32" } else { "f64" });
+        let kernel = format!("egnn_{}{suffix}", if k == 2 { "dual_" } else { "" });
         let [w, wt] = weights;
         let args = vec![
             Arg::Int(self.atoms as i32),
@@ -166,7 +159,7 @@ impl Bare for Egnn {
             if weighs { Arg::InOut(&mut done) } else { Arg::Null },
             if weighs { Arg::Part { buffer: 0, byte: 0 } } else { Arg::Null },
         ];
-        let call = Call { kernel: kernel.into(), blocks: blocks as u32, threads: THREADS, shared: 16, args };
+        let call = Call { kernel, blocks: blocks as u32, threads: THREADS, shared: 16, args };
         let summed = if here { Arg::Out(&mut sum) } else { Arg::Scratch(size * rows * HIDDEN) };
         let mut program = Program { buffers: vec![summed], calls: vec![call] };
         if let Some(Gradient::There(target)) = &grad {

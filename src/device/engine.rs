@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::launch::{Arg, Call, Failure, Launch, Program};
+use super::launch::{Arg, Call, Launch, Program};
 use crate::energy::tables::{Shape, THREADS, Tables};
 use crate::energy::{Dynamics, Exchange, Potential, Walkers, exchange};
 use crate::error::{Error, Result};
@@ -36,6 +36,14 @@ pub struct Engine {
     double: Prepared,
     batch: AtomicUsize,
     fault: Mutex<Option<Error>>,
+}
+
+/// How names of kernels end, and the bytes of a number.
+pub(super) fn format_of(precision: Precision) -> (&'static str, usize) {
+    match precision {
+        Precision::F32 => ("f32", 4),
+        Precision::F64 => ("f64", 8),
+    }
 }
 
 /// Numbers of a type as bytes, rounded from f64.
@@ -71,7 +79,8 @@ impl Engine {
             return Err(Error::NoDevice(message.into()));
         };
         let limit = launcher.shared_limit();
-        let prepare = |precision: Precision, suffix, size| {
+        let prepare = |precision: Precision| {
+            let (suffix, size) = format_of(precision);
             let Some(shape) = tables.shape(size, limit) else {
                 return Err(Error::NoDevice(format!(
                     "{} atoms are too many for the GPU's kernels: at most {THREADS}, and {} bytes of shared memory, \
@@ -85,45 +94,59 @@ impl Engine {
             ints[2] = tables.shared as i32;
             Ok(Prepared { suffix, shape, ints, reals: bytes_of(precision, &tables.reals) })
         };
-        let (single, double) = (prepare(Precision::F32, "f32", 4)?, prepare(Precision::F64, "f64", 8)?);
+        let (single, double) = (prepare(Precision::F32)?, prepare(Precision::F64)?);
         let (batch, fault) = (AtomicUsize::new(BATCH), Mutex::new(None));
         Ok(Self { single, double, launcher, cpu, tables, batch, fault })
     }
 
-    /// A call for `n` frames; `args` follow the tables.
-    fn call<'a>(&self, kernel: &'a str, with: &'a Prepared, n: usize, args: Vec<Arg<'a>>) -> Call<'a> {
-        let mut all = vec![Arg::In(bytemuck::cast_slice(&with.ints)), Arg::In(&with.reals)];
-        all.extend(args);
+    /// A call of a kernel of this potential for `n` frames.
+    fn call<'a>(&self, kernel: &str, with: &Prepared, n: usize, args: Vec<Arg<'a>>) -> Call<'a> {
+        let kernel = format!("{}_{kernel}_{}", self.tables.kernel, with.suffix);
         let Shape { frames, threads, shared } = with.shape;
-        Call {
-            kernel: kernel.into(),
-            blocks: n.div_ceil(frames) as u32,
-            threads: threads as u32,
-            shared: shared as u32,
-            args: all,
-        }
+        Call { kernel, blocks: n.div_ceil(frames) as u32, threads: threads as u32, shared: shared as u32, args }
+    }
+
+    /// Energies and forces of the frames `x [n, dim]`.
+    fn energies<'a, T: bytemuck::Pod>(
+        &self,
+        with: &'a Prepared,
+        x: &'a [T],
+        e: &'a mut [T],
+        f: &'a mut [T],
+    ) -> Program<'a> {
+        let n = e.len();
+        let args = vec![
+            Arg::In(bytemuck::cast_slice(&with.ints)),
+            Arg::In(&with.reals),
+            Arg::Int(n as i32),
+            Arg::In(bytemuck::cast_slice(x)),
+            Arg::Out(bytemuck::cast_slice_mut(e)),
+            Arg::Out(bytemuck::cast_slice_mut(f)),
+        ];
+        self.call("energy_forces", with, n, args).into()
     }
 
     /// Calls `run` with ranges of frames that cover `0..n`, smaller ones once the memory does not suffice; each but the last
     /// holds a multiple of `unit` frames.
-    fn batches(&self, n: usize, unit: usize, mut run: impl FnMut(Range<usize>) -> Result<(), Failure>) {
+    fn batches(&self, n: usize, unit: usize, mut run: impl FnMut(Range<usize>) -> Result<()>) {
         let mut done = 0;
         while done < n {
             let batch = self.batch.load(Ordering::Relaxed);
             let end = n.min(done + (batch / unit).max(1) * unit);
             match run(done..end) {
                 Ok(()) => done = end,
-                Err(Failure::OutOfMemory) if batch > LEAST_BATCH => {
-                    let half = batch.min(n).div_ceil(2);
-                    let half = half.max(LEAST_BATCH);
+                Err(Error::DeviceMemory) if batch > LEAST_BATCH => {
+                    let half = batch.min(n).div_ceil(2).max(LEAST_BATCH);
                     self.batch.store(half, Ordering::Relaxed);
                     super::notes::note(format!("device memory is short: batches of {half} frames from here on"));
                 }
-                Err(failure) => {
-                    let error = Error::Device(match failure {
-                        Failure::OutOfMemory => format!("out of device memory at a batch of {LEAST_BATCH} frames"),
-                        Failure::Other(message) => message,
-                    });
+                Err(error) => {
+                    let error = match error {
+                        Error::DeviceMemory => {
+                            Error::Device(format!("out of device memory at a batch of {LEAST_BATCH} frames"))
+                        }
+                        other => other,
+                    };
                     self.fault.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
                     return;
                 }
@@ -133,25 +156,10 @@ impl Engine {
 
     fn evaluate<T: bytemuck::Pod>(&self, with: &Prepared, x: &[T], e: &mut [T], f: &mut [T]) {
         let dim = 3 * self.tables.atoms;
-        let kernel = format!("{}_energy_forces_{}", self.tables.kernel, with.suffix);
         self.batches(e.len(), 1, |r| {
-            let (x, f) = (&x[r.start * dim..r.end * dim], &mut f[r.start * dim..r.end * dim]);
-            let n = r.len();
-            let args = vec![
-                Arg::Int(n as i32),
-                Arg::In(bytemuck::cast_slice(x)),
-                Arg::Out(bytemuck::cast_slice_mut(&mut e[r])),
-                Arg::Out(bytemuck::cast_slice_mut(f)),
-            ];
-            self.launcher.launch(self.call(&kernel, with, n, args))
+            let rows = r.start * dim..r.end * dim;
+            self.launcher.run(self.energies(with, &x[rows.clone()], &mut e[r], &mut f[rows]))
         });
-    }
-
-    fn prepared(&self, precision: Precision) -> &Prepared {
-        match precision {
-            Precision::F32 => &self.single,
-            Precision::F64 => &self.double,
-        }
     }
 
     /// Moves walkers batch by batch: whole ladders of them, if they exchange.
@@ -165,7 +173,11 @@ impl Engine {
         if steps == 0 {
             return;
         }
-        let (with, constants) = (self.prepared(dynamics.precision), constants(dynamics));
+        let with = match dynamics.precision {
+            Precision::F32 => &self.single,
+            Precision::F64 => &self.double,
+        };
+        let constants = constants(dynamics);
         let unit = exchange.as_ref().map_or(1, |e| e.levels);
         self.batches(walkers.kt.len(), unit, |r| {
             let some = exchange.as_mut().map(|e| {
@@ -207,7 +219,6 @@ impl Engine {
         }
         let part = |buffer| Arg::Part { buffer, byte: 0 };
         let int = |value: usize| Arg::Int(value as i32);
-        let Shape { frames, threads, shared } = with.shape;
         let mut calls = Vec::new();
         let mut made = 0;
         for round in rounds.clone().map(Some).chain([None]) {
@@ -216,13 +227,7 @@ impl Engine {
                 let mut args = vec![part(0), part(1), part(2), int(n), int(first), int(next - made)];
                 args.extend([Arg::Long(dynamics.seed), Arg::Long(dynamics.first_step + made as u64)]);
                 args.extend((3..8).map(part));
-                calls.push(Call {
-                    kernel: format!("{}_langevin_{}", self.tables.kernel, with.suffix).into(),
-                    blocks: n.div_ceil(frames) as u32,
-                    threads: threads as u32,
-                    shared: shared as u32,
-                    args,
-                });
+                calls.push(self.call("langevin", with, n, args));
             }
             made = next;
             let Some(round) = round else { continue };
@@ -239,29 +244,15 @@ impl Engine {
         Program { buffers, calls }
     }
 
-    /// Seconds of the kernel alone for energies and forces of `x [n, dim]` in f32, and for one of `steps` steps of dynamics.
+    /// Seconds of the kernel alone for energies and forces of `x [n, dim]` in f32, and for a step of dynamics.
     ///
     /// # Errors
     /// When the device refuses.
-    pub fn time(
-        &self,
-        x: &[f32],
-        kt: f64,
-        dynamics: &Dynamics<'_>,
-        steps: usize,
-        repeats: usize,
-    ) -> Result<(f64, f64), Failure> {
-        let dim = 3 * self.tables.atoms;
-        let n = x.len() / dim;
-        let (mut e, mut f) = (vec![0.0_f32; n], vec![0.0_f32; x.len()]);
-        let kernel = format!("{}_energy_forces_f32", self.tables.kernel);
-        let args = vec![
-            Arg::Int(n as i32),
-            Arg::In(bytemuck::cast_slice(x)),
-            Arg::Out(bytemuck::cast_slice_mut(&mut e)),
-            Arg::Out(bytemuck::cast_slice_mut(&mut f)),
-        ];
-        let energy = self.launcher.time(self.call(&kernel, &self.single, n, args).into(), repeats)?;
+    pub fn time(&self, x: &[f32], kt: f64, dynamics: &Dynamics<'_>) -> Result<(f64, f64)> {
+        let (steps, repeats) = (100, 5);
+        let n = x.len() / (3 * self.tables.atoms);
+        let (mut e, mut f) = (vec![0.0; n], vec![0.0; x.len()]);
+        let energy = self.launcher.time(self.energies(&self.single, x, &mut e, &mut f), repeats)?;
         let mut start: Vec<f64> = x.iter().map(|&x| f64::from(x)).collect();
         let (mut v, mut f, mut e) = (vec![0.0; x.len()], vec![0.0; x.len()], vec![0.0; n]);
         let kt = vec![kt; n];

@@ -15,12 +15,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rayon::prelude::*;
 
 use super::batches::in_batches;
-use super::launch::{Failure, Kept, Launch};
-use super::optimiser::{Gradient, Optimiser, Packing};
+use super::launch::Kept;
+use super::optimiser::{Gradient, Optimiser};
 use crate::error::Result;
 use crate::nn::edm::Edm;
 use crate::nn::{Backbone, Batch, Cotangent, EnergyOut, Head, Layout, Learned, Pace, Resident, Seeds};
-use crate::real::Precision;
 
 /// What a pass starts from: values and tangents, one list each.
 #[derive(Debug, Clone, Default)]
@@ -57,12 +56,6 @@ pub trait Bare: Send + Sync + Sized + 'static {
     /// As [`Backbone::translation_invariant`].
     const TRANSLATION_INVARIANT: bool = true;
 
-    /// What runs the kernels.
-    fn launcher(&self) -> &Arc<dyn Launch>;
-
-    /// Of the kernels.
-    fn precision(&self) -> Precision;
-
     /// As [`Backbone::layout`].
     fn layout(&self) -> &Layout;
 
@@ -83,8 +76,8 @@ pub trait Bare: Send + Sync + Sized + 'static {
     /// The parameters of a call.
     fn weights(&self, params: &[f64]) -> Self::Weights;
 
-    /// How [`Bare::weights`] has them, and a launch their gradient.
-    fn packing(&self) -> Packing;
+    /// An optimiser that knows how [`Bare::weights`] has them, and a launch their gradient.
+    fn optimiser(&self, learned: &Learned) -> Optimiser;
 
     /// The samples `first..` of a batch through the network; with a cotangent (and one tangent at most) also back, and with
     /// `grad` the gradient of the parameters (last component), added to it.
@@ -97,7 +90,7 @@ pub trait Bare: Send + Sync + Sized + 'static {
         first: usize,
         inputs: &Inputs,
         grad: Option<&mut Gradient<'_>>,
-    ) -> Result<Pass, Failure>;
+    ) -> Result<Pass>;
 }
 
 /// A network on a device as a backbone.
@@ -210,15 +203,34 @@ impl<B: Bare> Heads<B> {
         pass.out.first().into_iter().flatten().enumerate().map(at).collect()
     }
 
-    /// Score head.
-    fn scores(&self, weights: &B::Weights, at: Batch<'_>) -> Result<Vec<f64>> {
-        let (inputs, edm) = self.plain(at);
-        let pass = self.pass(weights, &inputs, None)?;
-        Ok(self.denoised(&edm, &pass, at.x))
+    /// Score head; on the way back also the gradient of its parameters: see [`Backbone::denoise_vjp`].
+    fn scores(
+        &self,
+        weights: &B::Weights,
+        at: Batch<'_>,
+        back: Option<(Cotangent, &mut Gradient<'_>)>,
+    ) -> Result<Vec<f64>> {
+        let (mut inputs, edm) = self.plain(at);
+        let d = self.denoised(&edm, &self.pass(weights, &inputs, None)?, at.x);
+        let Some((cotangent, grad)) = back else { return Ok(d) };
+        let dim = self.dim();
+        let mut pulled = vec![0.0; at.x.len()];
+        for (i, (row, out)) in d.chunks_exact(dim).zip(pulled.chunks_exact_mut(dim)).enumerate() {
+            cotangent(i, row, out);
+            out.iter_mut().for_each(|v| *v *= edm[i].c_out);
+        }
+        inputs.cotangent = vec![pulled];
+        self.pass(weights, &inputs, Some(grad))?;
+        Ok(d)
     }
 
-    /// Energy head.
-    fn energies(&self, weights: &B::Weights, at: Batch<'_>) -> Result<EnergyOut> {
+    /// Energy head; on the way back also the gradient of its parameters: see [`Backbone::energy_vjp`].
+    fn energies(
+        &self,
+        weights: &B::Weights,
+        at: Batch<'_>,
+        back: Option<(Seeds, &mut Gradient<'_>)>,
+    ) -> Result<EnergyOut> {
         let (mut inputs, edm) = self.plain(at);
         inputs.cotangent.clone_from(&inputs.y);
         let pass = self.pass(weights, &inputs, None)?;
@@ -233,47 +245,13 @@ impl<B: Bare> Heads<B> {
             all.u.push(u);
             all.du_dh.push(du_dh);
         }
-        Ok(all)
-    }
-
-    /// Score head, and the gradient of its parameters: see [`Backbone::denoise_vjp`].
-    fn scores_back(
-        &self,
-        weights: &B::Weights,
-        at: Batch<'_>,
-        cotangent: Cotangent,
-        grad: &mut Gradient<'_>,
-    ) -> Result<Vec<f64>> {
-        let d = self.scores(weights, at)?;
-        let (mut inputs, edm) = self.plain(at);
-        let dim = self.dim();
-        let mut pulled = vec![0.0; at.x.len()];
-        for (i, (row, out)) in d.chunks_exact(dim).zip(pulled.chunks_exact_mut(dim)).enumerate() {
-            cotangent(i, row, out);
-            out.iter_mut().for_each(|v| *v *= edm[i].c_out);
-        }
-        inputs.cotangent = vec![pulled];
-        self.pass(weights, &inputs, Some(grad))?;
-        Ok(d)
-    }
-
-    /// Energy head, and the gradient of its parameters: see [`Backbone::energy_vjp`].
-    fn energies_back(
-        &self,
-        weights: &B::Weights,
-        at: Batch<'_>,
-        seed: Seeds,
-        grad: &mut Gradient<'_>,
-    ) -> Result<EnergyOut> {
-        let energy = self.energies(weights, at)?;
-        let (mut inputs, edm) = self.plain(at);
-        let dim = self.dim();
+        let Some((seed, grad)) = back else { return Ok(all) };
         let (mut noise, mut y) = (Vec::new(), Vec::new());
         let mut cotangent = vec![Vec::new(), Vec::new()];
         let mut v = vec![0.0; dim];
         for (i, edm) in edm.iter().enumerate() {
             let row = i * dim..(i + 1) * dim;
-            let s = seed(i, energy.u[i], &energy.grad[row.clone()], energy.du_dh[i], &mut v);
+            let s = seed(i, all.u[i], &all.grad[row.clone()], all.du_dh[i], &mut v);
             let (shrink, factor) = (edm.shrink(s.w), edm.second_order(s.w, s.c));
             noise.push(edm.noise_along(s.w));
             for (v, k) in v.iter().zip(row) {
@@ -287,7 +265,7 @@ impl<B: Bare> Heads<B> {
         inputs.y.push(y);
         inputs.cotangent = cotangent;
         self.pass(weights, &inputs, Some(grad))?;
-        Ok(energy)
+        Ok(all)
     }
 }
 
@@ -315,17 +293,15 @@ impl<B: Bare> Backbone for Heads<B> {
     fn resident(&self, learned: &Learned) -> Option<Box<dyn Resident>> {
         let heads = Self { bare: Arc::clone(&self.bare), memory: Arc::clone(&self.memory) };
         let weights = learned.params.chunks_exact(self.layout().len()).map(|head| self.bare.weights(head)).collect();
-        let (launcher, precision) = (Arc::clone(self.bare.launcher()), self.bare.precision());
-        let optimiser = Optimiser::new(launcher, precision, &self.bare.packing(), learned);
-        Some(Box::new(Training { heads, weights, optimiser }))
+        Some(Box::new(Training { heads, weights, optimiser: self.bare.optimiser(learned) }))
     }
 
     fn denoise(&self, params: &[f64], at: Batch<'_>) -> Result<Vec<f64>> {
-        self.scores(&self.weights(params), at)
+        self.scores(&self.weights(params), at, None)
     }
 
     fn energy(&self, params: &[f64], at: Batch<'_>) -> Result<EnergyOut> {
-        self.energies(&self.weights(params), at)
+        self.energies(&self.weights(params), at, None)
     }
 
     fn divergence(&self, params: &[f64], at: Batch<'_>) -> Result<(Vec<f64>, Vec<f64>)> {
@@ -365,11 +341,11 @@ impl<B: Bare> Backbone for Heads<B> {
     }
 
     fn denoise_vjp(&self, params: &[f64], at: Batch<'_>, cotangent: Cotangent, grad: &mut [f64]) -> Result<Vec<f64>> {
-        self.scores_back(&self.weights(params), at, cotangent, &mut Gradient::Here(grad))
+        self.scores(&self.weights(params), at, Some((cotangent, &mut Gradient::Here(grad))))
     }
 
     fn energy_vjp(&self, params: &[f64], at: Batch<'_>, seed: Seeds, grad: &mut [f64]) -> Result<EnergyOut> {
-        self.energies_back(&self.weights(params), at, seed, &mut Gradient::Here(grad))
+        self.energies(&self.weights(params), at, Some((seed, &mut Gradient::Here(grad))))
     }
 }
 
@@ -396,11 +372,11 @@ impl<B: Bare> Resident for Training<B> {
 
     fn step(&mut self, next: &Learned, pace: Pace) -> Result<f64> {
         let weights: Vec<&[Kept]> = self.weights.iter().map(AsRef::as_ref).collect();
-        Ok(self.optimiser.step(next, pace, &weights)?)
+        self.optimiser.step(next, pace, &weights)
     }
 
     fn read(&self) -> Result<[Vec<f64>; 4]> {
-        Ok(self.optimiser.read()?)
+        self.optimiser.read()
     }
 }
 
@@ -410,10 +386,10 @@ impl<B: Bare> Head for Trained<'_, B> {
     }
 
     fn denoise_vjp(&mut self, at: Batch<'_>, cotangent: Cotangent) -> Result<Vec<f64>> {
-        self.heads.scores_back(self.weights, at, cotangent, &mut self.grad)
+        self.heads.scores(self.weights, at, Some((cotangent, &mut self.grad)))
     }
 
     fn energy_vjp(&mut self, at: Batch<'_>, seed: Seeds) -> Result<EnergyOut> {
-        self.heads.energies_back(self.weights, at, seed, &mut self.grad)
+        self.heads.energies(self.weights, at, Some((seed, &mut self.grad)))
     }
 }

@@ -1,14 +1,11 @@
 //! What a kernel is called with, and sequences of kernels.
 
 use std::any::Any;
-use std::borrow::Cow;
-use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::error::Error;
+use crate::error::Result;
 
 /// One argument of a kernel. Buffers are bytes of little-endian numbers, copied to the device and back.
-#[derive(Debug)]
 pub enum Arg<'a> {
     /// `int`.
     Int(i32),
@@ -70,17 +67,10 @@ impl Kept {
     }
 }
 
-impl fmt::Debug for Kept {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Kept({} bytes)", self.bytes.len())
-    }
-}
-
 /// One launch.
-#[derive(Debug)]
 pub struct Call<'a> {
     /// Name of the kernel in `src/kernels/kernels.cu`.
-    pub kernel: Cow<'a, str>,
+    pub kernel: String,
     /// Blocks.
     pub blocks: u32,
     /// Threads per block.
@@ -93,7 +83,7 @@ pub struct Call<'a> {
 
 /// Kernels that run one after the other on buffers that stay on the device: everything is copied there once, and what the
 /// kernels fill or change is copied back once, at the end.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Program<'a> {
     /// Buffers that several calls use, each as [`Arg::Part`].
     pub buffers: Vec<Arg<'a>>,
@@ -104,24 +94,6 @@ pub struct Program<'a> {
 impl<'a> From<Call<'a>> for Program<'a> {
     fn from(call: Call<'a>) -> Self {
         Self { buffers: Vec::new(), calls: vec![call] }
-    }
-}
-
-/// Why a launch failed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Failure {
-    /// The device has not enough memory for the buffers: a smaller batch may fit.
-    OutOfMemory,
-    /// Anything else.
-    Other(String),
-}
-
-impl From<Failure> for Error {
-    fn from(failure: Failure) -> Self {
-        match failure {
-            Failure::OutOfMemory => Self::DeviceMemory,
-            Failure::Other(message) => Self::Device(message),
-        }
     }
 }
 
@@ -139,28 +111,21 @@ pub trait Launch: Send + Sync {
     /// Copies buffers, runs the kernels, waits, copies buffers back.
     ///
     /// # Errors
-    /// When the device refuses; buffers hold what they held then.
-    fn run(&self, program: Program<'_>) -> Result<(), Failure>;
-
-    /// A program of one kernel.
-    ///
-    /// # Errors
-    /// As [`Launch::run`].
-    fn launch(&self, call: Call<'_>) -> Result<(), Failure> {
-        self.run(call.into())
-    }
+    /// When the device refuses, [`crate::error::Error::DeviceMemory`] where a smaller batch may fit; buffers hold what they held
+    /// then.
+    fn run(&self, program: Program<'_>) -> Result<()>;
 
     /// What is on the device of bytes that are kept there.
     ///
     /// # Errors
     /// When the device refuses.
-    fn read(&self, kept: &Kept) -> Result<Vec<u8>, Failure>;
+    fn read(&self, kept: &Kept) -> Result<Vec<u8>>;
 
     /// Seconds of one run of the kernels alone, without copies: the mean of `repeats`, after one to warm up.
     ///
     /// # Errors
     /// When the device refuses.
-    fn time(&self, program: Program<'_>, repeats: usize) -> Result<f64, Failure>;
+    fn time(&self, program: Program<'_>, repeats: usize) -> Result<f64>;
 
     /// Most shared memory of a block, in bytes.
     fn shared_limit(&self) -> usize;

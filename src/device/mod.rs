@@ -36,5 +36,5 @@ pub use choice::{Choice, name, network, networks, potential, probe, select};
 pub use dit::DeviceDit;
 pub use egnn::DeviceEgnn;
 pub use engine::Engine;
-pub use launch::{Arg, Call, Failure, Kept, Launch, Peak, Program};
+pub use launch::{Arg, Call, Kept, Launch, Peak, Program};
 pub use notes::notes;

@@ -4,8 +4,9 @@
 
 use std::sync::Arc;
 
-use super::engine::{bytes_of, reals_of};
-use super::launch::{Arg, Call, Failure, Kept, Launch, Program};
+use super::engine::{format_of, reals_of};
+use super::launch::{Arg, Call, Kept, Launch, Program};
+use crate::error::Result;
 use crate::nn::{Learned, Pace, Rates};
 use crate::real::Precision;
 
@@ -47,14 +48,7 @@ impl<'a> Target<'a> {
         program.buffers.push(Arg::Kept(self.grad));
         let grad = Arg::Part { buffer: grad, byte: 8 * self.first };
         let args = vec![Arg::Int(self.len as i32), Arg::Kept(self.from), sum, grad];
-        program.calls.push(call(format!("optimiser_add_{}", suffix(precision)), self.len, args));
-    }
-}
-
-fn suffix(precision: Precision) -> &'static str {
-    match precision {
-        Precision::F32 => "f32",
-        Precision::F64 => "f64",
+        program.calls.push(call(format!("optimiser_add_{}", format_of(precision).0), self.len, args));
     }
 }
 
@@ -64,14 +58,10 @@ const SHARED: u32 = 8 * THREADS as u32;
 /// A kernel that strides over `n` numbers.
 fn call(kernel: impl Into<String>, n: usize, args: Vec<Arg<'_>>) -> Call<'_> {
     let blocks = n.div_ceil(THREADS).clamp(1, BLOCKS) as u32;
-    Call { kernel: kernel.into().into(), blocks, threads: THREADS as u32, shared: 0, args }
+    Call { kernel: kernel.into(), blocks, threads: THREADS as u32, shared: 0, args }
 }
 
-fn kept(values: &[f64]) -> Kept {
-    Kept::new(bytes_of(Precision::F64, values))
-}
-
-fn indices(values: &[i32]) -> Kept {
+fn kept<T: bytemuck::Pod>(values: &[T]) -> Kept {
     Kept::new(bytemuck::cast_slice(values).to_vec())
 }
 
@@ -94,17 +84,17 @@ pub struct Optimiser {
 impl Optimiser {
     /// From here on; a head has as many parameters as `packing` has gradients of.
     #[must_use]
-    pub fn new(launcher: Arc<dyn Launch>, precision: Precision, packing: &Packing, learned: &Learned) -> Self {
+    pub fn new(launcher: &Arc<dyn Launch>, precision: Precision, packing: &Packing, learned: &Learned) -> Self {
         let Learned { params, adam, ema } = learned;
         Self {
-            launcher,
+            launcher: Arc::clone(launcher),
             precision,
             len: params.len(),
             head: packing.gradient.len(),
             grad: kept(&vec![0.0; params.len()]),
             state: [params, &adam.mean, &adam.square, &ema.params].map(|values| kept(values)),
-            weights: packing.weights.iter().map(|of| (of.len(), indices(of))).collect(),
-            from: indices(&packing.gradient),
+            weights: packing.weights.iter().map(|of| (of.len(), kept(of))).collect(),
+            from: kept(&packing.gradient),
         }
     }
 
@@ -118,7 +108,7 @@ impl Optimiser {
     ///
     /// # Errors
     /// When the device refuses.
-    pub fn step(&self, next: &Learned, pace: Pace, heads: &[&[Kept]]) -> Result<f64, Failure> {
+    pub fn step(&self, next: &Learned, pace: Pace, heads: &[&[Kept]]) -> Result<f64> {
         let Rates { keep: [b1, b2], epsilon, rate, correction } = next.adam.rates(pace.learning_rate);
         let rates = [b1, 1.0 - b1, b2, 1.0 - b2, epsilon, rate, correction, next.ema.follow(), pace.clip];
         let parts = self.len.div_ceil(8 * THREADS).clamp(1, THREADS);
@@ -144,7 +134,7 @@ impl Optimiser {
             for ((count, of), weights) in self.weights.iter().zip(*weights) {
                 let params = Arg::Part { buffer: 4, byte: params };
                 let args = vec![n(*count), Arg::Kept(of), params, Arg::Kept(weights)];
-                calls.push(call(format!("optimiser_pack_{}", suffix(self.precision)), *count, args));
+                calls.push(call(format!("optimiser_pack_{}", format_of(self.precision).0), *count, args));
             }
         }
         self.launcher.run(Program { buffers, calls })?;
@@ -155,11 +145,9 @@ impl Optimiser {
     ///
     /// # Errors
     /// When the device refuses.
-    pub fn read(&self) -> Result<[Vec<f64>; 4], Failure> {
-        let mut out = [const { Vec::new() }; 4];
-        for (out, kept) in out.iter_mut().zip(&self.state) {
-            *out = reals_of(Precision::F64, &self.launcher.read(kept)?);
-        }
-        Ok(out)
+    pub fn read(&self) -> Result<[Vec<f64>; 4]> {
+        let read = |kept: &Kept| self.launcher.read(kept).map(|bytes| reals_of(Precision::F64, &bytes));
+        let [params, mean, square, average] = self.state.each_ref().map(read);
+        Ok([params?, mean?, square?, average?])
     }
 }

@@ -288,7 +288,7 @@ fn failures_are_recorded_and_stop_nothing_else() {
     assert_eq!((row.status.as_str(), row.reason.as_deref()), ("failed", Some("the chain diverged")));
 
     let stopped = tempfile::tempdir().unwrap();
-    let summary = run(stopped.path(), cells(), &Options { fail_fast: true, ..options() });
+    let summary = run(stopped.path(), cells(), &Options { fail_fast: true, jobs: Some(1), ..options() });
     assert_eq!(summary.cells.iter().filter(|c| c.outcome.is_none()).count(), 3);
     assert_eq!(summary.exit_code(), ExitCode::RunsFailed);
 }

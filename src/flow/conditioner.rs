@@ -9,11 +9,11 @@
 use multiversion::multiversion;
 
 use super::merged::Merged;
-use super::packing::{Linear, Panel, Weights, panels};
+use super::packing::{Linear, Panel, Weights, fit, panels};
 use super::shape::{Coupling, LAYERS};
 use super::spline::{GROUP, Group, PARAMETERS, Raw, apply, reverse};
-use crate::lanes::gemm::{Start, outer_columns, product};
-use crate::lanes::num::{H, Lanes, add_lanes, one_row};
+use crate::lanes::gemm::{Start, product};
+use crate::lanes::num::{H, Lanes, one_row};
 use crate::real::Real;
 
 /// Matrix products of a pass.
@@ -21,7 +21,6 @@ const PRODUCTS: usize = LAYERS - 1;
 
 /// What one tile keeps of one coupling for the way back; or, in passes without a way back, working memory: small, to stay in
 /// the cache.
-#[derive(Debug, Clone)]
 pub struct Record<T> {
     /// Whether there is a way back.
     kept: bool,
@@ -53,78 +52,67 @@ impl<T> Record<T> {
 }
 
 /// Derivatives with respect to what each product gives (before its activation), and to the inputs.
-#[derive(Debug, Clone)]
+#[derive(Default)]
 pub struct Bars<T> {
     inputs: Vec<Lanes<T>>,
     outputs: [Vec<Lanes<T>>; PRODUCTS],
 }
 
-impl<T> Default for Bars<T> {
-    fn default() -> Self {
-        Self { inputs: Vec::new(), outputs: Default::default() }
-    }
-}
-
-fn fit<T: Real>(lanes: &mut Vec<Lanes<T>>, len: usize) {
-    lanes.resize(len, Lanes([T::ZERO; H]));
-}
-
 impl Coupling {
-    /// The layer of product `i`.
-    fn product<T>(&self, i: usize, merged: &Merged<T>) -> Linear {
-        if i == 0 { merged.layer } else { self.layers[i + 1] }
+    /// The layer of product `i`, and the weights that hold it.
+    fn product<'a, T>(&self, i: usize, w: &'a Weights<T>, merged: &'a Merged<T>) -> (Linear, &'a Weights<T>) {
+        if i == 0 { (merged.layer, &merged.weights) } else { (self.layers[i + 1], w) }
     }
 
-    /// Transforms `rows [n, dim]` in place and adds the log-determinants to `log_det [n]`; `INVERSE` is the way to the data.
-    pub(super) fn forward<T: Real, const INVERSE: bool>(
+    /// Transforms `rows [n, dim]` in place and adds the log-determinants to `log_det [n]`; `inverse` is the way to the data.
+    pub(super) fn forward<T: Real>(
         &self,
+        inverse: bool,
         (w, merged): (&Weights<T>, &Merged<T>),
-        dim: usize,
         rows: &mut [T],
         log_det: &mut [f64],
         record: &mut Record<T>,
     ) {
-        let n = log_det.len();
+        let (n, dim) = (log_det.len(), rows.len() / log_det.len());
         fit(&mut record.inputs, n * self.layers[0].inputs);
         inputs(self, dim, rows, &mut record.inputs);
         for i in 0..PRODUCTS {
-            let layer = self.product(i, merged);
-            let (weight, bias) =
-                if i == 0 { (merged.weight(), merged.bias()) } else { (w.weight(&layer), w.bias(&layer)) };
+            let (layer, w) = self.product(i, w, merged);
             let (x, y) = record.ends(i);
             fit(y, n * layer.outputs);
-            product(weight, x, layer.inputs, Start::Bias(bias), y, layer.outputs);
+            product(w.weight(&layer), x, layer.inputs, Start::Bias(w.bias(&layer)), y, layer.outputs);
             if i < PRODUCTS - 1 {
                 relu(y);
             }
         }
         record.at.resize(n * self.groups(), [T::ZERO; GROUP]);
-        splines::<T, INVERSE>(self, dim, rows, log_det, &mut record.at, &record.outputs[PRODUCTS - 1]);
+        let splines = if inverse { splines::<T, true> } else { splines::<T, false> };
+        splines(self, dim, rows, log_det, &mut record.at, &record.outputs[PRODUCTS - 1]);
     }
 
     /// Reverse pass: `rows_bar [n, dim]` from derivatives with respect to what [`Coupling::forward`] made to those with
     /// respect to what it got; `log_bar [n]` are the derivatives with respect to the log-determinants.
-    pub(super) fn backward<T: Real, const INVERSE: bool>(
+    pub(super) fn backward<T: Real>(
         &self,
+        inverse: bool,
         (w, merged): (&Weights<T>, &Merged<T>),
-        dim: usize,
         rows_bar: &mut [T],
         log_bar: &[T],
         record: &Record<T>,
         bars: &mut Bars<T>,
     ) {
-        let n = log_bar.len();
+        let (n, dim) = (log_bar.len(), rows_bar.len() / log_bar.len());
         let last = &mut bars.outputs[PRODUCTS - 1];
         fit(last, n * self.layers[LAYERS - 1].outputs);
-        splines_reverse::<T, INVERSE>(self, dim, rows_bar, log_bar, &record.at, &record.outputs[PRODUCTS - 1], last);
+        let splines_reverse = if inverse { splines_reverse::<T, true> } else { splines_reverse::<T, false> };
+        splines_reverse(self, dim, rows_bar, log_bar, &record.at, &record.outputs[PRODUCTS - 1], last);
         for i in (0..PRODUCTS).rev() {
-            let layer = self.product(i, merged);
-            let transposed = if i == 0 { &merged.transposed } else { w.transposed(&layer) };
+            let (layer, w) = self.product(i, w, merged);
             let (before, rest) = bars.outputs.split_at_mut(i);
             let y_bar = &rest[0];
             let x_bar = before.last_mut().unwrap_or(&mut bars.inputs);
             fit(x_bar, n * layer.inputs);
-            product(transposed, y_bar, layer.outputs, Start::Zero, x_bar, layer.inputs);
+            product(w.transposed(&layer), y_bar, layer.outputs, Start::Zero, x_bar, layer.inputs);
             if i > 0 {
                 relu_reverse(&record.outputs[i - 1], x_bar);
             }
@@ -153,14 +141,7 @@ impl Coupling {
     ) {
         let i = panel.layer;
         let x = if i == 0 { &record.inputs } else { &record.outputs[i - 1] };
-        let inputs = panel.weight.len() / H;
-        let outputs = bars.outputs[i].len() / (x.len() / inputs);
-        column.clear();
-        column.extend(bars.outputs[i].chunks_exact(outputs).map(|row| row[panel.index]));
-        for y in column.iter() {
-            add_lanes(panel.bias, y);
-        }
-        outer_columns(x, inputs, column, column.len(), panel.weight);
+        panel.add(x, &bars.outputs[i], column);
     }
 }
 

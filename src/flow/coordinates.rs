@@ -6,12 +6,11 @@
 
 use std::f64::consts::{PI, TAU};
 
-use super::internal::{Internal, measure, place, pull_back};
-use super::windows::windows;
+use super::internal::{Internal, axes, measure, place, pull_back};
+use super::windows::{Windows, windows};
 use super::{Counts, ZMatrix};
 use crate::error::{Error, Result};
 use crate::systems::Topology;
-use crate::systems::stereo::Stereo;
 
 /// nm per unit of a bond's coordinate: 0.007 at a standard deviation of 0.1.
 const BOND: f64 = 0.07;
@@ -23,13 +22,7 @@ const ANGLE: f64 = 1.8;
 pub struct Coordinates {
     z: ZMatrix,
     minimum: Internal,
-    /// Where a torsion's part of the circle begins, in turns from -pi.
-    loc: Vec<f64>,
-    /// 1, or less for a confined torsion.
-    scale: Vec<f64>,
-    chirality: Vec<usize>,
-    /// Judges what windows alone do not decide; `None` where they do.
-    stereo: Option<Stereo>,
+    windows: Windows,
     constant: f64,
 }
 
@@ -56,14 +49,12 @@ impl Coordinates {
             )));
         }
         let windows = windows(topology, &z, &q.torsions, minimum);
-        let (loc, scale) = windows.turns.into_iter().unzip();
-        let (chirality, stereo) = (windows.chirality, windows.stereo);
-        let mut out = Self { minimum: q, loc, scale, chirality, stereo, constant: 0.0, z };
+        let mut out = Self { minimum: q, windows, constant: 0.0, z };
         let Counts { bonds, angles, torsions } = out.counts();
         // Each coordinate's own units, and those of the pose (two angles of it in turns), as the reference counts them.
         out.constant = bonds as f64 * BOND.ln()
             + angles as f64 * (ANGLE / PI).ln()
-            + out.scale.iter().map(|s: &f64| s.ln()).sum::<f64>()
+            + out.windows.turns.iter().map(|(_, scale)| scale.ln()).sum::<f64>()
             + angles as f64 * PI.ln()
             + (torsions + 2) as f64 * TAU.ln();
         Ok(out)
@@ -92,25 +83,25 @@ impl Coordinates {
     /// nothing else, this is not asked.
     #[must_use]
     pub fn right(&self, x: &[f64]) -> bool {
-        self.stereo.as_ref().is_none_or(|stereo| stereo.beyond_doubt(x))
+        self.windows.stereo.as_ref().is_none_or(|stereo| stereo.beyond_doubt(x))
     }
 
     /// Torsions that decide about chirality.
     #[must_use]
     pub fn chirality(&self) -> &[usize] {
-        &self.chirality
+        &self.windows.chirality
     }
 
     /// Torsions that are confined to a part of the circle.
     #[must_use]
     pub fn confined(&self) -> Vec<usize> {
-        (0..self.scale.len()).filter(|&row| self.scale[row] < 1.0).collect()
+        (0..self.z.rows.len()).filter(|&row| self.windows.turns[row].1 < 1.0).collect()
     }
 
     /// `(loc, scale)` of every torsion: its turns from -pi are `loc + scale u`.
     #[must_use]
-    pub fn constraints(&self) -> (&[f64], &[f64]) {
-        (&self.loc, &self.scale)
+    pub fn constraints(&self) -> &[(f64, f64)] {
+        &self.windows.turns
     }
 
     /// Working memory.
@@ -141,8 +132,8 @@ impl Coordinates {
         for (q, (u, min)) in q.angles.iter_mut().zip(angles.iter().zip(&self.minimum.angles)) {
             *q = (u - 0.5) * ANGLE + min;
         }
-        for (row, (q, u)) in q.torsions.iter_mut().zip(torsions).enumerate() {
-            *q = (self.loc[row] + self.scale[row] * u) * TAU - PI;
+        for ((q, u), (loc, scale)) in q.torsions.iter_mut().zip(torsions).zip(&self.windows.turns) {
+            *q = (loc + scale * u) * TAU - PI;
         }
     }
 
@@ -159,8 +150,7 @@ impl Coordinates {
         for (u, (q, min)) in angles.iter_mut().zip(q.angles.iter().zip(&self.minimum.angles)) {
             *u = (q - min) / ANGLE + 0.5;
         }
-        for (row, (u, q)) in torsions.iter_mut().zip(&q.torsions).enumerate() {
-            let (loc, scale) = (self.loc[row], self.scale[row]);
+        for ((u, q), &(loc, scale)) in torsions.iter_mut().zip(&q.torsions).zip(&self.windows.turns) {
             let turns = (q + PI) / TAU;
             // A window may reach over the end of the circle.
             let turns = if loc + scale > 1.0 && turns < loc { turns + 1.0 } else { turns };
@@ -183,12 +173,9 @@ impl Coordinates {
     ) {
         let Scratch { q, gradient } = scratch;
         self.internal(u, q);
-        for part in [&mut gradient.bonds, &mut gradient.angles, &mut gradient.torsions] {
-            part.fill(0.0);
-        }
-        pull_back(&self.z, q, x, x_bar, gradient);
+        pull_back(&self.z, q, x, axes(), x_bar, gradient);
         q.log_jacobian_gradient(factor, gradient);
-        let torsions = gradient.torsions.iter().zip(&self.scale).map(|(g, s)| g * s * TAU);
+        let torsions = gradient.torsions.iter().zip(&self.windows.turns).map(|(g, (_, scale))| g * scale * TAU);
         let all = gradient.bonds.iter().map(|g| g * BOND).chain(gradient.angles.iter().map(|g| g * ANGLE));
         for (bar, g) in u_bar.iter_mut().zip(all.chain(torsions)) {
             *bar = g;

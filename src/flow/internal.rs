@@ -6,6 +6,7 @@
 
 use super::ZMatrix;
 use crate::geometry::{Vector as V, cross, dot, minus, norm};
+use crate::systems::dihedrals::sine_cosine;
 
 fn scale(a: V, c: f64) -> V {
     [a[0] * c, a[1] * c, a[2] * c]
@@ -57,28 +58,23 @@ fn angle(a: V, b: V, c: V) -> f64 {
     norm(cross(u, v)).atan2(dot(u, v))
 }
 
-fn torsion(a: V, b: V, c: V, d: V) -> f64 {
-    let (f, g, h) = (minus(b, a), minus(c, b), minus(d, c));
-    let (m, n) = (cross(f, g), cross(g, h));
-    (norm(g) * dot(f, n)).atan2(dot(m, n))
-}
-
 /// Measures a configuration `x [atoms, 3]`.
 pub fn measure(z: &ZMatrix, x: &[f64], out: &mut Internal) {
     let [x0, x1, x2] = z.seed.map(|i| at(x, i));
     out.bonds[0] = norm(minus(x1, x0));
     out.bonds[1] = norm(minus(x2, x1));
     out.angles[0] = angle(x0, x1, x2);
-    for (row, &atoms) in z.rows.iter().enumerate() {
-        let [d, c, b, a] = atoms.map(|i| at(x, i));
+    for (row, &[d, c, b, a]) in z.rows.iter().enumerate() {
+        let (sine, cosine) = sine_cosine(x, [a, b, c, d]);
+        out.torsions[row] = sine.atan2(cosine);
+        let [d, c, b] = [d, c, b].map(|i| at(x, i));
         out.bonds[row + 2] = norm(minus(d, c));
         out.angles[row + 1] = angle(d, c, b);
-        out.torsions[row] = torsion(a, b, c, d);
     }
 }
 
 /// Axes of the canonical pose: the reference's rotation by 60 degrees about x.
-fn axes() -> [V; 2] {
+pub(super) fn axes() -> [V; 2] {
     let half = 3.0_f64.sqrt() / 2.0;
     [[1.0, 0.0, 0.0], [0.0, -half, 0.5]]
 }
@@ -130,7 +126,7 @@ pub fn place(z: &ZMatrix, q: &Internal, x: &mut [f64]) {
 }
 
 /// Axes of any pose: in the plane of the first three atoms, along the first bond.
-fn axes_of(z: &ZMatrix, x: &[f64]) -> [V; 2] {
+pub(super) fn axes_of(z: &ZMatrix, x: &[f64]) -> [V; 2] {
     let [x0, x1, x2] = z.seed.map(|i| at(x, i));
     let unit = |a: V| scale(a, 1.0 / norm(a));
     let k = unit(minus(x1, x0));
@@ -139,18 +135,20 @@ fn axes_of(z: &ZMatrix, x: &[f64]) -> [V; 2] {
     [unit(i), k]
 }
 
-/// Reverse pass of [`place`]: adds `(d x / d q)^T x_bar` to `gradient`; `x` is what `place` made of `q`. `x_bar` is used up.
-pub fn pull_back(z: &ZMatrix, q: &Internal, x: &[f64], x_bar: &mut [f64], gradient: &mut Internal) {
-    pull_back_along(z, q, x, axes(), x_bar, gradient);
-}
-
-/// The same in any pose, for an `x_bar` that neither moves nor turns the molecule as a whole (a force). `q` are the internal
-/// coordinates of `x`.
-pub fn pull_back_posed(z: &ZMatrix, q: &Internal, x: &[f64], x_bar: &mut [f64], gradient: &mut Internal) {
-    pull_back_along(z, q, x, axes_of(z, x), x_bar, gradient);
-}
-
-fn pull_back_along(z: &ZMatrix, q: &Internal, x: &[f64], [i, k]: [V; 2], x_bar: &mut [f64], gradient: &mut Internal) {
+/// Reverse pass of [`place`]: `gradient` becomes `(d x / d q)^T x_bar`, where `q` are the internal coordinates of `x` and `[i, k]`
+/// its [`axes`]; in another pose than that of `place` for an `x_bar` that neither moves nor turns the molecule as a whole (a
+/// force). `x_bar` is used up.
+pub(super) fn pull_back(
+    z: &ZMatrix,
+    q: &Internal,
+    x: &[f64],
+    [i, k]: [V; 2],
+    x_bar: &mut [f64],
+    gradient: &mut Internal,
+) {
+    for part in [&mut gradient.bonds, &mut gradient.angles, &mut gradient.torsions] {
+        part.fill(0.0);
+    }
     for &row in z.order.iter().rev() {
         let [d, c, b, a] = z.rows[row];
         let Frame { e, m, n, g, f, p } = Frame::new(x, z.rows[row]);

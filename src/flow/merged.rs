@@ -11,15 +11,10 @@ use crate::lanes::num::{H, Lanes, add_all};
 use crate::real::Real;
 
 /// The merged layer of one coupling.
-#[derive(Debug)]
 pub(super) struct Merged<T> {
-    /// Where its numbers lie in `packed` and in `gradient`.
+    /// Where its numbers lie in `weights` and in `gradient`.
     pub layer: Linear,
-    /// Weight panels and bias.
-    packed: Vec<Lanes<T>>,
-    /// Transposed weight panels.
-    pub transposed: Vec<Lanes<T>>,
-    /// Derivatives with respect to `packed`.
+    pub weights: Weights<T>,
     pub gradient: Vec<Lanes<T>>,
 }
 
@@ -45,17 +40,7 @@ impl<T: Real> Merged<T> {
         product(w.weight(second), w.bias(first), hidden, Start::Bias(w.bias(second)), &mut packed[weight..], outputs);
         let mut transposed = zeros(weight);
         transpose_panels(&packed[..weight], inputs, outputs, &mut transposed);
-        Self { layer, packed, transposed, gradient: zeros(weight + outputs) }
-    }
-
-    /// Weight panels.
-    pub(super) fn weight(&self) -> &[Lanes<T>] {
-        &self.packed[..self.layer.bias]
-    }
-
-    /// Bias.
-    pub(super) fn bias(&self) -> &[Lanes<T>] {
-        &self.packed[self.layer.bias..]
+        Self { layer, weights: Weights { packed, transposed }, gradient: zeros(weight + outputs) }
     }
 
     /// Adds the two layers' derivatives to `gradient`, which begins with the first of them.

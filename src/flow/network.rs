@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::conditioner::{Bars, Record};
 use super::merged::Merged;
-use super::packing::Weights;
+use super::packing::{Weights, pieces};
 use super::shape::{Coupling, Shape};
 use crate::lanes::num::Lanes;
 use crate::lanes::pool::Pool;
@@ -28,17 +28,7 @@ pub enum Toward {
     Prior,
 }
 
-/// A step through the flow.
-#[derive(Debug, Clone, Copy)]
-enum Step {
-    /// A coupling, by index.
-    Couple(usize),
-    /// Adds to the shifted torsions, in turns.
-    Shift(f64),
-}
-
 /// A normalizing flow on the unit cube.
-#[derive(Debug)]
 pub struct Flow<T> {
     /// Its architecture.
     pub shape: Shape,
@@ -46,7 +36,7 @@ pub struct Flow<T> {
 }
 
 /// What a pass over some rows keeps for its reverse pass.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Tape<T> {
     merged: Vec<Merged<T>>,
     tiles: Vec<Tile<T>>,
@@ -54,7 +44,6 @@ pub struct Tape<T> {
 }
 
 /// One tile of a tape: a record per coupling, and working memory of the reverse pass.
-#[derive(Debug)]
 struct Tile<T> {
     records: Vec<Record<T>>,
     bars: Bars<T>,
@@ -73,19 +62,15 @@ impl<T: Real> Flow<T> {
         self.shape.counts.dim()
     }
 
-    fn steps(&self, toward: Toward) -> Vec<Step> {
-        let blocks = self.shape.shifts.iter().enumerate();
-        let mut steps: Vec<Step> =
-            blocks.flat_map(|(b, &s)| [Step::Couple(2 * b), Step::Couple(2 * b + 1), Step::Shift(s)]).collect();
-        if toward == Toward::Prior {
-            steps.reverse();
-        }
-        steps
+    /// Couplings in the order of a direction.
+    fn order(&self, toward: Toward) -> impl DoubleEndedIterator<Item = usize> {
+        let n = self.shape.couplings.len();
+        (0..n).map(move |i| if toward == Toward::Data { i } else { n - 1 - i })
     }
 
-    /// Adds to the shifted torsions of some rows, modulo 1.
-    fn shift(&self, rows: &mut [T], by: f64, toward: Toward) {
-        let by = T::from_f64(by);
+    /// Adds what follows a block (towards the data) to the shifted torsions of some rows, modulo 1.
+    fn shift(&self, block: usize, toward: Toward, rows: &mut [T]) {
+        let by = T::from_f64(self.shape.shifts[block]);
         for row in rows.chunks_exact_mut(self.dim()) {
             for &i in &self.shape.shifted {
                 let x = &mut row[i];
@@ -107,22 +92,25 @@ impl<T: Real> Flow<T> {
         self.shape.couplings.par_iter().map(|coupling| Merged::new(coupling, w)).collect()
     }
 
-    fn step(
+    /// Takes a tile through; with `records`, one for each coupling or one for all of them.
+    fn run(
         &self,
-        (step, toward): (Step, Toward),
-        w: &Weights<T>,
-        merged: &[Merged<T>],
+        toward: Toward,
+        (w, merged): (&Weights<T>, &[Merged<T>]),
         rows: &mut [T],
         log_det: &mut [f64],
-        record: &mut Record<T>,
+        records: &mut [Record<T>],
     ) {
-        match (step, toward) {
-            (Step::Shift(by), _) => self.shift(rows, by, toward),
-            (Step::Couple(i), Toward::Data) => {
-                self.shape.couplings[i].forward::<T, true>((w, &merged[i]), self.dim(), rows, log_det, record);
+        let (inverse, many) = (toward == Toward::Data, records.len());
+        for i in self.order(toward) {
+            // A block is two couplings and a shift.
+            let last = i % 2 == 1;
+            if last && !inverse {
+                self.shift(i / 2, toward, rows);
             }
-            (Step::Couple(i), Toward::Prior) => {
-                self.shape.couplings[i].forward::<T, false>((w, &merged[i]), self.dim(), rows, log_det, record);
+            self.shape.couplings[i].forward(inverse, (w, &merged[i]), rows, log_det, &mut records[i % many]);
+            if last && inverse {
+                self.shift(i / 2, toward, rows);
             }
         }
     }
@@ -132,13 +120,10 @@ impl<T: Real> Flow<T> {
         log_det.fill(0.0);
         let tile = tile(log_det.len());
         let tiles = rows.par_chunks_mut(tile * self.dim()).zip(log_det.par_chunks_mut(tile));
-        let steps = self.steps(toward);
         let merged = self.merged(w);
         tiles.for_each(|(rows, log_det)| {
             let mut record = self.scratch.lend(|| Record::new(false));
-            for &step in &steps {
-                self.step((step, toward), w, &merged, rows, log_det, &mut record);
-            }
+            self.run(toward, (w, &merged), rows, log_det, std::slice::from_mut(&mut *record));
         });
     }
 
@@ -147,23 +132,14 @@ impl<T: Real> Flow<T> {
         log_det.fill(0.0);
         tape.rows = log_det.len();
         let tile = tile(tape.rows);
-        let tiles = tape.rows.div_ceil(tile);
-        if tape.tiles.len() < tiles {
-            let new = || Tile {
-                records: (0..self.shape.couplings.len()).map(|_| Record::new(true)).collect(),
-                bars: Bars::default(),
-            };
-            tape.tiles.resize_with(tiles, new);
-        }
+        let tiles = tape.rows.div_ceil(tile).max(tape.tiles.len());
+        let records = || self.shape.couplings.iter().map(|_| Record::new(true)).collect();
+        tape.tiles.resize_with(tiles, || Tile { records: records(), bars: Bars::default() });
         tape.merged = self.merged(w);
-        let (steps, merged) = (self.steps(toward), &tape.merged);
+        let merged = &tape.merged;
         let parts = rows.par_chunks_mut(tile * self.dim()).zip(log_det.par_chunks_mut(tile));
         parts.zip(&mut tape.tiles).for_each(|((rows, log_det), tile)| {
-            let mut none = Record::new(false);
-            for &step in &steps {
-                let record = if let Step::Couple(i) = step { &mut tile.records[i] } else { &mut none };
-                self.step((step, toward), w, merged, rows, log_det, record);
-            }
+            self.run(toward, (w, merged), rows, log_det, &mut tile.records);
         });
     }
 
@@ -181,20 +157,12 @@ impl<T: Real> Flow<T> {
     ) {
         let (dim, tile) = (self.dim(), tile(tape.rows));
         let tiles = &mut tape.tiles[..tape.rows.div_ceil(tile)];
-        for step in self.steps(toward).into_iter().rev() {
-            let Step::Couple(i) = step else { continue }; // shifts do not change derivatives
+        // Shifts do not change derivatives.
+        for i in self.order(toward).rev() {
             let (coupling, merged) = (&self.shape.couplings[i], &mut tape.merged[i]);
             let parts = rows_bar.par_chunks_mut(tile * dim).zip(log_bar.par_chunks(tile));
-            parts.zip(tiles.par_iter_mut()).for_each(|((rows_bar, log_bar), tile)| {
-                let Tile { records, bars } = tile;
-                match toward {
-                    Toward::Data => {
-                        coupling.backward::<T, true>((w, &*merged), dim, rows_bar, log_bar, &records[i], bars);
-                    }
-                    Toward::Prior => {
-                        coupling.backward::<T, false>((w, &*merged), dim, rows_bar, log_bar, &records[i], bars);
-                    }
-                }
+            parts.zip(tiles.par_iter_mut()).for_each(|((rows_bar, log_bar), Tile { records, bars })| {
+                coupling.backward(toward == Toward::Data, (w, &*merged), rows_bar, log_bar, &records[i], bars);
             });
             let tiles = &*tiles;
             coupling.panels(merged, gradient).into_par_iter().for_each_init(Vec::new, |column, mut panel| {
@@ -203,14 +171,9 @@ impl<T: Real> Flow<T> {
                 }
             });
         }
-        let (mut rest, mut at) = (gradient, 0);
-        let mut parts = Vec::new();
-        for (coupling, merged) in self.shape.couplings.iter().zip(&tape.merged) {
-            let [first, _, third, ..] = &coupling.layers;
-            let (two, tail) = rest[first.weight - at..].split_at_mut(third.weight - first.weight);
-            parts.push((coupling, merged, two));
-            (rest, at) = (tail, third.weight);
-        }
-        parts.into_par_iter().for_each(|(coupling, merged, two)| merged.pull_back(coupling, w, two));
+        let couplings = &self.shape.couplings;
+        let first_two = pieces(gradient, couplings.iter().map(|c| c.layers[0].weight..c.layers[2].weight));
+        let parts = couplings.par_iter().zip(&tape.merged).zip(first_two);
+        parts.for_each(|((coupling, merged), two)| merged.pull_back(coupling, w, two));
     }
 }

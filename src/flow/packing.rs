@@ -1,10 +1,13 @@
 //! Where named parameters lie in packed lanes of 32, and the packed parameters themselves.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use crate::array::Arrays;
 use crate::error::Result;
-use crate::lanes::num::{H, Lanes};
+use crate::lanes::gemm::outer_columns;
+use crate::lanes::num::{H, Lanes, add_lanes};
 use crate::nn::Layout;
 use crate::real::Real;
 use crate::rng::Stream;
@@ -36,10 +39,8 @@ pub enum Init {
 /// How a tensor is packed.
 #[derive(Debug, Clone, PartialEq)]
 enum Pack {
-    /// An `[out, in]` weight in panels of 32 outputs; where each output goes, if not in order.
-    Panels { inputs: usize, places: Option<Vec<usize>> },
-    /// A bias; where each entry goes, if not in order.
-    Vector { places: Option<Vec<usize>> },
+    /// An `[out, in]` weight (or a bias, with one lane to a panel) in panels of 32 outputs; where each output goes, if not in order.
+    Panels { lanes: usize, places: Option<Vec<usize>> },
     /// Rows, each padded to full lanes.
     Rows { lanes: usize },
 }
@@ -82,8 +83,8 @@ impl Packing {
         let weight = self.lanes;
         let bias = weight + lanes_in * H * lanes_out;
         self.lanes = bias + lanes_out;
-        self.tensors.push((weight, Pack::Panels { inputs: lanes_in, places: places.clone() }));
-        self.tensors.push((bias, Pack::Vector { places }));
+        self.tensors.push((weight, Pack::Panels { lanes: lanes_in * H, places: places.clone() }));
+        self.tensors.push((bias, Pack::Panels { lanes: 1, places }));
         let linear = Linear { weight, bias, inputs: lanes_in, outputs: lanes_out };
         self.linears.push(linear);
         linear
@@ -104,20 +105,14 @@ impl Packing {
     /// Visits all parameters: `(index in file order, lane, element)`.
     fn visit(&self, mut f: impl FnMut(usize, usize, usize)) {
         for (p, (first, pack)) in self.layout.parameters.iter().zip(&self.tensors) {
-            let columns = if p.shape.len() > 1 { p.shape[p.shape.len() - 1] } else { 1 };
             match pack {
-                Pack::Panels { inputs, places } => {
+                Pack::Panels { lanes, places } => {
+                    let columns = p.shape.get(1).copied().unwrap_or(1);
                     for j in 0..p.shape[0] {
                         let o = places.as_ref().map_or(j, |p| p[j]);
                         for k in 0..columns {
-                            f(p.offset + j * columns + k, first + (o / H) * inputs * H + k, o % H);
+                            f(p.offset + j * columns + k, first + o / H * lanes + k, o % H);
                         }
-                    }
-                }
-                Pack::Vector { places } => {
-                    for j in 0..p.shape[0] {
-                        let o = places.as_ref().map_or(j, |p| p[j]);
-                        f(p.offset + j, first + o / H, o % H);
                     }
                 }
                 Pack::Rows { lanes } => {
@@ -136,7 +131,7 @@ impl Packing {
 pub struct Weights<T> {
     /// All parameters; change them, then call [`Weights::transpose`].
     pub packed: Vec<Lanes<T>>,
-    transposed: Vec<Lanes<T>>,
+    pub(super) transposed: Vec<Lanes<T>>,
 }
 
 impl<T: Real> Weights<T> {
@@ -187,17 +182,22 @@ impl<T: Real> Weights<T> {
     pub fn transpose(&mut self, packing: &Packing) {
         self.transposed.resize(self.packed.len(), Lanes([T::ZERO; H]));
         let packed = &self.packed;
-        let (mut rest, mut at) = (&mut self.transposed[..], 0);
-        let mut parts = Vec::new();
-        for layer in &packing.linears {
-            let (weight, tail) = rest[layer.weight - at..].split_at_mut(layer.bias - layer.weight);
-            parts.push((layer, weight));
-            (rest, at) = (tail, layer.bias);
-        }
-        parts.into_par_iter().for_each(|(layer, out)| {
+        let weights = pieces(&mut self.transposed, packing.linears.iter().map(|layer| layer.weight..layer.bias));
+        packing.linears.par_iter().zip(weights).for_each(|(layer, out)| {
             transpose_panels(&packed[layer.weight..layer.bias], layer.inputs, layer.outputs, out);
         });
     }
+}
+
+/// Ranges of lanes, in their order, to be changed at the same time.
+pub(super) fn pieces<T>(mut rest: &mut [T], ranges: impl Iterator<Item = Range<usize>>) -> Vec<&mut [T]> {
+    let mut at = 0;
+    let next = |range: Range<usize>| {
+        let (piece, tail) = std::mem::take(&mut rest)[range.start - at..].split_at_mut(range.len());
+        (rest, at) = (tail, range.end);
+        piece
+    };
+    ranges.map(next).collect()
 }
 
 /// Panels `[outputs][32 inputs]` as `[inputs][32 outputs]`.
@@ -215,6 +215,11 @@ pub(super) fn transpose_panels<T: Real>(weight: &[Lanes<T>], inputs: usize, outp
     }
 }
 
+/// Sizes memory of lanes.
+pub(crate) fn fit<T: Real>(lanes: &mut Vec<Lanes<T>>, len: usize) {
+    lanes.resize(len, Lanes([T::ZERO; H]));
+}
+
 /// A panel of 32 outputs of a layer's gradient: the unit that one thread sums.
 pub(crate) struct Panel<'a, T> {
     /// The layer, or the product that it is part of.
@@ -227,16 +232,27 @@ pub(crate) struct Panel<'a, T> {
     pub bias: &'a mut Lanes<T>,
 }
 
+impl<T: Real> Panel<'_, T> {
+    /// Adds the part of a tile of rows: what the layer got, and the derivatives with respect to what it gave.
+    pub(crate) fn add(&mut self, x: &[Lanes<T>], y_bar: &[Lanes<T>], column: &mut Vec<Lanes<T>>) {
+        let inputs = self.weight.len() / H;
+        let outputs = y_bar.len() / (x.len() / inputs);
+        column.clear();
+        column.extend(y_bar.chunks_exact(outputs).map(|row| row[self.index]));
+        for y in column.iter() {
+            add_lanes(self.bias, y);
+        }
+        outer_columns(x, inputs, column, column.len(), self.weight);
+    }
+}
+
 /// The panels of some layers (in the order of their lanes) in a gradient.
 pub(crate) fn panels<'a, T: Real>(layers: &[Linear], gradient: &'a mut [Lanes<T>]) -> Vec<Panel<'a, T>> {
-    let mut out = Vec::new();
-    let (mut rest, mut at) = (gradient, 0);
-    for (layer, l) in layers.iter().enumerate() {
-        let (weight, tail) = rest[l.weight - at..].split_at_mut(l.bias - l.weight);
-        let (bias, tail) = tail.split_at_mut(l.outputs);
-        let parts = weight.chunks_exact_mut(weight.len() / l.outputs).zip(bias);
-        out.extend(parts.enumerate().map(|(index, (weight, bias))| Panel { layer, index, weight, bias }));
-        (rest, at) = (tail, l.bias + l.outputs);
-    }
-    out
+    let parts = pieces(gradient, layers.iter().map(|l| l.weight..l.bias + l.outputs));
+    let of_layer = |(layer, part): (usize, &'a mut [Lanes<T>])| {
+        let (weight, bias) = part.split_at_mut(layers[layer].bias - layers[layer].weight);
+        let parts = weight.chunks_exact_mut(weight.len() / bias.len()).zip(bias);
+        parts.enumerate().map(move |(index, (weight, bias))| Panel { layer, index, weight, bias })
+    };
+    parts.into_iter().enumerate().flat_map(of_layer).collect()
 }

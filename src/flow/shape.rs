@@ -53,7 +53,7 @@ pub struct Split(pub Vec<usize>, pub Vec<usize>);
 impl Split {
     /// Of each kind `floor(n/2)` in the given order, and the ascending rest.
     #[must_use]
-    pub fn new(counts: Counts, first: [&[usize]; 3]) -> Self {
+    pub fn new(counts: Counts, first: &[Vec<usize>; 3]) -> Self {
         let starts = [0, counts.bonds, counts.first_torsion()];
         let sizes = [counts.bonds, counts.angles, counts.torsions];
         let mut split = Self(Vec::new(), Vec::new());
@@ -93,23 +93,12 @@ impl Coupling {
         2 * self.circular_inputs.len() + self.straight_inputs.len()
     }
 
-    /// Outputs of the conditioner in the reference's order.
-    #[must_use]
-    pub fn outputs(&self) -> usize {
-        3 * BINS * self.transformed.len() + self.straight
-    }
-
-    /// Where output `j` of the reference's order lies among the packed outputs: parameter by parameter for each group.
-    #[must_use]
-    pub fn place(&self, j: usize) -> usize {
-        let n = self.transformed.len();
-        let (coordinate, parameter) = if j < 3 * BINS * n {
-            let (kind, rest) = (j / (BINS * n), j % (BINS * n));
-            (rest / BINS, kind * BINS + rest % BINS)
-        } else {
-            (j - 3 * BINS * n, 3 * BINS)
-        };
-        ((coordinate / GROUP) * PARAMETERS + parameter) * GROUP + coordinate % GROUP
+    /// Where the conditioner's outputs, in the reference's order, lie among the packed ones: parameter by parameter for each group.
+    fn places(&self) -> Vec<usize> {
+        let place = |(parameter, i): (usize, usize)| ((i / GROUP) * PARAMETERS + parameter) * GROUP + i % GROUP;
+        let bins = |kind: usize, i: usize| (0..BINS).map(move |bin| (kind * BINS + bin, i));
+        let of_bins = (0..3).flat_map(|kind| (0..self.transformed.len()).flat_map(move |i| bins(kind, i)));
+        of_bins.chain((0..self.straight).map(|i| (3 * BINS, i))).map(place).collect()
     }
 }
 
@@ -139,11 +128,11 @@ impl Shape {
             let mut left: Vec<usize> = (0..n).collect();
             (0..n / 2).map(|_| left.swap_remove(draws.below(left.len()))).collect::<Vec<_>>()
         };
-        let mut splits = Vec::new();
-        for b in 0..blocks as u32 {
+        let split = |b: u32| {
             let halves = [half(counts.bonds, 4 * b), half(counts.angles, 4 * b + 1), half(counts.torsions, 4 * b + 2)];
-            splits.push(Split::new(counts, [&halves[0], &halves[1], &halves[2]]));
-        }
+            Split::new(counts, &halves)
+        };
+        let splits: Vec<Split> = (0..blocks as u32).map(split).collect();
         // A shift that f32 holds exactly is the same shift in both precisions.
         let shift = |b: usize| f64::from((cut(blocks - b) - cut(blocks - b - 1)).rem_euclid(1.0) as f32);
         let shifts = (0..blocks).map(shift).collect();
@@ -174,20 +163,17 @@ impl Shape {
             straight_inputs,
             layers: [Linear::default(); LAYERS],
         };
-        let (inputs, outputs) = (coupling.inputs(), coupling.outputs());
-        let places = (0..outputs).map(|j| coupling.place(j)).collect();
+        let places = coupling.places();
+        let outputs = places.len();
         let packed_outputs = (coupling.groups() * PARAMETERS * GROUP).div_ceil(H);
-        let linear = |packing: &mut Packing, i: usize, inputs, outputs, init, places| {
-            packing.linear(&format!("{name}.lin{i}"), inputs, outputs, init, places)
-        };
-        let packing = &mut self.packing;
-        coupling.layers[0] = linear(packing, 0, inputs, hidden, Init::Default, None);
-        for i in 1..LAYERS - 1 {
-            coupling.layers[i] = linear(packing, i, hidden, hidden, Init::Default, None);
+        let name = |i: usize| format!("{name}.lin{i}");
+        for i in 0..LAYERS - 1 {
+            let inputs = if i == 0 { coupling.inputs() } else { hidden };
+            coupling.layers[i] = self.packing.linear(&name(i), inputs, hidden, Init::Default, None);
         }
         // Every spline begins as the identity: equal bins, slope 1 at all knots.
         let (init, places) = (Init::Constant(UNIT_SLOPE), Some((places, packed_outputs)));
-        coupling.layers[LAYERS - 1] = linear(packing, LAYERS - 1, hidden, outputs, init, places);
+        coupling.layers[LAYERS - 1] = self.packing.linear(&name(LAYERS - 1), hidden, outputs, init, places);
         self.couplings.push(coupling);
     }
 }

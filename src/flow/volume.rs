@@ -6,9 +6,10 @@
 //! Of the rows of a Z-matrix that turn about one bond, one keeps its torsion and the others are placed relative to it
 //! ([`grouped`]): one coordinate turns the group, the others are stiff.
 
-use super::internal::{Internal, measure, place, pull_back, pull_back_posed};
+use super::internal::{Internal, axes, axes_of, measure, place, pull_back};
 use super::{Coordinates, ZMatrix};
 use crate::error::Result;
+use crate::geometry::Vector;
 use crate::systems::Topology;
 
 /// The same atoms, with one torsion for each bond that they turn about: of the rows on one axis whose torsion goes across it, the
@@ -32,18 +33,12 @@ pub fn grouped(z: &ZMatrix, topology: &Topology) -> Result<ZMatrix> {
     ZMatrix::new(z.seed, z.rows.iter().map(relative).collect())
 }
 
-/// A torsion that says which mirror image a centre is: it keeps the sign that the molecule's structure gives it.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Centre {
-    row: usize,
-    sign: f64,
-}
-
 /// Volume-preserving internal coordinates of one molecule: first all bonds, then all angles, then all torsions.
 #[derive(Debug, Clone)]
 pub struct Volume {
     z: ZMatrix,
-    centres: Vec<Centre>,
+    /// Torsions that say which mirror image a centre is, and the signs that the molecule's structure gives them.
+    centres: Vec<(usize, f64)>,
     /// Knows what else has to be asked about a frame.
     coordinates: Coordinates,
 }
@@ -67,8 +62,7 @@ impl Volume {
         let z = grouped(coordinates.z_matrix(), topology)?;
         let mut q = Internal::zeros(&z);
         measure(&z, structure, &mut q);
-        let centre = |&row: &usize| Centre { row, sign: q.torsions[row].signum() };
-        let centres = coordinates.chirality().iter().map(centre).collect();
+        let centres = coordinates.chirality().iter().map(|&row| (row, q.torsions[row].signum())).collect();
         Ok(Self { centres, z, coordinates })
     }
 
@@ -112,7 +106,7 @@ impl Volume {
         let (lengths, angles) = stretched.split_at(bonds);
         lengths.iter().all(|&u| u > 0.0)
             && angles.iter().all(|v| v.abs() < 1.0)
-            && self.centres.iter().all(|c| torsions[c.row].sin() * c.sign > 0.0)
+            && self.centres.iter().all(|&(row, sign)| torsions[row].sin() * sign > 0.0)
     }
 
     /// Whether a frame `x [atoms, 3]` has the stereochemistry of the molecule, as flows on internal coordinates ask it.
@@ -149,28 +143,18 @@ impl Volume {
     /// Forces along the coordinates, `(dx/dq)^T force`, of `x` that [`Volume::place`] made of `q`.
     pub fn pull_back(&self, (q, x): (&[f64], &[f64]), force: &[f64], out: &mut [f64], scratch: &mut Scratch) {
         self.internal(q, scratch);
-        self.reverse(x, force, out, scratch, pull_back);
+        self.reverse(x, axes(), force, out, scratch);
     }
 
     /// The same in any pose: [`Volume::measure`] was called last, with `x`.
     pub fn pull_back_posed(&self, x: &[f64], force: &[f64], out: &mut [f64], scratch: &mut Scratch) {
-        self.reverse(x, force, out, scratch, pull_back_posed);
+        self.reverse(x, axes_of(&self.z, x), force, out, scratch);
     }
 
-    fn reverse(
-        &self,
-        x: &[f64],
-        force: &[f64],
-        out: &mut [f64],
-        scratch: &mut Scratch,
-        pass: impl Fn(&ZMatrix, &Internal, &[f64], &mut [f64], &mut Internal),
-    ) {
+    fn reverse(&self, x: &[f64], axes: [Vector; 2], force: &[f64], out: &mut [f64], scratch: &mut Scratch) {
         let Scratch { q, gradient, bars } = scratch;
         bars.copy_from_slice(force);
-        for part in [&mut gradient.bonds, &mut gradient.angles, &mut gradient.torsions] {
-            part.fill(0.0);
-        }
-        pass(&self.z, q, x, bars, gradient);
+        pull_back(&self.z, q, x, axes, bars, gradient);
         let bonds = gradient.bonds.iter().zip(&q.bonds).map(|(g, r)| g / (r * r));
         let angles = gradient.angles.iter().zip(&q.angles).map(|(g, a)| g / a.sin());
         for (out, g) in out.iter_mut().zip(bonds.chain(angles).chain(gradient.torsions.iter().copied())) {

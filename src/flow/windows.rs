@@ -14,12 +14,13 @@ use crate::systems::Topology;
 use crate::systems::stereo::Stereo;
 
 /// Windows of all torsions.
+#[derive(Debug, Clone)]
 pub(super) struct Windows {
     /// Where each begins, in turns from -pi, and how wide it is: (0, 1) for the whole circle.
     pub(super) turns: Vec<(f64, f64)>,
     /// Rows that decide about the chirality of a CA, by the published rule.
     pub(super) chirality: Vec<usize>,
-    /// What else has to be asked about a frame: corners of the windows of one centre may turn it over.
+    /// What else has to be asked about a frame, if anything: corners of the windows of one centre may turn it over.
     pub(super) stereo: Option<Stereo>,
 }
 

@@ -57,8 +57,9 @@ pub struct Judge<'a> {
 
 impl<'a> Judge<'a> {
     /// # Errors
-    /// [`Error::Usage`] for an unknown metric; [`Error::Data`] or [`Error::Shape`] when the reference is empty or does not fit the
-    /// system; [`Error::NonFinite`] when it has such coordinates.
+    /// [`Usage`](crate::error::Error::Usage) for an unknown metric; [`Data`](crate::error::Error::Data) or
+    /// [`Shape`](crate::error::Error::Shape) when the reference is empty or does not fit the system;
+    /// [`NonFinite`](crate::error::Error::NonFinite) when it has such coordinates.
     pub fn new(system: &'a System, reference: &'a ReferenceSet, spec: &EvalSpec, seed: u64) -> Result<Self> {
         let structure = Structure::of(system)?;
         let metrics = spec.metrics.iter().map(|id| by_id(id)).collect::<Result<Vec<_>>>()?;
@@ -78,7 +79,8 @@ impl<'a> Judge<'a> {
     /// many walkers took turns in them, frame by frame; `None` stands for independent samples.
     ///
     /// # Errors
-    /// [`Error::Data`] or [`Error::Shape`] when `positions` is missing or does not fit the system; [`Error::Interrupted`].
+    /// [`Data`](crate::error::Error::Data) or [`Shape`](crate::error::Error::Shape) when `positions` is missing or does not fit the
+    /// system; [`Interrupted`](crate::error::Error::Interrupted).
     pub fn values(&self, samples: &Arrays, walkers: Option<usize>) -> Result<Vec<MetricValue>> {
         let found = self.all((samples, None), walkers, false, &mut |_, _, _| {})?;
         Ok(found.into_iter().map(|value| value.plain).collect())

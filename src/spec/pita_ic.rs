@@ -229,7 +229,7 @@ fn steps_and_correctors(spec: &IcAnnealSpec) -> Vec<Complaint> {
             "`step` is `ancestral`, `euler-maruyama` or `sde-dpm-solver++-1` there, with tempered noise and no corrector",
         ),
         (
-            !alone && !(plain && looking),
+            !(alone || plain && looking),
             "children",
             "go with steps whose kernel back has no drift",
             "`step` is none of `reversible` and those without noise there, with tempered noise and no corrector",

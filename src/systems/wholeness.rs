@@ -260,7 +260,7 @@ mod tests {
         assert_eq!(sort(topology, &[x, &flung, x].concat(), aldp.scale).kept, [0, 2]);
     }
 
-    /// Two molecules, the second one some boxes away and cut: together as they were. A box too far for that changes nothing.
+    /// Two molecules, the second one some boxes away and cut: together as they were. Those that are together stay where they are.
     #[test]
     fn molecules_come_together() {
         let neighbours = [vec![1], vec![0], vec![3], vec![2]];

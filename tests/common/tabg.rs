@@ -52,7 +52,7 @@ pub fn flow<T: Real>(file: &Arrays, name: &str) -> (Flow<T>, Weights<T>) {
     let splits: Vec<Split> = (0..shifts.len())
         .map(|b| {
             let first = ["bonds", "angles", "torsions"].map(|kind| integers(file, &format!("block{b}.split1.{kind}")));
-            let split = Split::new(counts, [&first[0], &first[1], &first[2]]);
+            let split = Split::new(counts, &first);
             let kind = |b: usize, kind: &str| integers(file, &format!("block{b}.split2.{kind}"));
             assert_eq!(split.1[..kind(b, "bonds").len()], kind(b, "bonds"));
             split

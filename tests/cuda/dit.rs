@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use pita_bench::device::check::networks;
-use pita_bench::device::{self, Arg, DeviceDit, Failure, Kept, Launch, Program};
+use pita_bench::device::{self, Arg, DeviceDit, Kept, Launch, Program};
+use pita_bench::error::{Error, Result};
 use pita_bench::nn::dit::Dit;
 use pita_bench::nn::{Backbone, Batch, EnergySeed};
 use pita_bench::real::Precision;
@@ -74,7 +75,7 @@ impl Measured {
 }
 
 impl Launch for Measured {
-    fn run(&self, program: Program<'_>) -> Result<(), Failure> {
+    fn run(&self, program: Program<'_>) -> Result<()> {
         let bytes = |arg: &Arg<'_>| match arg {
             Arg::Scratch(bytes) => *bytes,
             Arg::In(bytes) => bytes.len(),
@@ -93,7 +94,7 @@ impl Launch for Measured {
                 // As the emulator has it.
                 kept.there(|bytes| {
                     self.copied.fetch_add(bytes.len(), Ordering::Relaxed);
-                    Ok::<_, Failure>(Mutex::new(bytes.to_vec()))
+                    Ok::<_, Error>(Mutex::new(bytes.to_vec()))
                 })?;
             }
         }
@@ -101,11 +102,11 @@ impl Launch for Measured {
         self.inner.run(program)
     }
 
-    fn read(&self, kept: &Kept) -> Result<Vec<u8>, Failure> {
+    fn read(&self, kept: &Kept) -> Result<Vec<u8>> {
         self.inner.read(kept)
     }
 
-    fn time(&self, program: Program<'_>, repeats: usize) -> Result<f64, Failure> {
+    fn time(&self, program: Program<'_>, repeats: usize) -> Result<f64> {
         self.inner.time(program, repeats)
     }
 

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 
-use pita_bench::device::{Arg, Failure, Kept, Launch, Program};
+use pita_bench::device::{Arg, Kept, Launch, Program};
+use pita_bench::error::{Error, Result};
 
 /// Held by tests that read `device::notes`, which belong to the whole process.
 pub static NOTES: Mutex<()> = Mutex::new(());
@@ -77,7 +78,7 @@ fn compile(source: &str, name: &str, flags: &[&str]) -> Option<PathBuf> {
 
 /// What lies on the device of bytes that stay there.
 fn there(kept: &Kept) -> Arc<Mutex<Vec<u8>>> {
-    kept.there(|bytes| Ok::<_, Failure>(Mutex::new(bytes.to_vec()))).unwrap()
+    kept.there(|bytes| Ok::<_, Error>(Mutex::new(bytes.to_vec()))).unwrap()
 }
 
 /// Writes what a launch needs of a buffer or an argument; its bytes of device memory.
@@ -113,7 +114,7 @@ fn ask(request: &mut Vec<u8>, arg: &Arg<'_>) -> usize {
 }
 
 impl Launch for Emulator {
-    fn run(&self, program: Program<'_>) -> Result<(), Failure> {
+    fn run(&self, program: Program<'_>) -> Result<()> {
         let mut request = format!("{}\n", u8::from(self.reversed)).into_bytes();
         let mut total: usize = program.buffers.iter().map(|arg| ask(&mut request, arg)).sum();
         for call in &program.calls {
@@ -121,7 +122,7 @@ impl Launch for Emulator {
             total += call.args.iter().map(|arg| ask(&mut request, arg)).sum::<usize>();
         }
         if total > self.memory {
-            return Err(Failure::OutOfMemory);
+            return Err(Error::DeviceMemory);
         }
         let mut child = Command::new(&self.program)
             .env("ASAN_OPTIONS", "detect_stack_use_after_return=0:detect_leaks=0")
@@ -134,7 +135,7 @@ impl Launch for Emulator {
         child.stdin.take().unwrap().write_all(&request).unwrap();
         let done = child.wait_with_output().unwrap();
         if !done.status.success() {
-            return Err(Failure::Other(String::from_utf8_lossy(&done.stderr).into_owned()));
+            return Err(Error::Device(String::from_utf8_lossy(&done.stderr).into_owned()));
         }
         let mut answer = &done.stdout[..];
         let calls = program.calls.into_iter().flat_map(|call| call.args);
@@ -157,12 +158,12 @@ impl Launch for Emulator {
         Ok(())
     }
 
-    fn read(&self, kept: &Kept) -> Result<Vec<u8>, Failure> {
+    fn read(&self, kept: &Kept) -> Result<Vec<u8>> {
         Ok(there(kept).lock().unwrap().clone())
     }
 
-    fn time(&self, _: Program<'_>, _: usize) -> Result<f64, Failure> {
-        Err(Failure::Other("the emulator has no speed".into()))
+    fn time(&self, _: Program<'_>, _: usize) -> Result<f64> {
+        Err(Error::Device("the emulator has no speed".into()))
     }
 
     fn shared_limit(&self) -> usize {

@@ -44,6 +44,8 @@ fn reading_verbs() {
     assert_eq!(verdict(&id_a, &id_b), "worse");
     assert_eq!(verdict(&id_b, &id_a), "better");
     assert_eq!(verdict(&id_a, &format!("{}-s1", &id_a[..8])), "tie");
+    let itself = String::from_utf8(pita(dir.path(), &["diff", &id_a, &id_a]).stdout).unwrap();
+    assert_eq!(itself.matches("1,234,567").count(), 2, "{itself}");
     let why = json(&pita(dir.path(), &["explain", &id_a, &id_b, "--json"]));
     let fields: Vec<_> = why["differences"].as_array().unwrap().iter().map(|d| d["path"].clone()).collect();
     assert_eq!(fields, ["spec.sampler.stride"]);

@@ -4,7 +4,7 @@ use crate::common::close;
 use crate::common::f64s;
 use crate::common::tabg::golden;
 use pita_bench::flow::Weights;
-use pita_bench::flow::tarflow::{Seeds, TarFlow, TarShape, TarTape};
+use pita_bench::flow::tarflow::{Seeds, TarFlow, TarTape};
 use pita_bench::lanes::num::{H, Lanes};
 use pita_bench::real::Real;
 use pita_bench::samplers::tabg::cartesian::centre_density;
@@ -13,10 +13,9 @@ const F64: f64 = 1e-9;
 
 fn check<T: Real>(file: &str, atoms: usize, channels: usize, tolerance: f64, gradient_tolerance: f64) {
     let g = golden(file);
-    let shape = TarShape::new(atoms, channels, 2, 2, 32, 16).unwrap();
-    let mut w: Weights<T> = Weights::from_arrays(&shape.packing, &g, "w.").unwrap();
-    w.transpose(&shape.packing);
-    let flow = TarFlow::new(shape);
+    let flow = TarFlow::new(atoms, channels, 2, 2, 32, 16).unwrap();
+    let mut w: Weights<T> = Weights::from_arrays(&flow.packing, &g, "w.").unwrap();
+    w.transpose(&flow.packing);
     let dim = 3 * atoms;
     let narrow = |name: &str| f64s(&g, name).iter().map(|&x| T::from_f64(x)).collect::<Vec<T>>();
     let wide = |v: &[T]| v.iter().map(|x| x.to_f64()).collect::<Vec<f64>>();
@@ -36,7 +35,7 @@ fn check<T: Real>(file: &str, atoms: usize, channels: usize, tolerance: f64, gra
 
     // Gradient of mean(nll / 3n).
     let (mut x, mut log, mut tape) = (narrow("x"), vec![0.0; n], TarTape::default());
-    let mut gradient = vec![Lanes([T::ZERO; H]); flow.shape.packing.lanes];
+    let mut gradient = vec![Lanes([T::ZERO; H]); flow.packing.lanes];
     let per = 1.0 / (n * dim) as f64;
     let seed = |z: &[T], bar: &mut [T]| bar.iter_mut().zip(z).for_each(|(bar, z)| *bar = *z * T::from_f64(per));
     let seeds = Seeds { z: &seed, log_det: -per };
@@ -47,7 +46,7 @@ fn check<T: Real>(file: &str, atoms: usize, channels: usize, tolerance: f64, gra
         |i: usize| x[i * dim..][..dim].iter().map(|z| 0.5 * z.to_f64().powi(2) + ln_sqrt_tau).sum::<f64>() - log[i];
     let loss = (0..n).map(nll).sum::<f64>() * per;
     close("loss", &[loss], &f64s(&g, "loss"), tolerance);
-    let named = Weights::to_arrays(&flow.shape.packing, &gradient, "grad.");
+    let named = Weights::to_arrays(&flow.packing, &gradient, "grad.");
     for (name, got) in named {
         close(&name, &got.to_f64(), &f64s(&g, &name), gradient_tolerance);
     }
@@ -71,8 +70,7 @@ fn f32_matches() {
 fn gradients_of_decoding_are_its_finite_differences() {
     for (file, atoms, channels) in [("tarflow13", 13, 3), ("tarflow22", 22, 1)] {
         let g = golden(file);
-        let shape = TarShape::new(atoms, channels, 2, 2, 32, 16).unwrap();
-        let flow = TarFlow::new(shape);
+        let flow = TarFlow::new(atoms, channels, 2, 2, 32, 16).unwrap();
         let dim = 3 * atoms;
         let n = 2;
         let latent = f64s(&g, "sample.z")[..n * dim].to_vec();
@@ -85,11 +83,11 @@ fn gradients_of_decoding_are_its_finite_differences() {
             let of_x: f64 = x.iter().zip(&slopes).map(|(x, s)| s * x + 0.25 * x * x).sum();
             (of_x - c * log.iter().sum::<f64>(), x)
         };
-        let mut w: Weights<f64> = Weights::from_arrays(&flow.shape.packing, &g, "w.").unwrap();
-        w.transpose(&flow.shape.packing);
+        let mut w: Weights<f64> = Weights::from_arrays(&flow.packing, &g, "w.").unwrap();
+        w.transpose(&flow.packing);
         let (_, mut x) = loss(&w, &latent);
         let mut bars: Vec<f64> = x.iter().zip(&slopes).map(|(x, s)| s + 0.5 * x).collect();
-        let mut gradient = vec![Lanes([0.0; H]); flow.shape.packing.lanes];
+        let mut gradient = vec![Lanes([0.0; H]); flow.packing.lanes];
         flow.decode_reverse(&w, &mut x, &mut bars, c, &mut TarTape::default(), &mut gradient);
         close("z", &x, &latent, F64);
 
@@ -109,7 +107,7 @@ fn gradients_of_decoding_are_its_finite_differences() {
         close("with respect to z", &own, &finite, 1e-7);
 
         let mut seen = 0;
-        for (name, own) in Weights::to_arrays(&flow.shape.packing, &gradient, "w.") {
+        for (name, own) in Weights::to_arrays(&flow.packing, &gradient, "w.") {
             let own = own.to_f64();
             let picked: Vec<usize> = (0..own.len()).step_by((own.len() / 3).max(1)).collect();
             let finite: Vec<f64> = picked
@@ -121,8 +119,8 @@ fn gradients_of_decoding_are_its_finite_differences() {
                         values[i] += by;
                         let shape = arrays[&name].shape.clone();
                         arrays.insert(name.clone(), pita_bench::array::Array::f64(&shape, values));
-                        let mut w: Weights<f64> = Weights::from_arrays(&flow.shape.packing, &arrays, "w.").unwrap();
-                        w.transpose(&flow.shape.packing);
+                        let mut w: Weights<f64> = Weights::from_arrays(&flow.packing, &arrays, "w.").unwrap();
+                        w.transpose(&flow.packing);
                         loss(&w, &latent).0
                     };
                     (moved(h) - moved(-h)) / (2.0 * h)
@@ -142,13 +140,13 @@ fn parameter_counts() {
     for (atoms, channels, blocks, layers, head, parameters) in
         [(22, 1, 4, 4, 64, 12_707_848), (33, 3, 6, 6, 64, 28_497_444), (13, 3, 4, 4, 64, 12_659_736)]
     {
-        let shape = TarShape::new(atoms, channels, blocks, layers, 256, head).unwrap();
-        assert_eq!(shape.packing.layout.len(), parameters);
+        let flow = TarFlow::new(atoms, channels, blocks, layers, 256, head).unwrap();
+        assert_eq!(flow.packing.layout.len(), parameters);
     }
     for (channels, width, head) in [(2, 32, 16), (3, 40, 8), (3, 64, 24), (3, 64, 0)] {
-        assert!(TarShape::new(13, channels, 1, 1, width, head).is_err());
+        assert!(TarFlow::new(13, channels, 1, 1, width, head).is_err());
     }
-    assert!(TarShape::new(200, 1, 1, 1, 32, 16).is_err(), "too many tokens");
+    assert!(TarFlow::new(200, 1, 1, 1, 32, 16).is_err(), "too many tokens");
 }
 
 /// The centre of mass has the density of the vector; the reference has that of its length, larger by `4 pi |c|^2`.

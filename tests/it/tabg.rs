@@ -6,7 +6,7 @@ use std::sync::Arc;
 use pita_bench::array::{Array, Arrays};
 use pita_bench::energy::{Metered, Purpose};
 use pita_bench::error::Error;
-use pita_bench::flow::tarflow::TarShape;
+use pita_bench::flow::tarflow::TarFlow;
 use pita_bench::flow::{Coordinates, Shape};
 use pita_bench::lanes::num::{H, Lanes};
 use pita_bench::rng::{self, Stream};
@@ -268,8 +268,8 @@ fn gradients_lead_downhill() {
     downhill(&mut model(), &system, system.kt(1_200.0));
     // A flow on positions begins with clashes only: a temperature at which they do not matter more than the density.
     let system = systems::by_name("lj13", 1.0).unwrap();
-    let shape = TarShape::new(13, 3, 2, 1, 32, 16).unwrap();
-    downhill(&mut Cartesian::new(shape, 13, 1.3), &system, 1e6);
+    let flow = TarFlow::new(13, 3, 2, 1, 32, 16).unwrap();
+    downhill(&mut Cartesian::new(flow, 13, 1.3), &system, 1e6);
 }
 
 fn downhill(model: &mut dyn Generator, system: &systems::System, kt: f64) {
@@ -374,14 +374,14 @@ fn cartesian() {
 /// normal density, whatever the centre of mass that was drawn.
 #[test]
 fn cartesian_density_is_that_of_centred_configurations() {
-    use pita_bench::flow::tarflow::TarShape;
+    use pita_bench::flow::tarflow::TarFlow;
     use pita_bench::samplers::tabg::Cartesian;
     let (atoms, scale) = (5, 0.3);
-    let shape = TarShape::new(atoms, 3, 2, 1, 32, 16).unwrap();
-    let mut trainer = Trainer::new(&shape.packing, 1);
+    let flow = TarFlow::new(atoms, 3, 2, 1, 32, 16).unwrap();
+    let mut trainer = Trainer::new(&flow.packing, 1);
     // All parameters 0: log-scales and shifts are 0.
     trainer.weights.packed.iter_mut().for_each(|l| *l = Lanes([0.0; H]));
-    let model = Cartesian::new(shape, atoms, scale);
+    let model = Cartesian::new(flow, atoms, scale);
     let items: Vec<u32> = (0..50).collect();
     let drawn = model.draw(&trainer.weights, &Stream::new(5, rng::Purpose::Anneal, 0), &items);
     let free = (3 * atoms - 3) as f64;

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use candle_core::{DType, Device};
 
-use super::{Comparison, Rate, worse};
+use super::{Comparison, Rate, largest, worse};
 use crate::device::{DeviceDit, DeviceEgnn, Launch};
 use crate::error::{Error, Result};
 use crate::nn::candle::{CandleDit, CandleEgnn};
@@ -74,11 +74,41 @@ impl Inputs {
         Ok([d, u.grad, score, energy])
     }
 
+    /// Everything that a network is asked for, by name: first what [`Inputs::step`] gives.
+    fn all(&self, net: &dyn Backbone, exact: bool) -> Result<Vec<(&'static str, Vec<f64>)>> {
+        let [d, force, score, energy] = self.step(net)?;
+        let out = net.energy(&self.params, self.at())?;
+        let (_, along) = net.denoise_jvp(&self.params, self.at(), &self.v)?;
+        let mut all = vec![
+            ("denoiser", d),
+            ("force", force),
+            ("gradient of the score", score),
+            ("gradient of the energy", energy),
+            ("energy", out.u),
+            ("dU/dh", out.du_dh),
+            ("directional derivative", along),
+        ];
+        if exact {
+            all.push(("divergence", net.divergence(&self.params, self.at())?.1));
+        }
+        Ok(all)
+    }
+
+    fn at(&self) -> Batch<'_> {
+        Batch { h: &self.h, beta: &self.beta, x: &self.x }
+    }
+
     /// Parameters of two heads that differ.
     fn learned(&self) -> Learned {
         let other = self.params.iter().map(|p| 0.9 * p).collect();
         Learned::new([self.params.clone(), other].concat(), 0.999)
     }
+}
+
+/// The largest difference of two lists, of the largest entry of the first.
+fn relative(want: &[f64], got: &[f64]) -> f64 {
+    let scale = largest(want);
+    want.iter().zip(got).map(|(a, b)| (a - b).abs() / scale).fold(0.0, worse)
 }
 
 /// Denoiser, gradient of the energy, both parameter gradients, a directional derivative and, where it is `exact`, the
@@ -99,9 +129,7 @@ pub fn against(
     let (want, got) = (inputs.all(here, exact)?, inputs.all(there, exact)?);
     let mut out = Vec::new();
     for ((what, want), (_, got)) in want.iter().zip(&got) {
-        let scale = want.iter().fold(0.0, |m, v| f64::max(m, v.abs()));
-        let worst = want.iter().zip(got).map(|(a, b)| (a - b).abs() / scale).fold(0.0, worse);
-        out.push(Comparison { what: format!("{name}: {what}"), worst, allowed });
+        out.push(Comparison { what: format!("{name}: {what}"), worst: relative(want, got), allowed });
     }
     let again = inputs.step(there)?;
     let differ = got.iter().zip(&again).flat_map(|((_, a), b)| a.iter().zip(b)).filter(|(a, b)| a != b).count();
@@ -141,11 +169,7 @@ pub fn optimiser(name: &str, net: &dyn Backbone, batch: usize) -> Result<Vec<Com
         norms = worse(norms, (theirs - ours).abs() / ours);
         if step >= 2 {
             let kept = [&here.params, &here.adam.mean, &here.adam.square, &here.ema.params];
-            let apart = |(a, b): (&Vec<f64>, Vec<f64>)| {
-                let scale = a.iter().fold(0.0, |m, v| f64::max(m, v.abs()));
-                a.iter().zip(b).map(|(a, b)| (a - b).abs() / scale).fold(0.0, worse)
-            };
-            let worst = kept.into_iter().zip(there.read()?).map(apart).fold(0.0, worse);
+            let worst = kept.into_iter().zip(there.read()?).map(|(a, b)| relative(a, &b)).fold(0.0, worse);
             let (what, allowed) = if step == 2 { ("three steps", 0.0) } else { ("a clipped step", 1e-13) };
             out.push(Comparison { what: format!("{name}: optimiser, {what}"), worst, allowed });
         }
@@ -196,38 +220,6 @@ pub fn compare_kernels(launcher: &Arc<dyn Launch>) -> Result<Vec<Comparison>> {
         }
     }
     Ok(out)
-}
-
-impl Inputs {
-    /// Everything that a network is asked for, by name: first what [`Inputs::step`] gives.
-    fn all(&self, net: &dyn Backbone, exact: bool) -> Result<Vec<(&'static str, Vec<f64>)>> {
-        let [d, force, score, energy] = self.step(net)?;
-        let out = net.energy(&self.params, self.at())?;
-        let (_, along) = net.denoise_jvp(&self.params, self.at(), &self.v)?;
-        let mut all = vec![
-            ("denoiser", d),
-            ("force", force),
-            ("gradient of the score", score),
-            ("gradient of the energy", energy),
-            ("energy", out.u),
-            ("dU/dh", out.du_dh),
-            ("directional derivative", along),
-        ];
-        if exact {
-            all.push(("divergence", self.divergence(net)?));
-        }
-        Ok(all)
-    }
-}
-
-impl Inputs {
-    fn at(&self) -> Batch<'_> {
-        Batch { h: &self.h, beta: &self.beta, x: &self.x }
-    }
-
-    fn divergence(&self, net: &dyn Backbone) -> Result<Vec<f64>> {
-        Ok(net.divergence(&self.params, self.at())?.1)
-    }
 }
 
 /// Seconds of a training step, gradients of both losses and the optimiser, copies included, and samples per second; `floor` is what
@@ -285,15 +277,15 @@ pub fn rates_kernels(launcher: &Arc<dyn Launch>) -> Result<Vec<Rate>> {
     // The values, every tangent; the energy head forward and backward.
     let annealing = floor(1.0 + directions + 2.0, samples);
     let mut out = Vec::new();
-    let nets: [(&str, &dyn Backbone); 2] =
-        [("egnn, 13 particles, kernels", &egnn), ("dit, 22 particles, kernels", &dit)];
-    for ((name, net), (samples, training, annealing)) in
-        nets.into_iter().zip([(batch, None, None), (samples, training, annealing)])
-    {
+    let nets: [(_, &dyn Backbone, _, _, _); 2] = [
+        ("egnn, 13 particles, kernels", &egnn, batch, None, None),
+        ("dit, 22 particles, kernels", &dit, samples, training, annealing),
+    ];
+    for (name, net, samples, training, annealing) in nets {
         out.push(rate(name, net, batch, training)?);
         let inputs = Inputs::new(net, samples);
         let began = Instant::now();
-        inputs.divergence(net)?;
+        net.divergence(&inputs.params, inputs.at())?;
         net.energy(&inputs.params, inputs.at())?;
         let seconds = began.elapsed().as_secs_f64();
         let what = format!("{name}: annealing samples, exact divergence");

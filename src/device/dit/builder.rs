@@ -1,8 +1,8 @@
 //! A program in the making: buffers, calls, matrix products.
 
 use super::places::Linear;
-use super::size_of_real;
-use crate::device::launch::{Arg, Call, Kept, Program};
+use crate::device::engine::format_of;
+use crate::device::launch::{Arg, Call, Program};
 use crate::nn::dit::plan::Plan;
 use crate::real::Precision;
 
@@ -12,6 +12,10 @@ pub const THREADS: usize = 256;
 pub const WARPS: usize = THREADS / 32;
 /// Tiles of `src/kernels/dit_product.cuh`: rows, columns, and what a tile takes of the sum.
 const TILE: [usize; 3] = [128, 64, 16];
+/// Activation of the conditioning, as the kernels number them.
+pub const SILU: usize = 0;
+/// That of the blocks.
+pub const GELU: usize = 1;
 /// Columns that tiles are shifted by in shared memory.
 const SHIFT: usize = 4;
 
@@ -114,31 +118,14 @@ impl<'a> Builder<'a> {
     /// An empty program.
     #[must_use]
     pub fn new(precision: Precision) -> Self {
-        let suffix = match precision {
-            Precision::F32 => "f32",
-            Precision::F64 => "f64",
-        };
-        Self { program: Program::default(), size: size_of_real(precision), suffix }
+        let (suffix, size) = format_of(precision);
+        Self { program: Program::default(), size, suffix }
     }
 
-    fn buffer(&mut self, arg: Arg<'a>) -> Place {
+    /// A buffer of numbers.
+    pub fn buffer(&mut self, arg: Arg<'a>) -> Place {
         self.program.buffers.push(arg);
         Place { buffer: self.program.buffers.len() - 1, byte: 0, size: self.size }
-    }
-
-    /// A buffer that kernels read.
-    pub fn input(&mut self, bytes: &'a [u8]) -> Place {
-        self.buffer(Arg::In(bytes))
-    }
-
-    /// A buffer that stays on the device.
-    pub fn kept(&mut self, kept: &'a Kept) -> Place {
-        self.buffer(Arg::Kept(kept))
-    }
-
-    /// A buffer that kernels fill.
-    pub fn output(&mut self, bytes: &'a mut [u8]) -> Place {
-        self.buffer(Arg::Out(bytes))
     }
 
     /// A buffer of so many numbers that stays on the device.
@@ -146,9 +133,14 @@ impl<'a> Builder<'a> {
         self.buffer(Arg::Scratch(reals * self.size))
     }
 
+    /// A buffer of rows of so many features that stays on the device.
+    pub fn rows(&mut self, batch: Batch, width: usize) -> Place {
+        self.scratch(batch.components * batch.rows * width)
+    }
+
     /// A kernel on numbers, or any number of tangents; `shared` in numbers.
     pub fn call(&mut self, kernel: &str, blocks: usize, shared: usize, args: Vec<Arg<'a>>) {
-        let kernel = format!("dit_{kernel}_{}", self.suffix).into();
+        let kernel = format!("dit_{kernel}_{}", self.suffix);
         let shared = (shared * self.size) as u32;
         self.program.calls.push(Call { kernel, blocks: blocks as u32, threads: THREADS as u32, shared, args });
     }
@@ -157,6 +149,20 @@ impl<'a> Builder<'a> {
     pub fn pass(&mut self, kernel: &str, components: usize, blocks: usize, shared: usize, args: Vec<Arg<'a>>) {
         let dual = if components > 1 { "_dual" } else { "" };
         self.call(&format!("{kernel}{dual}"), blocks, shared, args);
+    }
+
+    /// `y = f(x)` of rows of `width` features.
+    pub fn activate(&mut self, f: usize, batch: Batch, width: usize, x: Place, y: Place) {
+        let n = batch.rows * width;
+        let args = vec![int(f), long(n as i64), int(batch.components - 1), x.into(), y.into()];
+        self.call("activate", (n * batch.components).div_ceil(THREADS), 0, args);
+    }
+
+    /// `bar <- bar f'(x)`.
+    pub fn activate_back(&mut self, f: usize, batch: Batch, width: usize, x: Place, bar: Place) {
+        let n = batch.rows * width;
+        let args = vec![int(f), long(n as i64), x.into(), bar.into()];
+        self.pass("activate_back", batch.components, n.div_ceil(THREADS), 0, args);
     }
 
     fn product(&mut self, s: Sizes, a: Factor, b: Factor, bias: Option<(Place, usize)>, add: bool, c: Place) {
@@ -203,8 +209,9 @@ impl<'a> Builder<'a> {
         self.product(sizes, a, b, None, add, x_bar);
     }
 
-    /// The last component of the gradient of a layer's parameters, in parts; `rows` to a sample.
-    pub fn gradient(&mut self, parts: &Parts, l: &Linear, batch: Batch, rows: usize, x: Place, y_bar: Place) {
+    /// The last component of the gradient of a layer's parameters, in parts, if it is asked for; `rows` to a sample.
+    pub fn gradient(&mut self, parts: Option<&Parts>, l: &Linear, batch: Batch, rows: usize, x: Place, y_bar: Place) {
+        let Some(parts) = parts else { return };
         let last = batch.components - 1;
         let sizes = Sizes {
             m: l.outputs,

@@ -1,9 +1,9 @@
 //! The conditioning of each sample, `c = SiLU(MLP(embedding(c_noise)) + MLP(embedding(beta)))`, and the modulations that the
 //! blocks take from it; forward and reverse. Rows are samples.
 
-use super::builder::{Batch, Builder, Parts, Place, THREADS, WARPS, int, long};
+use super::Run;
+use super::builder::{Batch, Builder, Parts, Place, SILU, THREADS, WARPS, int};
 use super::places::Linear;
-use super::run::Run;
 use crate::nn::dit::plan::FREQUENCIES;
 
 /// What the reverse pass of an MLP needs.
@@ -24,25 +24,13 @@ pub struct Tape {
     pub mods: Vec<Place>,
 }
 
-/// `y = SiLU(x)`, `n` numbers each.
-fn silu(builder: &mut Builder<'_>, n: usize, tangents: usize, x: Place, y: Place) {
-    let args = vec![int(0), long(n as i64), int(tangents), x.into(), y.into()];
-    builder.call("activate", (n * (1 + tangents)).div_ceil(THREADS), 0, args);
-}
-
-/// `bar <- bar SiLU'(x)`.
-fn silu_back(builder: &mut Builder<'_>, n: usize, components: usize, x: Place, bar: Place) {
-    let args = vec![int(0), long(n as i64), x.into(), bar.into()];
-    builder.pass("activate_back", components, n.div_ceil(THREADS), 0, args);
-}
-
 impl Run<'_> {
-    fn batch_of_samples(&self) -> Batch {
+    pub(super) fn batch_of_samples(&self) -> Batch {
         Batch { rows: self.samples, components: if self.moved { 2 } else { 1 } }
     }
 
     /// The modulation layers, in order.
-    fn modulations(&self) -> impl Iterator<Item = &Linear> {
+    pub(super) fn modulations(&self) -> impl Iterator<Item = &Linear> {
         let places = &self.net.places;
         places.blocks.iter().map(|b| &b.modulation).chain([&places.last_modulation])
     }
@@ -51,25 +39,24 @@ impl Run<'_> {
     pub(super) fn condition(&self, b: &mut Builder<'_>, noise: Place, beta: Place) -> Tape {
         let (places, batch) = (&self.net.places, self.batch_of_samples());
         let width = places.time[1].outputs;
-        let sum = b.scratch(batch.components * batch.rows * width);
+        let sum = b.rows(batch, width);
         let mlp = |b: &mut Builder<'_>, of: Place, moved: bool, layers: &[Linear; 2], add: bool| {
-            let scratch = |b: &mut Builder<'_>, features| b.scratch(batch.components * batch.rows * features);
-            let input = scratch(b, FREQUENCIES);
-            let (pre, act) = (scratch(b, layers[0].outputs), scratch(b, layers[0].outputs));
+            let input = b.rows(batch, FREQUENCIES);
+            let [pre, act] = [(); 2].map(|()| b.rows(batch, layers[0].outputs));
             let args = vec![int(batch.rows), int(FREQUENCIES), int(usize::from(moved)), of.into(), input.into()];
             b.pass("features", batch.components, (batch.rows * FREQUENCIES).div_ceil(THREADS), 0, args);
             b.forward(self.w, &layers[0], batch, input, pre, false);
-            silu(b, batch.rows * layers[0].outputs, batch.components - 1, pre, act);
+            b.activate(SILU, batch, layers[0].outputs, pre, act);
             b.forward(self.w, &layers[1], batch, act, sum, add);
             Mlp { input, pre, act }
         };
         let time = mlp(b, noise, self.moved, &places.time, false);
         let temperature = self.net.plan.conditioned.then(|| mlp(b, beta, false, &places.temperature, true));
-        let c = b.scratch(batch.components * batch.rows * width);
-        silu(b, batch.rows * width, batch.components - 1, sum, c);
+        let c = b.rows(batch, width);
+        b.activate(SILU, batch, width, sum, c);
         let mut mods = Vec::new();
         for linear in self.modulations() {
-            let out = b.scratch(batch.components * batch.rows * linear.outputs);
+            let out = b.rows(batch, linear.outputs);
             b.forward(self.w, linear, batch, c, out, false);
             mods.push(out);
         }
@@ -87,31 +74,23 @@ impl Run<'_> {
     ) {
         let (places, batch) = (&self.net.places, self.batch_of_samples());
         let width = places.time[1].outputs;
-        let scratch = |b: &mut Builder<'_>, features| b.scratch(batch.components * batch.rows * features);
-        let c_bar = scratch(b, width);
+        let c_bar = b.rows(batch, width);
         for (i, (linear, bar)) in self.modulations().zip(mods_bar).enumerate() {
             b.reverse(self.w, linear, batch, *bar, c_bar, i > 0);
-            if let Some(parts) = parts {
-                b.gradient(parts, linear, batch, 1, tape.c, *bar);
-            }
+            b.gradient(parts, linear, batch, 1, tape.c, *bar);
         }
         // From here on c_bar is the adjoint of the sum before the activation.
-        silu_back(b, batch.rows * width, batch.components, tape.sum, c_bar);
-        let act_bar = scratch(b, width);
-        let all = [(Some(&tape.time), &places.time), (tape.temperature.as_ref(), &places.temperature)];
-        for (i, (mlp, layers)) in all.into_iter().enumerate() {
-            let Some(mlp) = mlp else { continue };
-            if i > 0 && parts.is_none() {
-                continue; // the temperature does not move
-            }
+        b.activate_back(SILU, batch, width, tape.sum, c_bar);
+        let act_bar = b.rows(batch, width);
+        // The temperature does not move: nothing comes from it but gradients.
+        let temperature = tape.temperature.as_ref().filter(|_| parts.is_some()).map(|mlp| (mlp, &places.temperature));
+        for (i, (mlp, layers)) in std::iter::once((&tape.time, &places.time)).chain(temperature).enumerate() {
             b.reverse(self.w, &layers[1], batch, c_bar, act_bar, false);
-            silu_back(b, batch.rows * layers[0].outputs, batch.components, mlp.pre, act_bar);
-            if let Some(parts) = parts {
-                b.gradient(parts, &layers[1], batch, 1, mlp.act, c_bar);
-                b.gradient(parts, &layers[0], batch, 1, mlp.input, act_bar);
-            }
+            b.activate_back(SILU, batch, layers[0].outputs, mlp.pre, act_bar);
+            b.gradient(parts, &layers[1], batch, 1, mlp.act, c_bar);
+            b.gradient(parts, &layers[0], batch, 1, mlp.input, act_bar);
             if i == 0 {
-                let input_bar = scratch(b, FREQUENCIES);
+                let input_bar = b.rows(batch, FREQUENCIES);
                 b.reverse(self.w, &layers[0], batch, act_bar, input_bar, false);
                 let args =
                     vec![int(batch.rows), int(FREQUENCIES), tape.noise.into(), input_bar.into(), noise_bar.into()];

@@ -6,7 +6,6 @@
 //! | [`places`] | where each parameter lies in the flat vector |
 //! | [`builder`] | a program in the making: buffers, calls, matrix products |
 //! | [`conditioning`] | embeddings, their MLPs, modulations; forward and reverse |
-//! | `run` | what the calls of a pass have in common |
 //! | [`passes`] | the whole network, forward and reverse |
 //!
 //! The formulas are those of `nn::dit`. Buffers are `[1 + tangents][rows][features]`: one product takes the rows of the values and
@@ -18,41 +17,27 @@ pub mod builder;
 pub mod conditioning;
 pub mod passes;
 pub mod places;
-mod run;
 
 use std::sync::Arc;
 
-use self::builder::Builder;
+use self::builder::{Builder, Place};
 use self::places::Places;
-use self::run::Run;
-use super::engine::{bytes_of, reals_of};
+use super::engine::{bytes_of, format_of, reals_of};
 use super::heads::{Bare, Heads, Inputs, Pass};
-use super::launch::{Failure, Kept, Launch};
-use super::optimiser::{Gradient, Packing};
+use super::launch::{Arg, Kept, Launch};
+use super::optimiser::{Gradient, Optimiser, Packing};
 use crate::error::{Error, Result};
-use crate::nn::Layout;
 use crate::nn::dit::attention::angle;
-use crate::nn::dit::dropout::Dropout;
 use crate::nn::dit::plan::Plan;
-use crate::nn::fused::HIDDEN as LANES;
+use crate::nn::{Layout, Learned};
 use crate::real::Precision;
 use crate::spec::{DitSpec, NetSpec};
 
 /// The DiT as a backbone.
 pub type DeviceDit = Heads<Dit>;
 
-/// Dropout of one training step.
-#[derive(Debug, Clone, Copy)]
-pub struct Masks {
-    /// A feature is dropped when its 16 random bits are below this.
-    pub below: u32,
-    /// Seed of the run.
-    pub seed: u64,
-    /// Training step.
-    pub step: u64,
-}
-
 /// The DiT without its heads.
+#[derive(Clone)]
 pub struct Dit {
     launcher: Arc<dyn Launch>,
     precision: Precision,
@@ -60,7 +45,8 @@ pub struct Dit {
     places: Places,
     /// Cosines and signed sines of the rotary attention, `[2, tokens, head]`, as bytes.
     tables: Vec<u8>,
-    masks: Option<Masks>,
+    /// Seed and step of the training that features are dropped in.
+    dropping: Option<(u64, u64)>,
 }
 
 impl DeviceDit {
@@ -77,7 +63,7 @@ impl DeviceDit {
     ) -> Result<Self> {
         let plan = Plan::new(atoms, net, dit)?;
         let places = Places::new(&plan.layout, net.layers)?;
-        let size = size_of_real(precision);
+        let (_, size) = format_of(precision);
         let (needs, has) = (size * builder::attention_reals(2, &plan), launcher.shared_limit());
         if needs > has {
             return Err(Error::NoDevice(format!(
@@ -88,23 +74,27 @@ impl DeviceDit {
         let cos = entries().map(|(t, f)| angle(t, f, plan.head).cos());
         let sin = entries().map(|(t, f)| angle(t, f, plan.head).sin() * if f % 2 == 0 { -1.0 } else { 1.0 });
         let tables = bytes_of(precision, &cos.chain(sin).collect::<Vec<f64>>());
-        Ok(Self::over(Dit { launcher, precision, plan, places, tables, masks: None }))
+        Ok(Self::over(Dit { launcher, precision, plan, places, tables, dropping: None }))
     }
 }
 
-/// Bytes of a number.
-fn size_of_real(precision: Precision) -> usize {
-    match precision {
-        Precision::F32 => 4,
-        Precision::F64 => 8,
-    }
-}
-
-impl Dit {
-    /// Hidden features.
-    fn hidden(&self) -> usize {
-        self.plan.hidden * LANES
-    }
+/// What all calls of a pass share.
+#[derive(Clone, Copy)]
+struct Run<'a> {
+    /// The network.
+    net: &'a Dit,
+    /// Samples.
+    samples: usize,
+    /// Values and tangents.
+    components: usize,
+    /// Whether noise levels have a tangent.
+    moved: bool,
+    /// Flat parameters.
+    w: Place,
+    /// Tables of the rotary attention.
+    tables: Place,
+    /// Dropout masks `[2 blocks, samples, tokens, hidden]`.
+    masks: Option<Place>,
 }
 
 impl Bare for Dit {
@@ -113,14 +103,6 @@ impl Bare for Dit {
     const CHUNK: usize = 16;
     const BATCH: usize = 1_024;
     const TRANSLATION_INVARIANT: bool = false;
-
-    fn launcher(&self) -> &Arc<dyn Launch> {
-        &self.launcher
-    }
-
-    fn precision(&self) -> Precision {
-        self.precision
-    }
 
     fn layout(&self) -> &Layout {
         &self.plan.layout
@@ -131,15 +113,7 @@ impl Bare for Dit {
     }
 
     fn in_training(&self, seed: u64, step: u64) -> Option<Self> {
-        let below = Dropout::threshold(self.plan.dropout);
-        (self.plan.dropout > 0.0).then(|| Self {
-            launcher: Arc::clone(&self.launcher),
-            precision: self.precision,
-            plan: self.plan.clone(),
-            places: self.places.clone(),
-            tables: self.tables.clone(),
-            masks: Some(Masks { below, seed, step }),
-        })
+        (self.plan.dropout > 0.0).then(|| Self { dropping: Some((seed, step)), ..self.clone() })
     }
 
     /// All directions of a sample: what they share is computed once.
@@ -151,11 +125,12 @@ impl Bare for Dit {
         [Kept::new(bytes_of(self.precision, params))]
     }
 
-    fn packing(&self) -> Packing {
+    fn optimiser(&self, learned: &Learned) -> Optimiser {
         let all = 0..self.plan.layout.len() as i32;
         let unused = self.places.unused(self.plan.conditioned);
         let gradient = all.clone().map(|i| if unused.contains(&(i as usize)) { -1 } else { i }).collect();
-        Packing { weights: vec![all.collect()], gradient }
+        let packing = Packing { weights: vec![all.collect()], gradient };
+        Optimiser::new(&self.launcher, self.precision, &packing, learned)
     }
 
     fn launch(
@@ -164,8 +139,8 @@ impl Bare for Dit {
         first: usize,
         inputs: &Inputs,
         grad: Option<&mut Gradient<'_>>,
-    ) -> Result<Pass, Failure> {
-        let size = size_of_real(self.precision);
+    ) -> Result<Pass> {
+        let (_, size) = format_of(self.precision);
         let (components, samples, back) = (inputs.y.len(), inputs.beta.len(), !inputs.cotangent.is_empty());
         let convert = |values: &[f64]| bytes_of(self.precision, values);
         let mut noise = inputs.noise.clone();
@@ -181,10 +156,9 @@ impl Bare for Dit {
         let (mut noise_bar, mut sum) = (buffer(0), buffer(0));
 
         let mut builder = Builder::new(self.precision);
-        let w = builder.kept(weights);
-        let tables = builder.input(&self.tables);
-        let (noise, beta, y) = (builder.input(&noise), builder.input(&beta), builder.input(&y));
-        let f = builder.output(&mut out);
+        let w = builder.buffer(Arg::Kept(weights));
+        let [tables, noise, beta, y] = [&self.tables, &noise, &beta, &y].map(|bytes| builder.buffer(Arg::In(bytes)));
+        let f = builder.buffer(Arg::Out(&mut out));
         let run = Run { net: self, samples, components, moved, w, tables, masks: None };
         let run = run.with_masks(&mut builder, first);
         let tape = run.forward(&mut builder, noise, beta, y, f, back);
@@ -193,10 +167,10 @@ impl Bare for Dit {
             noise_bar = buffer(components * samples);
             let here = matches!(grad, Some(Gradient::Here(_)));
             sum = buffer(if here { self.plan.layout.len() } else { 0 });
-            let f_bar = builder.input(&cotangent);
-            let (y_bar, noise_bar) = (builder.output(&mut y_bar), builder.output(&mut noise_bar));
+            let f_bar = builder.buffer(Arg::In(&cotangent));
+            let [y_bar, noise_bar] = [&mut y_bar, &mut noise_bar].map(|bytes| builder.buffer(Arg::Out(bytes)));
             let sum = match &grad {
-                Some(Gradient::Here(_)) => Some(builder.output(&mut sum)),
+                Some(Gradient::Here(_)) => Some(builder.buffer(Arg::Out(&mut sum))),
                 Some(Gradient::There(_)) => Some(builder.scratch(self.plan.layout.len())),
                 None => None,
             };

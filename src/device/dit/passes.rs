@@ -1,11 +1,11 @@
 //! The whole network as calls of kernels: forward, and in reverse.
 
-use super::Dit;
-use super::builder::{Batch, Builder, Parts, Place, THREADS, WARPS, attention_reals, int, long, optional};
-use super::conditioning;
-use super::run::Run;
+use super::builder::{Batch, Builder, GELU, Parts, Place, THREADS, WARPS, attention_reals, int, optional};
+use super::{Dit, Run, conditioning};
 use crate::device::heads::Bare;
 use crate::device::launch::Arg;
+use crate::nn::dit::dropout::Dropout;
+use crate::nn::fused::HIDDEN as LANES;
 use crate::rng::Purpose;
 
 /// What the reverse pass needs of a block; rows are tokens, sample by sample.
@@ -38,25 +38,18 @@ pub struct Tape {
     last_u: Place,
 }
 
-/// Half a block, as the kernels of `dit_rows.cuh` see it: the branch that is added, by block and half.
+/// Half a block, as the kernels of `dit_rows.cuh` see it: of a branch that is added (its place), or of a norm (its weight); the
+/// branch's gate and what the norm is modulated with are those of half `half` of block `block`.
 #[derive(Clone, Copy)]
-struct Branch {
-    a: Place,
-    block: usize,
-    half: usize,
-}
-
-/// What a branch's sum is then modulated with: modulations of block `block`, from half `half` on.
-#[derive(Clone, Copy)]
-struct Norm {
-    w: usize,
+struct Half<P> {
+    of: P,
     block: usize,
     half: usize,
 }
 
 impl Run<'_> {
     fn hidden(&self) -> usize {
-        self.net.hidden()
+        self.net.plan.hidden * LANES
     }
 
     fn rows(&self) -> usize {
@@ -65,11 +58,6 @@ impl Run<'_> {
 
     fn batch(&self) -> Batch {
         Batch { rows: self.rows(), components: self.components }
-    }
-
-    /// A buffer of rows of so many features.
-    fn mat(&self, b: &mut Builder<'_>, features: usize) -> Place {
-        b.scratch(self.components * self.rows() * features)
     }
 
     /// Units of an attention kernel: every head of every sample, with each tangent.
@@ -85,7 +73,7 @@ impl Run<'_> {
     /// The same with the dropout masks of the samples `first..`, if there is dropout.
     #[must_use]
     pub(super) fn with_masks(self, b: &mut Builder<'_>, first: usize) -> Self {
-        let Some(masks) = self.net.masks else { return self };
+        let Some((seed, step)) = self.net.dropping else { return self };
         let (layers, per) = (2 * self.net.places.blocks.len(), self.net.plan.tokens * self.hidden());
         let out = b.scratch(layers * self.samples * per);
         let args = vec![
@@ -94,9 +82,9 @@ impl Run<'_> {
             int(per),
             int(first),
             int(Purpose::Dropout as usize),
-            int(masks.below as usize),
-            Arg::Long(masks.seed),
-            Arg::Long(masks.step),
+            int(Dropout::threshold(self.net.plan.dropout) as usize),
+            Arg::Long(seed),
+            Arg::Long(step),
             out.into(),
         ];
         // Eight masks of one Philox block to a thread.
@@ -104,7 +92,7 @@ impl Run<'_> {
         Self { masks: Some(out), ..self }
     }
 
-    fn mask(&self, branch: Branch) -> Option<Place> {
+    fn mask(&self, branch: Half<Place>) -> Option<Place> {
         self.masks.map(|all| all.at((2 * branch.block + branch.half) * self.rows() * self.hidden()))
     }
 
@@ -121,8 +109,8 @@ impl Run<'_> {
         b: &mut Builder<'_>,
         mods: &[Place],
         (x_in, x, u): (Place, Place, Place),
-        branch: Option<Branch>,
-        norm: Norm,
+        branch: Option<Half<Place>>,
+        norm: Half<usize>,
     ) {
         let of = branch.map(|branch| (branch, self.modulation(branch.block, branch.half)));
         let (width, shift) = self.modulation(norm.block, norm.half);
@@ -136,21 +124,15 @@ impl Run<'_> {
             int(of.map_or(0, |(_, (width, _))| width)),
             int(width),
             x_in.into(),
-            optional(branch.map(|branch| branch.a)),
+            optional(branch.map(|branch| branch.of)),
             optional(branch.and_then(|branch| self.mask(branch))),
             optional(of.map(|(branch, (_, shift))| mods[branch.block].at(shift + 2 * self.hidden()))),
-            self.w.at(norm.w).into(),
+            self.w.at(norm.of).into(),
             mods[norm.block].at(shift).into(),
             x.into(),
             u.into(),
         ];
         b.pass("advance", self.components, (self.rows() * tangents.max(1)).div_ceil(WARPS), 0, args);
-    }
-
-    fn gelu(&self, b: &mut Builder<'_>, z: Place, y: Place) {
-        let n = self.rows() * self.net.places.blocks[0].mlp[0].outputs;
-        let args = vec![int(1), long(n as i64), int(self.components - 1), z.into(), y.into()];
-        b.call("activate", (n * self.components).div_ceil(THREADS), 0, args);
     }
 
     fn attention_args<'a>(&self) -> Vec<Arg<'a>> {
@@ -172,29 +154,29 @@ impl Run<'_> {
         let conditioning = self.condition(b, noise, beta);
         let mods = &conditioning.mods;
         let mut blocks: Vec<BlockTape> = Vec::new();
-        let mut x = self.mat(b, hidden);
+        let mut x = b.rows(batch, hidden);
         b.forward(self.w, &places.embed, batch, y, x, false);
         let mut before = None;
-        let mut next = (x, None);
+        let mut next = x;
         for (index, block) in places.blocks.iter().enumerate() {
             let t = match blocks.last() {
                 // The same buffers again, but for those that are read beside what is written.
-                Some(&t) if !keep => BlockTape { x: next.0, ..t },
+                Some(&t) if !keep => BlockTape { x: next, ..t },
                 _ => BlockTape {
-                    x: next.0,
-                    u: self.mat(b, hidden),
-                    qkv: self.mat(b, 3 * hidden),
+                    x: next,
+                    u: b.rows(batch, hidden),
+                    qkv: b.rows(batch, 3 * hidden),
                     p: b.scratch(self.probabilities()),
-                    o: self.mat(b, hidden),
-                    a: self.mat(b, hidden),
-                    x1: self.mat(b, hidden),
-                    u1: self.mat(b, hidden),
-                    z: self.mat(b, block.mlp[0].outputs),
-                    y: self.mat(b, block.mlp[0].outputs),
-                    e: self.mat(b, hidden),
+                    o: b.rows(batch, hidden),
+                    a: b.rows(batch, hidden),
+                    x1: b.rows(batch, hidden),
+                    u1: b.rows(batch, hidden),
+                    z: b.rows(batch, block.mlp[0].outputs),
+                    y: b.rows(batch, block.mlp[0].outputs),
+                    e: b.rows(batch, hidden),
                 },
             };
-            let norm = Norm { w: block.norm1, block: index, half: 0 };
+            let norm = Half { of: block.norm1, block: index, half: 0 };
             self.advance(b, mods, (x, t.x, t.u), before, norm);
             b.forward(self.w, &block.qkv, batch, t.u, t.qkv, false);
             let mut args = self.attention_args();
@@ -202,24 +184,24 @@ impl Run<'_> {
             let shared = attention_reals(self.components.min(2), &self.net.plan);
             b.pass("attend", self.components, self.units(), shared, args);
             b.forward(self.w, &block.out, batch, t.o, t.a, false);
-            let branch = Branch { a: t.a, block: index, half: 0 };
-            let norm = Norm { w: block.norm2, block: index, half: 1 };
+            let branch = Half { of: t.a, block: index, half: 0 };
+            let norm = Half { of: block.norm2, block: index, half: 1 };
             self.advance(b, mods, (t.x, t.x1, t.u1), Some(branch), norm);
             b.forward(self.w, &block.mlp[0], batch, t.u1, t.z, false);
-            self.gelu(b, t.z, t.y);
+            b.activate(GELU, batch, block.mlp[0].outputs, t.z, t.y);
             b.forward(self.w, &block.mlp[1], batch, t.y, t.e, false);
-            before = Some(Branch { a: t.e, block: index, half: 1 });
+            before = Some(Half { of: t.e, block: index, half: 1 });
             x = t.x1;
             // Without a tape the input's buffer is free by now.
-            next = (if keep { self.mat(b, hidden) } else { t.x }, Some(t.u));
+            next = if keep { b.rows(batch, hidden) } else { t.x };
             blocks.push(t);
         }
-        let (last, spare) = next;
-        let last_u = match spare {
-            Some(u) if !keep => u,
-            _ => self.mat(b, hidden),
+        let last = next;
+        let last_u = match blocks.last() {
+            Some(t) if !keep => t.u,
+            _ => b.rows(batch, hidden),
         };
-        let norm = Norm { w: places.last_norm, block: places.blocks.len(), half: 0 };
+        let norm = Half { of: places.last_norm, block: places.blocks.len(), half: 0 };
         self.advance(b, mods, (x, last, last_u), before, norm);
         b.forward(self.w, &places.last, batch, last_u, f, false);
         Tape { conditioning, blocks, y, last, last_u }
@@ -237,39 +219,61 @@ impl Run<'_> {
         grad: Option<Place>,
     ) {
         let (places, batch, hidden, tokens) = (&self.net.places, self.batch(), self.hidden(), self.net.plan.tokens);
-        let chunks = self.samples.div_ceil(Dit::CHUNK);
-        let parts = grad.map(|_| Parts { place: b.scratch(chunks * places.len), len: places.len, samples: Dit::CHUNK });
+        let (len, chunks) = (self.net.plan.layout.len(), self.samples.div_ceil(Dit::CHUNK));
+        let parts = grad.map(|_| Parts { place: b.scratch(chunks * len), len, samples: Dit::CHUNK });
         let parts = parts.as_ref();
-        let modulation = |index: usize| self.modulation(index, 0).0;
         let mods_bar: Vec<Place> =
-            (0..=places.blocks.len()).map(|i| b.scratch(self.components * self.samples * modulation(i))).collect();
-        let (x_bar, branch_bar, u_bar) = (self.mat(b, hidden), self.mat(b, hidden), self.mat(b, hidden));
-        let (o_bar, qkv_bar, z_bar) = (self.mat(b, hidden), self.mat(b, 3 * hidden), self.mat(b, 4 * hidden));
+            self.modulations().map(|linear| b.rows(self.batch_of_samples(), linear.outputs)).collect();
+        let [x_bar, branch_bar, u_bar, o_bar] = [(); 4].map(|()| b.rows(batch, hidden));
+        let [qkv_bar, z_bar] = [3, 4].map(|times| b.rows(batch, times * hidden));
         let s_bar = b.scratch(self.probabilities());
         let w_bar = b.scratch(self.samples * hidden);
         let (mods, mods_bar) = (&tape.conditioning.mods[..], &mods_bar[..]);
-        let retreat = Retreat { run: self, mods, mods_bar, x_bar, branch_bar, w_bar, parts };
+        // The reverse of `advance`, whose output was `x`.
+        let retreat = |b: &mut Builder<'_>, x: Place, branch: Option<Half<Place>>, norm: Half<usize>, fresh: bool| {
+            let of = branch.map(|branch| (branch, self.modulation(branch.block, branch.half)));
+            let gates = |mods: &[Place]| of.map(|(branch, (_, shift))| mods[branch.block].at(shift + 2 * hidden));
+            let (width, shift) = self.modulation(norm.block, norm.half);
+            let args = vec![
+                int(self.samples),
+                int(tokens),
+                int(hidden),
+                int(usize::from(fresh)),
+                int(of.map_or(0, |(_, (width, _))| width)),
+                int(width),
+                x.into(),
+                u_bar.into(),
+                optional(branch.map(|branch| branch.of)),
+                optional(branch.and_then(|branch| self.mask(branch))),
+                optional(gates(mods)),
+                self.w.at(norm.of).into(),
+                mods[norm.block].at(shift).into(),
+                x_bar.into(),
+                branch_bar.into(),
+                optional(gates(mods_bar)),
+                mods_bar[norm.block].at(shift).into(),
+                w_bar.into(),
+            ];
+            b.pass("retreat", self.components, self.samples, 2 * tokens * self.components, args);
+            if let Some(parts) = parts {
+                b.columns(self.samples, hidden, parts.samples, parts.len, w_bar, parts.place.at(norm.of));
+            }
+        };
 
         b.reverse(self.w, &places.last, batch, f_bar, u_bar, false);
-        if let Some(parts) = parts {
-            b.gradient(parts, &places.last, batch, tokens, tape.last_u, f_bar);
-        }
-        let branch = |index: usize| Branch { a: tape.blocks[index].e, block: index, half: 1 };
+        b.gradient(parts, &places.last, batch, tokens, tape.last_u, f_bar);
+        let branch = |index: usize| Half { of: tape.blocks[index].e, block: index, half: 1 };
         let before = |index: usize| index.checked_sub(1).map(branch);
-        let norm = Norm { w: places.last_norm, block: places.blocks.len(), half: 0 };
-        retreat.call(b, tape.last, u_bar, before(places.blocks.len()), norm, true);
+        let norm = Half { of: places.last_norm, block: places.blocks.len(), half: 0 };
+        retreat(b, tape.last, before(places.blocks.len()), norm, true);
         for (index, (block, t)) in places.blocks.iter().zip(&tape.blocks).enumerate().rev() {
             b.reverse(self.w, &block.mlp[1], batch, branch_bar, z_bar, false);
-            let n = self.rows() * block.mlp[0].outputs;
-            let args = vec![int(1), long(n as i64), t.z.into(), z_bar.into()];
-            b.pass("activate_back", self.components, n.div_ceil(THREADS), 0, args);
+            b.activate_back(GELU, batch, block.mlp[0].outputs, t.z, z_bar);
             b.reverse(self.w, &block.mlp[0], batch, z_bar, u_bar, false);
-            if let Some(parts) = parts {
-                b.gradient(parts, &block.mlp[1], batch, tokens, t.y, branch_bar);
-                b.gradient(parts, &block.mlp[0], batch, tokens, t.u1, z_bar);
-            }
-            let norm = Norm { w: block.norm2, block: index, half: 1 };
-            retreat.call(b, t.x1, u_bar, Some(Branch { a: t.a, block: index, half: 0 }), norm, false);
+            b.gradient(parts, &block.mlp[1], batch, tokens, t.y, branch_bar);
+            b.gradient(parts, &block.mlp[0], batch, tokens, t.u1, z_bar);
+            let norm = Half { of: block.norm2, block: index, half: 1 };
+            retreat(b, t.x1, Some(Half { of: t.a, block: index, half: 0 }), norm, false);
 
             b.reverse(self.w, &block.out, batch, branch_bar, o_bar, false);
             let mut args = self.attention_args();
@@ -277,65 +281,16 @@ impl Run<'_> {
             let shared = attention_reals(self.components, &self.net.plan);
             b.pass("attend_back", self.components, self.units(), shared, args);
             b.reverse(self.w, &block.qkv, batch, qkv_bar, u_bar, false);
-            if let Some(parts) = parts {
-                b.gradient(parts, &block.out, batch, tokens, t.o, branch_bar);
-                b.gradient(parts, &block.qkv, batch, tokens, t.u, qkv_bar);
-            }
-            let norm = Norm { w: block.norm1, block: index, half: 0 };
-            retreat.call(b, t.x, u_bar, before(index), norm, false);
+            b.gradient(parts, &block.out, batch, tokens, t.o, branch_bar);
+            b.gradient(parts, &block.qkv, batch, tokens, t.u, qkv_bar);
+            let norm = Half { of: block.norm1, block: index, half: 0 };
+            retreat(b, t.x, before(index), norm, false);
         }
         b.reverse(self.w, &places.embed, batch, x_bar, y_bar, false);
-        if let Some(parts) = parts {
-            b.gradient(parts, &places.embed, batch, tokens, tape.y, x_bar);
-        }
+        b.gradient(parts, &places.embed, batch, tokens, tape.y, x_bar);
         self.condition_back(b, &tape.conditioning, mods_bar, noise_bar, parts);
         if let (Some(parts), Some(grad)) = (parts, grad) {
-            b.columns(chunks, places.len, chunks, 0, parts.place, grad);
-        }
-    }
-}
-
-/// What all calls of `dit_retreat` share.
-struct Retreat<'a> {
-    run: &'a Run<'a>,
-    mods: &'a [Place],
-    mods_bar: &'a [Place],
-    x_bar: Place,
-    branch_bar: Place,
-    w_bar: Place,
-    parts: Option<&'a Parts>,
-}
-
-impl Retreat<'_> {
-    /// The reverse of `Run::advance`, whose output was `x`.
-    fn call(&self, b: &mut Builder<'_>, x: Place, u_bar: Place, branch: Option<Branch>, norm: Norm, fresh: bool) {
-        let (run, hidden, tokens) = (self.run, self.run.hidden(), self.run.net.plan.tokens);
-        let of = branch.map(|branch| (branch, run.modulation(branch.block, branch.half)));
-        let gates = |mods: &[Place]| of.map(|(branch, (_, shift))| mods[branch.block].at(shift + 2 * hidden));
-        let (width, shift) = run.modulation(norm.block, norm.half);
-        let args = vec![
-            int(run.samples),
-            int(tokens),
-            int(hidden),
-            int(usize::from(fresh)),
-            int(of.map_or(0, |(_, (width, _))| width)),
-            int(width),
-            x.into(),
-            u_bar.into(),
-            optional(branch.map(|branch| branch.a)),
-            optional(branch.and_then(|branch| run.mask(branch))),
-            optional(gates(self.mods)),
-            run.w.at(norm.w).into(),
-            self.mods[norm.block].at(shift).into(),
-            self.x_bar.into(),
-            self.branch_bar.into(),
-            optional(gates(self.mods_bar)),
-            self.mods_bar[norm.block].at(shift).into(),
-            self.w_bar.into(),
-        ];
-        b.pass("retreat", run.components, run.samples, 2 * tokens * run.components, args);
-        if let Some(parts) = self.parts {
-            b.columns(run.samples, hidden, parts.samples, parts.len, self.w_bar, parts.place.at(norm.w));
+            b.columns(chunks, len, chunks, 0, parts.place, grad);
         }
     }
 }

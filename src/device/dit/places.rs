@@ -52,8 +52,6 @@ pub struct Places {
     pub last: Linear,
     /// Its shift and scale.
     pub last_modulation: Linear,
-    /// Length of the flat vector.
-    pub len: usize,
 }
 
 impl Places {
@@ -94,7 +92,6 @@ impl Places {
             last_norm: place("output_layer.norm_final.weight".into())?,
             last: linear("output_layer.linear")?,
             last_modulation: linear("output_layer.adaLN_modulation")?,
-            len: layout.len(),
         })
     }
 

@@ -8,7 +8,7 @@ use crate::lanes::num::{H, Lanes};
 use crate::real::Real;
 
 /// Tokens are padded to a multiple of this in transposed arrays.
-const PAD: usize = 16;
+pub(super) const PAD: usize = 16;
 
 /// Working memory of one configuration.
 #[derive(Debug, Clone, Default)]
@@ -25,7 +25,7 @@ pub struct Scratch<T> {
 }
 
 /// Sizes.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sizes {
     /// Tokens.
     pub tokens: usize,
@@ -56,6 +56,7 @@ impl<T: Real> Scratch<T> {
                 }
             }
         }
+        self.out.resize(features, T::ZERO);
         self.p.resize(padded, T::ZERO);
         self.p_bar.resize(padded, T::ZERO);
     }
@@ -106,8 +107,6 @@ impl<T: Real> Scratch<T> {
 pub fn forward<T: Real>(s: Sizes, qkv: &[Lanes<T>], out: &mut [Lanes<T>], scratch: &mut Scratch<T>) {
     scratch.fill(s, qkv);
     let features = s.width * H;
-    scratch.out.clear();
-    scratch.out.resize(features, T::ZERO);
     for i in 0..s.tokens {
         for first in (0..features).step_by(s.head) {
             scratch.weights(s, i, first);
@@ -145,8 +144,6 @@ pub fn reverse<T: Real>(
         bar.clear();
         bar.resize(s.tokens * features, T::ZERO);
     }
-    scratch.out.clear();
-    scratch.out.resize(features, T::ZERO);
     for i in 0..s.tokens {
         for (lanes, values) in out_bar[i * s.width..][..s.width].iter().zip(scratch.out.chunks_exact_mut(H)) {
             values.copy_from_slice(&lanes.0);

@@ -5,19 +5,16 @@
 use multiversion::multiversion;
 use rayon::prelude::*;
 
-use super::layer::{add_bias, fit, linear};
-use super::network::TarFlow;
-use super::pieces::{gelu, norm};
-use super::shape::MOST_TOKENS;
-use crate::flow::packing::Weights;
-use crate::lanes::gemm::{Start, product};
-use crate::lanes::num::{H, Lanes, add_all, add_lanes};
+use super::attention::PAD;
+use super::layer::{add_linear, linear, normed};
+use super::pieces::gelu;
+use super::shape::{MOST_TOKENS, TarFlow};
+use crate::flow::packing::{Weights, fit};
+use crate::lanes::num::{H, Lanes, add_all};
 use crate::real::Real;
 
 /// Configurations of a tile.
 const TILE: usize = 48;
-/// Tokens are padded to a multiple of this in transposed arrays.
-const PAD: usize = 16;
 
 /// Keys and values of one layer for one configuration.
 #[derive(Debug, Clone)]
@@ -29,6 +26,7 @@ struct Cache<T> {
 }
 
 /// Working memory of a tile.
+#[derive(Default)]
 struct Scratch<T> {
     /// `[layers][configurations]`.
     caches: Vec<Vec<Cache<T>>>,
@@ -44,11 +42,11 @@ impl TarFlow {
     /// Decodes `z [n, dim]` in place; `log_det [n]` are the logarithms of the determinants `|dx/dz|`.
     pub fn decode<T: Real>(&self, w: &Weights<T>, z: &mut [T], log_det: &mut [f64]) {
         log_det.fill(0.0);
-        let tiles = z.par_chunks_mut(TILE * self.shape.dim()).zip(log_det.par_chunks_mut(TILE));
+        let tiles = z.par_chunks_mut(TILE * self.dim()).zip(log_det.par_chunks_mut(TILE));
         tiles.for_each_init(
             || self.scratch(),
             |scratch, (z, log_det)| {
-                for b in (0..self.shape.blocks.len()).rev() {
+                for b in (0..self.blocks.len()).rev() {
                     self.decode_block(b, w, z, log_det, scratch);
                 }
             },
@@ -56,25 +54,16 @@ impl TarFlow {
     }
 
     fn scratch<T: Real>(&self) -> Scratch<T> {
-        let (features, tokens) = (self.shape.width * H, self.shape.tokens);
+        let (features, tokens) = (self.sizes.width * H, self.sizes.tokens);
         let keys = vec![T::ZERO; features * tokens.next_multiple_of(PAD)];
         let cache = Cache { keys, values: vec![T::ZERO; features * tokens] };
-        let layers = self.shape.blocks.first().map_or(0, |b| b.layers.len());
-        Scratch {
-            caches: vec![vec![cache; TILE]; layers],
-            tokens: vec![],
-            h: vec![],
-            inner: vec![],
-            wide: vec![],
-            high: vec![],
-            out: vec![],
-        }
+        let layers = self.blocks.first().map_or(0, |b| b.layers.len());
+        Scratch { caches: vec![vec![cache; TILE]; layers], ..Scratch::default() }
     }
 
     fn decode_block<T: Real>(&self, b: usize, w: &Weights<T>, z: &mut [T], log_det: &mut [f64], s: &mut Scratch<T>) {
-        let (block, c, tokens, width) =
-            (&self.shape.blocks[b], self.shape.channels, self.shape.tokens, self.shape.width);
-        let dim = self.shape.dim();
+        let (block, c, tokens, width) = (&self.blocks[b], self.channels, self.sizes.tokens, self.sizes.width);
+        let dim = self.dim();
         for place in 0..tokens {
             let token = self.token(b, place);
             s.tokens.clear();
@@ -97,27 +86,23 @@ impl TarFlow {
             linear(w, &block.input, &s.tokens, &mut s.h);
             let position = &w.packed[block.positions + token * width..][..width];
             for row in s.h.chunks_exact_mut(width) {
-                row.iter_mut().zip(position).for_each(|(h, p)| add_lanes(h, p));
+                add_all(row, position);
             }
             for (layer, caches) in block.layers.iter().zip(&mut s.caches) {
                 let [qkv, out, up, down] = &layer.linears;
-                fit(&mut s.inner, s.h.len());
-                let [scale, shift] = layer.norm1.map(|first| &w.packed[first..first + width]);
-                norm(&s.h, scale, shift, &mut s.inner);
+                normed(w, layer.norm1, width, &s.h, &mut s.inner);
                 linear(w, qkv, &s.inner, &mut s.wide);
                 let rows = s.wide.chunks_exact(3 * width).zip(s.inner.chunks_exact_mut(width));
                 for ((qkv, attended), cache) in rows.zip(caches) {
-                    attend(qkv, cache, place, self.shape.head, attended);
+                    attend(qkv, cache, place, self.sizes.head, attended);
                 }
                 linear(w, out, &s.inner, &mut s.wide);
                 add_all(&mut s.h, &s.wide);
-                let [scale, shift] = layer.norm2.map(|first| &w.packed[first..first + width]);
-                norm(&s.h, scale, shift, &mut s.inner);
+                normed(w, layer.norm2, width, &s.h, &mut s.inner);
                 linear(w, up, &s.inner, &mut s.wide);
                 fit(&mut s.high, s.wide.len());
                 gelu(&s.wide, &mut s.high);
-                product(w.weight(down), &s.high, down.inputs, Start::Add, &mut s.h, down.outputs);
-                add_bias(&mut s.h, w.bias(down));
+                add_linear(w, down, &s.high, &mut s.h);
             }
             linear(w, &block.output, &s.h, &mut s.out);
         }

@@ -3,13 +3,13 @@
 use super::attention::{self, Scratch, Sizes};
 use super::pieces::{gelu, gelu_reverse, norm, norm_reverse};
 use super::shape::LayerShape;
-use crate::flow::packing::{Linear, Weights};
+use crate::flow::packing::{Linear, Weights, fit};
 use crate::lanes::gemm::{Start, product};
-use crate::lanes::num::{H, Lanes, add_all};
+use crate::lanes::num::{Lanes, add_all};
 use crate::real::Real;
 
 /// What a layer keeps of a tile for the way back.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Record<T> {
     /// What comes in.
     pub h: Vec<Lanes<T>>,
@@ -21,29 +21,13 @@ pub(super) struct Record<T> {
     up: Vec<Lanes<T>>,
 }
 
-impl<T> Default for Record<T> {
-    fn default() -> Self {
-        Self { h: Vec::new(), inputs: Default::default(), qkv: Vec::new(), middle: Vec::new(), up: Vec::new() }
-    }
-}
-
 /// Derivatives with respect to what each linear layer gives, and gradients of the norms.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Bars<T> {
     pub linears: [Vec<Lanes<T>>; 4],
     /// Scale and shift of both norms.
     pub norms: [[Vec<Lanes<T>>; 2]; 2],
     inner: Vec<Lanes<T>>,
-}
-
-impl<T> Default for Bars<T> {
-    fn default() -> Self {
-        Self { linears: Default::default(), norms: Default::default(), inner: Vec::new() }
-    }
-}
-
-pub(super) fn fit<T: Real>(lanes: &mut Vec<Lanes<T>>, len: usize) {
-    lanes.resize(len, Lanes([T::ZERO; H]));
 }
 
 /// `y = x W + b`, sized to the rows of `x`.
@@ -58,18 +42,20 @@ pub(super) fn linear_reverse<T: Real>(w: &Weights<T>, layer: &Linear, y_bar: &[L
     product(w.transposed(layer), y_bar, layer.outputs, Start::Zero, x_bar, layer.inputs);
 }
 
-pub(super) fn add_bias<T: Real>(rows: &mut [Lanes<T>], bias: &[Lanes<T>]) {
-    for row in rows.chunks_exact_mut(bias.len()) {
-        add_all(row, bias);
-    }
+/// `y += x W + b`.
+pub(super) fn add_linear<T: Real>(w: &Weights<T>, layer: &Linear, x: &[Lanes<T>], y: &mut [Lanes<T>]) {
+    product(w.weight(layer), x, layer.inputs, Start::Add, y, layer.outputs);
+    y.chunks_exact_mut(layer.outputs).for_each(|row| add_all(row, w.bias(layer)));
+}
+
+/// `y` is `x`, normed with a scale and a shift that begin at these lanes.
+pub(super) fn normed<T: Real>(w: &Weights<T>, firsts: [usize; 2], width: usize, x: &[Lanes<T>], y: &mut Vec<Lanes<T>>) {
+    fit(y, x.len());
+    let [scale, shift] = firsts.map(|first| &w.packed[first..][..width]);
+    norm(x, scale, shift, y);
 }
 
 impl LayerShape {
-    /// Scale and shift of a norm.
-    fn norm<'a, T: Real>(&self, w: &'a Weights<T>, which: [usize; 2], width: usize) -> [&'a [Lanes<T>]; 2] {
-        which.map(|first| &w.packed[first..first + width])
-    }
-
     /// Moves `h [rows][width]` through the layer.
     pub(super) fn forward<T: Real>(
         &self,
@@ -80,12 +66,9 @@ impl LayerShape {
         scratch: &mut Scratch<T>,
     ) {
         let [qkv, out, up, down] = &self.linears;
-        record.h.clear();
-        record.h.extend_from_slice(h);
+        h.clone_into(&mut record.h);
         let [normed1, attended, normed2, activated] = &mut record.inputs;
-        fit(normed1, h.len());
-        let [scale, shift] = self.norm(w, self.norm1, s.width);
-        norm(h, scale, shift, normed1);
+        normed(w, self.norm1, s.width, h, normed1);
         linear(w, qkv, normed1, &mut record.qkv);
         fit(attended, h.len());
         let frame = s.tokens * s.width;
@@ -94,15 +77,12 @@ impl LayerShape {
         }
         linear(w, out, attended, &mut record.middle);
         add_all(&mut record.middle, h);
-        fit(normed2, h.len());
-        let [scale, shift] = self.norm(w, self.norm2, s.width);
-        norm(&record.middle, scale, shift, normed2);
+        normed(w, self.norm2, s.width, &record.middle, normed2);
         linear(w, up, normed2, &mut record.up);
         fit(activated, record.up.len());
         gelu(&record.up, activated);
         h.copy_from_slice(&record.middle);
-        product(w.weight(down), activated, down.inputs, Start::Add, h, down.outputs);
-        add_bias(h, w.bias(down));
+        add_linear(w, down, activated, h);
     }
 
     /// Reverse pass: `h_bar` from derivatives with respect to what came out to those with respect to what came in.
@@ -122,15 +102,13 @@ impl LayerShape {
         }
         let [qkv_bar, out_bar, up_bar, down_bar] = &mut bars.linears;
         let [[scale1_bar, shift1_bar], [scale2_bar, shift2_bar]] = &mut bars.norms;
-        down_bar.clear();
-        down_bar.extend_from_slice(h_bar);
+        h_bar.clone_into(down_bar);
         linear_reverse(w, down, down_bar, up_bar);
         gelu_reverse(&record.up, up_bar);
         linear_reverse(w, up, up_bar, &mut bars.inner);
-        let [scale, _] = self.norm(w, self.norm2, s.width);
+        let scale = &w.packed[self.norm2[0]..][..s.width];
         norm_reverse(&record.middle, scale, &bars.inner, h_bar, scale2_bar, shift2_bar);
-        out_bar.clear();
-        out_bar.extend_from_slice(h_bar);
+        h_bar.clone_into(out_bar);
         linear_reverse(w, out, out_bar, &mut bars.inner);
         fit(qkv_bar, record.qkv.len());
         let frame = s.tokens * s.width;
@@ -139,7 +117,7 @@ impl LayerShape {
             attention::reverse(s, qkv, out_bar, qkv_bar, scratch);
         }
         linear_reverse(w, qkv, qkv_bar, &mut bars.inner);
-        let [scale, _] = self.norm(w, self.norm1, s.width);
+        let scale = &w.packed[self.norm1[0]..][..s.width];
         norm_reverse(&record.h, scale, &bars.inner, h_bar, scale1_bar, shift1_bar);
     }
 }

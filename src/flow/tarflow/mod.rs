@@ -23,5 +23,5 @@ pub mod pieces;
 mod reverse;
 pub mod shape;
 
-pub use network::{Seeds, TarFlow, TarTape};
-pub use shape::TarShape;
+pub use network::{Seeds, TarTape};
+pub use shape::TarFlow;

@@ -1,40 +1,24 @@
-//! The whole TarFlow: encoding in one pass, its reverse pass, decoding token by token.
+//! Encoding in one pass, and its reverse pass.
 
 use rayon::prelude::*;
 
-use super::attention::{Scratch, Sizes};
-use super::layer::{Bars, Record, fit, linear, linear_reverse};
-use super::shape::{BlockShape, TarShape};
-use crate::flow::packing::{Linear, Panel, Weights, panels};
-use crate::lanes::gemm::outer_columns;
-use crate::lanes::num::{H, Lanes, add_lanes};
+use super::attention::Scratch;
+use super::layer::{Bars, Record, linear, linear_reverse};
+use super::shape::TarFlow;
+use crate::flow::packing::{Linear, Weights, fit, panels};
+use crate::lanes::num::{H, Lanes, add_all};
 use crate::real::Real;
 
 /// Rows (tokens of all configurations) of a tile in training, about.
 const ROWS: usize = 132;
 
-/// A TarFlow.
-#[derive(Debug)]
-pub struct TarFlow {
-    /// Its architecture.
-    pub shape: TarShape,
-}
+/// Tiles whose activations are kept at once.
+pub(super) const TILES: usize = 8;
 
 /// Working memory of encoding with a reverse pass.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct TarTape<T> {
     tiles: Vec<Tile<T>>,
-}
-
-impl<T> TarTape<T> {
-    /// Tiles whose activations are kept at once.
-    pub(super) const TILES: usize = 8;
-}
-
-impl<T> Default for TarTape<T> {
-    fn default() -> Self {
-        Self { tiles: Vec::new() }
-    }
 }
 
 /// Derivatives of a loss with respect to what encoding gives.
@@ -46,7 +30,7 @@ pub struct Seeds<'a, T> {
 }
 
 /// What a tile keeps of a block.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct BlockRecord<T> {
     /// Tokens of the block's order, `[rows][lanes]`.
     tokens: Vec<Lanes<T>>,
@@ -60,7 +44,7 @@ pub(super) struct BlockRecord<T> {
 }
 
 /// Configurations that one thread works on.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Tile<T> {
     pub(super) blocks: Vec<BlockRecord<T>>,
     scratch: Scratch<T>,
@@ -71,45 +55,22 @@ pub(super) struct Tile<T> {
 }
 
 impl<T: Real> Tile<T> {
-    fn new(shape: &TarShape) -> Self {
-        let layers = shape.blocks.first().map_or(0, |b| b.layers.len());
-        let block = BlockRecord {
-            tokens: vec![],
-            layers: (0..layers).map(|_| Record::default()).collect(),
-            last: vec![],
-            out: vec![],
-            z: vec![],
-        };
-        Self {
-            blocks: vec![block; shape.blocks.len()],
-            scratch: Scratch::default(),
-            layers: (0..layers).map(|_| Bars::default()).collect(),
-            input: vec![],
-            output: vec![],
-            inner: vec![],
-        }
+    fn new(flow: &TarFlow) -> Self {
+        let layers = flow.blocks.first().map_or(0, |b| b.layers.len());
+        let block = BlockRecord { layers: vec![Record::default(); layers], ..BlockRecord::default() };
+        Self { blocks: vec![block; flow.blocks.len()], layers: vec![Bars::default(); layers], ..Self::default() }
     }
 }
 
 impl TarFlow {
-    /// A flow of this architecture.
-    #[must_use]
-    pub fn new(shape: TarShape) -> Self {
-        Self { shape }
-    }
-
-    fn sizes(&self) -> Sizes {
-        Sizes { tokens: self.shape.tokens, width: self.shape.width, head: self.shape.head }
-    }
-
     /// Configurations of a tile.
     pub(super) fn tile(&self) -> usize {
-        (ROWS / self.shape.tokens).max(1)
+        (ROWS / self.sizes.tokens).max(1)
     }
 
     /// Token at place `s` of block `b`: the odd ones go backwards.
     pub(super) fn token(&self, b: usize, s: usize) -> usize {
-        if b.is_multiple_of(2) { s } else { self.shape.tokens - 1 - s }
+        if b.is_multiple_of(2) { s } else { self.sizes.tokens - 1 - s }
     }
 
     /// Encodes a tile `x [n, dim]` in place through block `b`.
@@ -122,10 +83,9 @@ impl TarFlow {
         record: &mut BlockRecord<T>,
         (h, scratch): (&mut Vec<Lanes<T>>, &mut Scratch<T>),
     ) {
-        let (block, c, tokens, width) =
-            (&self.shape.blocks[b], self.shape.channels, self.shape.tokens, self.shape.width);
+        let (block, c, tokens, width) = (&self.blocks[b], self.channels, self.sizes.tokens, self.sizes.width);
         record.tokens.clear();
-        for x in x.chunks_exact(self.shape.dim()) {
+        for x in x.chunks_exact(self.dim()) {
             for s in 0..tokens {
                 let mut lanes = Lanes([T::ZERO; H]);
                 lanes.0[..c].copy_from_slice(&x[self.token(b, s) * c..][..c]);
@@ -136,16 +96,15 @@ impl TarFlow {
         for frame in h.chunks_exact_mut(tokens * width) {
             for (s, row) in frame.chunks_exact_mut(width).enumerate() {
                 let position = &w.packed[block.positions + self.token(b, s) * width..][..width];
-                row.iter_mut().zip(position).for_each(|(h, p)| add_lanes(h, p));
+                add_all(row, position);
             }
         }
         for (layer, record) in block.layers.iter().zip(&mut record.layers) {
-            layer.forward(w, self.sizes(), h, record, scratch);
+            layer.forward(w, self.sizes, h, record, scratch);
         }
-        record.last.clear();
-        record.last.extend_from_slice(h);
+        record.last.clone_from(h);
         linear(w, &block.output, h, &mut record.out);
-        for (i, x) in x.chunks_exact_mut(self.shape.dim()).enumerate() {
+        for (i, x) in x.chunks_exact_mut(self.dim()).enumerate() {
             for s in 1..tokens {
                 let out = &record.out[i * tokens + s - 1].0;
                 for k in 0..c {
@@ -155,18 +114,17 @@ impl TarFlow {
                 }
             }
         }
-        record.z.clear();
-        record.z.extend_from_slice(x);
+        x.clone_into(&mut record.z);
     }
 
     /// Encodes `x [n, dim]` in place; `log_det [n]` are the logarithms of the determinants `|dz/dx|`.
     pub fn encode<T: Real>(&self, w: &Weights<T>, x: &mut [T], log_det: &mut [f64]) {
         log_det.fill(0.0);
-        let tiles = x.par_chunks_mut(self.tile() * self.shape.dim()).zip(log_det.par_chunks_mut(self.tile()));
+        let tiles = x.par_chunks_mut(self.tile() * self.dim()).zip(log_det.par_chunks_mut(self.tile()));
         tiles.for_each_init(
-            || Tile::new(&self.shape),
+            || Tile::new(self),
             |tile, (x, log_det)| {
-                for b in 0..self.shape.blocks.len() {
+                for b in 0..self.blocks.len() {
                     let (record, inner) = (&mut tile.blocks[0], &mut tile.inner);
                     self.encode_block(b, w, x, log_det, record, (inner, &mut tile.scratch));
                 }
@@ -186,13 +144,13 @@ impl TarFlow {
         gradient: &mut [Lanes<T>],
     ) {
         log_det.fill(0.0);
-        let (dim, tile) = (self.shape.dim(), self.tile());
-        let many = TarTape::<T>::TILES * tile;
+        let (dim, tile) = (self.dim(), self.tile());
+        let many = TILES * tile;
         for (x, log_det) in x.chunks_mut(many * dim).zip(log_det.chunks_mut(many)) {
             let tiles = self.record(w, x, log_det, tape);
             let mut bars = vec![T::ZERO; x.len()];
             x.par_chunks(dim).zip(bars.par_chunks_mut(dim)).for_each(|(z, bar)| (seeds.z)(z, bar));
-            for b in (0..self.shape.blocks.len()).rev() {
+            for b in (0..self.blocks.len()).rev() {
                 let parts = bars.par_chunks_mut(tile * dim).zip(tiles.par_iter_mut());
                 parts.for_each(|(bars, tile)| self.block_reverse(b, w, bars, T::from_f64(seeds.log_det), tile));
                 self.block_gradient(b, tiles, gradient);
@@ -208,9 +166,9 @@ impl TarFlow {
         log_det: &mut [f64],
         tape: &'a mut TarTape<T>,
     ) -> &'a mut [Tile<T>] {
-        tape.tiles.resize_with(TarTape::<T>::TILES, || Tile::new(&self.shape));
+        tape.tiles.resize_with(TILES, || Tile::new(self));
         let tiles = &mut tape.tiles[..log_det.len().div_ceil(self.tile())];
-        let parts = x.par_chunks_mut(self.tile() * self.shape.dim()).zip(log_det.par_chunks_mut(self.tile()));
+        let parts = x.par_chunks_mut(self.tile() * self.dim()).zip(log_det.par_chunks_mut(self.tile()));
         parts.zip(tiles.par_iter_mut()).for_each(|((x, log_det), tile)| {
             let Tile { blocks, scratch, inner, .. } = tile;
             for (b, record) in blocks.iter_mut().enumerate() {
@@ -229,12 +187,12 @@ impl TarFlow {
         log_bar: T,
         tile: &mut Tile<T>,
     ) {
-        let (block, c, tokens) = (&self.shape.blocks[b], self.shape.channels, self.shape.tokens);
+        let (block, c, tokens) = (&self.blocks[b], self.channels, self.sizes.tokens);
         let Tile { blocks, scratch, layers, input, output, inner } = tile;
         let record = &blocks[b];
         output.clear();
         fit(output, record.out.len());
-        let frames = bars.chunks_exact_mut(self.shape.dim()).zip(record.z.chunks_exact(self.shape.dim()));
+        let frames = bars.chunks_exact_mut(self.dim()).zip(record.z.chunks_exact(self.dim()));
         for (i, (bar, z)) in frames.enumerate() {
             for s in 1..tokens {
                 let row = i * tokens + s - 1;
@@ -250,10 +208,10 @@ impl TarFlow {
         }
         linear_reverse(w, &block.output, output, inner);
         for ((layer, record), bars) in block.layers.iter().zip(&record.layers).zip(layers.iter_mut()).rev() {
-            layer.backward(w, self.sizes(), inner, record, bars, scratch);
+            layer.backward(w, self.sizes, inner, record, bars, scratch);
         }
         linear_reverse(w, &block.input, inner, input);
-        for (i, bar) in bars.chunks_exact_mut(self.shape.dim()).enumerate() {
+        for (i, bar) in bars.chunks_exact_mut(self.dim()).enumerate() {
             for s in 0..tokens {
                 for k in 0..c {
                     bar[self.token(b, s) * c + k] += input[i * tokens + s].0[k];
@@ -264,53 +222,35 @@ impl TarFlow {
 
     /// Adds the gradient of block `b`'s parameters over the tiles, in their order.
     pub(super) fn block_gradient<T: Real>(&self, b: usize, tiles: &[Tile<T>], gradient: &mut [Lanes<T>]) {
-        let (block, width) = (&self.shape.blocks[b], self.shape.width);
+        let (block, width) = (&self.blocks[b], self.sizes.width);
         for tile in tiles {
-            let rows = tile.inner.chunks_exact(width).enumerate();
-            for (row, bar) in rows {
-                let at = block.positions + self.token(b, row % self.shape.tokens) * width;
-                gradient[at..][..width].iter_mut().zip(bar).for_each(|(g, bar)| add_lanes(g, bar));
+            for (row, bar) in tile.inner.chunks_exact(width).enumerate() {
+                let at = block.positions + self.token(b, row % self.sizes.tokens) * width;
+                add_all(&mut gradient[at..][..width], bar);
             }
             for (layer, bars) in block.layers.iter().zip(&tile.layers) {
                 for (firsts, norms) in [layer.norm1, layer.norm2].iter().zip(&bars.norms) {
                     for (&first, bar) in firsts.iter().zip(norms) {
-                        gradient[first..][..width].iter_mut().zip(bar).for_each(|(g, bar)| add_lanes(g, bar));
+                        add_all(&mut gradient[first..][..width], bar);
                     }
                 }
             }
         }
-        let linears = linears(block);
-        let all: Vec<Linear> = linears.iter().map(|(l, _)| *l).collect();
-        panels(&all, gradient).into_par_iter().for_each_init(Vec::new, |column, panel| {
-            let (layer, place) = linears[panel.layer];
-            let Panel { index, weight, bias, .. } = panel;
+        let linears = std::iter::once(block.input).chain(block.layers.iter().flat_map(|layer| layer.linears));
+        let linears: Vec<Linear> = linears.chain([block.output]).collect();
+        panels(&linears, gradient).into_par_iter().for_each_init(Vec::new, |column, mut panel| {
             for tile in tiles {
                 let record = &tile.blocks[b];
-                let (x, y_bar) = match place {
-                    Place::Input => (&record.tokens, &tile.inner),
-                    Place::Output => (&record.last, &tile.output),
-                    Place::Layer(l, k) => (&record.layers[l].inputs[k], &tile.layers[l].linears[k]),
+                let (x, y_bar) = match panel.layer {
+                    0 => (&record.tokens, &tile.inner),
+                    i if i + 1 == linears.len() => (&record.last, &tile.output),
+                    i => {
+                        let (layer, k) = ((i - 1) / 4, (i - 1) % 4);
+                        (&record.layers[layer].inputs[k], &tile.layers[layer].linears[k])
+                    }
                 };
-                column.clear();
-                column.extend(y_bar.chunks_exact(layer.outputs).map(|row| row[index]));
-                column.iter().for_each(|y| add_lanes(bias, y));
-                outer_columns(x, layer.inputs, column, column.len(), weight);
+                panel.add(x, y_bar, column);
             }
         });
     }
-}
-
-/// Where a linear layer stands in its block.
-#[derive(Debug, Clone, Copy)]
-enum Place {
-    Input,
-    Layer(usize, usize),
-    Output,
-}
-
-/// A block's linear layers in the order of their lanes.
-fn linears(block: &BlockShape) -> Vec<(Linear, Place)> {
-    let layers = block.layers.iter().enumerate();
-    let inner = layers.flat_map(|(l, layer)| (0..4).map(move |k| (layer.linears[k], Place::Layer(l, k))));
-    std::iter::once((block.input, Place::Input)).chain(inner).chain([(block.output, Place::Output)]).collect()
 }

@@ -7,7 +7,8 @@
 
 use rayon::prelude::*;
 
-use super::network::{TarFlow, TarTape, Tile};
+use super::network::{TILES, TarTape, Tile};
+use super::shape::TarFlow;
 use crate::flow::packing::Weights;
 use crate::lanes::num::Lanes;
 use crate::real::Real;
@@ -25,13 +26,13 @@ impl TarFlow {
         tape: &mut TarTape<T>,
         gradient: &mut [Lanes<T>],
     ) {
-        let size = self.tile() * self.shape.dim();
-        let mut log_det = vec![0.0; x.len() / self.shape.dim()];
-        let chunk = TarTape::<T>::TILES * size;
-        let chunks = x.chunks_mut(chunk).zip(bars.chunks_mut(chunk)).zip(log_det.chunks_mut(chunk / self.shape.dim()));
+        let size = self.tile() * self.dim();
+        let mut log_det = vec![0.0; x.len() / self.dim()];
+        let chunk = TILES * size;
+        let chunks = x.chunks_mut(chunk).zip(bars.chunks_mut(chunk)).zip(log_det.chunks_mut(chunk / self.dim()));
         for ((x, bars), log_det) in chunks {
             let tiles = self.record(w, x, log_det, tape);
-            for b in 0..self.shape.blocks.len() {
+            for b in 0..self.blocks.len() {
                 let parts = bars.par_chunks_mut(size).zip(tiles.par_iter_mut());
                 parts.for_each(|(bars, tile)| self.solve(b, w, bars, T::from_f64(c), tile));
                 self.block_gradient(b, tiles, gradient);
@@ -42,12 +43,12 @@ impl TarFlow {
     /// Takes `bars` from derivatives with respect to what block `b` decodes to those with respect to what it decodes from, and
     /// leaves in the tile what the parameters' gradient needs.
     fn solve<T: Real>(&self, b: usize, w: &Weights<T>, bars: &mut [T], c: T, tile: &mut Tile<T>) {
-        let dim = self.shape.dim();
+        let dim = self.dim();
         let stretch = self.stretch(b, bars.len(), tile);
         let accuracy = T::from_f64(32.0) * T::EPSILON;
         let mut v: Vec<T> = bars.iter().zip(&stretch).map(|(g, s)| *g * *s).collect();
         let mut trial = vec![T::ZERO; v.len()];
-        for iteration in 0..=self.shape.tokens {
+        for iteration in 0..=self.sizes.tokens {
             trial.iter_mut().zip(&v).for_each(|(trial, v)| *trial = -*v);
             self.block_reverse(b, w, &mut trial, c, tile);
             // What is left of g - J^T v, g the derivatives of the loss, the logarithm of the determinant included.
@@ -61,7 +62,7 @@ impl TarFlow {
                 }
                 solved && left <= accuracy * scale
             });
-            if solved || iteration == self.shape.tokens {
+            if solved || iteration == self.sizes.tokens {
                 break;
             }
             for ((v, left), s) in v.iter_mut().zip(&trial).zip(&stretch) {
@@ -73,7 +74,7 @@ impl TarFlow {
 
     /// The inverse of the diagonal of `J`: the factors `e^a` of the tokens, 1 for the first.
     fn stretch<T: Real>(&self, b: usize, len: usize, tile: &Tile<T>) -> Vec<T> {
-        let (channels, tokens, dim) = (self.shape.channels, self.shape.tokens, self.shape.dim());
+        let (channels, tokens, dim) = (self.channels, self.sizes.tokens, self.dim());
         let mut stretch = vec![T::ONE; len];
         for (i, frame) in stretch.chunks_exact_mut(dim).enumerate() {
             for s in 1..tokens {

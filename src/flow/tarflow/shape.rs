@@ -1,5 +1,6 @@
 //! Sizes of a TarFlow and its parameters.
 
+use super::attention::Sizes;
 use crate::error::{Error, Result};
 use crate::flow::packing::{Init, Linear, Packing};
 use crate::lanes::num::H;
@@ -33,22 +34,18 @@ pub struct BlockShape {
 
 /// A whole TarFlow.
 #[derive(Debug, Clone, PartialEq)]
-pub struct TarShape {
-    /// Tokens of a configuration.
-    pub tokens: usize,
+pub struct TarFlow {
+    /// Tokens of a configuration, width, heads.
+    pub sizes: Sizes,
     /// Coordinates of a token.
     pub channels: usize,
-    /// Width in lanes.
-    pub width: usize,
-    /// Features of an attention head.
-    pub head: usize,
     /// Blocks.
     pub blocks: Vec<BlockShape>,
     /// All parameters.
     pub packing: Packing,
 }
 
-impl TarShape {
+impl TarFlow {
     /// For `atoms` atoms with `channels` coordinates per token (3, or 1); `width` a multiple of 32 and of `head`.
     ///
     /// # Errors
@@ -64,16 +61,16 @@ impl TarShape {
         if tokens > MOST_TOKENS {
             return Err(Error::Usage(format!("tarflow: {tokens} tokens; at most {MOST_TOKENS} are possible")));
         }
-        let mut shape =
-            Self { tokens, channels, width: width / H, head, blocks: Vec::new(), packing: Packing::default() };
+        let sizes = Sizes { tokens, width: width / H, head };
+        let mut flow = Self { sizes, channels, blocks: Vec::new(), packing: Packing::default() };
         for b in 0..blocks {
-            shape.block(&format!("blocks.{b}"), layers, width);
+            flow.block(&format!("blocks.{b}"), layers, width);
         }
-        Ok(shape)
+        Ok(flow)
     }
 
     fn block(&mut self, name: &str, layers: usize, width: usize) {
-        let (tokens, channels) = (self.tokens, self.channels);
+        let (tokens, channels) = (self.sizes.tokens, self.channels);
         let p = &mut self.packing;
         // The reference draws position embeddings normal with 0.01; a uniform distribution of the same variance.
         let positions = p.rows(&format!("{name}.pos_embed"), &[tokens, width], 0.0, 0.01 * 3.0_f64.sqrt());
@@ -101,6 +98,6 @@ impl TarShape {
     /// Coordinates of a configuration.
     #[must_use]
     pub fn dim(&self) -> usize {
-        self.tokens * self.channels
+        self.sizes.tokens * self.channels
     }
 }

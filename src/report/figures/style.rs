@@ -29,14 +29,16 @@ pub(super) const INK: RGBColor = RGBColor(40, 40, 40);
 /// Fill of the reference.
 pub(super) const REFERENCE_FILL: RGBColor = RGBColor(212, 212, 212);
 
-/// Okabe and Ito's colours, darkest first, without black (reference) and yellow (too light for lines).
-const COLOURS: [RGBColor; 6] = [
+/// Okabe and Ito's colours without black (reference) and yellow (too light for lines); then two of Paul Tol's muted scheme.
+const COLOURS: [RGBColor; 8] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
     RGBColor(0, 158, 115),
     RGBColor(204, 121, 167),
     RGBColor(230, 159, 0),
     RGBColor(86, 180, 233),
+    RGBColor(136, 34, 85),
+    RGBColor(153, 153, 51),
 ];
 
 /// Width of a mark in a legend.

@@ -11,7 +11,7 @@ use super::energy::{cut, cut_slope, lowest};
 use super::generator::{Batch, Drawn, Generator, Loss};
 use crate::energy::Purpose;
 use crate::error::Result;
-use crate::flow::tarflow::{Seeds, TarFlow, TarShape, TarTape};
+use crate::flow::tarflow::{Seeds, TarFlow, TarTape};
 use crate::flow::{Packing, Weights};
 use crate::geometry::{random_rotation, rotate};
 use crate::lanes::num::Lanes;
@@ -59,8 +59,8 @@ pub fn centre_density(centre: [f64; 3], atoms: usize) -> f64 {
 impl Cartesian {
     /// A generator for `atoms` atoms; positions are divided by `scale`.
     #[must_use]
-    pub fn new(shape: TarShape, atoms: usize, scale: f64) -> Self {
-        Self { flow: TarFlow::new(shape), atoms, scale, tape: TarTape::default() }
+    pub fn new(flow: TarFlow, atoms: usize, scale: f64) -> Self {
+        Self { flow, atoms, scale, tape: TarTape::default() }
     }
 
     fn latent(&self, stream: &Stream, items: &[u32]) -> Vec<f32> {
@@ -108,11 +108,11 @@ impl Cartesian {
 
 impl Generator for Cartesian {
     fn packing(&self) -> &Packing {
-        &self.flow.shape.packing
+        &self.flow.packing
     }
 
     fn row(&self) -> usize {
-        self.flow.shape.dim()
+        self.flow.dim()
     }
 
     fn draw(&self, w: &Weights<f32>, stream: &Stream, items: &[u32]) -> Drawn {

@@ -29,7 +29,7 @@ pub mod trainer;
 pub mod weights;
 
 use crate::error::{Error, Result};
-use crate::flow::tarflow::TarShape;
+use crate::flow::tarflow::TarFlow;
 use crate::flow::{Coordinates, Shape};
 use crate::spec::{TabgCartSpec, TabgIcSpec};
 use crate::systems::System;
@@ -56,6 +56,6 @@ pub(super) fn internal_model(spec: &TabgIcSpec, system: &System) -> Result<Box<d
 /// A flow on positions, without parameters.
 pub(super) fn cartesian_model(spec: &TabgCartSpec, system: &System) -> Result<Box<dyn Generator>> {
     let f = &spec.flow;
-    let shape = TarShape::new(system.atoms, f.channels, f.blocks, f.layers, f.width, f.head)?;
-    Ok(Box::new(Cartesian::new(shape, system.atoms, system.scale)))
+    let flow = TarFlow::new(system.atoms, f.channels, f.blocks, f.layers, f.width, f.head)?;
+    Ok(Box::new(Cartesian::new(flow, system.atoms, system.scale)))
 }
